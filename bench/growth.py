@@ -42,7 +42,7 @@ from licet.keys.material import WRAPPED_BYTES, FileProvider
 from licet.policy.file import preset
 from licet.service import policy_changes, population_status
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.vault import account_view, installation, verbs
 from licet.vault import commands as do
@@ -148,7 +148,7 @@ def fill(tx: Transaction, turns: int) -> None:
 @contextlib.contextmanager
 def grown(dsn: str, folder: Path, turns: int) -> Iterator[Installation]:
     """An installation with so many turns, and the accounts that live."""
-    with opened(dsn) as pool:
+    with open_pool(dsn) as pool:
         with pool.connection() as conn:
             migrate(conn)
         here = Installation(

@@ -20,7 +20,7 @@ from licet.consent.rights_requests import EnteredRequest
 from licet.keys.restriction_journal import Journal
 from licet.policy.state import Share, TurnRole
 from licet.proof import documents
-from licet.store.connect import Pool, StatementError, opened, transaction
+from licet.store.connect import Pool, StatementError, open_pool, transaction
 from licet.vault import commands as do
 
 from .conftest import Databases
@@ -102,7 +102,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 @pytest.fixture(scope="module")
 def sound(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One house for all that only look, or take back what they break."""
-    with opened(databases()) as pool:
+    with open_pool(databases()) as pool:
         yield lived_in(pool, tmp_path_factory.mktemp("sound"))
 
 

@@ -188,7 +188,7 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
 
 def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
     """Whether the bucket keeps what hosts rely on; nothing where its journal could not be read."""
-    bucket = buckets.opened(here.config.store)
+    bucket = buckets.open_bucket(here.config.store)
     assert bucket is not None
     try:
         seen = buckets.probe_bucket(bucket, utc_now())
@@ -519,7 +519,7 @@ def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[Docto
     due, mend = drills.due_at(here), "run `licet backup drill`"
     if due is None:
         return
-    last = next(iter(drills.newest(here, 1)), None)
+    last = next(iter(drills.list_newest(here, 1)), None)
     if last is not None and last.outcome is DrillOutcome.failed:
         yield _broken(
             "drills",

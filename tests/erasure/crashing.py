@@ -245,7 +245,7 @@ class Trials:
             if not self.verb.restores or error.because not in ("fenced", "restored"):
                 raise
         with over(pool, config(root, run.dsn), lambda: at, behind_fence=True) as here:
-            archives.restore_here(here, None)
+            archives.restore_dump(here, None)
         with opened_home(pool, run.dsn, root, before, at) as home:
             yield home
 

@@ -292,7 +292,7 @@ def check(lived: Lived, command: str) -> None:
             with transaction(here.pool) as tx:
                 fence.check(tx)
         if command == "backup":
-            for kept in archives.backups(here, lived.folder / "backups"):
+            for kept in archives.list_backups(here, lived.folder / "backups"):
                 if kept.whole:
                     archives.verify(here.config, kept.folder)
         if command == "revoke":

@@ -265,7 +265,7 @@ def back_up(home: Home, folder: Path) -> None:
 
 
 def backed_up(home: Home, folder: Path) -> None:
-    found = archives.backups(home.here, folder / "backups")
+    found = archives.list_backups(home.here, folder / "backups")
     assert sum(one.whole for one in found) == 2
     for one in found:
         if one.whole:
@@ -292,13 +292,13 @@ def begin(home: Home, folder: Path) -> None:
 def begun(home: Home, folder: Path) -> None:
     assert home.query("SELECT count(*) FROM bodies") == [(2,)]
     assert catalog.verify_release(home.here, "first") == []
-    (kept,) = archives.backups(home.here, folder / "backups")
+    (kept,) = archives.list_backups(home.here, folder / "backups")
     archives.verify(home.here.config, kept.folder)
 
 
 def restore(home: Home, folder: Path) -> None:
     kept = next(path for path in (folder / "backups").iterdir())
-    archives.restore_here(home.here, kept)
+    archives.restore_dump(home.here, kept)
 
 
 VERBS = (

@@ -36,7 +36,7 @@ from licet.policy.period import instant, written
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.service import policy_changes
-from licet.store.connect import Pool, opened, transaction
+from licet.store.connect import Pool, open_pool, transaction
 from licet.vault import account_view, installation
 from licet.vault import commands as do
 
@@ -662,7 +662,7 @@ def canonical(house: House) -> dict[str, list[str]]:
 @pytest.fixture
 def undisturbed(databases: Databases, tmp_path: Path) -> Iterator[dict[str, list[str]]]:
     """What the tables hold after an import that nothing stopped."""
-    with opened(databases()) as pool:
+    with open_pool(databases()) as pool:
         house = fresh(pool, tmp_path / "undisturbed")
         bring_chunked(house, long_history(tmp_path))
         yield canonical(house)

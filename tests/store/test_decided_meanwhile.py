@@ -176,7 +176,7 @@ def test_no_epoch_is_opened_or_destroyed_while_a_restore_looks_for_its_keys(hous
 
     def raising(tx: Transaction) -> None:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
-        fence.raise_(tx, house.now)
+        fence.raise_fence(tx, house.now)
 
     house.passes(400)
     done = meanwhile(pool, raising, lambda: destroy_due(house.here))

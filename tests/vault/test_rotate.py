@@ -42,7 +42,7 @@ from licet.keys.material import (
     unwrap_account_keys,
 )
 from licet.policy.period import instant
-from licet.store.connect import Pool, Transaction, opened, retrying, transaction
+from licet.store.connect import Pool, Transaction, open_pool, retrying, transaction
 from licet.vault import account_view
 from licet.vault import commands as do
 from licet.vault.commands import CommandResult
@@ -518,7 +518,7 @@ def test_a_physical_copy_from_before_a_deletion_opens_nothing_of_what_was_erased
     gone, kept = house.say(ana), house.say(ben)
     name = str(conninfo_to_dict(dsn)["dbname"])
     copy = make_conninfo(dsn, dbname=name + "_copy")
-    with duplicated(dsn, name), opened(copy) as old:
+    with duplicated(dsn, name), open_pool(copy) as old:
         house.pool.check()  # its connections were ended for the copy
         with transaction(old) as tx:
             assert len(sound(tx, Keyring(house.provider))) == 4

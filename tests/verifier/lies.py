@@ -49,7 +49,7 @@ KEYS = {account: bytes([account.int]) * 32 for account in (ANA, BEN, EVA, DAN)}
 # what a choice and a grant are for, where nothing else is said
 FOR = {"question": "training", "scope": "account"}
 TRUST = verifier.trust(SIGNER.verifier.vkey)
-LATER_TRUST = verifier.trust(SIGNER.named(ORIGIN.replace("2026", "2027")).verifier.vkey)
+LATER_TRUST = verifier.trust(SIGNER.renamed(ORIGIN.replace("2026", "2027")).verifier.vkey)
 POLICY = preset("article-2025")
 MIDDLE, SIZE, PROVED = 280, 300, 60
 ASKED = 32  # from this entry on there are questions

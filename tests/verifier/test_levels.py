@@ -250,7 +250,7 @@ def test_an_answer_that_its_recipient_signed_is_proved_by_their_key_alone(by: An
     without, given = (by.check_certificate(raw, trusted, "it", others) for others in ((), (uni,)))
     assert not [part for part in without.parts if part.what.startswith("answer")]
     assert [part.answer for part in given.parts if part.what == "answer of uni"] == ["proved"]
-    forger = by.trust(SIGNER.named("uni").verifier.vkey)
+    forger = by.trust(SIGNER.renamed("uni").verifier.vkey)
     assert by.check_certificate(raw, trusted, "it", (forger,)).answer == "contradicted"
     other = deepcopy(mutants.certificates()[0])
     other["places"][2]["answered"]["signed"] = mutants.recall_answer(erasure="era_" + "9" * 32)

@@ -35,7 +35,7 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.service import oversight, staff_tables
 from licet.store import embedded
-from licet.store.connect import Pool, opened, transaction
+from licet.store.connect import Pool, open_pool, transaction
 from licet.store.keyset import TableView
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str]) -> None:
         (base / "data").mkdir()
         with (
             embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn,
-            opened(dsn) as pool,
+            open_pool(dsn) as pool,
         ):
             with pool.connection() as conn:
                 migrate(conn)

@@ -887,7 +887,7 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
     hooked(house, receiver)
     house.open("ana", allow=True)
     with transaction(house.here.pool) as tx:
-        fence.raise_(tx, house.now)
+        fence.raise_fence(tx, house.now)
     noted: list[LicetError] = []
     stop = threading.Event()
 
@@ -899,7 +899,7 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
     assert [type(error) for error in noted] == [FencedError]
     assert receiver.attempts == []
     with transaction(house.here.pool) as tx:
-        fence.lift(tx)
+        fence.lift_fence(tx)
     assert delivery.deliver_due(house.here).delivered == 1
 
 

@@ -1,4 +1,5 @@
-"""What a restore applies: every restriction that the journal or the log has and the database lacks.
+"""Plans which restrictions a restore applies: those that the journal or the log has and the
+database lacks.
 
 The journal has whole records, the log has leaves: a kind, a moment, the account's pseudonym of the
 year, and the pseudonym of a conversation or a project. Both are held against each other,
@@ -87,17 +88,13 @@ _NO_EFFECT = "none"
 
 
 class RestoreFinish(StrEnum):
-    """How a restore is finished that was refused: by counting what cannot be matched as
-    withdrawn.
-    """
+    """How to finish a refused restore: what cannot be matched counts as withdrawn."""
 
     narrow = "narrow"
 
 
 class Unexplained(NamedTuple):
-    """What neither the journal nor the log explains: where it is told, and whose it is, if that is
-    known.
-    """
+    """A leaf or record that nothing explains, with its place, and its account if known."""
 
     place: str
     what: str
@@ -135,7 +132,7 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogUnion:
-    """Plans what is applied to a database that lacks ``known`` of its log.
+    """Plans the restrictions for a database that lacks the entries ``known`` of its log.
 
     ``names`` are the pseudonyms of its accounts by year, ``keys`` their log keys, ``waits`` the
     leaves that it has and that no log had when it was left.
@@ -158,7 +155,7 @@ class LogUnion:
         self._handles: dict[tuple[int, UUID], dict[str, UUID]] = {}
 
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
-        """What is applied where the journal has ``lacking`` beyond the database."""
+        """The plan, given the records ``lacking`` in the database."""
         present = account_view.existing(
             self._tx, {one.account for one in lacking if one.account is not None}
         )
@@ -202,10 +199,8 @@ class LogUnion:
         return found
 
     @cached_property
-    def _told(self) -> set[tuple[UUID | None, str, str]]:
-        """Account, kind and moment of what the log has, or the database itself was about to tell
-        it.
-        """
+    def _logged_keys(self) -> set[tuple[UUID | None, str, str]]:
+        """Account, kind and moment of each entry in the log or waiting for it."""
         logged = {
             (leaf.account, leaf.kind, leaf.at)
             for leaf in self._leaves
@@ -214,7 +209,7 @@ class LogUnion:
         return logged | {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
 
     @cached_property
-    def _told_policies(self) -> set[str]:
+    def _logged_policies(self) -> set[str]:
         logged = {
             leaf.facts["sha256"] for leaf in self._leaves if leaf.kind == EntryKind.policy_applied
         }
@@ -225,12 +220,12 @@ class LogUnion:
     def _may_be_applied(self, record: Restriction, present: Mapping[UUID, int | None]) -> bool:
         """Whether the log has the record's leaf, or it cannot widen anything."""
         if record.kind is RestrictionKind.policy:
-            return _policy_hash(record) in self._told_policies
+            return _policy_hash(record) in self._logged_policies
         leaf = _WIDENS.get(record.kind)
         if leaf is None or record.account is None or record.account not in present:
             return True
         at = written(record.at)
-        if (record.account, leaf, at) in self._told or (None, leaf, at) in self._told:
+        if (record.account, leaf, at) in self._logged_keys or (None, leaf, at) in self._logged_keys:
             return True
         if record.kind is RestrictionKind.plan:  # out of the scope nothing is permitted
             return record.plan not in self._policies.in_force(record.at).plans
@@ -239,7 +234,7 @@ class LogUnion:
         return record.kind is RestrictionKind.age and lower
 
     def _from_log(self, kept: Iterable[Restriction]) -> tuple[list[Restriction], list[Unexplained]]:
-        """Restrictions that only the log has, and the leaves that nothing explains."""
+        """The restrictions that only the log has, and the unexplained leaves."""
         explained = {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
         anybodys = {(row.kind, written(row.occurred_at)) for row in self._waits}
         policies = {version.sha256().hex() for version in self._policies.versions}
@@ -278,8 +273,8 @@ class LogUnion:
         return found, others
 
     def _record_of(self, leaf: LoggedRestriction, account: UUID) -> tuple[Restriction | None, bool]:
-        """The restriction that a leaf tells whole, or None and whether what it is of is not in the
-        database.
+        """The restriction that a leaf states completely, or None and whether its subject is missing
+        in the database.
         """
         at = instant(leaf.at)
         match leaf.kind:
@@ -327,8 +322,8 @@ class LogUnion:
         )
 
     def _ended_grants(self) -> frozenset[tuple[UUID, int]]:
-        """The grants of which the log tells that their person, or a closure, ended them; a lapse
-        follows from the rule.
+        """The grants that the log says were ended by their person or a closure; lapses follow from
+        the rule.
         """
         return frozenset(
             (leaf.account, leaf.facts["grant"])
@@ -341,8 +336,8 @@ class LogUnion:
 
 
 def _restricts(leaf: LoggedRestriction) -> bool:
-    """Whether the leaf takes something back: a choice may be a yes, or a no to a question that
-    nobody asks.
+    """Whether the leaf restricts: a choice may be a yes, or a no to a question that is not
+    asked.
     """
     if leaf.kind != EntryKind.choice:
         return True

@@ -56,7 +56,7 @@ def seal(archive: Path, key: bytes) -> int:
         draft = archive / f"{path.name}{SUFFIX}.tmp"
         draft.write_bytes(msgspec.json.encode(made))
         sync(draft)
-        draft.rename(_beside(path))
+        draft.rename(_seal_path(path))
         done += 1
     for left in archive.glob(f"*{SUFFIX}"):
         if not left.with_suffix("").exists():
@@ -66,7 +66,7 @@ def seal(archive: Path, key: bytes) -> int:
     return done
 
 
-def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
+def prove(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
     """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes
     differ.
 
@@ -76,7 +76,7 @@ def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
     for path in _files(archive):
         if not path.name.endswith(".history") and path.name[8:24] < begins[8:]:
             continue
-        held = _proved(archive, path, key)
+        held = _prove_file(archive, path, key)
         if held is not None:
             found[path.name] = held if path.name.endswith(_PARTIAL) else None
     return found
@@ -87,9 +87,9 @@ def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
     copied.
     """
     target.mkdir(mode=0o700)
-    for name in proved(archive, key, begins):
+    for name in prove(archive, key, begins):
         path = archive / name
-        held = _proved(archive, path, key)
+        held = _prove_file(archive, path, key)
         if held is not None:
             whole = (
                 held + bytes(path.stat().st_size - len(held)) if name.endswith(_PARTIAL) else held
@@ -100,10 +100,10 @@ def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
 def remove(segment: Path) -> None:
     """Removes a segment and its seal."""
     segment.unlink()
-    _beside(segment).unlink(missing_ok=True)
+    _seal_path(segment).unlink(missing_ok=True)
 
 
-def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
+def _prove_file(archive: Path, path: Path, key: bytes) -> bytes | None:
     """The sealed bytes of a file; None if it has no seal."""
     known = _read(path)
     if known is None:
@@ -139,7 +139,7 @@ def _bytes(path: Path) -> bytes | None:
 
 def _read(path: Path) -> Seal | None:
     try:
-        with _beside(path).open("rb") as file:
+        with _seal_path(path).open("rb") as file:
             return msgspec.json.decode(file.read(SEAL_BYTES_MAX), type=Seal)
     except FileNotFoundError:
         return None
@@ -149,7 +149,7 @@ def _read(path: Path) -> Seal | None:
         ) from None
 
 
-def _beside(path: Path) -> Path:
+def _seal_path(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 

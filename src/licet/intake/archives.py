@@ -158,10 +158,10 @@ def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
                 if not item.is_dir()
             ], False
     except (zipfile.BadZipFile, RuntimeError, ValueError):
-        return list(_walked(archive)), True
+        return list(_walk_headers(archive)), True
 
 
-def _walked(archive: Path) -> Iterator[ArchiveMember]:
+def _walk_headers(archive: Path) -> Iterator[ArchiveMember]:
     """Members by the headers in front of them; the last one may be cut off."""
     size, at = archive.stat().st_size, 0
     with archive.open("rb") as file:
@@ -172,7 +172,9 @@ def _walked(archive: Path) -> Iterator[ArchiveMember]:
             left = size - header.data_offset
             whole = ArchiveMember(archive, header.path, at, max(left, 0))
             packed_bytes = (
-                _measured(whole) if header.packed_bytes is None else min(header.packed_bytes, left)
+                _measure_member(whole)
+                if header.packed_bytes is None
+                else min(header.packed_bytes, left)
             )
             if not header.path.endswith("/"):
                 yield ArchiveMember(archive, header.path, at, packed_bytes)
@@ -182,7 +184,7 @@ def _walked(archive: Path) -> Iterator[ArchiveMember]:
                 at += max(0, file.read(_DESCRIPTOR_BYTES_MAX + len(MAGIC)).find(MAGIC))
 
 
-def _measured(member: ArchiveMember) -> int:
+def _measure_member(member: ArchiveMember) -> int:
     """The packed bytes of a member that only its own end tells."""
     try:
         with member.open() as stream:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -46,10 +47,11 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    mend,
+    json_text,
     moment,
     nothing_said,
     parts_of,
+    read_each,
     stable_id,
     unread,
 )
@@ -138,31 +140,27 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
-    for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, BrokenRecord):
-            yield raw
-            continue
-        conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
-        elif conversation.is_temporary:
-            yield SkippedRecord(place=place, reason="a conversation that is marked `is_temporary`")
-        else:
-            owner = (conversation.account or _Account()).uuid or ""
-            yield from _read_conversation(place, conversation, raw, owner if several else "")
+    read_one = partial(_read_conversation, several=several)
+    yield from read_each(
+        json_stream.records(path, one_pass.progress), _conversation, read_one, in_parts=True
+    )
 
 
 def _read_conversation(
-    place: str, conversation: _Conversation, raw: bytes, owner: str
+    place: str, conversation: _Conversation, raw: bytes, *, several: bool
 ) -> Iterator[Read]:
+    if conversation.is_temporary:
+        yield SkippedRecord(place=place, reason="a conversation that is marked `is_temporary`")
+        return
+    owner = (conversation.account or _Account()).uuid or ""
     setting = Setting(
         host_conversation=conversation.uuid or stable_id(raw),
         kind=ConversationKind.chat,
         surface="app",
         title=conversation.name or "",
-        host_account=owner,
+        host_account=owner if several else "",
     )
-    reading, shown = _Reading(setting), _shown(conversation)
+    reading, shown = _Reading(setting), _visible_messages(conversation)
     for index, message in enumerate(conversation.chat_messages):
         here = f"{place}.chat_messages[{index}]"
         if index in shown:
@@ -173,7 +171,7 @@ def _read_conversation(
         yield nothing_said(place)
 
 
-def _shown(conversation: _Conversation) -> frozenset[int]:
+def _visible_messages(conversation: _Conversation) -> frozenset[int]:
     """The numbers of the messages on the branch that is shown; of all of them where they do not
     name parents.
     """
@@ -199,14 +197,19 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
         yield SkippedRecord(place=place, reason="an author that is not known")
         return
     yield from reading.setting.turns(
-        place, message.uuid or index, moment(message.created_at), _said(reading, message, role)
+        place,
+        message.uuid or index,
+        moment(message.created_at),
+        _split_by_author(reading, message, role),
     )
     yield from unread(
-        place, (why for block in message.content or [] for why in _passed_over(block))
+        place, (why for block in message.content or [] for why in _skip_reasons(block))
     )
 
 
-def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
+def _split_by_author(
+    reading: _Reading, message: _Message, role: TurnRole
+) -> Iterator[RecordedPart]:
     """What each author says in a message, in its order; what was attached goes with the first
     words.
     """
@@ -217,14 +220,14 @@ def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[Reco
             own.append(block)
             continue
         yield by(role, _content(reading, own, attachments))
-        yield by(TurnRole.tool, _answer(reading, block))
+        yield by(TurnRole.tool, _tool_result(reading, block))
         attachments, own = (), []
     yield by(role, _content(reading, own, attachments))
     origin = "upload" if role is TurnRole.user else role.value
     for file in [*(message.attachments or []), *(message.files or [])]:
         if file.extracted_content and file.extracted_content.strip():
             yield RecordedPart(
-                role, origin, Content(text=file.extracted_content, attachments=(_named(file),))
+                role, origin, Content(text=file.extracted_content, attachments=(_file_name(file),))
             )
 
 
@@ -236,7 +239,7 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
         text=_text(blocks),
         tool_calls=tuple(
             ToolCall(
-                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+                id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
             for block in asked
         ),
@@ -244,21 +247,23 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
     )
 
 
-def _answer(reading: _Reading, block: _Block) -> Content:
+def _tool_result(reading: _Reading, block: _Block) -> Content:
     result = decode(bytes(block.content) or b"null", _result)
     # a shape of its own: what the tool gave is kept as it gave it
     if isinstance(result, UnreadableRecord):
-        result = _json_text(block.content)
-    text = result if isinstance(result, str) else _given(result or [])
+        result = json_text(block.content)
+    text = result if isinstance(result, str) else _tool_text(result or [])
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""
     return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named)
 
 
-def _passed_over(block: _Block) -> Iterator[str]:
+def _skip_reasons(block: _Block) -> Iterator[str]:
     """Why a block, or a part of what a tool gave, is no turn's."""
     kind = block.type or ""
     if kind.endswith("tool_result"):
-        yield from (UNKNOWN_PART for part in parts_of(block.content, _result) if not _given([part]))
+        yield from (
+            UNKNOWN_PART for part in parts_of(block.content, _result) if not _tool_text([part])
+        )
     elif kind in _THINKING:
         yield THINKING
     elif (
@@ -272,7 +277,7 @@ def _text(blocks: list[_Block]) -> str:
     return "\n".join(text for text in said if text and text.strip())
 
 
-def _given(blocks: list[_Block]) -> str:
+def _tool_text(blocks: list[_Block]) -> str:
     """What a tool gave: the text of each block, whatever its type (`text`, `knowledge`), or else
     its name and address.
     """
@@ -287,12 +292,8 @@ def _given(blocks: list[_Block]) -> str:
 
 def _attachments(message: _Message) -> tuple[str, ...]:
     given = [*(message.attachments or []), *(message.files or [])]
-    return tuple(dict.fromkeys(map(_named, given)))
+    return tuple(dict.fromkeys(map(_file_name, given)))
 
 
-def _named(file: _File) -> str:
+def _file_name(file: _File) -> str:
     return file.file_name or file.file_type or file.file_kind or "unnamed"
-
-
-def _json_text(raw: msgspec.Raw) -> str:
-    return mend(bytes(raw)).decode()

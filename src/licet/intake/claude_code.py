@@ -65,7 +65,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    mend,
+    json_text,
     moment,
     nothing_said,
     parts_of,
@@ -182,7 +182,7 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _AuthorPart:
     """One author's part of a record, before it has an id."""
 
     role: TurnRole
@@ -219,7 +219,7 @@ def recognises(path: Source, head: bytes) -> bool:
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every record of one session file, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    left = _left(path)
+    left = _abandoned_records(path)
     if isinstance(left, BrokenRecord):
         yield left
         return
@@ -257,7 +257,7 @@ def _is_record(keys: frozenset[bytes]) -> bool:
     )
 
 
-def _left(path: Source) -> frozenset[str] | BrokenRecord:
+def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
     """The records that are on no branch of what was said in the end: a prompt that was taken back,
     and what followed it.
     """
@@ -295,10 +295,10 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
         parents |= dict.fromkeys(first_prompts)
     named = [parent for parent in parents.values() if parent]
     has_forks = len(set(named)) < len(named)
-    return frozenset(_off(parents, prompts, tips)) if has_forks else frozenset()
+    return frozenset(_abandoned(parents, prompts, tips)) if has_forks else frozenset()
 
 
-def _off(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
+def _abandoned(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
     """Whatever is not on the way up from the last record of its tree, and has a prompt above it
     that is not either.
     """
@@ -327,7 +327,7 @@ def _is_prompt(record: _Record) -> bool:
     )
     if any(map(_is_result, blocks)) or _speaker(record, message, blocks, side=False) != "person":
         return False
-    return any(_parted(block.text or "")[0] or block.type != "text" for block in blocks)
+    return any(_split_client_text(block.text or "")[0] or block.type != "text" for block in blocks)
 
 
 def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | BrokenRecord]]:
@@ -360,12 +360,12 @@ def _read_record(
     thread = _thread(file, record, host_turn)
     session = record.sessionId or _stem(file.path)
     if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
-        yield _copy(place, seen, session, record.uuid)
+        yield _skip_copy(place, seen, session, record.uuid)
         return
     if record.uuid in file.left:
         yield elsewhere(place)
         return
-    queued = _queued(record)
+    queued = _queued_prompt(record)
     if queued is None and record.type in _RECORD_TYPES:
         yield SkippedRecord(place=place, reason=f"a record of type `{record.type}`")
         return
@@ -375,7 +375,7 @@ def _read_record(
         return
     if queued is not None:
         if queued.source_uuid and (seen := one_pass.seen.get(queued.source_uuid)) is not None:
-            yield _copy(place, seen, session, queued.source_uuid)
+            yield _skip_copy(place, seen, session, queued.source_uuid)
             return
         record = msgspec.structs.replace(record, type="user", origin=queued.origin)
         message = _Message(content=queued.prompt)
@@ -383,7 +383,7 @@ def _read_record(
     if author not in ("user", "assistant"):
         yield SkippedRecord(place=place, reason="a record of a type that is not known")
         return
-    said = list(_said(file, record, message, thread)) if message else []
+    said = list(_split_by_author(file, record, message, thread)) if message else []
     if not said:
         yield nothing_said(place)
     for number, part in enumerate(said, 1):
@@ -395,10 +395,10 @@ def _read_record(
             if queued is not None and queued.source_uuid:
                 one_pass.seen.note(queued.source_uuid, intern(f"{number}:{session}"))
         yield turn
-    yield from unread(place, _passed_over(message, alone=not said))
+    yield from unread(place, _skip_reasons(message, alone=not said))
 
 
-def _queued(record: _Record) -> _Attached | None:
+def _queued_prompt(record: _Record) -> _Attached | None:
     """What was typed while the model worked; None for any other record, also of what nobody
     typed.
     """
@@ -410,8 +410,8 @@ def _queued(record: _Record) -> _Attached | None:
     return attached if attached.commandMode == "prompt" and attached.prompt else None
 
 
-def _copy(place: str, seen: str, session: str, uuid: str) -> SkippedRecord:
-    parts, _, first = seen.partition(":")
+def _skip_copy(place: str, conversation: str, session: str, uuid: str) -> SkippedRecord:
+    parts, _, first = conversation.partition(":")
     copied = DuplicateRecord(
         first=first, host_conversation=session, host_turn=uuid, parts=int(parts)
     )
@@ -419,7 +419,9 @@ def _copy(place: str, seen: str, session: str, uuid: str) -> SkippedRecord:
     return SkippedRecord(place=place, reason=reason, copied=copied if first != session else None)
 
 
-def _turn(file: SessionFile, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:
+def _turn(
+    file: SessionFile, place: str, record: _Record, host_turn: str, part: _AuthorPart
+) -> ReadTurn:
     return ReadTurn(
         place=place,
         host_conversation=record.sessionId or _stem(file.path),
@@ -433,7 +435,9 @@ def _turn(file: SessionFile, place: str, record: _Record, host_turn: str, part: 
     )
 
 
-def _said(file: SessionFile, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
+def _split_by_author(
+    file: SessionFile, record: _Record, message: _Message, thread: str
+) -> Iterator[_AuthorPart]:
     """What each author says in a record: tools first, then the record's own speaker, then the
     client.
     """
@@ -448,7 +452,7 @@ def _said(file: SessionFile, record: _Record, message: _Message, thread: str) ->
         elif speaker == "client":
             client.append(block)
         elif record.type == "user" and block.text:
-            typed, added = _parted(block.text)
+            typed, added = _split_client_text(block.text)
             own += [msgspec.structs.replace(block, text=typed)] if typed else []
             client += [msgspec.structs.replace(block, text=added)] if added else []
         else:
@@ -456,10 +460,10 @@ def _said(file: SessionFile, record: _Record, message: _Message, thread: str) ->
     for who, theirs in ((speaker, own), ("client", client)):
         body = _body(file, record, theirs, thread, message.model or "")
         if body.text or body.tool_calls or body.attachments:
-            yield _Said(*_ROLES[who if body.text or who != "person" else "upload"], body)
+            yield _AuthorPart(*_ROLES[who if body.text or who != "person" else "upload"], body)
 
 
-def _passed_over(message: _Message | None, *, alone: bool) -> Iterator[str]:
+def _skip_reasons(message: _Message | None, *, alone: bool) -> Iterator[str]:
     """Why each block that is no turn's is none; of thinking that stands ``alone`` it is said
     already.
     """
@@ -469,20 +473,20 @@ def _passed_over(message: _Message | None, *, alone: bool) -> Iterator[str]:
             yield "" if alone else THINKING
         elif _is_result(block):
             yield from (
-                UNKNOWN_PART for part in parts_of(block.content, _result) if not _is_shown(part)
+                UNKNOWN_PART for part in parts_of(block.content, _result) if not _has_own_turn(part)
             )
-        elif not _is_shown(block) and not _is_call(block):
+        elif not _has_own_turn(block) and not _is_call(block):
             yield UNKNOWN_PART
 
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 
 
-def _is_shown(block: _Block) -> bool:
+def _has_own_turn(block: _Block) -> bool:
     return block.type in ("text", "image", "document")
 
 
-def _parted(text: str) -> tuple[str, str]:
+def _split_client_text(text: str) -> tuple[str, str]:
     """What was typed of a text, and what the client put beside it."""
     if _CLIENT_BEGINS.match(text):
         return "", text
@@ -549,7 +553,7 @@ def _body(
         text=_text(blocks),
         tool_calls=tuple(
             ToolCall(
-                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+                id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
             for block in blocks
             if _is_call(block)
@@ -562,11 +566,11 @@ def _body(
     )
 
 
-def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _Said:
+def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _AuthorPart:
     result = decode(bytes(block.content) or b"null", _result)
     # a shape of its own: what the tool gave is kept as it gave it
     if isinstance(result, UnreadableRecord):
-        result = _json_text(block.content)
+        result = json_text(block.content)
     blocks = [] if result is None or isinstance(result, str) else result
     content = Content(
         text=result if isinstance(result, str) else _text(blocks),
@@ -577,7 +581,7 @@ def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str)
         folder=record.cwd or "",
         branch=record.gitBranch or "",
     )
-    return _Said(TurnRole.tool, "tool", content)
+    return _AuthorPart(TurnRole.tool, "tool", content)
 
 
 def _thread(file: SessionFile, record: _Record, host_turn: str) -> str:
@@ -615,10 +619,6 @@ def _attachments(blocks: list[_Block]) -> tuple[str, ...]:
 def _attachment(block: _Block) -> str:
     source = block.source or _Source()
     return block.title or source.url or source.file_id or source.media_type or block.type or ""
-
-
-def _json_text(raw: msgspec.Raw) -> str:
-    return mend(bytes(raw)).decode()
 
 
 def _stem(path: Source) -> str:

@@ -78,10 +78,12 @@ Found: TypeAlias = Element | Flaw
 
 
 def records(
-    path: Source, progress: Progress, *, by_lines: bool = False
+    path: Source, progress: Progress, *, by_lines: bool = False, within: str = ""
 ) -> Iterator[tuple[str, bytes | BrokenRecord]]:
     """The place and the bytes of each record of a file: of each line, or of each element and
     object.
+
+    With ``within`` the elements are those of the array under that key.
 
     An element may hold bytes that are not UTF-8; `records.decode` finds them where it is not told
     otherwise.
@@ -94,8 +96,10 @@ def records(
                 else (f"{path}:{line.number}", line.raw)
             )
         return
-    for found in elements(chunks(path, progress), objects=True, utf8=False):
-        place = f"{path}#[{found.index}]"
+    for found in elements(
+        chunks(path, progress), within=within, objects=not within, utf8=bool(within)
+    ):
+        place = f"{path}#{within}[{found.index}]"
         yield (
             place,
             BrokenRecord(place=place, message=found.message)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 import msgspec
@@ -41,6 +42,7 @@ from licet.intake.records import (
     decode,
     moment,
     nothing_said,
+    read_each,
     stable_id,
 )
 from licet.plugins.offered_tools import offered_text
@@ -91,35 +93,28 @@ _identity = msgspec.json.Encoder(order="deterministic")
 
 def recognises(path: Source, head: bytes) -> bool:
     """Whether the head is that of a logged call, or one of its first lines is."""
-    return _is_call(json_stream.first_keys(head)) or _by_lines(head)
+    return _is_call(json_stream.first_keys(head)) or _is_line_format(head)
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every call, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for place, raw in json_stream.records(path, one_pass.progress, by_lines=_is_lines(path)):
-        if isinstance(raw, BrokenRecord):
-            yield raw
-            continue
-        call = decode(raw, _call)
-        if isinstance(call, UnreadableRecord):
-            yield BrokenRecord(place=place, message=call.message)
-        else:
-            yield from _read_call(place, call, raw, one_pass)
+    records = json_stream.records(path, one_pass.progress, by_lines=_is_lines(path))
+    yield from read_each(records, _call, partial(_read_call, one_pass=one_pass))
 
 
 def _is_call(keys: frozenset[bytes]) -> bool:
     return b"call_type" in keys and bool(keys & {b"id", b"messages", b"startTime"})
 
 
-def _by_lines(head: bytes) -> bool:
+def _is_line_format(head: bytes) -> bool:
     first_lines = head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
     return any(_is_call(json_stream.keys(line)) for line in first_lines)
 
 
 def _is_lines(path: Source) -> bool:
     try:
-        return _by_lines(head(path))
+        return _is_line_format(head(path))
     except OSError:
         return False  # gone since it was recognised: reading it says so
 
@@ -162,20 +157,20 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
         yield _unread_answer(place, bytes(call.response), response)
     read = chain.from_iterable(read_message(here, dialogue, "", message) for here, message in said)
     for item in with_instructions(f"{place}.model_parameters", dialogue, read):
-        yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
+        yield _with_content_id(item, times, one_pass) if isinstance(item, ReadTurn) else item
     if choices[1:]:
         yield SkippedRecord(place=place, reason="other answers to the same call")
     if not said and not isinstance(response, UnreadableRecord):
         yield nothing_said(place)
 
 
-def _unread_answer(place: str, raw: bytes, why: UnreadableRecord) -> Read:
+def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:
     if raw.startswith(b"{"):
-        return BrokenRecord(place=place, message=why.message)
+        return BrokenRecord(place=place, message=record.message)
     return SkippedRecord(place=place, reason="an answer that is no message")
 
 
-def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
+def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
     """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took
     its words out.
     """

@@ -27,7 +27,7 @@ from datetime import datetime
 import msgspec
 
 from licet.intake import json_stream
-from licet.intake.lines import Source, lines
+from licet.intake.lines import Source
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn
 from licet.intake.records import (
     CALLS_MAX,
@@ -39,6 +39,7 @@ from licet.intake.records import (
     decode,
     moment,
     nothing_said,
+    read_each,
     stable_id,
 )
 from licet.plugins.offered_tools import offered_text
@@ -146,16 +147,9 @@ def recognises(path: Source, head: bytes) -> bool:
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every line, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for line in lines(path, one_pass.progress):
-        if isinstance(line, BrokenRecord):
-            yield line
-            continue
-        place = f"{path}:{line.number}"
-        conversation = decode(line.raw, _line)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
-        else:
-            yield from _read_line(place, conversation, line.raw)
+    yield from read_each(
+        json_stream.records(path, one_pass.progress, by_lines=True), _line, _read_line
+    )
 
 
 def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:

@@ -158,7 +158,9 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     request = ExportTraceServiceRequest()
     try:
         if (
-            wire.count(raw, wire.tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX)
+            wire.count_fields(
+                raw, wire.message_tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX
+            )
             > FIELDS_MAX
         ):
             raise UnpackedTooLargeError(
@@ -173,23 +175,23 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     ):
         raise UnpackedTooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans:
-        resource = _kept(group.resource.attributes)
+        resource = _kept_attributes(group.resource.attributes)
         for scope in group.scope_spans:
             for span in scope.spans:
                 yield OtlpSpan(
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     started_at=_at(span.start_time_unix_nano),
-                    attributes=_kept(span.attributes),
+                    attributes=_kept_attributes(span.attributes),
                     resource=resource,
                     events=tuple(
-                        SpanEvent(name=one.name, attributes=_kept(one.attributes, ""))
+                        SpanEvent(name=one.name, attributes=_kept_attributes(one.attributes, ""))
                         for one in span.events
                     ),
                 )
 
 
-def _kept(pairs: Iterable[KeyValue], *begin: str) -> Values:
+def _kept_attributes(pairs: Iterable[KeyValue], *begin: str) -> Values:
     begin = begin or KEPT
     return {
         pair.key: _value(pair.value, VALUE_DEPTH_MAX)

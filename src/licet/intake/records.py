@@ -122,6 +122,32 @@ def decode(
         return _unreadable(error)
 
 
+def read_each(
+    items: Iterable[tuple[str, bytes | BrokenRecord]],
+    decoder: msgspec.json.Decoder[T],
+    read: Callable[[str, T, bytes], Iterator[Read]],
+    *,
+    in_parts: bool = False,
+) -> Iterator[Read]:
+    """Decodes each record and passes it to ``read`` with its place and bytes; Broken if it cannot
+    be decoded.
+    """
+    for place, raw in items:
+        if isinstance(raw, BrokenRecord):
+            yield raw
+            continue
+        value = decode(raw, decoder, in_parts=in_parts)
+        if isinstance(value, UnreadableRecord):
+            yield BrokenRecord(place=place, message=value.message)
+        else:
+            yield from read(place, value, raw)
+
+
+def json_text(raw: msgspec.Raw) -> str:
+    """JSON as it stands in a record, as text."""
+    return mend(bytes(raw)).decode()
+
+
 def valid_utf8(raw: bytes) -> bool:
     """Whether bytes are UTF-8; asked of whole records, because a decoder does not look into keys
     that it skips.

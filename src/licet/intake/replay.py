@@ -299,10 +299,10 @@ class Import:
                 case SkippedRecord():
                     self._skipped[item.reason] += 1
                     if item.copied is not None:
-                        self._also_named(item.copied)
-        self._sift()
+                        self._record_alias(item.copied)
+        self._spool_new()
 
-    def _also_named(self, copied: DuplicateRecord) -> None:
+    def _record_alias(self, copied: DuplicateRecord) -> None:
         """A turn of this import may be here already, from an import that met its copy first."""
         turns = [
             copied.host_turn,
@@ -318,14 +318,14 @@ class Import:
         if len(self._broken) < PLACES_KEPT_MAX:
             self._broken.append(item)
 
-    def _whose(self, told: str) -> str:
+    def _account_host(self, told: str) -> str:
         is_taken_out = (
             self._is_host_named and told not in self._recorded and _OWN_ID.fullmatch(told)
         )
         return self._host if is_taken_out or not told else told
 
     def _take(self, turn: ReadTurn) -> None:
-        host = self._whose(turn.host_account)
+        host = self._account_host(turn.host_account)
         names = len(turn.host_conversation) + len(turn.host_turn)
         if max(names, len(host), len(turn.project)) > HOST_ID_CHARACTERS_MAX:
             self._break(
@@ -357,7 +357,7 @@ class Import:
             self._put(host, at, conversation, turn)
 
     def _take_feedback(self, given: ReadFeedback) -> None:
-        host = self._whose(given.host_account)
+        host = self._account_host(given.host_account)
         names = (host, given.host_conversation + given.host_turn, given.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
             self._break(
@@ -412,22 +412,22 @@ class Import:
             len(self._fresh) >= self._fresh_turns_max
             or self._fresh_characters >= FRESH_CHARACTERS_MAX
         ):
-            self._sift()
+            self._spool_new()
 
-    def _sift(self) -> None:
+    def _spool_new(self) -> None:
         """Sends what was read to the spool, but for turns that the vault has: a file that comes
         again is not sealed again.
         """
         fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
-        known = self._here_already(fresh) if fresh else set[tuple[str, bytes]]()
+        known = self._stored_turns(fresh) if fresh else set[tuple[str, bytes]]()
         for one in fresh:
             self._whose_turns.add(one.host)
             if (one.host, one.name) in known:
                 self._counts["known"] += 1
                 continue
-            self._waiting.add(one.host, one.at, self._spool.put(self._spooled(one)))
+            self._waiting.add(one.host, one.at, self._spool.put(self._spooled_turn(one)))
 
-    def _here_already(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
+    def _stored_turns(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
         """The hosts and names of turns that the vault has, of these."""
         names = {host: self._hmacs.of("account", host) for host in {one.host for one in fresh}}
         with transaction(self._pool) as tx:
@@ -441,7 +441,7 @@ class Import:
             said = account_view.said_already(tx, list(asked)) if asked else []
         return {(asked[key], key[2]) for key in said}
 
-    def _spooled(self, one: _Fresh) -> SpooledTurn:
+    def _spooled_turn(self, one: _Fresh) -> SpooledTurn:
         turn = one.turn
         return SpooledTurn(
             conversation=one.conversation,
@@ -451,14 +451,14 @@ class Import:
             kind=turn.kind,
             surface=self._surface or turn.surface,
             envelope=encode(turn.content),
-            title=self._titled(turn.title),
+            title=self._title_envelope(turn.title),
             incognito=turn.incognito,
             kept_out=turn.kept_out,
             project=self._hmacs.of("project", turn.project) if turn.project else None,
-            project_title=self._titled(turn.project_title),
+            project_title=self._title_envelope(turn.project_title),
         )
 
-    def _titled(self, text: str) -> bytes | None:
+    def _title_envelope(self, text: str) -> bytes | None:
         """The envelope of a title, with a cache of one: each turn of a conversation bears it."""
         if self._last_text[0] != text:
             self._last_text = (text, encode(Content(text=text)))
@@ -471,7 +471,7 @@ class Import:
         )
         self._there = self._known_accounts(hosts)
         conversations: set[UUID] = set()
-        for chunk in self._chunks(sorted(hosts, key=self._begins_at)):
+        for chunk in self._chunks(sorted(hosts, key=self._opened_at)):
             done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
             self._count(chunk, done, conversations)
             progress(sum(isinstance(command, commands.Say) for command in chunk))
@@ -558,7 +558,7 @@ class Import:
             self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host)
         )
 
-    def _begins_at(self, host: str) -> datetime:
+    def _opened_at(self, host: str) -> datetime:
         """When an account opens, as far as is known: ids begin with it, and rows in the order of
         their ids are written at the end of each index.
         """
@@ -577,7 +577,7 @@ class Import:
                 if isinstance(command, _Rated):  # what it is about must be there before it
                     if chunk:
                         yield chunk
-                    given = self._about(command)
+                    given = self._feedback_command(command)
                     chunk, size = [given] if given is not None else [], 0
                     continue
                 chunk.append(command)
@@ -588,7 +588,7 @@ class Import:
         if chunk:
             yield chunk
 
-    def _about(self, rated: _Rated) -> commands.GiveFeedback | None:
+    def _feedback_command(self, rated: _Rated) -> commands.GiveFeedback | None:
         """Feedback, with the conversation and the answer that it is about; None where there is no
         such conversation.
         """
@@ -622,14 +622,16 @@ class Import:
             if not self._has_events(host):
                 return
             with transaction(self._pool) as tx:
-                known, world = self._known_of(tx, account), self._seeded(tx, account)
+                known, world = self._load_known(tx, account), self._seed_world(tx, account)
         world = world or World(self._policies, replay=True)
         choices = self._new_choices(self._choices.pop(host, []), known)
-        waiting = self._new(self._waiting.of(host), known.turns if known is not None else set())
+        waiting = self._new_turns(
+            self._waiting.list_by_host(host), known.turns if known is not None else set()
+        )
         rated = self._new_feedback(host, account, begins=bool(waiting or choices))
         if known is not None:
             choices, rated = self._without_late(host, known.last_at, waiting, choices, rated)
-        waiting += _placed(choices)
+        waiting += _place_choices(choices)
         waiting += [
             _Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)
         ]
@@ -659,7 +661,7 @@ class Import:
                 age=recorded.age,
             )
         dead = (
-            self._dead(world, waiting, choices)
+            self._expired_turns(world, waiting, choices)
             if waiting and self._may_be_due(first_at)
             else set[int]()
         )
@@ -670,9 +672,9 @@ class Import:
                 yield self._choose(account_id, choices[event.number])
             else:
                 turn = self._spool.get(event.place)
-                yield _say(account_id, event.at, turn, stored=event.number not in dead)
+                yield _say_command(account_id, event.at, turn, stored=event.number not in dead)
 
-    def _known_of(self, tx: Transaction, account: UUID) -> _Known:
+    def _load_known(self, tx: Transaction, account: UUID) -> _Known:
         last_at = account_view.accounts(tx, [account])[account].state.last_at
         return _Known(last_at, account_view.turns_by_host(tx, account), KnownChoices(tx, account))
 
@@ -728,7 +730,7 @@ class Import:
             )
         return list({one.host: one for one in given if one.host not in known}.values())
 
-    def _new(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
+    def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
         """Each turn once, and only those that the vault does not have."""
         first: dict[bytes, WaitingTurn] = {}
         for turn in waiting:
@@ -756,12 +758,12 @@ class Import:
         )
 
     def _scope(self, scope: events.NamedScope) -> commands.ChosenScope:
-        kind, name = self._hashed(scope)
+        kind, name = self._hash_scope(scope)
         if kind is ScopeKind.project:
             return commands.ChosenScope(host_project=name)
         return commands.ChosenScope(host_conversation=name)
 
-    def _hashed(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
+    def _hash_scope(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
         kind, name = scope.scope
         return kind, self._hmacs.of(kind.value, name)
 
@@ -769,14 +771,14 @@ class Import:
         key = RecordKey(choice.at, choice.allow)
         if choice.scope is None:
             return key
-        kind, name = self._hashed(choice.scope)
+        kind, name = self._hash_scope(choice.scope)
         return (
             key._replace(project=name)
             if kind is ScopeKind.project
             else key._replace(conversation=name)
         )
 
-    def _seeded(self, tx: Transaction, account: UUID) -> World:
+    def _seed_world(self, tx: Transaction, account: UUID) -> World:
         """A world that begins with what the account has already, by the HMACs of the host's ids."""
         world = World(self._policies, replay=True)
         names = {row.project_id.hex: row.host_hmac.hex() for row in tables.projects_of(tx, account)}
@@ -810,7 +812,7 @@ class Import:
         }
         return any(period.after(first) <= self._now for period in periods)
 
-    def _dead(
+    def _expired_turns(
         self, world: World, waiting: Sequence[_Waiting], choices: Sequence[_Chosen]
     ) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without
@@ -820,7 +822,7 @@ class Import:
             if event.place == -2:
                 continue
             if event.place < 0:
-                world.apply(self._chosen(choices[event.number]))
+                world.apply(self._choose_event(choices[event.number]))
                 continue
             turn = self._spool.get(event.place)
             world.apply(
@@ -848,12 +850,12 @@ class Import:
                 self._erased[keep_until.date()] += 1
         return dead
 
-    def _chosen(self, chosen: _Chosen) -> events.ChooseEvent:
+    def _choose_event(self, chosen: _Chosen) -> events.ChooseEvent:
         """A choice as an event of the world, by HMACs."""
         choice = chosen.choice
 
         def named(scope: events.NamedScope) -> events.NamedScope:
-            kind, name = self._hashed(scope)
+            kind, name = self._hash_scope(scope)
             return events.NamedScope(**{kind.value: name.hex()})
 
         return events.ChooseEvent(
@@ -882,7 +884,7 @@ class Import:
                     ).more
 
 
-def _placed(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
+def _place_choices(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
     """Choices in their places: those of one time in the order of the file, refusals that come first
     in it before turns; late ones after the rest.
     """
@@ -895,7 +897,7 @@ def _placed(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
         yield _Waiting(at=one.at, rank=rank, number=number, place=-1)
 
 
-def _say(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
+def _say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
     return commands.Say(
         account=account,
         at=at,

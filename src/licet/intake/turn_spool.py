@@ -85,11 +85,11 @@ class TurnSpool:
 
     def name(self, place: int) -> bytes:
         """The HMAC of the host's id of a turn."""
-        block, at = self._found(place)
+        block, at = self._locate(place)
         return bytes(block[at : at + NAME_BYTES])
 
     def get(self, place: int) -> SpooledTurn:
-        block, at = self._found(place)
+        block, at = self._locate(place)
         at += NAME_BYTES + _SIZE_BYTES
         return self._decode(
             memoryview(block)[at : at + int.from_bytes(block[at - _SIZE_BYTES : at], "big")]
@@ -116,7 +116,7 @@ class TurnSpool:
         self._file.write(sealed)
         self._sealed.append((offset, len(sealed)))
 
-    def _found(self, place: int) -> tuple[bytes | bytearray, int]:
+    def _locate(self, place: int) -> tuple[bytes | bytearray, int]:
         """The block that a record is in, and where it begins there."""
         number = bisect_right(self._begins, place) - 1
         at = place - self._begins[number]
@@ -182,7 +182,7 @@ class WaitingTurns:
         chain = self._of.get(host)
         return None if chain is None else _EPOCH + timedelta(microseconds=chain.first_us)
 
-    def of(self, host: str) -> list[WaitingTurn]:
+    def list_by_host(self, host: str) -> list[WaitingTurn]:
         """The turns of an account in the order in which they came."""
         found = [
             WaitingTurn(

@@ -27,24 +27,24 @@ class MalformedError(UsageError):
 
 
 @cache
-def tree(of: Descriptor) -> Tree:
+def message_tree(descriptor: Descriptor) -> Tree:
     """The messages within a message, by field number; a kind that holds itself is one and the same
     tree.
     """
-    return _tree(of, {})
+    return _tree(descriptor, {})
 
 
-def _tree(of: Descriptor, known: dict[str, Tree]) -> Tree:
-    if of.full_name in known:
-        return known[of.full_name]
-    known[of.full_name] = made = {}
-    for field in of.fields:
+def _tree(descriptor: Descriptor, known: dict[str, Tree]) -> Tree:
+    if descriptor.full_name in known:
+        return known[descriptor.full_name]
+    known[descriptor.full_name] = made = {}
+    for field in descriptor.fields:
         if field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type is not None:
             made[field.number] = _tree(field.message_type, known)
     return made
 
 
-def count(raw: bytes, within: Tree, fields_max: int) -> int:
+def count_fields(raw: bytes, within: Tree, fields_max: int) -> int:
     """How many fields ``raw`` holds, or ``fields_max`` + 1 for more; MalformedError for bytes that
     are no message.
     """

@@ -4,7 +4,7 @@ secrets.
 An epoch is the time between two rotations of the keys; a bucket is a group of accounts under one
 bucket key.
 
-Statements only. Whoever wraps under the newest epoch, or opens another one, holds
+Statements only. Callers that wrap under the newest epoch, or open another one, hold
 `keyring.EPOCHS_LOCK`.
 """
 
@@ -105,8 +105,8 @@ def epoch_wraps_something(tx: Transaction, number: int) -> bool:
 # Buckets
 
 
-def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
-    """Those of ``buckets`` that exist; they keep their keys until ``tx`` ends."""
+def lock_existing_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
+    """The existing ones of ``buckets``, locked so that their keys stay until ``tx`` ends."""
     rows = tx.execute(
         "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE",
         [sorted(buckets)],

@@ -117,9 +117,9 @@ class Stored:
             raise _busy("deleted", error) from None
 
 
-def _busy(what: str, error: Exception) -> BusyError:
+def _busy(action: str, error: Exception) -> BusyError:
     return BusyError(
-        f"an object of the cold store could not be {what}: {type(error).__name__}", _HINT
+        f"an object of the cold store could not be {action}: {type(error).__name__}", _HINT
     )
 
 

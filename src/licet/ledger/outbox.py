@@ -184,7 +184,7 @@ def appending(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
     """`append` as changes for one statement with others; a large batch is written at once by
     COPY.
     """
-    return rows.appending(tx, "outbox", _COLUMNS, _rows(entries))
+    return rows.insert_changes(tx, "outbox", _COLUMNS, _rows(entries))
 
 
 def _rows(entries: Sequence[Entry]) -> list[Sequence[object]]:

@@ -58,7 +58,7 @@ WITNESS_SECONDS = 10.0
 
 def place(here: Installation) -> LogPlace:
     """The folders and the name of the logs: in the installation's bucket, or in its data folder."""
-    data, bucket = here.config.data, buckets.opened(here.config.store)
+    data, bucket = here.config.data, buckets.open_bucket(here.config.store)
     if bucket is not None:
         folder, state = bucket_folders(bucket)
         return LogPlace(folder=folder, state=state, name=here.config.log_name)

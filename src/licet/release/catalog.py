@@ -54,7 +54,7 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     it.
     """
     own = here.config.releases / name
-    if "/" not in name and buckets.opened(here.config.store) is not None:
+    if "/" not in name and buckets.open_bucket(here.config.store) is not None:
         with transaction(here.pool) as tx:
             shared = registry.find(tx, name)
         if (

@@ -278,7 +278,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
         view = TableView(filters=self.filters | narrow, order=self.order)
         items = (
             self.item(at, row, keys)
-            for row, keys in keyset.first(reading.tx, self.listing, view, at)
+            for row, keys in keyset.first_rows(reading.tx, self.listing, view, at)
         )
         return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
 
@@ -293,7 +293,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
             rest = self.keys_of(after.subject)
         else:
             rest = self.ends[order.index(self.kind) < order.index(after.kind)]
-        return keyset.place(self.listing, self.order, (self.key(after.at, at), *rest))
+        return keyset.cursor_at(self.listing, self.order, (self.key(after.at, at), *rest))
 
 
 def _shift(days: int) -> dict[str, Any]:
@@ -639,7 +639,7 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
 
 
 def _backup(reading: InboxReading) -> list[InboxItem]:
-    known = archives.registered(reading.here, 1, reading.tx)
+    known = archives.list_registered(reading.here, 1, reading.tx)
     if not known:
         return [
             _item(

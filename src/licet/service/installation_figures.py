@@ -67,7 +67,7 @@ def figures(here: Installation) -> MonitoringFigures:
             endpoints.count_backlog(tx, COUNTED_MAX),
         )
         erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
-    newest = archives.registered(here, 1)
+    newest = archives.list_registered(here, 1)
     return MonitoringFigures(
         at=at,
         sweep=sweep,

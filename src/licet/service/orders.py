@@ -196,7 +196,7 @@ def _about(here: Installation, kind: OrderKind, about: str) -> str:
     if about:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:
-        return drills.chosen(here, None).name
+        return drills.choose_backup(here, None).name
     if kind is OrderKind.destroy_epochs:
         if not epochs.destroy_due(here, dry_run=True):
             raise RefusedError("no epoch is due", because="nothing")

@@ -64,9 +64,9 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
     """
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
-        return _told(config, journal_move.look(config.journal, bucket), {}, moved=False)
+        return _told(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
     with installation(_in_folders(config), clock) as here, _alone(here):
-        found = journal_move.look(config.journal, bucket)
+        found = journal_move.forecast(config.journal, bucket)
         parts = {known.name: _part_here(here, known) for known in _sealed(here)}
     return _told(config, found, parts, moved=False)
 
@@ -118,7 +118,7 @@ def _told(
 
 
 def _bucket(config: Configuration) -> Bucket:
-    bucket = buckets.opened(config.store)
+    bucket = buckets.open_bucket(config.store)
     if bucket is None:
         raise UsageError(
             "no bucket is configured", "set LICET_STORE__URL and its key: docs/configuration.md"

@@ -349,7 +349,9 @@ class Cluster:
             os.close(file)
 
     def take_seat(self) -> int:
-        """Becomes a user: the seat is an open file; closing it, or dying, is leaving."""
+        """Registers as a user of the server: an open file, released when it is closed or the
+        process dies.
+        """
         seat = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
         if not waited(lambda: flocked(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
             os.close(seat)
@@ -374,10 +376,10 @@ class Cluster:
 
     def alive(self) -> bool:
         """Whether the server accepts connections."""
-        return self._state() == "ready" and works_in(self.postmaster(), self.data)
+        return self._state() == "ready" and is_working_in(self.postmaster(), self.data)
 
     def _state(self) -> str:
-        """What the server says of itself in its lock file."""
+        """The server's state from its lock file."""
         lines = self._lock_lines()
         return lines[7].strip() if len(lines) > 7 else ""
 
@@ -441,7 +443,7 @@ class Cluster:
         self._end_swap()
 
     def _end_swap(self) -> None:
-        """Cleans up after a swap that was killed: no cluster under the name, or two."""
+        """Completes an interrupted swap of clusters."""
         replaced = self.folder / REPLACED
         if not replaced.exists():
             return
@@ -454,12 +456,10 @@ class Cluster:
 
     def configure(self, more: str = "") -> None:
         settings = _SETTINGS + f"unix_socket_directories = '{_conf(str(self.sockets))}'\n"
-        self.write(self.data / "licet.conf", settings + self._of_the_machine() + more)
+        self.write(self.data / "licet.conf", settings + self._machine_settings() + more)
 
-    def _of_the_machine(self) -> str:
-        """Its size, but for a cluster that is gone after a crash: that one starts quickly, and is
-        small.
-        """
+    def _machine_settings(self) -> str:
+        """Settings sized by the machine; none for a cluster that is removed after a crash."""
         if not self.options.durable:
             return _UNDURABLE
         return machine_settings(memory_bytes(), shutil.disk_usage(self.folder).free)
@@ -546,7 +546,11 @@ class Cluster:
             # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
             return
         has_ended = waited(lambda: not workers(self.data), STALE_SECONDS_MAX)
-        if not has_ended and self._state() == "stopping" and works_in(self.postmaster(), self.data):
+        if (
+            not has_ended
+            and self._state() == "stopping"
+            and is_working_in(self.postmaster(), self.data)
+        ):
             self._end("immediate")
         if not has_ended and not waited(lambda: not workers(self.data), STALE_SECONDS_MAX):
             raise BusyError(
@@ -669,7 +673,7 @@ def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
     return True
 
 
-def works_in(pid: int, folder: Path) -> bool:
+def is_working_in(pid: int, folder: Path) -> bool:
     """Whether the process ``pid`` is alive and, if that can be seen, works in ``folder``."""
     if pid <= 0:
         return False
@@ -679,13 +683,11 @@ def works_in(pid: int, folder: Path) -> bool:
             return (proc / "cwd").samefile(folder) and not _zombie(proc)
         except OSError:
             return False
-    return lives(pid)
+    return process_exists(pid)
 
 
-def lives(pid: int) -> bool:
-    """Whether there is a process ``pid``, whoever owns it; one that has ended and was not waited
-    for counts.
-    """
+def process_exists(pid: int) -> bool:
+    """Whether a process ``pid`` exists, whoever owns it, zombies included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -700,7 +702,7 @@ def workers(folder: Path) -> list[int]:
     stays in its own.
     """
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return [pid for pid in pids if works_in(pid, folder)]
+    return [pid for pid in pids if is_working_in(pid, folder)]
 
 
 def _zombie(proc: Path) -> bool:

@@ -96,12 +96,12 @@ def migrate(
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
     with translated():
-        while (step := _patiently(conn, steps, sleep)) is not None:
+        while (step := _retry_locked(conn, steps, sleep)) is not None:
             done.append(step)
     return tuple(done)
 
 
-def _patiently(
+def _retry_locked(
     conn: Transaction, steps: tuple[Migration, ...], sleep: Callable[[float], None]
 ) -> Migration | None:
     for _ in range(LOCK_ATTEMPTS_MAX - 1):

@@ -44,7 +44,7 @@ def insert(
     tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
 ) -> None:
     """Appends ``rows`` to ``table``; ``columns`` maps each name to its type."""
-    change(tx, appending(tx, table, columns, rows))
+    change(tx, insert_changes(tx, table, columns, rows))
 
 
 def unnested(columns: Mapping[str, str]) -> str:
@@ -85,11 +85,11 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
     tx.execute(text, [value for one in changes for value in one.values], prepare=True)
 
 
-def appending(
+def insert_changes(
     tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
 ) -> list[Change]:
-    """`insert`, left to be sent in one statement with other changes; so many that COPY is faster
-    are written at once.
+    """`insert` as changes for one statement with others; a large batch is written at once by
+    COPY.
     """
     if len(rows) > INSERTED_ROWS_MAX:
         copy_in(tx, table, columns, rows)

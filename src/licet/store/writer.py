@@ -174,7 +174,7 @@ class BatchWriter(Generic[Item, Result]):
             self._write_singly(batch)
 
     def _try(self, batch: list[tuple[Item, Future[Result]]]) -> BaseException | None:
-        """Commits the batch and has it answered, or returns the reason why not."""
+        """Commits the batch and queues its answers, or returns the error."""
         items = [item for item, _ in batch]
         try:
             results, acts = retrying(lambda: self._commit(items))
@@ -190,8 +190,8 @@ class BatchWriter(Generic[Item, Result]):
         return None
 
     def _follow(self) -> None:
-        """Runs what must follow each commit, and answers; a batch stays in the queue until it is
-        answered.
+        """Runs the after-commit effects of each batch, then answers it; a batch stays queued until
+        then.
         """
         while True:
             with self._following:

@@ -112,7 +112,9 @@ class BatchState:
             accounts = tables.locking(self.tx, wanted)
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
             new = (
-                self.writes.keyring.asking(self.tx, {bucket_of(c.account) for c in opening})
+                self.writes.keyring.request_buckets(
+                    self.tx, {bucket_of(c.account) for c in opening}
+                )
                 if opening
                 else list
             )

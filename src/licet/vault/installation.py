@@ -162,7 +162,7 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
             case JournalState.current:
                 journal_evidence.refuse_misfit(tx, journal)
                 restriction.catch_up(tx, journal)
-                journal_heads.remember_if_free(tx, journal.id, journal.current_head())
+                journal_heads.save_head_if_free(tx, journal.id, journal.current_head())
             case JournalState.older:
                 raise RefusedError(
                     "the database is older than its restriction journal: it lacks later "

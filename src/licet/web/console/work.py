@@ -88,7 +88,7 @@ def _shown(
         "sweep": sweeper.sweep_status(visit.here),
         "keys": epochs.status(visit.here),
         "hosts": endpoints.list_endpoints(visit.here),
-        "backups": archives.registered(visit.here, BACKUPS_LISTED_MAX),
+        "backups": archives.list_registered(visit.here, BACKUPS_LISTED_MAX),
         "may_approve": visit.allows(APPROVES),
         "saved": said,
         "why": kept.why if kept is not None else "",
