@@ -21,6 +21,7 @@ import msgspec
 from licet.access.roles import Person, Staff, StaffRole, UnauthenticatedError
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
+from licet.store.rows import select
 from licet.vault.ids import staff_address, uuid7
 
 COOKIE = "__Host-licet"
@@ -197,7 +198,7 @@ def session_roles(tx: Transaction, staff: UUID) -> frozenset[StaffRole]:
     return frozenset(StaffRole(row[0]) for row in rows)
 
 
-class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
+class StaffAccount(msgspec.Struct, frozen=True, kw_only=True):
     """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are
     signed in.
     """
@@ -209,27 +210,19 @@ class StaffMember(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
 
 
-def list_staff(tx: Transaction, now: datetime) -> list[StaffMember]:
+def list_staff(tx: Transaction, now: datetime) -> list[StaffAccount]:
     """All staff that have signed in or were given a role, by address."""
-    rows = tx.execute(
-        """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id)
+    return select(
+        tx,
+        StaffAccount,
+        """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id) AS sessions
              FROM staff f LEFT JOIN sessions s ON s.staff_id = f.staff_id AND s.ends_at > %s
             GROUP BY f.staff_id ORDER BY f.email""",
         [now],
-    ).fetchall()
-    return [
-        StaffMember(
-            staff_id=staff,
-            email=email,
-            roles=tuple(map(StaffRole, roles)),
-            made_at=made_at,
-            sessions=count,
-        )
-        for staff, email, roles, made_at, count in rows
-    ]
+    )
 
 
-def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffMember:
+def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffAccount:
     """A member of staff by id; NotFoundError."""
     found = next((one for one in list_staff(tx, now) if one.staff_id == staff), None)
     if found is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -26,6 +25,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
+from licet.store.rows import select
 from licet.vault.ids import Prefix, shown
 
 REASON_CHARACTERS_MAX = 500
@@ -137,44 +137,27 @@ _ORDERS = (
 
 def open_orders(tx: Transaction) -> list[StaffOrder]:
     """The open orders, oldest first: at most one of a kind."""
-    return [
-        _order(row)
-        for row in tx.execute(f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")
-    ]
+    return select(tx, StaffOrder, f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")
 
 
 def get(tx: Transaction, order: UUID) -> StaffOrder:
     """An order by its id; NotFoundError."""
-    row = tx.execute(f"{_ORDERS} WHERE order_id = %s", [order]).fetchone()
-    if row is None:
+    found = select(tx, StaffOrder, f"{_ORDERS} WHERE order_id = %s", [order])
+    if not found:
         raise NotFoundError(f"no order `{shown(Prefix.order, order)}`")
-    return _order(row)
+    return found[0]
 
 
 def list_newest(
     tx: Transaction, kinds: Sequence[OrderKind], limit: int, target: str | None = None
 ) -> list[StaffOrder]:
     """The newest ``limit`` orders of these kinds, by default for any target."""
-    rows = tx.execute(
+    return select(
+        tx,
+        StaffOrder,
         f"""{_ORDERS} WHERE kind = ANY(%(kinds)s) AND (%(about)s::text IS NULL OR about = %(about)s)
              ORDER BY ordered_at DESC, order_id DESC LIMIT %(most)s""",
         {"kinds": [kind.value for kind in kinds], "about": target, "most": limit},
-    )
-    return [_order(row) for row in rows]
-
-
-def _order(row: Sequence[Any]) -> StaffOrder:
-    order, kind, about, reason, ordered_at, by, ended_at, outcome, said = row
-    return StaffOrder(
-        order_id=order,
-        kind=OrderKind(kind),
-        about=about,
-        reason=reason,
-        ordered_at=ordered_at,
-        ordered_by=by,
-        ended_at=ended_at,
-        outcome=OrderOutcome(outcome) if outcome else None,
-        said=said,
     )
 
 

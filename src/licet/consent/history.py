@@ -18,6 +18,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
+from licet.store.rows import select
 from licet.vault import account_choices, account_journal, policy_versions, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.account_journal import JournalSeen
@@ -185,16 +186,15 @@ _HOLDING = """FROM release_rows x JOIN releases r USING (release_id)
 
 def list_holdings(tx: Transaction, account: UUID) -> list[HoldingRelease]:
     """The sealed releases that hold rows of the account, newest first."""
-    rows = tx.execute(
-        f"""SELECT r.name, r.purpose, r.sealed_at, count(*),
-            count(DISTINCT x.conversation_id) {_HOLDING}
-            GROUP BY r.release_id, r.name, r.purpose, r.sealed_at ORDER BY r.sealed_at DESC""",
+    return select(
+        tx,
+        HoldingRelease,
+        f"""SELECT r.name, r.purpose, r.sealed_at, count(*) AS rows,
+            count(DISTINCT x.conversation_id) AS conversations
+            {_HOLDING} GROUP BY r.release_id, r.name, r.purpose, r.sealed_at
+              ORDER BY r.sealed_at DESC""",
         {"account": account, "of": None},
-    ).fetchall()
-    return [
-        HoldingRelease(name=n, purpose=p, sealed_at=at, rows=k, conversations=c)
-        for n, p, at, k, c in rows
-    ]
+    )
 
 
 CHUNK_ROWS = 2_048  # the bits of one row of `model_rows`
@@ -223,8 +223,11 @@ def list_consumed(
     tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None
 ) -> list[ConsumedBy]:
     """The models trained on the account's rows, newest first, by conversation."""
-    rows = tx.execute(
-        f"""SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
+    return select(
+        tx,
+        ConsumedBy,
+        f"""SELECT m.name AS model, l.name AS release, l.purpose, m.finished_at, m.retired_at,
+                  c.conversation_id AS conversation, c.rows
              FROM ({learnt_rows("b.model_id, r.conversation_id")}) c
              JOIN models m USING (model_id) JOIN releases l USING (release_id)
             ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
@@ -234,19 +237,7 @@ def list_consumed(
             "most": CONSUMED_MAX,
             "of": list(conversations) if conversations is not None else None,
         },
-    ).fetchall()
-    return [
-        ConsumedBy(
-            model=model,
-            release=release,
-            purpose=purpose,
-            finished_at=finished,
-            retired_at=retired,
-            conversation=conversation,
-            rows=count,
-        )
-        for model, release, purpose, finished, retired, conversation, count in rows
-    ]
+    )
 
 
 def consumed_by_conversation(
@@ -292,23 +283,16 @@ def list_suggestions(
     """The suggestions about an account, oldest first, at most the newest ``limit``. Does not reveal
     who decided.
     """
-    rows = tx.execute(
-        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at
-            FROM suggestions
-            WHERE account_id = %s ORDER BY suggested_at DESC, conversation_id DESC LIMIT %s""",
+    newest_first = select(
+        tx,
+        SuggestionSeen,
+        """SELECT conversation_id AS conversation, suggested_at, score, model_sha256 AS model,
+             decision, decided_at
+             FROM suggestions WHERE account_id = %s
+               ORDER BY suggested_at DESC, conversation_id DESC LIMIT %s""",
         [account, limit],
-    ).fetchall()
-    return [
-        SuggestionSeen(
-            conversation=conversation,
-            suggested_at=at,
-            score=score,
-            model=model,
-            decision=decision,
-            decided_at=decided_at,
-        )
-        for conversation, at, score, model, decision, decided_at in reversed(rows)
-    ]
+    )
+    return newest_first[::-1]
 
 
 # Journal events that a person may see. Holds may be secret, and choices are listed with their

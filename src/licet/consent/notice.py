@@ -52,6 +52,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
+from licet.store.rows import select
 from licet.vault import policy_versions
 from licet.vault.ids import uuid7
 
@@ -797,12 +798,10 @@ class NoticeLanguage(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_by_version(tx: Transaction, number: int, variant: Variant) -> list[NoticeLanguage]:
     """The newest notice of a policy version in each language."""
-    rows = tx.execute(
+    return select(
+        tx,
+        NoticeLanguage,
         """SELECT DISTINCT ON (language) notice_id, language, published_at FROM notices
             WHERE version = %s AND variant = %s ORDER BY language, position DESC""",
         [number, variant.value],
     )
-    return [
-        NoticeLanguage(notice_id=notice_id, language=language, published_at=at)
-        for notice_id, language, at in rows
-    ]

@@ -23,6 +23,7 @@ from licet.masked import Masked
 from licet.policy.period import Period, Unit
 from licet.store.connect import Transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
+from licet.store.rows import select
 from licet.vault.content import Content, decode, encode
 from licet.vault.ids import Prefix, named
 from licet.vault.list_filters import BY_ACCOUNT
@@ -310,17 +311,19 @@ class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
     """Counts all open requests at ``at``; overdue as in `RequestClock.is_overdue`."""
-    row = tx.execute(
-        """SELECT count(*), count(*) FILTER (WHERE late), min(due) FILTER (WHERE NOT late) FROM (
+    (counted,) = select(
+        tx,
+        OpenRequests,
+        """SELECT count(*) AS open, count(*) FILTER (WHERE late) AS overdue,
+             min(due) FILTER (WHERE NOT late) AS next_due FROM (
              SELECT due, due < %(at)s OR (acknowledged_at IS NULL
                AND acknowledge_by < %(at)s) IS TRUE AS late
                FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0')
                  ELSE '0' END AS due
                        FROM rights_requests WHERE ended_at IS NULL) r) o""",
         {"at": at},
-    ).fetchone()
-    assert row is not None
-    return OpenRequests(open=row[0], overdue=row[1], next_due=row[2])
+    )
+    return counted
 
 
 def list_by_due(

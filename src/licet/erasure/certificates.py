@@ -56,7 +56,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
-from licet.store.rows import Change
+from licet.store.rows import Change, select
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.ids import Prefix, named, parse, shown, uuid7
@@ -611,21 +611,16 @@ class ReleaseHandout(msgspec.Struct, frozen=True, kw_only=True):
 
 def handouts_by_release(tx: Transaction, release_id: UUID, at: datetime) -> list[ReleaseHandout]:
     """The recipients of a release, in order, with their recalls for erasures."""
-    rows = tx.execute(
-        """SELECT h.recipient, h.handed_at, count(r.handout_id),
-                  count(*) FILTER (WHERE r.acknowledged_at IS NULL AND
-                  r.handout_id IS NOT NULL), count(*) FILTER (WHERE r.acknowledged_at IS NULL
-                    AND r.due_at <= %s)
+    return select(
+        tx,
+        ReleaseHandout,
+        """SELECT h.recipient, h.handed_at, count(r.handout_id) AS recalls,
+                  count(r.handout_id) FILTER (WHERE r.acknowledged_at IS NULL) AS open,
+                  count(*) FILTER (WHERE r.acknowledged_at IS NULL AND r.due_at <= %s) AS overdue
              FROM handouts h LEFT JOIN recalls r USING (handout_id) WHERE h.release_id = %s
             GROUP BY h.handout_id ORDER BY h.handed_at, h.recipient""",
         [at, release_id],
     )
-    return [
-        ReleaseHandout(
-            recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue
-        )
-        for recipient, handed_at, recalls, open_, overdue in rows
-    ]
 
 
 class RecipientHandout(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from licet.erasure.sweep_batches import SweepResult
 from licet.errors import RefusedError
 from licet.keys import fence
 from licet.store.connect import Transaction, transaction
+from licet.store.rows import select
 from licet.vault import expiry, verbs
 from licet.vault.installation import Installation, policies
 
@@ -36,12 +37,12 @@ class SweepStatus(msgspec.Struct, frozen=True, kw_only=True):
     Counts are of segments, feedback and safety copies; ``kept`` is of segments only.
     """
 
-    ended_at: datetime | None
-    waits_since: datetime | None
-    due: int | None
-    kept: int | None
-    approved: int | None
-    approved_by: str | None
+    ended_at: datetime | None = None
+    waits_since: datetime | None = None
+    due: int | None = None
+    kept: int | None = None
+    approved: int | None = None
+    approved_by: str | None = None
 
     @property
     def waits(self) -> bool:
@@ -122,18 +123,12 @@ def sweep(
 
 def sweep_status_in(tx: Transaction) -> SweepStatus:
     """`sweep_status`, in the caller's transaction."""
-    row = tx.execute(
-        "SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping"
-    ).fetchone()
-    row = row or (None,) * 6
-    return SweepStatus(
-        ended_at=row[0],
-        waits_since=row[1],
-        due=row[2],
-        kept=row[3],
-        approved=row[4],
-        approved_by=row[5],
+    found = select(
+        tx,
+        SweepStatus,
+        "SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping",
     )
+    return found[0] if found else SweepStatus()
 
 
 def _check_allowed(installation: Installation, at: datetime) -> int:

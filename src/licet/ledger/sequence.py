@@ -54,6 +54,7 @@ from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.storage import LogFolder, list_names
 from licet.store.connect import Pool, Transaction, translated
+from licet.store.rows import select
 
 SEQUENCER_LOCK = 0x11CE7_0002
 BATCH_ROWS_MAX = 4_096
@@ -388,14 +389,15 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 def count_waiting(tx: Transaction, limit: int | None = None) -> Waiting:
     """Counts the rows without a place, at most the oldest ``limit``."""
-    row = tx.execute(
-        """SELECT count(*), min(occurred_at)
+    (counted,) = select(
+        tx,
+        Waiting,
+        """SELECT count(*) AS rows, min(occurred_at) AS since
              FROM (SELECT occurred_at FROM outbox WHERE index IS NULL
                ORDER BY outbox_id LIMIT %s) w""",
         [limit],
-    ).fetchone()
-    assert row is not None
-    return Waiting(rows=row[0], since=row[1])
+    )
+    return counted
 
 
 def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) -> bool:
@@ -480,23 +482,13 @@ def read_row(row: Sequence[object]) -> OutboxRow:
 
 
 def _standings(tx: Transaction, year: int | None = None) -> list[LogStanding]:
-    rows = tx.execute(
-        """SELECT log_year, origin, decided, root, size, digest, logged_at FROM logs
+    return select(
+        tx,
+        LogStanding,
+        """SELECT log_year AS year, origin, decided, root, size, digest, logged_at FROM logs
             WHERE %(year)s::int IS NULL OR log_year = %(year)s ORDER BY log_year""",
         {"year": year},
-    ).fetchall()
-    return [
-        LogStanding(
-            year=y,
-            origin=origin,
-            decided=decided,
-            root=root,
-            size=size,
-            digest=digest,
-            logged_at=at,
-        )
-        for y, origin, decided, root, size, digest, at in rows
-    ]
+    )
 
 
 def _register_accounts(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int]:

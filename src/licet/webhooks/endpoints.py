@@ -28,6 +28,7 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.keys import chain
 from licet.keys.keyring import Keyring
 from licet.store.connect import Transaction, transaction
+from licet.store.rows import select
 from licet.vault import host_events
 from licet.vault.host_events import EventKind
 from licet.vault.ids import uuid7
@@ -233,8 +234,10 @@ class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
     """The endpoints that need attention, by name; a mere backlog does not count."""
-    rows = tx.execute(
-        """SELECT p.name, p.disabled_at, p.disabled_because, o.overdue
+    return select(
+        tx,
+        TroubledEndpoint,
+        """SELECT p.name AS endpoint, p.disabled_at, p.disabled_because, o.overdue
              FROM endpoints p CROSS JOIN LATERAL (
                   SELECT count(*) AS overdue FROM (
                     SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
@@ -244,12 +247,6 @@ def list_troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
               ORDER BY p.name""",
         {"at": at, "most": OVERDUE_COUNTED_MAX},
     )
-    return [
-        TroubledEndpoint(
-            endpoint=name, disabled_at=disabled_at, disabled_because=because, overdue=overdue
-        )
-        for name, disabled_at, because, overdue in rows
-    ]
 
 
 class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,10 +260,12 @@ class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
 
 def count_backlog(tx: Transaction, limit: int) -> WebhookBacklog:
     """The backlog of the deliverer; counts at most ``limit`` messages of an endpoint."""
-    row = tx.execute(
-        """SELECT coalesce(sum(w.waiting), 0)::bigint, min(w.due_at),
-                  count(*) FILTER (WHERE p.failing_since IS NOT NULL),
-                  count(*) FILTER (WHERE p.disabled_at IS NOT NULL)
+    (counted,) = select(
+        tx,
+        WebhookBacklog,
+        """SELECT coalesce(sum(w.waiting), 0)::bigint AS waiting, min(w.due_at) AS due_at,
+                  count(*) FILTER (WHERE p.failing_since IS NOT NULL) AS failing,
+                  count(*) FILTER (WHERE p.disabled_at IS NOT NULL) AS disabled
              FROM endpoints p CROSS JOIN LATERAL (
                   SELECT count(*) AS waiting, min(next_at) AS due_at FROM (
                     SELECT next_at FROM deliveries d
@@ -275,9 +274,8 @@ def count_backlog(tx: Transaction, limit: int) -> WebhookBacklog:
                      ORDER BY next_at LIMIT %s) d) w
             WHERE p.removed_at IS NULL""",
         [limit],
-    ).fetchone()
-    assert row is not None
-    return WebhookBacklog(waiting=row[0], due_at=row[1], failing=row[2], disabled=row[3])
+    )
+    return counted
 
 
 def _endpoint_status(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointStatus:

@@ -15,7 +15,7 @@ from litestar.params import JSONBody, PathParameter
 from licet.access import service_keys, sessions
 from licet.access.roles import KeyBinding, Staff, StaffRole, may
 from licet.access.service_keys import KeyAct, KeyLimits, ServiceKey
-from licet.access.sessions import StaffMember
+from licet.access.sessions import StaffAccount
 from licet.errors import NotFoundError
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, parse, shown
@@ -287,7 +287,7 @@ def _by_address(tx: Transaction, site: Site, email: str) -> schema.StaffAnswer:
     return _member(sessions.get_staff(tx, found[0], site.wall()))
 
 
-def _member(one: StaffMember) -> schema.StaffAnswer:
+def _member(one: StaffAccount) -> schema.StaffAnswer:
     return schema.StaffAnswer(
         staff=shown(Prefix.staff, one.staff_id),
         email=one.email,
