@@ -181,7 +181,7 @@ def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
                 "setInterval(() => document.querySelector('.until').textContent = "
                 "`${Date.now()} left`, 100)"
             ),
-            "a clock presses",
+            "a countdown presses",
         ),
     ],
 )

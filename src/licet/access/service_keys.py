@@ -5,8 +5,8 @@ recipient and to releases, one that acknowledges events to an endpoint: its hold
 nobody else. A key that was revoked or limited, or has expired, is refused at once by the database,
 and within `REMEMBERED_SECONDS_MAX` by a process that has just looked it up.
 
-A change of limits names the version that its author saw: whoever saw an older one is refused. Each
-change is on record with its author, its reason and the limits until then, and goes to the
+A change of limits names the version that its author saw: a change based on an older one is refused.
+Each change is on record with its author, its reason and the limits until then, and goes to the
 restriction journal: a restore keeps it.
 """
 

@@ -76,8 +76,8 @@ class LoggedState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The description of a backup. ``proof`` is a wrapped secret of the installation, which whoever
-    has the keys can open.
+    """The description of a backup. ``proof`` is a wrapped secret of the installation, which the key
+    provider can unwrap.
 
     ``head`` and ``chain`` are the number and the chain value of the newest record of the
     restriction journal then. ``size`` and ``sha256`` are those of the dump, or of all files of a

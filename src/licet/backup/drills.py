@@ -11,9 +11,9 @@ A drill takes these steps, and records its outcome:
        has, and that what it knows of the log is the beginning of the log as it is published
     4. stop the server and remove the folder
 
-No content is opened, no event is sent, nothing is told to the log and no withdrawal is applied: the
-restore itself does the last (`archives.restore`). Killed at any point, a drill leaves a folder that
-the next one removes, and no record.
+No content is opened, no event is sent, nothing is logged and no withdrawal is applied: the restore
+itself does the last (`archives.restore`). Killed at any point, a drill leaves a folder that the
+next one removes, and no record.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ account counts as withdrawn, or everybody, if nobody can know whose it was. An a
 as withdrawn has no grant and no flag, so that nothing of it may be used for anything until its
 person says yes again.
 
-Pseudonyms are recomputed from the keys of the accounts that the database has: what was said of
-anybody else, of what the database does not have, cannot come back.
+Pseudonyms are recomputed from the keys of the accounts that the database has: entries about other
+accounts concern nothing in the database.
 """
 
 from __future__ import annotations

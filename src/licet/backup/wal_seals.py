@@ -1,9 +1,9 @@
 """Seals of archived WAL: which bytes of a segment this installation received, proved by a key that
 is not in the archive.
 
-PostgreSQL's checksums of WAL detect damage, but not forgery: whoever writes WAL can write them too.
-The program that receives WAL therefore seals it: a complete segment once, and the one being written
-every second, as far as it goes.
+PostgreSQL's checksums of WAL detect damage, but not forgery: an attacker who writes WAL can write
+them too. The program that receives WAL therefore seals it: a complete segment once, and the one
+being written every second, as far as it goes.
 
     NAME.seal   {"size": the first bytes of NAME that are sealed, "mac": HMAC-SHA256 of archive, name, size and bytes}
 

@@ -141,9 +141,7 @@ def validate(stated: Controller, file: str = "") -> Controller:
 
 
 def _check_party(value: Party, file: str, key: str) -> Party:
-    """A party that is named, False where there is none, or None where nothing is said; `yes` names
-    nobody.
-    """
+    """A named party, False if there is none, or None if it is not stated; `yes` is refused."""
     if value is True:
         raise InputError(
             "`yes` names nobody", "give a name and a contact, or no", file=file, key=key

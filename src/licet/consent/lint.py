@@ -260,7 +260,7 @@ def lint_page(page: RenderedPage, *, settings: RenderedPage | None = None) -> li
         for fault in dark_patterns.find_faults(page.text)
     ]
     found += [
-        LintFinding(LintRule.countdown, timer, "a clock presses: take it out")
+        LintFinding(LintRule.countdown, timer, "a countdown presses people: remove it")
         for timer in (*page.timers, *page.moving)
     ]
     found += _check_preselected(page)

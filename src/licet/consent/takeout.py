@@ -11,7 +11,7 @@
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     requests.jsonl   every request under the law, with its dates, its steps and what was written in it
     recipients.csv   who was given rows of theirs, what was asked back, and what they answered
-    licet.json       what the zip is, and where the person lives, if that was told
+    licet.json       what the zip is, and the person's region, if known
     index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
     feedback.html, safety_copies.html  the same as the files of that name
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says

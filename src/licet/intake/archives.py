@@ -32,7 +32,7 @@ _DESCRIPTOR_BYTES_MAX = 24
 
 
 class _Header(NamedTuple):
-    """What stands in front of a member. ``packed_bytes`` is None where that stands behind it."""
+    """The local header of a member. ``packed_bytes`` is None if it follows the data."""
 
     flags: int
     method: int
@@ -43,7 +43,7 @@ class _Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """A file in an archive. ``packed_bytes`` is what it takes up there; ``crc`` is None where it is
+    """A file in an archive. ``packed_bytes`` is its size in the archive; ``crc`` is None if it is
     not known.
     """
 
@@ -162,7 +162,7 @@ def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
 
 
 def _walk_headers(archive: Path) -> Iterator[ArchiveMember]:
-    """Members by the headers in front of them; the last one may be cut off."""
+    """Members by their local headers, for a truncated archive; the last one may be incomplete."""
     size, at = archive.stat().st_size, 0
     with archive.open("rb") as file:
         for _ in range(MEMBERS_MAX + 1):
@@ -185,7 +185,7 @@ def _walk_headers(archive: Path) -> Iterator[ArchiveMember]:
 
 
 def _measure_member(member: ArchiveMember) -> int:
-    """The packed bytes of a member that only its own end tells."""
+    """The packed size of a member without one in its header, found by unpacking it."""
     try:
         with member.open() as stream:
             if not stream.deflated:

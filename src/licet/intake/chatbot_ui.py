@@ -1,8 +1,8 @@
 """Chatbot UI's export: ``{"version": 4, "history": [..], "folders": [..], "prompts": [..]}``.
 
 This follows version 4 as it is written. A conversation is a list of messages in the shape of
-OpenAI's, without times; its ``prompt`` is the system's and is not read. Folders and prompts hold
-nothing said by anybody.
+OpenAI's, without times; its ``prompt`` is the system's and is not read. Folders and prompts contain
+no messages.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ name = "chatgpt"
 _CONTEXT_TYPES = frozenset(
     {"user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"}
 )
-_FAILURES = frozenset({"system_error"})  # a program's words, whoever they are filed under
+_FAILURES = frozenset({"system_error"})  # text of a program, whatever its author
 _EVERYBODY = "all"
 
 
@@ -64,9 +64,7 @@ class _Author(msgspec.Struct):
 
 
 class _Part(msgspec.Struct):
-    """A part of a message that is not plain text: a picture, a recording, or what was heard in
-    one.
-    """
+    """A part of a message that is not plain text: a picture, a recording, or its transcription."""
 
     content_type: str | None = None
     text: str | None = None
@@ -223,7 +221,7 @@ def _has_text(part: _Part | None) -> bool:
 
 
 def _skip_reason(message: _Message) -> str:
-    """Why a message is nothing that somebody said to the other, or empty."""
+    """Why a message is no turn of the dialogue; empty if it is one."""
     author, metadata = message.author or _Author(), message.metadata or _Metadata()
     body = message.content or _Body()
     if author.role == "system" or metadata.is_user_system_message:

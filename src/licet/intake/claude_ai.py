@@ -5,15 +5,14 @@ There is no published schema; this follows exports as they are written. A file i
 conversations, each with its ``chat_messages``, of which `human` is the person.
 
 * Where a message has ``content``, that is what is read, block by block; else its ``text``. The
-  client fills ``text`` with a placeholder where a block could not be shown, so it is not taken for
-  what was said.
+  client fills ``text`` with a placeholder where a block could not be shown, so it is not used then.
 * A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with
   origin `tool`, be it a search, a connector's answer or a file: what follows in the same message is
   another turn of the assistant.
 * Thinking is Skipped: it was not part of the answer that was shown. So is each block of an unknown
   type.
 * Attachments and files are named, an unnamed one by its type. What was extracted from one is a turn
-  of its own behind the words that it came with, an upload of whoever sent it.
+  of its own behind the words that it came with, as an upload of their author.
 * Messages name their parents in newer exports. Then a conversation is the branch up from
   ``current_leaf_message_uuid`` or, without that, from the last message; the others are Skipped.
 * A conversation marked ``is_temporary`` is kept out whole: incognito chats are never used.
@@ -210,9 +209,7 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
 def _split_by_author(
     reading: _Reading, message: _Message, role: TurnRole
 ) -> Iterator[RecordedPart]:
-    """What each author says in a message, in its order; what was attached goes with the first
-    words.
-    """
+    """Splits a message by author, in order; attachments go with the first words."""
     blocks = message.content or [_Block(type="text", text=message.text)]
     attachments, own = _attachments(message), list[_Block]()
     for block in blocks:
@@ -249,8 +246,7 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
 
 def _tool_result(reading: _Reading, block: _Block) -> Content:
     result = decode(bytes(block.content) or b"null", _result)
-    # a shape of its own: what the tool gave is kept as it gave it
-    if isinstance(result, UnreadableRecord):
+    if isinstance(result, UnreadableRecord):  # an unknown shape: the tool's result is kept as JSON
         result = json_text(block.content)
     text = result if isinstance(result, str) else _tool_text(result or [])
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""
@@ -258,7 +254,7 @@ def _tool_result(reading: _Reading, block: _Block) -> Content:
 
 
 def _skip_reasons(block: _Block) -> Iterator[str]:
-    """Why a block, or a part of what a tool gave, is no turn's."""
+    """Why a block, or a part of a tool's result, is skipped."""
     kind = block.type or ""
     if kind.endswith("tool_result"):
         yield from (
@@ -278,8 +274,8 @@ def _text(blocks: list[_Block]) -> str:
 
 
 def _tool_text(blocks: list[_Block]) -> str:
-    """What a tool gave: the text of each block, whatever its type (`text`, `knowledge`), or else
-    its name and address.
+    """A tool's result: the text of each block, whatever its type (`text`, `knowledge`), or else its
+    name and address.
     """
     shown = (
         block.text

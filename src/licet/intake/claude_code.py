@@ -33,9 +33,9 @@ promises:
   next ``uuid#2`` and so on. Pieces of one streamed answer are records of their own, and so are
   turns of their own.
 * A resumed session copies earlier records into a new file, in older versions with a new sessionId.
-  A record whose uuid was already yielded in this pass is Skipped as a copy, whichever sessionId it
-  bears: what was said once is one turn, in the session whose file comes first, or in the one that
-  an earlier import found it in. A copy of a record that was Broken is read.
+  A record whose uuid was already yielded in this pass is Skipped as a copy, whatever its sessionId:
+  a message is one turn, in the session whose file comes first, or in the one that an earlier import
+  found it in. A copy of a record that was Broken is read.
 * A record without sessionId belongs to a session named as the file is; one without uuid has
   ``file:line`` as its id, which is stable because these files only grow.
 """
@@ -104,7 +104,7 @@ _COMMAND = re.compile(
     r"(?:<command-args>(?P<arguments>(?:(?!</command-args>).)*)</command-args>\s*)?",
     re.S,
 )
-NODES_MAX = 300_000  # records of a file whose branches are told apart
+NODES_MAX = 300_000  # records of a file up to which branches are distinguished
 _SYNTHETIC_MODEL = "<synthetic>"
 # before a session's id: what stands above its first prompt; no record's id begins so
 _BEGINNING = "\0"
@@ -136,7 +136,7 @@ class _Message(msgspec.Struct):
 
 
 class _Attached(msgspec.Struct):
-    """What an `attachment` holds; of its kinds only a queued prompt was said by anybody."""
+    """The content of an `attachment`; only a queued prompt is a message."""
 
     type: str | None = None
     prompt: str | list[_Block] | None = None
@@ -258,9 +258,7 @@ def _is_record(keys: frozenset[bytes]) -> bool:
 
 
 def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
-    """The records that are on no branch of what was said in the end: a prompt that was taken back,
-    and what followed it.
-    """
+    """The records that a rewind abandoned: a prompt and everything after it."""
     parents: dict[str, str | None] = {}
     prompts, tips = set[str](), dict[str, str]()
     first_prompts = list[str]()
@@ -280,8 +278,10 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
         prompted = spoken and record.type == "user" and _is_prompt(record)
         parent = record.parent or record.logicalParentUuid
         if parent is None and prompted and record.parentUuid is None:
-            # a session begins once: the next such prompt rewound it
-            parent = f"{_BEGINNING}{record.sessionId or ''}"
+            parent = (
+                # a session has one first prompt: a second one means a rewind
+                f"{_BEGINNING}{record.sessionId or ''}"
+            )
             parents.setdefault(parent, None)
             first_prompts.append(record.uuid)
         says_parents &= parent is not None or record.type != "assistant" or not spoken
@@ -290,7 +290,7 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
             tips[record.uuid] = ""
         if prompted:
             prompts.add(record.uuid)
-    # an answer follows something: a file in which one follows nothing tells no branches by null
+    # an answer has a parent: in a file where one has none, null does not mean a rewind
     if not says_parents:
         parents |= dict.fromkeys(first_prompts)
     named = [parent for parent in parents.values() if parent]
@@ -299,12 +299,11 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
 
 
 def _abandoned(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
-    """Whatever is not on the way up from the last record of its tree, and has a prompt above it
-    that is not either.
+    """The records that are not ancestors of the last record of their tree, below a prompt that is
+    none either.
     """
     root: dict[str, str] = {}
-    # a parent mostly stands before its child: otherwise the child is a tree of its own
-    for one in parents:
+    for one in parents:  # a parent precedes its child: otherwise the child is the root of a tree
         root[one] = root.get(parents[one] or "", one)
     last = {root[tip]: tip for tip in tips}
     shown = {one for tip in last.values() for one in branch(parents, tip)}
@@ -316,7 +315,7 @@ def _abandoned(parents: dict[str, str | None], prompts: set[str], tips: Iterable
 
 
 def _is_prompt(record: _Record) -> bool:
-    """Whether somebody typed it: no result of a tool, and nothing that the client added."""
+    """Whether a person typed it: no tool result, and nothing that the client added."""
     message = decode_or(bytes(record.message) or b"null", _message, None)
     if message is None or not message.content:
         return False
@@ -399,9 +398,7 @@ def _read_record(
 
 
 def _queued_prompt(record: _Record) -> _Attached | None:
-    """What was typed while the model worked; None for any other record, also of what nobody
-    typed.
-    """
+    """The prompt typed while the model worked; None for any other record."""
     if record.type != "attachment":
         return None
     attached = decode(bytes(record.attachment) or b"null", _attached)
@@ -438,9 +435,7 @@ def _turn(
 def _split_by_author(
     file: SessionFile, record: _Record, message: _Message, thread: str
 ) -> Iterator[_AuthorPart]:
-    """What each author says in a record: tools first, then the record's own speaker, then the
-    client.
-    """
+    """Splits a record by author: tools first, then the record's own speaker, then the client."""
     content = message.content or []
     blocks = [_Block(type="text", text=content)] if isinstance(content, str) else content
     speaker = _speaker(record, message, blocks, side=bool(thread))
@@ -464,9 +459,7 @@ def _split_by_author(
 
 
 def _skip_reasons(message: _Message | None, *, alone: bool) -> Iterator[str]:
-    """Why each block that is no turn's is none; of thinking that stands ``alone`` it is said
-    already.
-    """
+    """Why blocks are skipped; thinking ``alone`` was reported already."""
     blocks = message.content if message is not None and isinstance(message.content, list) else []
     for block in blocks:
         if block.type in _THINKING:
@@ -487,7 +480,7 @@ def _has_own_turn(block: _Block) -> bool:
 
 
 def _split_client_text(text: str) -> tuple[str, str]:
-    """What was typed of a text, and what the client put beside it."""
+    """Splits a text into what was typed and what the client added."""
     if _CLIENT_BEGINS.match(text):
         return "", text
     if (command := _COMMAND.fullmatch(text)) is not None:
@@ -521,8 +514,8 @@ _ROLES = {
 
 
 def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: bool) -> str:
-    """Whose the text of a record is: `person`, `assistant` or `client`; never the person's in
-    doubt.
+    """The author of a record's text: `person`, `assistant` or `client`; in doubt never the
+    person.
     """
     if record.isApiErrorMessage or message.model == _SYNTHETIC_MODEL:
         return "client"
@@ -568,8 +561,7 @@ def _body(
 
 def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _AuthorPart:
     result = decode(bytes(block.content) or b"null", _result)
-    # a shape of its own: what the tool gave is kept as it gave it
-    if isinstance(result, UnreadableRecord):
+    if isinstance(result, UnreadableRecord):  # an unknown shape: the tool's result is kept as JSON
         result = json_text(block.content)
     blocks = [] if result is None or isinstance(result, str) else result
     content = Content(
@@ -585,9 +577,7 @@ def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str)
 
 
 def _thread(file: SessionFile, record: _Record, host_turn: str) -> str:
-    """The side thread of a record: its agent, else the first record that its chain of parents leads
-    to.
-    """
+    """The side thread of a record: its agent, else the root of its chain of parents."""
     if not (record.isSidechain or record.agentId):
         return ""
     thread = record.agentId or file.roots.get(record.parent or "") or host_turn
@@ -610,9 +600,7 @@ def _text(blocks: list[_Block]) -> str:
 
 
 def _attachments(blocks: list[_Block]) -> tuple[str, ...]:
-    """A name for each picture and document; the bytes themselves are not a turn's words and are not
-    taken in.
-    """
+    """A name for each picture and document; their bytes are not imported."""
     return tuple(_attachment(block) for block in blocks if block.type in ("image", "document"))
 
 

@@ -9,9 +9,9 @@ messages alone, with neither ids nor times.
   (the environment, the contents of files, its rules). All that is Role.tool with origin `tool`. In
   a session a text without such tags is what the person typed. In the older file only a text that
   begins with ``<task>``, ``<feedback>``, ``<answer>`` or ``<user_message>`` is the person's, up to
-  the end of that tag: the rest cannot be told from the client's, and in doubt nobody spoke. A text
-  behind the head of a tool's result is the tool's whatever it begins with, except where the tool is
-  one that asks the person.
+  the end of that tag: the rest cannot be distinguished from the client's, and in doubt nobody
+  spoke. A text behind the head of a tool's result is the tool's whatever it begins with, except
+  where the tool is one that asks the person.
 * A file that the person named with ``@`` is an attachment by its path; what was read from it is
   Skipped.
 * ``agent`` names who works in a session. In one of any other than `lead` what is "user" was written
@@ -119,7 +119,7 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What is known of a session: who is "user" in it, and which calls were made."""
+    """The state of reading a session: its thread, and the calls made."""
 
     setting: Setting
     thread: str = ""
@@ -192,7 +192,7 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
 def _split_by_author(
     reading: _Reading, message: _Message, blocks: list[_Block]
 ) -> Iterator[RecordedPart]:
-    """What each author says in a message: tools first, then its own speaker, then the client."""
+    """Splits a message by author: tools first, then its own speaker, then the client."""
     results = [block for block in blocks if block.type == "tool_result"]
     for block in results:
         yield by(TurnRole.tool, _tool_result(reading, block))
@@ -222,8 +222,8 @@ def _is_from_client(block: _Block) -> bool:
 
 
 def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
-    """What was typed in a task's message, without its tags, and all else; what was attached goes
-    with the first.
+    """Splits a task's message into what was typed, without its tags, and the rest; attachments go
+    with the former.
     """
     typed: list[_Block] = [block for block in blocks if block.type != "text"]
     client: list[_Block] = []
@@ -263,8 +263,7 @@ def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
 
 
 def _tool_result(reading: _Reading, block: _Block) -> Content:
-    # A shape of its own, such as a list of queries and results: what the tool gave is kept as it
-    # gave it.
+    # An unknown shape, such as a list of queries and results, is kept as JSON.
     as_given = json_text(block.content)
     result = decode_or(bytes(block.content) or b"null", _result, as_given) or ""
     text = (
@@ -285,7 +284,7 @@ def _attachment(block: _Block) -> str:
 
 
 def _skip_reasons(block: _Block) -> Iterator[str]:
-    """Why a block, or a part of what a tool gave, is no turn's."""
+    """Why a block, or a part of a tool's result, is skipped."""
     if block.type in _DROPPED:
         yield THINKING
     elif block.type == "tool_result":

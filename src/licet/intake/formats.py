@@ -69,7 +69,7 @@ READERS: tuple[FormatReader, ...] = (
 
 
 class _FoundFile(NamedTuple):
-    """A file, or a member of an archive, and who reads it, or why nobody does."""
+    """A file or an archive member with its reader, or the reason why it has none."""
 
     path: Source
     reader: FormatReader | None
@@ -77,12 +77,12 @@ class _FoundFile(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """The names of all formats, in the order in which they are tried."""
+    """The names of all formats, in the order of detection."""
     return tuple(reader.name for reader in READERS)
 
 
 def detect(path: Path) -> FormatReader:
-    """The format of a file, or of the first file in a folder that has one; InputError where nothing
+    """The format of a file, or of the first file in a folder that has one; InputError if none
     fits.
     """
     return next(found.reader for found in _find_files(path) if found.reader)
@@ -96,8 +96,8 @@ def size(path: Path) -> int:
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
-    """Everything in a file or a folder; InputError, before anything is yielded, if no file has a
-    known format.
+    """Reads a file or a folder; InputError, before anything is yielded, if no file has a known
+    format.
     """
     return _read(_find_files(path), Pass(progress) if progress else Pass())
 
@@ -110,7 +110,7 @@ def _read(files: list[_FoundFile], one_pass: Pass) -> Iterator[Read]:
             yield found.unread
     for found in _distinct_files(files):
         if isinstance(found.path, ArchiveMember):
-            # What lies between the members, and the members that were passed over.
+            # The bytes between members, and of members that were skipped.
             archive = found.path.archive
             in_it = (
                 f.path
@@ -121,7 +121,7 @@ def _read(files: list[_FoundFile], one_pass: Pass) -> Iterator[Read]:
 
 
 def _distinct_files(files: list[_FoundFile]) -> list[_FoundFile]:
-    """One for each file on disk of which something is read."""
+    """The files on disk from which something is read, each once."""
     return list({_disk_path(found.path): found for found in files if found.reader}.values())
 
 
@@ -153,8 +153,8 @@ def _files(path: Path) -> list[Path]:
     files: list[Path] = []
     for folder, folders, file_names in os.walk(path):
         folders.sort()
-        # Only what is a file: opening a pipe that lies in the folder would wait for ever.
-        # A link could lead out of the folder, to what nobody meant to bring in.
+        # Regular files only: opening a named pipe would block.
+        # A link could lead out of the folder.
         named = (Path(folder, name) for name in sorted(file_names))
         files += [file for file in named if file.is_file() and not file.is_symlink()]
         if len(files) > FILES_MAX:

@@ -18,7 +18,7 @@ from licet.vault.installation import Installation, policies
 
 
 def import_size(paths: Sequence[Path]) -> int:
-    """How many bytes an import of these will read."""
+    """The number of bytes that an import of these reads."""
     return sum(formats.size(path) for path in paths)
 
 
@@ -64,7 +64,7 @@ def import_takeout(
     read_progress: Progress = lambda _bytes: None,
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> tuple[Imported, list[str]]:
-    """Brings a take-out in whole, for an account called as it is called there; and the versions of
+    """Imports a data export completely, for the account that it names; also returns the versions of
     the choices left out.
     """
     known, now = policies(installation), installation.clock()

@@ -165,8 +165,8 @@ def _read_conversation(
 
 @dataclass(slots=True)
 class _Flat:
-    """The document without its messages, each message without its children, and the message that it
-    lies in; ``odd``: in how many places something stands among the messages that is none.
+    """The document without its messages, each message without its children, and each one's parent;
+    ``odd`` counts places among the messages with something else.
     """
 
     document: bytes = b""
@@ -176,9 +176,7 @@ class _Flat:
 
 
 def _flatten(raw: bytes) -> _Flat:
-    """Cuts the lists of messages out of what they stand in; brackets that are none of these are
-    left as they are.
-    """
+    """Cuts the lists of messages out of their parents; other brackets are left as they are."""
     flat, stack, key, count = _Flat(document=raw), list[_Frame | None](), b"", 0
     for token in json_stream.TOKEN.finditer(raw):
         byte = token[0][:1]
@@ -298,7 +296,7 @@ def _text(part: _Part) -> str:
 
 
 def _skip_reason(part: _Part) -> str:
-    """Why a part is no turn's; empty where it is."""
+    """Why a part is skipped; empty if it is not."""
     if part.type == "think":
         return THINKING
     return (

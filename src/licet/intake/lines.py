@@ -59,9 +59,7 @@ class TextLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
-    """An open file: its bytes, unpacked, and the file below, which knows how much of it was
-    consumed.
-    """
+    """An open file: its unpacked bytes, and the file below, which counts the consumed bytes."""
 
     stream: BufferedReader | gzip.GzipFile | Unpacked
     below: BufferedReader | Unpacked
@@ -130,11 +128,10 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
 
 
 def has_several(path: Source, owner: Pattern[bytes]) -> bool:
-    """Whether a file names more than one owner, by what the first group of ``owner`` finds in its
-    bytes.
+    """Whether a file names more than one owner, by the first group of ``owner`` in its bytes.
 
-    Asked before a file is read, because its first conversation must not be taken for somebody
-    else's. Content is quoted in JSON and cannot look like a key; if it did, the file would count as
+    Checked before a file is read, so that its first conversation is not assigned to the wrong
+    person. Content is quoted in JSON and cannot look like a key; if it did, the file would count as
     several people's, which only narrows.
     """
     found: set[bytes] = set()
@@ -177,7 +174,7 @@ def lines(
 
 @dataclass(slots=True)
 class _LineBuffer:
-    """A line as it comes in. Over its bound nothing is kept: it is Broken whatever else it holds.
+    """A line being read. Beyond its bound nothing is kept: it is Broken.
 
     Over LONG_LINE_BYTES it is read as JSON, only as far as where its strings begin and end.
     ``string_from`` is where the string that is open begins, ``string_held`` how much of it came.

@@ -10,11 +10,10 @@ The specification is LiteLLM's logging specification of the proxy. What it promi
 * Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands)
   makes the whole call Skipped, as does text that the proxy redacted. No mark of any kind makes more
   of a call usable.
-* A call repeats what was said before it. Calls of one session (``litellm_session_id``,
-  ``session_id``, else ``trace_id``) are one conversation, and a message is named by the hash of
-  what it says and by how often it was said before in its call: so what is repeated is one turn,
-  however much of it a later call still holds. A call without a session is a conversation of its
-  own.
+* A call repeats the earlier messages. Calls of one session (``litellm_session_id``, ``session_id``,
+  else ``trace_id``) are one conversation, and a message is named by the hash of its content and by
+  how often that occurred before in its call: so what is repeated is one turn, however much of it a
+  later call still holds. A call without a session is a conversation of its own.
 * `system` and `developer` are the host's instructions, with the tools that the call offered
   (`tools` or `functions` of its `model_parameters`), behind the person's words. Of several answers
   the first is read. A call whose messages are no dialogue (an embedding, an image) is Skipped.
@@ -171,8 +170,8 @@ def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:
 
 
 def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
-    """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took
-    its words out.
+    """The turn with an id from its content; Skipped if this pass has it, or if the proxy redacted
+    it.
     """
     said = turn.content
     if _REDACTED in said.text:

@@ -12,7 +12,7 @@ its index.
 `system` and `developer` are the host's instructions, of Role.system, with the tools that it
 offered: ``tools`` of the message or of the line, or the older ``functions``. They come behind the
 person's first words, because a permission is theirs. `tool` and the older `function` are Role.tool
-with origin `tool`. An author of any other name is Broken: it cannot be said who spoke. The host
+with origin `tool`. An author of any other name is Broken: its speaker is not known. The host
 application wrote these lines, so the surface is `app`; an import can say otherwise.
 
 The shape of a message is that of other formats too: they read theirs with `read_message`.
@@ -184,9 +184,8 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
 
 
 def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> Iterator[Read]:
-    """What was ``read`` with the host's instructions behind the next words of the person, or at the
-    end. Tools that were offered without a word of instruction are a turn of their own, at
-    ``place``.
+    """Moves the host's instructions in ``read`` behind the person's next words, or to the end.
+    Tools offered without instructions are a turn of their own, at ``place``.
     """
     items, held = list(read), list[Read]()
     if dialogue.offered:
@@ -205,9 +204,8 @@ def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> I
 
 @dataclass(slots=True)
 class Dialogue:
-    """What is known of all its messages: ``at`` and ``model`` are for those that have none;
-    ``calls`` were made, and the tools ``offered``, as JSON text, are still to be told with the
-    host's instructions.
+    """The state of reading a dialogue: ``at`` and ``model`` are defaults for its messages,
+    ``calls`` those made; the tools ``offered``, as JSON text, go with the host's next instructions.
     """
 
     setting: Setting
@@ -283,9 +281,7 @@ def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
 
 
 def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:
-    """A name for each part that is not text; a picture given as its own bytes is named by its
-    part's type.
-    """
+    """A name for each part that is not text; an inline picture is named by its part's type."""
     return tuple(
         _attachment(part)
         for part in parts

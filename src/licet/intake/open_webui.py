@@ -150,7 +150,7 @@ _place = msgspec.json.Decoder(_Place)
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a chat of somebody's, or of an array of them."""
+    """Whether the head is that of a chat, or of an array of them."""
     keys = json_stream.first_keys(head)
     return (b"chat" in keys and bool(keys & {b"user_id", b"title"})) or keys >= _RATING_KEYS
 
@@ -236,7 +236,7 @@ def _read_message(place: str, setting: Setting, message_id: str, raw: bytes) -> 
 
 
 def _passed_over(message: _Message) -> Iterator[str]:
-    """Why each part of a message that is no turn's is none."""
+    """Why parts of a message are skipped."""
     for item in message.output or []:
         if item.type == "reasoning":
             yield THINKING

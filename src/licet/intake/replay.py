@@ -1,5 +1,5 @@
-"""Import of recorded history: it is read, sorted by time, folded, and stored in the state that it
-would have today.
+"""Import of recorded history: reads it, sorts it by time, folds it, and stores it in the state that
+it would have today.
 
 An import never creates grants: people's choices come from a file of recorded choices, or there are
 none. Events keep their recorded times. Of events at the same time, a refusal comes before a turn
@@ -14,10 +14,9 @@ have erased by now is not stored. Its turns are counted by the day on which they
 erased, and keep their numbers, so that importing the same file again adds nothing.
 
 A turn that the vault has is passed over as it is read, many looked up at a time. The others wait
-(`intake.turn_spool`) until everything was read: only then is it known in which order they were
-said, and what the policy would have erased. A file that fits into memory needs no other; what is
-beyond is sealed under a key in memory, so that an export of any size is sorted in bounded memory
-and no content is in a temporary file in clear text.
+(`intake.turn_spool`) until everything was read: only then their order is known, and what the policy
+would have erased. What does not fit into memory is sealed under a key in memory, so that an export
+of any size is sorted in bounded memory and no content is in a temporary file in clear text.
 """
 
 from __future__ import annotations
@@ -109,8 +108,8 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """What was late of an account: turns that entered under no grant, refusals that took effect
-    now, permissions and ratings that were left out.
+    """Late history of an account: turns stored under no grant, refusals that took effect now,
+    permissions and ratings that were left out.
     """
 
     host: str
@@ -121,7 +120,7 @@ class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import did, item by item. Counts are of turns, unless said otherwise.
+    """The result of an import. Counts are of turns, unless stated otherwise.
 
     ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does
     nothing. ``choices_too_early`` are those of before the first version is effective, which do
@@ -158,7 +157,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn that was just read, before it is known whether the vault has it."""
+    """A turn that was read and not yet compared with the vault."""
 
     host: str
     at: datetime
@@ -186,9 +185,7 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(NamedTuple):
-    """What the vault has of an account that is there: until when its events go, its turns and its
-    choices.
-    """
+    """What the vault has of an account: the time of its newest event, its turns and its choices."""
 
     last_at: datetime
     turns: set[bytes]
@@ -285,9 +282,7 @@ class Import:
                 mine.append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
-        """Consumes what a reader yields: turns that are not here go to the spool, everything else
-        to the report.
-        """
+        """Consumes a reader's items: new turns go to the spool, everything else to the report."""
         for item in items:
             match item:
                 case ReadTurn():
@@ -303,7 +298,7 @@ class Import:
         self._spool_new()
 
     def _record_alias(self, copied: DuplicateRecord) -> None:
-        """A turn of this import may be here already, from an import that met its copy first."""
+        """Records that a turn may be stored already under the name of its copy."""
         turns = [
             copied.host_turn,
             *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1)),
@@ -336,7 +331,7 @@ class Import:
             )
             return
         conversation = self._named_conversation(turn.host_conversation)
-        # A turn without a time of its own was said with, or after, the one before it.
+        # A turn without a time has that of the one before it.
         at = turn.at or self._seen_at.get(conversation) or self._assume_at
         if host not in self._recorded and self._default is None:
             self._break(
@@ -391,9 +386,7 @@ class Import:
             self._feedback.setdefault(host, []).append(rated)
 
     def _named_conversation(self, host: str) -> bytes:
-        """The HMAC of a conversation, with a cache of one: the turns of a conversation usually
-        follow one another.
-        """
+        """The HMAC of a conversation's id, with a cache of one: its turns are usually adjacent."""
         if self._last_named[0] != host:
             self._last_named = (host, self._hmacs.of("conversation", host))
         return self._last_named[1]
@@ -415,8 +408,8 @@ class Import:
             self._spool_new()
 
     def _spool_new(self) -> None:
-        """Sends what was read to the spool, but for turns that the vault has: a file that comes
-        again is not sealed again.
+        """Spools the turns read, except those that the vault has: a file imported again is not
+        sealed again.
         """
         fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
         known = self._stored_turns(fresh) if fresh else set[tuple[str, bytes]]()
@@ -428,7 +421,7 @@ class Import:
             self._waiting.add(one.host, one.at, self._spool.put(self._spooled_turn(one)))
 
     def _stored_turns(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
-        """The hosts and names of turns that the vault has, of these."""
+        """Those of ``fresh`` that the vault has, as host and name."""
         names = {host: self._hmacs.of("account", host) for host in {one.host for one in fresh}}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
@@ -459,7 +452,7 @@ class Import:
         )
 
     def _title_envelope(self, text: str) -> bytes | None:
-        """The envelope of a title, with a cache of one: each turn of a conversation bears it."""
+        """The envelope of a title, with a cache of one: each turn of a conversation has it."""
         if self._last_text[0] != text:
             self._last_text = (text, encode(Content(text=text)))
         return self._last_text[1]
@@ -537,7 +530,7 @@ class Import:
                 self._counts["known"] += 1
             elif answer.outcome is Outcome.refused:
                 self._refused[answer.because] += 1
-            # somebody opened the account meanwhile, under another id
+            # the account was opened concurrently, under another id
             elif answer.outcome is Outcome.unknown:
                 self._refused["unknown"] += 1
 
@@ -553,7 +546,7 @@ class Import:
         return {names[name]: account for name, account in found.items()}
 
     def _has_events(self, host: str) -> bool:
-        """Whether something of it is left that may be new."""
+        """Whether the host has events left that may be new."""
         return bool(
             self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host)
         )
@@ -589,9 +582,7 @@ class Import:
             yield chunk
 
     def _feedback_command(self, rated: _Rated) -> commands.GiveFeedback | None:
-        """Feedback, with the conversation and the answer that it is about; None where there is no
-        such conversation.
-        """
+        """The command for feedback; None if its conversation is not stored."""
         with transaction(self._pool) as tx:
             row = None
             if rated.account is not None and rated.conversation is not None:
@@ -615,7 +606,7 @@ class Import:
         )
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
-        """The account's commands in the order of their times, without what is known already."""
+        """The account's new commands, in the order of their times."""
         account, known, world = self._there.get(host), None, None
         if account is not None:
             self._named.add(account)
@@ -681,7 +672,7 @@ class Import:
     def _new_choices(
         self, recorded: Sequence[RecordedChoice], known: _Known | None
     ) -> list[_Chosen]:
-        """Those that the vault does not have, in the order of the file."""
+        """The choices that the vault does not have, in the order of the file."""
         fresh = [
             c
             for c in recorded
@@ -697,8 +688,8 @@ class Import:
         choices: Sequence[_Chosen],
         rated: Sequence[_Rated],
     ) -> tuple[list[_Chosen], list[_Rated]]:
-        """The choices and the feedback that are to be taken: of what is late a refusal, now and
-        after the rest.
+        """The choices and feedback to apply: late ones are left out, except refusals, which apply
+        now.
         """
         late = [one for one in choices if one.at < last_at]
         noes = [replace(one, at=self._now) for one in late if not one.choice.allow]
@@ -717,7 +708,9 @@ class Import:
         return [*taken, *noes], [one for one in rated if one.at >= last_at]
 
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
-        """What the vault does not have. Of an account that is not here and does not begin, none."""
+        """The feedback that the vault does not have; none of an account that neither exists nor
+        begins.
+        """
         given = self._feedback.pop(host, [])
         if not given:
             return []
@@ -731,7 +724,7 @@ class Import:
         return list({one.host: one for one in given if one.host not in known}.values())
 
     def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
-        """Each turn once, and only those that the vault does not have."""
+        """The turns that the vault does not have, each once."""
         first: dict[bytes, WaitingTurn] = {}
         for turn in waiting:
             name = self._spool.name(turn.place)
@@ -779,7 +772,7 @@ class Import:
         )
 
     def _seed_world(self, tx: Transaction, account: UUID) -> World:
-        """A world that begins with what the account has already, by the HMACs of the host's ids."""
+        """A world with the account's present state, keyed by the HMACs of the host's ids."""
         world = World(self._policies, replay=True)
         names = {row.project_id.hex: row.host_hmac.hex() for row in tables.projects_of(tx, account)}
         for row in tables.conversations_of(tx, account):
@@ -801,11 +794,10 @@ class Import:
         return world
 
     def _may_be_due(self, first: datetime) -> bool:
-        """Whether a turn said at ``first`` or later could be due by now, under any version.
+        """Whether a turn of ``first`` or later could be due by now, under any version.
 
-        A turn's date is one of these periods after it was said or after something later, so where
-        none of them has run out since the first, the fold that looks for what is due need not be
-        made.
+        A turn's date is one of these periods after the turn or something later, so if none of them
+        has passed since the first, the fold that looks for due turns is not needed.
         """
         periods = {
             period for version in self._policies.versions for period in version.keep.of_turns
@@ -868,7 +860,7 @@ class Import:
         )
 
     def _sweep(self) -> None:
-        """Marks as erased what was not stored, and erases what else is due in these accounts.
+        """Records as erased what was not stored, and erases what else is due in these accounts.
 
         Also in those that had nothing new: an import that was stopped may have left them so.
         """

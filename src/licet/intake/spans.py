@@ -1,5 +1,4 @@
-"""What a span of a model's call says: whose it is, which conversation it belongs to, and the turns
-that it adds.
+"""Reads a span of a model call: its account, its conversation, and the turns that it adds.
 
 Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.id`,
 `gen_ai.input.messages`, `gen_ai.output.messages`, on the span or on its
@@ -54,8 +53,8 @@ _anything = msgspec.json.Decoder()
 
 
 class DropReason(StrEnum):
-    """Why nothing is taken of a span. The first is no fault: most spans of an application are of
-    that kind.
+    """Why a span is dropped. The first is normal: most spans of an application are no model
+    calls.
     """
 
     no_model_call = "no_model_call"
@@ -66,8 +65,8 @@ class DropReason(StrEnum):
 
 
 class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a span adds. ``account`` is the host's own id; ``started_at`` is by the sender's
-    clock.
+    """The turns that a span adds. ``account`` is the host's own id; ``started_at`` is by the
+    sender's clock.
     """
 
     account: str
@@ -176,9 +175,7 @@ def _values(span: OtlpSpan) -> Values:
 
 
 def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
-    """What the host told its model apart from the messages, as such, and the tools that it
-    offered.
-    """
+    """The instructions apart from the messages, and the tools offered."""
     values = _values(span)
     given = values.get("gen_ai.system_instructions")
     parts = _message_list(given) or (

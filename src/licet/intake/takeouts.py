@@ -1,5 +1,4 @@
-"""What somebody took out of another installation, as its zip or unpacked: recognised, and read
-whole without options.
+"""Data exports (`consent.takeout`) of another installation, as a zip or a folder.
 
 `licet.json` says that it is one (`consent.takeout`). Its account, its choices, its conversations
 and its feedback are brought in; safety copies, papers and pages are there to be read. A choice that
@@ -52,7 +51,7 @@ _about, _given = msgspec.json.Decoder(_About), msgspec.json.Decoder(_FeedbackLin
 
 
 class TakenOut(NamedTuple):
-    """A take-out: where it lies, and its files as something that opens."""
+    """A data export with its path and files."""
 
     path: Path
     accounts: Path | zipfile.Path
@@ -62,7 +61,7 @@ class TakenOut(NamedTuple):
 
 
 def recognise(path: Path) -> TakenOut | None:
-    """The take-out that lies at ``path``; None where something else does."""
+    """The data export at ``path``; None if it is something else."""
     if path.is_dir():
         return _folder(path)
     try:
@@ -125,14 +124,14 @@ def _is_takeout(text: bytes) -> bool:
 
 
 def _check_complete(path: Path, there: Container[str]) -> None:
-    """InputError for a take-out that lacks what makes it one."""
+    """InputError if a required file is missing."""
     for name in (ACCOUNTS, CHOICES, MESSAGES):
         if name not in there:
             raise InputError(f"the take-out lacks `{name}`", "take it out again", file=str(path))
 
 
 def size(taken: TakenOut) -> int:
-    """How many bytes are read of it, as they lie on disk."""
+    """The bytes on disk that an import of it reads."""
     return sum(_bytes(source) for source in (taken.messages, taken.feedback) if source is not None)
 
 
@@ -141,9 +140,7 @@ def _bytes(source: Source) -> int:
 
 
 def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
-    """The feedback of a take-out, as it was given; what it shares is taken from the conversation
-    again.
-    """
+    """The feedback of a data export; shared content is taken from the conversation again."""
     records = json_stream.records(source, progress, by_lines=True)
     return read_each(records, _given, lambda place, line, _: iter([_read(place, line)]))
 

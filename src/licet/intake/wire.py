@@ -1,4 +1,4 @@
-"""Protobuf counted on the wire, before anything is made of it.
+"""Counts the fields of a protobuf message on the wire, before decoding it.
 
 A field of two bytes becomes an object of a hundred in a decoder, so a small body can ask for any
 amount of memory, and the decoder does not let another thread run meanwhile. Here the fields of a
@@ -28,9 +28,7 @@ class MalformedError(UsageError):
 
 @cache
 def message_tree(descriptor: Descriptor) -> Tree:
-    """The messages within a message, by field number; a kind that holds itself is one and the same
-    tree.
-    """
+    """The inner messages of a message type, by field number; a recursive type is one tree."""
     return _tree(descriptor, {})
 
 
@@ -45,8 +43,8 @@ def _tree(descriptor: Descriptor, known: dict[str, Tree]) -> Tree:
 
 
 def count_fields(raw: bytes, within: Tree, fields_max: int) -> int:
-    """How many fields ``raw`` holds, or ``fields_max`` + 1 for more; MalformedError for bytes that
-    are no message.
+    """The number of fields in ``raw``, or ``fields_max`` + 1 for more; MalformedError if it is no
+    message.
     """
     try:
         return _count(raw, within, fields_max)
@@ -89,7 +87,7 @@ def _count(raw: bytes, within: Tree, fields_max: int) -> int:
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """A number of any length, and where what follows it begins."""
+    """A varint, and the position after it."""
     value = 0
     for place in range(_VARINT_BYTES_MAX):
         byte = raw[at + place]

@@ -9,7 +9,7 @@ Numbers are big-endian. The first frame has the number 1, and 32 zero bytes in p
 before it. The key is derived from the secret that signs the log, which the key provider keeps:
 neither the folder nor the bucket of the journal has it, and every backup of the installation can
 open it. So nobody without the key alters, drops, inserts, swaps or repeats a record unnoticed. A
-dropped end is noticed by whoever knows a later head: the database, the log, a backup's manifest
+dropped end is detected by any holder of a later head: the database, the log, a backup's manifest
 (`vault.journal_evidence`).
 
 The checksums authenticate nothing. They tell a write that a crash cut short, at the end of a

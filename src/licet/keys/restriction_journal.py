@@ -363,7 +363,7 @@ class Journal:
         with self._turn:
             self.check()
             if self._done <= ticket:
-                if ticket < self._tried:  # whoever wrote for this caller too was not answered
+                if ticket < self._tried:  # another thread wrote these records and got no answer
                     raise BusyError(
                         "the restriction journal does not answer", "make the change again"
                     )

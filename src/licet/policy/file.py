@@ -347,7 +347,7 @@ class Policies:
         """The first version up to ``number`` under which names are replaced; None if each of them
         leaves names in.
 
-        What was said under such a version may be in any later release, so one of them is enough.
+        Turns taken under such a version may be in any later release, so one of them is enough.
         """
         return next(
             (one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None
@@ -615,9 +615,7 @@ class _FieldReader:
         return Question(question=question, covers=fields.names("covers"))
 
     def regions(self, key: str) -> tuple[RegionTerms, ...]:
-        """What is said of single regions, in the order of their codes; none where the key is
-        missing.
-        """
+        """The terms of single regions, in the order of their codes; none if the key is missing."""
         if key not in self._value:
             return ()
         value = self._value[key]

@@ -200,12 +200,11 @@ def advance(account: AccountState, policies: Policies, at: datetime) -> AccountC
 
 
 def pass_versions(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """`advance` by a background pass, which is no event: the account's newest one is what a version
-    ended, if it did.
+    """`advance` by a background pass, which is no event: ``last_at`` only moves to an ending that
+    it caused.
 
-    Recorded history can so follow from before the pass. An event of before a version that was
-    passed takes the account back to the version in force then (`seen`), and the later ones end what
-    it began.
+    So recorded history from before the pass can still be added: such an event takes the account
+    back to the version in force then (`seen`), and the later versions end what it began.
     """
     passed = advance(account, policies, at)
     last_at = max([account.last_at, *(ending.at for ending in passed.endings)])
@@ -231,9 +230,7 @@ def set_age(
 def set_region(
     account: AccountState, policies: Policies, at: datetime, region: str | None
 ) -> AccountChange:
-    """The region given by the host. What was said before is judged by the new one from now on, as
-    by a new age.
-    """
+    """The region given by the host, which applies to earlier turns too, like a new age."""
     return _end_if_age_refused(replace(account, region=region), policies, at)
 
 
@@ -516,7 +513,7 @@ def current_grant(
 
 
 def _takes_grants(account: AccountState, conversation: ConversationState, version: Policy) -> bool:
-    """Whether what is said in this conversation now may be under a grant at all."""
+    """Whether a turn of this conversation can be under a grant now."""
     return not (
         version.refuses_age(account.age, account.region)
         or conversation.incognito
@@ -829,8 +826,8 @@ def let_project_in(account: AccountState, project: str) -> AccountState:
 def flag(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """Flags what has been said so far; changes nothing on a closed account or deleted content, or
-    if everything has expired.
+    """Flags the turns so far; changes nothing on a closed account or deleted content, or if
+    everything has expired.
 
     A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the
     latest of them.

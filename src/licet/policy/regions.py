@@ -131,7 +131,7 @@ def raises_any(old: MinAges, new: MinAges) -> bool:
 
 
 def terms_of(regions: Sequence[RegionTerms], region: str | None) -> list[RegionTerms]:
-    """What is said of a region: of the part first, then of its country."""
+    """The terms of a region: those of the part first, then of its country."""
     names = () if region is None else (region, region[:2]) if len(region) > 2 else (region,)
     return [one for name in names for one in regions if one.region == name]
 

@@ -15,8 +15,8 @@ import msgspec
 
 
 class TurnRole(StrEnum):
-    """Who said a turn, or which tool answered in it; ``system`` is what the host instructed the
-    model with.
+    """The author of a turn, a tool included; ``system`` are the host's instructions to the
+    model.
     """
 
     user = "user"
@@ -101,7 +101,7 @@ class Standing(NamedTuple):
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """``grants`` are those in force, ``granted`` counts those ever begun; ``kept_out`` are the
     projects kept out; ``seen`` is the version up to which the account has been brought; ``last_at``
-    is its newest event's time. ``region`` is a code of ISO 3166, None where the host told none.
+    is its newest event's time. ``region`` is a code of ISO 3166, None if the host gave none.
     """
 
     plan: str

@@ -299,7 +299,8 @@ def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
     rolled back.
 
     For effects that must be durable outside the database before anybody gets an answer. If it
-    raises, it should raise an `OutcomeUnknownError`: the change is in force, and nobody was told.
+    raises, it should raise an `OutcomeUnknownError`: the change is in force, and the caller got no
+    answer.
     """
     _following.setdefault(tx, []).append(act)
 

@@ -4,8 +4,8 @@ Promise: `migrate` leaves the database at the newest migration or as it found it
 at once. Each migration is one transaction together with its row in `migrations`, so a crash falls
 between two of them. An applied file never changes: its SHA-256 is stored, and another text under
 the same number is refused, as is a database that is newer than this code, unless each newer step
-says in its first line that it only expands the schema (`-- expand: WHAT`): whoever knows nothing of
-it reads and writes as before. Any other step contracts, and so says a step that says nothing.
+says in its first line that it only expands the schema (`-- expand: WHAT`): older programs read and
+write as before. Any other step contracts, also one without such a line.
 
 A step that waits for a lock makes every later reader and writer of the table wait behind it. So it
 gives up after a moment and tries again, while servers go on: an upgrade takes longer on a busy

@@ -13,7 +13,7 @@ have taken effect. When the database cannot be reached everybody in the batch ge
 
 What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a
 second thread, batch by batch in order, while the next batch is in progress: both wait for a disk.
-If it fails, everybody in that batch is told.
+If it fails, every caller of that batch gets the error.
 
 Bounds: at most ``queue_rows_max`` items wait; later callers are held back, and refused after
 ``wait_seconds_max``.
