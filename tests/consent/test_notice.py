@@ -25,6 +25,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.file import Policies, Policy, from_document, preset
 from licet.policy.period import instant
+from licet.policy.retention import RULES
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
 from licet.vault.commands import (
@@ -139,6 +140,14 @@ def test_the_values_in_a_notice_are_the_policys_own(desk: Desk) -> None:
     assert "28 September 2025" in body
     assert "{" not in found.document
     assert found.sha256 == hashlib.sha256(found.document.encode()).digest()
+
+
+def test_a_notice_can_name_every_period_of_its_policy() -> None:
+    source = notice.shipped(STRICT, ["en"])[0]
+    named = "".join(f"\n\n{rule.name} is {{{rule.name}}}." for rule in RULES)
+    filled = notice.fill(source + named, STRICT)
+    for rule, period in STRICT.keep.rows:
+        assert f"{rule.name} is {catalogue().period(period)}." in filled
 
 
 def test_a_paragraph_about_what_the_policy_does_not_have_is_left_out() -> None:
