@@ -819,7 +819,7 @@ def checkpoint_lies() -> Iterator[Lie]:
             "signature",
             "a stranger's under the log's name",
             "signed it",
-            resigned(origin, size, root, signer=STRANGER.named(ORIGIN)),
+            resigned(origin, size, root, signer=STRANGER.renamed(ORIGIN)),
         ),
         ("signature", "of another text", "holds", respelt(other)),
         ("signature", "a good one and a forged one", "holds", (good + other).encode()),

@@ -389,10 +389,10 @@ def _write(
         "act": new.act or new.step.value,
         **({"words": digest} if digest is not None else {}),
     }
-    told = EntryKind.staff_acted if item.account is not None else EntryKind.work_acted
+    kind = EntryKind.staff_acted if item.account is not None else EntryKind.work_acted
     if item.account is not None:
         facts["item"] = item.item
-    outbox.append(tx, [Entry(kind=told, occurred_at=new.at, account=item.account, facts=facts)])
+    outbox.append(tx, [Entry(kind=kind, occurred_at=new.at, account=item.account, facts=facts)])
 
 
 def _key(tx: Transaction, keyring: Keyring, item: ItemSubject) -> KeyMaterial | None:

@@ -251,5 +251,5 @@ def _file_digest(path: Path) -> str:
 
 
 def _mac(manifest: BackupManifest, made: bytes) -> str:
-    told = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
-    return hmac.new(made, told, hashlib.sha256).hexdigest()
+    text = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
+    return hmac.new(made, text, hashlib.sha256).hexdigest()

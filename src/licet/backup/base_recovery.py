@@ -196,14 +196,14 @@ def _set_password(side: Cluster) -> None:
 
 
 def _recovery_error(log: Path, until: datetime | None) -> LicetError:
-    said = log.read_text("utf-8", "replace")
-    if until is not None and "before configured recovery target" in said:
+    output = log.read_text("utf-8", "replace")
+    if until is not None and "before configured recovery target" in output:
         return UsageError(
             "the WAL ends before the moment of --until",
             "omit --until to restore everything that there is",
         )
-    fatal = [line.partition("FATAL:")[2] for line in said.splitlines() if "FATAL:" in line]
-    reason = " ".join((fatal or said.splitlines() or ["no reason given"])[-1].split())
+    fatal = [line.partition("FATAL:")[2] for line in output.splitlines() if "FATAL:" in line]
+    reason = " ".join((fatal or output.splitlines() or ["no reason given"])[-1].split())
     return BrokenError(f"cannot recover the base backup: {reason[:OUTPUT_CHARACTERS_MAX]}")
 
 

@@ -154,7 +154,7 @@ def _seal_path(path: Path) -> Path:
 
 
 def _mac(key: bytes, archive: str, name: str, data: bytes) -> str:
-    told = hmac.new(key, b"licet wal v1\n", hashlib.sha256)
-    told.update(f"{archive}\n{name}\n{len(data)}\n".encode())
-    told.update(data)
-    return told.hexdigest()
+    mac = hmac.new(key, b"licet wal v1\n", hashlib.sha256)
+    mac.update(f"{archive}\n{name}\n{len(data)}\n".encode())
+    mac.update(data)
+    return mac.hexdigest()

@@ -137,8 +137,8 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """
         names = asked.in_force.asks
         given = {
-            names[0] if name == "" and len(names) == 1 else name: said
-            for name, said in self.answers.items()
+            names[0] if name == "" and len(names) == 1 else name: answer
+            for name, answer in self.answers.items()
         }
         return {name: given[name] == "yes" for name in names if given.get(name) in ("yes", "no")}
 

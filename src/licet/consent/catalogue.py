@@ -68,11 +68,11 @@ class Catalogue(msgspec.Struct, frozen=True):
     def say(self, key: str, **values: object) -> str:
         """The sentence ``key`` with ``values`` in its placeholders."""
         sentence = self.own.get(key)
-        said = self.english.get(key) if sentence is None else sentence
-        if said is None:
+        template = self.english.get(key) if sentence is None else sentence
+        if template is None:
             raise BrokenError(f"the catalogue `{self.language}` has no sentence `{key}`")
         try:
-            text = said.format_map(self._isolated(values))
+            text = template.format_map(self._isolated(values))
         except KeyError as error:
             raise BrokenError(f"the sentence `{key}` needs a value for {error}") from None
         return text if sentence is not None else self.quoted(text, ENGLISH)

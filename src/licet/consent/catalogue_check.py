@@ -325,15 +325,15 @@ def stamp_all(
             "write its sentences first: docs/languages.md shows how",
         )
     file = Languages(folder).file(language)
-    of, stamped = dict(file.of), 0
+    stamps, stamped = dict(file.of), 0
     for key in file.sentences:
         english = translated(key, known.english)
         if (
             english is not None
-            and (key not in of or again or key in keys)
-            and of.get(key) != stamp(english)
+            and (key not in stamps or again or key in keys)
+            and stamps.get(key) != stamp(english)
         ):
-            of[key], stamped = stamp(english), stamped + 1
+            stamps[key], stamped = stamp(english), stamped + 1
     order = {
         key: place
         for place, key in enumerate([*known.english, *required_keys(known.english, language)])
@@ -341,7 +341,7 @@ def stamp_all(
     ordered = sorted(file.sentences, key=lambda key: (order.get(key, len(order)), key))
     made = CatalogueFile(
         {key: file.sentences[key] for key in ordered},
-        {key: of[key] for key in ordered if key in of},
+        {key: stamps[key] for key in ordered if key in stamps},
     )
     path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
     return stamped + (

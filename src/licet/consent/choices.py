@@ -53,10 +53,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
     """The evidence of a choice as JSON text; without a showing it says only where it came from."""
-    said = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
+    record = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
     if answered is not None:
-        said = msgspec.structs.replace(
-            said,
+        record = msgspec.structs.replace(
+            record,
             shown=answered.shown_id.hex,
             notice=answered.notice_id.hex,
             sha256=answered.sha256.hex(),
@@ -66,7 +66,7 @@ def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
             shown_at=answered.shown_at.isoformat(),
             default_state=answered.default_state,
         )
-    return msgspec.json.encode(said, order="sorted").decode()
+    return msgspec.json.encode(record, order="sorted").decode()
 
 
 def read_evidence(text: str) -> Evidence | None:

@@ -109,15 +109,15 @@ def load_status(
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
-    said = acts.standing_acts(tx, keyring, policies, row, at)
+    standing = acts.standing_acts(tx, keyring, policies, row, at)
     found = projects.tree(tx, account, after, limit + 1)
     page = found[:limit]
     titles = _titles(tx, keyring, policies, account, page, at) if titled else {}
     return StandingTree(
         gate=gate(state, policies, at),
         version=policies.in_force(at).version,
-        questions=question_statuses(state, policies, at, said),
-        places=tuple(_place(place, state, said, titles) for place in page),
+        questions=question_statuses(state, policies, at, standing),
+        places=tuple(_place(place, state, standing, titles) for place in page),
         next=page[-1].cursor if len(found) > limit else None,
     )
 

@@ -197,16 +197,16 @@ def _matching(
 ) -> tuple[set[UUID], int]:
     """The matching conversations, and how many sealed bytes were unsealed to find them."""
     fits = {one: view for one, view in seen.items() if _matches_use(view, policies, query.use)}
-    wanted = query.words.casefold().split()
-    if not wanted or not fits:
+    words = query.words.casefold().split()
+    if not words or not fits:
         return set(fits), 0
     titles, size = own_conversations.load_titles_measured(tx, keyring, fits, at)
-    return {one for one in fits if _contains_words(titles.get(one, ""), wanted)}, size
+    return {one for one in fits if _contains_words(titles.get(one, ""), words)}, size
 
 
 def _contains_words(title: str, words: Sequence[str]) -> bool:
-    said = title.casefold()
-    return all(word in said for word in words)
+    folded = title.casefold()
+    return all(word in folded for word in words)
 
 
 def _matches_use(view: AccountView, policies: Policies, use: UseFilter) -> bool:

@@ -109,7 +109,7 @@ def load_differences(
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
-    said = acts.standing_acts(tx, keyring, policies, row, at)
+    standing = acts.standing_acts(tx, keyring, policies, row, at)
     scoped = [grant for grant in state.grants if grant.scope.kind is not ScopeKind.account]
     out = account_view.kept_out_ids(tx, account, CHATS_MAX)
     chats = list(dict.fromkeys([*_scope_ids(scoped, ScopeKind.conversation), *out]))
@@ -117,9 +117,9 @@ def load_differences(
     titles = own_conversations.load_titles(tx, keyring, named, at)
     own = history.list_projects(tx, keyring, account)
     titles |= {one.project: own_conversations.truncate(" ".join(one.title.split())) for one in own}
-    grants = [_scoped_grant(grant, titles, said) for grant in scoped]
+    grants = [_scoped_grant(grant, titles, standing) for grant in scoped]
     return Differences(
-        questions=tuple(_question_differences(tx, account, state, policies, at, said, grants)),
+        questions=tuple(_question_differences(tx, account, state, policies, at, standing, grants)),
         projects=tuple(
             PlaceDiffers(
                 kind=ScopeKind.project,

@@ -34,17 +34,17 @@ def ranked(header: str) -> list[str]:
     for place, part in enumerate(header.split(",")[:ACCEPTED_MAX]):
         name, _, weight = part.strip().partition(";")
         try:
-            wanted = float(weight.strip().removeprefix("q=") or 1)
+            quality = float(weight.strip().removeprefix("q=") or 1)
         except ValueError:
             continue
-        if wanted > 0 and TAG.match(name.strip()):
-            found.append((-wanted, place, name.strip()))
+        if quality > 0 and TAG.match(name.strip()):
+            found.append((-quality, place, name.strip()))
     return [name for _, _, name in sorted(found)]
 
 
-def lookup(wanted: Iterable[str], known: Sequence[str]) -> str:
-    """The tag of ``known`` that matches the first possible of ``wanted``; English if none does."""
-    for tag in wanted:
+def lookup(tags: Iterable[str], known: Sequence[str]) -> str:
+    """The tag of ``known`` that matches the first possible of ``tags``; English if none does."""
+    for tag in tags:
         for known_tag in (
             one for step in (_same, _wider, _sibling) for one in known if step(tag, one)
         ):

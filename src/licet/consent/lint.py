@@ -237,9 +237,9 @@ def _check_bundling(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
             )
 
 
-def _bundled_finding(place: str, what: str) -> LintFinding:
+def _bundled_finding(place: str, subject: str) -> LintFinding:
     return LintFinding(
-        LintRule.bundled_purposes, place, f"{what}: ask each by itself ({GRANULARITY})"
+        LintRule.bundled_purposes, place, f"{subject}: ask each by itself ({GRANULARITY})"
     )
 
 
@@ -303,7 +303,7 @@ def _check_preselected(page: RenderedPage) -> Iterator[LintFinding]:
             yield LintFinding(
                 LintRule.preselected,
                 _control_name(control),
-                "it is on before anybody chose: leave both answers open",
+                "it is preselected: leave both answers open",
             )
 
 
@@ -353,14 +353,14 @@ def _check_weight(yes: Control, no: Control) -> Iterator[LintFinding]:
             yield LintFinding(LintRule.unequal, place, "they are styled apart in the markup")
         return
     a, b = yes.looks, no.looks
-    for what, one, other, most in (
+    for what, one, other, ratio_max in (
         ("area", a.width * a.height, b.width * b.height, RATIO_MAX),
         ("type size", a.font_size, b.font_size, 1.01),
         ("type weight", a.font_weight, b.font_weight, 1.01),
         ("contrast of the words", a.text_contrast, b.text_contrast, CONTRAST_RATIO_MAX),
         ("contrast of the surface", a.surface_contrast, b.surface_contrast, CONTRAST_RATIO_MAX),
     ):
-        if max(one, other) > most * max(min(one, other), 0.01):
+        if max(one, other) > ratio_max * max(min(one, other), 0.01):
             yield LintFinding(LintRule.unequal, place, f"{what}: {one:.4g} against {other:.4g}")
     for control, looks in ((yes, a), (no, b)):
         if looks.text_contrast < CONTRAST_MIN:

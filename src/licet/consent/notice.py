@@ -300,9 +300,10 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
     for asked in policy.questions:
         if f"question.{asked.question}" in front:
             continue
-        said = words.asked(asked)
+        defaults = words.asked(asked)
         lines += [
-            f"{key}.{asked.question}: {json.dumps(said[key], ensure_ascii=False)}" for key in WORDS
+            f"{key}.{asked.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
+            for key in WORDS
         ]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text])
 
@@ -312,10 +313,10 @@ def _with_gist(source: str, policy: Policy, words: Catalogue) -> str:
     them in this language.
     """
     front, text = _front(source), _parts(source)[1]
-    said = {key: words.gist(key, policy) for key in GIST if key not in front and policy.asks}
-    if any(BORROWED in line for line in said.values()):
+    defaults = {key: words.gist(key, policy) for key in GIST if key not in front and policy.asks}
+    if any(BORROWED in line for line in defaults.values()):
         return source
-    lines = [f"{key}: {json.dumps(line, ensure_ascii=False)}" for key, line in said.items()]
+    lines = [f"{key}: {json.dumps(line, ensure_ascii=False)}" for key, line in defaults.items()]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text]) if lines else source
 
 
@@ -381,7 +382,7 @@ def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | No
     promised = frozenset(text.removes.split())
     if beyond := promised - search.kinds - set(search.languages):
         return f"removes: {', '.join(sorted(beyond))}"
-    told, words = (
+    content, words = (
         _plain_text(text),
         (languages or catalogues.load_languages()).catalogue(text.language),
     )
@@ -389,11 +390,11 @@ def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | No
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
             narrower = msgspec.structs.replace(search, kinds=frozenset(some))
-            told = told.replace(_one_line(removal_sentence(words, narrower)), " ")
+            content = content.replace(_one_line(removal_sentence(words, narrower)), " ")
     return next(
         (
-            said
-            for said, needed in dark_patterns.find_removal_promises(told).items()
+            promise
+            for promise, needed in dark_patterns.find_removal_promises(content).items()
             if not needed <= search.kinds
         ),
         "",
@@ -577,10 +578,10 @@ def _validate(
     if policy.min_ages.strictest is None and text.age:
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
-    said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
-    said += [markdown.plain(line) for _, line in text.gist]
-    told = (text.title, *said, text.later, markdown.plain(text.body))
-    found = dark_patterns.find_faults(*told, language=text.language)
+    parts = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
+    parts += [markdown.plain(line) for _, line in text.gist]
+    texts = (text.title, *parts, text.later, markdown.plain(text.body))
+    found = dark_patterns.find_faults(*texts, language=text.language)
     if found:
         raise RefusedError(
             f"the notice presses: {found[0]}",
@@ -670,12 +671,12 @@ def find(tx: Transaction, number: int, language: str, variant: Variant) -> Publi
     """The newest notice for a policy version in ``language`` or its fallbacks, at last English;
     None if there is none.
     """
-    wanted = list(fallbacks(language))
+    chain = list(fallbacks(language))
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM notices WHERE version = %s AND variant = %s
              AND language = ANY(%s)
              ORDER BY array_position(%s, language), position DESC LIMIT 1""",
-        [number, variant.value, wanted, wanted],
+        [number, variant.value, chain, chain],
     ).fetchone()
     return _notice(row) if row else None
 

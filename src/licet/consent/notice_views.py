@@ -231,8 +231,8 @@ def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> Sho
     ).fetchone()
     if changed is not None:
         facts: dict[str, str | int | bool | None] = {"showing": shown_id.hex}
-        told = outbox.EntryKind.notice_put_off
-        outbox.append(tx, [outbox.Entry(kind=told, occurred_at=at, account=account, facts=facts)])
+        kind = outbox.EntryKind.notice_put_off
+        outbox.append(tx, [outbox.Entry(kind=kind, occurred_at=at, account=account, facts=facts)])
     return get(tx, account, shown_id)
 
 

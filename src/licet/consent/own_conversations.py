@@ -244,10 +244,10 @@ def _visible_holds(
     found: dict[UUID, list[VisibleHold]] = {}
     if ids:
         for hold in vault_holds.told_of(tx, account, ids):
-            told = VisibleHold(
+            visible = VisibleHold(
                 reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at
             )
-            found.setdefault(hold.conversation, []).append(told)
+            found.setdefault(hold.conversation, []).append(visible)
     return found
 
 
@@ -313,9 +313,9 @@ def badge(
             runs.append(run)
     used = [run for run in runs if run.until is not None]
     refused = any(run.until is None and run.because is not DecisionReason.origin for run in runs)
-    wanted = {run.because for run in runs if run.until is not None} if used else set(reasons)
+    candidates = {run.because for run in runs if run.until is not None} if used else set(reasons)
     most = next(
-        (because for because, _ in reasons.most_common() if because in wanted),
+        (because for because, _ in reasons.most_common() if because in candidates),
         DecisionReason.origin,
     )
     return UseBadge(

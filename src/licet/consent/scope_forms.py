@@ -253,7 +253,7 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         self, tx: Transaction, known: Policies, scope_state: ScopeStands
     ) -> list[Command]:
         answered = notice_views.find(tx, self.account, self.showing)
-        told: list[Command] = self._let_in(scope_state)
+        commands: list[Command] = self._let_in(scope_state)
         for ended in scope_state.grants_to_end(known, self.at):
             others = (
                 g
@@ -271,8 +271,8 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
                 showing=self.showing or None,
                 gpc=self.gpc,
             )
-            told.append(chosen.command(answered))
-        return told
+            commands.append(chosen.command(answered))
+        return commands
 
     @property
     def _as_scope(self) -> GrantScope:

@@ -350,8 +350,8 @@ def _line(tx: Transaction, keyring: Keyring, view: account_view.AccountView, at:
         permits = [Permit.to_owner(view.account, row, view.turns, turn, at) for turn in batch]
         opened |= {o.permit.turn: o.content for o in open_content(tx, keyring, permits)}
     messages = [
-        _message(row.conversation_id, t, said, opened[t.number])
-        for t, said in turns
+        _message(row.conversation_id, t, taken_at, opened[t.number])
+        for t, taken_at in turns
         if t.number > 0
     ]
     if not messages:
@@ -379,15 +379,15 @@ def _stored(
     """The turns with content that the person may read, with their times; turn 0 is the title."""
     row = view.conversation
     return [
-        (turn, said)
-        for turn, said in account_view.stored_turns(tx, row.account_id, row.conversation_id)
+        (turn, taken_at)
+        for turn, taken_at in account_view.stored_turns(tx, row.account_id, row.conversation_id)
         if Permit.readable(view.turns, turn.segment, at)
         and row.keys[turn.segment].key_slot is not None
     ]
 
 
 def _message(
-    conversation: UUID, turn: TurnState, said: datetime | None, content: Content
+    conversation: UUID, turn: TurnState, taken_at: datetime | None, content: Content
 ) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [
         {"type": "file", "filename": name} for name in content.attachments
@@ -396,7 +396,7 @@ def _message(
         "id": shown_turn(conversation, turn.number),
         "role": turn.role.value,
         "origin": turn.origin,
-        "created_at": written(said) if said else None,
+        "created_at": written(taken_at) if taken_at else None,
         "content": [{"type": "text", "text": content.text}, *parts] if parts else content.text,
     }
     if content.tool_calls:
@@ -437,11 +437,11 @@ def _safety_copy(
     row, state = view.conversation, view.turns
     copied = copied_turns(tx, row.account_id, row.conversation_id)
     turns = [turn for turn in view.said if turn.number in copied and _is_kept(view, turn, at)]
-    said: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     for start in range(0, len(turns), OPENED_TURNS_MAX):
         batch = turns[start : start + OPENED_TURNS_MAX]
         permits = [Permit.of_safety_copy(view.account, row, state, turn, at) for turn in batch]
-        said += [
+        messages += [
             {
                 "id": shown_turn(row.conversation_id, turn.number),
                 "role": turn.role.value,
@@ -452,7 +452,7 @@ def _safety_copy(
     line = {
         "conversation": shown(Prefix.conversation, row.conversation_id),
         "kept_until": written(state.safety_until) if state.safety_until else None,
-        "copied": said,
+        "copied": messages,
     }
     return msgspec.json.encode(line) + b"\n"
 
@@ -491,7 +491,7 @@ def feedback_lines(
                 "kept_until": written(given.keep_until) if given.keep_until else None,
                 "comment": given.shared.comment,
                 "shared": [
-                    {"turn": number, "text": said.text} for number, said in given.shared.turns
+                    {"turn": number, "text": content.text} for number, content in given.shared.turns
                 ],
             }
             yield msgspec.json.encode(line) + b"\n"

@@ -72,11 +72,11 @@ def conversation(words: Catalogue, line: dict[str, Any]) -> tuple[PageLink, byte
     about += [words.count("chats.messages", len(line["messages"]))]
     about += [words.say("search.use.incognito")] if line["incognito"] else []
     about += [words.say("search.use.kept_out")] if line["kept_out"] else []
-    said = "".join(_message(words, message) for message in line["messages"])
+    messages = "".join(_message(words, message) for message in line["messages"])
     back = f'<p><a href="../{INDEX}">{escape(words.say("takeout.index.title"))}</a></p>'
     body = (
         f"{back}\n<h1>{escape(title)}</h1>\n<p "
-        f"class=soft>{escape(' · '.join(about))}</p>\n<ol>\n{said}</ol>\n"
+        f"class=soft>{escape(' · '.join(about))}</p>\n<ol>\n{messages}</ol>\n"
     )
     href = f"chats/{line['conversation_id']}.html"
     return PageLink(href=href, title=title, about=" · ".join(about)), page(words, title, body)
@@ -95,10 +95,13 @@ def _message(words: Catalogue, message: dict[str, Any]) -> str:
         words.say("chat.turn.call", name=call["function"]["name"])
         for call in message.get("tool_calls", ())
     ]
-    who = own_conversations.speaker(message["role"], message["origin"])
+    speaker = own_conversations.speaker(message["role"], message["origin"])
     when = words.moment(instant(message["created_at"])) if message["created_at"] else ""
     lines = "".join(f"<p class=soft>{escape(one)}</p>" for one in more)
-    head = f"<strong>{escape(words.say(f'chat.turn.{who}'))}</strong> <small>{escape(when)}</small>"
+    head = (
+        f"<strong>{escape(words.say(f'chat.turn.{speaker}'))}</strong> "
+        f"<small>{escape(when)}</small>"
+    )
     return f'<li>{head}<p class=words dir="auto">{escape(text)}</p>{lines}</li>\n'
 
 
@@ -113,11 +116,11 @@ def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
     for raw in lines:
         one = json.loads(raw)
         rated = "check" if one["check"] else "rating"
-        said = [
+        sentences = [
             words.say(f"feedback.{rated}.{one['rating']}"),
             words.say(f"feedback.share.{one['share']}"),
         ]
-        said += (
+        sentences += (
             [words.say("takeout.taken_back", day=words.day(instant(one["taken_back"])))]
             if one["taken_back"]
             else []
@@ -128,7 +131,7 @@ def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
             for shared in one["shared"]
         ]
         yield _section(
-            words.say("feedback.of", day=words.moment(instant(one["given"]))), said, texts
+            words.say("feedback.of", day=words.moment(instant(one["given"]))), sentences, texts
         )
 
 
@@ -155,12 +158,12 @@ def _copies(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
 
 
 def _section(title: str, sentences: Sequence[str], texts: Sequence[tuple[str, str]]) -> str:
-    told = "".join(f"<p>{escape(line)}</p>" for line in sentences if line)
+    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in sentences if line)
     quoted = "".join(
         f'<p><strong>{escape(term)}</strong></p><p class=words dir="auto">{escape(text)}</p>'
         for term, text in texts
     )
-    return f"<h2>{escape(title)}</h2>\n{told}{quoted}\n"
+    return f"<h2>{escape(title)}</h2>\n{paragraphs}{quoted}\n"
 
 
 def _stream_page(

@@ -520,8 +520,8 @@ def certified_places(installation: Installation, name: str) -> tuple[str, ...] |
         document = certificate.certificate_of(tx, parse(Prefix.erasure, name))
     if document is None:
         return None
-    said: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
-    return tuple(place["done"] for place in said["places"])
+    statement: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
+    return tuple(place["done"] for place in statement["places"])
 
 
 def _erasure_status(

@@ -269,8 +269,8 @@ def _skip_reasons(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    said = (block.text for block in blocks if block.type in ("text", "voice_note"))
-    return "\n".join(text for text in said if text and text.strip())
+    texts = (block.text for block in blocks if block.type in ("text", "voice_note"))
+    return "\n".join(text for text in texts if text and text.strip())
 
 
 def _tool_text(blocks: list[_Block]) -> str:

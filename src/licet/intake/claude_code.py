@@ -382,10 +382,10 @@ def _read_record(
     if author not in ("user", "assistant"):
         yield SkippedRecord(place=place, reason="a record of a type that is not known")
         return
-    said = list(_split_by_author(file, record, message, thread)) if message else []
-    if not said:
+    parts = list(_split_by_author(file, record, message, thread)) if message else []
+    if not parts:
         yield nothing_said(place)
-    for number, part in enumerate(said, 1):
+    for number, part in enumerate(parts, 1):
         turn = bounded(
             _turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part)
         )
@@ -394,7 +394,7 @@ def _read_record(
             if queued is not None and queued.source_uuid:
                 one_pass.seen.note(queued.source_uuid, intern(f"{number}:{session}"))
         yield turn
-    yield from unread(place, _skip_reasons(message, alone=not said))
+    yield from unread(place, _skip_reasons(message, alone=not parts))
 
 
 def _queued_prompt(record: _Record) -> _Attached | None:
@@ -521,14 +521,14 @@ def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: 
         return "client"
     if (record.type or message.role) == "assistant":
         return "assistant"
-    told = isinstance(record.origin, dict) and record.origin.get("kind", "human") != "human"
+    is_marked = isinstance(record.origin, dict) and record.origin.get("kind", "human") != "human"
     unexplained = bytes(record.toolUseResult) not in (b"", b"null") and not any(
         map(_is_result, blocks)
     )
     marked = record.isMeta or record.isCompactSummary or record.isVisibleInTranscriptOnly
     if (
         marked
-        or told
+        or is_marked
         or unexplained
         or (record.sourceToolUseID and not any(map(_is_result, blocks)))
     ):

@@ -184,8 +184,8 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
         if isinstance(message.content, str)
         else message.content or []
     )
-    said = _split_by_author(reading, message, blocks)
-    yield from reading.setting.turns(place, message.id or index, moment(message.ts), said)
+    parts = _split_by_author(reading, message, blocks)
+    yield from reading.setting.turns(place, message.id or index, moment(message.ts), parts)
     yield from unread(place, (why for block in blocks for why in _skip_reasons(block)))
 
 

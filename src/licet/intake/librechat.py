@@ -254,11 +254,11 @@ def _read_message(place: str, setting: Setting, number: int, raw: bytes) -> Iter
     elif message.isCreatedByUser is None:
         yield BrokenRecord(place=place, message="it does not say who speaks")
     else:
-        said = _split_by_author(
+        parts = _split_by_author(
             message, TurnRole.user if message.isCreatedByUser else TurnRole.assistant
         )
         yield from setting.turns(
-            place, message.messageId or str(number), moment(message.createdAt), said
+            place, message.messageId or str(number), moment(message.createdAt), parts
         )
         yield from unread(place, map(_skip_reason, message.content or []))
 

@@ -145,21 +145,23 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
         for choice in answer.choices or []
         if bytes(choice.message) not in (b"", b"null")
     ]
-    said = [
+    recorded = [
         (f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)
     ]
-    said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
+    recorded += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
     parameters = call.model_parameters or {}
     dialogue.offered = offered_text(parameters.get("tools") or parameters.get("functions"))
     times: Counter[str] = Counter()
     if isinstance(response, UnreadableRecord):
         yield _unread_answer(place, bytes(call.response), response)
-    read = chain.from_iterable(read_message(here, dialogue, "", message) for here, message in said)
+    read = chain.from_iterable(
+        read_message(here, dialogue, "", message) for here, message in recorded
+    )
     for item in with_instructions(f"{place}.model_parameters", dialogue, read):
         yield _with_content_id(item, times, one_pass) if isinstance(item, ReadTurn) else item
     if choices[1:]:
         yield SkippedRecord(place=place, reason="other answers to the same call")
-    if not said and not isinstance(response, UnreadableRecord):
+    if not recorded and not isinstance(response, UnreadableRecord):
         yield nothing_said(place)
 
 
@@ -173,13 +175,15 @@ def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Rea
     """The turn with an id from its content; Skipped if this pass has it, or if the proxy redacted
     it.
     """
-    said = turn.content
-    if _REDACTED in said.text:
+    content = turn.content
+    if _REDACTED in content.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")
-    calls = [(call.id, call.name, call.arguments) for call in said.tool_calls]
-    tools = [said.tools] if said.tools else []
+    calls = [(call.id, call.name, call.arguments) for call in content.tool_calls]
+    tools = [content.tools] if content.tools else []
     what = stable_id(
-        _identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments, *tools))
+        _identity.encode(
+            (turn.role, content.text, calls, content.tool_call_id, content.attachments, *tools)
+        )
     )
     times[what] += 1
     host_turn = what if times[what] == 1 else f"{what}#{times[what]}"

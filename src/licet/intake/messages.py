@@ -189,8 +189,8 @@ def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> I
     """
     items, held = list(read), list[Read]()
     if dialogue.offered:
-        told = by(TurnRole.system, Content(tools=dialogue.offered))
-        held += dialogue.setting.turns(place, "tools", dialogue.at, [told])
+        instructions = by(TurnRole.system, Content(tools=dialogue.offered))
+        held += dialogue.setting.turns(place, "tools", dialogue.at, [instructions])
     for item in items:
         if isinstance(item, ReadTurn) and item.role is TurnRole.system:
             held.append(item)
@@ -224,8 +224,8 @@ def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iter
         yield BrokenRecord(place=place, message="a role that is not known")
     else:
         at = _first_moment(message.created_at, message.timestamp) or dialogue.at
-        said = by(_ROLES[message.role], _content(dialogue, message))
-        yield from dialogue.setting.turns(place, _name(message.id) or index, at, [said])
+        part = by(_ROLES[message.role], _content(dialogue, message))
+        yield from dialogue.setting.turns(place, _name(message.id) or index, at, [part])
 
 
 def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
@@ -276,8 +276,8 @@ def parts_of(message: DialogueMessage) -> list[str | ContentPart]:
 
 
 def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
-    said = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
-    return "\n".join(text for text in (*said, refusal or "") if text.strip())
+    texts = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
+    return "\n".join(text for text in (*texts, refusal or "") if text.strip())
 
 
 def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:

@@ -172,8 +172,8 @@ def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
     if isinstance(rating, UnreadableRecord):
         return BrokenRecord(place=place, message=rating.message)
     data, meta = rating.data or _Given(), rating.meta or _Meta()
-    said = _UP_OR_DOWN.get(str(data.rating))
-    if said is None or not meta.chat_id or not meta.message_id:
+    direction = _UP_OR_DOWN.get(str(data.rating))
+    if direction is None or not meta.chat_id or not meta.message_id:
         return SkippedRecord(place=place, reason="a rating of nothing, or no rating")
     return ReadFeedback(
         place=place,
@@ -181,7 +181,7 @@ def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
         host_turn=meta.message_id,
         host_feedback=rating.id,
         at=moment(rating.created_at),
-        rating=said,
+        rating=direction,
         comment=data.comment or "",
         share=Share(data.share) if data.share in _SHARES else Share.rating,
         host_account=(rating.user_id or "") if several else "",

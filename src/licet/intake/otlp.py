@@ -142,13 +142,13 @@ def refusal(encoding: Encoding, why: str) -> bytes:
     """
     if encoding is Encoding.json:
         return msgspec.json.encode({"message": why})
-    said = why.encode()
+    message = why.encode()
     size = bytearray()
-    rest = len(said)
+    rest = len(message)
     while rest > 0x7F:
         size.append(rest & 0x7F | 0x80)
         rest >>= 7
-    return b"\x12" + bytes(size) + bytes([rest]) + said
+    return b"\x12" + bytes(size) + bytes([rest]) + message
 
 
 # Protobuf

@@ -241,13 +241,13 @@ class Setting:
     project_title: str = ""
 
     def turns(
-        self, place: str, host_turn: str, at: datetime | None, said: Iterable[RecordedPart]
+        self, place: str, host_turn: str, at: datetime | None, parts: Iterable[RecordedPart]
     ) -> Iterator[Read]:
         """The parts of one record as turns, the first with the record's own id, the next ``id#2``
         and so on.
         """
         number = 0
-        for part in said:
+        for part in parts:
             content = part.content
             has_said = content.text or content.tool_calls or content.attachments or content.tools
             if part.role is not TurnRole.tool and not has_said:
@@ -291,12 +291,12 @@ def elsewhere(place: str) -> SkippedRecord:
 
 def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
     """The turn, or Broken if its content exceeds TURN_BYTES_MAX."""
-    said = (
+    texts = (
         turn.content.text,
         turn.content.tools,
         *(call.arguments for call in turn.content.tool_calls),
     )
-    if sum(map(_utf8_bytes, said)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in said):
+    if sum(map(_utf8_bytes, texts)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in texts):
         return BrokenRecord(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
     return turn
 

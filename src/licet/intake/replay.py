@@ -313,11 +313,11 @@ class Import:
         if len(self._broken) < PLACES_KEPT_MAX:
             self._broken.append(item)
 
-    def _account_host(self, told: str) -> str:
+    def _account_host(self, account: str) -> str:
         is_taken_out = (
-            self._is_host_named and told not in self._recorded and _OWN_ID.fullmatch(told)
+            self._is_host_named and account not in self._recorded and _OWN_ID.fullmatch(account)
         )
-        return self._host if is_taken_out or not told else told
+        return self._host if is_taken_out or not account else account
 
     def _take(self, turn: ReadTurn) -> None:
         host = self._account_host(turn.host_account)
@@ -431,8 +431,8 @@ class Import:
                 for one in fresh
                 if one.host in accounts
             }
-            said = account_view.said_already(tx, list(asked)) if asked else []
-        return {(asked[key], key[2]) for key in said}
+            stored = account_view.said_already(tx, list(asked)) if asked else []
+        return {(asked[key], key[2]) for key in stored}
 
     def _spooled_turn(self, one: _Fresh) -> SpooledTurn:
         turn = one.turn

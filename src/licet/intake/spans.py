@@ -94,8 +94,10 @@ def read(span: OtlpSpan) -> ModelCall | DropReason:
         return DropReason.redacted
     if not any(one.get("role") in _ASKING for one in messages):
         return DropReason.no_content
-    told, offered = _instructions(span)
-    turns = added([*told, *messages], answer, _dialogue_place(span, account), offered=offered)
+    instructions, offered = _instructions(span)
+    turns = added(
+        [*instructions, *messages], answer, _dialogue_place(span, account), offered=offered
+    )
     if turns is None:
         return DropReason.redacted
     return (
@@ -181,13 +183,13 @@ def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
     parts = _message_list(given) or (
         [{"type": "text", "content": given}] if isinstance(given, str) and given else []
     )
-    told = list(_split_parts({"role": "system", "parts": parts})) if parts else []
+    instructions = list(_split_parts({"role": "system", "parts": parts})) if parts else []
     offered = _message_list(values.get("gen_ai.tool.definitions")) or [
         tool
         for one in _indexed(values, "llm.tools.", "tool.")
         for tool in _message_list(f"[{one.get('json_schema', '')}]")
     ]
-    return told, offered or [
+    return instructions, offered or [
         _older_function(one) for one in _indexed(values, "llm.request.functions.")
     ]
 

@@ -277,8 +277,8 @@ class ChainWalk:
             chain_value(self._key, before, frame.number, frame.payload), frame.chain
         )
 
-    def _note(self, first: int, last: int, place: str, what: str) -> None:
-        self.misfits.append(JournalMisfit(first, last, place, what))
+    def _note(self, first: int, last: int, place: str, problem: str) -> None:
+        self.misfits.append(JournalMisfit(first, last, place, problem))
 
 
 def strict_frames(

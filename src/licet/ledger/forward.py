@@ -188,9 +188,9 @@ def account_names(
         if not some:
             return
         for account, key in keys.log_keys(tx, some, log.year).items():
-            who = entries.pseudonym(key)
-            if who in spoken:
-                yield account, who
+            name = entries.pseudonym(key)
+            if name in spoken:
+                yield account, name
         after = some[-1]
 
 

@@ -178,11 +178,11 @@ class Sequencer:
     def _encode(self, rows: Sequence[OutboxRow], year: int, logged_at: datetime) -> list[bytes]:
         accounts = {row.account for row in rows if row.account is not None}
         keys = self._keys.log_keys(self._conn, accounts, year) if accounts else {}
-        was = self._previous_pseudonyms([row for row in rows if row.kind == EntryKind.carried])
+        previous = self._previous_pseudonyms([row for row in rows if row.kind == EntryKind.carried])
         return [
             entries.encode(
-                msgspec.structs.replace(row, facts={**row.facts, "was": was[row.outbox_id]})
-                if row.outbox_id in was
+                msgspec.structs.replace(row, facts={**row.facts, "was": previous[row.outbox_id]})
+                if row.outbox_id in previous
                 else row,
                 keys.get(row.account) if row.account is not None else None,
                 logged_at,

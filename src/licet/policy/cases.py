@@ -49,10 +49,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     values: str = ""
 
     def __str__(self) -> str:
-        told = f" ({self.values})" if self.values else ""
+        region = f" ({self.values})" if self.values else ""
         return (
             f"{self.case}: {self.subject}: {self.key}: expected `{_value_text(self.expected)}`, "
-            f"actual `{_value_text(self.actual)}`{told}"
+            f"actual `{_value_text(self.actual)}`{region}"
         )
 
 

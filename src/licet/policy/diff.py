@@ -125,14 +125,27 @@ def describe(changed: PolicyDiff) -> str:
     """The direction of the change in one plain sentence."""
     if not changed.changes:
         return "The two versions mean the same."
-    told = {direction: _describe_direction(changed, direction) for direction in Direction}
-    parts = [f"{word} {told[direction]}" for direction, word in _WORDS.items() if told[direction]]
+    changes_by_direction = {
+        direction: _describe_direction(changed, direction) for direction in Direction
+    }
+    parts = [
+        f"{word} {changes_by_direction[direction]}"
+        for direction, word in _WORDS.items()
+        if changes_by_direction[direction]
+    ]
     if not parts:
-        return f"Nothing widens and nothing narrows; what changes is {told[Direction.neither]}."
+        return (
+            "Nothing widens and nothing narrows; what changes is "
+            f"{changes_by_direction[Direction.neither]}."
+        )
     text = "The new version " + ", and ".join(parts)
     others = [change for change in changed.changes if change.direction is Direction.neither]
     verb = "changes" if len(others) == 1 else "change"
-    return f"{text}; {told[Direction.neither]} {verb} as well." if others else f"{text}."
+    return (
+        f"{text}; {changes_by_direction[Direction.neither]} {verb} as well."
+        if others
+        else f"{text}."
+    )
 
 
 _WORDS = {Direction.widens: "widens", Direction.narrows: "narrows"}

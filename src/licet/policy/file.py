@@ -594,11 +594,11 @@ class _FieldReader:
         found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
         names = [asked.question for asked in found]
         purposes = [purpose for asked in found for purpose in sorted(asked.covers)]
-        for what, of, mend in (
+        for what, names_given, mend in (
             ("question", names, "ask each question once"),
             ("purpose", purposes, "a purpose belongs to one question at most"),
         ):
-            twice = next((one for one in of if of.count(one) > 1), None)
+            twice = next((one for one in names_given if names_given.count(one) > 1), None)
             if twice is not None:
                 raise self._error(key, f"has the {what} `{twice}` twice", mend)
         return found
@@ -624,7 +624,7 @@ class _FieldReader:
                 key, "is not a mapping of regions", "write `DE: {min_age: 16}`, or leave it out"
             )
         return tuple(
-            self._region(f"{key}.{name}", name, said) for name, said in sorted(value.items())
+            self._region(f"{key}.{name}", name, terms) for name, terms in sorted(value.items())
         )
 
     def _region(self, at: str, name: str, terms: object) -> RegionTerms:

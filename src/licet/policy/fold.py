@@ -323,9 +323,9 @@ def _record_no(
     """A no for the account ends the question's grants of every scope, except those that it
     names.
     """
-    of = [grant for grant in account.grants if grant.question == question]
-    kept = tuple(grant for grant in of if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
-    ended = tuple(grant for grant in of if grant not in kept)
+    grants = [grant for grant in account.grants if grant.question == question]
+    kept = tuple(grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
+    ended = tuple(grant for grant in grants if grant not in kept)
     before = account.granted_before(question)
     standing = GrantStanding.withdrawn if before else GrantStanding.declined
     account = _without_grants(account, ended)

@@ -117,18 +117,18 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
 
     def standing(self, question: str) -> GrantStanding:
-        for said in self.standings:
-            if said.question == question:
-                return said.standing
+        for standing in self.standings:
+            if standing.question == question:
+                return standing.standing
         return GrantStanding.undecided
 
     def answered(self, question: str) -> int | None:
         """The version under which the question was last answered; None: never, or the answer is
         cleared.
         """
-        for said in self.standings:
-            if said.question == question:
-                return said.answered
+        for standing in self.standings:
+            if standing.question == question:
+                return standing.answered
         return None
 
     def granted_before(self, question: str) -> bool:

@@ -210,18 +210,18 @@ class World:
             )
         origin = event.origin or ("typed" if role is TurnRole.user else role.value)
         if not is_late:
-            said = fold.add_turn(account, before, self.policies, at, role, event.surface, origin)
+            taken = fold.add_turn(account, before, self.policies, at, role, event.surface, origin)
         elif before.segments and event.at < before.segments[-1].last_at:
             return
         else:
-            said = fold.add_late_turn(
+            taken = fold.add_late_turn(
                 account, before, self.policies, event.at, role, event.surface, origin, now=at
             )
         if owned is None:
-            self.conversations[event.conversation] = Owned(event.account, said.conversation, [])
+            self.conversations[event.conversation] = Owned(event.account, taken.conversation, [])
         else:
-            owned.conversation = said.conversation
-        turn = TurnState(number=said.turn, segment=said.segment, role=role, origin=origin)
+            owned.conversation = taken.conversation
+        turn = TurnState(number=taken.turn, segment=taken.segment, role=role, origin=origin)
         self.turns[event.turn] = (event.conversation, turn)
 
     def _change(

@@ -600,7 +600,7 @@ class Cluster:
     def _run(self, program: str, *arguments: str) -> None:
         running = self.spawn(program, *arguments)
         try:
-            told, complained = running.communicate()
+            output, errors = running.communicate()
         except BaseException:
             running.kill()
             raise
@@ -610,9 +610,9 @@ class Cluster:
                     f"`{program}` failed and the disk of `{self.folder}` is full",
                     "make room, then run it again",
                 )
-            said = " ".join((complained + told).split())[-OUTPUT_CHARACTERS_MAX:]
+            message = " ".join((errors + output).split())[-OUTPUT_CHARACTERS_MAX:]
             raise BrokenError(
-                f"`{program}` failed: {said}",
+                f"`{program}` failed: {message}",
                 f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if self.other else ""),
             )
 
@@ -683,10 +683,10 @@ def is_working_in(pid: int, folder: Path) -> bool:
             return (proc / "cwd").samefile(folder) and not _zombie(proc)
         except OSError:
             return False
-    return process_exists(pid)
+    return pid_exists(pid)
 
 
-def process_exists(pid: int) -> bool:
+def pid_exists(pid: int) -> bool:
     """Whether a process ``pid`` exists, whoever owns it, zombies included."""
     try:
         os.kill(pid, 0)

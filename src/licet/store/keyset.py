@@ -132,28 +132,29 @@ class TablePage(msgspec.Struct, frozen=True, kw_only=True):
 
 def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> TablePage:
     """A page of a list; UsageError for an unknown filter, order or cursor."""
-    order, most = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
+    order, rows_max = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
     looked, kept, values, scanned = _conditions(listing, view, at)
     if (
         not kept
         # each row that is looked at is one of the page: so few are joined by their keys, not with a
         # whole table
     ):
-        scanned = min(scanned, most + 1)
+        scanned = min(scanned, rows_max + 1)
     if view.after:
         looked.append(_after_condition(order))
         values |= _read_cursor(order, view.after)
     by = _order_by(order)
     found = tx.execute(
-        _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": most + 1}
+        _statement(listing, order, looked, kept),
+        {**values, "scanned": scanned, "most": rows_max + 1},
     ).fetchall()
     width = len(order.columns)
-    if len(found) > most:
+    if len(found) > rows_max:
         return TablePage(
-            rows=_cut(found[:most], width),
-            after=_cursor(order, found[most - 1][-width:]),
+            rows=_cut(found[:rows_max], width),
+            after=_cursor(order, found[rows_max - 1][-width:]),
             stopped=False,
-            keys=_keys(found[:most], width),
+            keys=_keys(found[:rows_max], width),
         )
     last = tx.execute(
         f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source}
@@ -207,8 +208,8 @@ def all_rows(
     """The rows of all pages of a view, at most ``rows_max``, read lazily."""
     count, after = 0, ""
     while count < rows_max:
-        wanted = min(PAGE_ROWS_MAX, rows_max - count)
-        found = read(msgspec.structs.replace(view, after=after, rows=wanted))
+        page_rows = min(PAGE_ROWS_MAX, rows_max - count)
+        found = read(msgspec.structs.replace(view, after=after, rows=page_rows))
         yield from found.rows
         count, after = count + len(found.rows), found.after
         if not after:

@@ -138,8 +138,10 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         except psycopg.Error as error:
             # A migration's text is Licet's, and so is the message about it: safe to show, and
             # needed to fix it.
-            said = error.diag.message_primary or type(error).__name__
-            raise BrokenError(f"migration `{step.number}` (`{step.name}`) failed: {said}") from None
+            message = error.diag.message_primary or type(error).__name__
+            raise BrokenError(
+                f"migration `{step.number}` (`{step.name}`) failed: {message}"
+            ) from None
         if conn.info.transaction_status is not TransactionStatus.INTRANS:
             raise BrokenError(
                 f"migration `{step.number}` (`{step.name}`) ended its transaction",

@@ -81,14 +81,14 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
     NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires
     no acknowledgement.
     """
-    of = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
+    event_row = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
     row = (
-        of
+        event_row
         and tx.execute(
             """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d
             JOIN endpoints p USING (endpoint_id)
             WHERE d.account_id = %s AND d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
-            [of[0], event, endpoint],
+            [event_row[0], event, endpoint],
         ).fetchone()
     )
     if row is None:
@@ -106,9 +106,9 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
             WHERE account_id = %s AND event_id = %s AND endpoint_id = %s""",
         [at, row[0], event, row[1]],
     )
-    told = tx.execute(
+    delivery = tx.execute(
         f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s",
         [row[0], event, row[1]],
     ).fetchone()
-    assert told is not None
-    return _host_delivery(told, at)
+    assert delivery is not None
+    return _host_delivery(delivery, at)

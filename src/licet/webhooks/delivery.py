@@ -197,15 +197,15 @@ class Deliverer:
             chains = self._chains(tx, at)
         until = time.monotonic() + ROUND_SECONDS
         self._disabled, self._silent, self._cut = [], set(), []
-        said = (
+        outcomes = (
             self._send_all(chains, lambda: stop() or time.monotonic() >= until)
             if chains
             else Counter[str]()
         )
         self._hold_back_cut()
-        delivered = said.pop("delivered", 0)
+        delivered = outcomes.pop("delivered", 0)
         return DeliveryRound(
-            delivered=delivered, failed=dict(said), disabled=tuple(sorted(self._disabled))
+            delivered=delivered, failed=dict(outcomes), disabled=tuple(sorted(self._disabled))
         )
 
     def close(self) -> None:

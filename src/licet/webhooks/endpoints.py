@@ -143,7 +143,7 @@ def add(
     """Adds an endpoint that receives events from now on; RefusedError if the name exists."""
     check_new(installation, name, url)
     at = installation.clock()
-    heard = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
+    subscribed = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
     with transaction(installation.pool) as tx:
         made = tx.execute(
             """INSERT INTO endpoints (endpoint_id, name, url, kinds, made_at)
@@ -153,7 +153,7 @@ def add(
                 uuid7(at, installation.keyring.random(10)),
                 name,
                 url,
-                [kind.value for kind in heard],
+                [kind.value for kind in subscribed],
                 at,
             ],
         ).fetchone()
@@ -165,7 +165,7 @@ def add(
             pass
         since = str(host_events.newest_number(tx))
     return AddedEndpoint(
-        endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since
+        endpoint=name, url=url, kinds=subscribed, secret=secret, public_key=public, since=since
     )
 
 

@@ -39,10 +39,10 @@ def since(installation: Installation, cursor: str = "0", limit: int = EVENTS_MAX
     number = host_events.number_of(cursor)
     with transaction(installation.pool) as tx:
         found = host_events.since(tx, number, min(limit, EVENTS_MAX))
-        heard = tx.execute(
+        has_endpoint = tx.execute(
             "SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)"
         ).fetchone()
-    if not found and heard == (False,):
+    if not found and has_endpoint == (False,):
         raise RefusedError(
             "there is no endpoint, so no events are stored",
             "`licet webhooks add NAME --pull` starts storing them",
