@@ -174,7 +174,7 @@ def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
             "contrast of the surface",
         ),
         ("document.querySelectorAll('label.answer')[1].style.marginTop = '40rem'", "order"),
-        ("document.getElementById('allow-yes').checked = true", "before anybody chose"),
+        ("document.getElementById('allow-yes').checked = true", "it is preselected"),
         ("document.querySelectorAll('label.answer')[1].remove()", "no `no`"),
         (
             (
