@@ -742,7 +742,7 @@ def _refuse_unfit(
     another log than the backup knows.
     """
     journal = journal_of(installation)
-    if misfits := journal.hold(
+    if misfits := journal.find_misfits(
         journal_heads.load_head(tx, journal.id), accepted_head(installation, tx, manifest)
     ):
         raise misfit_error(misfits)

@@ -125,7 +125,7 @@ def bring_forward(
     known = forward.find_ahead(tx, place, seed)
     begins = accepted_head(installation, tx, None)
     heads = [head for log in known for head in journal_evidence.heads_in(log.entries, journal)]
-    misfits = journal.hold(heads, begins)
+    misfits = journal.find_misfits(heads, begins)
     if (lived := fence.newest_life(tx)) is not None and lived.journal != journal.id:
         misfits.append(JournalMisfit(1, 1, "the journal", "it is another one than the database's"))
     if misfits and finish is None:
@@ -188,7 +188,7 @@ def _restart_journal(
     """Restarts the journal's chain with the next record if any record does not fit; returns whether
     it does.
     """
-    if not journal.hold(heads, journal_heads.load_restart(tx, journal.id)):
+    if not journal.find_misfits(heads, journal_heads.load_restart(tx, journal.id)):
         return False
     journal.restart(heads, life - 1)
     return True

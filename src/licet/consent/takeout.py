@@ -350,8 +350,8 @@ def _line(tx: Transaction, keyring: Keyring, view: account_view.AccountView, at:
         permits = [Permit.to_owner(view.account, row, view.turns, turn, at) for turn in batch]
         opened |= {o.permit.turn: o.content for o in open_content(tx, keyring, permits)}
     messages = [
-        _message(row.conversation_id, t, taken_at, opened[t.number])
-        for t, taken_at in turns
+        _message(row.conversation_id, t, turn_at, opened[t.number])
+        for t, turn_at in turns
         if t.number > 0
     ]
     if not messages:
@@ -379,15 +379,15 @@ def _stored(
     """The turns with content that the person may read, with their times; turn 0 is the title."""
     row = view.conversation
     return [
-        (turn, taken_at)
-        for turn, taken_at in account_view.stored_turns(tx, row.account_id, row.conversation_id)
+        (turn, turn_at)
+        for turn, turn_at in account_view.stored_turns(tx, row.account_id, row.conversation_id)
         if Permit.readable(view.turns, turn.segment, at)
         and row.keys[turn.segment].key_slot is not None
     ]
 
 
 def _message(
-    conversation: UUID, turn: TurnState, taken_at: datetime | None, content: Content
+    conversation: UUID, turn: TurnState, turn_at: datetime | None, content: Content
 ) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [
         {"type": "file", "filename": name} for name in content.attachments
@@ -396,7 +396,7 @@ def _message(
         "id": shown_turn(conversation, turn.number),
         "role": turn.role.value,
         "origin": turn.origin,
-        "created_at": written(taken_at) if taken_at else None,
+        "created_at": written(turn_at) if turn_at else None,
         "content": [{"type": "text", "text": content.text}, *parts] if parts else content.text,
     }
     if content.tool_calls:

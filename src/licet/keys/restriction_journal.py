@@ -453,7 +453,7 @@ class Journal:
                         frame.number, decode_restriction(frame.payload, place)
                     )
 
-    def hold(
+    def find_misfits(
         self,
         known: Sequence[JournalHead],
         since: JournalHead | None = None,

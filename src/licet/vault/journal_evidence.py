@@ -33,7 +33,7 @@ def refuse_misfit(tx: Transaction, journal: Journal) -> None:
         journal_heads.load_head(tx, journal.id),
         journal_heads.load_restart(tx, journal.id),
     )
-    if misfits := journal.hold(known, since, NEWEST_RECORDS_MAX):
+    if misfits := journal.find_misfits(known, since, NEWEST_RECORDS_MAX):
         raise misfit_error(misfits)
 
 
