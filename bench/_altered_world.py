@@ -48,7 +48,7 @@ from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
 from licet.store.bucket import Bucket
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.vault import account_view, installation, journal_evidence, verbs
 from licet.vault import commands as do
@@ -135,10 +135,10 @@ class AlteredWorld:
         not altered.
         """
         dsn = embedded.revive(self.config.data / "postgres")
-        with opened(dsn) as pool:
+        with open_pool(dsn) as pool:
             with transaction(pool) as tx:
-                fence.raise_(tx, self.now)
-            dump.put_back(dsn, self.folder / DUMP, self.manifest.schema)
+                fence.raise_fence(tx, self.now)
+            dump.restore_rows(dsn, self.folder / DUMP, self.manifest.schema)
             with pool.connection() as conn:
                 migrate(conn)
             done = self.restored(pool, self.copied("truth"))
@@ -174,7 +174,7 @@ class AlteredWorld:
             config = msgspec.structs.replace(self.config, data=data)
             here = Installation(config=config, pool=pool, keyring=keyring, clock=self.clock)
             with transaction(pool) as tx:
-                archives.check_before(here, tx, self.manifest, finish)
+                archives.check_restorable(here, tx, self.manifest, finish)
                 done = bring_forward.bring_forward(here, tx, self.manifest, finish)
                 raise _UndoneError(done, self.decisions(tx))
         except _UndoneError as undone:
@@ -363,7 +363,7 @@ def altered_world(root: Path) -> Iterator[tuple[AlteredWorld, Pool]]:
     try:
         world = AlteredWorld(root)
         world.load()
-        with opened(embedded.revive(world.config.data / "postgres")) as pool:
+        with open_pool(embedded.revive(world.config.data / "postgres")) as pool:
             yield world, pool
     finally:
         embedded.stop(root / "data" / "postgres")

@@ -183,7 +183,7 @@ class On:
     def read_metadata(self, source: random.Random, place: int) -> None:
         account, conversation = self.records.keys[place]
         with transaction(self.here.pool) as tx:
-            own_conversations.one(tx, self.here.keyring, self._known, account, conversation, now())
+            own_conversations.get(tx, self.here.keyring, self._known, account, conversation, now())
 
     def read_key(self, source: random.Random, place: int) -> int:
         account, conversation = self.records.keys[place]

@@ -42,7 +42,7 @@ from licet.policy.state import TurnRole
 from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
-from licet.store.connect import opened, transaction
+from licet.store.connect import open_pool, transaction
 from licet.vault import commands as do
 from licet.vault import installation, verbs
 from licet.vault.content import Content, encode
@@ -233,10 +233,10 @@ def _of_restore(root: Path, records: int) -> Row:
             pass
         manifest = archives.verify(here.config, kept.folder)
     dsn = embedded.revive(data / "postgres")
-    with opened(dsn) as pool, closing(Journal(data / "restrictions")) as journal:
+    with open_pool(dsn) as pool, closing(Journal(data / "restrictions")) as journal:
         with transaction(pool) as tx:
-            fence.raise_(tx, now)
-        dump.put_back(dsn, kept.folder / DUMP, manifest.schema)
+            fence.raise_fence(tx, now)
+        dump.restore_rows(dsn, kept.folder / DUMP, manifest.schema)
         keyring = Keyring(here.keyring.provider, restrictions=journal, behind_fence=True)
         behind = Installation(config=here.config, pool=pool, keyring=keyring, clock=lambda: now)
         took: dict[bool, list[float]] = {True: [], False: []}
@@ -263,7 +263,7 @@ def _seconds(here: Installation, manifest: BackupManifest, records: int) -> floa
     took = 0.0
     with suppress(UndoneError), transaction(here.pool) as tx:
         began = time.perf_counter()
-        archives.check_before(here, tx, manifest, None)
+        archives.check_restorable(here, tx, manifest, None)
         done = bring_forward.bring_forward(here, tx, manifest, None)
         took = time.perf_counter() - began
         assert done.applied == {"refused": records}

@@ -42,7 +42,7 @@ from licet.keys.material import WRAPPED_BYTES, FileProvider
 from licet.policy.file import preset
 from licet.service import policy_changes, population_status
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.vault import account_view, installation, verbs
 from licet.vault import commands as do
@@ -148,7 +148,7 @@ def fill(tx: Transaction, turns: int) -> None:
 @contextlib.contextmanager
 def grown(dsn: str, folder: Path, turns: int) -> Iterator[Installation]:
     """An installation with so many turns, and the accounts that live."""
-    with opened(dsn) as pool:
+    with open_pool(dsn) as pool:
         with pool.connection() as conn:
             migrate(conn)
         here = Installation(
@@ -287,7 +287,7 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
         Unit(
             "read a conversation's turns",
             read(
-                lambda tx, one: own_conversations.one(
+                lambda tx, one: own_conversations.get(
                     tx, here.keyring, known, one.account, one.conversation, now()
                 )
             ),
@@ -434,7 +434,7 @@ def served(here: Installation) -> Iterator[list[Unit]]:
     """The units, with an application and sessions of a person and of staff."""
     chats, now = living(here), here.clock()
     with transaction(here.pool) as tx:
-        ada = sessions.known_staff(tx, "ada@example.org", now, os.urandom)
+        ada = sessions.find_or_add_staff(tx, "ada@example.org", now, os.urandom)
         cookies = {
             "person": sessions.begin_person(tx, chats[0].account, now, os.urandom),
             "staff": sessions.begin_staff(tx, ada, list(StaffRole), now, os.urandom),

@@ -37,7 +37,7 @@ from licet.service import inbox, policy_changes
 from licet.service.inbox import HeldFilter, InboxView, ItemSort
 from licet.service.inbox_sources import ItemKind
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.vault.installation import Installation
 from licet.web.app import create_app
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> list[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres") as dsn,
-        opened(dsn) as pool,
+        open_pool(dsn) as pool,
     ):
         with pool.connection() as conn:
             migrate(conn)
@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> list[Row]:
         )
         policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
         with pool.connection() as conn:
-            ada = sessions.known_staff(conn, "ada@example.org", NOW, os.urandom)
+            ada = sessions.find_or_add_staff(conn, "ada@example.org", NOW, os.urandom)
             cookie = sessions.begin_staff(conn, ada, list(StaffRole), NOW, os.urandom)
             build(conn, ada, count)
         floor = spent(here.pool, lambda: bare(here.pool))

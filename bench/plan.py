@@ -26,7 +26,7 @@ from bench import Row, server_seconds
 from bench.population import ASKS, NOW, POLICIES, build
 from licet.policy.file import Policy, extend
 from licet.store import embedded, statistics
-from licet.store.connect import Pool, Transaction, opened
+from licet.store.connect import Pool, Transaction, open_pool
 from licet.store.migrate import migrate
 from licet.vault import policy_plan
 from licet.vault.population import for_many
@@ -94,7 +94,7 @@ def town(segments: int) -> Iterator[Pool]:
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres", embedded.Options(durable=False)) as dsn,
-        opened(dsn) as pool,
+        open_pool(dsn) as pool,
     ):
         with pool.connection() as conn:
             migrate(conn)

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from bench import Row
 from licet.policy.file import Policies, extend
 from licet.store import embedded
-from licet.store.connect import Transaction, opened
+from licet.store.connect import Transaction, open_pool
 from licet.store.migrate import migrate
 from licet.vault.population import DECISIONS, PERMITTED, Rank, for_many, parameters
 
@@ -113,7 +113,7 @@ def town(segments: int) -> Iterator[Transaction]:
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres", embedded.Options(durable=False)) as dsn,
-        opened(dsn) as pool,
+        open_pool(dsn) as pool,
         pool.connection() as conn,
     ):
         migrate(conn)

@@ -41,7 +41,7 @@ from licet.keys.material import (
     write_slot,
 )
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.store.rows import copy_in
 from licet.vault.account_keys import destroy_slots
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> list[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres") as dsn,
-        opened(dsn) as pool,
+        open_pool(dsn) as pool,
     ):
         with pool.connection() as conn:
             migrate(conn)

@@ -26,7 +26,7 @@ from licet.erasure import sweep_batches
 from licet.erasure.sweep_batches import BATCH_SEGMENTS_MAX
 from licet.keys.material import EMPTY_SLOT
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.store.rows import copy_in
 
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> list[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres") as dsn,
-        opened(dsn) as pool,
+        open_pool(dsn) as pool,
     ):
         with pool.connection() as conn:
             migrate(conn)
@@ -90,7 +90,7 @@ def dry_run(pool: Pool) -> list[Row]:
             f"SELECT count(*) FROM segments s WHERE {DUE}", {"at": TODAY}
         ).fetchone(),
     )
-    counted = timed(pool, lambda tx: sweep_batches.due(tx, TODAY))
+    counted = timed(pool, lambda tx: sweep_batches.count_due(tx, TODAY))
     return [
         Row(
             "sweep, dry run beside the bare count",

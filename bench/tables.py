@@ -26,7 +26,7 @@ from licet.keys.material import FileProvider
 from licet.service import staff_tables
 from licet.service.staff_tables import StaffTable
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.keyset import TableView
 from licet.store.migrate import migrate
 from licet.vault.ids import Prefix, shown
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> list[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         embedded.running(Path(folder) / "postgres") as dsn,
-        opened(dsn) as pool,
+        open_pool(dsn) as pool,
     ):
         with pool.connection() as conn:
             migrate(conn)

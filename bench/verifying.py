@@ -75,7 +75,7 @@ def told(count: int) -> Iterator[bytes]:
     facts: dict[str, Fact] = {"number": 0, "sha256": POLICY.sha256().hex()}
     yield encoded(
         entries.OutboxRow(
-            outbox_id=1, account=None, told="policy_applied", occurred_at=SAID, facts=facts
+            outbox_id=1, account=None, kind="policy_applied", occurred_at=SAID, facts=facts
         ),
         0,
         None,
@@ -88,7 +88,7 @@ def told(count: int) -> Iterator[bytes]:
         row = entries.OutboxRow(
             outbox_id=number + 1,
             account=UUID(int=account + 1),
-            told=kind,
+            kind=kind,
             occurred_at=SAID,
             facts={} if kind == "account_opened" else facts,
         )
@@ -98,7 +98,7 @@ def told(count: int) -> Iterator[bytes]:
 def row_handle(ordinal: int) -> str:
     """The handle of the conversation that a row is of."""
     return entries.conversation_pseudonym(
-        entries.salt(key_of(ordinal // ROWS_EACH)), UUID(int=ordinal)
+        entries.derive_salt(key_of(ordinal // ROWS_EACH)), UUID(int=ordinal)
     )
 
 
@@ -109,7 +109,7 @@ def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
     tree = merkle.Tree()
     rows, candidates = [], []
     for ordinal in range(count):
-        salt = entries.salt(key_of(ordinal // ROWS_EACH))
+        salt = entries.derive_salt(key_of(ordinal // ROWS_EACH))
         handle, sealed = row_handle(ordinal), hashlib.sha256(b"%d" % ordinal).digest()
         tree.append(merkle.leaf(ordinal, sealed[:16], until_us, sealed))
         source = {
@@ -119,7 +119,7 @@ def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
         line: dict[str, Any] = {
             "v": 2,
             "conversation": handle,
-            "who": entries.who(salt),
+            "who": entries.account_tag(salt),
             "ordinal": ordinal,
             "row_id": sealed[:16].hex(),
             "question": QUESTION,
@@ -210,7 +210,7 @@ def with_leaf(count: int, manifest: bytes) -> Iterator[bytes]:
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
     }
     row = entries.OutboxRow(
-        outbox_id=1, account=None, told="release_sealed", occurred_at=BUILT, facts=facts
+        outbox_id=1, account=None, kind="release_sealed", occurred_at=BUILT, facts=facts
     )
     yield entries.encode(row, None, BUILT, lambda size: bytes(size))
 

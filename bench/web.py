@@ -291,7 +291,7 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
         )
         # bound to somebody, and not timed here
         scopes = set(Scope) - {Scope.release_lease, Scope.events_acknowledge}
-        return service_keys.make(tx, "bench", scopes, now, os.urandom), [
+        return service_keys.create_key(tx, "bench", scopes, now, os.urandom), [
             c.account for c in commands
         ]
 

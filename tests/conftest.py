@@ -28,7 +28,7 @@ from psycopg.conninfo import make_conninfo
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened
+from licet.store.connect import Pool, Transaction, open_pool
 from licet.store.migrate import migrate
 
 from . import recorded, tiers, touched
@@ -303,7 +303,7 @@ def worker_dsn(databases: Databases) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def worker_pool(worker_dsn: str) -> Iterator[Pool]:
-    with opened(worker_dsn) as pool:
+    with open_pool(worker_dsn) as pool:
         yield pool
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from licet.keys.restriction_journal import Journal, Restriction, decoded
+from licet.keys.restriction_journal import Journal, Restriction, decode_restriction
 
 KEY = bytes(range(32))  # of a journal that a test makes by itself
 
@@ -10,7 +10,7 @@ KEY = bytes(range(32))  # of a journal that a test makes by itself
 def lying(journal: Journal) -> list[Restriction]:
     """Every record, not authenticated, oldest first."""
     return [
-        decoded(frame.payload, place)
+        decode_restriction(frame.payload, place)
         for place, frames in journal.storage.batches()
         for frame in frames
     ]

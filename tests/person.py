@@ -33,7 +33,9 @@ def main(link: str) -> int:
 
     with sync_playwright() as driver:
         try:
-            browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
+            browser = driver.chromium.launch(
+                executable_path=rendered_page.find_chromium(os.environ)
+            )
         except Error:
             return NO_BROWSER
         page = browser.new_page()

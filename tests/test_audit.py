@@ -28,7 +28,7 @@ from licet.ledger.witness_http import WitnessApp
 from licet.policy.period import instant
 from licet.proof import documents, papers
 from licet.service import policy_changes, verification
-from licet.store.connect import opened
+from licet.store.connect import open_pool
 
 from .installed import House
 from .ledger.listening import listening
@@ -107,7 +107,7 @@ def lived(house: House, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def evening(databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     folder = tmp_path_factory.mktemp("evening")
-    with opened(databases()) as pool:
+    with open_pool(databases()) as pool:
         house = House(pool, tmp_path_factory.mktemp("house"))
         (folder / "quorum.txt").write_text(lived(house, folder))
         (folder / "receipts.zip").write_bytes(papers.archive(house.here, house.accounts["ana"]))

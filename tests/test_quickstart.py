@@ -121,14 +121,14 @@ def test_open_webui(tmp_path: Path, databases: Databases) -> None:
 
 @pytest.mark.parametrize("page", ["litellm.md", "opentelemetry.md"])
 def test_a_page_names_every_setting_and_every_outcome(page: str) -> None:
-    from licet.intake.spans import Dropped
+    from licet.intake.spans import DropReason
     from licet.plugins.settings import PluginSettings
 
     text = (PAGES / page).read_text("utf-8")
     words = (
         [name.upper() for name in PluginSettings.__struct_fields__]
         if page == "litellm.md"
-        else list(Dropped)
+        else list(DropReason)
     )
     assert [word for word in words if f"`{word}`" not in text] == []
 

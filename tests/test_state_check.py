@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest
 from licet.keys.restriction_journal import Journal
 from licet.policy.state import Share, TurnRole
 from licet.proof import documents
-from licet.store.connect import Pool, StatementError, opened, transaction
+from licet.store.connect import Pool, StatementError, open_pool, transaction
 from licet.vault import commands as do
 
 from .conftest import Databases
@@ -102,7 +102,7 @@ def house(pool: Pool, tmp_path: Path) -> House:
 @pytest.fixture(scope="module")
 def sound(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One house for all that only look, or take back what they break."""
-    with opened(databases()) as pool:
+    with open_pool(databases()) as pool:
         yield lived_in(pool, tmp_path_factory.mktemp("sound"))
 
 
@@ -131,9 +131,9 @@ def lived_in(pool: Pool, folder: Path) -> House:
         )
         name = rights_requests.enter(made.here, asked, "staff:ada@example.org").shown_id
         with transaction(made.here.pool) as tx:
-            staff = sessions.known_staff(tx, "ada@example.org", made.now, os.urandom)
-            about = ItemAbout(item=f"request:{name}", account=account)
-            inbox_register.take(tx, made.here.keyring, about, staff, made.now, "mine")
+            staff = sessions.find_or_add_staff(tx, "ada@example.org", made.now, os.urandom)
+            about = ItemSubject(item=f"request:{name}", account=account)
+            inbox_register.take_item(tx, made.here.keyring, about, staff, made.now, "mine")
     documents.append(made.here)
     return made
 

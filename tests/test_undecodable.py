@@ -35,7 +35,7 @@ def of_manifest(folder: Path, data: bytes) -> None:
 
 def of_wal_seal(folder: Path, data: bytes) -> None:
     (folder / "wal").write_bytes(b"")
-    wal_seals._beside(folder / "wal").write_bytes(data)
+    wal_seals._seal_path(folder / "wal").write_bytes(data)
     wal_seals._read(folder / "wal")
 
 

@@ -452,11 +452,11 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return f"did you mean {' or '.join(f'`{each}`' for each in alike or sorted(known))}?"
 
 
-def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Section:
+def _section(kind: type[_Section], variables: Mapping[str, tuple[str, str]]) -> _Section:
     """A section from its variables; UsageError names a variable with an invalid value."""
-    types = get_type_hints(of)
+    types = get_type_hints(kind)
     values: dict[str, Any] = {}
-    for name, (field, text) in given.items():
+    for name, (field, text) in variables.items():
         wanted = types[field]
         if wanted is int:
             if not text.isdecimal() or int(text) < 1:
@@ -475,4 +475,4 @@ def _section(of: type[_Section], given: Mapping[str, tuple[str, str]]) -> _Secti
                 )
         else:
             values[field] = Path(text) if wanted == Path | None else text
-    return of(**values)
+    return kind(**values)

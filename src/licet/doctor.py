@@ -1,8 +1,8 @@
 """The doctor: examines an installation and reports, finding by finding, whether it is well and what
 would fix it.
 
-Reads only, but for one object that it writes to a bucket and deletes again. A finding is `well`,
-`warning` (it works, and somebody should know) or `broken` (a promise does not hold).
+Read-only, except for one object that it writes to a bucket and deletes again. A finding is `well`,
+`warning` (it works, but needs attention) or `broken` (a promise does not hold).
 """
 
 from __future__ import annotations
@@ -30,19 +30,11 @@ from licet.release import catalog
 from licet.service import alerts, installation_figures, population_status
 from licet.service.inbox_sources import BACKUP_DAYS
 from licet.store import bucket as buckets
-from licet.store import bucket_probe
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
-from licet.vault import (
-    account_view,
-    counts,
-    expiry,
-    holds,
-    installation,
-    integrity,
-    journal_evidence,
-)
+from licet.vault import account_view, counts, expiry, holds, integrity, journal_evidence
 from licet.vault import policy_versions as versions
+from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 DISK_BYTES_MIN = 1 << 30
@@ -51,7 +43,7 @@ OVERDUE_DAYS_MAX = 2
 LOG_MINUTES_MAX = 5
 
 
-DoctorLook = Callable[[installation.Installation, Transaction], Iterator["DoctorFinding"]]
+DoctorLook = Callable[[Installation, Transaction], Iterator["DoctorFinding"]]
 
 
 class FindingState(StrEnum):
@@ -61,7 +53,7 @@ class FindingState(StrEnum):
 
 
 class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was examined, what was seen, and the fix if one is needed."""
+    """A check, its result, and the fix if one is needed."""
 
     what: str
     state: FindingState
@@ -69,18 +61,18 @@ class DoctorFinding(msgspec.Struct, frozen=True, kw_only=True):
     mend: str = ""
 
 
-def examine(here: installation.Installation) -> list[DoctorFinding]:
+def examine(installation: Installation) -> list[DoctorFinding]:
     """Every finding, in the order in which an operator would check."""
     findings = [
         _software(),
-        _disk(here),
-        *_shared(here),
-        *_keys(here),
-        _people(here),
-        _controller(here),
-        *_papers(here),
+        _disk(installation),
+        *_shared(installation),
+        *_keys(installation),
+        _sign_in(installation),
+        _controller(installation),
+        *_papers(installation),
     ]
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         for look in (
             _server,
             _replicas,
@@ -92,18 +84,18 @@ def examine(here: installation.Installation) -> list[DoctorFinding]:
             _requests,
             _journal,
             _archive,
-            _late,
+            _alerts,
             _drills,
             _orphans,
             _bodies_without_key,
             _keys_without_body,
             _register,
             _counts,
-            _forgetting,
-            _others,
+            _retraining,
+            _outstanding,
         ):
             try:
-                findings += look(here, tx)
+                findings += look(installation, tx)
             except LicetError as error:
                 findings.append(_broken(look.__name__.strip("_"), error.message, error.hint))
     return findings
@@ -126,16 +118,16 @@ def _software() -> DoctorFinding:
     return _well("software", f"licet {version('licet')} on Python {python}")
 
 
-def _disk(here: installation.Installation) -> DoctorFinding:
-    free = shutil.disk_usage(here.config.data).free
-    seen = f"{free / 1e9:,.1f} GB free at {here.config.data}"
+def _disk(installation: Installation) -> DoctorFinding:
+    free = shutil.disk_usage(installation.config.data).free
+    seen = f"{free / 1e9:,.1f} GB free at {installation.config.data}"
     if free < DISK_BYTES_MIN:
         return _warning("disk", seen, "make room: a full disk stops writing, and loses nothing")
     return _well("disk", seen)
 
 
-def _keys(here: installation.Installation) -> Iterator[DoctorFinding]:
-    folder = here.config.keys
+def _keys(installation: Installation) -> Iterator[DoctorFinding]:
+    folder = installation.config.keys
     if not folder.is_dir():
         yield _warning("keys", "there is no key folder yet", "it is made with the first account")
         return
@@ -153,9 +145,9 @@ def _keys(here: installation.Installation) -> Iterator[DoctorFinding]:
     )
 
 
-def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
+def _shared(installation: Installation) -> Iterator[DoctorFinding]:
     """Where the restriction journal, the log and the releases are, and so which hosts may serve."""
-    config = here.config
+    config = installation.config
     if config.store.url is None:
         folders = {config.journal, config.data / "log", config.releases}
         seen = (
@@ -164,7 +156,7 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
         )
         yield _well("places", f"{seen}; every server needs the same")
         return
-    journal = here.keyring.restrictions
+    journal = installation.keyring.restrictions
     try:
         last = journal.newest(1) if journal is not None else []
     except LicetError as error:
@@ -178,7 +170,7 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
         f"restriction journal, log and releases are in {config.store.url}{newest}; any host "
         "may serve",
     )
-    yield from _bucket(here)
+    yield from _bucket(installation)
     if config.key_chain.provider == "file":
         yield _warning(
             "keys of hosts",
@@ -187,12 +179,14 @@ def _shared(here: installation.Installation) -> Iterator[DoctorFinding]:
         )
 
 
-def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
-    """Whether the bucket keeps what hosts rely on; nothing where its journal could not be read."""
-    bucket = buckets.opened(here.config.store)
+def _bucket(installation: Installation) -> Iterator[DoctorFinding]:
+    """Whether the bucket has the guarantees that hosts need; nothing if its journal could not be
+    read.
+    """
+    bucket = buckets.open_bucket(installation.config.store)
     assert bucket is not None
     try:
-        seen = bucket_probe.probe(bucket, utc_now())
+        seen = buckets.probe_bucket(bucket, utc_now())
     except LicetError as error:
         yield _broken("bucket", f"{bucket.url} takes no object: {error.message}", error.hint)
         return
@@ -209,7 +203,7 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
     if not seen.deletes:
         yield _warning(
             "bucket",
-            f"the key may not delete below `{bucket_probe.FOLDER}`, where this left an object",
+            f"the key may not delete below `{buckets.PROBE_FOLDER}`, where this left an object",
             "let it delete everywhere but below `journal/`: purged parts must go",
         )
     if abs(seen.apart_seconds) > CLOCK_SECONDS_MAX:
@@ -221,8 +215,8 @@ def _bucket(here: installation.Installation) -> Iterator[DoctorFinding]:
         )
 
 
-def _controller(here: installation.Installation) -> DoctorFinding:
-    file = here.config.controller
+def _controller(installation: Installation) -> DoctorFinding:
+    file = installation.config.controller
     try:
         missing = controller.read(file).missing
     except LicetError as error:
@@ -233,14 +227,12 @@ def _controller(here: installation.Installation) -> DoctorFinding:
     return _well("controller", f"stated in {file}")
 
 
-def _papers(here: installation.Installation) -> Iterator[DoctorFinding]:
-    """Whether the papers of the law would say "to be provided" somewhere; nothing where the file
-    cannot be read.
-    """
-    file = here.config.controller
+def _papers(installation: Installation) -> Iterator[DoctorFinding]:
+    """Whether legal papers would contain "to be provided"; nothing if the file cannot be read."""
+    file = installation.config.controller
     try:
         unanswered = controller.read(file).unanswered
-    except LicetError:  # `_controller` tells it
+    except LicetError:  # `_controller` reports it
         return
     if unanswered:
         seen = f"{len(unanswered)} answers are to be provided, {unanswered[0]} the first"
@@ -251,9 +243,9 @@ def _papers(here: installation.Installation) -> Iterator[DoctorFinding]:
         yield _well("papers", f"everything that only you know is stated in {file}")
 
 
-def _people(here: installation.Installation) -> DoctorFinding:
-    """Whether anybody can sign in to the pages, which is where people answer."""
-    web = here.config.web
+def _sign_in(installation: Installation) -> DoctorFinding:
+    """Whether people can sign in to the pages, where they answer."""
+    web = installation.config.web
     named = {"a shared key": web.token_key_file, "a JWKS file": web.token_jwks_file}
     found = {what: file for what, file in named.items() if file is not None}
     if not found:
@@ -273,12 +265,12 @@ def _people(here: installation.Installation) -> DoctorFinding:
     )
 
 
-def _server(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+def _server(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     row = tx.execute(
         "SELECT current_setting('server_version'), current_setting('fsync')"
     ).fetchone()
     assert row is not None
-    where = "your own" if here.config.database_url else "embedded"
+    where = "your own" if installation.config.database_url else "embedded"
     if row[1] != "on":
         yield _broken(
             "database",
@@ -303,8 +295,8 @@ def _server(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
         )
 
 
-def _replicas(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """Whether a failover could lose what was acknowledged; nothing where no replica follows."""
+def _replicas(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    """Whether a failover could lose acknowledged writes; nothing without a replica."""
     row = tx.execute(
         """SELECT (SELECT count(*) FROM pg_stat_replication
                     WHERE coalesce(application_name, '') NOT IN ('pg_receivewal', 'pg_basebackup')),
@@ -313,7 +305,7 @@ def _replicas(here: installation.Installation, tx: Transaction) -> Iterator[Doct
     ).fetchone()
     assert row is not None
     replicas, named, waits = row
-    if not replicas or here.config.database_url is None:
+    if not replicas or installation.config.database_url is None:
         return
     if named and waits not in ("off", "local"):
         yield _well("replicas", f"{replicas} follow, and a commit waits for `{named}`")
@@ -328,29 +320,29 @@ def _replicas(here: installation.Installation, tx: Transaction) -> Iterator[Doct
     )
 
 
-def _clock(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+def _clock(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     row = tx.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
     apart = abs((row[0] - utc_now()).total_seconds())
     if apart > CLOCK_SECONDS_MAX:
         yield _warning("clock", f"the database's clock is {apart:,.0f} s away", "let NTP set both")
     newest = account_view.newest_at(tx)
-    if newest is not None and newest > here.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
+    if newest is not None and newest > installation.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
         yield _broken(
             "clock",
             f"an account's newest event is at {written(newest)}, in the future",
             "set the clock right",
         )
     else:
-        yield _well("clock", written(here.clock()))
+        yield _well("clock", written(installation.clock()))
 
 
-def _policy(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+def _policy(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     known = versions.load(tx)
     if known is None:
         yield _warning("policy", "no policy is applied: nothing may be used", "run `licet init`")
         return
-    at = here.clock()
+    at = installation.clock()
     now = known.in_force(at)
     begun = "in force" if known.begun(at) else f"not effective before {written(now.effective)}"
     yield _well("policy", f"{now.policy} {now.version}, {begun}, {len(known)} version(s)")
@@ -363,13 +355,13 @@ def _policy(here: installation.Installation, tx: Transaction) -> Iterator[Doctor
         )
 
 
-def _notices(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+def _notices(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     known = versions.load(tx)
     if known is None:
         return
-    engine_settings.hold_to_notices(here, known)
-    replacing = known.replacing_names(known.number(here.clock()))
-    kinds = engine_settings.name_search(here.config, left_in=replacing is None).kinds
+    engine_settings.hold_to_notices(installation, known)
+    replacing = known.replacing_names(known.number(installation.clock()))
+    kinds = engine_settings.name_search(installation.config, left_in=replacing is None).kinds
     looked_for = ", ".join(sorted(kinds)) or "no names"
     if notice.PERSON not in kinds:
         so = (
@@ -385,7 +377,7 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
             f"nothing looks for people's names: {so}",
             "docs/curate.md says what to install and to turn on",
         )
-    unseen = catalog.without_names(here)
+    unseen = catalog.without_names(installation)
     if unseen:
         yield _warning(
             "names",
@@ -397,8 +389,8 @@ def _notices(here: installation.Installation, tx: Transaction) -> Iterator[Docto
     )
 
 
-def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    standing = holds.counts(tx, here.clock())
+def _holds(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    standing = holds.counts(tx, installation.clock())
     count, first = standing.holds, standing.first_review
     if first is None:
         return
@@ -414,8 +406,8 @@ def _holds(here: installation.Installation, tx: Transaction) -> Iterator[DoctorF
         yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
 
 
-def _requests(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    standing = request_register.open_requests(tx, here.clock())
+def _requests(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    standing = request_register.open_requests(tx, installation.clock())
     if standing.overdue:
         seen = f"{standing.overdue:,} of {standing.open:,} open requests of people are overdue"
         yield _warning(
@@ -431,10 +423,10 @@ def _requests(here: installation.Installation, tx: Transaction) -> Iterator[Doct
         )
 
 
-def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    at = here.clock()
+def _overdue(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    at = installation.clock()
     count, since = expiry.due_count(tx, at, 2**31), expiry.overdue_since(tx, at)
-    sweep = sweeper.standing(here)
+    sweep = sweeper.sweep_status(installation)
     if sweep.waits:
         yield _broken(
             "sweep",
@@ -455,11 +447,9 @@ def _overdue(here: installation.Installation, tx: Transaction) -> Iterator[Docto
         yield _warning("retention", f"{what} are due", "run `licet sweep`")
 
 
-def _journal(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    """Whether the restriction journal, read to its end, is the one that the database and the log
-    remember.
-    """
-    journal = here.keyring.restrictions
+def _journal(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    """Whether the whole restriction journal agrees with the heads in the database and the log."""
+    journal = installation.keyring.restrictions
     if journal is None:
         return
     count, misfits = journal_evidence.examine(tx, journal)
@@ -473,8 +463,8 @@ def _journal(here: installation.Installation, tx: Transaction) -> Iterator[Docto
         )
 
 
-def _archive(here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
-    journal = here.keyring.restrictions
+def _archive(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    journal = installation.keyring.restrictions
     row = tx.execute(
         """SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)
             FROM pg_replication_slots
@@ -489,45 +479,44 @@ def _archive(here: installation.Installation, tx: Transaction) -> Iterator[Docto
         )
 
 
-def _late(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
-    """What an alert would say too: see `licet.service.alerts`."""
-    seen = installation_figures.figures(here)
+def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+    """Conditions that raise alerts: see `licet.service.alerts`."""
+    seen = installation_figures.figures(installation)
     if seen.backup is not None and seen.at - seen.backup > timedelta(days=BACKUP_DAYS):
-        yield _of("LicetBackupLate", "backups", f"the newest was begun at {written(seen.backup)}")
-    if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
-        yield _of(
-            "LicetLogBehind",
-            "log",
-            f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}",
+        yield _alert_warning(
+            "LicetBackupLate", "backups", f"the newest was begun at {written(seen.backup)}"
         )
+    if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
+        seen_text = f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}"
+        yield _alert_warning("LicetLogBehind", "log", seen_text)
     for rotation, due in seen.rotations.items():
         if due is not None and seen.at - due > timedelta(days=1):
-            yield _of(
+            yield _alert_warning(
                 "LicetRotationLate", "rotation", f"the {rotation} one was due at {written(due)}"
             )
 
 
-def _of(alert: str, what: str, seen: str) -> DoctorFinding:
+def _alert_warning(alert: str, what: str, seen: str) -> DoctorFinding:
     """A warning with the fix of an alert."""
     known = next(one for one in alerts.ALERTS if one.name == alert)
     return _warning(what, seen, f"{known.mend}; docs/runbooks/{known.page}.md")
 
 
-def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+def _drills(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
     """Whether a backup was restored as a test within the configured interval, and how the last test
     ended.
     """
-    due, mend = drills.due_at(here), "run `licet backup drill`"
+    due, mend = drills.due_at(installation), "run `licet backup drill`"
     if due is None:
         return
-    last = next(iter(drills.newest(here, 1)), None)
+    last = next(iter(drills.list_newest(installation, 1)), None)
     if last is not None and last.outcome is DrillOutcome.failed:
         yield _broken(
             "drills",
             f"the last drill, of {last.backup}, failed: {last.said}",
             f"make a new backup and {mend}",
         )
-    elif due <= here.clock():
+    elif due <= installation.clock():
         yield _warning(
             "drills", f"no backup was restored as a test since one was due {written(due)}", mend
         )
@@ -535,8 +524,8 @@ def _drills(here: installation.Installation, _tx: Transaction) -> Iterator[Docto
         yield _well("drills", f"a backup is to be restored as a test until {written(due)}")
 
 
-def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
-    for due in population_status.retraining_due(here):
+def _retraining(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
+    for due in population_status.retraining_due(installation):
         yield _warning(
             "classifier",
             f"{due.name} ({due.model}) learnt from {due.withdrawn:,} rows that were "
@@ -545,9 +534,9 @@ def _forgetting(here: installation.Installation, _tx: Transaction) -> Iterator[D
         )
 
 
-def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorFinding]:
-    """What is outstanding in the log, at other programs, and at recipients."""
-    for host in endpoints.every(here):
+def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorFinding]:
+    """Outstanding work in the log, at hosts, and at recipients."""
+    for host in endpoints.list_endpoints(installation):
         name = f"endpoint `{host.endpoint}`"
         if host.disabled_at is not None:
             yield _broken(
@@ -561,7 +550,7 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
                 f"{name}: {host.overdue:,} acknowledgements overdue, {host.blocked:,} accounts wait"
             )
             yield _warning("hosts", seen, "`licet webhooks list` says why")
-    waits = certificates.unlogged(here)
+    waits = certificates.count_unlogged(installation)
     if waits.since is not None:
         yield _warning(
             "closures",
@@ -569,21 +558,21 @@ def _others(here: installation.Installation, _: Transaction) -> Iterator[DoctorF
             f"{written(waits.since)}",
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )
-    overdue = sum(one.overdue for one in certificates.recalls(here))
+    overdue = sum(one.overdue for one in certificates.list_recalls(installation))
     if overdue:
         yield _warning(
             "recalls",
             f"{overdue:,} recipients have not acknowledged in time",
             "`licet recall list`",
         )
-    unanswered = recipients.overdue(here)
+    unanswered = recipients.overdue(installation)
     if unanswered:
         seen = f"{unanswered:,} recalls of exported rows were not acknowledged in time"
         yield _warning("exports", seen, "`licet export list`")
 
 
-def _counted(name: str, count: Callable[[Transaction], int], broken: str) -> DoctorLook:
-    def look(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+def _count_check(name: str, count: Callable[[Transaction], int], broken: str) -> DoctorLook:
+    def look(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
         found = count(tx)
         if found:
             yield _broken(
@@ -596,21 +585,23 @@ def _counted(name: str, count: Callable[[Transaction], int], broken: str) -> Doc
     return look
 
 
-_orphans = _counted("bodies", integrity.bodies_without_segment, "sealed turns without a segment")
-_bodies_without_key = _counted(
+_orphans = _count_check(
+    "bodies", integrity.bodies_without_segment, "sealed turns without a segment"
+)
+_bodies_without_key = _count_check(
     "erasure", integrity.bodies_without_key, "sealed turns whose key is destroyed"
 )
-_keys_without_body = _counted(
+_keys_without_body = _count_check(
     "keys of turns", integrity.keys_without_body, "keys of segments without a sealed turn"
 )
-_register = _counted(
+_register = _count_check(
     "register",
     integrity.segments_unregistered,
     "kept segments that are not in the register of copies",
 )
 
 
-def _counts(_here: installation.Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+def _counts(_here: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
     """The counts of accounts and content that `licet status` shows, against all accounts and all
     sealed content.
     """

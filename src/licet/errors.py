@@ -1,4 +1,4 @@
-"""The one tree of errors. Every message is lower case, without a period, with values in backticks.
+"""The tree of errors. Every message is lower case, without a period, with values in backticks.
 
     LicetError                     exit  http
     ├── UsageError                   64   400   the call is wrong: a bad file, flag, value
@@ -9,7 +9,7 @@
     ├── DeniedError                   1   403   the content may not be opened
     ├── BusyError                    75   503   try again: the database, a lock, a provider
     └── BrokenError                  70   500   an invariant does not hold; stop
-        └── ContradictedError         1   500   ... of what was handed in: it is not what it says it is
+        └── ContradictedError         1   500   ... of an artefact passed in: it is not what it claims
 
 The edge (cli, web) maps an error to an exit code or a status once, from the attributes of its
 class.
@@ -67,14 +67,12 @@ class NotInstalledError(UsageError):
 
 
 def not_installed(missing: ModuleNotFoundError, part: str) -> Exception:
-    """What to raise where a module is missing: ``missing`` itself where it is one of Licet's
-    own.
-    """
+    """The error for a missing module: ``missing`` itself if it is one of Licet's own."""
     return missing if is_ours(missing) else NotInstalledError(missing.name or "a package", part)
 
 
 def is_ours(missing: ModuleNotFoundError) -> bool:
-    """Whether a module of Licet's own is missing, which no extra mends."""
+    """Whether a module of Licet's own is missing, which no extra provides."""
     return (missing.name or "").partition(".")[0] == "licet"
 
 
@@ -84,8 +82,8 @@ class NotFoundError(LicetError):
 
 
 class RefusedError(LicetError):
-    """Understood and refused. ``because`` is a stable word for programs; ``details`` are what the
-    message says in lines of its own, for programs: values that JSON has.
+    """Understood and refused. ``because`` is a stable word for programs; ``details`` are the
+    message's facts as JSON values.
     """
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""Values that must never be printed: they show their type and not their content."""
+"""Values whose content must never be printed: `repr` shows only their type."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Any
 
 
 class Masked:
-    """Shows its type and nothing of its content, to `repr` and to rich's tracebacks, which read it
-    in another way.
-    """
+    """Shows only its type, to `repr` and to rich's tracebacks."""
 
     __slots__ = ()
 

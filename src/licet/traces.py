@@ -1,10 +1,8 @@
-"""Spans of OpenTelemetry: a request, and the transactions that it took. Without `begin` they cost
-nothing and do nothing.
+"""OpenTelemetry spans of requests and their transactions. Disabled, at no cost, until `begin`.
 
-A span has the route, never the address that was asked for: that one has ids. No content, no name
-and no key is an attribute. The names of attributes are those of the semantic conventions for HTTP
-and databases (OpenTelemetry, 1.27 and later); the trace that a caller began goes on (W3C Trace
-Context).
+A span has the route, never the requested path, which has ids. No content, name or key is an
+attribute. Attributes follow the semantic conventions for HTTP and databases (OpenTelemetry, 1.27
+and later); a caller's trace is continued (W3C Trace Context).
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ _propagator: Any = None
 
 @contextmanager
 def sending(endpoint: str | None) -> Iterator[None]:
-    """Sends spans to an OTLP/HTTP endpoint, below which `v1/traces` is, and the last of them at the
-    end; nothing without one.
+    """Exports spans to `v1/traces` below an OTLP/HTTP endpoint, flushing them at the end; does
+    nothing without an endpoint.
 
     NotInstalledError without the extra `traces`.
     """
@@ -38,7 +36,7 @@ def sending(endpoint: str | None) -> Iterator[None]:
 
 
 def begin(endpoint: str) -> Callable[[], None]:
-    """Begins to send spans; returns what sends the last ones and ends it."""
+    """Starts the export of spans; returns a function that flushes and stops it."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -51,7 +49,7 @@ def begin(endpoint: str) -> Callable[[], None]:
 
 # a span processor of OpenTelemetry's
 def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401
-    """As `begin`, with a processor of spans of one's own."""
+    """`begin` with another span processor."""
     global _tracer, _propagator
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -70,9 +68,7 @@ def begin_with(processor: Any) -> Callable[[], None]:  # noqa: ANN401
 
 
 def request(headers: Callable[[], Mapping[str, str]]) -> AbstractContextManager[Any]:
-    """The span of a request, within the trace of its caller; ``headers`` by their names in lower
-    case, if they are wanted.
-    """
+    """The span of a request, in its caller's trace; ``headers`` returns them by lower-case name."""
     return _SILENT if _tracer is None else _request(headers())
 
 
@@ -98,7 +94,7 @@ def transaction() -> AbstractContextManager[Any]:
 def _transaction() -> Iterator[Any]:
     from opentelemetry.trace import SpanKind
 
-    # What an exception says may be content: its class is enough.
+    # An exception's message may contain content: its class is enough.
     with _tracer.start_as_current_span(
         "transaction",
         kind=SpanKind.CLIENT,
@@ -114,7 +110,7 @@ def _transaction() -> Iterator[Any]:
 
 
 def answered(name: str, attributes: Attributes) -> None:
-    """Names the span of this request, once its route is known, and says what came of it."""
+    """Sets the name and outcome of the request's span, once its route is known."""
     if _tracer is None:
         return
     from opentelemetry.trace import get_current_span

@@ -1,4 +1,4 @@
-"""What a decoder raises of bytes that it cannot decode."""
+"""The exceptions of decoders for undecodable bytes."""
 
 from __future__ import annotations
 

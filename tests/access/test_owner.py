@@ -15,7 +15,7 @@ from .test_sessions import NOW, added
 
 def owners(pool: Pool) -> list[str]:
     with transaction(pool) as tx:
-        return [one.email for one in sessions.every_staff(tx, NOW) if StaffRole.owner in one.roles]
+        return [one.email for one in sessions.list_staff(tx, NOW) if StaffRole.owner in one.roles]
 
 
 def test_making_an_owner_gives_the_role_to_nobody_else(pool: Pool) -> None:
@@ -24,7 +24,7 @@ def test_making_an_owner_gives_the_role_to_nobody_else(pool: Pool) -> None:
         sessions.bootstrap(tx, "ana@example.org", NOW, os.urandom)
     assert owners(pool) == ["ana@example.org"]
     with transaction(pool) as tx:
-        assert {one.email: one.roles for one in sessions.every_staff(tx, NOW)}[
+        assert {one.email: one.roles for one in sessions.list_staff(tx, NOW)}[
             "ben@example.org"
         ] == (StaffRole.auditor,)
 
@@ -53,7 +53,7 @@ def test_roles_are_given_by_what_they_are_and_not_by_what_they_were_before_a_cha
     )
     assert isinstance(done.error, RefusedError)
     with transaction(pool) as tx:
-        assert sessions.roles_of(tx, ana) == [StaffRole.reviewer]
+        assert sessions.granted_roles(tx, ana) == [StaffRole.reviewer]
 
 
 def test_whoever_becomes_the_owner_meanwhile_is_not_revoked(pool: Pool) -> None:
@@ -69,9 +69,11 @@ def test_whoever_becomes_the_owner_meanwhile_is_not_revoked(pool: Pool) -> None:
 
 def test_sweeping_rates_waits_for_nobody_and_takes_the_others(pool: Pool) -> None:
     with transaction(pool) as tx:
-        rate_counts.add(tx, {1: -5.0, 2: -5.0})
+        rate_counts.count_requests(tx, {1: -5.0, 2: -5.0})
     done = meanwhile(
-        pool, lambda tx: rate_counts.add(tx, {1: -1.0}), in_transaction(pool, rate_counts.sweep)
+        pool,
+        lambda tx: rate_counts.count_requests(tx, {1: -1.0}),
+        in_transaction(pool, rate_counts.sweep),
     )
     assert (done.waited, done.error) == (False, None)
     with transaction(pool) as tx:

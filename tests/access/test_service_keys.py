@@ -24,15 +24,15 @@ ACT = KeyAct(by="staff:ana", reason="fewer requests", at=NOW)
 def made(pool: Pool, name: str = "training", *, own: bool = True) -> service_keys.ServiceKey:
     bound = KeyBinding(recipient="training", own=own, releases=("october",))
     with transaction(pool) as tx:
-        service_keys.make(tx, name, [Scope.release_lease], NOW, os.urandom, bound)
-        return service_keys.named(tx, name)
+        service_keys.create_key(tx, name, [Scope.release_lease], NOW, os.urandom, bound)
+        return service_keys.find_by_name(tx, name)
 
 
 def limited(
     tx: Transaction, rate: int, version: int, *, scopes: tuple[Scope, ...] = (Scope.release_lease,)
 ) -> None:
     wanted = KeyLimits(scopes=scopes, releases=("october",), requests_per_minute=rate)
-    service_keys.limit(tx, "training", wanted, ACT, None, version=version)
+    service_keys.set_limits(tx, "training", wanted, ACT, None, version=version)
 
 
 def test_of_two_changes_at_once_the_second_sees_the_first_and_is_refused(pool: Pool) -> None:
@@ -46,9 +46,9 @@ def test_of_two_changes_at_once_the_second_sees_the_first_and_is_refused(pool: P
     assert isinstance(done.error, RefusedError)
     assert done.error.because == "changed"
     with transaction(pool) as tx:
-        key = service_keys.named(tx, "training")
+        key = service_keys.find_by_name(tx, "training")
         assert (key.requests_per_minute, key.version) == (1, 2)
-        assert [change.version for change in service_keys.changes(tx, key.key_id)] == [1]
+        assert [change.version for change in service_keys.list_changes(tx, key.key_id)] == [1]
 
 
 def test_limits_of_an_older_version_never_come_back(pool: Pool) -> None:
@@ -58,9 +58,9 @@ def test_limits_of_an_older_version_never_come_back(pool: Pool) -> None:
         limited(tx, 4, version=2)
     older = msgspec.json.encode(KeyLimits(scopes=(Scope.release_lease,), releases=("*",))).decode()
     with transaction(pool) as tx:
-        assert not service_keys.limit_again(tx, key.key_id, 2, older)
-        assert not service_keys.limit_again(tx, key.key_id, 3, older)
-        now = service_keys.named(tx, "training")
+        assert not service_keys.restore_limits(tx, key.key_id, 2, older)
+        assert not service_keys.restore_limits(tx, key.key_id, 3, older)
+        now = service_keys.find_by_name(tx, "training")
     assert (now.requests_per_minute, now.releases, now.version) == (4, ("october",), 3)
 
 
@@ -70,11 +70,11 @@ def test_a_key_of_a_foreign_recipient_never_becomes_one_of_the_installations_own
     for name, own in (("theirs", False), ("ours", True)):
         bound = KeyBinding(recipient=name, own=own, releases=("october",))
         with transaction(pool) as tx:
-            service_keys.make(tx, name, [Scope.release_lease], NOW, os.urandom, bound)
+            service_keys.create_key(tx, name, [Scope.release_lease], NOW, os.urandom, bound)
             limits = KeyLimits(
                 scopes=(Scope.release_lease,), releases=("october",), requests_per_minute=3
             )
-            changed = service_keys.limit(tx, name, limits, ACT, None, version=1)
+            changed = service_keys.set_limits(tx, name, limits, ACT, None, version=1)
         assert (changed.own, changed.recipient) == (own, name)
 
 
@@ -82,7 +82,7 @@ def test_a_key_that_loses_its_scope_is_bound_as_before_and_may_not_lease(pool: P
     made(pool)
     with transaction(pool) as tx:
         limited(tx, 1, version=1, scopes=(Scope.gate_read,))
-        changed = service_keys.named(tx, "training")
+        changed = service_keys.find_by_name(tx, "training")
     assert (changed.scopes, changed.recipient, changed.releases) == (
         (Scope.gate_read,),
         "training",

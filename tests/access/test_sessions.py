@@ -22,8 +22,8 @@ NOW = instant("2026-03-01")
 def added(pool: Pool, email: str, *roles: StaffRole) -> tuple[UUID, str]:
     """A member of staff with a link to sign in with."""
     with transaction(pool) as tx:
-        secret = sessions.add(tx, email, roles, NOW, os.urandom)
-        return sessions.known_staff(tx, email, NOW, os.urandom), secret
+        secret = sessions.add_staff(tx, email, roles, NOW, os.urandom)
+        return sessions.find_or_add_staff(tx, email, NOW, os.urandom), secret
 
 
 def begun(pool: Pool, staff: UUID) -> str:
@@ -72,7 +72,10 @@ def test_who_is_revoked_keeps_neither_session_nor_link_nor_role_and_others_keep_
         sessions.use_link(tx, link, NOW)
     with transaction(pool) as tx:
         assert sessions.use_link(tx, other, NOW) == ben
-        assert (sessions.roles_of(tx, ana), sessions.roles_of(tx, ben)) == ([], [StaffRole.curator])
+        assert (sessions.granted_roles(tx, ana), sessions.granted_roles(tx, ben)) == (
+            [],
+            [StaffRole.curator],
+        )
     with pytest.raises(NotFoundError), transaction(pool) as tx:
         sessions.revoke_staff(tx, UUID(int=1))
 
@@ -83,20 +86,20 @@ def test_roles_are_given_to_one_member_of_staff_and_to_nobody_else(pool: Pool) -
     with transaction(pool) as tx:
         sessions.set_roles(tx, ana, [StaffRole.reviewer], was=[StaffRole.auditor])
     with transaction(pool) as tx:
-        assert sessions.roles_of(tx, ana) == [StaffRole.reviewer]
-        assert sessions.roles_of(tx, ben) == [StaffRole.curator]
+        assert sessions.granted_roles(tx, ana) == [StaffRole.reviewer]
+        assert sessions.granted_roles(tx, ben) == [StaffRole.curator]
     with pytest.raises(RefusedError, match="changed meanwhile"), transaction(pool) as tx:
         sessions.set_roles(tx, ana, [StaffRole.curator], was=[StaffRole.auditor])
     added(pool, "ana@example.org", StaffRole.auditor)
     with transaction(pool) as tx:
-        assert sessions.roles_of(tx, ana) == [StaffRole.auditor, StaffRole.reviewer]
-        assert sessions.roles_of(tx, ben) == [StaffRole.curator]
+        assert sessions.granted_roles(tx, ana) == [StaffRole.auditor, StaffRole.reviewer]
+        assert sessions.granted_roles(tx, ben) == [StaffRole.curator]
 
 
 def test_an_owner_is_neither_revoked_nor_given_other_roles(pool: Pool) -> None:
     with transaction(pool) as tx:
         sessions.bootstrap(tx, "ana@example.org", NOW, os.urandom)
-        ana = sessions.known_staff(tx, "ana@example.org", NOW, os.urandom)
+        ana = sessions.find_or_add_staff(tx, "ana@example.org", NOW, os.urandom)
     for act in (
         lambda tx: sessions.revoke_staff(tx, ana),
         lambda tx: sessions.set_roles(tx, ana, [], was=[StaffRole.owner]),

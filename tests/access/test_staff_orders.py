@@ -44,7 +44,7 @@ def test_an_order_without_a_reason_is_not_recorded_and_nothing_is_begun(pool: Po
         with pytest.raises(UsageError), transaction(pool) as tx:
             ordered(tx, 1, reason)
     with transaction(pool) as tx:
-        assert staff_orders.newest(tx, list(OrderKind), 10) == []
+        assert staff_orders.list_newest(tx, list(OrderKind), 10) == []
 
 
 def test_an_order_that_has_ended_stays_as_it_ended_and_another_may_follow(pool: Pool) -> None:

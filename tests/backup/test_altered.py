@@ -29,7 +29,7 @@ from licet.errors import BrokenError, ContradictedError, LicetError, RefusedErro
 from licet.keys import fence
 from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.policy.decide import DecisionReason
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
@@ -333,7 +333,7 @@ def test_a_policy_that_the_log_lacks_is_refused_until_the_operator_finishes(plac
             "effective": "2025-12-01",
             "decide_by": None,
         }
-        policy_changes.apply_policy(here, read(later), actor="test")
+        policy_changes.apply_policy(here, from_document(later), actor="test")
     with pytest.raises(RefusedError, match="policy version 1"):
         archives.restore(place.config, folder, place.clock)
     done = archives.restore(place.config, folder, place.clock, finish=RestoreFinish.narrow)

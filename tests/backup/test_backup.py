@@ -360,7 +360,7 @@ def test_while_the_fence_stands_nothing_is_read_leased_written_or_erased(place: 
         running = Home(here, place, home)
         release_build.build_release(here, name="one", purpose="improve_models")
         with transaction(here.pool) as tx:
-            fence.raise_(tx, place.now)
+            fence.raise_fence(tx, place.now)
         for refused in (
             lambda: running.read("ben", "ben-chat"),
             lambda: running.rows("one"),
@@ -419,7 +419,7 @@ def test_a_database_restored_by_other_means_is_refused_until_it_was_brought_forw
 ) -> None:
     home, folder = talk(place)
     dsn = embedded.revive(place.config.data / "postgres")
-    dump.put_back(dsn, folder / backup_manifest.DUMP)  # behind our back, without a fence
+    dump.restore_rows(dsn, folder / backup_manifest.DUMP)  # behind our back, without a fence
     with pytest.raises(RefusedError) as error, installation.installation(place.config, place.clock):
         pass
     assert error.value.because == "restored"
@@ -508,7 +508,7 @@ def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None
     (place.backups / "half").mkdir()
     (place.backups / "half" / backup_manifest.DUMP).write_bytes(b"PGDMP")
     with installation.installation(place.config, place.clock) as here:
-        assert [kept.whole for kept in archives.backups(here, place.backups)] == [True, False]
+        assert [kept.whole for kept in archives.list_backups(here, place.backups)] == [True, False]
         assert [kept.folder.name for kept in archives.prune(here, place.backups).backups] == [
             "half"
         ]
@@ -598,7 +598,7 @@ def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(
         ):
             refused(place.config, folder)
     with pytest.raises(ContradictedError, match="TO PROGRAM"):
-        dump.put_back(dsn, folder / backup_manifest.DUMP)
+        dump.restore_rows(dsn, folder / backup_manifest.DUMP)
     assert not ran.exists()
     # nothing was changed, and no fence was left
     with installation.installation(place.config, place.clock) as here:
@@ -643,12 +643,12 @@ def test_a_dump_holds_our_tables_and_nothing_else(
     with pytest.raises(
         ContradictedError, match=r"contains what no dump of Licet contains: `COPY public.holds"
     ):
-        dump.put_back(databases(), target)
+        dump.restore_rows(databases(), target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds DROP COLUMN more")
     dump.take(dsn, target)
     with pytest.raises(ContradictedError, match="lacks the table `suggestions`"):
-        dump.put_back(databases(), target)
+        dump.restore_rows(databases(), target)
 
 
 def test_what_stands_beside_our_tables_is_gone_after_putting_back_and_what_an_extension_brought_stays(
@@ -661,7 +661,7 @@ def test_what_stands_beside_our_tables_is_gone_after_putting_back_and_what_an_ex
         conn.execute("ALTER EXTENSION plpgsql ADD FUNCTION brought()")  # as one of its own
         conn.execute("CREATE FUNCTION noted() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         conn.execute("CREATE PROCEDURE done() LANGUAGE sql AS 'SELECT 1'")
-        dump.put_back(dsn, tmp_path / "dump")
+        dump.restore_rows(dsn, tmp_path / "dump")
         left = conn.execute(
             "SELECT proname FROM pg_proc WHERE proname IN ('noted', 'done', 'brought')"
         ).fetchall()
@@ -686,7 +686,7 @@ def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(
     dump.take(dsn, target)
     roles = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'licet_restore_%'"
     with psycopg.connect(into) as conn:
-        with dump._filling(conn):
+        with dump._restricted_role(conn):
             asked = (
                 "SELECT rolname, rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE "
                 "rolname = current_user"
@@ -707,7 +707,7 @@ def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(
                     conn.execute(forbidden)
         conn.commit()
         assert conn.execute(roles).fetchone() == (0,)
-    dump.put_back(into, target)
+    dump.restore_rows(into, target)
     with psycopg.connect(into) as ours, psycopg.connect(dsn) as theirs:
         assert drift(ours, theirs) == "", (
             "nothing is left of it, and indexes and references are there again"
@@ -782,7 +782,7 @@ def test_a_backup_of_an_older_licet_is_listed_and_pruned_by_the_day_that_was_reg
         json.dumps({**told, "v": 2, "expires_at": "2099-01-01T00:00:00Z"})
     )
     with installation.installation(place.config, place.clock) as here:
-        (kept,) = archives.backups(here, place.backups)
+        (kept,) = archives.list_backups(here, place.backups)
         assert kept.expires_at is not None
         assert kept.expires_at == datetime.fromisoformat(told["expires_at"]), (
             "a manifest cannot keep a backup for longer"
@@ -883,7 +883,7 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
             for account in (home.accounts["ana"], None)
         ]
         names = [rights_requests.enter(here, one, by).shown_id for one in entered]
-        kept = [rights_requests.find(here, name) for name in names]
+        kept = [rights_requests.get_request(here, name) for name in names]
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         objects = SendRequest(
@@ -899,7 +899,7 @@ def test_requests_come_back_with_what_was_written_and_an_objection_since_stays_a
     archives.restore(place.config, folder, place.clock)
     place.now -= DAY
     with installation.installation(place.config, place.clock) as here:
-        assert [rights_requests.find(here, name) for name in names] == kept
+        assert [rights_requests.get_request(here, name) for name in names] == kept
         assert kept[1].steps[0].words == sentence
         assert Home(here, place, home).decided("ana-chat") is DecisionReason.withdrawn
 
@@ -938,7 +938,7 @@ def test_a_key_that_was_revoked_since_the_backup_stays_revoked(place: Place) -> 
         Home(here, place)
         with transaction(here.pool) as tx:
             made = {
-                n: service_keys.make(tx, n, [Scope.gate_read], place.now, here.keyring.random)
+                n: service_keys.create_key(tx, n, [Scope.gate_read], place.now, here.keyring.random)
                 for n in ("lost", "kept")
             }
         folder = archives.back_up(here, place.backups).folder
@@ -962,7 +962,7 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
         Home(here, place)
         both = [Scope.gate_read, Scope.accounts_read]
         with transaction(here.pool) as tx:
-            made = service_keys.make(tx, "assistant", both, place.now, here.keyring.random)
+            made = service_keys.create_key(tx, "assistant", both, place.now, here.keyring.random)
         folder = archives.back_up(here, place.backups).folder
         place.now += DAY
         for version, scope in ((1, Scope.accounts_read), (2, Scope.gate_read)):
@@ -971,14 +971,17 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
                     KeyLimits(scopes=(scope,)),
                     KeyAct(by="user:ana", reason="less", at=place.now),
                 )
-                service_keys.limit(
+                service_keys.set_limits(
                     tx, "assistant", wanted, act, here.keyring.restrictions, version=version
                 )
     assert archives.restore(place.config, folder, place.clock).applied == {"key_limited": 2}
     with installation.installation(place.config, place.clock) as here, transaction(here.pool) as tx:
         found = service_keys.find(tx, made, place.now)
         assert found is not None
-        assert (found.scopes, service_keys.named(tx, "assistant").version) == ({Scope.gate_read}, 3)
+        assert (found.scopes, service_keys.find_by_name(tx, "assistant").version) == (
+            {Scope.gate_read},
+            3,
+        )
 
 
 def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
@@ -1009,7 +1012,7 @@ def test_no_epoch_is_destroyed_while_the_fence_stands(place: Place) -> None:
         key_rotation.rotate(here.pool, here.keyring, Rotation.daily, place.clock)
         place.now += 8 * DAY
         with transaction(here.pool) as tx:
-            fence.raise_(tx, place.now)
+            fence.raise_fence(tx, place.now)
         with pytest.raises(RefusedError) as error:
             key_rotation.destroy_due(here.pool, here.keyring, place.clock, timedelta())
         assert error.value.because == "fenced"
@@ -1033,7 +1036,7 @@ def test_what_was_certified_stays_erased_though_a_crash_kept_it_out_of_the_journ
             )
             apply.apply(tx, unkept, installation.policies(here), [gone])
         home.choose("ana", True)  # what comes after it is kept, so that no opening looks for it
-        assert certificates.run(here, at_once=True).certificates == 1
+        assert certificates.advance_erasures(here, at_once=True).certificates == 1
     assert archives.restore(place.config, folder, place.clock).applied["deleted"] == 1
     with installation.installation(place.config, place.clock) as here:
         assert Home(here, place, home).decided("ana-chat") is DecisionReason.deleted

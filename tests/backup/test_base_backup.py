@@ -447,10 +447,10 @@ def test_verify_finds_a_flipped_byte_and_a_segment_that_is_not_there(
 ) -> None:
     folder, archive = base_of(place, lived), archive_of(place)
     assert archives.verify(place.config, folder).archive == archive.name
-    whole, *_, partial = wal_archive.segments(archive)
+    whole, *_, partial = wal_archive.list_segments(archive)
     assert (whole.suffix, partial.suffix) == ("", ".partial")
     table = max((folder / BASE / "base").rglob("*"), key=lambda path: path.stat().st_size)
-    begun = wal_archive.segments(archive)[-2]
+    begun = wal_archive.list_segments(archive)[-2]
     for path, at in ((table, 4000), (folder / BASE / "backup_manifest", 100), (begun, 64)):
         with flipped(path, at), pytest.raises(ContradictedError):
             archives.verify(place.config, folder)
@@ -509,7 +509,7 @@ def check_contradicted(place: Place, folder: Path) -> None:
 
 def test_wal_that_was_not_received_here_is_not_replayed(place: Place, lived: Lived) -> None:
     folder, archive = base_of(place, lived), archive_of(place)
-    *_, whole, partial = wal_archive.segments(archive)
+    *_, whole, partial = wal_archive.list_segments(archive)
     for path, at in ((whole, whole.stat().st_size - 100), (partial, 64)):
         with flipped(path, at):
             check_contradicted(place, folder)
@@ -554,14 +554,14 @@ def test_what_is_received_is_sealed_and_what_is_pruned_loses_its_seal(
     place: Place, lived: Lived
 ) -> None:
     archive = archive_of(place)
-    for path in wal_archive.segments(archive):
+    for path in wal_archive.list_segments(archive):
         assert path.with_name(path.name + wal_seals.SUFFIX).exists()
     start(place)
     with installation.installation(place.config, place.clock) as here:
         place.now = lived.now + timedelta(days=place.config.key_chain.backup_days)
         assert archives.prune(here, place.backups).segments > 0
     left = {path.name.removesuffix(wal_seals.SUFFIX) for path in archive.iterdir()}
-    assert left == {path.name for path in wal_archive.segments(archive)}
+    assert left == {path.name for path in wal_archive.list_segments(archive)}
 
 
 # How long
@@ -573,7 +573,7 @@ def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Liv
     first, archive = base_of(place, lived), archive_of(place)
     with installation.installation(place.config, place.clock) as here:
         archives.prune(here, place.backups)
-        assert wal_archive.segments(archive)[0].name == begins(first), (
+        assert wal_archive.list_segments(archive)[0].name == begins(first), (
             "what is older than the oldest base is gone"
         )
         with archived(here, place):
@@ -583,13 +583,13 @@ def test_wal_lies_no_longer_than_the_base_that_needs_it(place: Place, lived: Liv
         assert archives.prune_wal(here, place.backups) > 0, (
             "by the archive's own program, though the base lies there still"
         )
-        assert wal_archive.segments(archive)[0].name[:24] == begins(second.folder)
+        assert wal_archive.list_segments(archive)[0].name[:24] == begins(second.folder)
         assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [first]
         place.now = lived.now + window
         assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [
             second.folder
         ]
-        assert all(path.suffix for path in wal_archive.segments(archive)), (
+        assert all(path.suffix for path in wal_archive.list_segments(archive)), (
             "but the one that is being written"
         )
         wal_receiver.end(here)
@@ -615,7 +615,7 @@ def test_a_certificate_names_a_base_that_was_taken_after_the_erasure_too(
             archives.back_up(here, place.backups, form).backup
             for form in (BackupForm.dump, BackupForm.base)
         )
-        certificates.run(here)
+        certificates.advance_erasures(here)
         (name,) = [
             shown(Prefix.erasure, row[0])
             for row in home.query(
@@ -685,8 +685,8 @@ def test_why_a_base_cannot_be_recovered_is_the_last_fatal_line_of_the_server(
         "LOG:  starting\n1 FATAL:  the first\n2 FATAL:  requested timeline  is not a "
         "child\nLOG:  shut down\n"
     )
-    assert "requested timeline is not a child" in base_recovery._failed(log, None).message
+    assert "requested timeline is not a child" in base_recovery._recovery_error(log, None).message
     log.write_text("LOG:  starting\nLOG:  shut down\n")
-    assert "LOG: shut down" in base_recovery._failed(log, None).message
+    assert "LOG: shut down" in base_recovery._recovery_error(log, None).message
     log.write_text("")
-    assert "no reason given" in base_recovery._failed(log, None).message
+    assert "no reason given" in base_recovery._recovery_error(log, None).message

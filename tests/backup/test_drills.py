@@ -34,14 +34,14 @@ def test_a_drill_restores_the_newest_backup_beside_what_is_in_use_and_leaves_not
 ) -> None:
     _, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
-        assert drills.chosen(here, None) == folder.absolute()
+        assert drills.choose_backup(here, None) == folder.absolute()
         done = drills.drill(here, by="staff:owner@example.org")
         assert (done.outcome, done.said) == (DrillOutcome.proved, "")
         assert (done.accounts, done.keys, done.segments) == (len(NAMES), len(NAMES), len(NAMES))
         assert done.entries > 0
-        assert drills.newest(here, 5) == [done]
+        assert drills.list_newest(here, 5) == [done]
         assert not (place.config.data / drills.SCRATCH).exists()
-        known = archives.registered(here, 5)
+        known = archives.list_registered(here, 5)
         assert [one.backup for one in known] == [done.backup], (
             "a drill is no backup and restores none"
         )
@@ -104,12 +104,12 @@ def test_without_a_backup_or_beside_another_drill_nothing_is_recorded(
         (tmp_path / "empty").mkdir()
         with pytest.raises(NotFoundError, match="no backup below"):
             drills.drill(here, tmp_path / "empty", by="user:me")
-        with drills._alone(here), pytest.raises(BusyError, match="another drill"):
+        with drills._lock_scratch(here), pytest.raises(BusyError, match="another drill"):
             drills.drill(here, by="user:me")
         place.now += 30 * DAY
         with pytest.raises(NotFoundError, match="has not expired"):
             drills.drill(here, by="user:me")
-        assert drills.newest(here, 5) == []
+        assert drills.list_newest(here, 5) == []
 
 
 def test_the_command_drills_and_says_it_as_json(

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from licet.consent import history, notice, showings
+from licet.consent import history, notice, notice_views
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.notice import Variant
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import preset, read
+from licet.policy.file import from_document, preset
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ScopeKind
 from licet.store.connect import Pool
@@ -110,7 +110,9 @@ def test_each_question_of_one_form_is_a_choice_of_its_own(desk: FormDesk) -> Non
         ("models", False, "declined"),
         ("safety", True, "began"),
     ]
-    assert {one.showing for one in showings.newest_answers(desk.tx, account).values()} == {showing}
+    assert {one.showing for one in notice_views.newest_answers(desk.tx, account).values()} == {
+        showing
+    }
     assert made.newest_choice == kept[-1].seq
     assert desk.ask(account).unanswered == ()
 
@@ -196,7 +198,7 @@ def test_the_evidence_of_an_answer_names_the_question_that_was_shown_on_its_page
     account = desk.account()
     showing = desk.show(account)
     desk.form(account, {"models": "yes", "safety": "no"}, page=page, showing=showing, terms=False)
-    made = history.recorded(desk.tx, desk.keyring, account).choices
+    made = history.load_history(desk.tx, desk.keyring, account).choices
     assert [(one.question, one.evidence.shown if one.evidence else None) for one in made] == [
         ("safety", showing.hex),
         ("models", showing.hex),
@@ -308,7 +310,7 @@ def test_a_no_on_a_page_of_terms_that_were_replaced_counts_and_accepts_nothing(
 ) -> None:
     account = desk.account()
     showing = desk.show(account)
-    later = read(
+    later = from_document(
         {
             **preset("strict").document(),
             "version": "later",

@@ -180,10 +180,10 @@ def test_what_nobody_answered_is_unanswered_and_a_no_is_an_answer() -> None:
     )
     left = set(operator_answers.ASKED) - set(STATED.papers)
     assert set(STATED.unanswered) == {f"papers.{key}" for key in left}
-    empty = controller.checked(Controller(papers={"licensed_data": "  "}, representative=" "))
+    empty = controller.validate(Controller(papers={"licensed_data": "  "}, representative=" "))
     assert (dict(empty.papers), empty.representative) == ({}, None)
     assert (
-        controller.checked(
+        controller.validate(
             Controller(representative="No", joint_controllers=("no",))
         ).joint_controllers
         is False

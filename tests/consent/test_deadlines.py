@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licet.consent import deadlines
-from licet.consent.deadlines import PauseReason, RightKind, after, clock_of, clocks, deadline
+from licet.consent.deadlines import PauseReason, RightKind, after, clock_of, deadline, load_clocks
 from licet.errors import BrokenError, UsageError
 
 
@@ -23,7 +23,9 @@ def noon(text: str) -> datetime:
 MOMENTS = st.integers(0, 35 * 365 * 86_400).map(
     lambda seconds: noon("2025-01-01") + timedelta(seconds=seconds)
 )
-REGIONS = st.sampled_from([None, "JP", *(region for clock in clocks() for region in clock.regions)])
+REGIONS = st.sampled_from(
+    [None, "JP", *(region for clock in load_clocks() for region in clock.regions)]
+)
 
 
 @given(MOMENTS, st.integers(1, 60))
@@ -102,8 +104,8 @@ def test_the_clock_of_europe_stops_and_the_one_of_california_does_not() -> None:
 
 
 def test_every_clock_names_the_source_of_each_of_its_times() -> None:
-    assert all(len(rule.source) > 10 for clock in clocks() for rule in clock.rights.values())
-    assert len(deadline(RightKind.access, None).sources) == len(clocks())
+    assert all(len(rule.source) > 10 for clock in load_clocks() for rule in clock.rights.values())
+    assert len(deadline(RightKind.access, None).sources) == len(load_clocks())
 
 
 def test_a_part_of_a_country_without_a_clock_has_its_country_s() -> None:
@@ -134,4 +136,4 @@ def test_what_is_no_code_of_iso_3166_is_refused(region: str) -> None:
 )
 def test_a_file_that_does_not_hold_is_refused(text: str) -> None:
     with pytest.raises(BrokenError, match=r"deadlines\.yaml"):
-        deadlines.read(text.replace("RULE", "{answer: P1M, source: a law}"))
+        deadlines.parse_clocks(text.replace("RULE", "{answer: P1M, source: a law}"))

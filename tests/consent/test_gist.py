@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import pytest
 
-from licet.consent import markdown, notice, pressing_words
+from licet.consent import dark_patterns, markdown, notice
 from licet.consent.catalogue import catalogue
 from licet.errors import InputError
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, from_document, preset
 from licet.policy.period import parse_period
 
 from ..reading_age import grade, reading_age, syllables
 
 READING_AGE_MAX = 13
 ARTICLE, STRICT = preset("article-2025"), preset("strict")
-SINGLE = read({**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}})
+SINGLE = from_document(
+    {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
+)
 ENDS = {"article": ARTICLE, "strict": STRICT, "single": SINGLE}
 
 
@@ -29,7 +31,7 @@ def without_lines(source: str) -> str:
 
 
 def gist(source: str, policy: Policy) -> list[str]:
-    text = notice.read(notice.fill(source, policy))
+    text = notice.parse_notice(notice.fill(source, policy))
     assert [name for name, _ in text.gist] == list(notice.GIST)
     return [markdown.plain(line) for _, line in text.gist]
 
@@ -43,7 +45,7 @@ def test_the_four_lines_can_be_read_at_thirteen(policy: Policy, own: bool) -> No
         lines = gist(source if own else without_lines(source), policy)
         ages = {line: reading_age(line) for line in [*lines, " ".join(lines)]}
         assert max(ages.values()) <= READING_AGE_MAX, ages
-        assert pressing_words.faults(*lines) == []
+        assert dark_patterns.find_faults(*lines) == []
 
 
 def test_the_age_of_a_reader_is_the_formulas() -> None:
@@ -69,7 +71,7 @@ def test_the_age_of_a_reader_is_the_formulas() -> None:
 
 @pytest.mark.parametrize("policy", ENDS.values(), ids=ENDS)
 def test_the_periods_in_the_four_lines_are_the_policys(policy: Policy) -> None:
-    other = read(
+    other = from_document(
         {
             **policy.document(),
             "keep": {**policy.document()["keep"], "opted_in": "P2Y", "opted_out": "P14D"},
@@ -116,5 +118,5 @@ def test_an_empty_line_is_refused_and_a_notice_of_before_there_were_lines_is_sti
     )
     assert empty != document
     with pytest.raises(InputError, match="key `never`: is empty"):
-        notice.read(empty)
-    assert notice.read(without_lines(document)).gist == ()
+        notice.parse_notice(empty)
+    assert notice.parse_notice(without_lines(document)).gist == ()

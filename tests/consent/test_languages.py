@@ -14,8 +14,15 @@ from click.testing import CliRunner
 
 from licet.cli.command import main
 from licet.config import Configuration
-from licet.consent import catalogue_check, cldr, language_tags, notice, pressing_words
-from licet.consent.catalogue import Catalogue, catalogue, known, languages, stamp, translated
+from licet.consent import catalogue_check, cldr, dark_patterns, language_tags, notice
+from licet.consent.catalogue import (
+    Catalogue,
+    catalogue,
+    languages,
+    load_languages,
+    stamp,
+    translated,
+)
 from licet.consent.catalogue_check import CatalogueRule
 from licet.consent.notice import Variant
 from licet.errors import InputError, UsageError
@@ -28,7 +35,7 @@ from licet.store.connect import Pool, transaction
 from licet.vault.installation import Installation
 
 AT = datetime(2025, 9, 28, 10, 5, tzinfo=UTC)
-ENGLISH = known().english
+ENGLISH = load_languages().english
 UNION = (
     *("bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr"),
     *("hu", "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "sk", "sl", "sv"),
@@ -50,15 +57,15 @@ def written(
 
 
 def read(folder: Path, language: str) -> Catalogue:
-    known.cache_clear()
-    return known(folder).catalogue(language)
+    load_languages.cache_clear()
+    return load_languages(folder).catalogue(language)
 
 
 def found(folder: Path, language: str) -> dict[str, set[CatalogueRule]]:
     """The rules that each sentence breaks; what is only missing is left out."""
-    known.cache_clear()
+    load_languages.cache_clear()
     places: dict[str, set[CatalogueRule]] = {}
-    for one in catalogue_check.check(known(folder), language):
+    for one in catalogue_check.check(load_languages(folder), language):
         if one.rule is not CatalogueRule.missing:
             places.setdefault(one.place, set()).add(one.rule)
     return places
@@ -89,25 +96,25 @@ BEHIND_SHARE_MAX = 0.5
 
 
 def errors(language: str) -> list[catalogue_check.CatalogueFinding]:
-    return [one for one in catalogue_check.check(known(), language) if not one.is_warning]
+    return [one for one in catalogue_check.check(load_languages(), language) if not one.is_warning]
 
 
 @pytest.mark.parametrize("name", sorted(notice.sources()))
 def test_each_notice_that_ships_can_be_published(name: str) -> None:
     source = notice.sources()[name]
     policy = next(one for one in map(preset, PRESETS) if name.startswith(f"{one.policy}."))
-    text = notice.read(notice.fill(source, policy))
+    text = notice.parse_notice(notice.fill(source, policy))
     assert text.language == notice.language_of(name)
     assert "{" not in text.body
 
 
 def test_english_notices_come_first_and_a_stale_translation_does_not_come() -> None:
     english = "---\ntitle: New\n---\n\nIt is so.\n"
-    made = notice.stamped("---\ntitle: Neu\n---\n\nSo ist es.\n", english)
+    made = notice.add_stamp("---\ntitle: Neu\n---\n\nSo ist es.\n", english)
     assert notice.translates(made, english)
     assert not notice.translates(made, english.replace("so", "otherwise"))
-    assert not notice.translates(notice.unstamped(made), english)
-    assert notice.stamped(made, english) == made
+    assert not notice.translates(notice.remove_stamp(made), english)
+    assert notice.add_stamp(made, english) == made
     tags = [notice.front(source)["language"] for source in notice.shipped(preset("strict"))]
     assert tags[:2] == ["en", "en"]
     assert tags == sorted(tags, key=lambda tag: (tag != "en", tag))
@@ -148,7 +155,7 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
 
 def published(pool: Pool) -> set[tuple[int, str]]:
     with transaction(pool) as tx:
-        return {(one.number, one.language) for one in notice.in_force(tx, 1)}
+        return {(one.number, one.language) for one in notice.list_in_force(tx, 1)}
 
 
 # What CLDR says
@@ -219,7 +226,7 @@ def test_the_plural_forms_that_a_language_needs_are_those_that_counting_meets(
     assert cldr.categories(language)[0] == needed
     assert {
         key.rpartition(".")[2]
-        for key in catalogue_check.wanted(ENGLISH, language)
+        for key in catalogue_check.required_keys(ENGLISH, language)
         if key.startswith("rows.")
     } == needed
 
@@ -234,7 +241,7 @@ def test_portuguese_is_that_of_portugal_and_a_tag_that_nobody_knows_is_english()
 def test_cldr_has_every_planned_language_and_each_has_a_list_of_what_presses(language: str) -> None:
     assert str(cldr.locale(language)).replace("_", "-").startswith(language)
     assert str(AT.year) in cldr.day(language, AT)
-    assert language in pressing_words.listed()
+    assert language in dark_patterns.covered_languages()
 
 
 def test_no_babel_is_loaded_where_nothing_is_said_to_a_person() -> None:
@@ -305,7 +312,7 @@ def test_one_countrys_form_serves_another_where_there_is_no_other_and_never_anot
 
 def test_a_language_is_added_in_one_file(tmp_path: Path) -> None:
     words = read(written(tmp_path, "eo", {"language.name": "Esperanto", "answer.yes": "Uzi"}), "eo")
-    there = known(tmp_path)
+    there = load_languages(tmp_path)
     assert there.preferred("eo, de;q=0.5") == "eo"
     assert ("eo", "Esperanto") in there.named
     assert words.say("answer.yes") == "Uzi"
@@ -336,11 +343,14 @@ def test_a_folder_of_the_operators_stands_in_the_place_of_what_ships(tmp_path: P
 
 def test_a_page_is_told_what_is_english_among_another_language(tmp_path: Path) -> None:
     read(written(tmp_path, "eo", {"answer.yes": "Uzi"}), "eo")
-    marked = known(tmp_path).catalogue("eo", marked=True)
+    marked = load_languages(tmp_path).catalogue("eo", marked=True)
     assert marked.say("answer.yes") == "Uzi"
     assert marked.say("answer.no") == f"\ue000{ENGLISH['answer.no']}\ue001"
     assert marked.quoted("Use it", "en") == "\ue000Use it\ue001"
-    assert known(tmp_path).catalogue("en", marked=True).say("answer.no") == ENGLISH["answer.no"]
+    assert (
+        load_languages(tmp_path).catalogue("en", marked=True).say("answer.no")
+        == ENGLISH["answer.no"]
+    )
 
 
 def test_latin_values_stay_whole_within_a_sentence_from_right_to_left() -> None:
@@ -388,10 +398,10 @@ def test_every_fault_of_a_catalogue_is_found_and_nothing_else(tmp_path: Path) ->
 
 def test_what_is_missing_is_named_with_what_english_says(tmp_path: Path) -> None:
     written(tmp_path, "sr", {})
-    known.cache_clear()
+    load_languages.cache_clear()
     missing = {
         one.place
-        for one in catalogue_check.check(known(tmp_path), "sr")
+        for one in catalogue_check.check(load_languages(tmp_path), "sr")
         if one.rule is CatalogueRule.missing
     }
     assert {"rows.one", "rows.few", "rows.other", "answer.yes", "strict.signup.sr.md"} <= missing
@@ -410,7 +420,9 @@ def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
     def rules(source: str) -> set[CatalogueRule]:
         return {
             rule
-            for rule, _ in catalogue_check._notice(notice.stamped(source, english), english, "de")
+            for rule, _ in catalogue_check._check_notice(
+                notice.add_stamp(source, english), english, "de"
+            )
         }
 
     assert rules(german) == set()
@@ -420,7 +432,7 @@ def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
     assert rules(english) == {CatalogueRule.unknown}
     assert rules(german.rstrip() + " Nur noch 2 Tage.") == {CatalogueRule.wording}
     assert CatalogueRule.stale in {
-        rule for rule, _ in catalogue_check._notice(german, english, "de")
+        rule for rule, _ in catalogue_check._check_notice(german, english, "de")
     }
 
 
@@ -430,28 +442,28 @@ def test_a_notice_that_does_not_follow_the_english_one_is_found() -> None:
 @pytest.mark.parametrize("language", [name for name in PLANNED if name != "en"])
 def test_each_phrase_of_a_list_is_found_and_the_list_has_every_kind(language: str) -> None:
     lines = (
-        (Path(pressing_words.__file__).parent / "pressing" / f"{language}.txt")
+        (Path(dark_patterns.__file__).parent / "pressing" / f"{language}.txt")
         .read_text("utf-8")
         .splitlines()
     )
     phrases = [line.partition(": ")[2] for line in lines if not line.startswith("#")]
     assert len(phrases) >= 10
     for phrase in phrases:
-        assert pressing_words.faults(
+        assert dark_patterns.find_faults(
             f"x {phrase.replace('#', '3').upper()} x", language=language
         ), phrase
-    assert {reason for reason, _ in pressing_words.rules(language)} == set(
-        pressing_words.REASONS.values()
+    assert {reason for reason, _ in dark_patterns.rules(language)} == set(
+        dark_patterns.REASONS.values()
     )
 
 
 def test_a_phrase_within_another_word_does_not_press() -> None:
-    assert pressing_words.faults("der Haftnahme", language="de") == []
-    assert pressing_words.faults("unempfohlen", language="de") == []
-    assert pressing_words.faults("Empfohlene Antwort", language="de") == [
+    assert dark_patterns.find_faults("der Haftnahme", language="de") == []
+    assert dark_patterns.find_faults("unempfohlen", language="de") == []
+    assert dark_patterns.find_faults("Empfohlene Antwort", language="de") == [
         "an answer that is pushed: `Empfohlen`"
     ]
-    assert pressing_words.faults("act now", language="xx") == []
+    assert dark_patterns.find_faults("act now", language="xx") == []
 
 
 # The commands
@@ -464,7 +476,7 @@ def test_a_language_is_checked_and_stamped_by_commands(tmp_path: Path) -> None:
         {"answer.yes": "Använd", "answer.no": "Använd inte"},
         {"answer.no": stamp("Do not")},
     )
-    known.cache_clear()
+    load_languages.cache_clear()
     checked = CliRunner().invoke(main, ["languages", "check", "sv", "--folder", str(tmp_path)])
     assert checked.exit_code == 1
     assert "error: sv: answer.yes: stale: it is not stamped" in checked.output
@@ -480,8 +492,8 @@ def test_a_language_is_checked_and_stamped_by_commands(tmp_path: Path) -> None:
         main, ["languages", "stamp", "sv", "answer.no", "--folder", str(tmp_path)]
     )
     assert again.output == "stamped 1 in sv\n"
-    known.cache_clear()
-    assert known(tmp_path).catalogue("sv").own == {
+    load_languages.cache_clear()
+    assert load_languages(tmp_path).catalogue("sv").own == {
         "answer.yes": "Använd",
         "answer.no": "Använd inte",
     }
@@ -492,12 +504,14 @@ def test_a_language_is_checked_and_stamped_by_commands(tmp_path: Path) -> None:
 def test_forms_of_the_plural_that_english_has_not_are_no_sentences_of_their_own() -> None:
     listed = json.loads(CliRunner().invoke(main, ["languages", "list", "--json"]).output)
     assert all(row["sentences"] <= row["english"] for row in listed)
-    assert any(len(known().catalogue(row["language"]).own) > row["english"] for row in listed)
+    assert any(
+        len(load_languages().catalogue(row["language"]).own) > row["english"] for row in listed
+    )
 
 
 def test_a_language_that_is_not_there_cannot_be_checked_or_stamped(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no catalogue for `eo`"):
-        catalogue_check.check(known(), "eo")
+        catalogue_check.check(load_languages(), "eo")
     with pytest.raises(UsageError, match=r"no `en.json`"):
         catalogue_check.stamp_all(tmp_path, "en")
     written(tmp_path, "not a tag", {})
@@ -506,4 +520,4 @@ def test_a_language_that_is_not_there_cannot_be_checked_or_stamped(tmp_path: Pat
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> None:
-    known.cache_clear()
+    load_languages.cache_clear()

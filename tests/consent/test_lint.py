@@ -12,13 +12,13 @@ from licet.consent.lint import (
     Control,
     ControlKind,
     ControlLooks,
+    LabelMeaning,
     LintFinding,
     LintRule,
     RenderedPage,
-    SaidText,
 )
 from licet.errors import UsageError
-from licet.policy.file import Policy, preset, read
+from licet.policy.file import Policy, from_document, preset
 
 REPLICA = (Path(__file__).parent / "pages" / "popup-2025.html").read_text(encoding="utf-8")
 
@@ -31,12 +31,12 @@ FAIR = """<form><h2>May we use your chats to improve our models?</h2>
 
 
 def rules(html: str, **more: str) -> set[LintRule]:
-    settings = lint.markup(more["settings"]) if "settings" in more else None
-    return {finding.rule for finding in lint.judge(lint.markup(html), settings=settings)}
+    settings = lint.parse_markup(more["settings"]) if "settings" in more else None
+    return {finding.rule for finding in lint.lint_page(lint.parse_markup(html), settings=settings)}
 
 
 def test_a_fair_question_passes() -> None:
-    assert lint.judge(lint.markup(FAIR)) == []
+    assert lint.lint_page(lint.parse_markup(FAIR)) == []
 
 
 def test_the_criticised_pop_up_fails_on_its_markup_alone() -> None:
@@ -107,7 +107,7 @@ def weighed(yes: ControlLooks, no: ControlLooks) -> list[str]:
     )
     return [
         finding.message
-        for finding in lint.judge(RenderedPage(controls=controls, text="Use my chats?"))
+        for finding in lint.lint_page(RenderedPage(controls=controls, text="Use my chats?"))
     ]
 
 
@@ -174,20 +174,20 @@ def test_later_is_no_answer() -> None:
 @pytest.mark.parametrize(
     ("label", "answer"),
     [
-        ("Use my chats", SaidText.yes),
-        ("Accept", SaidText.yes),
-        ("Don't use my chats", SaidText.no),
-        ("No", SaidText.no),
-        ("Not now", SaidText.later),
-        ("Decide later", SaidText.later),
-        ("I accept the new terms.", SaidText.terms),
-        ("Accept the terms and share my chats", SaidText.yes),
-        ("Save my answer", SaidText.other),
-        ("Use my chats\nNever used for anything else", SaidText.yes),
+        ("Use my chats", LabelMeaning.yes),
+        ("Accept", LabelMeaning.yes),
+        ("Don't use my chats", LabelMeaning.no),
+        ("No", LabelMeaning.no),
+        ("Not now", LabelMeaning.later),
+        ("Decide later", LabelMeaning.later),
+        ("I accept the new terms.", LabelMeaning.terms),
+        ("Accept the terms and share my chats", LabelMeaning.yes),
+        ("Save my answer", LabelMeaning.other),
+        ("Use my chats\nNever used for anything else", LabelMeaning.yes),
     ],
 )
-def test_what_a_label_answers(label: str, answer: SaidText) -> None:
-    assert lint.says(label) is answer
+def test_what_a_label_answers(label: str, answer: LabelMeaning) -> None:
+    assert lint.classify_label(label) is answer
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_what_a_label_answers(label: str, answer: SaidText) -> None:
     ],
 )
 def test_what_a_control_is_called_in_its_markup(html: str, kind: ControlKind, label: str) -> None:
-    (found,) = lint.markup(html).controls
+    (found,) = lint.parse_markup(html).controls
     assert (found.kind, found.label) == (kind, label)
 
 
@@ -229,7 +229,7 @@ def test_what_a_control_is_called_in_its_markup(html: str, kind: ControlKind, la
     "html", ["<input type=radio value=1>", "<input value=yes>", "<a>Use my chats</a>", "<p>Yes"]
 )
 def test_what_answers_nothing_is_no_control(html: str) -> None:
-    assert lint.markup(html).controls == ()
+    assert lint.parse_markup(html).controls == ()
 
 
 @pytest.mark.parametrize("name", ["strict", "article-2025"])
@@ -237,7 +237,7 @@ def test_the_notices_that_ship_pass(name: str) -> None:
     policy = preset(name)
     documents = [notice.fill(source, policy) for source in notice.shipped(policy, ["en"])]
     assert len(documents) == 2
-    assert [lint.source(document) for document in documents] == [[], []]
+    assert [lint.lint_source(document) for document in documents] == [[], []]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_source_that_presses_is_found(key: str, value: str, rule: LintRule) ->
     policy = preset("article-2025")
     lines = notice.fill(notice.shipped(policy, ["en"])[0], policy).splitlines()
     lines = [f'{key}: "{value}"' if line.startswith(f"{key}: ") else line for line in lines]
-    assert rule in {finding.rule for finding in lint.source("\n".join(lines) + "\n")}
+    assert rule in {finding.rule for finding in lint.lint_source("\n".join(lines) + "\n")}
 
 
 STRICT = preset("strict")
@@ -282,13 +282,13 @@ def filled(policy: Policy, *changes: tuple[str, str]) -> str:
 
 
 def bundles(document: str, policy: Policy | None = None) -> list[str]:
-    found = lint.source(document, policy)
+    found = lint.lint_source(document, policy)
     assert {finding.rule for finding in found} <= {LintRule.bundled_purposes}
     return [f"{finding.place}: {finding.message}" for finding in found]
 
 
 def test_one_question_for_what_a_policy_asks_apart_is_bundled() -> None:
-    one = read(
+    one = from_document(
         {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
     )
     (found,) = bundles(filled(one))
@@ -305,7 +305,7 @@ def test_a_question_of_several_that_covers_several_purposes_is_bundled() -> None
         {"question": "models", "covers": ["improve_models", "research"]},
         {"question": "safety", "covers": ["safety_classifiers"]},
     ]
-    policy = read({**STRICT.document(), "choice": asks})
+    policy = from_document({**STRICT.document(), "choice": asks})
     (found,) = bundles(filled(policy), policy)
     assert found.startswith(
         "question.models: one answer is for improve_models and research: ask each by itself"

@@ -15,16 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.consent import choices, history, markdown, notice, prompt, showings
-from licet.consent.catalogue import Catalogue, catalogue, known
+from licet.consent import choices, history, markdown, notice, notice_views, prompt
+from licet.consent.catalogue import Catalogue, catalogue, load_languages
 from licet.consent.notice import PublishedNotice, Variant
+from licet.consent.notice_views import ShownOn
 from licet.consent.prompt import Reason
-from licet.consent.showings import ShownOn
 from licet.errors import BrokenError, InputError, LicetError, NotFoundError, RefusedError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.policy.file import Policies, Policy, preset, read
+from licet.policy.file import Policies, Policy, from_document, preset
 from licet.policy.period import instant
+from licet.policy.retention import RULES
 from licet.store.connect import Pool, Transaction
 from licet.vault import apply, policy_versions
 from licet.vault.commands import (
@@ -105,10 +106,10 @@ class Desk:
 
     def show(self, account, at=NOW, place: ShownOn = ShownOn.notice):
         asked = self.ask(account, at)
-        return showings.record(
+        return notice_views.record(
             self.tx,
             account,
-            prompt.asked_notice(asked),
+            prompt.require_notice(asked),
             place=place,
             surface="app",
             gpc=False,
@@ -141,8 +142,16 @@ def test_the_values_in_a_notice_are_the_policys_own(desk: Desk) -> None:
     assert found.sha256 == hashlib.sha256(found.document.encode()).digest()
 
 
+def test_a_notice_can_name_every_period_of_its_policy() -> None:
+    source = notice.shipped(STRICT, ["en"])[0]
+    named = "".join(f"\n\n{rule.name} is {{{rule.name}}}." for rule in RULES)
+    filled = notice.fill(source + named, STRICT)
+    for rule, period in STRICT.keep.rows:
+        assert f"{rule.name} is {catalogue().period(period)}." in filled
+
+
 def test_a_paragraph_about_what_the_policy_does_not_have_is_left_out() -> None:
-    endless = read({**STRICT.document(), "decide_by": None})
+    endless = from_document({**STRICT.document(), "decide_by": None})
     source = notice.shipped(endless, ["en"])[0]
     assert "## Until when" in source
     assert "## Until when" not in notice.fill(source, endless)
@@ -164,7 +173,7 @@ def test_the_notices_that_were_published_are_counted_and_the_newest_come_first(d
     assert notice.published_count(desk.tx) == len(desk.published) == 2
     (newer,) = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
     assert notice.published_count(desk.tx) == 3
-    assert [one.sha256.hex() for one in notice.newest_published(desk.tx, 1)] == [newer.sha256]
+    assert [one.sha256.hex() for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
 
 
 def test_a_published_notice_cannot_hold_other_bytes_than_its_hash(desk: Desk) -> None:
@@ -233,7 +242,7 @@ def test_a_notice_that_does_not_fit_is_refused_whole(
 def test_a_sign_up_cannot_be_put_off() -> None:
     source = notice.shipped(STRICT, ["en"])[1].replace("\nage: ", "\nlater: Decide later\nage: ")
     with pytest.raises(InputError, match="cannot be put off"):
-        notice.read(notice.fill(source, STRICT))
+        notice.parse_notice(notice.fill(source, STRICT))
 
 
 def _without(source: str, *beginnings: str) -> str:
@@ -242,13 +251,13 @@ def _without(source: str, *beginnings: str) -> str:
 
 def _asking(*questions: tuple[str, str]) -> Policy:
     asks = [{"question": name, "covers": [covers]} for name, covers in questions]
-    return read({**STRICT.document(), "choice": asks})
+    return from_document({**STRICT.document(), "choice": asks})
 
 
 def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(desk: Desk) -> None:
     policy = _asking(("models", "improve_models"), ("ads", "better_ads"))
     source = _without(notice.shipped(STRICT, ["en"])[0], "question.", "yes.", "no.")
-    text = notice.read(notice.fill(source, policy))
+    text = notice.parse_notice(notice.fill(source, policy))
     assert [(one.name, one.question, one.yes, one.no) for one in text.words(policy.asks)] == [
         (
             "models",
@@ -264,7 +273,9 @@ def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(
         ),
     ]
     alone = _asking(("training", "improve_models"))
-    assert notice.read(notice.fill(source, alone)).words(["training"])[0].yes == "Use my chats"
+    assert (
+        notice.parse_notice(notice.fill(source, alone)).words(["training"])[0].yes == "Use my chats"
+    )
     assert desk.publish([source])[0].new, "and what is published holds the words"
     found = notice.find(desk.tx, 0, "en", Variant.existing)
     assert found is not None
@@ -286,7 +297,7 @@ def test_a_notice_that_asks_in_one_what_the_policy_asks_apart_is_not_published(d
 
 
 def test_what_ships_for_a_policy_asks_what_it_asks() -> None:
-    single = read(
+    single = from_document(
         {**STRICT.document(), "choice": {"covers": ["improve_models", "safety_classifiers"]}}
     )
     for policy, names in (
@@ -295,7 +306,8 @@ def test_what_ships_for_a_policy_asks_what_it_asks() -> None:
         (preset("article-2025"), {""}),
     ):
         found = [
-            notice.read(notice.fill(source, policy)) for source in notice.shipped(policy, ["en"])
+            notice.parse_notice(notice.fill(source, policy))
+            for source in notice.shipped(policy, ["en"])
         ]
         assert sorted(text.variant for text in found) == [Variant.existing, Variant.signup]
         assert [{one.name for one in text.all_words} for text in found] == [names, names]
@@ -334,7 +346,7 @@ def test_whoever_is_shown_anything_else_has_another_showing(desk: Desk) -> None:
             "after": 0,
             "markup": b"m" * 32,
         } | other
-        return showings.record(desk.tx, to, what, at=NOW, random=os.urandom, **like)
+        return notice_views.record(desk.tx, to, what, at=NOW, random=os.urandom, **like)
 
     first = shown()
     assert shown() == first
@@ -350,16 +362,16 @@ def test_whoever_is_shown_anything_else_has_another_showing(desk: Desk) -> None:
     ]
     assert len({first, *others}) == 1 + len(others)
     assert shown() == first, "the others came between and change nothing of it"
-    showings.put_off(desk.tx, account, first, NOW)
+    notice_views.put_off(desk.tx, account, first, NOW)
     assert shown() not in {first, *others}, "what was put off is not shown again under its name"
 
 
 def test_putting_off_is_no_choice_rests_for_a_week_and_ends_with_the_last_day(desk: Desk) -> None:
     account = desk.account()
     assert desk.ask(account).because is Reason.first
-    made = showings.put_off(desk.tx, account, desk.show(account), NOW)
+    made = notice_views.put_off(desk.tx, account, desk.show(account), NOW)
     assert made.put_off_at == NOW
-    assert history.recorded(desk.tx, desk.keyring, account).choices == ()
+    assert history.load_history(desk.tx, desk.keyring, account).choices == ()
     assert desk.ask(account, NOW + timedelta(days=6)).because is Reason.put_off
     assert desk.ask(account, NOW + timedelta(days=7)).because is Reason.first
     late = desk.ask(account, instant("2025-09-29"))
@@ -376,7 +388,9 @@ def test_after_an_answer_nobody_asks_until_a_material_new_version(desk: Desk, al
         ("2027-01-01", False, Reason.answered),
         ("2027-06-01", True, Reason.first),
     ):
-        newer = read({**base, "version": version, "effective": version, "material": material})
+        newer = from_document(
+            {**base, "version": version, "effective": version, "material": material}
+        )
         policy_versions.add(desk.tx, newer, NOW, "test")
         desk.known = Policies([*desk.known.versions, newer])
         assert desk.ask(account, instant(version)).because is because
@@ -393,7 +407,7 @@ def test_the_evidence_names_what_was_shown_and_comes_back_to_its_person(desk: De
     account = desk.account()
     showing = desk.show(account)
     desk.choose(account, False, showing=showing, gpc=True)
-    made = history.recorded(desk.tx, desk.keyring, account).choices[0]
+    made = history.load_history(desk.tx, desk.keyring, account).choices[0]
     assert made.evidence is not None
     assert (made.evidence.shown, made.evidence.default_state, made.evidence.gpc) == (
         showing.hex,
@@ -410,7 +424,7 @@ def test_evidence_in_words_of_another_edge_is_shown_as_none(desk: Desk) -> None:
     account = desk.account()
     command = Choose(account=account, at=NOW, allow=False, via="cli", evidence="pressed the button")
     apply.apply(desk.tx, desk.keyring, desk.known, [command])
-    assert history.recorded(desk.tx, desk.keyring, account).choices[0].evidence is None
+    assert history.load_history(desk.tx, desk.keyring, account).choices[0].evidence is None
 
 
 def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) -> None:
@@ -418,7 +432,7 @@ def test_a_choice_that_was_made_without_evidence_is_shown_without(desk: Desk) ->
     apply.apply(
         desk.tx, desk.keyring, desk.known, [Choose(account=account, at=NOW, allow=False, via="cli")]
     )
-    made = history.recorded(desk.tx, desk.keyring, account).choices
+    made = history.load_history(desk.tx, desk.keyring, account).choices
     assert [(one.allow, one.via, one.evidence) for one in made] == [(False, "cli", None)] * 2
 
 
@@ -430,10 +444,10 @@ def test_a_yes_to_anothers_showing_gives_nothing_and_a_no_counts_beside_it(desk:
         "unknown_showing",
         ("showing",),
     )
-    assert history.recorded(desk.tx, desk.keyring, ben).choices == ()
+    assert history.load_history(desk.tx, desk.keyring, ben).choices == ()
     said = desk.choose(ben, False, showing=desk.show(ana))
     assert (said.outcome, said.not_taken) == (Outcome.done, ("showing",))
-    made = history.recorded(desk.tx, desk.keyring, ben).choices
+    made = history.load_history(desk.tx, desk.keyring, ben).choices
     assert [(one.allow, one.evidence.shown if one.evidence else None) for one in made] == [
         (False, "")
     ] * 2
@@ -506,8 +520,8 @@ def test_a_browsers_signal_is_kept_when_it_changes_and_at_no_other_time(desk: De
     account, other = desk.account(), desk.account()
 
     def seen(gpc: bool, minutes: int) -> list[bool]:
-        showings.signal(desk.tx, account, gpc=gpc, at=NOW + timedelta(minutes=minutes))
-        return [kept for _, kept in showings.signals(desk.tx, account, limit=10)]
+        notice_views.record_signal(desk.tx, account, gpc=gpc, at=NOW + timedelta(minutes=minutes))
+        return [kept for _, kept in notice_views.list_signals(desk.tx, account, limit=10)]
 
     assert seen(False, 0) == []
     assert seen(True, 1) == [True]
@@ -515,14 +529,16 @@ def test_a_browsers_signal_is_kept_when_it_changes_and_at_no_other_time(desk: De
     assert seen(False, 3) == [False, True]
     assert seen(True, 3) == [False, True], "of one instant the first is kept"
     assert seen(True, 4) == [True, False, True]
-    assert showings.signals(desk.tx, account, limit=1) == [(NOW + timedelta(minutes=4), True)]
-    assert showings.signals(desk.tx, other, limit=10) == []
+    assert notice_views.list_signals(desk.tx, account, limit=1) == [
+        (NOW + timedelta(minutes=4), True)
+    ]
+    assert notice_views.list_signals(desk.tx, other, limit=10) == []
 
 
 def test_what_permissions_rest_on_is_the_newest_notice_of_each_kind(desk: Desk) -> None:
     newer = desk.publish([notice.shipped(STRICT, ["en"])[0].replace("New terms", "Newer terms")])
-    found = {one.variant: one for one in notice.in_force(desk.tx, 0)}
-    assert len(found) == len(notice.in_force(desk.tx, 0)) == 2
+    found = {one.variant: one for one in notice.list_in_force(desk.tx, 0)}
+    assert len(found) == len(notice.list_in_force(desk.tx, 0)) == 2
     assert found[Variant.existing].sha256.hex() == newer[0].sha256
     assert found[Variant.signup].sha256.hex() == desk.published[1].sha256
 
@@ -538,7 +554,7 @@ def test_accepting_the_terms_makes_nothing_usable(desk: Desk) -> None:
 
 
 def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) -> None:
-    own = read({**STRICT.document(), "policy": "our-own"})
+    own = from_document({**STRICT.document(), "policy": "our-own"})
     with pool.connection() as tx:
         desk = Desk(tx, keyring, own)
         assert desk.published == []
@@ -549,7 +565,7 @@ def test_a_question_without_its_text_is_not_put(pool: Pool, keyring: Keyring) ->
 
 def test_every_showing_and_putting_off_leaves_a_leaf(desk: Desk) -> None:
     account = desk.account()
-    showings.put_off(desk.tx, account, desk.show(account), NOW)
+    notice_views.put_off(desk.tx, account, desk.show(account), NOW)
     rows = desk.tx.execute(
         "SELECT entry FROM outbox WHERE entry LIKE 'notice_%' ORDER BY outbox_id"
     ).fetchall()
@@ -625,4 +641,4 @@ def test_every_reason_of_the_rule_has_its_words() -> None:
 
 @pytest.mark.parametrize("header", ["", "eo, en;q=0.5", "xx;q=high", "en-GB", ",,,;q="])
 def test_a_language_header_that_says_nothing_known_is_english(header: str) -> None:
-    assert known().preferred(header) == "en"
+    assert load_languages().preferred(header) == "en"

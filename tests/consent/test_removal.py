@@ -11,7 +11,7 @@ from babel import Locale
 
 from licet import doctor
 from licet.config import Configuration, Curate
-from licet.consent import catalogue, notice, pressing_words
+from licet.consent import catalogue, dark_patterns, notice
 from licet.curate import engine_settings, national_numbers, release_build, rules
 from licet.errors import RefusedError
 from licet.keys.keyring import Keyring
@@ -92,8 +92,8 @@ def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is
 ) -> None:
     looking = search(*kinds)
     for source in notice.shipped(STRICT, ["en"]):
-        text = notice.read(notice.fill(source, STRICT, looking))
-        sentence = notice.removes(catalogue.catalogue("en"), looking)
+        text = notice.parse_notice(notice.fill(source, STRICT, looking))
+        sentence = notice.removal_sentence(catalogue.catalogue("en"), looking)
         assert sentence in text.body
         assert says in text.body
         assert does_not_say not in sentence
@@ -103,33 +103,33 @@ def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is
         assert sentence.endswith(
             "Not everything is found, and what a text tells can still show who wrote it."
         )
-        assert (text.removes.split(), notice.overpromised(text, looking)) == (
+        assert (text.removes.split(), notice.unkept_promises(text, looking)) == (
             [*sorted(kinds), *looking.languages],
             "",
         )
 
 
-@pytest.mark.parametrize("language", sorted(catalogue.known().names))
+@pytest.mark.parametrize("language", sorted(catalogue.load_languages().names))
 def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(
     language: str,
 ) -> None:
     words = catalogue.catalogue(language)
     looking = engine_settings.name_search(Configuration(data=Path()))
     assert len(looking.languages) == len(set(map(words.language_name, looking.languages))) == 12
-    said = notice.removes(words, looking)
+    said = notice.removal_sentence(words, looking)
     assert all(words.language_name(one) in said for one in looking.languages)
     for other in (looking, notice.NameSearch(looking.kinds, looking.languages, others_stay=True)):
-        sentence = notice.other_languages(words, other)
-        assert sentence in notice.removes(words, other)
-        assert language == "en" or sentence != notice.other_languages(
+        sentence = notice.other_languages_sentence(words, other)
+        assert sentence in notice.removal_sentence(words, other)
+        assert language == "en" or sentence != notice.other_languages_sentence(
             catalogue.catalogue("en"), other
         )
 
 
 def test_a_notice_that_names_a_language_in_which_nothing_looks_any_more_promises_too_much() -> None:
     source = notice.shipped(STRICT, ["en"])[0]
-    text = notice.read(notice.fill(source, STRICT, ALL))
-    assert notice.overpromised(text, notice.NameSearch(ALL.kinds, ("en",))) == "removes: sv"
+    text = notice.parse_notice(notice.fill(source, STRICT, ALL))
+    assert notice.unkept_promises(text, notice.NameSearch(ALL.kinds, ("en",))) == "removes: sv"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
         notice.shipped(STRICT, ["en"])[0].replace("We do not sell", f"{words} We do not sell"),
     )
     with transaction(pool) as tx:
-        before = notice.in_force(tx, 0)
+        before = notice.list_in_force(tx, 0)
         with pytest.raises(RefusedError, match="promises more than is done") as caught:
             notice.publish(
                 tx,
@@ -165,7 +165,7 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
                 random=here.keyring.random,
                 search=search(*looks_for),
             )
-        assert notice.in_force(tx, 0) == before
+        assert notice.list_in_force(tx, 0) == before
     assert "{removes}" in caught.value.hint
 
 
@@ -182,14 +182,14 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
     ],
 )
 def test_words_that_promise_no_removal_pass(words: str) -> None:
-    assert pressing_words.removals(words) == {}
+    assert dark_patterns.find_removal_promises(words) == {}
 
 
 def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
     source = notice.shipped(STRICT, ["en"])[0].replace('"{removes_kinds}"', "person organisation")
-    text = notice.read(notice.fill(source, STRICT, search("person")))
-    assert notice.overpromised(text, search("person")) == "removes: organisation"
-    assert notice.overpromised(text, search("person", "organisation")) == ""
+    text = notice.parse_notice(notice.fill(source, STRICT, search("person")))
+    assert notice.unkept_promises(text, search("person")) == "removes: organisation"
+    assert notice.unkept_promises(text, search("person", "organisation")) == ""
 
 
 # What is looked for

@@ -86,17 +86,17 @@ def taken(clock: RequestClock, step: str, at: datetime) -> RequestClock:
     what, _, reason = step.partition(" ")
     match what:
         case "acknowledge":
-            return rights.acknowledged(clock, at)
+            return rights.acknowledge(clock, at)
         case "pause":
-            return rights.paused(clock, PauseReason(reason), at)
+            return rights.pause(clock, PauseReason(reason), at)
         case "resume":
-            return rights.resumed(clock, at)
+            return rights.resume(clock, at)
         case "extend":
-            return rights.extended(clock, at)
+            return rights.extend(clock, at)
         case "answer":
-            return rights.ended(clock, RequestState.answered, at)
+            return rights.end(clock, RequestState.answered, at)
         case _:
-            return rights.ended(clock, RequestState.withdrawn, at)
+            return rights.end(clock, RequestState.withdrawn, at)
 
 
 @given(
@@ -107,7 +107,7 @@ def taken(clock: RequestClock, step: str, at: datetime) -> RequestClock:
 def test_every_order_of_steps_moves_the_date_as_a_model_does(
     kind: RightKind, region: str | None, history: list[tuple[int, str]]
 ) -> None:
-    model, clock, at = Model(kind, region), rights.received(kind, region, AT, confirmed=False), AT
+    model, clock, at = Model(kind, region), rights.receive(kind, region, AT, confirmed=False), AT
     for days, step in history:
         at += timedelta(days=days)
         model.passes(days)
@@ -135,13 +135,13 @@ def test_every_order_of_steps_moves_the_date_as_a_model_does(
 
 
 def test_a_pause_after_the_date_makes_nothing_punctual() -> None:
-    clock = rights.received(RightKind.access, "DE", AT, confirmed=True)
+    clock = rights.receive(RightKind.access, "DE", AT, confirmed=True)
     late = clock.due_at + timedelta(days=1)
-    paused = rights.paused(clock, PauseReason.identity, late)
+    paused = rights.pause(clock, PauseReason.identity, late)
     assert not paused.stops
-    assert rights.resumed(paused, late + timedelta(days=9)).due_at == clock.due_at
+    assert rights.resume(paused, late + timedelta(days=9)).due_at == clock.due_at
 
 
 def test_the_first_confirmation_stands() -> None:
-    clock = rights.acknowledged(rights.received(RightKind.access, "US-CA", AT, confirmed=False), AT)
-    assert rights.acknowledged(clock, AT + timedelta(days=3)).acknowledged_at == AT
+    clock = rights.acknowledge(rights.receive(RightKind.access, "US-CA", AT, confirmed=False), AT)
+    assert rights.acknowledge(clock, AT + timedelta(days=3)).acknowledged_at == AT

@@ -50,7 +50,9 @@ def house(house: House) -> House:
 
 def due(house: House) -> list[SeenRequest]:
     """The open requests of everybody, the first due first."""
-    return rights_requests.listed(house.here, states=(RequestState.open, RequestState.paused))
+    return rights_requests.list_requests(
+        house.here, states=(RequestState.open, RequestState.paused)
+    )
 
 
 def ask(house: House, verb: VerbRequest) -> object:
@@ -87,10 +89,10 @@ def lives_in(house: House, name: str, region: str | None) -> None:
 def act(
     house: House, request: str, what: str, reason: str = "", words: str = "We looked into it."
 ) -> SeenRequest:
-    found = rights_requests.act(
+    found = rights_requests.take_step(
         house.here, request, StaffAct(what), OFFICER, reason=reason, words=words
     )
-    return rights_requests.seen_whole(found, house.now, for_staff=True)
+    return rights_requests.detail(found, house.now, for_staff=True)
 
 
 def steps(found: SeenRequest) -> list[tuple[str, str, str]]:
@@ -138,9 +140,9 @@ def test_the_region_is_the_one_of_the_receipt(house: House) -> None:
     lives_in(house, "ana", "US-CA")
     request = send(house, "ana", "access")
     lives_in(house, "ana", "DE")
-    assert rights_requests.find(house.here, request).region == "US-CA"
+    assert rights_requests.get_request(house.here, request).region == "US-CA"
     lives_in(house, "ana", None)
-    assert rights_requests.find(house.here, send(house, "ana", "access")).laws == (
+    assert rights_requests.get_request(house.here, send(house, "ana", "access")).laws == (
         "GDPR",
         "UK GDPR",
         "CCPA",
@@ -157,7 +159,7 @@ def test_an_objection_is_the_no_to_every_question(house: House, kind: str) -> No
     assert state.grants == () and all(
         one.standing is GrantStanding.withdrawn for one in state.standings
     )
-    found = rights_requests.find(house.here, request)
+    found = rights_requests.get_request(house.here, request)
     assert [step for step, *_ in steps(found)] == [
         "received",
         "acknowledged",
@@ -165,7 +167,7 @@ def test_an_objection_is_the_no_to_every_question(house: House, kind: str) -> No
         "answered",
     ]
     assert found.state is RequestState.answered
-    also = rights_requests.find(house.here, send(house, "ana", kind, "And the safety copy?"))
+    also = rights_requests.get_request(house.here, send(house, "ana", kind, "And the safety copy?"))
     assert also.state is RequestState.open and ("no_recorded", "licet", "") in steps(also)
 
 
@@ -182,9 +184,9 @@ def test_a_person_sees_that_staff_took_a_step_and_not_who(house: House) -> None:
     request = send(house, "ana", "complaint", "You asked twice.")
     act(house, request, "refuse", "unfounded", "We asked once.")
     with transaction(house.here.pool) as tx:
-        row = rights_requests.own(tx, house.accounts["ana"], request_id(request))
-        found = rights_requests.opened(tx, house.here.keyring, row)
-    told = rights_requests.seen_whole(found, house.now, for_staff=False)
+        row = rights_requests.get_own(tx, house.accounts["ana"], request_id(request))
+        found = rights_requests.open_request(tx, house.here.keyring, row)
+    told = rights_requests.detail(found, house.now, for_staff=False)
     assert [one.by for one in told.steps] == ["person", "licet", "staff"]
     assert told.steps[-1].reason == "unfounded" and told.steps[-1].words == "We asked once."
 
@@ -218,7 +220,7 @@ def test_a_request_that_is_taken_back_is_over(house: House) -> None:
             request=request_id(request),
         ),
     )
-    assert rights_requests.find(house.here, request).state is RequestState.withdrawn
+    assert rights_requests.get_request(house.here, request).state is RequestState.withdrawn
     with pytest.raises(RefusedError) as refused:
         act(house, request, "answer")
     assert refused.value.because == "ended"
@@ -242,7 +244,7 @@ def test_of_two_acts_in_one_batch_the_second_sees_what_the_first_did(house: Hous
             )
         assert not isinstance(first, LicetError)
         assert isinstance(then, RefusedError)
-        found = rights_requests.find(house.here, request)
+        found = rights_requests.get_request(house.here, request)
         assert found.state.value == "withdrawn"
         assert [one.step.value for one in found.steps].count("withdrawn") == 1
 
@@ -263,7 +265,7 @@ def test_staff_give_a_reason_of_the_list_and_words(
     request = send(house, "ana", "access")
     with pytest.raises(UsageError):
         act(house, request, what, reason, words)
-    assert len(rights_requests.find(house.here, request).steps) == 2
+    assert len(rights_requests.get_request(house.here, request).steps) == 2
 
 
 def test_an_account_has_a_bounded_number_of_open_requests(house: House) -> None:
@@ -289,7 +291,7 @@ def test_what_a_person_wrote_is_nowhere_in_clear_and_dies_with_the_account(house
     house.passes(40)
     documents.append(house.here)
     sweeper.sweep(house.here)
-    found = rights_requests.find(house.here, request)
+    found = rights_requests.get_request(house.here, request)
     assert found.readable is False and {one.words for one in found.steps} == {""}
     assert [one.step.value for one in found.steps] == ["received", "acknowledged", "answered"]
 
@@ -306,7 +308,7 @@ def entered(**more: object) -> EnteredRequest:
 def test_staff_enter_a_request_of_somebody_without_an_account(house: House) -> None:
     came = house.now - timedelta(days=3)
     row = rights_requests.enter(house.here, entered(region="FR", received_at=came), OFFICER).row
-    found = rights_requests.find(house.here, shown(Prefix.request, row.request))
+    found = rights_requests.get_request(house.here, shown(Prefix.request, row.request))
     assert (found.account, found.via, found.received_at, found.acknowledged_at) == (
         None,
         ReceivedVia.staff,
@@ -354,10 +356,10 @@ def test_what_somebody_without_an_account_wrote_is_forgotten_two_years_after_the
     act(house, request, "answer")
     house.now = request_register.RECORD.after(house.now) - timedelta(seconds=1)
     sweeper.sweep(house.here)
-    assert rights_requests.find(house.here, request).steps[0].words == SENTENCE
+    assert rights_requests.get_request(house.here, request).steps[0].words == SENTENCE
     house.passes(1)
     sweeper.sweep(house.here)
-    found = rights_requests.find(house.here, request)
+    found = rights_requests.get_request(house.here, request)
     assert found.readable is False and {one.words for one in found.steps} == {""}
     assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'request_%%'") == [(0,)]
 
@@ -367,7 +369,7 @@ def test_a_rotation_leaves_what_was_written_readable(house: House) -> None:
     mine = send(house, "ana", "complaint", SENTENCE)
     epochs.rotate(house.here, Rotation.weekly)
     for request in (shown(Prefix.request, row.request), mine):
-        assert rights_requests.find(house.here, request).steps[0].words == SENTENCE
+        assert rights_requests.get_request(house.here, request).steps[0].words == SENTENCE
 
 
 def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> None:
@@ -376,19 +378,19 @@ def test_the_list_is_by_due_date_and_goes_on_behind_a_request(house: House) -> N
     later = [send(house, "ben", "access", via=ReceivedVia.api), send(house, "ana", "erasure")]
     first = send(house, "ana", "access")
     house.passes(15)
-    listed = rights_requests.listed(house.here)
+    listed = rights_requests.list_requests(house.here)
     assert {one.id for one in listed} == {*later, first} and listed[-1].id == later[0]
     # its receipt was never confirmed
     assert [one.overdue for one in listed] == [False, False, True]
-    assert [one.id for one in rights_requests.listed(house.here, after=listed[0].id)] == [
+    assert [one.id for one in rights_requests.list_requests(house.here, after=listed[0].id)] == [
         one.id for one in listed[1:]
     ]
-    assert [one.id for one in rights_requests.listed(house.here, kinds=[RightKind.erasure])] == [
-        later[1]
-    ]
+    assert [
+        one.id for one in rights_requests.list_requests(house.here, kinds=[RightKind.erasure])
+    ] == [later[1]]
     act(house, first, "answer")
     assert [
-        one.id for one in rights_requests.listed(house.here, states=[RequestState.answered])
+        one.id for one in rights_requests.list_requests(house.here, states=[RequestState.answered])
     ] == [first]
     assert first not in {one.id for one in due(house)}
 
@@ -427,7 +429,7 @@ def test_a_no_is_claimed_only_where_the_choice_is_on_record(
     house: House, kind: str, plan: str
 ) -> None:
     house.open("carl", plan=plan)
-    found = rights_requests.find(house.here, send(house, "carl", kind))
+    found = rights_requests.get_request(house.here, send(house, "carl", kind))
     recorded = house.query(
         "SELECT count(*) FROM choices WHERE account_id = %s AND NOT allow AND via = 'rights'",
         house.accounts["carl"],

@@ -37,8 +37,8 @@ def account(*, allow: bool = False, **more: Any) -> AccountState:
 
 
 def chat(state: AccountState, **more: Any) -> ConversationState:
-    begun = fold.begin(state, name="pears", incognito=more.pop("incognito", False))
-    said = fold.say(state, begun, KNOWN, NOW, TurnRole.user, "app", "typed").conversation
+    begun = fold.begin_conversation(state, name="pears", incognito=more.pop("incognito", False))
+    said = fold.add_turn(state, begun, KNOWN, NOW, TurnRole.user, "app", "typed").conversation
     return replace(said, **more)
 
 
@@ -49,7 +49,7 @@ def why(
     **more: Any,
 ) -> NoEffect | None:
     at = more.pop("at", NOW)
-    return ScopeStands(state=state, scope=scope, conversation=conversation, **more).why_not(
+    return ScopeStands(state=state, scope=scope, conversation=conversation, **more).obstacle(
         KNOWN, at, "models"
     )
 
@@ -60,7 +60,7 @@ def test_why_it_cannot_be_allowed_is_the_reason_of_the_rule() -> None:
     found = {
         NoEffect.closed: why(replace(state, closed_at=NOW), mine),
         NoEffect.not_begun: why(fresh, mine, at=instant("2025-08-21")),
-        NoEffect.not_asked: ScopeStands(state=state, scope=CHAT, conversation=mine).why_not(
+        NoEffect.not_asked: ScopeStands(state=state, scope=CHAT, conversation=mine).obstacle(
             KNOWN, NOW, "ads"
         ),
         NoEffect.plan: why(replace(state, plan="work"), mine),
@@ -92,7 +92,7 @@ def test_only_a_grant_to_whose_question_the_account_says_no_today_returns_to_the
     state = fold.choose(state, KNOWN, NOW, True, question="safety").account
     stands = ScopeStands(state=state, scope=GARDEN)
     assert [grant.question for grant in stands.own] == ["models", "safety"]
-    assert [grant.question for grant in stands.returns(KNOWN, NOW)] == ["models"]
+    assert [grant.question for grant in stands.grants_to_end(KNOWN, NOW)] == ["models"]
 
 
 @pytest.mark.parametrize("reason", NoEffect)
@@ -106,7 +106,7 @@ def test_every_reason_has_its_words(reason: NoEffect) -> None:
 
 def test_a_form_that_changed_nothing_says_why_and_a_stale_one_says_nothing_else() -> None:
     def made(*answers: tuple[Outcome, str | None]) -> scope_forms.ScopeFormResult:
-        return scope_forms._done(
+        return scope_forms._form_result(
             [
                 CommandResult(outcome=o, at=NOW, account=ACCOUNT, because=because)
                 for o, because in answers

@@ -59,14 +59,14 @@ def taken(
 def test_every_conversation_is_in_it_once_however_many_there_are(house: House) -> None:
     mine = say_in_many(house, "ana")
     house.talk("ben", "bens")
-    found = taken(house, "ana", takeout.lines)
+    found = taken(house, "ana", takeout.conversation_lines)
     assert [line["conversation_id"] for line in found] == mine
     assert {line["messages"][0]["content"] for line in found} == {
         f"ana says {n}" for n in range(MANY)
     }
     house.about(do.Delete, "ana", "ana 0")
-    assert len(taken(house, "ana", takeout.lines)) == MANY - 1
-    assert len(taken(house, "ben", takeout.lines)) == 1
+    assert len(taken(house, "ana", takeout.conversation_lines)) == MANY - 1
+    assert len(taken(house, "ben", takeout.conversation_lines)) == 1
 
 
 def test_a_conversation_says_whether_it_was_ever_kept_out(house: House) -> None:
@@ -76,7 +76,8 @@ def test_a_conversation_says_whether_it_was_ever_kept_out(house: House) -> None:
     house.about(do.Narrow, "ana", "in again")
     house.about(do.Widen, "ana", "in again")
     found = {
-        line["conversation_id"]: line["kept_out"] for line in taken(house, "ana", takeout.lines)
+        line["conversation_id"]: line["kept_out"]
+        for line in taken(house, "ana", takeout.conversation_lines)
     }
     told = {chat: found[f"conv_{house.chats[chat].hex}"] for chat in ("plain", "out", "in again")}
     assert told == {"plain": False, "out": True, "in again": True}
@@ -211,6 +212,6 @@ def test_a_conversation_names_its_project(house: House) -> None:
             house.saying("ana", "beds", "What grows in the shade?"), host_project=b"garden" * 2
         )
     )
-    (line,) = taken(house, "ana", takeout.lines)
+    (line,) = taken(house, "ana", takeout.conversation_lines)
     (project,) = files(house, "ana")["projects.csv"]
     assert line["project"] == project["project"]

@@ -35,7 +35,7 @@ def house(house: House) -> House:
 def badge_of(house: House, name: str, chat: str, purpose: str = IMPROVE) -> UseBadge:
     with transaction(house.here.pool) as tx:
         known, account = installation.policies(house.here), house.accounts[name]
-        mine = own_conversations.one(
+        mine = own_conversations.get(
             tx, house.here.keyring, known, account, house.chats[chat], house.now
         )
     (found,) = [badge for badge in mine.badges if badge.purpose == purpose]
@@ -115,7 +115,7 @@ def test_a_person_is_told_the_holds_on_a_conversation_of_theirs_that_may_be_told
 
     def told(name: str, chat: str) -> list[datetime]:
         with transaction(house.here.pool) as tx:
-            mine = own_conversations.one(
+            mine = own_conversations.get(
                 tx,
                 house.here.keyring,
                 installation.policies(house.here),
@@ -142,7 +142,7 @@ def test_what_is_kept_for_an_investigation_alone_is_told_apart_from_what_is_kept
     sweeper.sweep(house.here)
     with transaction(house.here.pool) as tx:
         known, account = installation.policies(house.here), house.accounts["ana"]
-        found = own_conversations.listed(
+        found = own_conversations.list_page(
             tx, house.here.keyring, known, account, house.now
         ).conversations
     assert [(one.conversation, one.erased) for one in found] == [
@@ -165,10 +165,14 @@ def test_a_conversation_is_in_the_releases_that_hold_a_row_of_it_and_in_no_other
     with transaction(house.here.pool) as tx:
         for chat, releases in (("chat", ["one", "two"]), ("later", ["two"])):
             named = house.chats[chat]
-            assert history.holding_of(tx, ana, [named]) == {named: releases}
-        assert history.holding_of(tx, house.accounts["ben"], [house.chats["chat"]]) == {}
+            assert history.releases_by_conversation(tx, ana, [named]) == {named: releases}
+        assert (
+            history.releases_by_conversation(tx, house.accounts["ben"], [house.chats["chat"]]) == {}
+        )
         tx.execute("UPDATE releases SET state = 'building' WHERE name = 'two'")
-        assert history.holding_of(tx, ana, [house.chats["chat"]]) == {house.chats["chat"]: ["one"]}
+        assert history.releases_by_conversation(tx, ana, [house.chats["chat"]]) == {
+            house.chats["chat"]: ["one"]
+        }
         tx.rollback()
 
 
@@ -198,7 +202,7 @@ def test_a_turn_that_came_without_its_words_is_listed_without_them(house: House)
     assert house.tell(bare)[0].outcome is do.Outcome.done
     house.say("ana", "chat", "said since")
     with transaction(house.here.pool) as tx:
-        found = own_conversations.said(
+        found = own_conversations.list_turns(
             tx,
             house.here.keyring,
             installation.policies(house.here),
@@ -224,7 +228,7 @@ def test_the_pages_of_conversations_hold_each_once_and_the_last_names_none_behin
     def page(before: UUID | None) -> own_conversations.ConversationList:
         with transaction(house.here.pool) as tx:
             known, account = installation.policies(house.here), house.accounts["ana"]
-            return own_conversations.listed(
+            return own_conversations.list_page(
                 tx, house.here.keyring, known, account, house.now, before=before
             )
 

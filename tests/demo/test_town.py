@@ -92,7 +92,7 @@ def test_a_small_town_keeps_every_promise(played: Played) -> None:
 
 
 def test_the_town_has_requests_in_every_state_but_the_withdrawn_one(played: Played) -> None:
-    found = rights_requests.listed(played.here, states=list(RequestState))
+    found = rights_requests.list_requests(played.here, states=list(RequestState))
     assert len(found) == len(REQUESTS) + 1
     assert {one.state.value for one in found} == {"open", "paused", "answered", "refused"}
     assert sum(one.overdue for one in found) == 1

@@ -245,7 +245,7 @@ class Trials:
             if not self.verb.restores or error.because not in ("fenced", "restored"):
                 raise
         with over(pool, config(root, run.dsn), lambda: at, behind_fence=True) as here:
-            archives.restore_here(here, None)
+            archives.restore_dump(here, None)
         with opened_home(pool, run.dsn, root, before, at) as home:
             yield home
 
@@ -300,7 +300,7 @@ class Trials:
             if key[1] not in may_end and (key in self.base.in_backup or not self.verb.restores):
                 assert texts.get(key) == text, "acknowledged, and neither there nor erased"
         if self.verb.restores:
-            certificates.run(home.here, at_once=True)
+            certificates.advance_erasures(home.here, at_once=True)
             with transaction(home.here.pool) as tx:
                 texts = {
                     key: content.text for key, content in opened(tx, home.here.keyring).items()
@@ -398,7 +398,7 @@ def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:
     home.talk("new", "new-one", "and on")
     home.about(do.Delete, "new", "new-one")
     epochs.rotate(home.here, Rotation.weekly)
-    certificates.run(home.here, at_once=True)
+    certificates.advance_erasures(home.here, at_once=True)
     documents.append(home.here)
     check_log(home.here, whole=True)
     with transaction(home.here.pool) as tx:

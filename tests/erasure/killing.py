@@ -122,7 +122,7 @@ class Life:
         self.ack("sweep")
 
     def erase(self) -> None:
-        certificates.run(self.here, at_once=self.choose.random() < 0.5)
+        certificates.advance_erasures(self.here, at_once=self.choose.random() < 0.5)
         self.ack("erase")
 
     def rotate(self) -> None:

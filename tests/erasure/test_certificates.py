@@ -34,7 +34,7 @@ def house(house: House) -> House:
 
 
 def owed(house: House) -> list[ErasureStatus]:
-    return certificates.of_account(house.here, house.accounts["ana"])
+    return certificates.list_by_account(house.here, house.accounts["ana"])
 
 
 def stated(house: House, erasure: str) -> dict[str, Any]:
@@ -59,9 +59,9 @@ def test_the_run_of_a_held_erasure_destroys_no_key_as_its_forecast_says(
     house.passes(30)
     held = next(one for one in owed(house) if one.held)
     before = keys(house)
-    forecast = certificates.forecast(house.here, only=held.erasure, at_once=at_once)
+    forecast = certificates.forecast_erasures(house.here, only=held.erasure, at_once=at_once)
     assert (forecast.due, forecast.keys, forecast.held) == (0, 0, 1)
-    certificates.run(house.here, only=held.erasure, at_once=at_once)
+    certificates.advance_erasures(house.here, only=held.erasure, at_once=at_once)
     assert keys(house) == before, "nor one of what is due beside it"
     assert owed(house)[0].state is ErasureState.fenced
 
@@ -73,11 +73,11 @@ def test_an_erasure_of_more_than_one_batch_is_swept_whole_by_one_run(
         house.talk("ana", f"chat {n}")
     house.account(do.CloseAccount, "ana")
     monkeypatch.setitem(sweep_batches.sweep_locked.__kwdefaults__, "limit", 2)
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert keys(house) == 0
     assert owed(house)[0].state is ErasureState.swept
     documents.append(house.here)
-    assert certificates.run(house.here).certificates == 1
+    assert certificates.advance_erasures(house.here).certificates == 1
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_what_is_certified_is_in_the_journal_though_its_writer_was_killed_before
         house.account(kind, "ana")
     journal = house.here.keyring.restrictions = Journal(tmp_path / "restrictions", key=KEY)
     assert lying(journal) == []
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     documents.append(house.here)
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     (seen,) = owed(house)
     assert seen.state is ErasureState.verified
     (kept,) = [one for one in lying(journal) if one.kind is told]
@@ -110,7 +110,7 @@ def test_the_day_of_the_last_key_is_that_of_the_rotation_that_follows_or_of_the_
     house: House,
 ) -> None:
     house.about(do.Delete, "ana", "first")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     (seen,) = owed(house)
     assert seen.shredded_at is not None
     window: timedelta = epochs.backup_window(house.here)
@@ -120,7 +120,7 @@ def test_the_day_of_the_last_key_is_that_of_the_rotation_that_follows_or_of_the_
     house.about(do.Delete, "ana", "second")
     house.passes(30)
     before = next(one for one in owed(house) if one.state is ErasureState.fenced)
-    certificates.run(house.here, only=before.erasure)
+    certificates.advance_erasures(house.here, only=before.erasure)
     house.passes(3)
     assert stated(house, before.erasure)["backups_out_of_reach"] == written(
         house.now - 3 * DAY + DAY + window

@@ -33,6 +33,6 @@ def test_no_certificate_is_signed_while_a_row_can_be_leased(pool: Pool, tmp_path
             [house.accounts["ana"], named, house.chats["c"], *[house.now] * 4],
         )
     with pytest.raises(BrokenError, match="`1` erased items are still in the place `release`"):
-        certificates.run(house.here)
+        certificates.advance_erasures(house.here)
     assert house.query("SELECT certificate FROM erasures") == [(None,)]
     assert house.query("SELECT count(*) FROM outbox WHERE entry = 'certificate'") == [(0,)]

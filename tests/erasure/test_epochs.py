@@ -80,7 +80,7 @@ def test_an_erased_key_is_out_of_reach_within_the_published_days(
     while wrapping not in gone:
         house.passes(1)
         assert house.now - erased_at < timedelta(days=100)
-        if due := epochs.due_now(house.here):
+        if due := epochs.next_rotation(house.here):
             epochs.rotate(house.here, due)
         gone = epochs.destroy_due(house.here)
     assert (house.now - erased_at).days == epochs.status(house.here).out_of_reach_days[kind.value]
@@ -90,7 +90,7 @@ def test_a_rotation_that_was_begun_is_told_and_finished_first(house: House) -> N
     begin(house, Rotation.daily)
     seen = epochs.status(house.here)
     assert seen.unfinished == seen.epochs[-1].number
-    assert epochs.due_now(house.here) is Rotation.daily
+    assert epochs.next_rotation(house.here) is Rotation.daily
     before = len(made(house))
     assert epochs.rotate(house.here, Rotation.weekly).rotation is Rotation.weekly
     assert made(house)[before:] == ["daily", "weekly"]
@@ -122,18 +122,18 @@ def test_only_a_rotation_that_was_opened_and_is_not_complete_is_unfinished(house
     with transaction(house.here.pool) as tx:
         known = chain.epochs(tx)
     newest = known[-1]
-    assert key_rotation.unfinished(known) == newest
-    assert key_rotation.unfinished([]) is None
+    assert key_rotation.find_unfinished(known) == newest
+    assert key_rotation.find_unfinished([]) is None
     for changes in ({"opened_at": None}, {"complete_at": house.now}):
         assert (
-            key_rotation.unfinished([*known[:-1], msgspec.structs.replace(newest, **changes)])
+            key_rotation.find_unfinished([*known[:-1], msgspec.structs.replace(newest, **changes)])
             is None
         )
 
 
 def test_a_sweep_waits_while_more_is_due_than_was_approved() -> None:
     def waits(due: int | None, approved: int | None) -> bool:
-        return sweeper.SweepStanding(
+        return sweeper.SweepStatus(
             ended_at=None, waits_since=None, due=due, kept=9, approved=approved, approved_by=None
         ).waits
 

@@ -216,7 +216,7 @@ def prepare(lived: Lived, command: str) -> None:
             release_build.build_release(here, name=release, purpose="improve_models")
         home.about(do.Delete, f"p{lived.number}", f"d{lived.number}")
         if command != "erase":
-            certificates.run(here, at_once=True)
+            certificates.advance_erasures(here, at_once=True)
         service_key(here, f"k{lived.number}")
         if command == "restore":
             lived.kept = archives.back_up(here, lived.folder / "backups").folder
@@ -235,7 +235,7 @@ class At(House):
 
 def service_key(here: installation.Installation, name: str) -> None:
     with transaction(here.pool) as tx:
-        service_keys.make(tx, name, [Scope.gate_read], here.clock(), here.keyring.random)
+        service_keys.create_key(tx, name, [Scope.gate_read], here.clock(), here.keyring.random)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -282,7 +282,7 @@ def check(lived: Lived, command: str) -> None:
         if command in ("build", "purge"):
             assert catalog.verify_release(here, f"r{lived.number}") == []
         if command == "erase":
-            assert certificates.unfinished(here) == []
+            assert certificates.list_unfinished(here) == []
         if command == "publish":
             assert (
                 verification.verify(lived.folder / "published", (documents.key(here).vkey,)).broken
@@ -292,7 +292,7 @@ def check(lived: Lived, command: str) -> None:
             with transaction(here.pool) as tx:
                 fence.check(tx)
         if command == "backup":
-            for kept in archives.backups(here, lived.folder / "backups"):
+            for kept in archives.list_backups(here, lived.folder / "backups"):
                 if kept.whole:
                     archives.verify(here.config, kept.folder)
         if command == "revoke":
@@ -375,7 +375,7 @@ def test_a_clock_that_jumps_back_orders_what_comes_after_what_was_there(
         "a period counts from what was there, not from the clock's error"
     )
     assert sweeper.sweep(house.here).segments == 0, "and nothing is due before its time"
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert house.query("SELECT count(*) FROM bodies") == [(0,)]
 
 

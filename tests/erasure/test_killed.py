@@ -103,9 +103,9 @@ def check_all(here: installation.Installation, told: list[dict[str, Any]]) -> No
             assert catalog.verify_release(here, built["name"]) == []
     for kept in of(told, "backup"):
         check_backup(here, Path(kept["folder"]))
-    certificates.run(here, at_once=True)
+    certificates.advance_erasures(here, at_once=True)
     documents.append(here)  # a closure waits for its leaves
-    certificates.run(here)
+    certificates.advance_erasures(here)
     with transaction(here.pool) as tx:
         assert certificate.unfinished(tx, 1) == [], "whatever was asked for ends with a certificate"
         sound(tx, here.keyring)

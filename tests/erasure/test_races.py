@@ -28,7 +28,7 @@ from licet.erasure import epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.policy import events as ev
 from licet.policy import fold
-from licet.policy.file import Policy, read
+from licet.policy.file import Policy, from_document
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.release import catalog
@@ -95,7 +95,7 @@ def rules() -> Policy:
         "deleted": "P2D",
     }
     document["decide_by"] = None
-    return read(document)
+    return from_document(document)
 
 
 class Town:

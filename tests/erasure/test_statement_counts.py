@@ -62,7 +62,7 @@ def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(
     house.talk("ana", "gone before")  # what a process reads once is read by then
     house.about(Delete, "ana", "gone before")
     # the first certificate makes the key that signs them
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     house.talk("ana", "gone")
     account, conversation = house.accounts["ana"], house.chats["gone"]
     with counted(pool) as sent:
@@ -74,7 +74,7 @@ def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(
         "SELECT erasure_id FROM erasures WHERE conversation_id = %s", conversation
     )[0]
     with counted(pool) as sent:
-        done = certificates.run(house.here, only=f"era_{erasure.hex}", at_once=True)
+        done = certificates.advance_erasures(house.here, only=f"era_{erasure.hex}", at_once=True)
     assert done.certificates == 1
     assert 0 < len(sent) <= CERTIFICATE_MAX, sent
 

@@ -80,7 +80,7 @@ def test_a_sweep_that_would_erase_more_than_the_set_share_erases_nothing_and_ask
         sweeper.sweep(house.here)
     assert refused.value.because == "sweep_waits"
     assert kept(house) == 8
-    seen = sweeper.standing(house.here)
+    seen = sweeper.sweep_status(house.here)
     assert (seen.waits, seen.due, seen.kept, seen.waits_since) == (True, 3, 8, house.now)
     (found,) = [f for f in doctor.examine(house.here) if f.what == "sweep"]
     assert found.state is doctor.FindingState.broken
@@ -96,7 +96,7 @@ def test_what_waits_is_erased_once_somebody_approved_it_and_then_the_limit_holds
         sweeper.sweep(house.here)
     assert not sweeper.approve(house.here, "user:kim").waits
     assert sweeper.sweep(house.here).segments == 3
-    seen = sweeper.standing(house.here)
+    seen = sweeper.sweep_status(house.here)
     assert (seen.waits_since, seen.approved, seen.ended_at) == (None, None, house.now)
     house.passes(20)
     with pytest.raises(RefusedError, match="would erase `5` of `5`"):
@@ -112,13 +112,13 @@ def test_an_approval_is_for_what_was_asked_and_not_for_what_became_due_since(hou
     with pytest.raises(RefusedError, match="would erase `8` of `8`"):
         sweeper.sweep(house.here)
     assert kept(house) == 8
-    assert sweeper.standing(house.here).waits
+    assert sweeper.sweep_status(house.here).waits
 
 
 def test_a_dry_run_counts_and_asks_nothing(house: House) -> None:
     house.passes(11)
     assert sweeper.sweep(house.here, dry_run=True).segments == 3
-    assert sweeper.standing(house.here).waits_since is None
+    assert sweeper.sweep_status(house.here).waits_since is None
 
 
 def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_must(
@@ -127,7 +127,7 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
     house.about(do.Delete, "ana", "late 0")
     with running(house):
         house.passes(11)
-        wait_until(lambda: sweeper.standing(house.here).waits, "the sweep waits to be asked")
+        wait_until(lambda: sweeper.sweep_status(house.here).waits, "the sweep waits to be asked")
         assert kept(house) == 8
         sweeper.approve(house.here, "user:kim")
         wait_until(lambda: kept(house) == 5, "what ended is erased")
@@ -137,7 +137,7 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
         wait_until(lambda: kept(house) == 0, "all that ended is erased")
         wait_until(
             lambda: (
-                certificates.of_account(house.here, house.accounts["ana"])[0].state
+                certificates.list_by_account(house.here, house.accounts["ana"])[0].state
                 is ErasureState.verified
             ),
             "the erasure is verified",
@@ -156,7 +156,7 @@ def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified
         wait_until(lambda: kept(house) == 0, "the last is erased")
         wait_until(
             lambda: (
-                [e.state for e in certificates.of_account(house.here, house.accounts["ana"])]
+                [e.state for e in certificates.list_by_account(house.here, house.accounts["ana"])]
                 == [ErasureState.verified]
             ),
             "the erasure is verified",
@@ -347,4 +347,4 @@ def test_a_sweep_that_has_erased_what_it_may_asks_again_before_it_goes_on(
     with pytest.raises(RefusedError, match="would erase `5` of `5`"):
         sweeper.sweep(house.here, progress=lambda _: freed(*next(becomes_due)))
     assert kept(house) == 5, "one more than it may, and none of what became due then"
-    assert sweeper.standing(house.here).waits
+    assert sweeper.sweep_status(house.here).waits

@@ -135,7 +135,7 @@ def make_base(dsn: str, folder: Path) -> Base:
                 home.talk(name, f"{name}-{chat}", host_project=project)
         home.about(do.Flag, "ben", "ben-two", score=0.9)
         home.about(do.Delete, "ana", "ana-two")
-        certificates.run(here, at_once=True)
+        certificates.advance_erasures(here, at_once=True)
         epochs.rotate(here, Rotation.daily)
         home.passes(1)
         for _ in range(LEAVES):  # of which the log is to be near the end of a tile
@@ -147,7 +147,7 @@ def make_base(dsn: str, folder: Path) -> Base:
         home.passes(1)
         home.about(do.Delete, "cem", "cem-two")
         home.choose("dia", False)
-        certificates.run(here, at_once=True)
+        certificates.advance_erasures(here, at_once=True)
         documents.append(here)
         home.talk("ana", "ana-one")  # waits to be told
         texts = texts_of(home)
@@ -241,7 +241,7 @@ def fully_certified(home: Home, _: Path) -> None:
 
 def delete_and_certify(home: Home, _: Path) -> None:
     home.about(do.Delete, "ana", "ana-one")
-    certificates.run(home.here, at_once=True)
+    certificates.advance_erasures(home.here, at_once=True)
 
 
 def rotated(home: Home, _: Path) -> None:
@@ -265,7 +265,7 @@ def back_up(home: Home, folder: Path) -> None:
 
 
 def backed_up(home: Home, folder: Path) -> None:
-    found = archives.backups(home.here, folder / "backups")
+    found = archives.list_backups(home.here, folder / "backups")
     assert sum(one.whole for one in found) == 2
     for one in found:
         if one.whole:
@@ -292,13 +292,13 @@ def begin(home: Home, folder: Path) -> None:
 def begun(home: Home, folder: Path) -> None:
     assert home.query("SELECT count(*) FROM bodies") == [(2,)]
     assert catalog.verify_release(home.here, "first") == []
-    (kept,) = archives.backups(home.here, folder / "backups")
+    (kept,) = archives.list_backups(home.here, folder / "backups")
     archives.verify(home.here.config, kept.folder)
 
 
 def restore(home: Home, folder: Path) -> None:
     kept = next(path for path in (folder / "backups").iterdir())
-    archives.restore_here(home.here, kept)
+    archives.restore_dump(home.here, kept)
 
 
 VERBS = (

@@ -18,7 +18,7 @@ from licet.config import Configuration
 from licet.doctor import FindingState
 from licet.errors import BusyError
 from licet.store import connect
-from licet.store.connect import OutcomeUnknownError, UnreachableError, opened, transaction
+from licet.store.connect import OutcomeUnknownError, UnreachableError, open_pool, transaction
 from licet.vault import installation, verbs
 from licet.vault.commands import Choose, Delete, OpenAccount, Say
 from licet.vault.content import Content, encode
@@ -126,7 +126,7 @@ def test_a_replica_is_asked_nothing_and_a_promotion_that_lost_nothing_begins_a_l
     assert (behind.returncode, behind.stdout) == (75, "")
     assert "read-only" in behind.stderr
     with (
-        opened(f"{second.dsn} target_session_attrs=any") as pool,
+        open_pool(f"{second.dsn} target_session_attrs=any") as pool,
         pytest.raises(UnreachableError, match="the server of the connection only reads"),
         transaction(pool),
     ):
@@ -154,7 +154,7 @@ def test_what_waits_on_a_former_primary_is_cut_when_the_present_one_is_found(
             errors.append(error)
 
     with (
-        opened(lambda: leads[0]) as pool,
+        open_pool(lambda: leads[0]) as pool,
         installation.over(pool, configuration(data, first), utc_now),
     ):
         waiting = threading.Event()
@@ -193,7 +193,7 @@ def test_a_commit_that_no_replica_confirmed_is_acknowledged_to_nobody(
         except OutcomeUnknownError as error:
             errors.append(error)
 
-    with opened(first.dsn) as pool:
+    with open_pool(first.dsn) as pool:
         thread = threading.Thread(target=change, daemon=True)
         thread.start()
         waiting = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"

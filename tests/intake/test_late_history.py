@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from licet.cli.imports import imported_text
 from licet.intake.replay import Imported, LateHistory, RecordedChoice
 from licet.policy import events as ev
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.policy.state import Grant, ScopeKind, TurnRole
 from licet.policy.world import World
@@ -210,7 +210,7 @@ def test_a_background_pass_of_a_new_version_is_no_later_event(house: House, tmp_
     file = write(tmp_path / "a.jsonl", talk("c1", "2025-10-01T10:00Z"))
     house.now = instant("2025-10-02")
     bring(house, file, choices=[allow("ana", "2025-09-05")])
-    second = read({**preset("article-2025").document(), **TWO_QUESTIONS})
+    second = from_document({**preset("article-2025").document(), **TWO_QUESTIONS})
     policy_changes.apply_policy(house.here, second, actor="test")
     house.now = NOW
     assert verbs.advance(house.here.pool, installation.policies(house.here), NOW) == 1
@@ -226,7 +226,7 @@ def test_what_is_recorded_from_before_a_version_that_was_passed_ends_with_that_v
     """A yes to a question that the next version does not ask lapses at its first instant, whenever
     the pass came.
     """
-    first = read(
+    first = from_document(
         {
             **preset("article-2025").document(),
             "version": "first",
@@ -235,7 +235,7 @@ def test_what_is_recorded_from_before_a_version_that_was_passed_ends_with_that_v
             "choice": TWO_QUESTIONS["choice"],
         }
     )
-    third = read(
+    third = from_document(
         {
             **preset("article-2025").document(),
             "version": "third",
@@ -549,7 +549,9 @@ def test_any_order_of_imports_and_choices_is_answered_for_as_by_the_rule(
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 2:
         policy_changes.apply_policy(
-            house.here, read({**preset("article-2025").document(), **TWO_QUESTIONS}), actor="test"
+            house.here,
+            from_document({**preset("article-2025").document(), **TWO_QUESTIONS}),
+            actor="test",
         )
     house.now = instant("2025-09-20")
     one = Account(house, tmp_path, draw)

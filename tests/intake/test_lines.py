@@ -82,7 +82,7 @@ def test_in_a_long_line_each_over_long_string_is_replaced_and_every_other_byte_s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LONG_LINE_BYTES", 0)
         patch.setattr(module, "TURN_BYTES_MAX", most)
-        line, at = module._Gathered(10**9), 0
+        line, at = module._LineBuffer(10**9), 0
         for cut in itertools.cycle(cuts):
             line.add(raw[at : at + cut])
             at += cut

@@ -31,12 +31,12 @@ from licet.intake import formats, imports
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.replay import Import, Imported, RecordedAccount, RecordedChoice
 from licet.policy import events as ev
-from licet.policy.file import Policies, read
+from licet.policy.file import Policies, from_document
 from licet.policy.period import instant, written
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.service import policy_changes
-from licet.store.connect import Pool, opened, transaction
+from licet.store.connect import Pool, open_pool, transaction
 from licet.vault import account_view, installation
 from licet.vault import commands as do
 
@@ -662,7 +662,7 @@ def canonical(house: House) -> dict[str, list[str]]:
 @pytest.fixture
 def undisturbed(databases: Databases, tmp_path: Path) -> Iterator[dict[str, list[str]]]:
     """What the tables hold after an import that nothing stopped."""
-    with opened(databases()) as pool:
+    with open_pool(databases()) as pool:
         house = fresh(pool, tmp_path / "undisturbed")
         bring_chunked(house, long_history(tmp_path))
         yield canonical(house)
@@ -730,7 +730,7 @@ def test_an_import_under_a_policy_that_was_changed_meanwhile_stops_and_is_comple
                 "effective": "2027-01-01",
                 "decide_by": None,
             }
-            policy_changes.apply_policy(house.here, read(newer), actor="tests")
+            policy_changes.apply_policy(house.here, from_document(newer), actor="tests")
 
     with pytest.raises(RefusedError) as stopped:
         bring_chunked(house, told, change)
@@ -980,7 +980,7 @@ def test_any_recorded_history_is_answered_for_as_by_the_bare_rule(
 ) -> None:
     house = House(pool, tmp_path / "data", at=BEGIN)
     if seed % 3:
-        second = read(
+        second = from_document(
             {**preset("article-2025").document(), **(SECOND if seed % 3 == 1 else TWO_QUESTIONS)}
         )
         policy_changes.apply_policy(house.here, second, actor="test")

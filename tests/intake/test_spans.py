@@ -22,7 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from licet.errors import UsageError
 from licet.intake import otlp, spans
 from licet.intake.otlp import EPOCH, Encoding, OtlpSpan
-from licet.intake.spans import Dropped, ModelCall
+from licet.intake.spans import DropReason, ModelCall
 from licet.vault.content import offered_tools
 
 BASE = {"gen_ai.operation.name": "chat", "enduser.id": "ana"}
@@ -206,7 +206,7 @@ def test_an_account_of_the_resource_counts_where_the_span_names_none_and_the_tra
         "host:" + "a" * 32,
         "app",
     )
-    assert spans.read(span(attributes)) is Dropped.no_account
+    assert spans.read(span(attributes)) is DropReason.no_account
 
 
 @pytest.mark.parametrize("surface", [None, 1, "", "My App", "x" * 40])
@@ -222,7 +222,7 @@ def test_a_surface_that_is_no_name_is_an_api(surface: object) -> None:
     "key", ["licet.keep_out", "licet.incognito", "licet.no-log", "licet.no_log"]
 )
 def test_an_attribute_of_ours_can_only_narrow(key: str) -> None:
-    assert spans.read(span(call(parts("user", "?")) | {key: True})) is Dropped.marked
+    assert spans.read(span(call(parts("user", "?")) | {key: True})) is DropReason.marked
     assert isinstance(spans.read(span(call(parts("user", "?")) | {key: False})), ModelCall)
 
 

@@ -66,13 +66,13 @@ def test_the_turns_of_an_account_come_back_in_the_order_in_which_they_came() -> 
         waiting.add(
             ("ana", "bo")[number % 3 == 0], AT - timedelta(microseconds=number), 100 + number
         )
-    assert [turn.number for turn in waiting.of("bo")] == list(range(0, 30, 3))
-    assert [turn.at for turn in waiting.of("bo")] == [
+    assert [turn.number for turn in waiting.list_by_host("bo")] == list(range(0, 30, 3))
+    assert [turn.at for turn in waiting.list_by_host("bo")] == [
         AT - timedelta(microseconds=n) for n in range(0, 30, 3)
     ]
-    assert [turn.place for turn in waiting.of("bo")] == list(range(100, 130, 3))
+    assert [turn.place for turn in waiting.list_by_host("bo")] == list(range(100, 130, 3))
     assert waiting.first_at("bo") == AT - timedelta(microseconds=27)
-    assert (waiting.of("cy"), waiting.first_at("cy")) == ([], None)
+    assert (waiting.list_by_host("cy"), waiting.first_at("cy")) == ([], None)
 
 
 def said(first: int, last: int) -> Iterator[ReadTurn]:

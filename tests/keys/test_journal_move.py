@@ -56,7 +56,7 @@ def test_a_moved_journal_is_the_same_and_goes_on_in_the_bucket(folder: Path) -> 
     before, bucket = journal_in(folder), HeldBucket()
     ident = before.id
     before.close()
-    planned = journal_move.look(folder, bucket)
+    planned = journal_move.forecast(folder, bucket)
     assert not bucket.held
     done = journal_move.move(folder, bucket, nothing)
     assert (done.id, done.records, planned.records) == (ident, 7, 7)
@@ -150,7 +150,7 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
     for bucket in (other, log, half):
         before = dict(bucket.held)
         for act in (
-            lambda: journal_move.look(folder, bucket),  # noqa: B023  # called at once
+            lambda: journal_move.forecast(folder, bucket),  # noqa: B023  # called at once
             lambda: journal_move.move(folder, bucket, nothing),  # noqa: B023
         ):
             with pytest.raises(RefusedError, match="already"):

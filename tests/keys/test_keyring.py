@@ -241,7 +241,7 @@ def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:
         conversation_id=conversation,
         host_hmac=None,
         begun_at=OPENED,
-        state=fold.begin(holder),
+        state=fold.begin_conversation(holder),
         saved=None,
         keys=[],
     )

@@ -73,7 +73,7 @@ def _notes(checkpoint: Checkpoint) -> list[dict[str, str]]:
         ("signed twice", good + line, "good"),
         (
             "an unknown key under the log's name",
-            good + SIGNER.named(STRANGER.name).sign(text).line,
+            good + SIGNER.renamed(STRANGER.name).sign(text).line,
             "good",
         ),
         ("only a stranger signed it", f"{text}\n{stranger}", "unsigned"),

@@ -23,10 +23,10 @@ from licet.ledger.storage import (
     MARK_BYTES,
     BucketFiles,
     BucketFolder,
-    every_name,
-    is_there,
-    names_in,
-    prunable,
+    folder_exists,
+    list_files,
+    list_names,
+    open_prunable,
 )
 from licet.ledger.witness_http import gather
 from licet.store.bucket import TaggedObject
@@ -73,7 +73,7 @@ def check(bucket: HeldBucket, size: int) -> None:
 
 def test_a_log_in_a_bucket_is_the_same_files_as_in_a_folder(tmp_path: Path) -> None:
     bucket = HeldBucket()
-    assert not is_there(folders(bucket)[1])
+    assert not folder_exists(folders(bucket)[1])
     with pytest.raises(NotFoundError):
         opened(bucket)
     with (
@@ -96,11 +96,15 @@ def test_a_log_in_a_bucket_is_the_same_files_as_in_a_folder(tmp_path: Path) -> N
         == (tmp_path / "state" / "head").read_bytes()
     )
     check(bucket, size)
-    assert sorted(every_name(folders(bucket)[0], "tile")) == sorted(
-        every_name(tmp_path / "log", "tile")
+    assert sorted(list_files(folders(bucket)[0], "tile")) == sorted(
+        list_files(tmp_path / "log", "tile")
     )
-    assert names_in(folders(bucket)[0]) == names_in(tmp_path / "log")
-    assert prune(prunable(folders(bucket)[0]), size) == prune(prunable(tmp_path / "log"), size) > 0
+    assert list_names(folders(bucket)[0]) == list_names(tmp_path / "log")
+    assert (
+        prune(open_prunable(folders(bucket)[0]), size)
+        == prune(open_prunable(tmp_path / "log"), size)
+        > 0
+    )
     check(bucket, size)
 
 
@@ -173,7 +177,11 @@ def test_wherever_the_bucket_does_not_answer_nothing_acknowledged_is_lost(word: 
             for _ in range(20):
                 with suppress(BusyError, BrokenError):
                     if log is None:
-                        log = begun(bucket) if not is_there(folders(bucket)[1]) else opened(bucket)
+                        log = (
+                            begun(bucket)
+                            if not folder_exists(folders(bucket)[1])
+                            else opened(bucket)
+                        )
                     size = log.checkpoint.size
                     if size < goal:
                         log.append(MODEL[size:goal])

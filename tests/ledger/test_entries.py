@@ -36,7 +36,7 @@ AT = instant("2026-03-01T10:15:31.117Z")
 CHOICE = OutboxRow(
     outbox_id=5,
     account=ACCOUNT,
-    told="choice",
+    kind="choice",
     occurred_at=AT,
     facts={"allow": True, "effect": "began", "version": 0, "seq": 2, "conversation": "ab" * 16},
 )
@@ -77,8 +77,10 @@ def test_the_bytes_of_an_entry_are_pinned() -> None:
 
 def test_the_handle_of_a_conversation_is_pinned_and_told_only_where_it_is_needed() -> None:
     pinned = "4e36e82a46f96287c3093f84a32e89342ca87ebdaf9ed9bb039a703291a67b84"
-    assert entries.conversation_pseudonym(entries.salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
-    deleted = msgspec.structs.replace(CHOICE, told="deleted")
+    assert (
+        entries.conversation_pseudonym(entries.derive_salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
+    )
+    deleted = msgspec.structs.replace(CHOICE, kind="deleted")
     assert json.loads(entries.encode(deleted, KEY, AT, bytes))["facts"] == {"handle": pinned}
     assert json.loads(entries.encode(deleted, None, AT, bytes))["facts"] == {}
     assert "handle" not in json.loads(entries.encode(CHOICE, KEY, AT, bytes))["facts"]
@@ -97,7 +99,7 @@ def test_the_bytes_of_an_entry_about_a_question_and_a_project_are_pinned() -> No
     }
     row = msgspec.structs.replace(CHOICE, facts=facts)
     pinned = "d5f9e49a60d2e5af31781667b493ed9176e31ed9c9de0f78c37ea6a6bf8b430d"
-    assert entries.project_pseudonym(entries.salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
+    assert entries.project_pseudonym(entries.derive_salt(KEY), UUID(bytes=b"\xab" * 16)) == pinned
     assert entries.encode(row, KEY, AT, bytes) == (
         b'{"at":"2026-03-01T10:15:31.117000Z",'
         b'"commit":"92935032413e8c5bbea155284bda8a034d7c823c8a8f59547ec4aee55d12b586",'
@@ -116,7 +118,7 @@ def test_an_id_of_a_project_or_a_conversation_is_told_as_a_pseudonym_of_its_scop
     ids = {"project": "ab" * 16, "conversation": "cd" * 16}
     for scope in ("account", "project", "conversation"):
         row = msgspec.structs.replace(
-            CHOICE, told=told, facts={"scope": scope, "question": "models", **ids}
+            CHOICE, kind=told, facts={"scope": scope, "question": "models", **ids}
         )
         facts = json.loads(entries.encode(row, KEY, AT, bytes))["facts"]
         about = {"project": {"project"}, "conversation": {"handle"}, "account": set[str]()}[scope]
@@ -151,9 +153,11 @@ def test_every_kind_says_which_facts_it_publishes() -> None:
 def test_only_listed_facts_are_told_and_the_others_are_committed_to() -> None:
     told = json.loads(entries.encode(CHOICE, KEY, AT, bytes))
     assert set(told["facts"]) == {"allow", "effect", "version"}
-    opened = entries.commitment(entries.nonce(KEY, 5), canonical(entries.record(CHOICE)))
+    opened = entries.commitment(
+        entries.derive_nonce(KEY, 5), canonical(entries.private_record(CHOICE))
+    )
     assert told["commit"] == opened
-    assert entries.record(CHOICE)["facts"] == CHOICE.facts
+    assert entries.private_record(CHOICE)["facts"] == CHOICE.facts
 
 
 @given(st.sampled_from(sorted(PUBLISHED)), st.text(st.characters(codec="ascii")), st.text())
@@ -162,7 +166,7 @@ def test_no_sentence_is_ever_told(told: str, name: str, text: str) -> None:
     row = OutboxRow(
         outbox_id=1,
         account=ACCOUNT,
-        told=told,
+        kind=told,
         occurred_at=AT,
         facts=dict.fromkeys(names, f"{text} spoken"),
     )
@@ -173,7 +177,7 @@ def test_what_belongs_to_nobody_names_nobody() -> None:
     row = OutboxRow(
         outbox_id=1,
         account=None,
-        told="policy_applied",
+        kind="policy_applied",
         occurred_at=AT,
         facts={"number": 0, "by": "someone"},
     )
@@ -184,11 +188,11 @@ def test_what_belongs_to_nobody_names_nobody() -> None:
 
 def test_the_same_words_of_two_rows_commit_to_different_bytes() -> None:
     other = OutboxRow(
-        outbox_id=6, account=ACCOUNT, told="choice", occurred_at=AT, facts=CHOICE.facts
+        outbox_id=6, account=ACCOUNT, kind="choice", occurred_at=AT, facts=CHOICE.facts
     )
     told = [json.loads(entries.encode(row, KEY, AT, bytes)) for row in (CHOICE, other)]
     assert told[0]["commit"] != told[1]["commit"]
-    assert entries.nonce(KEY, 5) != entries.nonce(KEY, 6)
+    assert entries.derive_nonce(KEY, 5) != entries.derive_nonce(KEY, 6)
 
 
 @pytest.fixture(scope="session")

@@ -98,4 +98,4 @@ def test_go_finds_what_was_changed(
         )[0]
         == 1
     )
-    assert checked(checker, folder, proofs, SIGNER.named("another").verifier.vkey)[0] == 1
+    assert checked(checker, folder, proofs, SIGNER.renamed("another").verifier.vkey)[0] == 1

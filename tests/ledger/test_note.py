@@ -80,9 +80,9 @@ def test_unknown_signatures_are_ignored_and_one_forged_one_condemns() -> None:
 
 
 def test_sixteen_signatures_are_accepted_and_a_hundred_and_one_are_not() -> None:
-    many = b"".join(SIGNER.named(f"key{i}").sign(TEXT).line.encode() for i in range(101))
+    many = b"".join(SIGNER.renamed(f"key{i}").sign(TEXT).line.encode() for i in range(101))
     start = f"{TEXT}\n".encode()
-    known = [SIGNER.named("key15").verifier]
+    known = [SIGNER.renamed("key15").verifier]
     assert note.verify(start + b"\n".join(many.split(b"\n")[:16]) + b"\n", known).text == TEXT
     with pytest.raises(RefusedError):
         note.verify(start + many, known)
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_another_log_is_refused() -> None:
 
 def test_a_years_log_is_named_for_the_year() -> None:
     assert checkpoints.origin_of("log.example/ledger", 2026) == ORIGIN
-    assert SIGNER.named("log.example/ledger/2027").verifier.key_id != SIGNER.verifier.key_id
+    assert SIGNER.renamed("log.example/ledger/2027").verifier.key_id != SIGNER.verifier.key_id
     for name, year in (("", 2026), ("a b", 2026), ("a/", 2026), ("a+b", 2026), ("a", 26)):
         with pytest.raises(UsageError):
             checkpoints.origin_of(name, year)

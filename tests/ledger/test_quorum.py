@@ -31,7 +31,7 @@ ROWS = json.loads((VECTORS / "quorums.json").read_text())
 
 def both(data: bytes, cosigned: list[Verifier]) -> tuple[bool, bool]:
     """Whether the quorum is met, as each implementation says."""
-    ours = quorum.read(data).met(cosigned)
+    ours = quorum.parse_quorum(data).met(cosigned)
     _, _, group = verifier.read_policy(data)
     return ours, group.met({verifier.read_key(one.vkey) for one in cosigned})
 
@@ -58,7 +58,7 @@ def test_none_asks_for_nobody() -> None:
 
 def refused_by_both(data: bytes) -> tuple[bool, bool]:
     answers = []
-    for read in (quorum.read, verifier.read_policy):
+    for read in (quorum.parse_quorum, verifier.read_policy):
         try:
             read(data)
             answers.append(False)
@@ -104,7 +104,7 @@ def test_both_implementations_agree_about_broken_bytes(noise: bytes, at: int) ->
 
 def test_a_mistake_is_named_by_file_and_line() -> None:
     with pytest.raises(InputError, match=r"^witnesses\.txt:7: `Z9` is not defined above$"):
-        quorum.read((SPEC + "group g any Z9\nquorum g\n").encode(), "witnesses.txt")
+        quorum.parse_quorum((SPEC + "group g any Z9\nquorum g\n").encode(), "witnesses.txt")
     with pytest.raises(ValueError, match="line 1 of the policy: `Z9` is not defined above"):
         verifier.read_policy(b"quorum Z9\n")
 
@@ -112,7 +112,7 @@ def test_a_mistake_is_named_by_file_and_line() -> None:
 def test_a_policy_that_lists_the_log_brings_its_key() -> None:
     data = f"log {SIGNER.verifier.vkey} https://log.example/2026\n{SPEC}quorum X1\n".encode()
     assert verifier.trust(None, policy=data).key.name == SIGNER.name
-    assert quorum.read(data).logs[0].url == "https://log.example/2026"
+    assert quorum.parse_quorum(data).logs[0].url == "https://log.example/2026"
     other = Signer("other.example/2026", SignatureType.ed25519, bytes(32)).verifier.vkey
     with pytest.raises(ValueError, match="none of the policy's logs"):
         verifier.trust(other, policy=data)

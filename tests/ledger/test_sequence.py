@@ -72,7 +72,7 @@ def test_every_committed_row_becomes_a_leaf(office: Office) -> None:
 def test_a_row_that_did_not_commit_is_told_nowhere(office: Office) -> None:
     office.sequence()
     with pytest.raises(ZeroDivisionError), transaction(office.pool) as tx:
-        outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=BEGIN)])
+        outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=BEGIN)])
         raise ZeroDivisionError
     assert office.sequence() == 0
 
@@ -80,9 +80,9 @@ def test_a_row_that_did_not_commit_is_told_nowhere(office: Office) -> None:
 def test_a_lower_number_that_commits_later_is_not_missed(office: Office, dsn: str) -> None:
     office.sequence()
     with psycopg.connect(dsn) as slow:
-        outbox.append(slow, [Entry(told=EntryKind.notice_published, occurred_at=BEGIN)])
+        outbox.append(slow, [Entry(kind=EntryKind.notice_published, occurred_at=BEGIN)])
         with transaction(office.pool) as tx:
-            outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=BEGIN)])
+            outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=BEGIN)])
         assert office.sequence() == 1
         slow.commit()
     assert office.sequence() == 1
@@ -126,8 +126,8 @@ class AfterAppend(Sequencer):
 class BeforePlaces(Sequencer):
     """The power goes before the transaction that gives places commits."""
 
-    def _give_places(self, *args: object) -> None:
-        super()._give_places(*args)
+    def _set_places(self, *args: object) -> None:
+        super()._set_places(*args)
         raise Crash
 
 

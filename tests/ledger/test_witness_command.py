@@ -104,7 +104,7 @@ def test_what_is_no_key_of_a_witness_is_named_and_never_shown(tmp_path: Path) ->
 def test_a_witness_that_is_killed_signs_no_second_history(tmp_path: Path, log: LogWriter) -> None:
     file, key = key_made(tmp_path)
     with running(tmp_path, file) as (url, process):
-        wanted = quorum.read(f"witness w {key.vkey} {url}\nquorum w\n".encode())
+        wanted = quorum.parse_quorum(f"witness w {key.vkey} {url}\nquorum w\n".encode())
         assert gather(tmp_path / "log", SIGNER.verifier, wanted).met
         process.send_signal(signal.SIGKILL)
     with LogWriter.create(tmp_path / "fork", tmp_path / "fork-state", ORIGIN, SIGNER) as fork:

@@ -40,7 +40,7 @@ NOW = 1_800_000_000
 def asked(**urls: str) -> Quorum:
     keys = {"one": WITNESS, "two": SECOND}
     lines = [f"witness {name} {keys[name].verifier.vkey} {url}" for name, url in urls.items()]
-    return quorum.read(
+    return quorum.parse_quorum(
         "\n".join([*lines, f"group g all {' '.join(urls)}", "quorum g", ""]).encode()
     )
 

@@ -34,7 +34,7 @@ from ..waiting import wait_until
 from .world import SIGNER, entry_of
 
 # sigsum-witness takes a log only under the name that Sigsum gives its key.
-LOG = SIGNER.named(f"sigsum.org/v1/tree/{hashlib.sha256(SIGNER.verifier.public).hexdigest()}")
+LOG = SIGNER.renamed(f"sigsum.org/v1/tree/{hashlib.sha256(SIGNER.verifier.public).hexdigest()}")
 # Debian builds it as Go did before 1.22, and then it knows none of its own paths.
 OLD_GO = {"GODEBUG": "httpmuxgo121=0"}
 SIZES = (1, 7, 256, 300, 1_000)
@@ -139,7 +139,7 @@ def test_it_cosigns_our_log_as_it_grows(theirs: Running, tmp_path: Path) -> None
     with grown(tmp_path / "ours") as log:
         for size in SIZES:
             log.append([entry_of(i) for i in range(log.checkpoint.size, size)])
-            gathered = gather(tmp_path / "ours" / "log", LOG.verifier, quorum.read(wanted))
+            gathered = gather(tmp_path / "ours" / "log", LOG.verifier, quorum.parse_quorum(wanted))
             assert (gathered.size, gathered.cosigned, gathered.missing) == (size, ("w",), ())
         (tmp_path / "ours" / "log" / CHECKPOINT).write_bytes(gathered.note)
     trusted = verifier.trust(LOG.verifier.vkey, policy=wanted)
@@ -150,7 +150,9 @@ def test_it_cosigns_our_log_as_it_grows(theirs: Running, tmp_path: Path) -> None
 def test_it_refuses_a_size_that_is_not_its_own(theirs: Running, tmp_path: Path) -> None:
     with grown(tmp_path / "ours") as log:
         log.append([entry_of(i) for i in range(1, 7)])
-        assert gather(tmp_path / "ours" / "log", LOG.verifier, quorum.read(asked(theirs))).met
+        assert gather(
+            tmp_path / "ours" / "log", LOG.verifier, quorum.parse_quorum(asked(theirs))
+        ).met
         log.append([entry_of(7)])
         status, body = _post(
             theirs.url, Request(3, log.prove_consistency(3), log.published).encode()
@@ -159,7 +161,7 @@ def test_it_refuses_a_size_that_is_not_its_own(theirs: Running, tmp_path: Path) 
 
 
 def test_it_refuses_a_fork_and_ours_says_so(theirs: Running, tmp_path: Path) -> None:
-    wanted = quorum.read(asked(theirs))
+    wanted = quorum.parse_quorum(asked(theirs))
     with grown(tmp_path / "ours") as log:
         log.append([entry_of(i) for i in range(1, 7)])
         assert gather(tmp_path / "ours" / "log", LOG.verifier, wanted).met

@@ -26,7 +26,7 @@ def house(house: House) -> House:
 
 def member(house: House, name: str, *roles: str) -> StaffMember:
     with transaction(house.here.pool) as tx:
-        staff = sessions.known_staff(tx, f"{name}@example.org", house.now, os.urandom)
+        staff = sessions.find_or_add_staff(tx, f"{name}@example.org", house.now, os.urandom)
     return StaffMember(
         staff_id=staff, email=f"{name}@example.org", roles=frozenset(roles), via="cli"
     )

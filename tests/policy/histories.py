@@ -19,7 +19,7 @@ import msgspec
 
 from licet.policy import events as ev
 from licet.policy.diff import diff, must_be_material
-from licet.policy.file import Policies, read
+from licet.policy.file import Policies, from_document
 from licet.policy.state import ConversationKind, Share, TurnRole
 
 IMPROVE, SAFETY = "improve_models", "safety_classifiers"
@@ -43,7 +43,7 @@ class History:
 
     @cached_property
     def _policies(self) -> Policies:
-        return Policies(read(document) for document in self.documents)
+        return Policies(from_document(document) for document in self.documents)
 
 
 def history(
@@ -132,7 +132,9 @@ def _documents(draw: Random, chain: int | None) -> list[dict[str, Any]]:
         for key in CHANGED_BACK if len(documents) > 1 else ():
             if draw.random() < 0.4:
                 kept[key] = documents[-2][key]
-        kept["material"] = kept["material"] or must_be_material(diff(read(before), read(kept)))
+        kept["material"] = kept["material"] or must_be_material(
+            diff(from_document(before), from_document(kept))
+        )
         documents.append(kept)
     draw.shuffle(documents)
     return documents

@@ -19,7 +19,7 @@ from licet.policy.events import (
     OpenAccountEvent,
     SayEvent,
 )
-from licet.policy.file import Policies, Policy, preset, read
+from licet.policy.file import Policies, Policy, from_document, preset
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ConversationState, Feedback, Share, TurnRole, TurnState
 from licet.policy.world import World
@@ -38,7 +38,7 @@ def version(name: str, **changes: object) -> Policy:
         "decide_by": None,
         "material": True,
     }
-    return read({**base, **changes})
+    return from_document({**base, **changes})
 
 
 def allowed(policies: Policies, age: int = 30) -> AccountState:
@@ -49,14 +49,14 @@ def allowed(policies: Policies, age: int = 30) -> AccountState:
 
 
 def talk(account: AccountState, policies: Policies) -> ConversationState:
-    return fold.say(
-        account, fold.begin(account), policies, SAID, TurnRole.user, "app", "typed"
+    return fold.add_turn(
+        account, fold.begin_conversation(account), policies, SAID, TurnRole.user, "app", "typed"
     ).conversation
 
 
 def given(account: AccountState, policies: Policies) -> tuple[ConversationState, Feedback]:
     conversation = talk(account, policies)
-    feedback = fold.feedback(account, conversation, policies, SAID, Share.conversation)
+    feedback = fold.give_feedback(account, conversation, policies, SAID, Share.conversation)
     assert feedback is not None
     return conversation, feedback
 
@@ -144,10 +144,10 @@ def test_no_feedback_is_given_by_a_closed_account_on_what_was_deleted_or_is_over
     closed = fold.close_account(account, policies, SAID).account
     deleted = msgspec.structs.replace(conversation, deleted_at=SAID)
     end = conversation.content_until
-    assert fold.feedback(closed, conversation, policies, SAID, Share.reply) is None
-    assert fold.feedback(account, deleted, policies, SAID, Share.reply) is None
-    assert fold.feedback(account, conversation, policies, end, Share.reply) is None
-    assert fold.feedback(account, conversation, policies, end - TICK, Share.reply) is not None
+    assert fold.give_feedback(closed, conversation, policies, SAID, Share.reply) is None
+    assert fold.give_feedback(account, deleted, policies, SAID, Share.reply) is None
+    assert fold.give_feedback(account, conversation, policies, end, Share.reply) is None
+    assert fold.give_feedback(account, conversation, policies, end - TICK, Share.reply) is not None
 
 
 def test_nothing_is_held_that_is_over() -> None:
@@ -171,9 +171,9 @@ def test_an_account_was_opened_when_its_host_had_opened_it_and_never_later_than_
 def test_a_turn_lies_in_the_segment_that_ends_with_it() -> None:
     policies = Policies([STRICT])
     account = allowed(policies)
-    conversation = fold.begin(account)
+    conversation = fold.begin_conversation(account)
     for number, surface in enumerate(("app", "app", "cli", "cli", "app"), start=1):
-        said = fold.say(account, conversation, policies, SAID, TurnRole.user, surface, "typed")
+        said = fold.add_turn(account, conversation, policies, SAID, TurnRole.user, surface, "typed")
         conversation = said.conversation
         assert (said.turn, said.segment) == (number, len(conversation.segments) - 1)
         assert conversation.segments[said.segment].last_turn == number
@@ -189,7 +189,9 @@ def test_an_answer_counts_under_the_grant_of_its_question_and_under_no_other() -
     both = fold.choose(one, policies, SAID, True, question="safety").account
 
     def answered(conversation: ConversationState) -> tuple[int, ...]:
-        said = fold.say(both, conversation, policies, SAID, TurnRole.assistant, "app", "assistant")
+        said = fold.add_turn(
+            both, conversation, policies, SAID, TurnRole.assistant, "app", "assistant"
+        )
         return said.conversation.segments[said.segment].stamp.grants
 
     assert answered(asked) == (), "what was asked was put before either grant"

@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from licet.errors import InputError
-from licet.policy.cases import run_file
-from licet.policy.plain import plain
+from licet.policy.cases import parse_plain, run_file
 
 CASES = Path(__file__).parent.parent / "spec" / "cases.yaml"
 
@@ -330,7 +329,7 @@ def test_a_file_that_holds_no_cases_is_an_error(tmp_path: Path, text: str, told:
     ],
 )
 def test_a_text_means_what_the_safe_loader_says_it_means(text: str) -> None:
-    assert plain(text.encode()) == yaml.safe_load(text)
+    assert parse_plain(text.encode()) == yaml.safe_load(text)
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -47,9 +47,10 @@ def refused() -> AccountState:
 
 
 def chat(account: AccountState, **changes: object) -> ConversationState:
-    begun = fold.begin(account, name="c", project="p")
+    begun = fold.begin_conversation(account, name="c", project="p")
     return replace(
-        fold.say(account, begun, STRICT, AT, TurnRole.user, "app", "typed").conversation, **changes
+        fold.add_turn(account, begun, STRICT, AT, TurnRole.user, "app", "typed").conversation,
+        **changes,
     )
 
 
@@ -99,7 +100,7 @@ def test_a_choice_that_does_nothing_about_a_question_says_why() -> None:
         ),
         NoEffect.unknown: scoped(CHAT),
         NoEffect.deleted: scoped(CHAT, chat(refused(), deleted_at=AT)),
-        NoEffect.expired: scoped(CHAT, fold.shortened(chat(refused()), AT)),
+        NoEffect.expired: scoped(CHAT, fold.shorten_segments(chat(refused()), AT)),
         NoEffect.incognito: scoped(CHAT, chat(refused(), incognito=True)),
         NoEffect.covered: scoped(
             CHAT, chat(refused()), chosen(refused(), True, "models", scope=PROJECT)

@@ -13,10 +13,10 @@ from licet.policy.diff import (
     Direction,
     PolicyChange,
     PolicyDiff,
-    check,
+    check_material,
+    describe,
     diff,
     must_be_material,
-    sentence,
 )
 from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
 
@@ -295,7 +295,7 @@ def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -
     ],
 )
 def test_a_change_is_one_plain_sentence(old: Policy, new: Policy, text: str) -> None:
-    assert sentence(diff(old, new)) == text
+    assert describe(diff(old, new)) == text
 
 
 # What must ask people
@@ -310,12 +310,12 @@ def later(**keys: Any) -> Policy:
 
 
 def test_the_first_version_asks_everybody() -> None:
-    check([changed()])
+    check_material([changed()])
     for versions in ([changed(material=False)], [changed(material=False), later()]):
         with pytest.raises(
             InputError, match="is the first and not material: nobody would ever be asked"
         ) as caught:
-            check(versions)
+            check_material(versions)
         assert (caught.value.key, caught.value.hint) == ("material", "write `material: true`")
 
 
@@ -359,10 +359,10 @@ def test_a_version_that_widens_or_drops_a_question_asks_everybody(
     old: Policy, new: Policy, told: str
 ) -> None:
     with pytest.raises(InputError, match="version `b` is not material") as caught:
-        check([old, new])
+        check_material([old, new])
     assert told in caught.value.message
     assert (caught.value.key, caught.value.hint) == ("material", "write `material: true`")
-    check([old, msgspec.structs.replace(new, material=True)])
+    check_material([old, msgspec.structs.replace(new, material=True)])
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_version_that_widens_or_drops_a_question_asks_everybody(
     ],
 )
 def test_a_version_that_only_narrows_need_not_ask(old: Policy, new: Policy) -> None:
-    check([old, new])
+    check_material([old, new])
     assert not must_be_material(diff(old, new))
 
 
@@ -389,9 +389,9 @@ def test_each_version_is_held_against_the_one_before() -> None:
     """What the first allowed and the second left out is wider again in the third."""
     narrowed = later(choice=[asks("training", SAFETY)])
     again = changed(version="c", effective="2026-02-10", material=False)
-    check([changed(), narrowed])
+    check_material([changed(), narrowed])
     with pytest.raises(InputError, match="version `c` is not material"):
-        check([changed(), narrowed, again])
+        check_material([changed(), narrowed, again])
 
 
 def test_the_order_of_the_questions_is_no_change() -> None:

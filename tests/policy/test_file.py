@@ -19,10 +19,10 @@ from licet.policy.file import (
     Question,
     Reach,
     extend,
+    from_document,
     load,
     preset,
     preset_text,
-    read,
 )
 from licet.policy.period import Period, Unit, instant, parse_period
 
@@ -108,7 +108,7 @@ def test_the_name_of_a_question_ends_where_its_line_does() -> None:
         preset("strict").document(), choice=[{"question": "training\n", "covers": ["ads"]}]
     )
     with pytest.raises(InputError, match="is no name of a question"):
-        read(document)
+        from_document(document)
 
 
 def test_questions_stand_in_the_order_of_the_file_and_each_covers_its_own(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_questions_stand_in_the_order_of_the_file_and_each_covers_its_own(tmp_pa
 @pytest.mark.parametrize("name", ["article-2025", "strict"])
 def test_a_preset_written_out_reads_as_the_same_policy(name: str, tmp_path: Path) -> None:
     document = preset(name).document()
-    assert read(document) == preset(name)
+    assert from_document(document) == preset(name)
     assert load(written(tmp_path, yaml.safe_dump(document, sort_keys=False))) == preset(name)
 
 
@@ -152,7 +152,7 @@ def test_neither_comments_nor_order_nor_spelling_count_in_the_hash(tmp_path: Pat
     )
     assert other.sha256().hex() == ARTICLE_SHA256
     del document["recipients"], document["min_age"]
-    assert read(document).sha256().hex() == ARTICLE_SHA256
+    assert from_document(document).sha256().hex() == ARTICLE_SHA256
 
 
 @pytest.mark.parametrize(

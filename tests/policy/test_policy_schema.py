@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from licet.errors import InputError
-from licet.policy.file import PRESETS, preset, preset_text, read, schema_text
+from licet.policy.file import PRESETS, from_document, preset, preset_text, schema_text
 from licet.policy.period import instant, parse_period
 
 from . import test_file
@@ -141,7 +141,7 @@ ASKS = {"question": "models", "covers": ["improve_models"]}
 def test_the_schema_takes_questions_where_the_file_does(choice: object) -> None:
     document = preset("strict").document() | {"choice": choice}
     try:
-        read(document)
+        from_document(document)
     except InputError:
         assert not VALIDATOR.is_valid(document)
     else:
@@ -157,4 +157,4 @@ def test_what_is_given_twice_in_two_questions_is_beyond_a_schema_and_not_beyond_
     document = preset("strict").document() | {"choice": twice}
     assert VALIDATOR.is_valid(document)
     with pytest.raises(InputError, match="twice"):
-        read(document)
+        from_document(document)

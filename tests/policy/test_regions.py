@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from licet.policy.cases import run_file
-from licet.policy.file import Policy, extend, joint_terms, read
-from licet.policy.regions import lint, raises_any
+from licet.policy.file import Policy, extend, from_document, joint_terms
+from licet.policy.regions import ages_below_law, raises_any
 
 REGIONS = (None, "DE", "DE-BY", "US", "US-CA", "US-NY", "FR", "FR-75")
 
@@ -90,11 +90,11 @@ def test_a_version_raises_an_age_where_some_account_is_refused_that_was_not() ->
 
 def test_a_version_without_regions_has_the_text_that_it_had() -> None:
     assert b"regions" not in version(18).text()
-    assert read(DIFFERING.document()) == DIFFERING
+    assert from_document(DIFFERING.document()) == DIFFERING
 
 
 def test_an_age_below_the_laws_floor_is_told_with_its_source() -> None:
-    found = lint(
+    found = ages_below_law(
         version(
             18, DE={"min_age": 12}, GB={"min_age": None}, US={"min_age": 13}, ZA={"min_age": 5}
         ).regions

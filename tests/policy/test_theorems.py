@@ -662,10 +662,8 @@ def test_what_is_of_no_use_is_never_dated_long() -> None:
                         and segment.keep_until > event.at
                         and not of_use(world, name, segment, event.at)
                     ):
-                        short = (
-                            keep.incognito
-                            if spoken and owned.conversation.incognito
-                            else keep.opted_out
+                        short = keep.of_turn(
+                            allowed=False, incognito=spoken and owned.conversation.incognito
                         )
                         assert segment.keep_until <= short.after(event.at), (
                             f"seed {drawn.seed}: {event}"
@@ -688,9 +686,9 @@ def test_what_is_of_use_is_dated_by_the_long_period_at_each_turn() -> None:
                 for segment in world.conversations[name].conversation.segments:
                     if of_use(world, name, segment, event.at):
                         since = segment.last_at if version.reach is Reach.turn else event.at
-                        assert segment.keep_until == version.keep.opted_in.after(since), (
-                            f"seed {drawn.seed}: {event}"
-                        )
+                        assert segment.keep_until == version.keep.of_turn(allowed=True).after(
+                            since
+                        ), f"seed {drawn.seed}: {event}"
                         long += 1
     assert long > HISTORIES
 

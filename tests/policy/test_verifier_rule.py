@@ -31,7 +31,7 @@ from licet.ledger.canonical_json import canonical
 from licet.policy import events as ev
 from licet.policy import fold, period
 from licet.policy.decide import Decision, DecisionReason
-from licet.policy.file import Policies, Reach, read
+from licet.policy.file import Policies, Reach, from_document
 from licet.policy.period import instant
 from licet.policy.state import (
     AccountState,
@@ -206,7 +206,9 @@ class Log:
         """
         name, scope, version = event.account, event.chosen_for, self.policies.number(at)
         owned = (
-            self.world._owned(name, scope.name) if scope.kind is ScopeKind.conversation else None
+            self.world._find_owned(name, scope.name)
+            if scope.kind is ScopeKind.conversation
+            else None
         )
         chosen = fold.choose(
             self.world.accounts[name],
@@ -528,7 +530,7 @@ def test_the_verifier_takes_a_turn_of_a_drawn_history_exactly_where_the_rule_per
 )
 def test_the_verifier_answers_the_worked_cases(case: dict[str, Any]) -> None:
     policies = case["policy"] if isinstance(case["policy"], list) else [case["policy"]]
-    versions = Policies(read(document(policy)) for policy in policies)
+    versions = Policies(from_document(document(policy)) for policy in policies)
     events = [
         msgspec.convert({**event, "at": instant(event["at"])}, ev.Event) for event in case["events"]
     ]

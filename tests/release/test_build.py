@@ -24,7 +24,7 @@ from licet.errors import (
     RefusedError,
     UsageError,
 )
-from licet.policy.file import Policy, read
+from licet.policy.file import Policy, from_document
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
 from licet.release.build import Builder, BuildOrder, BuildResult
@@ -326,7 +326,7 @@ def strict(pool: Pool, tmp_path: Path) -> House:
     """A house whose policy reads ages, so that finding one ends something."""
     document = preset("article-2025").document()
     document["min_age"] = 16
-    return House(pool, tmp_path / "data", read(document))
+    return House(pool, tmp_path / "data", from_document(document))
 
 
 @pytest.mark.parametrize("ends", [*ENDINGS, is_found_a_child])
@@ -402,7 +402,7 @@ def test_a_sweep_whose_clock_is_ahead_of_the_builds_breaks_no_release(
     """
     document = preset("article-2025").document()
     document["keep"]["opted_in"] = "P10D"
-    house = House(pool, tmp_path / "data", read(document))
+    house = House(pool, tmp_path / "data", from_document(document))
     house.open("ana", allow=True)
     for chat in ("a1", "a2"):
         house.talk("ana", chat)
@@ -595,7 +595,7 @@ def test_two_builds_of_one_name_do_not_meet(house: House) -> None:
 
 def next_version(house: House, effective: datetime) -> Policy:
     document = preset("article-2025").document()
-    return read(
+    return from_document(
         {**document, "version": "next", "effective": effective.isoformat(), "decide_by": None}
     )
 

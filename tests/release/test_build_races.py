@@ -25,7 +25,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper as erasure_sweeper
 from licet.errors import BusyError
 from licet.policy import events as ev
-from licet.policy.file import Policies, read
+from licet.policy.file import Policies, from_document
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.release.build import Builder, BuildOrder, BuildResult
@@ -71,7 +71,7 @@ class Racers:
             "flagged": "P8D",
         }
         document["decide_by"] = None
-        self.house = House(pool, folder, read(document))
+        self.house = House(pool, folder, from_document(document))
         self.started = time.monotonic()
         self.here = installation.Installation(
             config=self.house.here.config,

@@ -258,7 +258,7 @@ def test_what_is_kept_ends_with_its_conversation_and_holds_no_text(house: House)
     stored = b"".join(bytes(sealed) for (sealed,) in house.query("SELECT sealed FROM found_names"))
     assert b"Maria" not in stored
     house.about(do.Delete, "ana", "a1")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert len(house.query("SELECT FROM found_names")) == 1
 
 

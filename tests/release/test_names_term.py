@@ -74,7 +74,7 @@ def test_notice_manifest_and_card_say_in_the_same_words_that_names_are_left_in(
     card = " ".join((built.folder / "README.md").read_text("utf-8").split())
     assert f"{SAID} Each version of the policy up to `2025-08-28` says `names: left in`." in card
     with transaction(pool) as tx:
-        published = notice.in_force(tx, 0)
+        published = notice.list_in_force(tx, 0)
     assert len(published) == 2 and all(SAID in " ".join(one.text.body.split()) for one in published)
 
 
@@ -140,16 +140,18 @@ def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
     assert refused.value.because == "notice_silent"
 
 
-@pytest.mark.parametrize("language", sorted(catalogue.known().names))
+@pytest.mark.parametrize("language", sorted(catalogue.load_languages().names))
 def test_the_notice_says_it_in_every_language(language: str) -> None:
     policy = preset("strict")
-    sentence = notice.left_in(catalogue.catalogue(language), ())
+    sentence = notice.left_in_sentence(catalogue.catalogue(language), ())
     assert sentence != SAID or language == "en"
     for source in notice.shipped(policy, [language]):
-        text = notice.read(notice.fill(source, policy))
-        assert notice.untold(text, policy, notice.NO_SEARCH) == ""
+        text = notice.parse_notice(notice.fill(source, policy))
+        assert notice.missing_disclosure(text, policy, notice.NO_SEARCH) == ""
         assert (
-            notice.untold(msgspec.structs.replace(text, body=text.title), policy, notice.NO_SEARCH)
+            notice.missing_disclosure(
+                msgspec.structs.replace(text, body=text.title), policy, notice.NO_SEARCH
+            )
             == sentence
         )
 

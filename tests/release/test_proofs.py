@@ -20,7 +20,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BusyError, RefusedError
 from licet.ledger import entries, publication
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
@@ -159,7 +159,7 @@ def test_a_grant_of_the_year_before_is_told_with_the_version_that_was_answered(
         "version": "next",
         "effective": "2025-09-05",
     }
-    policy_changes.apply_policy(house.here, read(document), actor="test")
+    policy_changes.apply_policy(house.here, from_document(document), actor="test")
     house.passes(10)
     house.open("ana", allow=True)
     house.talk("ana", "chat")

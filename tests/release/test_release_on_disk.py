@@ -66,7 +66,7 @@ def test_a_release_that_was_purged_is_on_the_disk(house: House, gone: list[str])
     release_build.build_release(house.here, name="one", purpose="improve_models")
     for name in gone:
         house.about(do.Delete, name, f"{name}'s chat")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert left_by(house, lambda: purge_release(house.here, "one")) == []
 
 

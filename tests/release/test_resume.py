@@ -27,7 +27,7 @@ from licet.curate.runners import Local
 from licet.curate.splits import Shares
 from licet.erasure import sweeper
 from licet.errors import BusyError
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.state import TurnRole
 from licet.release import card, catalog, manifest
 from licet.release.build import Builder, BuildOrder, BuildResult
@@ -442,7 +442,7 @@ def next_version(house: House) -> None:
     effective = (house.now + DAY).isoformat()
     policy_changes.apply_policy(
         house.here,
-        read({**document, "version": "next", "effective": effective, "decide_by": None}),
+        from_document({**document, "version": "next", "effective": effective, "decide_by": None}),
         actor="test",
     )
     house.passes(2)

@@ -67,7 +67,7 @@ class Hosts:
 
     @property
     def bucket(self) -> Bucket:
-        found = buckets.opened(self.store)
+        found = buckets.open_bucket(self.store)
         assert found is not None
         return found
 

@@ -37,7 +37,7 @@ def test_a_purge_that_begins_while_another_one_runs_is_refused_and_touches_nothi
 ) -> None:
     from licet.erasure import certificates
 
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     folder = house.here.config.data / "releases" / "one"
     before = lying(folder)
 

@@ -69,7 +69,7 @@ def test_notice_manifest_and_card_say_in_the_same_words_what_happens_in_other_la
     card = " ".join((built.folder / "README.md").read_text("utf-8").split())
     assert f"{OTHERS} Conversations left out for that: 1 in `el`, 1 in `fi`." in card
     with transaction(pool) as tx:
-        published = [one for one in notice.in_force(tx, 0) if one.language == "en"]
+        published = [one for one in notice.list_in_force(tx, 0) if one.language == "en"]
     assert published and all(OTHERS in " ".join(one.text.body.split()) for one in published)
 
 
@@ -85,7 +85,7 @@ def test_where_names_may_stay_the_same_three_say_that_they_do(pool: Pool, tmp_pa
     )
     assert STAY in " ".join((built.folder / "README.md").read_text("utf-8").split())
     with transaction(pool) as tx:
-        published = [one for one in notice.in_force(tx, 0) if one.language == "en"]
+        published = [one for one in notice.list_in_force(tx, 0) if one.language == "en"]
     assert published and all(STAY in " ".join(one.text.body.split()) for one in published)
 
 
@@ -121,4 +121,4 @@ def test_the_term_is_read_written_and_of_no_weight_where_it_is_not_there() -> No
     assert (
         stops.document()["unread_languages"] == "build stopped" and stops.sha256() != plain.sha256()
     )
-    assert file.read(json.loads(stops.text())) == stops
+    assert file.from_document(json.loads(stops.text())) == stops

@@ -44,7 +44,7 @@ LOG_SEED = bytes(range(32))
 
 def log_key() -> bytes:
     """The public key that signs addenda here."""
-    return jws.public_of(LOG_SEED)
+    return jws.public_key(LOG_SEED)
 
 
 def keyed(*names: object) -> bytes:

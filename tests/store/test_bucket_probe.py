@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from licet.errors import BusyError
-from licet.store.bucket import TaggedObject
-from licet.store.bucket_probe import probe
+from licet.store.bucket import TaggedObject, probe_bucket
 
 from ..buckets import HeldBucket
 
@@ -45,17 +44,17 @@ class Service(HeldBucket):
 
 def test_a_service_that_keeps_its_promises_is_left_as_it_was() -> None:
     service = Service()
-    assert probe(service, NOW) == ((), 0.0, True)
+    assert probe_bucket(service, NOW) == ((), 0.0, True)
     assert service.held == {}
 
 
 @pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
 def test_a_condition_that_is_ignored_is_named(header: str) -> None:
-    assert probe(Service(header), NOW).ignored == (header,)
+    assert probe_bucket(Service(header), NOW).ignored == (header,)
 
 
 def test_a_clock_that_is_wrong_and_a_key_that_may_not_delete_are_told() -> None:
-    seen = probe(Service(deletes=False, ahead=timedelta(minutes=-20)), NOW)
+    seen = probe_bucket(Service(deletes=False, ahead=timedelta(minutes=-20)), NOW)
     assert seen == ((), -1_200.0, False)
 
 
@@ -63,4 +62,4 @@ def test_a_service_that_does_not_answer_is_no_answer() -> None:
     service = Service()
     service.fails = {0: "lost"}
     with pytest.raises(BusyError):
-        probe(service, NOW)
+        probe_bucket(service, NOW)

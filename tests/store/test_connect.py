@@ -21,7 +21,7 @@ from licet.store.connect import (
     StatementError,
     UnreachableError,
     database,
-    opened,
+    open_pool,
     retrying,
     snapshot,
     transaction,
@@ -32,7 +32,7 @@ PLANTED = "the heron waits"
 
 @pytest.fixture(scope="module")
 def words(databases: Callable[..., str]):
-    with opened(databases(migrated=False)) as pool:
+    with open_pool(databases(migrated=False)) as pool:
         with transaction(pool) as tx:
             tx.execute(
                 "CREATE TABLE words (word text CONSTRAINT a_word_is_kept_once PRIMARY KEY, "
@@ -260,7 +260,7 @@ def cut(words: Pool, pid: int) -> None:
 def test_no_server_is_busy_with_the_reason(tmp_path: Path) -> None:
     with (
         pytest.raises(UnreachableError, match="cannot connect") as caught,
-        opened(f"host={tmp_path} dbname=x"),
+        open_pool(f"host={tmp_path} dbname=x"),
     ):
         pass
     assert "try again" in caught.value.hint
@@ -275,7 +275,7 @@ def test_a_connection_string_that_cannot_be_read_is_not_quoted() -> None:
 
 
 def test_a_full_pool_is_busy(databases: Callable[..., str]) -> None:
-    with opened(databases(migrated=False), size_max=1) as pool, transaction(pool):
+    with open_pool(databases(migrated=False), size_max=1) as pool, transaction(pool):
         pool.timeout = 0.05
         with pytest.raises(UnreachableError, match="became free"), transaction(pool):
             pass

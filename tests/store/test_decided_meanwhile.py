@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.backup import archives
 from licet.backup.log_union import RestoreFinish
 from licet.consent import request_register, rights, rights_requests
@@ -81,12 +81,14 @@ def test_of_two_versions_of_the_policy_at_once_the_second_is_held_against_the_fi
 
 def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> None:
     with transaction(house.here.pool) as tx:
-        staff = sessions.known_staff(tx, "ana@example.org", house.now, os.urandom)
-        about = ItemAbout(item="sweep:weekly")
-        inbox_register.note(tx, house.here.keyring, about, staff, house.now, "first")
+        staff = sessions.find_or_add_staff(tx, "ana@example.org", house.now, os.urandom)
+        about = ItemSubject(item="sweep:weekly")
+        inbox_register.add_note(tx, house.here.keyring, about, staff, house.now, "first")
     done = both(
         house,
-        lambda tx: inbox_register.note(tx, house.here.keyring, about, staff, house.now, "another"),
+        lambda tx: inbox_register.add_note(
+            tx, house.here.keyring, about, staff, house.now, "another"
+        ),
     )
     assert (done.waited, done.error) == (True, None)
     assert house.query("SELECT steps FROM inbox_items") == [(3,)]
@@ -96,16 +98,16 @@ def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house:
     """Both would number their step alike: the second one's would be refused by the database, as a
     fault of ours.
     """
-    about = ItemAbout(item="sweep:weekly")
+    about = ItemSubject(item="sweep:weekly")
     with transaction(house.here.pool) as tx:
-        staff = sessions.known_staff(tx, "ana@example.org", house.now, os.urandom)
-        inbox_register.note(tx, house.here.keyring, about, staff, house.now, "first")
+        staff = sessions.find_or_add_staff(tx, "ana@example.org", house.now, os.urandom)
+        inbox_register.add_note(tx, house.here.keyring, about, staff, house.now, "first")
     done = meanwhile(
         house.here.pool,
         lambda tx: inbox_register._locked(tx, about),
         in_transaction(
             house.here.pool,
-            lambda tx: inbox_register.note(
+            lambda tx: inbox_register.add_note(
                 tx, house.here.keyring, about, staff, house.now, "another"
             ),
         ),
@@ -116,17 +118,17 @@ def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house:
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:
     with transaction(house.here.pool) as tx:
         ana, ben = (
-            sessions.known_staff(tx, name, house.now, os.urandom)
+            sessions.find_or_add_staff(tx, name, house.now, os.urandom)
             for name in ("a@example.org", "b@example.org")
         )
-        inbox_register.note(
-            tx, house.here.keyring, ItemAbout(item="sweep:weekly"), ana, house.now, "first"
+        inbox_register.add_note(
+            tx, house.here.keyring, ItemSubject(item="sweep:weekly"), ana, house.now, "first"
         )
     pool = house.here.pool
 
     def take(staff: Any) -> Any:
-        return lambda tx: inbox_register.take(
-            tx, house.here.keyring, ItemAbout(item="sweep:weekly"), staff, house.now
+        return lambda tx: inbox_register.take_item(
+            tx, house.here.keyring, ItemSubject(item="sweep:weekly"), staff, house.now
         )
 
     done = meanwhile(pool, take(ana), in_transaction(pool, take(ben)))
@@ -143,14 +145,14 @@ def test_of_two_who_answer_a_request_at_once_the_second_is_told_that_it_ended(ho
     def end(tx: Transaction) -> None:
         found = request_register.get(tx, row.request, locks=True)
         assert found is not None
-        moved = replace(found, clock=rights.ended(found.clock, RequestState.refused, house.now))
+        moved = replace(found, clock=rights.end(found.clock, RequestState.refused, house.now))
         step = NewRequestStep(step=RequestStep.refused, at=house.now, by="staff:ana", words="no")
         request_register.advance(tx, house.here.keyring, moved, [step])
 
     done = meanwhile(
         pool,
         end,
-        lambda: rights_requests.act(
+        lambda: rights_requests.take_step(
             house.here, named, StaffAct.answer, "staff:ben", words="here it is"
         ),
     )
@@ -288,7 +290,7 @@ def test_no_epoch_is_opened_or_destroyed_while_a_restore_looks_for_its_keys(hous
 
     def raising(tx: Transaction) -> None:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
-        fence.raise_(tx, house.now)
+        fence.raise_fence(tx, house.now)
 
     house.passes(400)
     done = meanwhile(pool, raising, lambda: destroy_due(house.here))

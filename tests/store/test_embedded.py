@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from licet.errors import BrokenError, UsageError
-from licet.store import embedded, machine
+from licet.store import embedded
 from licet.store.connect import DatabaseConfig, database, transaction
 
 from ..waiting import wait_until
@@ -382,7 +382,7 @@ GIGABYTE = 2**30
 def test_settings_are_shares_of_the_machine_within_bounds(
     memory: int, free: int, buffers: int, log: int
 ) -> None:
-    said = dict(line.split(" = ") for line in machine.settings(memory, free).splitlines())
+    said = dict(line.split(" = ") for line in embedded.machine_settings(memory, free).splitlines())
     assert said["shared_buffers"] == f"{buffers}MB"
     assert said["max_wal_size"] == f"{log}MB"
     assert not {"fsync", "full_page_writes", "synchronous_commit"} & said.keys()
@@ -400,7 +400,7 @@ def test_a_server_that_is_told_of_the_machine_is_as_durable_as_postgresql_by_def
         free = shutil.disk_usage(folder).free
         said = dict(
             line.split(" = ")
-            for line in machine.settings(machine.memory_bytes(), free).splitlines()
+            for line in embedded.machine_settings(embedded.memory_bytes(), free).splitlines()
         )
         row = conn.execute(
             "SELECT setting::bigint * 8192 / 1048576 FROM pg_settings WHERE name = 'shared_buffers'"

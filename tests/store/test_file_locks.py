@@ -60,8 +60,8 @@ def test_one_hook_at_a_time_reads_the_transcripts(
 
 def test_backups_run_side_by_side_and_none_beside_a_prune(tmp_path: Path) -> None:
     shared, alone = (
-        (lambda: archives._claimed(tmp_path, fcntl.LOCK_SH)),
-        (lambda: archives._claimed(tmp_path, fcntl.LOCK_EX)),
+        (lambda: archives._lock_folder(tmp_path, fcntl.LOCK_SH)),
+        (lambda: archives._lock_folder(tmp_path, fcntl.LOCK_EX)),
     )
     assert not is_refused(shared(), shared())
     assert is_refused(shared(), alone())
@@ -74,11 +74,13 @@ def test_one_restore_of_a_server_one_drill_and_one_receiver_of_wal_run_at_a_time
 ) -> None:
     options = Options(durable=False)
     assert is_refused(
-        base_recovery.beside(tmp_path / "postgres", options),
-        base_recovery.beside(tmp_path / "postgres", options),
+        base_recovery.begin_recovery(tmp_path / "postgres", options),
+        base_recovery.begin_recovery(tmp_path / "postgres", options),
     )
-    assert is_refused(drills._alone(house.here), drills._alone(house.here))
-    assert is_refused(wal_receiver._alone(house.here), wal_receiver._alone(house.here))
+    assert is_refused(drills._lock_scratch(house.here), drills._lock_scratch(house.here))
+    assert is_refused(
+        wal_receiver._lock_receiver(house.here), wal_receiver._lock_receiver(house.here)
+    )
 
 
 def test_nobody_appends_to_a_journal_while_another_process_does(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def bucket(house: House, tx: Transaction) -> object:
 
 
 def held_bucket(house: House, tx: Transaction) -> object:
-    return chain.hold_buckets(tx, [bucket_of(house, tx)])
+    return chain.lock_existing_buckets(tx, [bucket_of(house, tx)])
 
 
 WAITS: dict[str, tuple[Verb, Verb]] = {
@@ -170,12 +170,12 @@ def test_two_hosts_that_begin_to_archive_the_wal_have_one_slot(
 def test_the_newest_record_of_the_journal_is_remembered_by_who_is_free_to(house: House) -> None:
     pool, journal = house.here.pool, uuid4()
     with transaction(pool) as tx:
-        journal_heads.remember(tx, journal, JournalHead(1, bytes(32)))
+        journal_heads.save_head(tx, journal, JournalHead(1, bytes(32)))
     done = meanwhile(
         pool,
-        lambda tx: journal_heads.remember(tx, journal, JournalHead(5, bytes(32))),
+        lambda tx: journal_heads.save_head(tx, journal, JournalHead(5, bytes(32))),
         in_transaction(
-            pool, lambda tx: journal_heads.remember_if_free(tx, journal, JournalHead(9, bytes(32)))
+            pool, lambda tx: journal_heads.save_head_if_free(tx, journal, JournalHead(9, bytes(32)))
         ),
     )
     assert (done.waited, done.error) == (False, None)
@@ -230,7 +230,7 @@ def test_a_lock_of_a_process_is_had_by_one_connection(pool: Pool) -> None:
         assert again
 
 
-@pytest.mark.parametrize("one", [archives._alone, log_retention._alone])
+@pytest.mark.parametrize("one", [archives._lock_installation, log_retention._alone])
 def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
     house: House, one: Any
 ) -> None:
@@ -238,7 +238,7 @@ def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
         raise AssertionError("it began")
     with locked(house.here.pool, sweeper.SWEEPS_LOCK) as mine:
         assert mine
-        if one is archives._alone:
+        if one is archives._lock_installation:
             with pytest.raises(BusyError), one(house.here):
                 raise AssertionError("it began")
     with one(house.here), pytest.raises(BusyError), documents.sequencing(house.here):

@@ -81,11 +81,11 @@ def test_where_no_postgresql_is_new_enough_it_is_said_what_to_install(
 
 def test_a_process_lives_until_it_was_waited_for() -> None:
     running = subprocess.Popen(["sleep", "600"])
-    assert embedded.lives(running.pid)
-    assert embedded.lives(1), "one that is another's lives too"
+    assert embedded.pid_exists(running.pid)
+    assert embedded.pid_exists(1), "one that is another's lives too"
     running.kill()
     running.wait()
-    assert not embedded.lives(running.pid)
+    assert not embedded.pid_exists(running.pid)
 
 
 def test_making_a_folder_durable_leaves_no_file_open(tmp_path: Path) -> None:

@@ -47,17 +47,17 @@ def test_a_whole_segment_is_sealed_as_it_was_received_and_never_anew(archive: Pa
     (archive / FIRST).write_bytes(b"other" + bytes(12))
     assert wal_seals.seal(archive, KEY) == 0
     with pytest.raises(ContradictedError, match="not the one that was received"):
-        wal_seals.proved(archive, KEY, FIRST)
-    assert SECOND in wal_seals.proved(archive, KEY, SECOND)
+        wal_seals.prove(archive, KEY, FIRST)
+    assert SECOND in wal_seals.prove(archive, KEY, SECOND)
 
 
 def test_a_segment_that_is_being_written_is_sealed_as_far_as_it_goes_and_again_when_it_has_grown(
     archive: Path, tmp_path: Path
 ) -> None:
     wal_seals.seal(archive, KEY)
-    assert wal_seals.proved(archive, KEY, THIRD)[PARTIAL] == b"third"
+    assert wal_seals.prove(archive, KEY, THIRD)[PARTIAL] == b"third"
     (archive / PARTIAL).write_bytes(b"third, longer" + bytes(3))
-    assert wal_seals.proved(archive, KEY, THIRD)[PARTIAL] == b"third", (
+    assert wal_seals.prove(archive, KEY, THIRD)[PARTIAL] == b"third", (
         "what lies behind the seal is left out"
     )
     wal_seals.copy(archive, KEY, THIRD, tmp_path / "sealed")
@@ -82,13 +82,13 @@ def test_what_is_copied_is_what_is_sealed_from_where_a_base_begins(
         "00000002.history",
     ]
     assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o700
-    assert wal_seals.proved(archive, KEY, SECOND) == {
+    assert wal_seals.prove(archive, KEY, SECOND) == {
         SECOND: None,
         PARTIAL: b"third",
         "00000002.history": None,
     }
     with pytest.raises(ContradictedError):
-        wal_seals.proved(archive, b"o" * 32, SECOND)
+        wal_seals.prove(archive, b"o" * 32, SECOND)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_seal_that_does_not_read_is_contradicted(archive: Path, written: bytes
     wal_seals.seal(archive, KEY)
     (archive / f"{FIRST}.seal").write_bytes(written)
     with pytest.raises(ContradictedError, match="cannot be read"):
-        wal_seals.proved(archive, KEY, FIRST)
+        wal_seals.prove(archive, KEY, FIRST)
 
 
 def test_a_seal_goes_with_its_segment(archive: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_seal_goes_with_its_segment(archive: Path) -> None:
 
 def test_segments_are_told_in_their_order_whatever_their_timeline(archive: Path) -> None:
     (archive / "000000020000000000000002").write_bytes(b"")
-    assert [path.name for path in wal_archive.segments(archive)] == [
+    assert [path.name for path in wal_archive.list_segments(archive)] == [
         FIRST,
         SECOND,
         "000000020000000000000002",
@@ -125,9 +125,9 @@ def test_segments_are_told_in_their_order_whatever_their_timeline(archive: Path)
 def test_what_no_base_needs_is_what_lies_before_the_oldest_and_all_that_is_whole_without_any(
     archive: Path,
 ) -> None:
-    assert [path.name for path in wal_archive.spent(archive, SECOND)] == [FIRST]
-    assert wal_archive.spent(archive, FIRST) == []
-    assert [path.name for path in wal_archive.spent(archive, None)] == [FIRST, SECOND]
+    assert [path.name for path in wal_archive.list_unneeded(archive, SECOND)] == [FIRST]
+    assert wal_archive.list_unneeded(archive, FIRST) == []
+    assert [path.name for path in wal_archive.list_unneeded(archive, None)] == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_segment_that_is_not_there_is_named_by_the_one_behind_it(
 def test_where_reading_ended_is_told_by_the_file_that_is_absent_or_the_last_place(
     said: str, number: int | None
 ) -> None:
-    assert wal_archive._ended(said, SEGMENT) == number
+    assert wal_archive._stopped_segment(said, SEGMENT) == number
 
 
 def test_an_archive_whose_next_segment_the_server_has_removed_says_that_it_has_a_gap(

@@ -22,7 +22,7 @@ from licet.store.connect import (
     Transaction,
     UnreachableError,
     after_commit,
-    opened,
+    open_pool,
     transaction,
 )
 from licet.store.writer import BatchWriter, Bounds
@@ -47,7 +47,7 @@ def rows_dsn(databases: Callable[..., str]) -> str:
 
 @pytest.fixture(scope="module")
 def rows_pool(rows_dsn: str) -> Iterator[Pool]:
-    with opened(rows_dsn) as pool:
+    with open_pool(rows_dsn) as pool:
         yield pool
 
 

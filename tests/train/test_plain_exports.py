@@ -529,8 +529,8 @@ def test_an_erasure_is_recalled_from_the_recipient_of_an_export(
         house.here, "october", Format.axolotl, recipient=RECIPIENT, out=tmp_path / "out"
     )
     house.about(do.Delete, "bo", "bo")
-    certificates.run(house.here)
-    (recalled,) = certificates.recalls(house.here)
+    certificates.advance_erasures(house.here)
+    (recalled,) = certificates.list_recalls(house.here)
     assert (recalled.recipient, recalled.release) == (RECIPIENT, "october")
 
 
@@ -550,15 +550,15 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
     for chat, answered in (("bo", False), ("ana", True)):
         assert house.chats[chat] in exported
         house.about(do.Delete, chat, chat)
-        (seen,) = certificates.of_account(house.here, house.accounts[chat])
-        certificates.run(house.here)
+        (seen,) = certificates.list_by_account(house.here, house.accounts[chat])
+        certificates.advance_erasures(house.here)
         if answered:
             (recalled,) = (
-                one for one in certificates.recalls(house.here) if one.erasure == seen.erasure
+                one for one in certificates.list_recalls(house.here) if one.erasure == seen.erasure
             )
             signed = recipient_answers.sign(lab, recalled.erasure, recalled.handout, house.now)
             certificates.acknowledge(house.here, recalled.erasure, recalled.handout, signed)
-        certificates.run(house.here, at_once=True)
+        certificates.advance_erasures(house.here, at_once=True)
         file = json.loads(certificates.certificate_file(house.here, seen.erasure))
         payload = json.loads(base64.urlsafe_b64decode(file["certificate"].split(".")[1] + "==="))
         (place,) = [one for one in payload["places"] if one["place"] == "export"]

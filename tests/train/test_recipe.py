@@ -392,7 +392,7 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
     house.about(do.Delete, who, f"{who}-a")
     (after,) = found(since=True)
     assert (after.withdrawn, after.people, after.erased) == (1, 1, 0)
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert found()[0].erased == 1
     assert [lineage.affected_by_model(house.here, parse(Prefix.model, model))] == found()
     # what was consumed before stays as it was

@@ -148,11 +148,11 @@ def test_a_conversation_that_is_kept_out_is_recalled_and_the_other_is_not(house:
 
 def test_what_is_erased_is_recalled_with_its_erasure_and_not_once_more(house: House) -> None:
     house.about(do.Delete, "ana", "ana1")
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     assert recipients.recall_ended(house.here) == 0
     assert len(told(house)) == 1
     assert seen(house, "ana").state is RecallState.recalled
-    (recalled,) = certificates.recalls(house.here)
+    (recalled,) = certificates.list_recalls(house.here)
     certificates.acknowledge(house.here, recalled.erasure, recalled.handout)
     assert seen(house, "ana").state is RecallState.in_use, "the other row may be used still"
 

@@ -180,7 +180,8 @@ def test_where_the_reader_stops_the_others_stop_too_and_none_of_them_reads() -> 
         yield
 
     said: list[Any] = []
-    assert list(SharedBatches([[1], [2]], Wire(0, said))) == [[1], [2]]  # type: ignore[arg-type]  # a group in one process
+    # a group in one process
+    assert list(SharedBatches([[1], [2]], Wire(0, said))) == [[1], [2]]  # type: ignore[arg-type]
     # Batches are plain lists here.
     assert list(SharedBatches(unread(), Wire(1, said))) == [[1], [2]]  # type: ignore[arg-type]
     # Batches are plain lists here.

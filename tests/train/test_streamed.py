@@ -266,7 +266,7 @@ class Shared:
         self.config = Configuration.of(
             told | {"LICET_DATA": str(folder / "machine"), "LICET_LOADER__CACHE_BYTES": "40000"}
         )
-        bucket = buckets.opened(self.config.store)
+        bucket = buckets.open_bucket(self.config.store)
         assert bucket is not None
         self.bucket: Bucket = bucket
 

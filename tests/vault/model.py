@@ -304,7 +304,7 @@ class Pair:
         """Erases all that is due; what was counted before is what was done."""
         self.advance(at)
         with self.run() as tx:
-            counted = sweep_batches.due(tx, at)
+            counted = sweep_batches.count_due(tx, at)
         done, more = SweepResult(), True
         while more:
             with self.run() as tx:

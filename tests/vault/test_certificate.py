@@ -47,7 +47,7 @@ def house(house: House) -> House:
 
 
 def owed(house: House, name: str = "ana") -> list[ErasureStatus]:
-    return certificates.of_account(house.here, house.accounts[name])
+    return certificates.list_by_account(house.here, house.accounts[name])
 
 
 def certified(house: House, name: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_a_deletion_owes_a_certificate_from_its_commit_and_has_none_before_its_k
         1,
         house.now + 30 * DAY,
     )
-    assert certificates.run(house.here).certificates == 0
+    assert certificates.advance_erasures(house.here).certificates == 0
     with pytest.raises(RefusedError, match="no certificate yet"):
         certificates.certificate_file(house.here, seen.erasure)
     house.passes(30)
@@ -90,7 +90,7 @@ def test_deleting_twice_owes_one_certificate(house: House) -> None:
 def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
     for asked in (
         lambda: certificates.status(house.here, UNKNOWN),
-        lambda: certificates.run(house.here, only=UNKNOWN),
+        lambda: certificates.advance_erasures(house.here, only=UNKNOWN),
         lambda: certificates.certificate_file(house.here, UNKNOWN),
         lambda: certificates.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
         lambda: certificates.status(house.here, "nonsense"),
@@ -101,7 +101,7 @@ def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
 
 def test_it_can_go_at_once_and_leaves_what_was_not_asked_for(house: House) -> None:
     house.about(do.Delete, "ana", "chat")
-    assert certificates.run(house.here, at_once=True).certificates == 1
+    assert certificates.advance_erasures(house.here, at_once=True).certificates == 1
     live = house.query(
         "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["other"]
     )
@@ -128,9 +128,9 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
     handout = certificates.hand_out(house.here, "one", "lab-one")
     assert handout == certificates.hand_out(house.here, "one", "lab-one")
     house.account(do.CloseAccount, "ana")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     documents.append(house.here)
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     (seen,) = owed(house)
     said = certified(house, seen.erasure)
     looked = {"at": said["verified"], "left": 0}
@@ -168,7 +168,7 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     )
     with pytest.raises(RefusedError, match="no certificate yet"):
         certificates.certificate_file(house.here, seen.erasure)
-    assert certificates.unlogged(house.here) == UnloggedErasure(closures=1, since=house.now)
+    assert certificates.count_unlogged(house.here) == UnloggedErasure(closures=1, since=house.now)
     assert [
         one.what
         for one in doctor.examine(house.here)
@@ -195,7 +195,7 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     assert named == [(0,)]
     folder, log = house.here.config.releases / "one", documents.place(house.here).folder
     assert verification.verify(folder, (documents.key(house.here).vkey,), log=log).broken == ()
-    assert certificates.unlogged(house.here) == UnloggedErasure(closures=0, since=None)
+    assert certificates.count_unlogged(house.here) == UnloggedErasure(closures=0, since=None)
 
 
 def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
@@ -204,7 +204,7 @@ def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
     """
     documents.append(house.here)
     house.account(do.CloseAccount, "ana")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     (last,) = house.query("SELECT max(size) FROM logs")[0]
     with transaction(house.here.pool) as tx:
         tx.execute(
@@ -223,11 +223,11 @@ def test_a_place_in_the_log_is_not_the_log(house: House) -> None:
             [root],
         )
     assert house.query("SELECT decided < size FROM logs") == [(True,)]
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     assert owed(house)[0].waits_for is WaitsFor.log
     documents.append(house.here)
     assert house.query("SELECT size > %s FROM logs", last) == [(True,)]
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     assert owed(house)[0].state is ErasureState.verified
 
 
@@ -235,7 +235,7 @@ def test_a_safety_copy_is_listed_with_its_own_end(house: House) -> None:
     house.about(do.Flag, "ana", "chat", score=0.9)
     release_build.build_release(house.here, name="safety", purpose="safety_classifiers")
     house.about(do.Delete, "ana", "chat")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     places = {p["place"]: p for p in certified(house, owed(house)[0].erasure)["places"]}
     until = house.query("SELECT safety_until FROM conversations WHERE safety_until IS NOT NULL")[0][
         0
@@ -254,9 +254,9 @@ def test_of_two_safety_copies_the_later_end_is_listed(house: House) -> None:
     )
     assert ends[0] < ends[1]
     house.account(do.CloseAccount, "ana")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     documents.append(house.here)
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     places = {place["place"]: place for place in certified(house, owed(house)[0].erasure)["places"]}
     assert places["safety"]["kept_until"] == ends[1][0].isoformat().replace("+00:00", "Z")
 
@@ -266,7 +266,7 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
     house.about(do.Delete, "ana", "chat")
     house.passes(31)
     sweeper.sweep(house.here)
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     (seen,) = owed(house)
     assert (seen.state, seen.held) == (ErasureState.fenced, True)
     assert house.query(
@@ -289,7 +289,7 @@ def test_a_hold_whose_matter_forbids_telling_is_shown_to_staff_and_not_to_its_pe
         house.passes(1)
     ana = house.accounts["ana"]
     staff, person = (
-        certificates.of_account(house.here, ana, for_person=one) for one in (False, True)
+        certificates.list_by_account(house.here, ana, for_person=one) for one in (False, True)
     )
     assert [seen.held for seen in staff] == [True, True]
     assert [seen.held for seen in person] == [True, False]
@@ -391,7 +391,7 @@ def test_what_is_left_anywhere_is_found_and_nothing_is_certified(house: House) -
     with transaction(house.here.pool) as tx:
         tx.execute("UPDATE key_pages SET slots = %s", [page[0]])  # as if a page had come back
     with pytest.raises(BrokenError, match="still in the place `vault`"):
-        certificates.run(house.here)
+        certificates.advance_erasures(house.here)
     assert owed(house)[0].state is ErasureState.swept
 
 
@@ -418,14 +418,14 @@ def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> No
     release_build.build_release(house.here, name="one", purpose="improve_models")
     handout = certificates.hand_out(house.here, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
-    certificates.run(house.here)
-    (recall,) = certificates.recalls(house.here)
+    certificates.advance_erasures(house.here)
+    (recall,) = certificates.list_recalls(house.here)
     assert (recall.recipient, recall.handout, recall.overdue) == ("lab-one", handout, False)
     house.passes(15)
     assert certificates.status(house.here, recall.erasure).overdue == 1
     done = certificates.acknowledge(house.here, recall.erasure, handout)
     assert (done.acknowledged_at, done.overdue) == (house.now, False)
-    assert certificates.recalls(house.here) == []
+    assert certificates.list_recalls(house.here) == []
     with pytest.raises(NotFoundError):
         certificates.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
 
@@ -434,8 +434,8 @@ def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_pat
     release_build.build_release(house.here, name="one", purpose="improve_models")
     handout = certificates.hand_out(house.here, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
-    certificates.run(house.here)
-    (recall,) = certificates.recalls(house.here)
+    certificates.advance_erasures(house.here)
+    (recall,) = certificates.list_recalls(house.here)
     lab, other = (Signer("lab-one", SignatureType.ed25519, bytes([seed]) * 32) for seed in (1, 2))
 
     def acknowledged(signer: Signer, erasure: str) -> None:
@@ -455,9 +455,9 @@ def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_pat
     ):
         with pytest.raises(RefusedError, match=match):
             acknowledged(signer, erasure)
-    assert certificates.recalls(house.here) == [recall]
+    assert certificates.list_recalls(house.here) == [recall]
     acknowledged(lab, recall.erasure)
-    assert certificates.recalls(house.here) == []
+    assert certificates.list_recalls(house.here) == []
 
 
 def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(
@@ -527,7 +527,7 @@ def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(ho
 @pytest.fixture
 def file(house: House) -> bytes:
     house.about(do.Delete, "ana", "chat")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     documents.append(house.here)
     return certificates.certificate_file(house.here, owed(house)[0].erasure)
 

@@ -18,7 +18,7 @@ from licet.consent import takeout
 from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, BusyError
-from licet.keys.cold_store import objects
+from licet.keys import objects
 from licet.keys.objects import Stored
 from licet.policy.decide import IMPROVE, SAFETY
 from licet.policy.state import Share
@@ -88,7 +88,7 @@ def cool(house: House) -> cold_tier.CoolingResult:
 def said(house: House) -> str:
     """Everything of Ana's, as she takes it out."""
     known = installation.policies(house.here)
-    pieces = takeout.lines(
+    pieces = takeout.conversation_lines(
         lambda: transaction(house.here.pool),
         house.here.keyring,
         known,
@@ -443,7 +443,7 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
     pool: Pool, tmp_path: Path, bucket: Configuration
 ) -> None:
     house = House(pool, tmp_path)
-    house.here.keyring.cold = objects(bucket)
+    house.here.keyring.cold = objects.configured(bucket)
     lived_in(house)
     before = said(house)
     assert cool(house).segments == 3
@@ -459,7 +459,7 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
 
 
 def test_a_bucket_never_has_an_object_written_over(bucket: Configuration) -> None:
-    store = objects(bucket)
+    store = objects.configured(bucket)
     store.put("bodies/aa/one", b"first")
     with pytest.raises(BusyError):
         store.put("bodies/aa/one", b"second")
@@ -478,7 +478,7 @@ def test_a_wrong_secret_is_refused_and_quoted_nowhere(
         "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(wrong),
     }
     with pytest.raises(BusyError) as caught:
-        objects(Configuration.of(environment)).put("bodies/aa/two", b"x")
+        objects.configured(Configuration.of(environment)).put("bodies/aa/two", b"x")
     assert "not-the-secret" not in str(caught.value)
 
 

@@ -37,7 +37,7 @@ def swept(
     tx: Transaction, at: datetime, limit: int = sweep_batches.BATCH_SEGMENTS_MAX
 ) -> SweepResult:
     """All that is due; what was counted before is what was done."""
-    counted, done, more = sweep_batches.due(tx, at), SweepResult(), True
+    counted, done, more = sweep_batches.count_due(tx, at), SweepResult(), True
     while more:
         batch = sweep_batches.sweep_batch(tx, at, limit=limit)
         done, more = done.plus(batch), batch.more
@@ -129,7 +129,7 @@ def test_a_hold_keeps_what_lives_and_not_the_segment_that_had_expired_before(tow
     first = town.say(ana)
     town.about(first, do.Narrow, at=SAID + TICK)
     policies = town.policies[0]
-    assert str(policies.keep.opted_out) == "P30D"
+    assert str(policies.keep.of_turn(allowed=False)) == "P30D"
     town.say(ana, turn="t2", at=SAID + DAY)
     # Both live: the second turn dated both anew. Age the first alone, as a version of another reach
     # would.

@@ -64,7 +64,7 @@ def test_the_sweep_reads_what_is_due_from_the_day_s_index_and_never_the_whole_ta
 
 def test_a_dry_run_reads_what_is_due_from_the_day_s_index(town: Transaction) -> None:
     scans = index_scans(town)
-    assert sweep_batches.due(town, instant(quiet_day(town) + timedelta(days=1))).segments > 0
+    assert sweep_batches.count_due(town, instant(quiet_day(town) + timedelta(days=1))).segments > 0
     assert index_scans(town) > scans
 
 

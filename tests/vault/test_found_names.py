@@ -143,7 +143,7 @@ def test_what_is_kept_is_loaded_by_the_same_finder_and_replaced_by_another(house
 def test_it_goes_with_the_erasure_of_its_segment_and_no_other(house: House) -> None:
     kept(house, "one", "two")
     house.about(do.Delete, "ana", "one")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert [row[0] for row in house.query("SELECT conversation_id FROM found_names")] == [
         house.chats["two"]
     ]
@@ -156,7 +156,7 @@ def test_what_was_erased_since_it_was_opened_is_not_kept(house: House) -> None:
     with transaction(house.here.pool) as tx:
         segment = opened(house, tx, "one")
     house.about(do.Delete, "ana", "one")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     with transaction(house.here.pool) as tx:
         assert found_names.keep(tx, [(segment, FOUND)], FINDER) == 0
     assert house.query("SELECT FROM found_names") == []

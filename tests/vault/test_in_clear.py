@@ -23,7 +23,7 @@ from licet.keys.keyring import Keyring
 from licet.keys.material import KEY_BYTES, FileProvider
 from licet.policy.state import Share, TurnRole
 from licet.store import embedded
-from licet.store.connect import Pool, Transaction, opened, transaction
+from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.vault import commands as do
 from licet.vault.account_keys import mark_spent
@@ -91,7 +91,7 @@ def cluster(tmp_path: Path, fast: embedded.Options) -> Iterator[tuple[Path, Pool
     with embedded.running(folder, fast) as dsn:
         with psycopg.connect(dsn) as conn:
             migrate(conn)
-        with opened(dsn) as pool:
+        with open_pool(dsn) as pool:
             yield folder, pool
 
 

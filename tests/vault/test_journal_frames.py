@@ -21,8 +21,8 @@ from licet.keys.journal_frames import (
     JournalFrame,
     JournalHead,
     chain_key,
-    chained,
-    extended,
+    chain_value,
+    extend,
     frames_in,
 )
 from licet.keys.keyring import Keyring
@@ -39,7 +39,7 @@ ID, AT = UUID(int=7), datetime(2025, 9, 1, tzinfo=UTC)
 
 
 def five() -> list[JournalFrame]:
-    frames, _ = extended(chain_key(KEY, ID), START, [b'{"n":%d}' % n for n in range(1, 6)])
+    frames, _ = extend(chain_key(KEY, ID), START, [b'{"n":%d}' % n for n in range(1, 6)])
     return [frame for one in frames for frame in frames_in(one, "x", is_last=False)]
 
 
@@ -58,7 +58,7 @@ def test_what_was_written_counts() -> None:
         [1, 2, 3, 4, 5],
         [],
     )
-    assert [packed(frame) for frame in five()] == extended(
+    assert [packed(frame) for frame in five()] == extend(
         chain_key(KEY, ID), START, [f.payload for f in five()]
     )[0]
 
@@ -88,7 +88,7 @@ MUST_FAIL: dict[str, tuple[Callable[[list[JournalFrame]], list[JournalFrame]], s
         "record 3, in `x`: not as it was written",
     ),
     "a new beginning": (
-        lambda f: [*f, JournalFrame(99, chained(bytes(32), bytes(32), 99, b"{}"), b"{}")],
+        lambda f: [*f, JournalFrame(99, chain_value(bytes(32), bytes(32), 99, b"{}"), b"{}")],
         "record 99, in `x`: not as it was written",
     ),
 }
@@ -120,7 +120,7 @@ def test_an_end_that_somebody_remembers_is_missed_and_another_record_there_is_na
 
 def test_only_the_key_begins_anew_and_what_lies_before_is_asked_of_nobody_then() -> None:
     number = 1_000_006
-    anew = JournalFrame(number, chained(chain_key(KEY, ID), START.chain, number, b"{}"), b"{}")
+    anew = JournalFrame(number, chain_value(chain_key(KEY, ID), START.chain, number, b"{}"), b"{}")
     broken = [*changed(2, payload=b"{}")(five()), anew]
     counted, misfits = walked(broken)
     assert counted == [1, 2, 4, 5, number]
@@ -211,7 +211,7 @@ def house(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     )
     with transaction(pool) as tx:
         assert keyring.restrictions is not None
-        journal_heads.remember(tx, keyring.restrictions.id, JournalHead(0, b""))
+        journal_heads.save_head(tx, keyring.restrictions.id, JournalHead(0, b""))
     house.open("ana", allow=True)
     return house
 
@@ -225,7 +225,7 @@ def test_the_database_remembers_what_was_durable_before_and_never_more(house: Ho
     for count in range(1, 4):
         house.choose("ana", False)
         with transaction(house.here.pool) as tx:
-            heads = journal_heads.remembered(tx, journal_of(house).id)
+            heads = journal_heads.load_head(tx, journal_of(house).id)
         assert [head.number for head in heads] == ([count - 1] if count > 1 else [])
         assert journal_of(house).durable.number == count
     with transaction(house.here.pool) as tx:

@@ -44,7 +44,7 @@ def entries_of(conn: Transaction, provider: FileProvider, drawn: History) -> lis
         row = entries.OutboxRow(
             outbox_id=number,
             account=None,
-            told="policy_applied",
+            kind="policy_applied",
             occurred_at=version.effective,
             facts={"number": number, "sha256": version.sha256().hex()},
         )

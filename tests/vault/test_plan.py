@@ -20,7 +20,9 @@ import pytest
 from licet.erasure import sweep_batches
 from licet.errors import RefusedError
 from licet.policy.decide import IMPROVE, SAFETY, Gate, gate, is_useful, unanswered
-from licet.policy.file import Policies, Policy, Question, read
+from licet.policy.file import Policies, Policy, Question, from_document
+from licet.policy.period import parse_period
+from licet.policy.retention import ContentKind, Keep, RetentionRule
 from licet.policy.state import Grant
 from licet.policy.world import World
 from licet.store.connect import Transaction
@@ -67,7 +69,7 @@ def drawn_change(town: int) -> Change:
     if town % 3 == 1:
         documents[-1] = last = dict(first, effective=last["effective"])
         if len(documents) == 2:
-            begins, ends = read(first).effective, read(last).effective
+            begins, ends = from_document(first).effective, from_document(last).effective
             between = {
                 "effective": (begins + (ends - begins) / 2).isoformat(),
                 "version": "between",
@@ -86,8 +88,8 @@ def drawn_change(town: int) -> Change:
         last["scope"], last["min_age"] = {"plans": ["pro"], "surfaces": ["app"]}, 18
     if town % 2:
         last["keep"] = {**last["keep"], "opted_in": "P40D", "opted_out": "P7D", "incognito": "P5D"}
-    known = Policies(read(document) for document in documents[:-1])
-    new = read(dict(last, version="new", material=True))
+    known = Policies(from_document(document) for document in documents[:-1])
+    new = from_document(dict(last, version="new", material=True))
     return Change(known, new, new.effective - 10 * DAY)
 
 
@@ -327,7 +329,11 @@ def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_gr
                     versions,
                     at,
                 )
-                nearer = change.new.keep.opted_out.after(at) if ended and not useful else until
+                nearer = (
+                    change.new.keep.of_turn(allowed=False).after(at)
+                    if ended and not useful
+                    else until
+                )
                 assert until == min(stored[account, conversation, segment], nearer)
 
 
@@ -370,8 +376,8 @@ def nearest(
         chat = one.conversation.state
         for number, segment in enumerate(chat.segments):
             useful = is_useful(one.state, chat, segment, change.after, at)
-            period = (
-                keep.incognito if chat.incognito else keep.opted_in if useful else keep.opted_out
+            period = keep.of_turn(
+                allowed=useful, incognito=chat.incognito, surface=segment.stamp.surface
             )
             until = max(new.effective, period.after(segment.last_at))
             hold = placed.get(conversation)
@@ -510,6 +516,28 @@ def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_
     assert changed["nearer"] < changed["untouched"]
 
 
+def test_a_period_of_one_surface_shortens_what_was_taken_on_it(conn: Transaction) -> None:
+    rule = RetentionRule(
+        "cli_opted_out", "CLI", ContentKind.conversation, allowed=False, surface="cli"
+    )
+    differs = 0
+    for town in TOWNS:
+        with conn.transaction(force_rollback=True):
+            change = settle(conn, town)
+            stored, general = dates_stored(conn), nearest(conn, change, change.now)
+            new = msgspec.structs.replace(
+                change.new, keep=Keep((*change.new.keep.rows, (rule, parse_period("P1D"))))
+            )
+            change = Change(change.known, new, change.now)
+            bound = nearest(conn, change, change.now)
+            differs += any(bound[key] < general[key] for key in bound)
+            told = policy_plan.draw(conn, change.known, new, change.now, shortening=SHORTENING)
+            assert told.shortened_on_request == sum(
+                until > bound[key] for key, until in stored.items()
+            )
+    assert differs
+
+
 def test_what_is_held_when_it_is_shortened_stays_held(conn: Transaction) -> None:
     """Also where the act is repeated long after the version began, and the hold was placed in
     between.
@@ -644,7 +672,7 @@ def asking(question: str, *covers: str) -> Question:
 def test_what_cannot_be_applied_cannot_be_planned_either(
     conn: Transaction, changes: dict[str, object], because: str
 ) -> None:
-    base = read(history(0, versions=3).documents[0])
+    base = from_document(history(0, versions=3).documents[0])
     asked = (asking("training", IMPROVE, SAFETY),)
     base = msgspec.structs.replace(base, version="old", questions=asked, plans=frozenset({"free"}))
     now = base.effective + 10 * DAY + INSTANT * 5

@@ -17,7 +17,7 @@ import pytest
 from licet.policy.file import Policies, Policy, extend
 from licet.policy.period import instant
 from licet.store import statistics
-from licet.store.connect import Transaction, opened
+from licet.store.connect import Transaction, open_pool
 from licet.vault import plan_counts
 from licet.vault.population import for_many
 
@@ -152,7 +152,7 @@ def test_four_times_the_conversations_are_four_times_the_work(
 ) -> None:
     if gathered:
         for dsn in towns.values():
-            with opened(dsn) as pool:
+            with open_pool(dsn) as pool:
                 statistics.gather(pool)
     growth = grown(towns, what, for_many)
     assert max(growth.values()) <= GROWTH_MAX, growth
@@ -193,7 +193,7 @@ def test_statistics_are_gathered_of_what_has_grown_much_and_of_nothing_else(
     databases: Callable[..., str],
 ) -> None:
     dsn = unlived(databases())
-    with opened(dsn) as pool:
+    with open_pool(dsn) as pool:
         assert statistics.gather(pool) == []
         peopled(dsn, FEW)
         assert set(statistics.gather(pool)) >= {"segments", "turns", "bodies"}

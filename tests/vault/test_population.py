@@ -367,7 +367,7 @@ def moments(draw: Random, policies: Policies, seen: datetime) -> list[datetime]:
             draw.choice(coming) + draw.choice((1, 7, 30)) * DAY,
         }
         # what its ending brought nearer is due
-        found.add(versions[0].keep.opted_out.after(coming[0]))
+        found.add(versions[0].keep.of_turn(allowed=False).after(coming[0]))
     if draw.random() < 0.3:
         found.add(seen + draw.choice((90, 400, 731)) * DAY - SECOND)
     return sorted(found)

@@ -42,7 +42,7 @@ from licet.keys.material import (
     unwrap_account_keys,
 )
 from licet.policy.period import instant
-from licet.store.connect import Pool, Transaction, opened, retrying, transaction
+from licet.store.connect import Pool, Transaction, open_pool, retrying, transaction
 from licet.vault import account_view
 from licet.vault import commands as do
 from licet.vault.commands import CommandResult
@@ -317,7 +317,7 @@ def test_theorem_what_lives_opens_and_what_was_erased_opens_nowhere(
             }
             assert slots == living(tx)
             assert owners == alive
-            assert sum(key_rotation.spent(tx).values()) == 0
+            assert sum(key_rotation.count_marked(tx).values()) == 0
 
 
 def test_an_erased_key_is_within_reach_of_an_old_copy_until_the_window_has_passed_and_not_after(
@@ -353,7 +353,7 @@ def test_mere_expiry_waits_for_the_weekly_rotation_and_nothing_else_does(house: 
     house.close(closed)
     house.sweep()
     with transaction(house.pool) as tx:
-        assert key_rotation.spent(tx) == {Rotation.daily: 2, Rotation.weekly: 1}
+        assert key_rotation.count_marked(tx) == {Rotation.daily: 2, Rotation.weekly: 1}
         marked = dict(tx.execute("SELECT account_id, daily FROM spent_accounts").fetchall())
     assert marked == {declined: False, granted: True, closed: True}
     assert house.rotate().accounts_rekeyed == 2
@@ -370,7 +370,7 @@ def test_what_a_withdrawal_brought_nearer_enters_the_daily_rotation(house: House
         house.town(tx).choose(ana, False, house.now)
     house.sweep()
     with transaction(house.pool) as tx:
-        assert key_rotation.spent(tx) == {Rotation.daily: 1, Rotation.weekly: 0}
+        assert key_rotation.count_marked(tx) == {Rotation.daily: 1, Rotation.weekly: 0}
 
 
 def test_a_forecast_has_begun_nothing_and_without_accounts_there_is_nothing_to_do(
@@ -518,7 +518,7 @@ def test_a_physical_copy_from_before_a_deletion_opens_nothing_of_what_was_erased
     gone, kept = house.say(ana), house.say(ben)
     name = str(conninfo_to_dict(dsn)["dbname"])
     copy = make_conninfo(dsn, dbname=name + "_copy")
-    with duplicated(dsn, name), opened(copy) as old:
+    with duplicated(dsn, name), open_pool(copy) as old:
         house.pool.check()  # its connections were ended for the copy
         with transaction(old) as tx:
             assert len(sound(tx, Keyring(house.provider))) == 4

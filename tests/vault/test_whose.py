@@ -86,8 +86,8 @@ def test_closures_wait_for_the_log_since_the_first_of_them(house: House) -> None
     swept = []
     for name in ("ana", "ben"):
         house.account(do.CloseAccount, name)
-        certificates.run(house.here, at_once=True)
-        (erasure,) = certificates.of_account(house.here, house.accounts[name])
+        certificates.advance_erasures(house.here, at_once=True)
+        (erasure,) = certificates.list_by_account(house.here, house.accounts[name])
         assert erasure.state is ErasureState.swept
         swept.append(erasure.swept_at)
         house.passes(1)
@@ -188,6 +188,6 @@ def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
                 assert counted(tx) == found, broken
         assert integrity.segments_erased(tx) == 0
     house.about(do.Delete, "ana", "chat of ana")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     with transaction(house.here.pool) as tx:
         assert (counted(tx), integrity.segments_erased(tx)) == ([0, 0, 0, 0], 1)

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from licet.ledger import entries as leaves
-from licet.policy.file import read
+from licet.policy.file import from_document
 
 from . import lies
 from .lies import (
@@ -664,10 +664,10 @@ def between(narrow: Callable[[dict[str, Any]], Any]) -> Callable[[World], None]:
     """
 
     def change(world: World) -> None:
-        said = read(world.policies[1]).document()
+        said = from_document(world.policies[1]).document()
         narrow(said)
         said |= {"version": "2026-01-10", "effective": "2026-01-10T00:00:00Z"}
-        second = read(said)
+        second = from_document(said)
         world.policies.insert(1, second.document())
         world.told[1:1] = [
             ("policy_applied", "2026-01-02", None, {"number": 1, "sha256": second.sha256().hex()})
@@ -772,7 +772,7 @@ def receipt_lies() -> Iterator[Lie]:
             "another person's, for the project",
             "",
             PROJECT_YES,
-            put_at("log", "salt", value=leaves.salt(KEYS[EVA]).hex()),
+            put_at("log", "salt", value=leaves.derive_salt(KEYS[EVA]).hex()),
         ),
     )
     for place, operation, promise, index, change in tables:

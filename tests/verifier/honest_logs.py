@@ -278,7 +278,9 @@ class Installation:
 
     def _choose(self, event: ev.ChooseEvent, at: datetime) -> None:
         world, name, scope = self.db.world, event.account, event.chosen_for
-        owned = world._owned(name, scope.name) if scope.kind is ScopeKind.conversation else None
+        owned = (
+            world._find_owned(name, scope.name) if scope.kind is ScopeKind.conversation else None
+        )
         chosen = fold.choose(
             world.accounts[name],
             self.policies,
@@ -363,7 +365,7 @@ class Installation:
 
     def _chat(self, event: Any, at: datetime) -> None:
         world, name, chat = self.db.world, event.account, event.conversation
-        owned = world._owned(name, chat)
+        owned = world._find_owned(name, chat)
         if owned is None:
             return
         if isinstance(event, ev.NarrowEvent):

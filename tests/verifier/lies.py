@@ -49,7 +49,7 @@ KEYS = {account: bytes([account.int]) * 32 for account in (ANA, BEN, EVA, DAN)}
 # what a choice and a grant are for, where nothing else is said
 FOR = {"question": "training", "scope": "account"}
 TRUST = verifier.trust(SIGNER.verifier.vkey)
-LATER_TRUST = verifier.trust(SIGNER.named(ORIGIN.replace("2026", "2027")).verifier.vkey)
+LATER_TRUST = verifier.trust(SIGNER.renamed(ORIGIN.replace("2026", "2027")).verifier.vkey)
 POLICY = preset("article-2025")
 MIDDLE, SIZE, PROVED = 280, 300, 60
 ASKED = 32  # from this entry on there are questions
@@ -167,7 +167,7 @@ def rows() -> tuple[OutboxRow, ...]:
         )
         made.append(
             OutboxRow(
-                outbox_id=len(made) + 1, account=account, told=told, occurred_at=at, facts=facts
+                outbox_id=len(made) + 1, account=account, kind=told, occurred_at=at, facts=facts
             )
         )
 
@@ -293,10 +293,10 @@ def receipt_of(
         "origin": ORIGIN,
         "index": index,
         "who": leaves.pseudonym(key),
-        "salt": leaves.salt(key).hex(),
+        "salt": leaves.derive_salt(key).hex(),
         "evidence": SAID,
-        "nonce": leaves.nonce(key, row.outbox_id).hex(),
-        "record": leaves.record(row),
+        "nonce": leaves.derive_nonce(key, row.outbox_id).hex(),
+        "record": leaves.private_record(row),
     }
     change(payload)
     shown = Receipt(
@@ -308,7 +308,7 @@ def receipt_of(
     return shown.encode()
 
 
-CHOICES = tuple(index for index, row in enumerate(rows()) if row.told == "choice")
+CHOICES = tuple(index for index, row in enumerate(rows()) if row.kind == "choice")
 
 
 @cache
@@ -821,7 +821,7 @@ def checkpoint_lies() -> Iterator[Lie]:
             "signature",
             "a stranger's under the log's name",
             "signed it",
-            resigned(origin, size, root, signer=STRANGER.named(ORIGIN)),
+            resigned(origin, size, root, signer=STRANGER.renamed(ORIGIN)),
         ),
         ("signature", "of another text", "holds", respelt(other)),
         ("signature", "a good one and a forged one", "holds", (good + other).encode()),
@@ -1064,7 +1064,7 @@ def receipt_lies() -> Iterator[Lie]:
             "log.record",
             "another choice's",
             "opens the commitment",
-            set_in("log", "record", value=leaves.record(rows()[10])),
+            set_in("log", "record", value=leaves.private_record(rows()[10])),
         ),
         (
             "log.who",
@@ -1076,7 +1076,7 @@ def receipt_lies() -> Iterator[Lie]:
             "log.salt",
             "somebody else's",
             "its salt gives its pseudonym",
-            set_in("log", "salt", value=leaves.salt(KEYS[BEN]).hex()),
+            set_in("log", "salt", value=leaves.derive_salt(KEYS[BEN]).hex()),
         ),
         (
             "log.salt",

@@ -26,7 +26,7 @@ import msgspec
 from licet.ledger import entries as leaves
 from licet.ledger.canonical_json import canonical
 from licet.ledger.entries import OutboxRow
-from licet.policy.file import NamesTerm, Policy, read
+from licet.policy.file import NamesTerm, Policy, from_document
 from licet.policy.period import instant
 from licet.release import merkle
 from licet.release.part import EPOCH
@@ -40,10 +40,10 @@ PURPOSE = "safety_classifiers"
 RELEASE = UUID(int=77)
 BUILT_AT = "2026-03-05T12:00:00Z"
 FIRST = preset("article-2025")
-SECOND = read(
+SECOND = from_document(
     {**FIRST.document(), "version": "2026-02-01", "effective": "2026-02-01", "decide_by": None}
 )
-ASKED = read(
+ASKED = from_document(
     {
         **SECOND.document(),
         "choice": [
@@ -65,7 +65,7 @@ OWNERS = {
 }
 CHATS = {name: UUID(int=number) for number, name in enumerate(OWNERS, 100)}
 PROJECTS = {"kept": UUID(int=200), "left": UUID(int=201), "bens": UUID(int=202)}
-SALTS = {account: leaves.salt(key) for account, key in KEYS.items()}
+SALTS = {account: leaves.derive_salt(key) for account, key in KEYS.items()}
 
 
 def handle(chat: str) -> str:
@@ -119,7 +119,7 @@ def row(
     honest = {
         "v": 2,
         "conversation": handle(chat),
-        "who": leaves.who(SALTS[OWNERS[chat]]),
+        "who": leaves.account_tag(SALTS[OWNERS[chat]]),
         "ordinal": ordinal,
         "row_id": f"{ordinal:032x}",
         "sealed_sha256": hashlib.sha256(b"%d" % ordinal).hexdigest(),
@@ -556,7 +556,7 @@ def log_of(world: World, manifest: bytes) -> dict[str, bytes]:
     entries = []
     for number, (kind, at, account, what) in enumerate(told):
         made = OutboxRow(
-            outbox_id=number + 1, account=account, told=kind, occurred_at=instant(at), facts=what
+            outbox_id=number + 1, account=account, kind=kind, occurred_at=instant(at), facts=what
         )
         key = KEYS[account] if account else None
         entries.append(leaves.encode(made, key, logged + timedelta(seconds=number), bytes))
@@ -722,13 +722,13 @@ def decision_lies(before: bool) -> Iterator[Lie]:
             "who",
             "of somebody else, whose grant stands",
             "pseudonym of its conversation's account",
-            put("rows", A2, "who", value=leaves.who(SALTS[BEN])),
+            put("rows", A2, "who", value=leaves.account_tag(SALTS[BEN])),
         ),
         (
             "who",
             "two of one conversation",
             "has one account",
-            put("rows", A1_AGAIN, "who", value=leaves.who(SALTS[BEN])),
+            put("rows", A1_AGAIN, "who", value=leaves.account_tag(SALTS[BEN])),
         ),
         (
             "sources",
@@ -774,7 +774,7 @@ def decision_lies(before: bool) -> Iterator[Lie]:
             "grant",
             "of somebody who never said yes",
             "grant that decides it",
-            put("rows", A1, "who", value=leaves.who(SALTS[EVA])),
+            put("rows", A1, "who", value=leaves.account_tag(SALTS[EVA])),
         ),
         (
             "grant",

@@ -225,7 +225,7 @@ def test_it_runs_alone_on_every_kind_of_artefact(tmp_path: Path) -> None:
     python, file = bare(tmp_path / "bare"), saved(tmp_path)
     alone = [str(python), "-I", "-c", "import licet"]
     assert subprocess.run(alone, capture_output=True, check=False).returncode == 1
-    key, other = SIGNER.verifier.vkey, STRANGER.named(ORIGIN).verifier.vkey
+    key, other = SIGNER.verifier.vkey, STRANGER.renamed(ORIGIN).verifier.vkey
     kinds = list(calls(tmp_path / "shown"))
     for words in kinds:
         honest, lie = (run(file, *words, "--key", vkey, python=python) for vkey in (key, other))

@@ -245,12 +245,12 @@ def test_a_closure_of_an_account_that_stored_nothing_says_so() -> None:
 @pytest.mark.parametrize("by", [verifier, shipped()], ids=["the package", "the one file"])
 def test_an_answer_that_its_recipient_signed_is_proved_by_their_key_alone(by: Any) -> None:
     raw = mutants.certificate_file(mutants.certificates()[0])
-    uni = by.trust(STRANGER.named("uni").verifier.vkey)
+    uni = by.trust(STRANGER.renamed("uni").verifier.vkey)
     trusted = by.trust(SIGNER.verifier.vkey)
     without, given = (by.check_certificate(raw, trusted, "it", others) for others in ((), (uni,)))
     assert not [part for part in without.parts if part.what.startswith("answer")]
     assert [part.answer for part in given.parts if part.what == "answer of uni"] == ["proved"]
-    forger = by.trust(SIGNER.named("uni").verifier.vkey)
+    forger = by.trust(SIGNER.renamed("uni").verifier.vkey)
     assert by.check_certificate(raw, trusted, "it", (forger,)).answer == "contradicted"
     other = deepcopy(mutants.certificates()[0])
     other["places"][2]["answered"]["signed"] = mutants.recall_answer(erasure="era_" + "9" * 32)

@@ -61,7 +61,9 @@ def launched() -> Iterator[Any]:
         absent("Playwright is not installed")
     with sync_playwright() as driver:
         try:
-            started = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
+            started = driver.chromium.launch(
+                executable_path=rendered_page.find_chromium(os.environ)
+            )
         except Error as error:
             absent(f"no browser: {error.message.splitlines()[0]}")
         yield started

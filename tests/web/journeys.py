@@ -29,7 +29,7 @@ ROOT = f"{Path(licet.__file__).parent}/"
 _STATEMENTS = {psycopg.Cursor.execute.__code__, psycopg.Cursor.executemany.__code__}
 # the generator below `contextmanager`
 _TRANSACTION: CodeType = connect.transaction.__wrapped__.__code__  # type: ignore[attr-defined]
-_PARSE = policy_file.read.__code__
+_PARSE = policy_file.from_document.__code__
 _INLINED = {"<listcomp>", "<dictcomp>", "<setcomp>"}  # functions of their own in Python 3.11 alone
 _GOES_ON = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
@@ -47,7 +47,7 @@ class JourneyCost(msgspec.Struct, kw_only=True):
     def row(self, name: str) -> str:
         """A row of the table in docs/adr/0016-rooms-by-subject.md."""
         return (
-            f"| {name} | {self.calls} | {len(self.by_file)} | {self.returns} | "
+            f"| {name} | {self.calls} | {len(self.by_file)} | {self.grants_to_end} | "
             f"{self.statements} | {self.transactions} |"
         )
 
@@ -110,7 +110,7 @@ class Counting:
         name = path.removeprefix(ROOT)
         cost.calls += 1
         if name != self._at:
-            cost.returns += name in cost.by_file
+            cost.grants_to_end += name in cost.by_file
             self._at = name
         cost.by_file[name] += 1
         cost.parses += code is _PARSE

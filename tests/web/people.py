@@ -92,7 +92,7 @@ class Town:
         )
         by = "staff:ada@example.org"
         found = rights_requests.enter(self.here, asked, by)
-        rights_requests.act(
+        rights_requests.take_step(
             self.here,
             found.shown_id,
             StaffAct.pause,
@@ -164,8 +164,8 @@ class Town:
         address = f"{roles[0].value.replace('_', '-') if len(roles) == 1 else 'staff'}@example.org"
         with transaction(self.here.pool) as tx:
             staff, secret = (
-                sessions.known_staff(tx, address, now, os.urandom),
-                sessions.secret_of(os.urandom),
+                sessions.find_or_add_staff(tx, address, now, os.urandom),
+                sessions.new_secret(os.urandom),
             )
             tx.execute(
                 "UPDATE staff SET roles = %s WHERE staff_id = %s",

@@ -35,7 +35,7 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.service import oversight, staff_tables
 from licet.store import embedded
-from licet.store.connect import Pool, opened, transaction
+from licet.store.connect import Pool, open_pool, transaction
 from licet.store.keyset import TableView
 from licet.store.migrate import migrate
 from licet.vault.commands import Delete, Flag, Hold, Narrow
@@ -106,7 +106,7 @@ def stage(
         "staff:officer@example.org",
     )
     request = shown(Prefix.request, asked.row.request)
-    rights_requests.act(
+    rights_requests.take_step(
         town.here,
         request,
         StaffAct.pause,
@@ -268,12 +268,14 @@ def main(arguments: Sequence[str]) -> None:
         (base / "data").mkdir()
         with (
             embedded.running(base / "postgres", embedded.Options(durable=False)) as dsn,
-            opened(dsn) as pool,
+            open_pool(dsn) as pool,
         ):
             with pool.connection() as conn:
                 migrate(conn)
             town, pictures = stage(pool, base / "data", asked.languages)
-            browser = driver.chromium.launch(executable_path=rendered_page.chromium(os.environ))
+            browser = driver.chromium.launch(
+                executable_path=rendered_page.find_chromium(os.environ)
+            )
             with serving(application(town)) as url:
                 site = Site(town, url, browser)
                 if asked.first:

@@ -191,7 +191,7 @@ class World:
                     releases=("*",) if leases else (),
                     endpoint=first[0] if first and Scope.events_acknowledge in granted else None,
                 )
-            return service_keys.make(tx, made, granted, self.clock.now, os.urandom, bound)
+            return service_keys.create_key(tx, made, granted, self.clock.now, os.urandom, bound)
 
     def service(self, *scopes: Scope) -> dict[str, str]:
         """The headers of a service with these scopes, or with all."""
@@ -204,7 +204,7 @@ class World:
         a link signed them in.
         """
         with transaction(self.here.pool) as tx:
-            who = sessions.known_staff(
+            who = sessions.find_or_add_staff(
                 tx, email or f"{os.urandom(4).hex()}@example.org", self.wall, os.urandom
             )
             return browser(
@@ -221,7 +221,7 @@ def browser(secret: str) -> dict[str, str]:
     return {
         "cookie": f"{sessions.COOKIE}={secret}",
         "origin": ORIGIN,
-        "x-csrf-token": sessions.csrf(secret),
+        "x-csrf-token": sessions.csrf_token(secret),
     }
 
 

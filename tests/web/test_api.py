@@ -22,7 +22,7 @@ from licet.keys.restriction_journal import Journal, RestrictionKind
 from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.service import policy_changes
-from licet.store.connect import opened, transaction
+from licet.store.connect import open_pool, transaction
 from licet.vault import policy_versions as versions
 from licet.vault.commands import Choose, Delete
 from licet.web.access.limits import (
@@ -526,7 +526,7 @@ def test_where_the_database_is_away_everything_is_refused_and_nothing_is_allowed
     dsn, tmp_path: Path
 ) -> None:
 
-    with opened(dsn) as pool:
+    with open_pool(dsn) as pool:
         world = World(pool, tmp_path / "data")
         world.open("ana")
         headers, me = world.service(), world.person("ana")

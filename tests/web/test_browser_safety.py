@@ -361,7 +361,7 @@ def test_a_closed_account_leaves_no_session_behind(world: World, api: Any) -> No
 
 
 def test_a_secret_of_a_session_has_256_random_bits_and_none_is_like_another() -> None:
-    made = {sessions.secret_of(os.urandom) for _ in range(1_000)}
+    made = {sessions.new_secret(os.urandom) for _ in range(1_000)}
     assert len(made) == 1_000
     assert sessions.SECRET_BYTES * 8 == 256
     assert {len(one) for one in made} == {sessions.SECRET_CHARACTERS}

@@ -82,7 +82,7 @@ def test_a_key_s_own_rate_is_below_the_setting_and_never_above_it(world: World) 
                 wanted = KeyLimits(scopes=(Scope.gate_read,), requests_per_minute=rate)
                 act = KeyAct(by="staff:ana", reason="other requests", at=world.clock.now)
                 with transaction(world.here.pool) as tx:
-                    service_keys.limit(tx, f"key-{rate}", wanted, act, None, version=1)
+                    service_keys.set_limits(tx, f"key-{rate}", wanted, act, None, version=1)
             headers = {"authorization": f"Bearer {text}"}
             answers = [client.get(f"/v1/accounts/{ana}/gate", headers=headers) for _ in range(3)]
             assert [answer.status_code for answer in answers] == [200, 200, 429], rate

@@ -324,7 +324,7 @@ def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(
 ) -> None:
     world, owner = lived.world, lived.world.staff(StaffRole.owner)
     with transaction(world.here.pool) as tx:
-        moved = sessions.known_staff(tx, "moved@example.org", world.wall, os.urandom)
+        moved = sessions.find_or_add_staff(tx, "moved@example.org", world.wall, os.urandom)
         tx.execute("UPDATE staff SET roles = '{auditor}' WHERE staff_id = %s", [moved])
         theirs = browser(sessions.begin_staff(tx, moved, (), world.wall, os.urandom))
     path = f"/console/access/staff/{moved.hex}/roles"
@@ -344,10 +344,10 @@ def test_an_owner_signs_somebody_out_for_good_but_no_owner(api: Any, lived: Live
     world = lived.world
     owner = world.staff(StaffRole.owner)
     with transaction(world.here.pool) as tx:
-        leaving = sessions.known_staff(tx, "leaving@example.org", world.wall, os.urandom)
+        leaving = sessions.find_or_add_staff(tx, "leaving@example.org", world.wall, os.urandom)
         tx.execute("UPDATE staff SET roles = '{auditor}' WHERE staff_id = %s", [leaving])
         theirs = browser(sessions.begin_staff(tx, leaving, (), world.wall, os.urandom))
-        other = sessions.known_staff(tx, "founder@example.org", world.wall, os.urandom)
+        other = sessions.find_or_add_staff(tx, "founder@example.org", world.wall, os.urandom)
         tx.execute("UPDATE staff SET roles = '{owner}' WHERE staff_id = %s", [other])
     assert api.get("/console/log", headers=theirs).status_code == 200
     asked = api.post(f"/console/access/staff/{leaving.hex}/revoke", **form(owner))

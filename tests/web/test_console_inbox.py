@@ -116,7 +116,7 @@ def test_a_hold_is_in_it_from_its_day_of_review(lived: World) -> None:
 def test_a_suggestion_is_in_it_until_somebody_decides(api: Any, lived: World) -> None:
     chat, other = lived.say("ana", "Pears", "roots"), lived.say("ana", "Figs", "roots")
     with transaction(lived.here.pool) as tx:
-        reader = sessions.known_staff(tx, "rae@example.org", lived.wall, os.urandom)
+        reader = sessions.find_or_add_staff(tx, "rae@example.org", lived.wall, os.urandom)
         for one, score in ((chat, 0.9), (other, 0.5)):
             tx.execute(
                 """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score,

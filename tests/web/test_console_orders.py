@@ -43,7 +43,7 @@ def lived(world: World) -> World:
 
 def given(world: World, *kinds: OrderKind) -> list[StaffOrder]:
     with transaction(world.here.pool) as tx:
-        return staff_orders.newest(tx, kinds or tuple(OrderKind), 50)
+        return staff_orders.list_newest(tx, kinds or tuple(OrderKind), 50)
 
 
 def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reason(

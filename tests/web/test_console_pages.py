@@ -119,7 +119,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     certificates.hand_out(here, "autumn", "lab-one")
     endpoints.add(here, "chat", "https://chat.example.org/events")
     with transaction(here.pool) as tx:
-        name = next(one.notice_id for one in notice.in_force(tx, 1) if one.language == "en")
+        name = next(one.notice_id for one in notice.list_in_force(tx, 1) if one.language == "en")
     pages = {
         "/console/recipients/lab-one": "May be used now",
         f"/console/models/{model}": "(the control)",

@@ -14,7 +14,7 @@ import pytest
 from licet.access import staff_orders
 from licet.access.roles import StaffRole
 from licet.access.staff_orders import OrderKind
-from licet.consent import notice, showings
+from licet.consent import notice, notice_views
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.errors import RefusedError
@@ -44,7 +44,7 @@ def reasons(world: World) -> list[tuple[str, str, str]]:
     with transaction(world.here.pool) as tx:
         return [
             (one.kind.value, one.about, one.reason)
-            for one in staff_orders.newest(tx, tuple(OrderKind), 50)
+            for one in staff_orders.list_newest(tx, tuple(OrderKind), 50)
         ]
 
 
@@ -70,7 +70,7 @@ def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_de
     lived.tell(
         Delete(account=lived.accounts["ana"], at=lived.clock.now, conversation=uuid_of(chats[0]))
     )
-    certificates.run(lived.here)
+    certificates.advance_erasures(lived.here)
     page = api.get("/console/recipients/lab-one", headers=auditor).text
     assert re.search(
         r'data-head="May be used now">2<.*data-head="Not acknowledged">1<.*data-head="Overdue">0<',
@@ -110,7 +110,7 @@ def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_
     asked = api.get(f"/v1/accounts/acc_{lived.accounts['ben'].hex}/notice", headers=lived.service())
     assert asked.status_code == 200
     with transaction(lived.here.pool) as tx:
-        went = showings.of_notice(tx, name)
+        went = notice_views.count_by_notice(tx, name)
     assert (went.answered, went.more) == (0, False)
     assert (
         f"<dt>Shown</dt><dd>{went.shown}</dd>"
@@ -218,14 +218,14 @@ def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(
     assert "It is sent to https://chat.example.org/events." in asked.text
     assert "It is told of: choice.changed." in asked.text
     with transaction(lived.here.pool) as tx:
-        assert endpoints.names(tx) == []
+        assert endpoints.list_names(tx) == []
     again = {"name": "chat", "url": sent["url"], "kinds": "choice.changed", "confirmed": "yes"}
     assert api.post(page, **form(owner, **again)).status_code == 422, "without a reason"
     made = api.post(page, **form(owner, **again, reason="the chat moved"))
     (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", html.unescape(made.text))
     assert (made.status_code, made.headers["cache-control"]) == (200, "no-store")
     assert "shown now and never again" in made.text
-    (seen,) = endpoints.every(lived.here)
+    (seen,) = endpoints.list_endpoints(lived.here)
     assert (seen.endpoint, seen.url, seen.kinds, seen.secrets) == (
         "chat",
         sent["url"],
@@ -284,7 +284,7 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
     asked = api.post(f"{page}/secret", **form(owner, hours="12"))
     assert "The old one signs too for 12 hours more" in asked.text
-    assert endpoints.every(lived.here)[0].secrets == 1
+    assert endpoints.list_endpoints(lived.here)[0].secrets == 1
     assert "no more, from now on" in api.post(f"{page}/secret", **form(owner, hours="0")).text
     assert api.post(f"{page}/secret", **form(owner, hours="800")).status_code == 400
     assert api.post(f"{page}/secret", **form(owner, hours="soon")).status_code == 400
@@ -295,7 +295,7 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(
     made = api.post(f"{page}/secret", **form(owner, **confirmed, reason="it lay in a log"))
     (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", html.unescape(made.text))
     assert secret != first
-    assert endpoints.every(lived.here)[0].secrets == 2
+    assert endpoints.list_endpoints(lived.here)[0].secrets == 2
     again = api.post(f"{page}/secret", **form(owner, **confirmed, reason="it lay in a log"))
     assert again.status_code == 409, "the form is sent again: the first secret, in use, would end"
     assert secret not in html.unescape(api.get(page, headers=owner).text)
@@ -306,7 +306,7 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(
     api.post(
         f"{page}/secret", **form(owner, hours="0", last=last, confirmed="yes", reason="it is known")
     )
-    assert endpoints.every(lived.here)[0].secrets == 1, "the old one signs no more"
+    assert endpoints.list_endpoints(lived.here)[0].secrets == 1, "the old one signs no more"
 
 
 def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps_its_cause(
@@ -317,7 +317,7 @@ def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps
         endpoints.pause(lived.here, "reader")
     endpoints.add(lived.here, "chat", "https://chat.example.org/events")
     with transaction(lived.here.pool) as tx:
-        endpoints.silence(tx, lived.clock.now)
+        endpoints.disable_all(tx, lived.clock.now)
     endpoints.pause(lived.here, "chat")
     assert endpoints.backlog_of(lived.here, "chat").disabled_because == "restored"
 

@@ -77,12 +77,12 @@ class Office:
         """The browser of a member of staff, signed in by a link on the first use."""
         if name not in self._desks:
             with transaction(self.here.pool) as tx:
-                who = sessions.known_staff(tx, f"{name}@example.org", utc_now(), os.urandom)
+                who = sessions.find_or_add_staff(tx, f"{name}@example.org", utc_now(), os.urandom)
                 tx.execute(
                     "UPDATE staff SET roles = %s WHERE staff_id = %s",
                     [[str(one) for one in PEOPLE[name]], who],
                 )
-                secret = sessions.secret_of(os.urandom)
+                secret = sessions.new_secret(os.urandom)
                 tx.execute(
                     "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES "
                     "(%s, %s, %s)",
@@ -169,7 +169,7 @@ def sent_by(page: Any, button: Any) -> None:
 
 
 def takes_an_item_and_gives_it_back(office: Office) -> None:
-    (asked,) = rights_requests.listed(office.here, states=[RequestState.open])[:1]
+    (asked,) = rights_requests.list_requests(office.here, states=[RequestState.open])[:1]
     office.asked = asked.id
     office.open("dana", "/console/inbox")
     page = office.open("dana", f"/console/inbox/request:{asked.id}")
@@ -232,7 +232,7 @@ def approves_the_sweep(office: Office) -> None:
     page.locator("#why-reason").fill("The tests of yesterday are to go.")
     press(office, "dana", "Let it erase 5,000")
     assert "Approved, and on record" in text(office.desk("dana"))
-    assert sweeper.standing(office.here).approved_by == "staff:dana@example.org"
+    assert sweeper.sweep_status(office.here).approved_by == "staff:dana@example.org"
 
 
 def decides_a_suggestion(office: Office) -> None:
@@ -491,7 +491,7 @@ def told_in_the_log(office: Office, before: dict[str, int]) -> None:
 
 def told_to_the_person(office: Office) -> None:
     """The people of these rows and of the request see it on their own pages."""
-    request = rights_requests.find(office.here, office.asked, with_words=False)
+    request = rights_requests.get_request(office.here, office.asked, with_words=False)
     assert request.state is RequestState.answered
     reviewed = (
         "SELECT account_id, conversation_id FROM staff_reads WHERE reason = "

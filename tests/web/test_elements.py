@@ -498,7 +498,7 @@ def test_axe_and_the_lint_find_nothing_in_a_component(
     assert violations(page, wcag=False) == []
     assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
     if tag in ("licet-notice", "licet-settings"):
-        assert lint.judge(rendered_page.measure(page)) == []
+        assert lint.lint_page(rendered_page.measure(page)) == []
 
 
 @pytest.mark.parametrize("display", ["banner", "dialog"])

@@ -208,7 +208,7 @@ def test_a_person_follows_their_deletion_to_its_certificate_and_nobody_elses(
     assert [one["endpoint"] for one in seen["hosts"]] == ["chat"]
     early = api.get(f"/v1/erasures/{named}/certificate", headers=ana)
     assert (early.status_code, early.json()["because"]) == (409, "unfinished")
-    certificates.run(world.here, at_once=True)
+    certificates.advance_erasures(world.here, at_once=True)
     documents.append(world.here)
     assert api.get(f"/v1/erasures/{named}", headers=ana).json()["state"] == "verified"
     file = api.get(f"/v1/erasures/{named}/certificate", headers=ana).content
@@ -248,7 +248,7 @@ def test_the_client_reads_answers_and_follows(
         assert licet.send(client.erasure(begun.erasure)).hosts == (told,)
         with pytest.raises(RefusedError):
             licet.send(client.certificate(begun.erasure))
-        certificates.run(world.here, at_once=True)
+        certificates.advance_erasures(world.here, at_once=True)
         assert json.loads(licet.send(client.certificate(begun.erasure)))["v"] == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from licet.consent import lint, notice, rendered_page
-from licet.consent.lint import SaidText
+from licet.consent.lint import LabelMeaning
 from licet.store.connect import transaction
 from licet.vault.commands import CloseAccount, SetAge, SetPlan
 
@@ -119,12 +119,13 @@ def test_a_refusal_takes_two_steps_and_a_withdrawal_one(site: Site) -> None:
     existing(site)
     page = site.visit("ana", "/notice")
     steps = [
-        lint.steps(rendered_page.measure(page), answer) for answer in (SaidText.yes, SaidText.no)
+        lint.count_steps(rendered_page.measure(page), answer)
+        for answer in (LabelMeaning.yes, LabelMeaning.no)
     ]
     assert steps == [2, 2]
     site.town.choose("ana", True)
     page.goto(site.url + "/settings")
-    assert lint.steps(rendered_page.measure(page), SaidText.no) == 1
+    assert lint.count_steps(rendered_page.measure(page), LabelMeaning.no) == 1
 
 
 def test_both_answers_look_alike_when_one_of_them_holds_and_beside_an_undo(site: Site) -> None:
@@ -134,7 +135,7 @@ def test_both_answers_look_alike_when_one_of_them_holds_and_beside_an_undo(site:
         page.get_by_role("button", name=answer, exact=True).click()
         assert page.get_by_role("button", name="Undo").count() == 1
         assert page.get_by_text("This holds now.").count() == 1
-        assert lint.judge(rendered_page.measure(page)) == []
+        assert lint.lint_page(rendered_page.measure(page)) == []
 
 
 @strict

@@ -64,7 +64,7 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
     for caller in callers:  # whoever they are is remembered now, where that may be
         assert api.get("/v1/me", headers=caller).status_code == 200
     with transaction(world.here.pool) as tx:
-        fence.raise_(tx, world.clock.now)
+        fence.raise_fence(tx, world.clock.now)
     asked = 0
     for route in (one for one in world.app.routes if isinstance(one, HTTPRoute)):
         path = route.path_format
@@ -94,7 +94,7 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
     assert (ready.status_code, ready.json()["type"]) == (503, "urn:licet:problem:fenced")
     assert api.get("/healthz").status_code == 200
     with transaction(world.here.pool) as tx:
-        fence.lift(tx)
+        fence.lift_fence(tx)
     # It asks the database at most once a second.
     wait_until(lambda: api.get("/readyz").status_code == 200, "the server is ready again")
 
@@ -112,7 +112,9 @@ def test_a_restore_beside_a_server_that_takes_the_log_is_refused_before_anything
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
-            key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
+            key = service_keys.create_key(
+                tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random
+            )
         with listening(create_app(here, here.config.web, sequencer=True)) as address:
             with pytest.raises(
                 BusyError, match="is adding entries to the log; nothing was changed"
@@ -132,7 +134,9 @@ def test_a_server_beside_a_restore_says_nothing_that_was_taken_back(place: Place
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as here:
         with transaction(here.pool) as tx:
-            key = service_keys.make(tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random)
+            key = service_keys.create_key(
+                tx, "host", UNBOUND_SCOPES, place.now, here.keyring.random
+            )
         with listening(create_app(here, here.config.web)) as address:
             ben = f"{address}/v1/accounts/{shown(Prefix.account, home.accounts['ben'])}"
             answers: list[tuple[int, str]] = []
@@ -183,7 +187,7 @@ def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> N
 
         def raise_fence() -> None:
             with transaction(here.pool) as tx:
-                fence.raise_(tx, place.now)
+                fence.raise_fence(tx, place.now)
             with transaction(here.pool) as tx:
                 fence.wait_for_readers(tx)
                 ended.append("fence")

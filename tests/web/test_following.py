@@ -153,4 +153,4 @@ def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> N
         time.sleep(0.3)
         assert api.get("/readyz").status_code == 200
         with transaction(world.here.pool) as tx:
-            assert sequence.waiting(tx).rows > 0
+            assert sequence.count_waiting(tx).rows > 0

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.access.roles import StaffRole
 from licet.consent import rights_requests
 from licet.consent.deadlines import PauseReason, RightKind
@@ -37,7 +37,7 @@ __all__ = ["api", "world"]
 
 def member(world: World, email: str, *roles: StaffRole) -> StaffMember:
     with transaction(world.here.pool) as tx:
-        staff = sessions.known_staff(tx, email, world.wall, os.urandom)
+        staff = sessions.find_or_add_staff(tx, email, world.wall, os.urandom)
         if roles:
             tx.execute("UPDATE staff SET roles = %s WHERE staff_id = %s", [list(roles), staff])
     return StaffMember(staff_id=staff, email=email, roles=frozenset(roles), via="console")
@@ -214,7 +214,7 @@ def test_the_person_reads_what_was_done_but_nothing_of_a_hold_that_they_may_not_
     inbox_verbs.note(lived.here, ada, held, "Secret matter")
     inbox_verbs.act(lived.here, ada, held, "end", ActValues(reason="Secret end", matter="M"))
     with transaction(lived.here.pool) as tx:
-        told = inbox_register.of_account(tx, lived.here.keyring, account, 10)
+        told = inbox_register.list_by_account(tx, lived.here.keyring, account, 10)
     assert [one.words for one in told] == ["She rang twice"]
 
 
@@ -232,9 +232,11 @@ def test_what_is_written_about_a_person_is_sealed_and_opens_no_more_once_their_k
         tx.execute(
             "UPDATE accounts SET wrapped_key = %s WHERE account_id = %s", [bytes(60), account]
         )
-        about = ItemAbout(item=item, account=account)
-        assert [one.words for one in inbox_register.steps(tx, lived.here.keyring, about)] == [""]
-        inbox_register.note(
+        about = ItemSubject(item=item, account=account)
+        assert [one.words for one in inbox_register.list_steps(tx, lived.here.keyring, about)] == [
+            ""
+        ]
+        inbox_register.add_note(
             tx, lived.here.keyring, about, ada.staff_id, lived.clock.now, "Nothing of this is kept"
         )
         assert tx.execute("SELECT words FROM inbox_steps WHERE step_no = 1").fetchall() == [(None,)]
@@ -259,8 +261,10 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
         asked(lived, days_ago=number, region=("DE", "US-CA", "FR")[number % 3])
     for number in range(3):
         stopped = asked(lived, None, days_ago=number)
-        rights_requests.act(lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org")
-        rights_requests.act(
+        rights_requests.take_step(
+            lived.here, stopped, StaffAct.acknowledge, "staff:ada@example.org"
+        )
+        rights_requests.take_step(
             lived.here,
             stopped,
             StaffAct.pause,

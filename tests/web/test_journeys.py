@@ -16,7 +16,7 @@ import pytest
 
 from licet.access import service_keys
 from licet.erasure import certificates
-from licet.policy.file import preset, read
+from licet.policy.file import from_document, preset
 from licet.store.connect import Pool
 from licet.vault import installation, primary
 from licet.web import site
@@ -129,10 +129,10 @@ class Walk:
             {**fi, **FORM},
         )
         self.ask("delete, page", 303, "POST", f"/chats/{by_page}/delete", {**fi, **FORM})
-        assert certificates.run(self.world.here, at_once=True).certificates == 1
+        assert certificates.advance_erasures(self.world.here, at_once=True).certificates == 1
         self.ask("delete", 200, "DELETE", f"/v1/conversations/{by_api}", fi)
         with self.counting.counted() as self.costs["certificate"]:
-            assert certificates.run(self.world.here, at_once=True).certificates == 1
+            assert certificates.advance_erasures(self.world.here, at_once=True).certificates == 1
 
     def chat(self, name: str, host: dict[str, str]) -> str:
         """A new conversation of fi's."""
@@ -244,7 +244,9 @@ def test_a_page_is_read_in_one_transaction(walk: Walk) -> None:
 
 def test_a_version_of_the_policy_is_parsed_once_a_process(pool: Pool, tmp_path: Path) -> None:
     counting = Counting()
-    policy = read({**preset("article-2025").document(), "version": f"v{os.urandom(4).hex()}"})
+    policy = from_document(
+        {**preset("article-2025").document(), "version": f"v{os.urandom(4).hex()}"}
+    )
     with counting.watching():
         with counting.counted() as first:  # applying it reads what is stored, too
             world = World(pool, tmp_path / "data", policy)

@@ -126,7 +126,7 @@ def flagged_and_gone(world: World) -> tuple[str, datetime]:
 
 def yours_of(world: World, conversation: str) -> own_conversations.OwnConversation:
     with transaction(world.here.pool) as tx:
-        return own_conversations.one(
+        return own_conversations.get(
             tx,
             world.here.keyring,
             installation.policies(world.here),
@@ -299,7 +299,7 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(
     with transaction(lived.here.pool) as tx:
         from licet.consent import feedback as consent
 
-        listed = consent.listed(
+        listed = consent.list_feedback(
             tx,
             lived.here.keyring,
             installation.policies(lived.here),
@@ -327,7 +327,7 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(
 def yours_title(world: World, name: str, conversation: str) -> str:
     with transaction(world.here.pool) as tx:
         known = installation.policies(world.here)
-        return own_conversations.one(
+        return own_conversations.get(
             tx, world.here.keyring, known, world.accounts[name], uuid(conversation), world.clock.now
         ).title
 

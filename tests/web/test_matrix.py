@@ -302,7 +302,7 @@ class Cell:
     def staff(self) -> str:
         with transaction(self._world.here.pool) as tx:
             address = f"staff{self._number}@example.org"
-            return sessions.known_staff(tx, address, self._world.wall, os.urandom).hex
+            return sessions.find_or_add_staff(tx, address, self._world.wall, os.urandom).hex
 
     def path(self, path: str, what: str) -> str:
         api = path.startswith("/v1")
@@ -411,7 +411,7 @@ def asked_and_paused(world: World, who: str) -> str:
         kind=RightKind.access, words="all of it", identity="a passport", account=world.accounts[who]
     )
     found = rights_requests.enter(world.here, asked, "staff:ada@example.org")
-    return rights_requests.act(
+    return rights_requests.take_step(
         world.here,
         found.shown_id,
         StaffAct.pause,

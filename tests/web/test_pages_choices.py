@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.policy.state import AccountState
 from licet.service import policy_changes
@@ -266,7 +266,7 @@ def test_a_new_version_asks_again_and_lists_what_is_allowed_below_to_keep_or_to_
     allow_project(town, "Garden")
     base = installation.policies(town.here)[0].document()
     changed = {**base, "version": "2025-11-01", "effective": "2025-11-01", "decide_by": None}
-    policy_changes.apply_policy(town.here, read(changed), actor="test")
+    policy_changes.apply_policy(town.here, from_document(changed), actor="test")
     town.clock.set(instant("2025-11-02"))
     page = site.visit("ana", "/notice", viewport=PHONE)
     assert "Keep the project “Garden”" in text(page)

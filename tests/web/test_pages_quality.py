@@ -138,14 +138,14 @@ def test_our_pages_pass_the_lint_as_measured(site: Site, size: dict[str, int], s
     for who, path in (("eve", "/notice"), ("ben", "/signup")):
         measured = rendered_page.measure(site.visit(who, path, **look))
         assert len(measured.controls) >= 4
-        assert lint.judge(measured, settings=settings) == []
-    assert lint.judge(settings) == []
+        assert lint.lint_page(measured, settings=settings) == []
+    assert lint.lint_page(settings) == []
 
 
 def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
     page = browser.new_page()
     page.goto(REPLICA.resolve().as_uri())
-    found = lint.judge(rendered_page.measure(page))
+    found = lint.lint_page(rendered_page.measure(page))
     page.close()
     assert {f.rule for f in found} >= {
         LintRule.preselected,
@@ -174,14 +174,14 @@ def test_the_criticised_pop_up_fails_the_lint_as_measured(browser: Any) -> None:
             "contrast of the surface",
         ),
         ("document.querySelectorAll('label.answer')[1].style.marginTop = '40rem'", "order"),
-        ("document.getElementById('allow-yes').checked = true", "before anybody chose"),
+        ("document.getElementById('allow-yes').checked = true", "it is preselected"),
         ("document.querySelectorAll('label.answer')[1].remove()", "no `no`"),
         (
             (
                 "setInterval(() => document.querySelector('.until').textContent = "
                 "`${Date.now()} left`, 100)"
             ),
-            "a clock presses",
+            "a countdown presses",
         ),
     ],
 )
@@ -189,7 +189,7 @@ def test_our_notice_fails_the_lint_once_it_presses(site: Site, mend: str, words:
     existing(site)
     page = site.visit("ana", "/notice")
     page.evaluate(f"() => {{ {mend} }}")
-    assert any(words in finding.message for finding in lint.judge(rendered_page.measure(page)))
+    assert any(words in finding.message for finding in lint.lint_page(rendered_page.measure(page)))
 
 
 # The components, in a page of another origin with a strict policy
@@ -227,7 +227,7 @@ def test_the_settings_component_changes_the_choice_and_passes_axe_and_lint(
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
     assert violations(page, wcag=False) == []
-    assert lint.judge(rendered_page.measure(page)) == []
+    assert lint.lint_page(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats").click()
     page.get_by_text("your chats will not be used").wait_for()
     assert site.town.standing("ana") == "withdrawn"
@@ -246,7 +246,7 @@ def test_the_notice_component_asks_two_questions_and_each_is_answered_by_itself(
     page.get_by_role("button", name="Save my answers").wait_for()
     assert (page.get_by_role("radio").count(), page.locator("input:checked").count()) == (4, 0)
     assert violations(page, wcag=False) == []
-    assert lint.judge(rendered_page.measure(page)) == []
+    assert lint.lint_page(rendered_page.measure(page)) == []
     page.get_by_label("I accept the new terms.").check()
     page.locator("#allow-models-no").check()
     page.get_by_role("button", name="Save my answers").click()
@@ -273,7 +273,7 @@ def test_the_settings_component_changes_one_of_two_answers_and_a_lower_age_is_as
     page = embedded("ana", "licet-settings")
     page.get_by_role("heading", name="Privacy settings").wait_for()
     assert violations(page, wcag=False) == []
-    assert lint.judge(rendered_page.measure(page)) == []
+    assert lint.lint_page(rendered_page.measure(page)) == []
     page.get_by_role("button", name="Don’t use my chats to recognise misuse").click()
     page.get_by_text("your chats will not be used to recognise misuse").wait_for()
     assert (town.standing("ana", "models"), town.standing("ana", "safety")) == (

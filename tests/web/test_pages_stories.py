@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from licet.policy.decide import Gate
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import policy_changes
 from licet.vault import installation
@@ -200,7 +200,7 @@ def test_the_question_comes_back_only_with_a_material_new_version(site: Site) ->
             "decide_by": None,
             "material": material,
         }
-        policy_changes.apply_policy(town.here, read(document), actor="test")
+        policy_changes.apply_policy(town.here, from_document(document), actor="test")
         town.clock.set(instant(version))
         page.goto(site.url + "/notice")
         assert page.get_by_role("radio").count() == shown, version

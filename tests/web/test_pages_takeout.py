@@ -18,7 +18,7 @@ from licet.keys.material import FileProvider
 from licet.policy.file import preset
 from licet.policy.state import ConversationKind
 from licet.service import answers, policy_changes
-from licet.store.connect import Pool, opened, transaction
+from licet.store.connect import Pool, open_pool, transaction
 from licet.vault import account_view, installation
 from licet.vault.commands import Delete, Narrow, Widen
 from licet.vault.ids import host_hmac
@@ -62,7 +62,7 @@ def test_a_takeout_imports_again_with_the_same_answers_and_opens_nothing_more(
         archive.extractall(folder)
         assert b"Deleted" not in archive.read("messages.jsonl")
 
-    with opened(databases()) as other:
+    with open_pool(databases()) as other:
         there = installation.Installation(
             config=Configuration(data=folder),
             pool=other,

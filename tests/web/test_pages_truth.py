@@ -13,7 +13,7 @@ import pytest
 from licet.access.roles import Scope, StaffRole
 from licet.curate import release_build
 from licet.erasure import sweeper
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import answers, policy_changes
 from licet.store.connect import Pool
@@ -71,7 +71,7 @@ def newer_terms(world: World) -> None:
         "effective": "2025-11-01",
         "decide_by": "2025-11-30",
     }
-    policy_changes.apply_policy(world.here, read(changed), actor="test")
+    policy_changes.apply_policy(world.here, from_document(changed), actor="test")
     world.clock.set(instant("2025-11-02"))
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from licet.errors import BusyError
-from licet.store.connect import opened
+from licet.store.connect import open_pool
 from licet.web.probes import REMEMBERED_SECONDS, WAITED_SECONDS_MAX, Probe
 from licet.web.site import FIGURES_SECONDS
 
@@ -96,7 +96,7 @@ def test_without_the_database_readiness_is_refused_with_its_cause_and_life_is_no
 ) -> None:
     """The database is there and takes no connection: what waits for one would wait ten seconds."""
     dsn = databases()
-    with opened(dsn) as pool:
+    with open_pool(dsn) as pool:
         world = World(pool, tmp_path / "data")
         with listening(world.app) as url:
             assert httpx.get(f"{url}/readyz", timeout=60).status_code == 200

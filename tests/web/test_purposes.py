@@ -16,7 +16,7 @@ from licet.curate import release_build
 from licet.errors import UsageError
 from licet.policy import purposes
 from licet.policy.decide import IMPROVE, SAFETY
-from licet.policy.file import Policy, read
+from licet.policy.file import Policy, from_document
 from licet.proof import documents, receipt
 from licet.service import policy_changes
 from licet.store.connect import Pool
@@ -30,13 +30,13 @@ RESEARCH = "serve the purpose “public research”"
 
 def covering(*names: str) -> Policy:
     base = preset("article-2025").document()
-    return read({**base, "choice": {"covers": list(names)}})
+    return from_document({**base, "choice": {"covers": list(names)}})
 
 
 def test_every_purpose_that_ships_has_its_words_and_its_address() -> None:
     english = catalogue("en")
     for name in (IMPROVE, SAFETY):
-        assert purposes.sentence(name) != purposes.OTHER
+        assert purposes.sentence_key(name) != purposes.OTHER
         assert english.purpose(name)
         assert purposes.address(name).startswith(purposes.DPV)
     assert english.purpose("public_research") == RESEARCH
@@ -119,7 +119,7 @@ def test_what_can_be_the_name_of_no_purpose_is_refused_when_it_is_applied(
 def test_a_plan_says_which_purposes_the_pages_have_no_words_for(pool: Pool, tmp_path: Path) -> None:
     world = World(pool, tmp_path / "data", covering(IMPROVE))
     document = covering(IMPROVE, "public_research").document()
-    changed = read(
+    changed = from_document(
         {**document, "version": "2025-12-01", "effective": "2025-12-01", "decide_by": "2026-01-01"}
     )
     file = tmp_path / "next.yaml"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from licet.consent import catalogue_check, notice
-from licet.consent.catalogue import catalogue, known, languages, stamp
+from licet.consent.catalogue import catalogue, languages, load_languages, stamp
 from licet.policy.file import preset
 from licet.proof import documents
 from licet.service import policy_changes
@@ -27,7 +27,7 @@ from .served import NOTICE, ApplicationClient, World, api, url, world
 
 __all__ = ["api", "browser", "site", "url", "world"]  # fixtures
 
-ENGLISH = known().english
+ENGLISH = load_languages().english
 ANSWERS_EQUAL = """() => {
   const looks = (e) => {
     const style = getComputedStyle(e), words = getComputedStyle(e.querySelector("b, span") || e);
@@ -137,7 +137,7 @@ def test_who_has_no_notice_in_their_language_sees_the_english_one_as_english(
     shown = page(ana, api, "/notice", **{"accept-language": "ar"}).text
     assert '<html lang="ar" dir="rtl">' in shown
     assert '<article class="notice" lang="en" dir="ltr">' in shown
-    text = notice.read(
+    text = notice.parse_notice(
         notice.fill(notice.shipped(preset("article-2025"), ["en"])[0], preset("article-2025"))
     )
     for words in (text.yes, text.no):
@@ -238,7 +238,7 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
         "of": {"home.what": stamp(ENGLISH["home.what"])},
     }
     (tmp_path / "eo.json").write_text(json.dumps(file), "utf-8")
-    words = known(tmp_path).catalogue("eo", marked=True)
+    words = load_languages(tmp_path).catalogue("eo", marked=True)
     html = shared.for_anybody(
         words,
         title=words.say("site.name"),
@@ -281,6 +281,6 @@ LINE_PIXELS = 60
 
 
 def test_the_lengths_that_the_check_allows_are_those_that_fit() -> None:
-    assert catalogue_check.longest("Keep out") == len("Keep out") + 12
-    assert catalogue_check.longest("x" * 25) == 45
-    assert catalogue_check.longest("x" * 100) == pytest.approx(220)
+    assert catalogue_check.length_max("Keep out") == len("Keep out") + 12
+    assert catalogue_check.length_max("x" * 25) == 45
+    assert catalogue_check.length_max("x" * 100) == pytest.approx(220)

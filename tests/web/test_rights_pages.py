@@ -86,7 +86,7 @@ def send(world: World, api: Any, kind: str, words: str = "", name: str = "ana") 
 def act(
     world: World, request: str, what: str, words: str = "We looked into it.", reason: str = ""
 ) -> None:
-    rights_requests.act(
+    rights_requests.take_step(
         world.here,
         request,
         StaffAct(what),
@@ -120,7 +120,7 @@ def test_each_form_says_its_time_before_it_is_sent_and_the_request_has_that_time
     else:
         assert WORDS.say("rights.law", law=times.laws[0]) in told
     request = send(lived, api, kind, "It is about pears.")
-    found = rights_requests.find(lived.here, request)
+    found = rights_requests.get_request(lived.here, request)
     assert found.due_at == times.due_at(lived.clock.now) and found.region == region
     assert WORDS.say("request.due", day=day(lived, kind, region)) in page(
         lived, api, f"/rights/requests/{request}"
@@ -240,21 +240,24 @@ def test_sending_an_objection_is_the_no_of_the_account(lived: World, api: Any, k
         )
     told = page(lived, api, f"/rights/requests/{request}?said=no")
     assert WORDS.say("rights.done.no") in told and WORDS.say("request.step.no_recorded") in told
-    assert rights_requests.find(lived.here, request).ended_at is not None
+    assert rights_requests.get_request(lived.here, request).ended_at is not None
 
 
 def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any) -> None:
     request = send(lived, api, "objection", "And the safety copy?")
     where = f"/rights/requests/{request}"
     assert WORDS.say("request.withdraw.means") in page(lived, api, f"{where}/withdraw")
-    assert rights_requests.find(lived.here, request).ended_at is None
+    assert rights_requests.get_request(lived.here, request).ended_at is None
     assert sent(lived, api, f"{where}/withdraw").status_code == 303
     told = page(lived, api, f"{where}?said=withdrawn")
     assert (
         WORDS.say("rights.done.withdrawn") in told and WORDS.say("request.step.withdrawn") in told
     )
     assert WORDS.say("request.state.withdrawn", day=WORDS.day(lived.clock.now)) in told
-    assert rights_requests.listed(lived.here, states=(RequestState.open, RequestState.paused)) == []
+    assert (
+        rights_requests.list_requests(lived.here, states=(RequestState.open, RequestState.paused))
+        == []
+    )
     with transaction(lived.here.pool) as tx:  # the no stays
         assert (
             account_view.accounts(tx, [lived.accounts["ana"]])[lived.accounts["ana"]].state.grants
@@ -267,7 +270,7 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
 def test_what_is_about_something_says_what(lived: World, api: Any, kind: str) -> None:
     answer = sent(lived, api, f"/rights/{kind}", words="  ")
     assert answer.status_code == 422 and WORDS.say("rights.fault.words") in plain(answer.text)
-    assert rights_requests.listed(lived.here) == []
+    assert rights_requests.list_requests(lived.here) == []
 
 
 def test_what_is_too_long_comes_back_to_be_shortened(lived: World, api: Any) -> None:
@@ -511,4 +514,4 @@ def test_what_was_written_in_a_request_is_erased_with_its_account(lived: World, 
     sweeper.sweep(lived.here)
     told = plain(api.get(f"/rights/requests/{request}", headers=headers).text)
     assert WORDS.say("request.gone") in told and SENTENCE not in told
-    assert SENTENCE not in rights_requests.find(lived.here, request).steps[0].words
+    assert SENTENCE not in rights_requests.get_request(lived.here, request).steps[0].words

@@ -14,7 +14,7 @@ import pytest
 from licet.consent import own_conversations
 from licet.consent.catalogue import catalogue
 from licet.erasure import sweeper
-from licet.policy.file import preset, read
+from licet.policy.file import from_document, preset
 from licet.policy.period import instant
 from licet.store.connect import transaction
 from licet.vault import installation
@@ -50,7 +50,7 @@ def mine(world: World) -> list[own_conversations.OwnConversation]:
     with transaction(world.here.pool) as tx:
         known = installation.policies(world.here)
         return list(
-            own_conversations.listed(
+            own_conversations.list_page(
                 tx, world.here.keyring, known, world.accounts["ana"], world.clock.now
             ).conversations
         )
@@ -270,7 +270,7 @@ def test_a_notice_without_a_last_day_can_be_put_off_as_long_as_one_likes(
     pool: Any, tmp_path: Any
 ) -> None:
 
-    policy = read({**preset("article-2025").document(), "decide_by": None})
+    policy = from_document({**preset("article-2025").document(), "decide_by": None})
     world = World(pool, tmp_path / "data", policy)
     world.open("ana")
     world.clock.set(instant("2029-01-01"))

@@ -101,7 +101,11 @@ def test_nothing_is_asked_of_the_database_where_nothing_was_counted(hosts) -> No
 def test_whoever_is_due_is_swept_and_others_stay(hosts) -> None:
     world, _ = hosts
     with transaction(world.here.pool) as tx:
-        assert rate_counts.add(tx, {1: -5.0, 2: 3_600.0, -3: 0.0}) == {1: -5.0, 2: 3_600.0, -3: 0.0}
+        assert rate_counts.count_requests(tx, {1: -5.0, 2: 3_600.0, -3: 0.0}) == {
+            1: -5.0,
+            2: 3_600.0,
+            -3: 0.0,
+        }
         rate_counts.sweep(tx)
-        assert rate_counts.add(tx, {2: 60.0}) == {2: 3_660.0}
+        assert rate_counts.count_requests(tx, {2: 60.0}) == {2: 3_660.0}
     assert world.rows("SELECT caller FROM rates") == [(2,)]

@@ -87,7 +87,7 @@ def test_a_suggestion_is_decided_over_the_api(api: Any, world: World) -> None:
     world.open("ana", allow=True)
     chat = world.say("ana", "Pears", "roots")
     with transaction(world.here.pool) as tx:
-        reader = sessions.known_staff(tx, "rae@example.org", world.wall, os.urandom)
+        reader = sessions.find_or_add_staff(tx, "rae@example.org", world.wall, os.urandom)
         tx.execute(
             """INSERT INTO suggestions (account_id, conversation_id, model_sha256, score, last_turn,
                suggested_at, suggested_by)

@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import policy_changes
 from licet.store.connect import transaction
@@ -125,7 +125,9 @@ def test_a_yes_to_terms_that_were_replaced_since_counts_for_nothing(site: Site) 
         "version": "2025-11-15",
         "effective": "2025-11-15",
     }
-    policy_changes.apply_policy(town.here, read({**document, "decide_by": None}), actor="test")
+    policy_changes.apply_policy(
+        town.here, from_document({**document, "decide_by": None}), actor="test"
+    )
     town.clock.set(instant("2025-11-16"))
     answer(old, "Use my chats")
     assert "showed an older question" in text(old)

@@ -29,7 +29,7 @@ from licet.keys.material import FileProvider
 from licet.policy.state import Share, TurnRole
 from licet.proof import documents, papers
 from licet.service import policy_changes
-from licet.store.connect import Pool, opened, transaction
+from licet.store.connect import Pool, open_pool, transaction
 from licet.vault import account_view, installation
 from licet.vault.commands import Choose, Delete, Flag, GiveFeedback, Narrow, TakeBackFeedback
 from licet.vault.content import Content, encode
@@ -165,7 +165,7 @@ def test_the_zip_is_read_back_with_nothing_but_the_conversations(
     documents.append(world.here)
     file = tmp_path / "takeout.zip"
     file.write_bytes(api.get("/takeout.zip", headers=world.browser("ana")).content)
-    with opened(databases()) as other:
+    with open_pool(databases()) as other:
         there = installation.Installation(
             config=Configuration(data=tmp_path),
             pool=other,
@@ -235,7 +235,7 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
         "4 turns read: 0 stored in 0 conversations, 4 here already"
         in run("import", file, *whose).stdout
     )
-    with opened(there) as pool:
+    with open_pool(there) as pool:
         here = installation.Installation(
             config=Configuration(data=data),
             pool=pool,
@@ -248,7 +248,7 @@ def test_the_zip_itself_comes_in_elsewhere_with_every_conversation_of_words(
             )
         assert zoe is not None, "--account says whose they are, not the other installation's id"
         found = b"".join(
-            takeout.lines(
+            takeout.conversation_lines(
                 lambda: transaction(pool),
                 here.keyring,
                 installation.policies(here),
@@ -309,12 +309,12 @@ def test_a_takeout_comes_in_elsewhere_without_options_with_its_choices_and_its_f
     save(data, SimulatedClock(world.clock.now))
     made = json.loads(run("import", file, "--json").stdout)
     with transaction(world.here.pool) as tx:
-        choices = history.recorded(tx, world.here.keyring, ana).choices
+        choices = history.load_history(tx, world.here.keyring, ana).choices
     assert (made["broken"], made["refused"], made["accounts"]) == (0, {}, 1)
     assert made["choices"] == len([one for one in choices if one.because is None]) > 0
     assert (made["feedback"], made["skipped_reasons"]) == (1, {"feedback that was taken back": 1})
     assert "0 stored in 0 conversations" in run("import", file).stdout, "a second time adds nothing"
-    with opened(there) as pool, transaction(pool) as tx:
+    with open_pool(there) as pool, transaction(pool) as tx:
         ((rating, share, shared),) = tx.execute(
             """SELECT rating, share, (SELECT count(*) FROM feedback_bodies b
                  WHERE b.feedback_id = f.feedback_id)
@@ -342,24 +342,24 @@ def test_choices_under_terms_that_are_not_in_force_here_give_nothing_here(
     said = run("import", file).stdout
     version = installation.policies(world.here)[0].version
     assert f"made under the terms `{version}`, which were not in force here: left out" in said
-    with opened(there) as pool, transaction(pool) as tx:
+    with open_pool(there) as pool, transaction(pool) as tx:
         assert tx.execute("SELECT count(*) FROM choices").fetchone() == (0,)
 
 
 def test_a_folder_that_only_looks_like_a_takeout_is_none(tmp_path: Path) -> None:
-    assert takeouts.recognised(tmp_path) is None
+    assert takeouts.recognise(tmp_path) is None
     about = tmp_path / "licet.json"
     for text in ("", "[]", '{"format": "licet-takeout-9"}', "x" * 20_000):
         about.write_text(text)
-        assert takeouts.recognised(tmp_path) is None
+        assert takeouts.recognise(tmp_path) is None
     about.write_text('{"format": "licet-takeout-1"}')
     with pytest.raises(InputError, match=r"lacks `accounts\.csv`"):
-        takeouts.recognised(tmp_path)
+        takeouts.recognise(tmp_path)
     packed = tmp_path / "some.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("messages.jsonl", "")
-    assert takeouts.recognised(packed) is None
-    assert takeouts.recognised(tmp_path / "nothing") is None
+    assert takeouts.recognise(packed) is None
+    assert takeouts.recognise(tmp_path / "nothing") is None
 
 
 def test_the_index_names_every_file_and_each_chat_has_a_page_that_asks_nobody(

@@ -326,7 +326,7 @@ def the_log_has_one_order(place: Place) -> None:
 
 def the_log_is_whole(place: Place) -> int:
     """A stranger verifies the log of the bucket; its size."""
-    bucket = buckets.opened(place.config.store)
+    bucket = buckets.open_bucket(place.config.store)
     assert bucket is not None
     (log,) = json.loads(place.hosts[1].run("ledger", "status", "--json"))["logs"]
     folder = f"log/{log['origin'].rpartition('/')[2]}/"

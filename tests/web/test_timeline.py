@@ -383,9 +383,9 @@ def test_a_closed_account_reads_its_certificate_in_the_session_that_closed_it(
     waiting = api.get(f"/erasures/{erasure}", headers=browser).text
     assert WORDS.say("erasure.certificate.none") in plain(waiting)
     assert api.get(f"/erasures/{erasure}/certificate.json", headers=browser).status_code == 409
-    certificates.run(ana.here, at_once=True)
+    certificates.advance_erasures(ana.here, at_once=True)
     documents.append(ana.here)
-    certificates.run(ana.here, at_once=True)
+    certificates.advance_erasures(ana.here, at_once=True)
     done = plain(api.get(f"/erasures/{erasure}", headers=browser).text)
     assert WORDS.say("erasure.state.verified") in done
     assert WORDS.say("erasure.certificate.means") in done
@@ -404,10 +404,10 @@ def test_the_page_of_an_account_that_stored_nothing_says_so(ana: World, api: Any
     browser = ana.browser("ana")
     api.post("/account/close", headers=browser, data={"": ""}, follow_redirects=False)
     documents.append(ana.here)
-    certificates.run(ana.here, at_once=True)
+    certificates.advance_erasures(ana.here, at_once=True)
     ((erasure, said),) = [
         (one.erasure, plain(api.get(f"/erasures/{one.erasure}", headers=browser).text))
-        for one in certificates.page_of(ana.here, ana.accounts["ana"], 1)
+        for one in certificates.list_page(ana.here, ana.accounts["ana"], 1)
     ]
     assert WORDS.say("erasure.certificate.nothing") in said
     assert WORDS.say("erasure.certificate.means") not in said
@@ -430,8 +430,8 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     api.post(
         f"/chats/conv_{chat.hex}/delete", headers=browser, data={"": ""}, follow_redirects=False
     )
-    certificates.run(lab.here)
-    (one,) = certificates.page_of(lab.here, lab.accounts["ana"], 2)
+    certificates.advance_erasures(lab.here)
+    (one,) = certificates.list_page(lab.here, lab.accounts["ana"], 2)
     assert one.due_at is not None
     said = page(lab, api, f"/erasures/{one.erasure}")
     assert WORDS.say("erasure.of.deletion", day=WORDS.day(one.requested_at)) in said
@@ -452,7 +452,7 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     )
     assert answered in page(lab, api, f"/erasures/{one.erasure}")
     sweeper.sweep(lab.here)
-    certificates.run(lab.here)
+    certificates.advance_erasures(lab.here)
     assert WORDS.say("erasure.state.verified") in page(lab, api, f"/erasures/{one.erasure}")
     assert WORDS.count("erasures.summary", 1, done="1") in page(lab, api, "/erasures")
     assert line("certified") in page(lab, api, "/timeline?about=erasure")

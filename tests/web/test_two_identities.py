@@ -213,9 +213,9 @@ def test_an_identity_is_of_its_issuer_and_its_subject() -> None:
         ("https://a.exampl", "e1"),
     ]
     assert known not in {identities.identity_of(*pair) for pair in others}
-    assert not identities.are_two([known, None, known])
-    assert not identities.are_two([None, None])
-    assert identities.are_two([known, bytes(32)])
+    assert not identities.has_two([known, None, known])
+    assert not identities.has_two([None, None])
+    assert identities.has_two([known, bytes(32)])
 
 
 def test_the_database_takes_no_version_that_one_identity_proposed_and_applied(

@@ -169,7 +169,7 @@ def test_an_address_of_staff_that_could_be_taken_for_another_is_refused(world, a
 
 def test_an_address_of_staff_is_the_same_in_capitals(world) -> None:
     with transaction(world.here.pool) as tx:
-        sessions.add(tx, "Kelvin@Example.org", [StaffRole.reviewer], world.wall, os.urandom)
+        sessions.add_staff(tx, "Kelvin@Example.org", [StaffRole.reviewer], world.wall, os.urandom)
     assert signatures.member(world.here, "kELVIN@example.ORG").email == "kelvin@example.org"
 
 
@@ -262,7 +262,7 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
         expires_at=world.clock.now + timedelta(days=1),
     )
     with transaction(world.here.pool) as tx:
-        after = service_keys.limit(tx, "assistant", wanted, act, None, version=1)
+        after = service_keys.set_limits(tx, "assistant", wanted, act, None, version=1)
     assert (after.version, after.limits) == (2, wanted)
     world.site.forget_keys()
     assert api.get("/v1/accounts/host:ana", headers=key).status_code == 403
@@ -283,12 +283,12 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
             pytest.raises((RefusedError, UsageError)) as refused,
             transaction(world.here.pool) as tx,
         ):
-            service_keys.limit(tx, "assistant", wrong, now, None, version=version)
+            service_keys.set_limits(tx, "assistant", wrong, now, None, version=version)
         assert getattr(refused.value, "because", "") == because
     with transaction(world.here.pool) as tx:
         service_keys.revoke(tx, "assistant", act, None)
         service_keys.revoke(tx, "assistant", act, None)
-        revoked, limited = service_keys.changes(tx, after.key_id)
+        revoked, limited = service_keys.list_changes(tx, after.key_id)
     assert (limited.act, limited.was.scopes) == ("limited", (Scope.accounts_read, Scope.gate_read))
     assert (revoked.act, revoked.version, revoked.by, revoked.was) == (
         "revoked",
@@ -297,7 +297,7 @@ def test_a_key_is_limited_at_once_at_the_version_that_was_seen_and_what_it_was_s
         wanted,
     )
     with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
-        service_keys.limit(tx, "assistant", wanted, act, None, version=2)
+        service_keys.set_limits(tx, "assistant", wanted, act, None, version=2)
 
 
 def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> None:
@@ -309,7 +309,7 @@ def test_a_key_is_kept_as_a_hash_and_a_changed_one_is_refused(world, api) -> Non
     assert api.get("/v1/me", headers={"authorization": f"Basic {key}"}).status_code == 401
     with pytest.raises(RefusedError), transaction(world.here.pool) as tx:
         world.key(Scope.gate_read, name="one")
-        service_keys.make(tx, "one", [Scope.gate_read], NOTICE, os.urandom)
+        service_keys.create_key(tx, "one", [Scope.gate_read], NOTICE, os.urandom)
 
 
 # Sessions

@@ -14,7 +14,7 @@ import pytest
 
 from licet.consent import conversation_search, own_conversations
 from licet.consent.catalogue import catalogue
-from licet.consent.conversation_search import Sought, UseFilter
+from licet.consent.conversation_search import ConversationQuery, UseFilter
 from licet.consent.own_conversations import Use
 from licet.consent.selected_conversations import SELECTED_MAX
 from licet.erasure import sweeper
@@ -100,14 +100,16 @@ def test_what_is_counted_as_usable_is_what_the_badges_say(ana: World) -> None:
     ana.say("ana", "After the no")
     with transaction(ana.here.pool) as tx:
         known = installation.policies(ana.here)
-        counted = conversation_search.counted(tx, known, ana.accounts["ana"], ana.clock.now)
-        found = conversation_search.found(
+        counted = conversation_search.count_conversations(
+            tx, known, ana.accounts["ana"], ana.clock.now
+        )
+        found = conversation_search.search(
             tx,
             ana.here.keyring,
             known,
             ana.accounts["ana"],
             ana.clock.now,
-            Sought(use=UseFilter.may),
+            ConversationQuery(use=UseFilter.may),
         )
     usable = [
         one.conversation
@@ -190,13 +192,13 @@ def test_a_search_stops_at_its_bound_and_goes_on_from_there(
     known, found, before, pages = installation.policies(ana.here), [], None, 0
     with transaction(ana.here.pool) as tx:
         while True:
-            result = conversation_search.found(
+            result = conversation_search.search(
                 tx,
                 ana.here.keyring,
                 known,
                 ana.accounts["ana"],
                 ana.clock.now,
-                Sought(words="needle"),
+                ConversationQuery(words="needle"),
                 before=before,
             )
             found += [one.shown_id for one in result.listed.conversations]
@@ -331,7 +333,7 @@ def test_a_chat_opens_with_its_words_each_part_with_its_answer_and_its_end(
     assert "said while &lt;it&gt; was out" in raw
     with transaction(ana.here.pool) as tx:
         known, (one,) = installation.policies(ana.here), mine(ana)
-        found = own_conversations.parts(
+        found = own_conversations.list_parts(
             tx, ana.here.keyring, known, one, ana.accounts["ana"], ana.clock.now
         )
     texts = [plain(part) for part in re.split(r'<section aria-label="Message', raw)[1:]]

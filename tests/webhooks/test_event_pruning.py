@@ -126,6 +126,6 @@ def test_a_restore_stops_whatever_sends_and_leaves_what_was_stopped_or_removed_a
         )
     house.passes(1)
     with transaction(house.here.pool) as tx:
-        assert endpoints.silence(tx, house.now) == 1
+        assert endpoints.disable_all(tx, house.now) == 1
     found = dict(house.query("SELECT name, disabled_because FROM endpoints"))
     assert found == {"chat": "restored", "gone": "gone", "removed": None, "reader": None}

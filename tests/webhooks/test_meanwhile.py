@@ -131,6 +131,8 @@ def test_nothing_is_acknowledged_for_an_endpoint_that_was_removed_nor_is_it_over
         acknowledgements.acknowledge(tx, parse(Prefix.event, leaving.id), "reader", house.now)
     with transaction(house.here.pool) as tx:
         assert answer.erasure is not None
-        (told,) = acknowledgements.told_of(tx, house.accounts["ana"], answer.erasure, house.now)
+        (told,) = acknowledgements.deliveries_of_erasure(
+            tx, house.accounts["ana"], answer.erasure, house.now
+        )
         assert (told.endpoint, told.acknowledged_at) == ("reader", None)
-        assert acknowledgements.overdue(tx, house.now, 10) == []
+        assert acknowledgements.list_overdue(tx, house.now, 10) == []

@@ -431,10 +431,10 @@ def test_a_closure_ends_with_the_accounts_erasure(house: House) -> None:
     pull(house)
     house.account(do.CloseAccount, "ana")
     house.account(do.CloseAccount, "ana")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert [kind for kind, _ in told(house)] == ["conversation.must_leave", "conversation.erased"]
     documents.append(house.here)
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
     assert [kind for kind, _ in told(house)] == [
         "conversation.must_leave",
         "conversation.erased",
@@ -466,8 +466,8 @@ def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> N
     handout = certificates.hand_out(house.here, "one", "lab-one")
     endpoints.add(house.here, "lab", None, (EventKind.release_recalled,))
     house.about(do.Delete, "ana", "chat")
-    certificates.run(house.here)
-    certificates.run(house.here)
+    certificates.advance_erasures(house.here)
+    certificates.advance_erasures(house.here)
     (event,) = [e for e in heard(house) if e.type is EventKind.release_recalled]
     assert (event.data["name"], event.data["recipient"], event.data["handout"]) == (
         "one",
@@ -501,7 +501,7 @@ def test_no_event_holds_a_word_of_content_or_an_id_of_the_host(house: House) -> 
     house.talk("ana@example.org", "my wedding", "marzipan pears")
     for kind in (do.Narrow, do.Widen, do.Delete):
         house.about(kind, "ana@example.org", "my wedding")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     text = str(heard(house)) + str(house.dump()["events"]) + str(house.dump()["deliveries"])
     assert len(heard(house)) > 3
     for word in ("ana@example", "wedding", "marzipan"):
@@ -753,7 +753,7 @@ def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(
         house.passes(1)
         if delivery.deliver_due(house.here).disabled:
             break
-    (seen,) = endpoints.every(house.here)
+    (seen,) = endpoints.list_endpoints(house.here)
     assert (seen.disabled_because, seen.blocked, seen.last_failure, seen.waiting) == (
         "failing",
         1,
@@ -770,7 +770,7 @@ def test_a_dead_endpoint_is_disabled_and_shown_and_a_replay_takes_it_up_again(
     assert endpoints.replay(house.here, "chat", dry_run=True).events == 3
     assert endpoints.replay(house.here, "chat").events == 3
     assert delivery.deliver_due(house.here).delivered == 3
-    (seen,) = endpoints.every(house.here)
+    (seen,) = endpoints.list_endpoints(house.here)
     assert (seen.disabled_at, seen.failing_since, seen.waiting) == (None, None, 0)
 
 
@@ -780,7 +780,7 @@ def test_an_endpoint_that_says_gone_is_sent_nothing_more(house: House, receiver:
     house.open("ben", allow=True)
     receiver.answers = lambda _: 410
     assert delivery.deliver_due(house.here).disabled == ("chat",)
-    assert endpoints.every(house.here)[0].disabled_because == "gone"
+    assert endpoints.list_endpoints(house.here)[0].disabled_because == "gone"
     count = len(receiver.attempts)
     house.passes(3)
     delivery.deliver_due(house.here)
@@ -866,7 +866,7 @@ def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(
     house.choose("ana", False)
     counted = endpoints.remove(house.here, "chat", dry_run=True)
     assert (counted.unsent, counted.unanswered) == (3, 1)
-    assert len(endpoints.every(house.here)) == 1
+    assert len(endpoints.list_endpoints(house.here)) == 1
     assert endpoints.remove(house.here, "chat") == counted
     assert delivery.deliver_due(house.here).is_idle
     assert house.query("SELECT count(*) FROM secrets WHERE name LIKE 'endpoint/%%'") == [(0,)]
@@ -886,7 +886,7 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
     hooked(house, receiver)
     house.open("ana", allow=True)
     with transaction(house.here.pool) as tx:
-        fence.raise_(tx, house.now)
+        fence.raise_fence(tx, house.now)
     noted: list[LicetError] = []
     stop = threading.Event()
 
@@ -898,7 +898,7 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
     assert [type(error) for error in noted] == [FencedError]
     assert receiver.attempts == []
     with transaction(house.here.pool) as tx:
-        fence.lift(tx)
+        fence.lift_fence(tx)
     assert delivery.deliver_due(house.here).delivered == 1
 
 
@@ -929,7 +929,7 @@ def test_nothing_is_sent_behind_the_fence(house: House, receiver: Receiver) -> N
 def test_a_url_that_may_never_be_called_is_refused_when_it_is_given(house: House, url: str) -> None:
     with pytest.raises(UsageError, match="URL"):
         endpoints.add(house.here, "chat", url)
-    assert endpoints.every(house.here) == []
+    assert endpoints.list_endpoints(house.here) == []
 
 
 @pytest.mark.parametrize(
@@ -942,7 +942,7 @@ def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(
     with pytest.raises(RefusedError, match="not public") as refused:
         endpoints.add(house.here, "chat", url)
     assert "LICET_WEBHOOKS__INSIDE" in refused.value.hint
-    assert endpoints.every(house.here) == []
+    assert endpoints.list_endpoints(house.here) == []
     outbound_http.reachable(url, (host.strip("[]"),))
 
 
@@ -1209,7 +1209,7 @@ def test_a_removed_hosts_missing_answer_stays_in_the_certificate(house: House) -
     pull(house)
     answer = house.about(do.Delete, "ana", "chat")
     endpoints.remove(house.here, "reader")
-    certificates.run(house.here, at_once=True)
+    certificates.advance_erasures(house.here, at_once=True)
     assert answer.erasure is not None
     (one,) = certificates.status(house.here, f"era_{answer.erasure.hex}").hosts
     assert (one.endpoint, one.acknowledged_at) == ("reader", None)
@@ -1388,7 +1388,7 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
             assert closed.erasure is not None
             assert again.data["erasure"] == f"era_{closed.erasure.hex}"
             assert delivery.deliver_due(here).is_idle
-            (seen,) = endpoints.every(here)
+            (seen,) = endpoints.list_endpoints(here)
             assert (seen.disabled_because, seen.waiting) == ("restored", 1)
             assert receiver.attempts == []
     finally:
@@ -1412,8 +1412,8 @@ def test_a_request_is_told_when_it_is_received_and_when_it_ends(house: House) ->
 
     asked(None)  # of somebody without an account there is nobody to tell
     request = asked(account)
-    rights_requests.act(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
-    rights_requests.act(
+    rights_requests.take_step(house.here, request, StaffAct.acknowledge, "staff:ada@example.org")
+    rights_requests.take_step(
         house.here, request, StaffAct.answer, "staff:ada@example.org", words="the planted answer"
     )
     told = [

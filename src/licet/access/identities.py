@@ -1,11 +1,10 @@
-"""Which identities count as two people, where an act asks for two.
+"""The two-person rule: which identities count as two people.
 
-An identity is a subject of the identity provider, with its issuer: the provider says that it
-belongs to one person. A link is none, because whoever gives roles can make links to any address,
-and use them alone; nor is the command line, because whoever has the host's shell can name anybody
-with `--by`. What two such callers did is on record as not confirmed by a second identity, and is
-refused where `LICET_WEB__SECOND_IDENTITY` is on. Whoever runs the provider can make identities:
-that two subjects are two people is the provider's word.
+An identity is a subject of the identity provider, with its issuer. A sign-in link is none, because
+anybody who grants roles can create links for any address; nor is the command line, because `--by`
+can name anybody. An act of two such callers is recorded as not confirmed by a second identity, and
+refused if `LICET_WEB__SECOND_IDENTITY` is on. That two subjects are two people is the provider's
+assertion: its operator can create identities.
 """
 
 from __future__ import annotations
@@ -22,37 +21,37 @@ _PLACE = b"licet-identity-1"
 
 
 def identity_of(issuer: str, subject: str) -> bytes:
-    """The identity of a provider's subject: 32 bytes, the same at each sign-in, others for every
-    other pair.
+    """The identity of a provider's subject: 32 bytes, stable over sign-ins and unique for issuer
+    and subject.
     """
     parts = (_PLACE, issuer.encode(), subject.encode())
     return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
 
 
-def are_two(identities: Iterable[bytes | None]) -> bool:
-    """Whether two different identities are among these; None is somebody without one."""
+def has_two(identities: Iterable[bytes | None]) -> bool:
+    """Whether at least two different identities are among these; None counts as none."""
     return len({identity for identity in identities if identity is not None}) >= 2
 
 
 def check(settings: Web, identity: bytes | None) -> None:
-    """RefusedError where two identities are asked for and the caller has none."""
+    """RefusedError if two identities are required and the caller has none."""
     if settings.second_identity and identity is None:
-        raise _refused(settings, "a link and the command line are no identity")
+        raise _refusal_error(settings, "a link and the command line are no identity")
 
 
 def check_two(settings: Web, identities: Iterable[bytes | None]) -> None:
-    """RefusedError where two identities are asked for and these are fewer."""
-    if settings.second_identity and not are_two(identities):
-        raise _refused(
+    """RefusedError if two identities are required and these are fewer."""
+    if settings.second_identity and not has_two(identities):
+        raise _refusal_error(
             settings, "one person can make several links, and several addresses can be one person's"
         )
 
 
-def _refused(settings: Web, why: str) -> RefusedError:
+def _refusal_error(settings: Web, reason: str) -> RefusedError:
     sign_in = "have both people sign in with the identity provider (docs/console.md)"
     configure = "set LICET_WEB__OIDC_ISSUER and LICET_WEB__OIDC_CLIENT_ID, and "
     return RefusedError(
-        f"this takes two identities of the identity provider: {why}",
+        f"this takes two identities of the identity provider: {reason}",
         sign_in if settings.oidc_issuer is not None else configure + sign_in,
         because="one_identity",
     )

@@ -1,15 +1,14 @@
-"""Who of the staff has which item of the inbox, and what was done with it, step by step.
+"""Assignments and history of inbox items: which member of staff has an item, and the steps taken.
 
-An item is named by its kind and its subject, as in `request:req_..`; whether it waits is said by
-what it tells of, and not here. Two people who take one at once are ordered by its row: the second
-is told who has it. Giving back and handing over name who has it by what the caller saw, so that
-nobody undoes what happened meanwhile.
+An item is named by its kind and subject, as in `request:req_..`; whether it is open follows from
+its subject, not from here. Concurrent takes are ordered by the item's row lock: the second fails
+and names the holder. Giving back and handing over name the expected holder, so that a concurrent
+change is not undone.
 
-What staff write about a person is content: it is sealed under the own key of their account and dies
-with it. Of a request without an account it is sealed under the request's key, of anything else
-under a secret of the installation. Each step has its leaf in the log, with a keyed hash of what was
-written. The person reads the steps and their words, except of a hold of which they may not be told,
-and of an act that was refused.
+Notes about a person are content: sealed under the key of their account and erased with it; for a
+request without an account under the request's key, otherwise under a secret of the installation.
+Each step has a leaf in the log, with a keyed hash of its text. The person can read the steps and
+texts, except of secret holds and of refused acts.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ STEPS_MAX = 1_000  # of one item
 
 
 class InboxStepKind(StrEnum):
-    """What somebody did with an item."""
+    """A step taken with an item."""
 
     taken = "taken"
     given_back = "given_back"
@@ -48,10 +47,9 @@ class InboxStepKind(StrEnum):
     acted = "acted"
 
 
-class ItemAbout(msgspec.Struct, frozen=True, kw_only=True):
-    """An item, and whose it is. ``request`` is of somebody without an account, None once what they
-    wrote is forgotten;
-    ``forgotten`` says so. ``tells``: the person may be told.
+class ItemSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """An item and its person. ``request`` is that of a person without an account, None once its key
+    is destroyed (``forgotten``). ``tells``: the person may read its steps.
     """
 
     item: str
@@ -62,7 +60,7 @@ class ItemAbout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has an item, and since when."""
+    """The holder of an item, and since when."""
 
     staff: UUID
     email: str
@@ -70,8 +68,8 @@ class ItemHolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that was taken. ``words`` is empty where nothing was written, or nothing of it can be
-    opened. ``done`` is of an act: None while it is under way, or where it was cut short.
+    """A recorded step. ``words`` is empty without a text, or if it cannot be unsealed. ``done`` is
+    None while an act is in progress, or if it was interrupted.
     """
 
     item: str
@@ -85,8 +83,8 @@ class InboxStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-class _Written(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that is to be written."""
+class _NewStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A step to write."""
 
     step: InboxStepKind
     staff: UUID
@@ -99,25 +97,23 @@ class _Written(Masked, msgspec.Struct, frozen=True, kw_only=True):
 # What is done with an item
 
 
-def take(
-    tx: Transaction, keyring: Keyring, about: ItemAbout, staff: UUID, at: datetime, words: str = ""
+def take_item(
+    tx: Transaction, keyring: Keyring, item: ItemSubject, staff: UUID, at: datetime, words: str = ""
 ) -> ItemHolder:
-    """Gives an item to whoever asks for it; nothing is changed where they have it; RefusedError
-    where another has it.
-    """
-    has, steps = _locked(tx, about)
+    """Assigns an item to ``staff``; idempotent; RefusedError if somebody else has it."""
+    has, steps = _locked(tx, item)
     if has is None:
         _write(
             tx,
             keyring,
-            about,
+            item,
             steps,
-            _Written(step=InboxStepKind.taken, staff=staff, at=at, words=words),
+            _NewStep(step=InboxStepKind.taken, staff=staff, at=at, words=words),
         )
-        _hold(tx, about.item, staff, at)
+        _hold(tx, item.item, staff, at)
     elif has.staff != staff:
         raise RefusedError(f"`{has.email}` has it since {written(has.taken_at)}", because="taken")
-    found = holders(tx, [about.item]).get(about.item)
+    found = find_holders(tx, [item.item]).get(item.item)
     assert found is not None
     return found
 
@@ -125,79 +121,79 @@ def take(
 def give_back(
     tx: Transaction,
     keyring: Keyring,
-    about: ItemAbout,
+    item: ItemSubject,
     staff: UUID,
     at: datetime,
     words: str = "",
     *,
-    of: UUID | None = None,
+    holder: UUID | None = None,
 ) -> None:
-    """Takes an item from whoever has it: from ``of``, by default from the caller; RefusedError
-    where they do not have it.
+    """Releases an item that ``holder``, by default the caller, has; RefusedError if they do not
+    have it.
     """
-    steps = _held_by(tx, about, of or staff)
+    steps = _require_holder(tx, item, holder or staff)
     _write(
         tx,
         keyring,
-        about,
+        item,
         steps,
-        _Written(step=InboxStepKind.given_back, staff=staff, at=at, words=words),
+        _NewStep(step=InboxStepKind.given_back, staff=staff, at=at, words=words),
     )
-    _hold(tx, about.item, None, None)
+    _hold(tx, item.item, None, None)
 
 
-def hand(
+def hand_over(
     tx: Transaction,
     keyring: Keyring,
-    about: ItemAbout,
+    item: ItemSubject,
     staff: UUID,
     at: datetime,
     words: str,
     *,
     to: UUID,
-    of: UUID | None = None,
+    holder: UUID | None = None,
 ) -> None:
-    """Gives to another what ``of`` has, by default the caller; RefusedError where they do not have
-    it.
+    """Assigns an item of ``holder``, by default the caller, to ``to``; RefusedError if they do not
+    have it.
     """
-    steps = _held_by(tx, about, of or staff)
+    steps = _require_holder(tx, item, holder or staff)
     _write(
         tx,
         keyring,
-        about,
+        item,
         steps,
-        _Written(step=InboxStepKind.handed, staff=staff, at=at, words=words, to=to),
+        _NewStep(step=InboxStepKind.handed, staff=staff, at=at, words=words, to=to),
     )
-    _hold(tx, about.item, to, at)
+    _hold(tx, item.item, to, at)
 
 
-def note(
-    tx: Transaction, keyring: Keyring, about: ItemAbout, staff: UUID, at: datetime, words: str
+def add_note(
+    tx: Transaction, keyring: Keyring, item: ItemSubject, staff: UUID, at: datetime, words: str
 ) -> None:
-    """Adds a note to an item, whoever has it."""
-    _, steps = _locked(tx, about)
+    """Adds a note to an item, which anybody may have."""
+    _, steps = _locked(tx, item)
     _write(
         tx,
         keyring,
-        about,
+        item,
         steps,
-        _Written(step=InboxStepKind.noted, staff=staff, at=at, words=words),
+        _NewStep(step=InboxStepKind.noted, staff=staff, at=at, words=words),
     )
 
 
 def begin_act(
     tx: Transaction,
     keyring: Keyring,
-    about: ItemAbout,
+    item: ItemSubject,
     staff: UUID,
     at: datetime,
     words: str,
     act: str,
 ) -> int:
-    """Puts an act on record before it is done, with its reason; returns the number of its step.
-    RefusedError where somebody else has the item.
+    """Records an act before it is carried out, with its reason; returns the number of its step.
+    RefusedError if somebody else has the item.
     """
-    has, steps = _locked(tx, about)
+    has, steps = _locked(tx, item)
     if has is not None and has.staff != staff:
         raise RefusedError(
             f"`{has.email}` has it since {written(has.taken_at)}",
@@ -207,15 +203,15 @@ def begin_act(
     _write(
         tx,
         keyring,
-        about,
+        item,
         steps,
-        _Written(step=InboxStepKind.acted, staff=staff, at=at, words=words, act=act),
+        _NewStep(step=InboxStepKind.acted, staff=staff, at=at, words=words, act=act),
     )
     return steps
 
 
 def end_act(tx: Transaction, item: str, number: int, *, done: bool) -> None:
-    """Says of an act that is under way whether it was done; one that was gives the item back."""
+    """Records whether an act in progress was done; if so, releases the item."""
     tx.execute(
         "UPDATE inbox_steps SET done = %s WHERE item = %s AND step_no = %s AND step = "
         "'acted' AND done IS NULL",
@@ -228,8 +224,8 @@ def end_act(tx: Transaction, item: str, number: int, *, done: bool) -> None:
 # What is asked of it
 
 
-def holders(tx: Transaction, items: Collection[str]) -> dict[str, ItemHolder]:
-    """Who has these items; those that nobody has are absent."""
+def find_holders(tx: Transaction, items: Collection[str]) -> dict[str, ItemHolder]:
+    """The holders of these items; unassigned ones are absent."""
     rows = tx.execute(
         "SELECT item, staff_id, taken_at FROM inbox_items WHERE item = ANY(%s) AND staff_id "
         "IS NOT NULL",
@@ -242,48 +238,48 @@ def holders(tx: Transaction, items: Collection[str]) -> dict[str, ItemHolder]:
     }
 
 
-def held_by(tx: Transaction, staff: UUID, most: int) -> list[str]:
-    """The items that somebody has, those taken first before the others."""
+def list_held(tx: Transaction, staff: UUID, limit: int) -> list[str]:
+    """The items assigned to ``staff``, the longest held first."""
     rows = tx.execute(
         "SELECT item FROM inbox_items WHERE staff_id = %s ORDER BY taken_at, item LIMIT %s",
-        [staff, most],
+        [staff, limit],
     )
     return [row[0] for row in rows]
 
 
-def steps(tx: Transaction, keyring: Keyring, about: ItemAbout) -> list[InboxStep]:
-    """What was done with an item, first to last, with what was written as far as it can be
-    opened.
-    """
-    return _steps(
+def list_steps(tx: Transaction, keyring: Keyring, item: ItemSubject) -> list[InboxStep]:
+    """The steps of an item in order, with their texts if they can be unsealed."""
+    return _select_steps(
         tx,
-        _key(tx, keyring, about),
+        _key(tx, keyring, item),
         "WHERE item = %(of)s ORDER BY step_no LIMIT %(most)s",
-        about.item,
+        item.item,
         STEPS_MAX,
     )
 
 
-def of_account(tx: Transaction, keyring: Keyring, account: UUID, most: int) -> list[InboxStep]:
-    """The newest steps that the person of an account may be told of, with what was written."""
-    key = _key(tx, keyring, ItemAbout(item="", account=account))
-    return _steps(
+def list_by_account(
+    tx: Transaction, keyring: Keyring, account: UUID, limit: int
+) -> list[InboxStep]:
+    """The newest steps that the person of an account may read, with their texts."""
+    key = _key(tx, keyring, ItemSubject(item="", account=account))
+    return _select_steps(
         tx,
         key,
         """WHERE account_id = %(of)s AND tells AND (step <> 'acted' OR done IS TRUE)
              ORDER BY at DESC, item, step_no DESC LIMIT %(most)s""",
         account,
-        most,
+        limit,
     )
 
 
-def _steps(
-    tx: Transaction, key: KeyMaterial | None, which: str, of: str | UUID, most: int
+def _select_steps(
+    tx: Transaction, key: KeyMaterial | None, column: str, value: str | UUID, limit: int
 ) -> list[InboxStep]:
     rows = tx.execute(
         "SELECT item, step_no, step, act, at, staff_id, to_staff, done, words FROM "
-        f"inbox_steps {which}",
-        {"of": of, "most": most},
+        f"inbox_steps {column}",
+        {"of": value, "most": limit},
     ).fetchall()
     emails = (
         sessions.addresses(tx, {staff for row in rows for staff in row[5:7] if staff is not None})
@@ -309,7 +305,7 @@ def _steps(
 
 
 def check_words(words: str, *, needed: bool) -> None:
-    """UsageError for what is too long or no text, and for nothing where something is ``needed``."""
+    """UsageError for a text that is too long or invalid, or missing although ``needed``."""
     if needed and not words.strip():
         raise UsageError(
             "`reason` is empty", "say why: it is kept with the step, and the person reads it"
@@ -323,31 +319,31 @@ def check_words(words: str, *, needed: bool) -> None:
 # How it is kept
 
 
-def _locked(tx: Transaction, about: ItemAbout) -> tuple[ItemHolder | None, int]:
-    """Who has an item, and how many steps it has, with its row locked until ``tx`` ends; the
-    account's before it.
+def _locked(tx: Transaction, item: ItemSubject) -> tuple[ItemHolder | None, int]:
+    """The holder and number of steps of an item; locks its account and then its row until ``tx``
+    ends.
     """
-    if about.account is not None:
-        tables.lock_accounts(tx, [about.account])
+    if item.account is not None:
+        tables.lock_accounts(tx, [item.account])
     tx.execute(
         "INSERT INTO inbox_items (item, account_id, steps) VALUES (%s, %s, 0) ON CONFLICT "
         "(item) DO NOTHING",
-        [about.item, about.account],
+        [item.item, item.account],
     )
     row = tx.execute(
-        "SELECT steps FROM inbox_items WHERE item = %s FOR UPDATE", [about.item]
+        "SELECT steps FROM inbox_items WHERE item = %s FOR UPDATE", [item.item]
     ).fetchone()
     assert row is not None
     if row[0] >= STEPS_MAX:
         raise RefusedError(f"an item has {STEPS_MAX} steps at most", because="too_many_steps")
-    return holders(tx, [about.item]).get(about.item), row[0]
+    return find_holders(tx, [item.item]).get(item.item), row[0]
 
 
-def _held_by(tx: Transaction, about: ItemAbout, of: UUID) -> int:
-    has, steps = _locked(tx, about)
+def _require_holder(tx: Transaction, item: ItemSubject, holder: UUID) -> int:
+    has, steps = _locked(tx, item)
     if has is None:
         raise RefusedError("nobody has it", "take it first", because="not_taken")
-    if has.staff != of:
+    if has.staff != holder:
         raise RefusedError(f"`{has.email}` has it since {written(has.taken_at)}", because="taken")
     return steps
 
@@ -358,58 +354,54 @@ def _hold(tx: Transaction, item: str, staff: UUID | None, at: datetime | None) -
     )
 
 
-def _write(tx: Transaction, keyring: Keyring, about: ItemAbout, number: int, new: _Written) -> None:
-    """Adds a step, and its leaf. Where nothing can be sealed any more, as of a closed account, its
-    words are not kept.
-    """
-    key, sealed, digest = _key(tx, keyring, about), None, None
+def _write(
+    tx: Transaction, keyring: Keyring, item: ItemSubject, number: int, new: _NewStep
+) -> None:
+    """Adds a step and its leaf. Without a key, as of a closed account, the text is dropped."""
+    key, sealed, digest = _key(tx, keyring, item), None, None
     if new.words and key is not None:
         sealed = seal(
-            key, encode(Content(text=new.words)), inbox_place(about.item, number), keyring.random
+            key, encode(Content(text=new.words)), inbox_place(item.item, number), keyring.random
         )
         digest = hmac.digest(
-            key, b"inbox" + inbox_place(about.item, number) + new.words.encode(), "sha256"
+            key, b"inbox" + inbox_place(item.item, number) + new.words.encode(), "sha256"
         ).hex()
     tx.execute(
         """INSERT INTO inbox_steps (item, step_no, step, act, at, account_id, tells, staff_id,
            to_staff, words)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         [
-            about.item,
+            item.item,
             number,
             new.step.value,
             new.act,
             new.at,
-            about.account,
-            about.tells and about.account is not None,
+            item.account,
+            item.tells and item.account is not None,
             new.staff,
             new.to,
             sealed,
         ],
     )
-    tx.execute("UPDATE inbox_items SET steps = steps + 1 WHERE item = %s", [about.item])
+    tx.execute("UPDATE inbox_items SET steps = steps + 1 WHERE item = %s", [item.item])
     facts: dict[str, str | int | bool | None] = {
-        "kind": about.item.partition(":")[0],
+        "kind": item.item.partition(":")[0],
         "act": new.act or new.step.value,
         **({"words": digest} if digest is not None else {}),
     }
-    told = EntryKind.staff_acted if about.account is not None else EntryKind.work_acted
-    if about.account is not None:
-        facts["item"] = about.item
-    outbox.append(tx, [Entry(told=told, occurred_at=new.at, account=about.account, facts=facts)])
+    kind = EntryKind.staff_acted if item.account is not None else EntryKind.work_acted
+    if item.account is not None:
+        facts["item"] = item.item
+    outbox.append(tx, [Entry(kind=kind, occurred_at=new.at, account=item.account, facts=facts)])
 
 
-def _key(tx: Transaction, keyring: Keyring, about: ItemAbout) -> KeyMaterial | None:
-    """What is written about an item is sealed under this; None where its account's keys are
-    destroyed, or it is forgotten.
-    """
-    if about.account is not None:
-        keys = keyring.account_keys(tx, [about.account]).get(about.account)
+def _key(tx: Transaction, keyring: Keyring, item: ItemSubject) -> KeyMaterial | None:
+    """The key for texts about an item; None if it is destroyed."""
+    if item.account is not None:
+        keys = keyring.account_keys(tx, [item.account]).get(item.account)
         return keys.own if keys is not None else None
-    if about.forgotten:
+    if item.forgotten:
         return None
     return (
-        keyring.request_key(tx, about.request)
-        if about.request is not None
-        else keyring.inbox_key(tx)
+        keyring.request_key(tx, item.request) if item.request is not None else keyring.inbox_key(tx)
     )

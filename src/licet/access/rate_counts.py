@@ -1,8 +1,8 @@
-"""What callers have used of their rate, over all hosts: the table `rates`.
+"""Rate limit counters shared by all hosts: the table `rates`.
 
-A caller is a number that says nothing, and has one instant: when the requests that were counted
-would have been made at the permitted rate (the generic cell rate algorithm, ITU-T I.371). The clock
-is that of the database, the same for all.
+A caller is an opaque number with one instant: when its counted requests would have been made at the
+permitted rate (the generic cell rate algorithm, ITU-T I.371). The clock is that of the database,
+the same for all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from licet.store.connect import Transaction
 SWEPT_ROWS_MAX = 10_000
 
 
-def add(tx: Transaction, seconds: Mapping[int, float]) -> dict[int, float]:
+def count_requests(tx: Transaction, seconds: Mapping[int, float]) -> dict[int, float]:
     """Counts requests of callers, as the seconds that they take at each one's rate. Returns in how
     many seconds each is due.
 
@@ -35,9 +35,7 @@ def add(tx: Transaction, seconds: Mapping[int, float]) -> dict[int, float]:
 
 
 def sweep(tx: Transaction) -> None:
-    """Deletes callers who are due, a bounded number of them: a new row would say the same. One that
-    another transaction holds waits for the next time.
-    """
+    """Deletes callers whose instant has passed, a bounded number of them; skips locked rows."""
     tx.execute(
         """DELETE FROM rates WHERE caller IN
            (SELECT caller FROM rates WHERE due_at <= now() LIMIT %s FOR UPDATE SKIP LOCKED)""",

@@ -1,4 +1,4 @@
-"""Who may do what: for every route the callers that it answers, checked before anything is read.
+"""Roles and scopes: which callers a route answers, checked before anything is read.
 
 A person acts on their own account only; a service within its scopes; staff within their roles. A
 route without a declaration answers nobody. Ownership is checked later, in `web.api.references`:
@@ -109,7 +109,7 @@ class Staff(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def recorded_as(self) -> str:
-        """Who did it, as the record of an act says."""
+        """The name under which acts are recorded."""
         return f"staff:{self.email}"
 
 

@@ -5,8 +5,8 @@ recipient and to releases, one that acknowledges events to an endpoint: its hold
 nobody else. A key that was revoked or limited, or has expired, is refused at once by the database,
 and within `REMEMBERED_SECONDS_MAX` by a process that has just looked it up.
 
-A change of limits names the version that its author saw: whoever saw an older one is refused. Each
-change is on record with its author, its reason and the limits until then, and goes to the
+A change of limits names the version that its author saw: a change based on an older one is refused.
+Each change is on record with its author, its reason and the limits until then, and goes to the
 restriction journal: a restore keeps it.
 """
 
@@ -43,7 +43,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key may do, how often and until when; None is no limit of its own."""
+    """The limits of a key: scopes, releases, rate and expiry; None is no limit of its own."""
 
     scopes: tuple[Scope, ...]
     releases: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class KeyLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyAct(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes a key, when and why."""
+    """The author, reason and time of a change."""
 
     by: str
     reason: str
@@ -60,7 +60,7 @@ class KeyAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change on record: `limited` or `revoked`. ``was`` are the limits until then."""
+    """A recorded change: `limited` or `revoked`. ``was`` are the limits before it."""
 
     version: int
     act: str
@@ -102,7 +102,7 @@ class ServiceKey(msgspec.Struct, frozen=True, kw_only=True):
         return "expired" if self.expires_at is not None and self.expires_at <= at else "valid"
 
 
-def make(
+def create_key(
     tx: Transaction,
     name: str,
     scopes: Iterable[Scope],
@@ -201,12 +201,12 @@ _SELECT = """SELECT k.key_id, k.name, k.scopes, k.made_at, k.revoked_at, k.recip
   FROM api_keys k LEFT JOIN endpoints p USING (endpoint_id)"""
 
 
-def every(tx: Transaction) -> list[ServiceKey]:
+def list_keys(tx: Transaction) -> list[ServiceKey]:
     """All keys, the newest last."""
     return [_key(row) for row in tx.execute(f"{_SELECT} ORDER BY k.key_id").fetchall()]
 
 
-def named(tx: Transaction, name: str) -> ServiceKey:
+def find_by_name(tx: Transaction, name: str) -> ServiceKey:
     """The key with a name; NotFoundError."""
     row = tx.execute(f"{_SELECT} WHERE k.name = %s", [name]).fetchone()
     if row is None:
@@ -225,8 +225,8 @@ def _key(row: Sequence[Any]) -> ServiceKey:
     )
 
 
-def changes(tx: Transaction, key: UUID) -> list[KeyChange]:
-    """What was changed of a key since it was made, the newest first."""
+def list_changes(tx: Transaction, key: UUID) -> list[KeyChange]:
+    """The changes of a key, newest first."""
     rows = tx.execute(
         """SELECT version, act, changed_at, changed_by, reason, scopes, coalesce(releases, '{}'),
                   requests_per_minute,
@@ -255,10 +255,10 @@ def changes(tx: Transaction, key: UUID) -> list[KeyChange]:
 # Changes
 
 
-def limit(
+def set_limits(
     tx: Transaction,
     name: str,
-    wanted: KeyLimits,
+    limits: KeyLimits,
     act: KeyAct,
     journal: Journal | None,
     *,
@@ -267,8 +267,8 @@ def limit(
     """Gives a key other limits, at once; RefusedError if it is not at ``version`` any more, or is
     revoked.
 
-    Whom it is bound to stays, also where it loses the scope for that: a key for another recipient
-    or endpoint is another key.
+    Its binding stays, even without the scope for it: another recipient or endpoint needs another
+    key.
     """
     known = _locked(tx, name)
     if known.revoked_at is not None:
@@ -280,33 +280,33 @@ def limit(
             "look at it again, and decide anew",
             because="changed",
         )
-    _check_limits(wanted.requests_per_minute, wanted.expires_at, act.at)
+    _check_limits(limits.requests_per_minute, limits.expires_at, act.at)
     leases, answers = (
-        Scope.release_lease in wanted.scopes,
-        Scope.events_acknowledge in wanted.scopes,
+        Scope.release_lease in limits.scopes,
+        Scope.events_acknowledge in limits.scopes,
     )
     bound = KeyBinding(
         recipient=known.recipient if leases else None,
         own=known.own and leases,
-        releases=wanted.releases if leases else (),
+        releases=limits.releases if leases else (),
         # only whether there is one is asked
         endpoint=known.key_id if answers and known.endpoint is not None else None,
     )
-    _check({scope.value for scope in wanted.scopes}, bound)
-    wanted = wanted if leases else msgspec.structs.replace(wanted, releases=known.releases)
+    _check({scope.value for scope in limits.scopes}, bound)
+    limits = limits if leases else msgspec.structs.replace(limits, releases=known.releases)
     _record(tx, known, "limited", act)
-    _set(tx, known.key_id, wanted, known.version + 1)
-    document = msgspec.json.encode(wanted).decode()
+    _set_limits(tx, known.key_id, limits, known.version + 1)
+    document = msgspec.json.encode(limits).decode()
     restriction.keep_key_limits(tx, journal, known.key_id, act.at, known.version + 1, document)
-    return named(tx, name)
+    return find_by_name(tx, name)
 
 
 def _locked(tx: Transaction, name: str) -> ServiceKey:
     tx.execute("SELECT FROM api_keys WHERE name = %s FOR UPDATE", [name])
-    return named(tx, name)
+    return find_by_name(tx, name)
 
 
-def _record(tx: Transaction, known: ServiceKey, what: str, act: KeyAct) -> None:
+def _record(tx: Transaction, key: ServiceKey, change: str, act: KeyAct) -> None:
     if not act.reason.strip() or len(act.reason) > REASON_CHARACTERS_MAX:
         raise UsageError(f"say why, in {REASON_CHARACTERS_MAX} characters at most")
     tx.execute(
@@ -315,11 +315,11 @@ def _record(tx: Transaction, known: ServiceKey, what: str, act: KeyAct) -> None:
                                         requests_per_minute, expires_at)
            SELECT key_id, version, %s, %s, %s, %s, scopes, releases, requests_per_minute, expires_at
              FROM api_keys WHERE key_id = %s""",
-        [what, act.at, act.by, act.reason.strip(), known.key_id],
+        [change, act.at, act.by, act.reason.strip(), key.key_id],
     )
 
 
-def _set(tx: Transaction, key: UUID, wanted: KeyLimits, version: int) -> bool:
+def _set_limits(tx: Transaction, key: UUID, limits: KeyLimits, version: int) -> bool:
     """Sets the limits of a key that is below ``version``, which it then has."""
     done = tx.execute(
         """UPDATE api_keys SET scopes = %s, releases = CASE WHEN recipient IS NULL THEN NULL
@@ -327,10 +327,10 @@ def _set(tx: Transaction, key: UUID, wanted: KeyLimits, version: int) -> bool:
                                requests_per_minute = %s, expires_at = %s, version = %s
             WHERE key_id = %s AND version < %s""",
         [
-            sorted({scope.value for scope in wanted.scopes}),
-            list(wanted.releases),
-            wanted.requests_per_minute,
-            wanted.expires_at,
+            sorted({scope.value for scope in limits.scopes}),
+            list(limits.releases),
+            limits.requests_per_minute,
+            limits.expires_at,
             version,
             key,
             version,
@@ -339,15 +339,15 @@ def _set(tx: Transaction, key: UUID, wanted: KeyLimits, version: int) -> bool:
     return done.rowcount == 1
 
 
-def limit_again(tx: Transaction, key: UUID, version: int, document: str) -> bool:
-    """Gives a key that a restore brought back the limits that the restriction journal has; False if
-    it has them.
+def restore_limits(tx: Transaction, key: UUID, version: int, document: str) -> bool:
+    """Sets the limits of the restriction journal on a key that a restore brought back; False if it
+    has them already.
     """
-    return _set(tx, key, msgspec.json.decode(document, type=KeyLimits), version)
+    return _set_limits(tx, key, msgspec.json.decode(document, type=KeyLimits), version)
 
 
 def revoke(tx: Transaction, name: str, act: KeyAct, journal: Journal | None) -> None:
-    """Revokes a key, which no restore brings back; a repetition changes nothing."""
+    """Revokes a key for good: a restore keeps it revoked. Idempotent."""
     known = _locked(tx, name)
     if known.revoked_at is None:
         _record(tx, known, "revoked", act)
@@ -355,7 +355,7 @@ def revoke(tx: Transaction, name: str, act: KeyAct, journal: Journal | None) -> 
     restriction.keep_key(tx, journal, known.key_id, known.revoked_at or act.at)
 
 
-def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
+def restore_revocation(tx: Transaction, key: UUID, at: datetime) -> bool:
     """Revokes a key that a restore brought back, as named by the restriction journal; False if
     there is no such valid key.
     """
@@ -365,15 +365,15 @@ def revoke_again(tx: Transaction, key: UUID, at: datetime) -> bool:
     return revoked.rowcount == 1
 
 
-def revoke_every(tx: Transaction, at: datetime) -> int:
-    """Revokes every key, of which nobody knows any more whether it was revoked; returns how
+def revoke_all(tx: Transaction, at: datetime) -> int:
+    """Revokes every key, when the restored journal cannot tell which were revoked; returns how
     many.
     """
     return tx.execute("UPDATE api_keys SET revoked_at = %s WHERE revoked_at IS NULL", [at]).rowcount
 
 
 def find(tx: Transaction, text: str, at: datetime) -> Service | None:
-    """The service that the key ``text`` belongs to, unless it was revoked or has expired."""
+    """The service with the key ``text``; None if it is unknown, revoked or expired."""
     match = _KEY.fullmatch(text)
     if match is None:
         return None

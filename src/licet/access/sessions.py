@@ -21,6 +21,7 @@ import msgspec
 from licet.access.roles import Person, Staff, StaffRole, UnauthenticatedError
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.store.connect import Transaction
+from licet.store.rows import select
 from licet.vault.ids import staff_address, uuid7
 
 COOKIE = "__Host-licet"
@@ -36,7 +37,7 @@ LINK_LIFETIME = timedelta(hours=1)
 Random = Callable[[int], bytes]
 
 
-def secret_of(random: Random) -> str:
+def new_secret(random: Random) -> str:
     return base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode()
 
 
@@ -44,7 +45,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
-def csrf(secret: str) -> str:
+def csrf_token(secret: str) -> str:
     """The token that a form of this session's browser must include."""
     return (
         base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"csrf", "sha256"))
@@ -84,7 +85,7 @@ def _begin(
     random: Random,
     lifetime: timedelta,
 ) -> str:
-    secret, names = secret_of(random), sorted({role.value for role in roles})
+    secret, names = new_secret(random), sorted({role.value for role in roles})
     tx.execute(
         """INSERT INTO sessions (session_sha256, account_id, staff_id, roles, identity, begun_at,
            seen_at, ends_at)
@@ -133,7 +134,7 @@ def end_person(tx: Transaction, account: UUID, *, but: bytes | None = None) -> N
     )
 
 
-def end_every(tx: Transaction) -> int:
+def end_all(tx: Transaction) -> int:
     """Ends every session, and every link to begin one: those of a restored database. Returns the
     number of sessions.
     """
@@ -154,7 +155,7 @@ def use_token(tx: Transaction, sha256: bytes, expires: datetime) -> None:
         )
 
 
-def known_staff(tx: Transaction, email: str, now: datetime, random: Random) -> UUID:
+def find_or_add_staff(tx: Transaction, email: str, now: datetime, random: Random) -> UUID:
     """The member of staff with an address; added if there is none."""
     row = tx.execute(
         """INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, '{}', %s)
@@ -185,7 +186,7 @@ def addresses(tx: Transaction, staff: Collection[UUID]) -> dict[UUID, str]:
     )
 
 
-def roles_of(tx: Transaction, staff: UUID) -> list[StaffRole]:
+def granted_roles(tx: Transaction, staff: UUID) -> list[StaffRole]:
     """The roles that were given here."""
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s", [staff]).fetchone()
     return [StaffRole(role) for role in row[0]] if row else []
@@ -197,7 +198,7 @@ def session_roles(tx: Transaction, staff: UUID) -> frozenset[StaffRole]:
     return frozenset(StaffRole(row[0]) for row in rows)
 
 
-class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
+class StaffAccount(msgspec.Struct, frozen=True, kw_only=True):
     """A member of staff. ``roles`` are those given here; ``sessions`` counts the browsers that are
     signed in.
     """
@@ -209,29 +210,21 @@ class StaffSeen(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
 
 
-def every_staff(tx: Transaction, now: datetime) -> list[StaffSeen]:
+def list_staff(tx: Transaction, now: datetime) -> list[StaffAccount]:
     """All staff that have signed in or were given a role, by address."""
-    rows = tx.execute(
-        """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id)
+    return select(
+        tx,
+        StaffAccount,
+        """SELECT f.staff_id, f.email, f.roles, f.made_at, count(s.staff_id) AS sessions
              FROM staff f LEFT JOIN sessions s ON s.staff_id = f.staff_id AND s.ends_at > %s
             GROUP BY f.staff_id ORDER BY f.email""",
         [now],
-    ).fetchall()
-    return [
-        StaffSeen(
-            staff_id=staff,
-            email=email,
-            roles=tuple(map(StaffRole, roles)),
-            made_at=made_at,
-            sessions=count,
-        )
-        for staff, email, roles, made_at, count in rows
-    ]
+    )
 
 
-def member(tx: Transaction, staff: UUID, now: datetime) -> StaffSeen:
+def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffAccount:
     """A member of staff by id; NotFoundError."""
-    found = next((one for one in every_staff(tx, now) if one.staff_id == staff), None)
+    found = next((one for one in list_staff(tx, now) if one.staff_id == staff), None)
     if found is None:
         raise NotFoundError("no such member of staff")
     return found
@@ -240,9 +233,9 @@ def member(tx: Transaction, staff: UUID, now: datetime) -> StaffSeen:
 def set_roles(
     tx: Transaction, staff: UUID, roles: Iterable[StaffRole], was: Iterable[StaffRole]
 ) -> None:
-    """Gives a member of staff other roles here, which hold from the next request on; RefusedError
-    if theirs are not ``was`` any more, and for an owner. Roles of the identity provider come with
-    each sign-in, and stay.
+    """Sets the roles granted here, effective with the next request; RefusedError if they are not
+    ``was`` any more, and for an owner. Roles from the identity provider are set at each sign-in and
+    stay.
     """
     wanted, seen = ({role.value for role in several} for several in (roles, was))
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
@@ -292,12 +285,12 @@ def bootstrap(tx: Transaction, email: str, now: datetime, random: Random) -> str
         raise RefusedError(
             "there is an owner already", "the owner, or the provider, gives roles", because="exists"
         )
-    staff = known_staff(tx, email, now, random)
+    staff = find_or_add_staff(tx, email, now, random)
     tx.execute("UPDATE staff SET roles = '{owner}' WHERE staff_id = %s", [staff])
     return _link(tx, staff, now, random)
 
 
-def add(
+def add_staff(
     tx: Transaction, email: str, roles: Iterable[StaffRole], now: datetime, random: Random
 ) -> str:
     """Gives ``email`` additional roles here, and creates a link's secret to sign in with once;
@@ -308,7 +301,7 @@ def add(
         raise UsageError(
             "nobody is made an owner this way", "`licet staff bootstrap` makes the first one"
         )
-    staff = known_staff(tx, email, now, random)
+    staff = find_or_add_staff(tx, email, now, random)
     tx.execute(
         "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || "
         "%s::text[]) r)"
@@ -319,7 +312,7 @@ def add(
 
 
 def _link(tx: Transaction, staff: UUID, now: datetime, random: Random) -> str:
-    secret = secret_of(random)
+    secret = new_secret(random)
     tx.execute(
         "INSERT INTO staff_links (link_sha256, staff_id, expires_at) VALUES (%s, %s, %s)",
         [digest(secret), staff, now + LINK_LIFETIME],

@@ -1,10 +1,9 @@
-"""Orders of staff: what they had the system do about itself in the console, each with its reason,
-who gave it and how it ended.
+"""Admin operations started in the console, each with its reason, author and outcome.
 
-An act is on record in the transaction that records its order, or before it is begun: a rotation of
-the keys and a drill of a backup run in the background (`service.orders`), and their order is open
-until they have ended. Of each kind one order is open at most, so that asking twice begins nothing
-twice. A reason is for staff; it is on no page of a person and in no leaf.
+Quick operations run in the transaction that records them; key rotations and backup drills run in
+the background (`service.orders`), and their order is open until they end. At most one order of a
+kind is open, so that a repeated request starts nothing twice. Reasons are for staff: they are on no
+page of a person and in no leaf.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -27,6 +25,7 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
+from licet.store.rows import select
 from licet.vault.ids import Prefix, shown
 
 REASON_CHARACTERS_MAX = 500
@@ -34,7 +33,7 @@ SAID_CHARACTERS_MAX = 500
 
 
 class OrderKind(StrEnum):
-    """What was ordered. ``about`` of an order says of what."""
+    """The kind of operation; an order's ``about`` is its target."""
 
     rotate_keys = "rotate_keys"
     destroy_epochs = "destroy_epochs"
@@ -49,14 +48,14 @@ class OrderKind(StrEnum):
 
 
 class OrderOutcome(StrEnum):
-    """How the work of an order ended."""
+    """The outcome of an order."""
 
     done = "done"
     failed = "failed"
 
 
 class StaffOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order. ``ended_at`` is None while the work is open; ``said`` is what became of it, in a
+    """An order. ``ended_at`` is None while it is open; ``said`` describes the outcome in a
     sentence.
     """
 
@@ -71,8 +70,8 @@ class StaffOrder(msgspec.Struct, frozen=True, kw_only=True):
     said: str | None
 
 
-def checked_reason(text: str) -> str:
-    """The reason that somebody gave; UsageError for none, or for one that is too long."""
+def validate_reason(text: str) -> str:
+    """The reason without surrounding white space; UsageError if it is empty or too long."""
     reason = " ".join(text.split())
     if not reason:
         raise UsageError("an order needs a reason", "say in a sentence why it is done")
@@ -92,7 +91,7 @@ def record(
     at: datetime,
     said: str | None,
 ) -> None:
-    """Puts an order on record: as done, with what was done, or as open where ``said`` is None.
+    """Records an order: as done, with its outcome, or as open if ``said`` is None.
 
     RefusedError if an order of this kind is open.
     """
@@ -106,7 +105,7 @@ def record(
             "order": order,
             "kind": kind.value,
             "about": about,
-            "reason": checked_reason(reason),
+            "reason": validate_reason(reason),
             "at": at,
             "by": by,
             "said": said,
@@ -137,45 +136,28 @@ _ORDERS = (
 
 
 def open_orders(tx: Transaction) -> list[StaffOrder]:
-    """The orders whose work has not ended, oldest first: one of each kind at most."""
-    return [
-        _order(row)
-        for row in tx.execute(f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")
-    ]
+    """The open orders, oldest first: at most one of a kind."""
+    return select(tx, StaffOrder, f"{_ORDERS} WHERE ended_at IS NULL ORDER BY ordered_at, order_id")
 
 
 def get(tx: Transaction, order: UUID) -> StaffOrder:
     """An order by its id; NotFoundError."""
-    row = tx.execute(f"{_ORDERS} WHERE order_id = %s", [order]).fetchone()
-    if row is None:
+    found = select(tx, StaffOrder, f"{_ORDERS} WHERE order_id = %s", [order])
+    if not found:
         raise NotFoundError(f"no order `{shown(Prefix.order, order)}`")
-    return _order(row)
+    return found[0]
 
 
-def newest(
-    tx: Transaction, kinds: Sequence[OrderKind], most: int, about: str | None = None
+def list_newest(
+    tx: Transaction, kinds: Sequence[OrderKind], limit: int, target: str | None = None
 ) -> list[StaffOrder]:
-    """The newest ``most`` orders of these kinds, of one thing or of all."""
-    rows = tx.execute(
+    """The newest ``limit`` orders of these kinds, by default for any target."""
+    return select(
+        tx,
+        StaffOrder,
         f"""{_ORDERS} WHERE kind = ANY(%(kinds)s) AND (%(about)s::text IS NULL OR about = %(about)s)
              ORDER BY ordered_at DESC, order_id DESC LIMIT %(most)s""",
-        {"kinds": [kind.value for kind in kinds], "about": about, "most": most},
-    )
-    return [_order(row) for row in rows]
-
-
-def _order(row: Sequence[Any]) -> StaffOrder:
-    order, kind, about, reason, ordered_at, by, ended_at, outcome, said = row
-    return StaffOrder(
-        order_id=order,
-        kind=OrderKind(kind),
-        about=about,
-        reason=reason,
-        ordered_at=ordered_at,
-        ordered_by=by,
-        ended_at=ended_at,
-        outcome=OrderOutcome(outcome) if outcome else None,
-        said=said,
+        {"kinds": [kind.value for kind in kinds], "about": target, "most": limit},
     )
 
 

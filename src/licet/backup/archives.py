@@ -67,16 +67,16 @@ from licet.backup.backup_manifest import (
     VERSION,
     BackupForm,
     BackupManifest,
-    LogStood,
+    LoggedState,
 )
 from licet.backup.bring_forward import (
     FINISH_WITHOUT,
     RestoreResult,
+    accepted_head,
     bring_forward,
     journal_of,
-    lacking,
+    list_lacking,
     log_seed,
-    seen_until,
 )
 from licet.backup.log_union import RestoreFinish
 from licet.clock import Clock, utc_now
@@ -96,7 +96,7 @@ from licet.ledger.storage import Durable, Folder
 from licet.policy.period import written
 from licet.proof import documents
 from licet.store import embedded
-from licet.store.connect import Transaction, joined, opened, retrying, transaction, translated
+from licet.store.connect import Transaction, joined, open_pool, retrying, transaction, translated
 from licet.store.files import make_folder
 from licet.store.migrate import migrate, migrations
 from licet.vault import (
@@ -127,10 +127,9 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore would do. ``life`` is that of the database it would replace, None if there is
-    none; ``since`` counts the restrictions recorded since the backup, by kind, which it would apply
-    again. ``unfit`` names what does not fit in the journal: without `RestoreFinish.narrow` the
-    restore would be refused.
+    """What a restore would do. ``life`` is that of the database to replace, None if there is none;
+    ``since`` counts the restrictions to apply again, by kind. ``unfit`` names damage in the
+    journal, with which a restore is refused without `RestoreFinish.narrow`.
     """
 
     backup: str | None
@@ -141,27 +140,29 @@ class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
     unfit: tuple[str, ...] = ()
 
 
-def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump) -> KeptBackup:
+def back_up(
+    installation: Installation, target: Path, form: BackupForm = BackupForm.dump
+) -> KeptBackup:
     """Takes a backup into a new folder below ``target``; complete when this returns."""
-    at = here.clock()
+    at = installation.clock()
     if form is BackupForm.base:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             base_backup.may_replicate(tx)
     make_folder(target, 0o700)
-    with _claimed(target, fcntl.LOCK_SH):
-        backup, until = uuid7(at, here.keyring.random(10)), at + backup_window(here)
+    with _lock_folder(target, fcntl.LOCK_SH):
+        backup, until = uuid7(at, installation.keyring.random(10)), at + backup_window(installation)
         folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
-        manifest = _register(here, form, backup, at, until, folder)
+        manifest = _register(installation, form, backup, at, until, folder)
         make_folder(folder, 0o700)
         match form:
             case BackupForm.dump:
-                dump.take(_dsn(here.config), folder / DUMP)
+                dump.take(_dsn(installation.config), folder / DUMP)
             case BackupForm.base:
-                base_backup.take(_dsn(here.config), folder / BASE)
+                base_backup.take(_dsn(installation.config), folder / BASE)
                 manifest = msgspec.structs.replace(
                     manifest,
-                    begins=base_backup.beginning(folder / BASE).segment,
-                    ended_at=_server_time(here),
+                    begins=base_backup.wal_beginning(folder / BASE).segment,
+                    ended_at=_server_time(installation),
                 )
             case _:
                 assert_never(form)
@@ -169,26 +170,24 @@ def back_up(here: Installation, target: Path, form: BackupForm = BackupForm.dump
             folder / (DUMP if form is BackupForm.dump else BASE)
         )
         manifest = msgspec.structs.replace(manifest, size=size, sha256=digest)
-        with transaction(here.pool) as tx:
-            seed = here.keyring.log_seed(tx)
+        with transaction(installation.pool) as tx:
+            seed = installation.keyring.log_seed(tx)
         Durable(Folder(folder)).write({MANIFEST: backup_manifest.write(manifest, seed)})
-    return _kept(folder, at, {})
+    return _kept_backup(folder, at, {})
 
 
-def _server_time(here: Installation) -> datetime | None:
-    with transaction(here.pool) as tx:
+def _server_time(installation: Installation) -> datetime | None:
+    with transaction(installation.pool) as tx:
         row = tx.execute("SELECT clock_timestamp()").fetchone()
     return row[0] if row is not None else None
 
 
 @contextmanager
-def _claimed(target: Path, how: int) -> Iterator[None]:
-    """Backups may run side by side, but not beside pruning: an unfinished backup may still be in
-    progress.
-    """
+def _lock_folder(target: Path, mode: int) -> Iterator[None]:
+    """Locks the folder: backups may run concurrently, but not with pruning."""
     folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(folder, how | fcntl.LOCK_NB)
+        fcntl.flock(folder, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(folder)
         raise BusyError(
@@ -201,13 +200,18 @@ def _claimed(target: Path, how: int) -> Iterator[None]:
 
 
 def _register(
-    here: Installation, form: BackupForm, backup: UUID, at: datetime, until: datetime, folder: Path
+    installation: Installation,
+    form: BackupForm,
+    backup: UUID,
+    at: datetime,
+    until: datetime,
+    folder: Path,
 ) -> BackupManifest:
-    """Registers the copy before it exists, so that it contains what was there at that time, or
-    newer.
+    """Registers the backup before it is taken, so that it contains the state of that time or
+    later.
     """
-    journal = journal_of(here)
-    with transaction(here.pool) as tx:
+    journal = journal_of(installation)
+    with transaction(installation.pool) as tx:
         fence.check(tx)
         is_base = form is BackupForm.base
         tx.execute(
@@ -221,11 +225,12 @@ def _register(
             life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base
         )
         restriction.keep_records(tx, journal, [record])
-    # the journal has the backup by now, and the backup has where the journal stood
-    with transaction(here.pool) as tx:
+    with transaction(
+        installation.pool
+    ) as tx:  # the journal has the backup by now, and the backup has where the journal stood
         journal_evidence.tell_head(tx, journal, head := journal.durable, at)
         logs = sequence.standings(tx)
-        epochs, proof = bucket_epochs(tx), here.keyring.wrapped_log_seed(tx)
+        epochs, proof = bucket_epochs(tx), installation.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION,
         form=form,
@@ -243,7 +248,7 @@ def _register(
         sha256="",
         archive=archive or "",
         logs=tuple(
-            LogStood(
+            LoggedState(
                 year=log.year,
                 origin=log.origin,
                 decided=log.decided,
@@ -256,7 +261,7 @@ def _register(
     )
 
 
-def backups(here: Installation, target: Path) -> list[KeptBackup]:
+def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
     """The backups below ``target``, oldest first, including unfinished ones."""
     if not target.is_dir():
         raise UsageError(
@@ -267,17 +272,17 @@ def backups(here: Installation, target: Path) -> list[KeptBackup]:
         for path in target.iterdir()
         if any((path / name).exists() for name in (MANIFEST, DUMP, BASE))
     )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         days = {
             shown(Prefix.backup, one): day
             for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")
         }
-    return [_kept(path, here.clock(), days) for path in found[:BACKUPS_MAX]]
+    return [_kept_backup(path, installation.clock(), days) for path in found[:BACKUPS_MAX]]
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup as the database knows it. ``base``: one of the whole server. ``folder``: where its
-    program wrote it, None for one of which only the restriction journal tells.
+    """A backup on record. ``base``: of the whole server. ``folder`` is where it was written, None
+    if only the restriction journal has it.
     """
 
     backup: str
@@ -288,15 +293,15 @@ class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
 
 
-def registered(
-    here: Installation, most: int, tx: Transaction | None = None
+def list_registered(
+    installation: Installation, limit: int, tx: Transaction | None = None
 ) -> list[RegisteredBackup]:
-    """The newest ``most`` backups that were begun, those included that were pruned since."""
-    with joined(here.pool, tx) as own:
+    """The newest ``limit`` registered backups, pruned ones included."""
+    with joined(installation.pool, tx) as own:
         rows = own.execute(
             """SELECT backup_id, made_at, expires_at, pruned_at, base, folder FROM backups
                 ORDER BY made_at DESC LIMIT %s""",
-            [most],
+            [limit],
         ).fetchall()
     return [
         RegisteredBackup(
@@ -312,49 +317,49 @@ def registered(
 
 
 class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
-    """What was removed: backups, and the number of WAL segments that no backup needs any more."""
+    """The removed backups, and the number of removed WAL segments."""
 
     backups: tuple[KeptBackup, ...]
     segments: int
 
 
-def prune(here: Installation, target: Path, *, dry_run: bool = False) -> PrunedBackups:
+def prune(installation: Installation, target: Path, *, dry_run: bool = False) -> PrunedBackups:
     """Removes expired and unfinished backups, and the WAL that only they needed.
 
     A dry run returns what would be removed, and removes nothing.
     """
-    found = backups(here, target)
-    with _claimed(target, fcntl.LOCK_EX):
+    found = list_backups(installation, target)
+    with _lock_folder(target, fcntl.LOCK_EX):
         spent = [kept for kept in found if kept.expired or not kept.whole]
         if dry_run:
-            unneeded = sum(len(gone) for _, gone, _ in _unneeded_wal(here, target))
+            unneeded = sum(len(gone) for _, gone, _ in _unneeded_wal(installation, target))
             return PrunedBackups(backups=tuple(spent), segments=unneeded)
         for kept in spent:
             shutil.rmtree(kept.folder)
             if kept.backup:
-                with transaction(here.pool) as tx:
+                with transaction(installation.pool) as tx:
                     tx.execute(
                         "UPDATE backups SET pruned_at = %s WHERE backup_id = %s AND "
                         "pruned_at IS NULL",
-                        [here.clock(), parse(Prefix.backup, kept.backup)],
+                        [installation.clock(), parse(Prefix.backup, kept.backup)],
                     )
-        return PrunedBackups(backups=tuple(spent), segments=_prune_wal(here, target))
+        return PrunedBackups(backups=tuple(spent), segments=_prune_wal(installation, target))
 
 
-def prune_wal(here: Installation, target: Path) -> int:
+def prune_wal(installation: Installation, target: Path) -> int:
     """Removes the WAL below ``target`` that no unexpired base backup needs; returns the number of
     segments. Removes nothing while a backup is being taken.
     """
     try:
-        with _claimed(target, fcntl.LOCK_EX):
-            return _prune_wal(here, target)
+        with _lock_folder(target, fcntl.LOCK_EX):
+            return _prune_wal(installation, target)
     except BusyError:
         return 0
 
 
-def _prune_wal(here: Installation, target: Path) -> int:
+def _prune_wal(installation: Installation, target: Path) -> int:
     removed = 0
-    for archive, gone, is_over in _unneeded_wal(here, target):
+    for archive, gone, is_over in _unneeded_wal(installation, target):
         for path in gone:
             wal_seals.remove(path)
         removed += len(gone)
@@ -363,7 +368,9 @@ def _prune_wal(here: Installation, target: Path) -> int:
     return removed
 
 
-def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list[Path], bool]]:
+def _unneeded_wal(
+    installation: Installation, target: Path
+) -> Iterator[tuple[Path, list[Path], bool]]:
     """Each archive below ``target`` with its segments that no unexpired base backup needs, and
     whether nothing needs the archive.
 
@@ -372,12 +379,14 @@ def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list
     """
     bases = [
         backup_manifest.read(kept.folder)
-        for kept in backups(here, target)
+        for kept in list_backups(installation, target)
         if kept.form is BackupForm.base and kept.whole and not kept.expired
     ]
-    with transaction(here.pool) as tx:
-        current = wal_receiver.slot(tx, journal_of(here))
-    for archive in sorted((target / ARCHIVES).glob(f"{wal_receiver.prefix(journal_of(here))}*")):
+    with transaction(installation.pool) as tx:
+        current = wal_receiver.slot(tx, journal_of(installation))
+    for archive in sorted(
+        (target / ARCHIVES).glob(f"{wal_receiver.prefix(journal_of(installation))}*")
+    ):
         oldest = min(
             (one.begins for one in bases if one.archive == archive.name),
             key=lambda n: n[8:],
@@ -386,7 +395,9 @@ def _unneeded_wal(here: Installation, target: Path) -> Iterator[tuple[Path, list
         is_over = oldest is None and archive.name != current
         yield (
             archive,
-            wal_archive.segments(archive) if is_over else wal_archive.spent(archive, oldest),
+            wal_archive.list_segments(archive)
+            if is_over
+            else wal_archive.list_unneeded(archive, oldest),
             is_over,
         )
 
@@ -427,7 +438,7 @@ def restore(
         done = _restore_base(config, source, clock, until, finish)
     else:
         with installation(config, clock, upgrade=True, behind_fence=True) as here:
-            done = restore_here(here, source, finish)
+            done = restore_dump(here, source, finish)
     return msgspec.structs.replace(done, set_aside=set_aside)
 
 
@@ -453,14 +464,16 @@ def forecast(
         return _forecast(manifest, None, ())
     with (
         installation(config, clock, behind_fence=True) as here,
-        _alone(here),
+        _lock_installation(here),
         transaction(here.pool) as tx,
     ):
         _refuse_other_journal(here, tx, manifest, finish)
-        life, remembered = fence.life(tx), journal_heads.remembered(tx, journal_of(here).id)
-        walk = journal_of(here).walk(remembered, seen_until(here, tx, manifest))
+        life, remembered = fence.life(tx), journal_heads.load_head(tx, journal_of(here).id)
+        walk = journal_of(here).walk(remembered, accepted_head(here, tx, manifest))
         if manifest is None:
-            return _forecast(None, life, lacking(tx, journal_of(here), life, walk), walk.ended())
+            return _forecast(
+                None, life, list_lacking(tx, journal_of(here), life, walk), walk.ended()
+            )
         begun, lives = manifest.made_at, manifest.life
         found = [one.record for one in journal_of(here).survey(walk)]
         since = [
@@ -503,32 +516,32 @@ def _check_until(manifest: BackupManifest | None, until: datetime | None) -> Non
         )
 
 
-def restore_here(
-    here: Installation, source: Path | None, finish: RestoreFinish | None = None
+def restore_dump(
+    installation: Installation, source: Path | None, finish: RestoreFinish | None = None
 ) -> RestoreResult:
     """`restore` of a dump, or of no backup, in an installation that was opened behind its fence."""
     if source is None:
-        with _alone(here):
-            _raise_fence(here, None, finish)
-            return _finish(here, None, finish)
-    with _copied(here, source) as (manifest, dumped), _alone(here):
-        _raise_fence(here, manifest, finish)
+        with _lock_installation(installation):
+            _raise_fence(installation, None, finish)
+            return _finish(installation, None, finish)
+    with _proved_copy(installation, source) as (manifest, dumped), _lock_installation(installation):
+        _raise_fence(installation, manifest, finish)
         # A server reads sessions, keys and rates behind the fence too; where both wait for each
         # other, it may win once.
-        retrying(lambda: dump.put_back(_dsn(here.config), dumped, manifest.schema))
-        with here.pool.connection() as conn:
+        retrying(lambda: dump.restore_rows(_dsn(installation.config), dumped, manifest.schema))
+        with installation.pool.connection() as conn:
             migrate(conn)
-        return _finish(here, manifest, finish)
+        return _finish(installation, manifest, finish)
 
 
 @contextmanager
-def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, Path]]:
+def _proved_copy(installation: Installation, source: Path) -> Iterator[tuple[BackupManifest, Path]]:
     """Copies a dump to a folder that nobody else can write to, and proves it there; that copy is
     restored, whatever happens to ``source``.
     """
-    manifest, _ = backup_manifest.prove(here.keyring, source)
-    make_folder(here.config.data, 0o700)
-    with tempfile.TemporaryDirectory(prefix="restoring-", dir=here.config.data) as folder:
+    manifest, _ = backup_manifest.prove(installation.keyring, source)
+    make_folder(installation.config.data, 0o700)
+    with tempfile.TemporaryDirectory(prefix="restoring-", dir=installation.config.data) as folder:
         dumped = Path(folder) / DUMP
         with suppress(FileNotFoundError):
             shutil.copyfile(source / DUMP, dumped)
@@ -538,14 +551,14 @@ def _copied(here: Installation, source: Path) -> Iterator[tuple[BackupManifest, 
 
 
 @contextmanager
-def _alone(here: Installation) -> Iterator[None]:
+def _lock_installation(installation: Installation) -> Iterator[None]:
     """Takes every lock that a restore needs, before it changes anything; BusyError if a sequencer,
     a sweep or a rotation runs.
 
     The locks belong to a separate connection until the end, so that no server appends to the log,
     sweeps or rotates meanwhile.
     """
-    with translated(), here.pool.connection() as conn:
+    with translated(), installation.pool.connection() as conn:
         try:
             for lock, who in (
                 (SEQUENCER_LOCK, "is adding entries to the log"),
@@ -586,10 +599,13 @@ def _restore_base(
         if archive is not None:
             wal_seals.copy(archive, made, manifest.begins, target)
             if until is None:
-                wal_archive.check(target, base_backup.beginning(source / BASE))
+                wal_archive.check(target, base_backup.wal_beginning(source / BASE))
 
-    with base_recovery.beside(config.data / "postgres") as recovery:
-        with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
+    with base_recovery.begin_recovery(config.data / "postgres") as recovery:
+        with (
+            installation(config, clock, upgrade=True, behind_fence=True) as here,
+            _lock_installation(here),
+        ):
             was_up = _raise_fence(here, manifest, finish)
             try:
                 recovery.recover(
@@ -602,10 +618,13 @@ def _restore_base(
             except BaseException:
                 if not was_up:  # nothing was changed
                     with transaction(here.pool) as tx:
-                        fence.lift(tx)
+                        fence.lift_fence(tx)
                 raise
         recovery.put_in_place()
-    with installation(config, clock, upgrade=True, behind_fence=True) as here, _alone(here):
+    with (
+        installation(config, clock, upgrade=True, behind_fence=True) as here,
+        _lock_installation(here),
+    ):
         _raise_fence(here, manifest, finish)
         return _finish(here, manifest, finish)
 
@@ -621,61 +640,60 @@ def refuse_own_server(config: Configuration, source: Path) -> None:
 
 
 def _fence_in(dsn: str, at: datetime) -> None:
-    with opened(dsn, 1) as pool, transaction(pool) as tx:
-        fence.raise_(tx, at)
+    with open_pool(dsn, 1) as pool, transaction(pool) as tx:
+        fence.raise_fence(tx, at)
 
 
 def _raise_fence(
-    here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
+    installation: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
 ) -> bool:
     """Raises the fence; returns whether it stood already. If anything fails from here on, it stays
     up, unless nothing was changed.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         # Destroying an epoch takes this lock and then checks the fence: the keys found here stay
         # until it is lowered.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.stands(tx)
-        fence.raise_(tx, here.clock())
-        check_before(here, tx, manifest, finish)
+        fence.raise_fence(tx, installation.clock())
+        check_restorable(installation, tx, manifest, finish)
     try:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             fence.wait_for_readers(tx)
     except BusyError:
         if not was_up:
-            with transaction(here.pool) as tx:
-                fence.lift(tx)
+            with transaction(installation.pool) as tx:
+                fence.lift_fence(tx)
         raise
     return was_up
 
 
 def _finish(
-    here: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
+    installation: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
 ) -> RestoreResult:
-    with transaction(here.pool) as tx:
-        restored = bring_forward(here, tx, manifest, finish)
-    with transaction(here.pool) as tx:
-        fence.lift(tx)
+    with transaction(installation.pool) as tx:
+        restored = bring_forward(installation, tx, manifest, finish)
+    with transaction(installation.pool) as tx:
+        fence.lift_fence(tx)
     return restored
 
 
-def check_before(
-    here: Installation,
+def check_restorable(
+    installation: Installation,
     tx: Transaction,
     manifest: BackupManifest | None,
     finish: RestoreFinish | None,
 ) -> None:
-    """Refuses, with nothing changed, what must not be restored: another journal's backup, a journal
-    that lost records or was changed, another log than the backup knows. With ``finish`` the last
-    two are no reason.
+    """Refuses, before any change, a backup of another journal, a journal that lost records or was
+    changed, and a log other than the backup's. With ``finish`` the last two are accepted.
     """
-    _refuse_other_journal(here, tx, manifest, finish)
+    _refuse_other_journal(installation, tx, manifest, finish)
     if finish is None:
-        _refuse_unfit(here, tx, manifest)
+        _refuse_unfit(installation, tx, manifest)
 
 
 def _refuse_other_journal(
-    here: Installation,
+    installation: Installation,
     tx: Transaction,
     manifest: BackupManifest | None,
     finish: RestoreFinish | None,
@@ -683,12 +701,13 @@ def _refuse_other_journal(
     """RefusedError if the backup, or without one the database, belongs to another restriction
     journal.
     """
-    journal_of(here).unlock(journal_key(log_seed(here, tx, manifest)))
+    journal_of(installation).unlock(journal_key(log_seed(installation, tx, manifest)))
     if manifest is not None:
-        _refuse_foreign(here, manifest, finish)
+        _refuse_foreign(installation, manifest, finish)
     elif (
         finish is None
-        and journal_state.state_of(tx, journal_of(here), here.clock()) is JournalState.foreign
+        and journal_state.state_of(tx, journal_of(installation), installation.clock())
+        is JournalState.foreign
     ):
         raise RefusedError(
             "the database belongs to another restriction journal",
@@ -698,9 +717,9 @@ def _refuse_other_journal(
 
 
 def _refuse_foreign(
-    here: Installation, manifest: BackupManifest, finish: RestoreFinish | None
+    installation: Installation, manifest: BackupManifest, finish: RestoreFinish | None
 ) -> None:
-    if finish is None and manifest.journal != journal_of(here).id:
+    if finish is None and manifest.journal != journal_of(installation).id:
         raise RefusedError(
             "the backup belongs to another restriction journal than the one found here",
             "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS "
@@ -716,22 +735,24 @@ def _refuse_foreign(
         )
 
 
-def _refuse_unfit(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> None:
+def _refuse_unfit(
+    installation: Installation, tx: Transaction, manifest: BackupManifest | None
+) -> None:
     """BrokenError, with nothing changed, for a journal that lost records or was changed, and for
     another log than the backup knows.
     """
-    journal = journal_of(here)
-    if misfits := journal.hold(
-        journal_heads.remembered(tx, journal.id), seen_until(here, tx, manifest)
+    journal = journal_of(installation)
+    if misfits := journal.find_misfits(
+        journal_heads.load_head(tx, journal.id), accepted_head(installation, tx, manifest)
     ):
         raise misfit_error(misfits)
     if manifest is not None:
-        place, seed = documents.place(here), log_seed(here, tx, manifest)
+        place, seed = documents.place(installation), log_seed(installation, tx, manifest)
         for stood in manifest.logs:
-            forward.check_kept(place, seed, stood.standing(manifest.made_at))
+            forward.check_log(place, seed, stood.standing(manifest.made_at))
 
 
-def _kept(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
+def _kept_backup(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
     """A backup in its folder. ``days`` are the registered expiry days, which override the
     manifest's: a changed manifest cannot extend one.
     """

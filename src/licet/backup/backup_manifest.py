@@ -1,4 +1,4 @@
-"""The manifest of a backup: what it contains, and the proof that it is this installation's and
+"""The manifest of a backup: its contents, and the proof that it is this installation's and
 unchanged.
 
 A backup may lie where others can write. Its manifest therefore carries an HMAC whose key is not
@@ -50,9 +50,9 @@ class BackupForm(StrEnum):
     base = "base"
 
 
-class LogStood(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one log in the database when the backup was begun, as
-    `ledger.sequence.LogStanding` has it.
+class LoggedState(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a log in the database when the backup began, as in
+    `ledger.sequence.LogStanding`.
     """
 
     year: int
@@ -76,8 +76,8 @@ class LogStood(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The description of a backup. ``proof`` is a wrapped secret of the installation, which whoever
-    has the keys can open.
+    """The description of a backup. ``proof`` is a wrapped secret of the installation, which the key
+    provider can unwrap.
 
     ``head`` and ``chain`` are the number and the chain value of the newest record of the
     restriction journal then. ``size`` and ``sha256`` are those of the dump, or of all files of a
@@ -97,7 +97,7 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     head: int
     chain: str
     epochs: tuple[int, ...]
-    logs: tuple[LogStood, ...]
+    logs: tuple[LoggedState, ...]
     proof: bytes
     size: int
     sha256: str
@@ -108,7 +108,7 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def key(log_seed: bytes) -> bytes:
-    """The key that backups and archived WAL are proved with, derived from the secret that signs the
+    """Derives the key that authenticates backups and archived WAL from the secret that signs the
     log.
     """
     return hmac.digest(log_seed, _KEY, "sha256")
@@ -121,7 +121,7 @@ def write(manifest: BackupManifest, log_seed: bytes) -> bytes:
 
 
 def read(folder: Path) -> BackupManifest:
-    """The manifest as it lies in the folder, not verified."""
+    """Reads the manifest without verifying it."""
     try:
         with (folder / MANIFEST).open("rb") as file:
             manifest = msgspec.json.decode(file.read(MANIFEST_BYTES_MAX), type=BackupManifest)
@@ -144,9 +144,7 @@ def read(folder: Path) -> BackupManifest:
 
 
 def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
-    """The manifest after its HMAC was checked, and the key; the rest of the backup is not checked
-    yet.
-    """
+    """Verifies the HMAC of the manifest and returns it with the key; the files are not checked."""
     manifest = read(folder)
     if manifest.v < VERSION:
         raise RefusedError(
@@ -186,10 +184,10 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
             base_backup.check(folder / BASE)
             archive = archive_of(folder, manifest)
             if archive is not None:
-                proved = wal_seals.proved(archive, made, manifest.begins)
+                proved = wal_seals.prove(archive, made, manifest.begins)
                 if until is None:
                     wal_archive.check(
-                        archive, base_backup.beginning(folder / BASE), frozenset(proved)
+                        archive, base_backup.wal_beginning(folder / BASE), frozenset(proved)
                     )
         case _:
             assert_never(manifest.form)
@@ -253,5 +251,5 @@ def _file_digest(path: Path) -> str:
 
 
 def _mac(manifest: BackupManifest, made: bytes) -> str:
-    told = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
-    return hmac.new(made, told, hashlib.sha256).hexdigest()
+    text = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
+    return hmac.new(made, text, hashlib.sha256).hexdigest()

@@ -66,8 +66,8 @@ def check(source: Path) -> None:
     postgres_programs.run(["pg_verifybackup", "--quiet", str(source)], hint="use another backup")
 
 
-def beginning(source: Path) -> Beginning:
-    """Where the WAL that a base backup needs begins."""
+def wal_beginning(source: Path) -> Beginning:
+    """The position at which the WAL of a base backup begins."""
     found = _BEGINS.search((source / "backup_label").read_text("ascii", "replace"))
     if found is None:
         raise BrokenError(

@@ -41,10 +41,10 @@ from licet.store.embedded import (
     Cluster,
     Options,
     flocked,
+    is_working_in,
     used_error,
     waited,
     workers,
-    works_in,
 )
 
 RESTORING = "cluster.restoring"
@@ -60,7 +60,7 @@ recovery_target_action = 'promote'
 
 
 class Recovery:
-    """One restore of a base backup; created by `beside`."""
+    """One restore of a base backup; created by `begin_recovery`."""
 
     def __init__(self, folder: Path, options: Options) -> None:
         self._used = Cluster(folder, options)
@@ -88,7 +88,7 @@ class Recovery:
             (side.data / "recovery.signal").touch(0o600)
             bring(side.data / _ARCHIVE)
         side.write(side.data / _TRUST, "local all all trust\n")
-        _give_all(side)
+        _change_owner(side)
         side.prepare_folders()
         side.check_version()
         side.configure(_recovery_settings(side, until))
@@ -97,7 +97,7 @@ class Recovery:
         try:
             while not side.alive():
                 if running.poll() is not None:
-                    raise _failed(log, until)
+                    raise _recovery_error(log, until)
                 time.sleep(_POLL_SECONDS)
             prepare(side.dsn)
             _set_password(side)
@@ -107,7 +107,7 @@ class Recovery:
             running.wait()
             raise
         if running.wait() != 0:
-            raise _failed(log, None)
+            raise _recovery_error(log, None)
         for name in (_ARCHIVE, _TRUST):
             _remove(side.data / name)
         log.unlink()
@@ -121,11 +121,11 @@ class Recovery:
         """Stops the server that a killed restore left running, and removes its files."""
         side = self._side
         pid = side.postmaster()
-        if works_in(pid, side.data):
+        if is_working_in(pid, side.data):
             os.kill(pid, signal.SIGQUIT)
         has_proc = Path("/proc/self/cwd").exists()
         if not waited(
-            lambda: not (workers(side.data) if has_proc else works_in(pid, side.data)),
+            lambda: not (workers(side.data) if has_proc else is_working_in(pid, side.data)),
             STALE_SECONDS_MAX,
         ):
             raise BusyError(
@@ -141,7 +141,7 @@ class Recovery:
 
 
 @contextlib.contextmanager
-def beside(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
+def begin_recovery(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
     """The only restore that may run; BusyError if another one is running, or anybody uses the
     server.
     """
@@ -195,19 +195,19 @@ def _set_password(side: Cluster) -> None:
         conn.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
 
 
-def _failed(log: Path, until: datetime | None) -> LicetError:
-    said = log.read_text("utf-8", "replace")
-    if until is not None and "before configured recovery target" in said:
+def _recovery_error(log: Path, until: datetime | None) -> LicetError:
+    output = log.read_text("utf-8", "replace")
+    if until is not None and "before configured recovery target" in output:
         return UsageError(
             "the WAL ends before the moment of --until",
             "omit --until to restore everything that there is",
         )
-    fatal = [line.partition("FATAL:")[2] for line in said.splitlines() if "FATAL:" in line]
-    reason = " ".join((fatal or said.splitlines() or ["no reason given"])[-1].split())
+    fatal = [line.partition("FATAL:")[2] for line in output.splitlines() if "FATAL:" in line]
+    reason = " ".join((fatal or output.splitlines() or ["no reason given"])[-1].split())
     return BrokenError(f"cannot recover the base backup: {reason[:OUTPUT_CHARACTERS_MAX]}")
 
 
-def _give_all(side: Cluster) -> None:
+def _change_owner(side: Cluster) -> None:
     if side.other:
         for path in (side.data, *side.data.rglob("*")):
             side.give(path)

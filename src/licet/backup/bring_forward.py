@@ -1,5 +1,5 @@
-"""The last step of a restore: a database that was restored, behind its fence, is brought up to its
-journal and its log.
+"""The last step of a restore: brings the restored database, behind its fence, up to its journal and
+its log.
 
 Everything happens in one transaction, so that a refusal or a crash leaves the database as it was
 restored, with the fence up, and the restore can be run again.
@@ -29,7 +29,7 @@ from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restrict
 from licet.ledger import forward, sequence
 from licet.ledger.forward import Ahead
 from licet.ledger.outbox import EntryKind
-from licet.policy.file import read
+from licet.policy.file import from_document
 from licet.proof import documents
 from licet.store.connect import Transaction
 from licet.vault import (
@@ -82,35 +82,35 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: tuple[str, ...] = ()
 
 
-def log_seed(here: Installation, tx: Transaction, manifest: BackupManifest | None) -> KeyMaterial:
-    """The secret that signs the log: the backup's own, for a database that may be empty."""
+def log_seed(
+    installation: Installation, tx: Transaction, manifest: BackupManifest | None
+) -> KeyMaterial:
+    """The secret that signs the log, from the backup, as the database may be empty."""
     return (
-        here.keyring.unwrap_secret("log", manifest.proof)
+        installation.keyring.unwrap_secret("log", manifest.proof)
         if manifest is not None
-        else here.keyring.log_seed(tx)
+        else installation.keyring.log_seed(tx)
     )
 
 
-def backed_up(here: Installation, manifest: BackupManifest | None) -> JournalHead | None:
-    """Where the journal stood when the backup was taken, None for a backup of another journal."""
-    if manifest is None or manifest.journal != journal_of(here).id:
+def backup_head(installation: Installation, manifest: BackupManifest | None) -> JournalHead | None:
+    """The journal's head when the backup was taken, None for a backup of another journal."""
+    if manifest is None or manifest.journal != journal_of(installation).id:
         return None
     return JournalHead(manifest.head, bytes.fromhex(manifest.chain))
 
 
-def seen_until(
-    here: Installation, tx: Transaction, manifest: BackupManifest | None
+def accepted_head(
+    installation: Installation, tx: Transaction, manifest: BackupManifest | None
 ) -> JournalHead | None:
-    """The record up to which nothing of the journal matters: the backup, or without one the
-    database, has it all.
-    """
+    """The record up to which the backup, or without one the database, has the whole journal."""
     if manifest is not None:
-        return backed_up(here, manifest)
-    return next(iter(journal_heads.remembered(tx, journal_of(here).id)), None)
+        return backup_head(installation, manifest)
+    return next(iter(journal_heads.load_head(tx, journal_of(installation).id)), None)
 
 
 def bring_forward(
-    here: Installation,
+    installation: Installation,
     tx: Transaction,
     manifest: BackupManifest | None,
     finish: RestoreFinish | None,
@@ -118,14 +118,14 @@ def bring_forward(
     """Applies the restrictions made since the backup, brings the database up to the log, and begins
     a new life of the database.
     """
-    journal, at = journal_of(here), here.clock()
+    journal, at = journal_of(installation), installation.clock()
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
     present = fence.life(tx)
-    seed, place = here.keyring.log_seed(tx), documents.place(here)
-    known = forward.ahead(tx, place, seed)
-    begins = seen_until(here, tx, None)
-    heads = [head for log in known for head in journal_evidence.heads_in(log.told, journal)]
-    misfits = journal.hold(heads, begins)
+    seed, place = installation.keyring.log_seed(tx), documents.place(installation)
+    known = forward.find_ahead(tx, place, seed)
+    begins = accepted_head(installation, tx, None)
+    heads = [head for log in known for head in journal_evidence.heads_in(log.entries, journal)]
+    misfits = journal.find_misfits(heads, begins)
     if (lived := fence.newest_life(tx)) is not None and lived.journal != journal.id:
         misfits.append(JournalMisfit(1, 1, "the journal", "it is another one than the database's"))
     if misfits and finish is None:
@@ -134,18 +134,18 @@ def bring_forward(
     told_lives = [
         int(entry["facts"]["life"])
         for log in known
-        for entry in log.told
+        for entry in log.entries
         if entry["t"] == EntryKind.restored
     ]
     life = max(present, newest, *told_lives) + 1
-    forward.mark(tx, known, life, at)
-    begun_anew = finish is not None and _begin_anew(
+    forward.mark_restored(tx, known, life, at)
+    begun_anew = finish is not None and _restart_journal(
         tx, journal, [*heads, *([begins] if begins else [])], life
     )
     # Written before anything is read: from here on nothing of an earlier life is added, so nothing
     # is missed.
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
-    keys = LogKeys(here.keyring)
+    keys = LogKeys(installation.keyring)
     names = {
         log.year: dict(
             forward.account_names(tx, keys, log, partial(account_view.accounts_behind, tx))
@@ -153,17 +153,19 @@ def bring_forward(
         for log in known
     }
     walk = journal.walk(heads, begins)
-    plan = _planned(here, tx, known, names, lacking(tx, journal, present, walk))
-    applied, gone = _apply_again(here, tx, plan.records)
-    withdrawn, revoked = _withdraw_unexplained(here, tx, plan, misfits, finish)
-    done = forward.bring(tx, keys, place, seed, known, names)
+    plan = _plan_restrictions(
+        installation, tx, known, names, list_lacking(tx, journal, present, walk)
+    )
+    applied, gone = _apply_again(installation, tx, plan.records)
+    withdrawn, revoked = _withdraw_unexplained(installation, tx, plan, misfits, finish)
+    done = forward.bring_forward(tx, keys, place, seed, known, names)
     fence.begin(tx, life, journal, at, account_journal.last_position(tx), backup)
     journal_evidence.tell_head(tx, journal, journal.durable, at)
     if begun_anew:
-        journal_heads.note_finished(tx, journal.id, journal.durable)
+        journal_heads.record_restart(tx, journal.id, journal.durable)
     account_journal.skip_positions(tx, forward.OUTBOX_GAP)
-    ended = sessions.end_every(tx)
-    endpoints.silence(tx, at)
+    ended = sessions.end_all(tx)
+    endpoints.disable_all(tx, at)
     return RestoreResult(
         backup=manifest.backup if manifest is not None else None,
         life=life,
@@ -180,44 +182,47 @@ def bring_forward(
     )
 
 
-def _begin_anew(tx: Transaction, journal: Journal, heads: Sequence[JournalHead], life: int) -> bool:
-    """Has the journal begin anew with the next record if anything in all of it does not fit;
-    returns whether it does.
+def _restart_journal(
+    tx: Transaction, journal: Journal, heads: Sequence[JournalHead], life: int
+) -> bool:
+    """Restarts the journal's chain with the next record if any record does not fit; returns whether
+    it does.
     """
-    if not journal.hold(heads, journal_heads.finished(tx, journal.id)):
+    if not journal.find_misfits(heads, journal_heads.load_restart(tx, journal.id)):
         return False
     journal.restart(heads, life - 1)
     return True
 
 
-def _planned(
-    here: Installation,
+def _plan_restrictions(
+    installation: Installation,
     tx: Transaction,
-    known: Sequence[Ahead],
+    logs: Sequence[Ahead],
     names: Mapping[int, Mapping[UUID, str]],
     records: Sequence[Restriction],
 ) -> RestorePlan:
-    """What is applied, by journal and log."""
+    """Plans the restrictions to apply, from journal and log."""
     policies = versions.load(tx)
     if policies is None:
         raise BrokenError("the database has no policy")
     keys = {
-        year: LogKeys(here.keyring).log_keys(tx, list(each), year) for year, each in names.items()
+        year: LogKeys(installation.keyring).log_keys(tx, list(each), year)
+        for year, each in names.items()
     }
     waits = sequence.waiting_rows(tx)
-    return LogUnion(tx, policies, known, names, keys, waits).plan(records)
+    return LogUnion(tx, policies, logs, names, keys, waits).plan(records)
 
 
 def _withdraw_unexplained(
-    here: Installation,
+    installation: Installation,
     tx: Transaction,
     plan: RestorePlan,
     misfits: Sequence[JournalMisfit],
     finish: RestoreFinish | None,
 ) -> tuple[int, int]:
-    """Withdraws the accounts that the plan names, and with ``finish`` those of what nothing
-    explains; returns how many accounts, and how many services' keys were revoked. RefusedError
-    without ``finish`` for what nothing explains.
+    """Withdraws the accounts that the plan names, and with ``finish`` those of unexplained leaves;
+    returns counts of accounts and of revoked service keys. RefusedError without ``finish`` for
+    unexplained leaves.
     """
     open_still = restriction_targets.in_force(tx, plan.grants)
     unexplained = plan.unexplained + [
@@ -234,26 +239,29 @@ def _withdraw_unexplained(
     accounts = {*plan.withdrawn, *(one.account for one in unexplained if one.account is not None)}
     if misfits or any(one.account is None for one in unexplained):
         accounts.update(restriction_targets.usable_accounts(tx))
-    _apply_again(here, tx, log_union.withdrawals(tx, accounts, here.clock()))
-    revoked = service_keys.revoke_every(tx, here.clock()) if misfits else 0
+    _apply_again(installation, tx, log_union.withdrawals(tx, accounts, installation.clock()))
+    revoked = service_keys.revoke_all(tx, installation.clock()) if misfits else 0
     return len(accounts), revoked
 
 
 def _apply_again(
-    here: Installation, tx: Transaction, records: Sequence[Restriction]
+    installation: Installation, tx: Transaction, records: Sequence[Restriction]
 ) -> tuple[dict[str, int], int]:
-    """Applies restrictions that the database lacks, in order, by the same verbs as the first time;
-    none is written to the journal again.
+    """Applies missing restrictions in order, by the same verbs as at first, without writing them to
+    the journal again.
     """
     keyring = Keyring(
-        here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold
+        installation.keyring.provider,
+        installation.keyring.random,
+        behind_fence=True,
+        cold=installation.keyring.cold,
     )
     applied: Counter[str] = Counter()
     gone = 0
     for is_told, group in groupby(records, lambda record: record.account is not None):
         for batch in _batched(group, BATCH_COMMANDS_MAX):
             done = (
-                _tell_again(tx, keyring, batch)
+                _check_existing(tx, keyring, batch)
                 if is_told
                 else [_register_again(tx, record) for record in batch]
             )
@@ -266,7 +274,9 @@ def _apply_again(
     return dict(applied), gone
 
 
-def lacking(tx: Transaction, journal: Journal, present: int, walk: ChainWalk) -> list[Restriction]:
+def list_lacking(
+    tx: Transaction, journal: Journal, present: int, walk: ChainWalk
+) -> list[Restriction]:
     """The restrictions that a database in the life ``present`` lacks, determined before any of them
     is applied.
     """
@@ -286,7 +296,7 @@ def _batched(records: Iterable[Restriction], size: int) -> Iterator[list[Restric
         yield batch
 
 
-def _tell_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
+def _check_existing(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
     """Whether each record's account and conversation exist. An erasure keeps the id that its person
     was given.
     """
@@ -311,10 +321,10 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
     """
     if record.kind is RestrictionKind.key_revoked:
         assert record.key is not None
-        return service_keys.revoke_again(tx, record.key, record.at)
+        return service_keys.restore_revocation(tx, record.key, record.at)
     if record.kind is RestrictionKind.key_limited:
         assert record.key is not None
-        return service_keys.limit_again(tx, record.key, record.seq, record.document)
+        return service_keys.restore_limits(tx, record.key, record.seq, record.document)
     if record.kind is RestrictionKind.backup:
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at, base) VALUES (%s, %s, %s, "
@@ -323,7 +333,7 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
         )
         return True
     policy, known = (
-        read(msgspec.json.decode(record.document), file="the restriction journal"),
+        from_document(msgspec.json.decode(record.document), file="the restriction journal"),
         versions.load(tx),
     )
     add = (
@@ -335,7 +345,7 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
     return True
 
 
-def journal_of(here: Installation) -> Journal:
-    if here.keyring.restrictions is None:
+def journal_of(installation: Installation) -> Journal:
+    if installation.keyring.restrictions is None:
         raise BrokenError("the installation was opened without its restriction journal")
-    return here.keyring.restrictions
+    return installation.keyring.restrictions

@@ -1,7 +1,7 @@
-"""Drills: the newest backup is restored into a scratch place and proved there; nothing that is in
-use is touched.
+"""Backup drills: restore the newest backup into a scratch folder and verify it; nothing in use is
+touched.
 
-A backup that nobody has restored is a hope. A drill takes these steps, and records how it ended:
+A drill takes these steps, and records its outcome:
 
     1. prove the backup and its files (`archives.verify`)
     2. restore it into a database server of its own, in a folder of mode 0700 below the data folder, which listens on no
@@ -11,9 +11,9 @@ A backup that nobody has restored is a hope. A drill takes these steps, and reco
        has, and that what it knows of the log is the beginning of the log as it is published
     4. stop the server and remove the folder
 
-No content is opened, no event is sent, nothing is told to the log and no withdrawal is applied: the
-restore itself does the last (`archives.restore`). Killed at any point, a drill leaves a folder that
-the next one removes, and no record.
+No content is opened, no event is sent, nothing is logged and no withdrawal is applied: the restore
+itself does the last (`archives.restore`). Killed at any point, a drill leaves a folder that the
+next one removes, and no record.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from licet.ledger import forward, sequence
 from licet.ledger.publication import PublishedLog
 from licet.proof import documents
 from licet.store import embedded
-from licet.store.connect import Transaction, opened, transaction
+from licet.store.connect import Transaction, open_pool, transaction
 from licet.store.files import make_folder
 from licet.store.migrate import migrate
 from licet.vault import account_view, expiry, integrity
@@ -53,14 +53,14 @@ UNSYNCED = embedded.Options(durable=False)  # what a crash leaves of a drill is 
 
 
 class DrillOutcome(StrEnum):
-    """Whether the backup was restored and proved."""
+    """The outcome of a drill."""
 
     proved = "proved"
     failed = "failed"
 
 
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A drill on record. ``said`` is why it failed, empty if it did not.
+    """A recorded drill. ``said`` is why it failed, else empty.
 
     ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose
     keys were unwrapped.
@@ -78,7 +78,7 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted in the restored database."""
+    """Counts in the restored database."""
 
     accounts: int
     segments: int
@@ -86,20 +86,20 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
 
 
-def drill(here: Installation, folder: Path | None = None, *, by: str) -> DrillResult:
+def drill(installation: Installation, folder: Path | None = None, *, by: str) -> DrillResult:
     """Restores a backup into a scratch place, proves it, and records the result: the backup in
     ``folder``, the newest one below it, or without a folder the newest one on record.
 
     NotFoundError if there is none, BusyError while another drill runs; both record nothing.
     """
-    source = chosen(here, folder)
-    with _alone(here) as scratch:
+    source = choose_backup(installation, folder)
+    with _lock_scratch(installation) as scratch:
         try:
             backup = backup_manifest.read(source).backup
-            seen = _restored(here, source, scratch)
+            seen = _restore_and_examine(installation, source, scratch)
             result = DrillResult(
                 backup=backup,
-                drilled_at=here.clock(),
+                drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
                 said="",
@@ -114,31 +114,33 @@ def drill(here: Installation, folder: Path | None = None, *, by: str) -> DrillRe
             if isinstance(error, RefusedError) and error.because == "own_server":
                 raise
             result = DrillResult(
-                backup=_name_of(here, source),
-                drilled_at=here.clock(),
+                backup=_backup_id(installation, source),
+                drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.failed,
                 said=error.message,
             )
-        _record(here, result)
+        _record(installation, result)
     return result
 
 
-def chosen(here: Installation, folder: Path | None) -> Path:
-    """The folder of the backup that a drill would restore; NotFoundError if there is none."""
+def choose_backup(installation: Installation, folder: Path | None) -> Path:
+    """The folder of the backup to restore; NotFoundError if there is none."""
     if folder is not None and (folder / MANIFEST).is_file():
         return folder
     if folder is not None:
         found = [
-            one.folder for one in archives.backups(here, folder) if one.whole and not one.expired
+            one.folder
+            for one in archives.list_backups(installation, folder)
+            if one.whole and not one.expired
         ]
         if not found:
             raise NotFoundError(
                 f"no backup below `{folder}` that has not expired", "make one: `licet backup make`"
             )
         return found[-1]
-    at = here.clock()
-    for one in archives.registered(here, BACKUPS_MAX):
+    at = installation.clock()
+    for one in archives.list_registered(installation, BACKUPS_MAX):
         if one.folder is not None and one.pruned_at is None and one.expires_at > at:
             return one.folder
     raise NotFoundError(
@@ -147,14 +149,14 @@ def chosen(here: Installation, folder: Path | None) -> Path:
     )
 
 
-def newest(here: Installation, most: int) -> list[DrillResult]:
-    """The newest ``most`` drills."""
-    with transaction(here.pool) as tx:
+def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
+    """The newest ``limit`` drills."""
+    with transaction(installation.pool) as tx:
         rows = tx.execute(
             """SELECT backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys,
                 entries FROM drills
                 ORDER BY drilled_at DESC, drill_id DESC LIMIT %s""",
-            [most],
+            [limit],
         ).fetchall()
     return [
         DrillResult(
@@ -172,28 +174,32 @@ def newest(here: Installation, most: int) -> list[DrillResult]:
     ]
 
 
-def due_at(here: Installation) -> datetime | None:
+def due_at(installation: Installation) -> datetime | None:
     """When the next drill is due: the interval of the configuration after the last that was proved,
     or after the first backup on record; None if there is no backup.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = tx.execute(
             """SELECT coalesce((SELECT max(drilled_at) FROM drills WHERE outcome = 'proved'),
                                (SELECT min(made_at) FROM backups))"""
         ).fetchone()
     since: datetime | None = row[0] if row is not None else None
-    return since + timedelta(days=here.config.key_chain.drill_days) if since is not None else None
+    return (
+        since + timedelta(days=installation.config.key_chain.drill_days)
+        if since is not None
+        else None
+    )
 
 
 # One drill
 
 
 @contextmanager
-def _alone(here: Installation) -> Iterator[Path]:
-    """An empty scratch folder, and no other drill beside this one."""
-    make_folder(here.config.data, 0o700)
-    scratch = here.config.data / SCRATCH
-    lock = os.open(here.config.data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock_scratch(installation: Installation) -> Iterator[Path]:
+    """Yields an empty scratch folder, under the lock for a single drill."""
+    make_folder(installation.config.data, 0o700)
+    scratch = installation.config.data / SCRATCH
+    lock = os.open(installation.config.data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not embedded.flocked(lock, fcntl.LOCK_EX):
             raise BusyError("another drill is running", "wait until it has ended")
@@ -208,31 +214,31 @@ def _alone(here: Installation) -> Iterator[Path]:
 
 
 def _clear(scratch: Path) -> None:
-    """Stops what a killed drill left running, and removes its files."""
+    """Stops the server that a killed drill left running, and removes its files."""
     if scratch.is_dir():
         embedded.stop(scratch)
         base_recovery.clear(scratch)
         shutil.rmtree(scratch)
 
 
-def _restored(here: Installation, source: Path, scratch: Path) -> _Found:
-    manifest = archives.verify(here.config, source)
+def _restore_and_examine(installation: Installation, source: Path, scratch: Path) -> _Found:
+    manifest = archives.verify(installation.config, source)
     found: list[_Found] = []
 
     def look(dsn: str) -> None:
-        found.append(_examined(here, dsn))
+        found.append(_examine(installation, dsn))
 
     if manifest.form is BackupForm.dump:
         with embedded.running(scratch, UNSYNCED) as dsn:
-            dump.put_back(dsn, source / DUMP, manifest.schema)
+            dump.restore_rows(dsn, source / DUMP, manifest.schema)
             look(dsn)
     else:
-        _recover(here, source, manifest, scratch, look)
+        _recover(installation, source, manifest, scratch, look)
     return found[0]
 
 
 def _recover(
-    here: Installation,
+    installation: Installation,
     source: Path,
     manifest: BackupManifest,
     scratch: Path,
@@ -241,8 +247,8 @@ def _recover(
     """Recovers a base backup in the scratch folder; RefusedError for one of a server of the
     operator's own.
     """
-    archives.refuse_own_server(here.config, source)
-    _, made = backup_manifest.prove(here.keyring, source)
+    archives.refuse_own_server(installation.config, source)
+    _, made = backup_manifest.prove(installation.keyring, source)
     archive = backup_manifest.archive_of(source, manifest)
 
     def hold(copied: Path) -> None:
@@ -258,19 +264,22 @@ def _recover(
     password = scratch / "password"
     password.touch(0o600)
     password.write_text(f"*:*:*:*:{secrets.token_urlsafe(32)}\n")
-    with base_recovery.beside(scratch) as recovery:
+    with base_recovery.begin_recovery(scratch) as recovery:
         recovery.recover(source / BASE, hold, bring if archive is not None else None, None, look)
 
 
-def _examined(here: Installation, dsn: str) -> _Found:
+def _examine(installation: Installation, dsn: str) -> _Found:
     """Step 3, on a restored database."""
-    with opened(dsn, 1) as pool:
+    with open_pool(dsn, 1) as pool:
         with pool.connection() as conn:
             migrate(conn)
         # A restored database is behind no fence of its own, and a base backup may have been taken
         # behind one.
         keyring = Keyring(
-            here.keyring.provider, here.keyring.random, behind_fence=True, cold=here.keyring.cold
+            installation.keyring.provider,
+            installation.keyring.random,
+            behind_fence=True,
+            cold=installation.keyring.cold,
         )
         with transaction(pool) as tx:
             for count, what in (
@@ -283,19 +292,17 @@ def _examined(here: Installation, dsn: str) -> _Found:
             ):
                 if found := count(tx):
                     raise BrokenError(f"the restored database has `{found:,}` {what}")
-            accounts, keys = _keys(tx, keyring)
+            accounts, keys = _count_keys(tx, keyring)
             return _Found(
                 accounts=accounts,
                 segments=expiry.kept_count(tx),
                 keys=keys,
-                entries=_entries(here, tx, keyring),
+                entries=_count_entries(installation, tx, keyring),
             )
 
 
-def _keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
-    """How many accounts there are, and of how many the keys were unwrapped: all but those whose
-    keys are destroyed.
-    """
+def _count_keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
+    """Counts the accounts, and those whose keys were unwrapped: all without destroyed keys."""
     accounts = keys = 0
     after = UUID(int=0)
     while some := account_view.accounts_behind(tx, after, ACCOUNTS_MAX):
@@ -304,9 +311,11 @@ def _keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
     return accounts, keys
 
 
-def _entries(here: Installation, tx: Transaction, keyring: Keyring) -> int:
-    """How many entries of the log the database knows, each log of which goes on from it."""
-    place, seed = documents.place(here), keyring.log_seed(tx)
+def _count_entries(installation: Installation, tx: Transaction, keyring: Keyring) -> int:
+    """Counts the entries of the logs that the database knows, after checking that each published
+    log extends them.
+    """
+    place, seed = documents.place(installation), keyring.log_seed(tx)
     known = sequence.standings(tx)
     for standing in known:
         if standing.size:
@@ -317,17 +326,17 @@ def _entries(here: Installation, tx: Transaction, keyring: Keyring) -> int:
     return sum(standing.size for standing in known)
 
 
-def _name_of(here: Installation, source: Path) -> str:
-    """The id of a backup whose manifest may be damaged, as it is on record for its folder."""
+def _backup_id(installation: Installation, source: Path) -> str:
+    """The registered id of the backup in a folder, as its manifest may be damaged."""
     folder = source.absolute()
-    for one in archives.registered(here, BACKUPS_MAX):
+    for one in archives.list_registered(installation, BACKUPS_MAX):
         if one.folder == folder:
             return one.backup
     return backup_manifest.read(source).backup
 
 
-def _record(here: Installation, done: DrillResult) -> None:
-    with transaction(here.pool) as tx:
+def _record(installation: Installation, result: DrillResult) -> None:
+    with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO drills (drill_id, backup_id, drilled_at, drilled_by, outcome, said,
                                    accounts, segments, keys,
@@ -335,15 +344,15 @@ def _record(here: Installation, done: DrillResult) -> None:
                SELECT %s, backup_id, %s, %s, %s, %s, %s, %s, %s, %s FROM backups
                  WHERE backup_id = %s""",
             [
-                uuid7(done.drilled_at, here.keyring.random(10)),
-                done.drilled_at,
-                done.drilled_by,
-                done.outcome.value,
-                done.said,
-                done.accounts,
-                done.segments,
-                done.keys,
-                done.entries,
-                parse(Prefix.backup, done.backup),
+                uuid7(result.drilled_at, installation.keyring.random(10)),
+                result.drilled_at,
+                result.drilled_by,
+                result.outcome.value,
+                result.said,
+                result.accounts,
+                result.segments,
+                result.keys,
+                result.entries,
+                parse(Prefix.backup, result.backup),
             ],
         )

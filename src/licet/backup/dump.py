@@ -105,26 +105,26 @@ def check(source: Path) -> None:
     """Reads a dump to its end; ContradictedError if it contains anything that a dump of Licet does
     not.
     """
-    known = _known()
+    known = _known_objects()
     with _output(["pg_restore", "--list", str(source)]) as lines:
         for raw in lines:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             entry = _ENTRY.fullmatch(line)
             if line and not line.startswith(";") and (entry is None or not _is_known(entry, known)):
-                raise _foreign(line.partition(";")[2])
+                raise _foreign_error(line.partition(";")[2])
     with _script(source) as lines:
         for raw in lines:
             line = _text(raw)
             if copied := _COPY.fullmatch(line):
                 if copied[1] not in known:
-                    raise _foreign(line)
+                    raise _foreign_error(line)
                 for _ in _rows(lines):
                     pass
             elif not _SETVAL.fullmatch(line) and not _SILENT.fullmatch(line):
-                raise _foreign(line)
+                raise _foreign_error(line)
 
 
-def put_back(dsn: str, source: Path, schema: int | None = None) -> None:
+def restore_rows(dsn: str, source: Path, schema: int | None = None) -> None:
     """Replaces everything in the database with the rows of ``source``, in one transaction.
 
     ``schema`` is the number of the migration at which the dump was taken, by default the newest.
@@ -134,8 +134,8 @@ def put_back(dsn: str, source: Path, schema: int | None = None) -> None:
         conn.execute("SET LOCAL client_min_messages = warning")
         conn.execute(_DROP % ", ".join(f"'{name}'" for name in KEPT))
         migrate(conn, steps[: len(steps) if schema is None else schema])
-        made_again = _bare(conn)
-        with _filling(conn):
+        made_again = _drop_constraints(conn)
+        with _restricted_role(conn):
             _fill(conn, source)
         for statement in made_again:
             conn.execute(statement)
@@ -160,7 +160,7 @@ def _output(command: list[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _script(source: Path) -> Iterator[IO[bytes]]:
-    """The script that `pg_restore` writes for the rows alone; it gets no connection to a server."""
+    """The output of `pg_restore` for the rows; it gets no connection to a server."""
     with _output(
         ["pg_restore", "--data-only", "--no-owner", "--no-privileges", "--file=-", str(source)]
     ) as lines:
@@ -187,7 +187,7 @@ def _rows(lines: IO[bytes]) -> Iterator[bytes]:
     raise ContradictedError("the dump ends in the middle of a table", "use another backup")
 
 
-def _known() -> frozenset[str]:
+def _known_objects() -> frozenset[str]:
     """The tables, sequences, views, functions and triggers that Licet's migrations create."""
     text = "\n".join(step.sql.decode() for step in migrations())
     return frozenset(_MADE.findall(text)) | {"migrations"}
@@ -201,10 +201,10 @@ def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
     return kind not in (*_RELATIONS, *_NAMED) or name in known or is_own
 
 
-def _foreign(what: str) -> ContradictedError:
+def _foreign_error(found: str) -> ContradictedError:
     return ContradictedError(
         "the dump contains what no dump of Licet contains: "
-        f"`{what.strip()[:LISTED_CHARACTERS_MAX]}`",
+        f"`{found.strip()[:LISTED_CHARACTERS_MAX]}`",
         "use another backup",
     )
 
@@ -212,7 +212,7 @@ def _foreign(what: str) -> ContradictedError:
 # Filling
 
 
-def _bare(conn: Transaction) -> list[str]:
+def _drop_constraints(conn: Transaction) -> list[str]:
     """Empties the new schema of rows, indexes and references, and silences its triggers: they would
     count rows whose counts are in the dump. Returns the statements that undo all but the first.
     """
@@ -252,9 +252,9 @@ def _bare(conn: Transaction) -> list[str]:
 
 
 @contextmanager
-def _filling(conn: Transaction) -> Iterator[None]:
-    """Runs as a role that exists for this transaction and may use these tables only; as itself, if
-    it is no superuser.
+def _restricted_role(conn: Transaction) -> Iterator[None]:
+    """Runs the block as a temporary role that may use these tables only; without a superuser as the
+    present role.
     """
     row = conn.execute(
         "SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user"
@@ -307,7 +307,7 @@ def _fill(conn: Transaction, source: Path) -> None:
             if copied := _COPY.fullmatch(line):
                 columns = [name.strip('" ') for name in copied[2].split(",")]
                 if left.pop(copied[1], None) != set(columns):
-                    raise _foreign(line)
+                    raise _foreign_error(line)
                 _copy(conn, copied[1], columns, lines)
             elif placed := _SETVAL.fullmatch(line):
                 conn.execute(
@@ -315,7 +315,7 @@ def _fill(conn: Transaction, source: Path) -> None:
                     [placed[1], int(placed[2]), placed[3] == "true"],
                 )
             elif not _SILENT.fullmatch(line):
-                raise _foreign(line)
+                raise _foreign_error(line)
     if left:
         raise ContradictedError(f"the dump lacks the table `{min(left)}`", "use another backup")
 

@@ -1,4 +1,5 @@
-"""What a restore applies: every restriction that the journal or the log has and the database lacks.
+"""Plans which restrictions a restore applies: those that the journal or the log has and the
+database lacks.
 
 The journal has whole records, the log has leaves: a kind, a moment, the account's pseudonym of the
 year, and the pseudonym of a conversation or a project. Both are held against each other,
@@ -14,8 +15,8 @@ account counts as withdrawn, or everybody, if nobody can know whose it was. An a
 as withdrawn has no grant and no flag, so that nothing of it may be used for anything until its
 person says yes again.
 
-Pseudonyms are recomputed from the keys of the accounts that the database has: what was said of
-anybody else, of what the database does not have, cannot come back.
+Pseudonyms are recomputed from the keys of the accounts that the database has: entries about other
+accounts concern nothing in the database.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from licet.ledger import entries
 from licet.ledger.entries import OutboxRow
 from licet.ledger.forward import Ahead
 from licet.ledger.outbox import EntryKind
-from licet.policy.file import Policies, read
+from licet.policy.file import Policies, from_document
 from licet.policy.period import instant, written
 from licet.store.connect import Transaction
 from licet.vault import account_view, restriction_targets
@@ -87,17 +88,13 @@ _NO_EFFECT = "none"
 
 
 class RestoreFinish(StrEnum):
-    """How a restore is finished that was refused: by counting what cannot be matched as
-    withdrawn.
-    """
+    """How to finish a refused restore: what cannot be matched counts as withdrawn."""
 
     narrow = "narrow"
 
 
 class Unexplained(NamedTuple):
-    """What neither the journal nor the log explains: where it is told, and whose it is, if that is
-    known.
-    """
+    """A leaf or record that nothing explains, with its place, and its account if known."""
 
     place: str
     what: str
@@ -135,7 +132,7 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogUnion:
-    """Plans what is applied to a database that lacks ``known`` of its log.
+    """Plans the restrictions for a database that lacks the entries ``known`` of its log.
 
     ``names`` are the pseudonyms of its accounts by year, ``keys`` their log keys, ``waits`` the
     leaves that it has and that no log had when it was left.
@@ -158,7 +155,7 @@ class LogUnion:
         self._handles: dict[tuple[int, UUID], dict[str, UUID]] = {}
 
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
-        """What is applied where the journal has ``lacking`` beyond the database."""
+        """The plan, given the records ``lacking`` in the database."""
         present = account_view.existing(
             self._tx, {one.account for one in lacking if one.account is not None}
         )
@@ -190,7 +187,7 @@ class LogUnion:
         found = []
         for log in self._known:
             accounts = self._accounts.get(log.year, {})
-            for index, entry in enumerate(log.told, log.first):
+            for index, entry in enumerate(log.entries, log.first):
                 place = f"entry {index} of the log of {log.year}"
                 account = accounts.get(entry.get("who", ""))
                 anybodys = "commit" in entry and "who" not in entry
@@ -202,35 +199,33 @@ class LogUnion:
         return found
 
     @cached_property
-    def _told(self) -> set[tuple[UUID | None, str, str]]:
-        """Account, kind and moment of what the log has, or the database itself was about to tell
-        it.
-        """
+    def _logged_keys(self) -> set[tuple[UUID | None, str, str]]:
+        """Account, kind and moment of each entry in the log or waiting for it."""
         logged = {
             (leaf.account, leaf.kind, leaf.at)
             for leaf in self._leaves
             if leaf.account or leaf.is_anybodys
         }
-        return logged | {(row.account, row.told, written(row.occurred_at)) for row in self._waits}
+        return logged | {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
 
     @cached_property
-    def _told_policies(self) -> set[str]:
+    def _logged_policies(self) -> set[str]:
         logged = {
             leaf.facts["sha256"] for leaf in self._leaves if leaf.kind == EntryKind.policy_applied
         }
         return logged | {
-            str(row.facts["sha256"]) for row in self._waits if row.told == EntryKind.policy_applied
+            str(row.facts["sha256"]) for row in self._waits if row.kind == EntryKind.policy_applied
         }
 
     def _may_be_applied(self, record: Restriction, present: Mapping[UUID, int | None]) -> bool:
         """Whether the log has the record's leaf, or it cannot widen anything."""
         if record.kind is RestrictionKind.policy:
-            return _policy_hash(record) in self._told_policies
+            return _policy_hash(record) in self._logged_policies
         leaf = _WIDENS.get(record.kind)
         if leaf is None or record.account is None or record.account not in present:
             return True
         at = written(record.at)
-        if (record.account, leaf, at) in self._told or (None, leaf, at) in self._told:
+        if (record.account, leaf, at) in self._logged_keys or (None, leaf, at) in self._logged_keys:
             return True
         if record.kind is RestrictionKind.plan:  # out of the scope nothing is permitted
             return record.plan not in self._policies.in_force(record.at).plans
@@ -239,9 +234,9 @@ class LogUnion:
         return record.kind is RestrictionKind.age and lower
 
     def _from_log(self, kept: Iterable[Restriction]) -> tuple[list[Restriction], list[Unexplained]]:
-        """Restrictions that only the log has, and the leaves that nothing explains."""
-        explained = {(row.account, row.told, written(row.occurred_at)) for row in self._waits}
-        anybodys = {(row.told, written(row.occurred_at)) for row in self._waits}
+        """The restrictions that only the log has, and the unexplained leaves."""
+        explained = {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
+        anybodys = {(row.kind, written(row.occurred_at)) for row in self._waits}
         policies = {version.sha256().hex() for version in self._policies.versions}
         for record in kept:
             for kind in _EXPLAINS.get(record.kind, ()):
@@ -278,8 +273,8 @@ class LogUnion:
         return found, others
 
     def _record_of(self, leaf: LoggedRestriction, account: UUID) -> tuple[Restriction | None, bool]:
-        """The restriction that a leaf tells whole, or None and whether what it is of is not in the
-        database.
+        """The restriction that a leaf states completely, or None and whether its subject is missing
+        in the database.
         """
         at = instant(leaf.at)
         match leaf.kind:
@@ -313,22 +308,22 @@ class LogUnion:
     def _conversation(self, leaf: LoggedRestriction, account: UUID) -> UUID | None:
         known = self._handles.get((leaf.year, account))
         if known is None:
-            salt = entries.salt(self._keys[leaf.year][account])
+            salt = entries.derive_salt(self._keys[leaf.year][account])
             of_account = restriction_targets.conversations(self._tx, account)
             known = {entries.conversation_pseudonym(salt, one): one for one in of_account}
             self._handles[leaf.year, account] = known
         return known.get(leaf.facts.get("handle", ""))
 
     def _project(self, leaf: LoggedRestriction, account: UUID) -> tuple[UUID, bytes] | None:
-        name, salt = leaf.facts.get("project"), entries.salt(self._keys[leaf.year][account])
+        name, salt = leaf.facts.get("project"), entries.derive_salt(self._keys[leaf.year][account])
         of_account = restriction_targets.projects(self._tx, account)
         return next(
             (one for one in of_account if entries.project_pseudonym(salt, one[0]) == name), None
         )
 
     def _ended_grants(self) -> frozenset[tuple[UUID, int]]:
-        """The grants of which the log tells that their person, or a closure, ended them; a lapse
-        follows from the rule.
+        """The grants that the log says were ended by their person or a closure; lapses follow from
+        the rule.
         """
         return frozenset(
             (leaf.account, leaf.facts["grant"])
@@ -341,8 +336,8 @@ class LogUnion:
 
 
 def _restricts(leaf: LoggedRestriction) -> bool:
-    """Whether the leaf takes something back: a choice may be a yes, or a no to a question that
-    nobody asks.
+    """Whether the leaf restricts: a choice may be a yes, or a no to a question that is not
+    asked.
     """
     if leaf.kind != EntryKind.choice:
         return True
@@ -350,7 +345,11 @@ def _restricts(leaf: LoggedRestriction) -> bool:
 
 
 def _policy_hash(record: Restriction) -> str:
-    return read(msgspec.json.decode(record.document), file="the restriction journal").sha256().hex()
+    return (
+        from_document(msgspec.json.decode(record.document), file="the restriction journal")
+        .sha256()
+        .hex()
+    )
 
 
 def _record(

@@ -41,12 +41,12 @@ def begin(
 
 def finish(running: subprocess.Popen[bytes], hint: str = "") -> None:
     """Waits for a program's end; BrokenError with ``hint`` if it failed."""
-    said = running.stderr.read() if running.stderr is not None else b""
+    output = running.stderr.read() if running.stderr is not None else b""
     if running.stderr is not None:
         running.stderr.close()
     if running.wait() != 0:
         # The later lines of the programs' output may quote rows; the first one names the problem.
-        lines = said.decode("utf-8", "replace").splitlines()
+        lines = output.decode("utf-8", "replace").splitlines()
         named = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
         program = Path(
             str(running.args[0] if isinstance(running.args, list) else running.args)
@@ -61,10 +61,10 @@ def _environment(dsn: str) -> dict[str, str]:
         for option in psycopg.pq.Conninfo.get_defaults()
         if option.envvar is not None
     }
-    told = {variables[key]: str(value) for key, value in named.items() if key in variables}
+    environment = {variables[key]: str(value) for key, value in named.items() if key in variables}
     kept = {
         name: value
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "LD_LIBRARY_PATH")
     }
-    return {**kept, **told, "LC_ALL": "C.UTF-8"}
+    return {**kept, **environment, "LC_ALL": "C.UTF-8"}

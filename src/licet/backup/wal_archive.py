@@ -32,10 +32,10 @@ def receive(
     folder: Path,
     slot: str,
     stop: threading.Event,
-    seen: Callable[[str], None],
+    report: Callable[[str], None],
     meanwhile: Callable[[], None],
 ) -> None:
-    """Receives WAL into ``folder`` until ``stop``; calls ``seen`` with the reason of each
+    """Receives WAL into ``folder`` until ``stop``; calls ``report`` with the reason of each
     interruption, and ``meanwhile`` often.
 
     BrokenError if the server has removed WAL that was not received: the archive has a gap and ends
@@ -61,20 +61,20 @@ def receive(
                     "run `licet backup wal --end`, begin another archive, and take a base backup",
                 ) from None
             if not stop.is_set():
-                seen(error.message)
+                report(error.message)
                 stop.wait(RETRY_SECONDS)
 
 
-def segments(folder: Path) -> list[Path]:
+def list_segments(folder: Path) -> list[Path]:
     """The segments in an archive, oldest first; the last one may be partial."""
     return sorted((path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name)), key=_order)
 
 
-def spent(folder: Path, oldest: str | None) -> list[Path]:
-    """The segments that no base backup needs, where ``oldest`` is the first segment that one needs;
-    all complete ones if none needs any.
+def list_unneeded(folder: Path, oldest: str | None) -> list[Path]:
+    """The segments before ``oldest``, the first that a base backup needs; all complete ones if it
+    is None.
     """
-    found = segments(folder)
+    found = list_segments(folder)
     if oldest is None:
         return [path for path in found if not path.suffix]
     return [path for path in found if path.name[8:24] < oldest[8:]]
@@ -85,7 +85,7 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
 
     ``names`` are the files to look at, by default all; any other file counts as missing.
     """
-    found = [path for path in segments(folder) if path.name[8:24] >= begins.segment[8:]]
+    found = [path for path in list_segments(folder) if path.name[8:24] >= begins.segment[8:]]
     found = [path for path in found if names is None or path.name in names]
     same = [path for path in found if path.name[:8] == begins.segment[:8]]
     if not same:
@@ -95,7 +95,9 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
     first = _number(begins.segment, bytes_each)
     for expected, number in enumerate(numbers, start=first):
         if number > expected:
-            raise _broken(folder, f"the segment before `{found[expected - first].name}` is missing")
+            raise _archive_error(
+                folder, f"the segment before `{found[expected - first].name}` is missing"
+            )
     with tempfile.TemporaryDirectory() as temporary:
         for path in same:
             (Path(temporary) / path.name[:24]).symlink_to(path.absolute())
@@ -110,26 +112,26 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
         try:
             postgres_programs.run(read)
         except BrokenError as error:
-            ended = _ended(error.message, bytes_each)
+            ended = _stopped_segment(error.message, bytes_each)
             if ended is None or ended < _number(same[-1].name, bytes_each):
-                raise _broken(folder, error.message) from None
+                raise _archive_error(folder, error.message) from None
 
 
-def _ended(said: str, bytes_each: int) -> int | None:
-    """The number of the segment at which reading stopped; the end of an archive looks like damage
-    of its last segment.
+def _stopped_segment(output: str, bytes_each: int) -> int | None:
+    """The number of the segment at which reading stopped: the end of an archive looks like a
+    damaged last segment.
     """
-    if absent := _ABSENT.search(said):
+    if absent := _ABSENT.search(output):
         return _number(absent[1], bytes_each)
-    places = _PLACE.findall(said)
+    places = _PLACE.findall(output)
     return (
         ((int(places[-1][0], 16) << 32) + int(places[-1][1], 16)) // bytes_each if places else None
     )
 
 
-def _broken(folder: Path, what: str) -> BrokenError:
+def _archive_error(folder: Path, problem: str) -> BrokenError:
     return BrokenError(
-        f"the WAL archive `{folder.name}` is incomplete or damaged: {what}",
+        f"the WAL archive `{folder.name}` is incomplete or damaged: {problem}",
         "restore with --until a moment before the damage",
     )
 

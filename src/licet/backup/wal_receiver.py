@@ -1,5 +1,5 @@
-"""The WAL archive of an installation: received as it is written, in a folder below that of the base
-backups that need it.
+"""The WAL archive of an installation: received continuously, in a folder below that of its base
+backups.
 
 An archive has the name of its replication slot. A base backup names the archive that existed when
 it was begun, and a restore continues through that archive. The restored server has no slot: its WAL
@@ -27,7 +27,7 @@ from licet.vault.installation import Installation
 
 PRUNE_SECONDS = 3600.0
 SEAL_SECONDS = 1.0  # of WAL at most that a restore leaves out if the receiver was killed
-_LOCK = 0x6C69636577  # the letters of `licew`
+_LOCK = 0x6C69636577  # ASCII of `licew`
 
 
 def slot(tx: Transaction, journal: Journal) -> str | None:
@@ -48,22 +48,22 @@ def prefix(journal: Journal) -> str:
 
 
 def archive(
-    here: Installation,
+    installation: Installation,
     folder: Path,
     stop: threading.Event,
-    seen: Callable[[str], None],
+    report: Callable[[str], None],
     prune: Callable[[], object],
 ) -> Path:
     """Receives WAL into an archive below ``folder`` until ``stop``, and calls ``prune`` every hour;
     returns the archive.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         base_backup.may_replicate(tx)
-    with _alone(here):
-        name = _begin(here)
+    with _lock_receiver(installation):
+        name = _begin(installation)
         make_folder(folder / name, 0o700)
-        with transaction(here.pool) as tx:
-            key = backup_manifest.key(here.keyring.log_seed(tx))
+        with transaction(installation.pool) as tx:
+            key = backup_manifest.key(installation.keyring.log_seed(tx))
         pruned = sealed = None
 
         def meanwhile() -> None:
@@ -75,45 +75,50 @@ def archive(
                 pruned = time.monotonic()
                 prune()
 
-        url, postgres = here.config.database_url, here.config.data / "postgres"
+        url, postgres = installation.config.database_url, installation.config.data / "postgres"
         try:
             wal_archive.receive(
-                lambda: url or embedded.revive(postgres), folder / name, name, stop, seen, meanwhile
+                lambda: url or embedded.revive(postgres),
+                folder / name,
+                name,
+                stop,
+                report,
+                meanwhile,
             )
         finally:
             wal_seals.seal(folder / name, key)
     return folder / name
 
 
-def end(here: Installation) -> str | None:
+def end(installation: Installation) -> str | None:
     """Ends the archive: drops its slot, so that the server keeps no more WAL for it. Returns its
     name, if there was one.
     """
-    with _alone(here), transaction(here.pool) as tx:
-        name = slot(tx, _journal(here))
+    with _lock_receiver(installation), transaction(installation.pool) as tx:
+        name = slot(tx, _journal(installation))
         if name is not None:
-            _free(tx, name)
+            _end_stale_receiver(tx, name)
             tx.execute("SELECT pg_drop_replication_slot(%s)", [name])
     return name
 
 
-def _begin(here: Installation) -> str:
+def _begin(installation: Installation) -> str:
     """The slot, created if there is none; from then on the server keeps WAL that was not
     received.
     """
-    journal = _journal(here)
-    with transaction(here.pool) as tx:
+    journal = _journal(installation)
+    with transaction(installation.pool) as tx:
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         name = slot(tx, journal)
         if name is None:
-            name = prefix(journal) + here.keyring.random(4).hex()
+            name = prefix(journal) + installation.keyring.random(4).hex()
             tx.execute("SELECT pg_create_physical_replication_slot(%s, true)", [name])
         else:
-            _free(tx, name)
+            _end_stale_receiver(tx, name)
     return name
 
 
-def _free(tx: Transaction, name: str) -> None:
+def _end_stale_receiver(tx: Transaction, name: str) -> None:
     """Ends the connection of a receiver that was killed: the caller holds the lock, so an active
     one belongs to no living program.
     """
@@ -125,8 +130,10 @@ def _free(tx: Transaction, name: str) -> None:
 
 
 @contextmanager
-def _alone(here: Installation) -> Iterator[None]:
-    file = os.open(here.config.data / "wal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock_receiver(installation: Installation) -> Iterator[None]:
+    file = os.open(
+        installation.config.data / "wal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -140,7 +147,7 @@ def _alone(here: Installation) -> Iterator[None]:
         os.close(file)
 
 
-def _journal(here: Installation) -> Journal:
-    if here.keyring.restrictions is None:
+def _journal(installation: Installation) -> Journal:
+    if installation.keyring.restrictions is None:
         raise BrokenError("the installation was opened without its restriction journal")
-    return here.keyring.restrictions
+    return installation.keyring.restrictions

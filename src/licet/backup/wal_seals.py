@@ -1,9 +1,9 @@
 """Seals of archived WAL: which bytes of a segment this installation received, proved by a key that
 is not in the archive.
 
-PostgreSQL's checksums of WAL detect damage, but not forgery: whoever writes WAL can write them too.
-The program that receives WAL therefore seals it: a complete segment once, and the one being written
-every second, as far as it goes.
+PostgreSQL's checksums of WAL detect damage, but not forgery: an attacker who writes WAL can write
+them too. The program that receives WAL therefore seals it: a complete segment once, and the one
+being written every second, as far as it goes.
 
     NAME.seal   {"size": the first bytes of NAME that are sealed, "mac": HMAC-SHA256 of archive, name, size and bytes}
 
@@ -55,7 +55,7 @@ def seal(archive: Path, key: bytes) -> int:
         draft = archive / f"{path.name}{SUFFIX}.tmp"
         draft.write_bytes(msgspec.json.encode(made))
         sync(draft)
-        draft.rename(_beside(path))
+        draft.rename(_seal_path(path))
         done += 1
     for left in archive.glob(f"*{SUFFIX}"):
         if not left.with_suffix("").exists():
@@ -65,7 +65,7 @@ def seal(archive: Path, key: bytes) -> int:
     return done
 
 
-def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
+def prove(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
     """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes
     differ.
 
@@ -75,7 +75,7 @@ def proved(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
     for path in _files(archive):
         if not path.name.endswith(".history") and path.name[8:24] < begins[8:]:
             continue
-        held = _proved(archive, path, key)
+        held = _prove_file(archive, path, key)
         if held is not None:
             found[path.name] = held if path.name.endswith(_PARTIAL) else None
     return found
@@ -86,9 +86,9 @@ def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
     copied.
     """
     target.mkdir(mode=0o700)
-    for name in proved(archive, key, begins):
+    for name in prove(archive, key, begins):
         path = archive / name
-        held = _proved(archive, path, key)
+        held = _prove_file(archive, path, key)
         if held is not None:
             whole = (
                 held + bytes(path.stat().st_size - len(held)) if name.endswith(_PARTIAL) else held
@@ -99,10 +99,10 @@ def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
 def remove(segment: Path) -> None:
     """Removes a segment and its seal."""
     segment.unlink()
-    _beside(segment).unlink(missing_ok=True)
+    _seal_path(segment).unlink(missing_ok=True)
 
 
-def _proved(archive: Path, path: Path, key: bytes) -> bytes | None:
+def _prove_file(archive: Path, path: Path, key: bytes) -> bytes | None:
     """The sealed bytes of a file; None if it has no seal."""
     known = _read(path)
     if known is None:
@@ -138,7 +138,7 @@ def _bytes(path: Path) -> bytes | None:
 
 def _read(path: Path) -> Seal | None:
     try:
-        with _beside(path).open("rb") as file:
+        with _seal_path(path).open("rb") as file:
             return msgspec.json.decode(file.read(SEAL_BYTES_MAX), type=Seal)
     except FileNotFoundError:
         return None
@@ -148,12 +148,12 @@ def _read(path: Path) -> Seal | None:
         ) from None
 
 
-def _beside(path: Path) -> Path:
+def _seal_path(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
 def _mac(key: bytes, archive: str, name: str, data: bytes) -> str:
-    told = hmac.new(key, b"licet wal v1\n", hashlib.sha256)
-    told.update(f"{archive}\n{name}\n{len(data)}\n".encode())
-    told.update(data)
-    return told.hexdigest()
+    mac = hmac.new(key, b"licet wal v1\n", hashlib.sha256)
+    mac.update(f"{archive}\n{name}\n{len(data)}\n".encode())
+    mac.update(data)
+    return mac.hexdigest()

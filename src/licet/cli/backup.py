@@ -84,7 +84,7 @@ def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> No
     Example:  licet backup list /srv/backups
     """
     with open_installation(data, at) as here:
-        found = backups.backups(here, folder)
+        found = backups.list_backups(here, folder)
         show(found, as_json, lambda: "\n".join(map(_line, found)) or "no backups")
 
 
@@ -200,7 +200,7 @@ def drill(
     """
     with open_installation(data, at) as here:
         if dry_run:
-            found = drills.chosen(here, folder)
+            found = drills.choose_backup(here, folder)
             show({"folder": found}, as_json, lambda: f"would restore {found} into a scratch place")
             return 0
         done = drills.drill(here, folder, by=f"user:{by or user()}")

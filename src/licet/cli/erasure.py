@@ -59,15 +59,15 @@ def run(
     """
     with open_installation(data, at) as here:
         if dry_run:
-            seen = certificates.forecast(here, only=erasure, at_once=at_once)
+            seen = certificates.forecast_erasures(here, only=erasure, at_once=at_once)
             show(seen, as_json, lambda: _forecast(seen))
             return
-        ran = certificates.run(here, only=erasure, at_once=at_once)
+        ran = certificates.advance_erasures(here, only=erasure, at_once=at_once)
         states = (
             ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items()))
             or "none waits"
         )
-        waits = certificates.unlogged(here).closures
+        waits = certificates.count_unlogged(here).closures
         unlogged = (
             f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`"
             if waits
@@ -88,11 +88,11 @@ def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -
     """
     with open_installation(data, at) as here:
         if name is None:
-            found = certificates.unfinished(here)
+            found = certificates.list_unfinished(here)
         elif name.startswith("era_"):
             found = [certificates.status(here, name)]
         else:
-            found = certificates.of_account(here, documents.account_named(here, name))
+            found = certificates.list_by_account(here, documents.account_named(here, name))
         show(found, as_json, lambda: "\n".join(map(_line, found)) or "no erasures")
 
 
@@ -157,7 +157,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 
     with open_installation(data, at) as here:
         erasures, exports = (
-            certificates.recalls(here, recipient),
+            certificates.list_recalls(here, recipient),
             export_files.list_recalled(here, recipient),
         )
         lines = [*map(_recall_line, erasures), *map(export_line, exports)]

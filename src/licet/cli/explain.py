@@ -10,7 +10,7 @@ import click
 
 from licet.cli.shell import answer_options, open_installation, pluralize, show
 from licet.consent.acts import ActKind, ConsentAct
-from licet.consent.standing_tree import QuestionStood
+from licet.consent.consent_status import QuestionStatus
 from licet.policy.period import written
 from licet.service import answers
 
@@ -125,7 +125,7 @@ def _act(act: ConsentAct | None) -> str:
             return f"kept out on {written(act.at)}"
 
 
-def _question(stood: QuestionStood) -> str:
+def _question(stood: QuestionStatus) -> str:
     answered = f", answered version {stood.answered}" if stood.answered else ""
     return f"{stood.question}: {stood.standing.value}{answered}: {_act(stood.act)}"
 

@@ -63,7 +63,7 @@ def import_(
               licet import takeout.zip
     """
     alone = (
-        takeouts.recognised(paths[0])
+        takeouts.recognise(paths[0])
         if len(paths) == 1 and not (accounts or choices or account or plan)
         else None
     )

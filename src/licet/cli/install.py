@@ -143,7 +143,7 @@ def init(
 
 def _whole(stated: Mapping[str, Any]) -> controller.Controller:
     """The statements of the options; UsageError for a required one that is missing."""
-    made = controller.checked(
+    made = controller.validate(
         controller.Controller(**{key: value for key, value in stated.items() if value})
     )
     if made.missing:
@@ -179,7 +179,7 @@ def _answered(stated: controller.Controller, key: str, answer: str) -> controlle
     several = key in OF_CODES
     value = tuple(answer.replace(",", " ").split()) if several else answer.strip()
     try:
-        return controller.checked(
+        return controller.validate(
             msgspec.structs.replace(stated, **{key: value or (() if several else None)})
         )
     except InputError as error:

@@ -43,7 +43,7 @@ def rotate(
     Example:  licet keys rotate
     """
     with open_installation(data, at) as here:
-        chosen = Rotation(kind) if kind else epochs.due_now(here)
+        chosen = Rotation(kind) if kind else epochs.next_rotation(here)
         if chosen is None:
             show({"rotated": None}, as_json, lambda: "nothing is due")
             return

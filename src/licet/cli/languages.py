@@ -36,7 +36,7 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
     \b
     Example:  licet languages list
     """
-    known = catalogue.known(folder)
+    known = catalogue.load_languages(folder)
     rows = [
         {
             "language": name,
@@ -66,7 +66,7 @@ def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     \b
     Example:  licet languages check de
     """
-    known = catalogue.known(folder)
+    known = catalogue.load_languages(folder)
     wanted = names or tuple(name for name in known.names if name != ENGLISH)
     found = [one for name in wanted for one in catalogue_check.check(known, name)]
     errors = sum(not one.is_warning for one in found)

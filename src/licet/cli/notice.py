@@ -77,5 +77,5 @@ def notice_lint(target: str, settings: str | None, policy: Path | None, as_json:
     """
     asked = load(policy) if policy is not None else None
     found = rendered_page.lint_notice(target, settings, os.environ, asked)
-    show(found, as_json, lambda: lint.shown_text(found))
+    show(found, as_json, lambda: lint.format_findings(found))
     return EXIT_NO if found else 0

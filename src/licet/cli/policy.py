@@ -94,7 +94,7 @@ def policy_diff(old: Path, new: Path, as_json: bool) -> int:
         f"{_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}"
         for c in changed.changes
     ]
-    show(changed, as_json, lambda: "\n".join([*lines, diff.sentence(changed)]))
+    show(changed, as_json, lambda: "\n".join([*lines, diff.describe(changed)]))
     return EXIT_CHANGES if changed.changes else 0
 
 

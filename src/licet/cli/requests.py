@@ -77,7 +77,7 @@ def listed(
     """
     states = [RequestState(state)] if state else [RequestState.open, RequestState.paused]
     with open_installation(data, at) as here:
-        found = rights_requests.listed(
+        found = rights_requests.list_requests(
             here, limit + 1, kinds=[RightKind(kind)] if kind else [], states=states, after=after
         )
         items, more = found[:limit], len(found) > limit
@@ -97,7 +97,7 @@ def shown(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     Example:  licet request show req_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
     with open_installation(data, at) as here:
-        found = rights_requests.find(here, name)
+        found = rights_requests.get_request(here, name)
         show(found, as_json, lambda: "\n".join(_whole(found)))
 
 
@@ -153,7 +153,7 @@ def entered(
             received_at=moment(received) if received else None,
         )
         found = rights_requests.enter(here, asked, _by(by))
-        seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
+        seen = rights_requests.detail(found, here.clock(), for_staff=True)
         show(seen, as_json, lambda: _line(seen))
 
 
@@ -178,8 +178,8 @@ def _acting(
     ) -> None:
         said = read_words(words) if words is not None else ""
         with open_installation(data, at) as here:
-            found = rights_requests.act(here, name, what, _by(by), reason=reason, words=said)
-            seen = rights_requests.seen_whole(found, here.clock(), for_staff=True)
+            found = rights_requests.take_step(here, name, what, _by(by), reason=reason, words=said)
+            seen = rights_requests.detail(found, here.clock(), for_staff=True)
             show(seen, as_json, lambda: _line(seen))
 
     act.__doc__ = (

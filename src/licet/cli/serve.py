@@ -141,7 +141,7 @@ def create(
             releases=releases,
             endpoint=endpoints.id_of(tx, endpoint) if endpoint is not None else None,
         )
-        text = service_keys.make(
+        text = service_keys.create_key(
             tx,
             name,
             granted,
@@ -178,7 +178,7 @@ def list_(data: Path | None, as_json: bool) -> None:
     from licet.access import service_keys as access_service_keys
 
     with open_installation(data) as here, transaction(here.pool) as tx:
-        known, now = access_service_keys.every(tx), here.clock()
+        known, now = access_service_keys.list_keys(tx), here.clock()
     lines = [
         (
             f"{k.name:<20} {k.state(now):<8} {written(k.made_at)}  "
@@ -273,7 +273,7 @@ def limit(
     from licet.access import service_keys as keys
 
     with open_installation(data) as here, transaction(here.pool) as tx:
-        known = keys.named(tx, name)
+        known = keys.find_by_name(tx, name)
         until = (
             known.expires_at if expires is None else None if expires == "never" else moment(expires)
         )
@@ -290,7 +290,7 @@ def limit(
             return
         act = keys.KeyAct(by=by or f"user:{user()}", reason=reason, at=here.clock())
         seen = known.version if version is None else version
-        after = keys.limit(tx, name, wanted, act, here.keyring.restrictions, version=seen)
+        after = keys.set_limits(tx, name, wanted, act, here.keyring.restrictions, version=seen)
     show(
         after,
         as_json,
@@ -364,7 +364,7 @@ def add(
 
     given = _roles(roles)
     with open_installation(data) as here, transaction(here.pool) as tx:
-        secret = sessions.add(tx, email, given, utc_now(), here.keyring.random)
+        secret = sessions.add_staff(tx, email, given, utc_now(), here.keyring.random)
     link = _link(here, url, secret)
     show({"email": email, "roles": sorted(roles), "link": link}, as_json, lambda: link)
 
@@ -390,7 +390,7 @@ def list_staff(data: Path | None, as_json: bool) -> None:
     from licet.access import sessions
 
     with open_installation(data) as here, transaction(here.pool) as tx:
-        known = sessions.every_staff(tx, utc_now())
+        known = sessions.list_staff(tx, utc_now())
     lines = [
         f"{one.email:<32} {', '.join(one.roles) or '-'}; signed in: {one.sessions}" for one in known
     ]

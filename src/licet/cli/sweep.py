@@ -20,7 +20,7 @@ from licet.cli.shell import (
 )
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
-from licet.erasure.sweeper import SweepStanding
+from licet.erasure.sweeper import SweepStatus
 from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service import housekeeping
@@ -87,7 +87,7 @@ def status(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet sweep status
     """
     with open_installation(data, at) as here:
-        seen = sweeper.standing(here)
+        seen = sweeper.sweep_status(here)
         show(seen, as_json, lambda: _standing(seen))
     return EXIT_NO if seen.waits else 0
 
@@ -110,7 +110,7 @@ def approve(data: Path | None, at: str | None, as_json: bool) -> None:
         )
 
 
-def _standing(view: SweepStanding) -> str:
+def _standing(view: SweepStatus) -> str:
     last = f"last ended {written(view.ended_at)}" if view.ended_at else "has not ended yet"
     if view.waits_since is None:
         return last

@@ -22,8 +22,8 @@ from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.vault.host_events import EventKind
 from licet.webhooks import delivery, endpoints, feed
-from licet.webhooks.delivery import Round
-from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointSeen
+from licet.webhooks.delivery import DeliveryRound
+from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointStatus
 
 FOLLOW_SECONDS = 0.5
 
@@ -90,7 +90,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     Example:  licet webhooks list
     """
     with open_installation(data, at) as here:
-        found = endpoints.every(here)
+        found = endpoints.list_endpoints(here)
         owed = feed.overdue(here)
         lines = [line for one in found for line in _lines(one)]
         lines += [
@@ -107,7 +107,7 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
     )
 
 
-def _lines(item: EndpointSeen) -> list[str]:
+def _lines(item: EndpointStatus) -> list[str]:
     state = "works"
     if item.disabled_at is not None:
         state = (
@@ -253,7 +253,7 @@ def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
     return 0
 
 
-def _round(result: Round) -> str:
+def _round(result: DeliveryRound) -> str:
     failed = "".join(f", {count:,} {said}" for said, count in sorted(result.failed.items()))
     disabled = f"; DISABLED: {', '.join(result.disabled)}" if result.disabled else ""
     return f"{result.delivered:,} taken{failed}{disabled}"

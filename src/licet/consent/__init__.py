@@ -1,3 +1,1 @@
-"""Who said what: notices as content, what was shown, what was answered, and what a person sees of
-it.
-"""
+"""Consent: notices, what was shown and answered, and what a person sees of it."""

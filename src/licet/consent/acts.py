@@ -1,7 +1,5 @@
-"""The act behind an answer: who said yes or no, when and where, or what took a yes away.
-
-An answer of the rule names a question and the grant in force for it, or says why there is none. The
-act is the choice that gave or last affirmed this grant, the no, the lapse, or the keeping out.
+"""The act behind a decision: the choice that gave or last affirmed the grant in force, or what
+ended it (a no, a lapse, a keeping out), with its time, channel and surface.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ class ActKind(StrEnum):
 
 
 class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
-    """``via`` and ``surface`` are where it was said, None where that is not known; ``policy`` the
-    version in force then.
+    """``via`` and ``surface`` are its channel, None if unknown; ``policy`` is the version in force
+    then.
 
     ``cause`` says by what a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
     """
@@ -50,15 +48,15 @@ class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentActs(msgspec.Struct, frozen=True, kw_only=True):
-    """The acts of an account that stand now: behind each grant in force, by its number, and behind
-    where it stands with each question as a whole.
+    """The acts in effect for an account: by the number of each grant in force, and by question for
+    the account as a whole.
     """
 
     grants: Mapping[int, ConsentAct]
     questions: Mapping[str, ConsentAct]
 
     def behind(self, decision: Decision, kept_out_at: datetime | None = None) -> ConsentAct | None:
-        """The act behind an answer; ``kept_out_at`` is when its conversation was last kept out."""
+        """The act behind a decision; ``kept_out_at`` is when its conversation was last kept out."""
         if decision.because is DecisionReason.narrowed and kept_out_at is not None:
             return ConsentAct(act=ActKind.kept_out, at=kept_out_at)
         if decision.grant is not None:
@@ -75,14 +73,16 @@ def standing_acts(
     keys = keyring.account_keys(tx, [account]).get(account)
     given = account_choices.behind(tx, account, [grant.number for grant in state.grants])
     # A no that kept a grant by name was a yes to it.
-    grants = {number: _said(made, account, keys, ActKind.yes) for number, made in given.items()}
+    grants = {
+        number: _choice_act(made, account, keys, ActKind.yes) for number, made in given.items()
+    }
     questions: dict[str, ConsentAct] = {}
     for question, made in account_choices.last_by_question(tx, account).items():
         if state.standing(question) is not GrantStanding.lapsed:
-            questions[question] = _said(
+            questions[question] = _choice_act(
                 made, account, keys, ActKind.yes if made.allow else ActKind.no
             )
-        elif (lapse := _lapse(tx, policies, account, question, made.seq)) is not None:
+        elif (lapse := _lapse_act(tx, policies, account, question, made.seq)) is not None:
             questions[question] = lapse
         else:  # by a version, which no verb has written yet
             ended = [
@@ -91,35 +91,36 @@ def standing_acts(
                 if any(grant.question == question for grant in e.grants)
             ]
             if ended:
-                questions[question] = _by_version(policies, ended[0])
+                questions[question] = _policy_act(policies, ended[0])
     return ConsentActs(grants=grants, questions=questions)
 
 
-def evidence_of(made: StoredChoice, account: UUID, keys: AccountKeys | None) -> Evidence | None:
-    """What stands behind a choice; None where its key is gone, or another edge wrote it in words of
-    its own.
+def evidence_of(choice: StoredChoice, account: UUID, keys: AccountKeys | None) -> Evidence | None:
+    """The evidence stored with a choice; None if its key is destroyed or another component wrote it
+    in a format of its own.
     """
-    if not made.evidence or keys is None:
+    if not choice.evidence or keys is None:
         return None
-    return read_evidence(unseal(keys.own, made.evidence, account_place(account)).decode())
+    return read_evidence(unseal(keys.own, choice.evidence, account_place(account)).decode())
 
 
-def _said(made: StoredChoice, account: UUID, keys: AccountKeys | None, act: ActKind) -> ConsentAct:
-    evidence = evidence_of(made, account, keys)
+def _choice_act(
+    choice: StoredChoice, account: UUID, keys: AccountKeys | None, act: ActKind
+) -> ConsentAct:
+    evidence = evidence_of(choice, account, keys)
     return ConsentAct(
         act=act,
-        at=made.at,
-        via=made.via,
+        at=choice.at,
+        via=choice.via,
         surface=evidence.surface if evidence is not None else None,
-        policy=made.version,
+        policy=choice.version,
     )
 
 
-def _lapse(
+def _lapse_act(
     tx: Transaction, policies: Policies, account: UUID, question: str, after: int
 ) -> ConsentAct | None:
-    """What ended the account's grant for the question, which was in force at ``after``: the first
-    lapse since.
+    """The first lapse after ``after``, when the account's grant for the question was in force.
 
     A version that only dropped another question ended none of this one.
     """
@@ -133,11 +134,11 @@ def _lapse(
             set(policies[number - 1].asks) - set(policies[number].asks) if number > 0 else set()
         )
         if not dropped or question in dropped:
-            return _by_version(policies, at)
+            return _policy_act(policies, at)
     return None
 
 
-def _by_version(policies: Policies, at: datetime) -> ConsentAct:
+def _policy_act(policies: Policies, at: datetime) -> ConsentAct:
     return ConsentAct(
         act=ActKind.lapsed, at=at, policy=policies.in_force(at).version, cause="policy"
     )

@@ -1,10 +1,9 @@
-"""The form in which a person answers on a page of ours, as one verb: read, checked and written in
-one transaction.
+"""The answer form of Licet's own pages: parsed, validated and written in one transaction.
 
-The same choices as the API's (`choices.ChoiceRequest`), one a question, and what a page asks beside
-them: the terms, an age, what a no is to leave below the account, and whether to put the notice off.
-A form answers every question that it asks. What it lacks is a fault, and is never filled in: then
-nothing of it is written, but for a signal of the browser, which is on record as soon as it came.
+It holds the same choices as the API (`choices.ChoiceRequest`), one a question, and what a page asks
+beside them: the terms, an age, the grants that a no leaves in force, and whether to put the notice
+off. Every question asked needs an answer. A missing answer is a fault and never defaulted: nothing
+is then written except the browser's signal.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import assert_never
 
 import msgspec
 
-from licet.consent import choices, prompt, showings
+from licet.consent import choices, notice_views, prompt
 from licet.consent.notice import Variant
+from licet.consent.notice_views import ShowingRecord, ShownOn
 from licet.consent.prompt import Prompt
-from licet.consent.showings import ShowingRecord, ShownOn
 from licet.policy.file import AGE_MAX, Policies
 from licet.policy.state import WHOLE_ACCOUNT
 from licet.store.connect import Transaction
@@ -47,14 +46,13 @@ class FormPage(StrEnum):
 
 
 class FormResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a form. ``asked`` is what the account was asked before it; with ``faults``
-    nothing was answered.
+    """The result of a form. ``asked`` is the prompt before it; with ``faults`` no answer was
+    recorded.
 
-    ``missing`` are the questions without an answer, ``stale`` those whose yes does not count, as
-    the page shows the question as it was; ``stale_terms`` says the same of the terms,
-    ``unknown_showing`` that the page is not on record. A no counts beside any of them.
-    ``newest_choice`` is the number of the account's newest choice after it; ``age`` is the one that
-    was given.
+    ``missing`` are the questions without an answer, ``stale`` those whose yes was refused because
+    the page showed an older question; ``stale_terms`` is the same for the terms,
+    ``unknown_showing``: the page is not on record. A no counts in every case. ``newest_choice`` is
+    the number of the account's newest choice afterwards, ``age`` the age given.
     """
 
     asked: Prompt
@@ -68,12 +66,12 @@ class FormResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerForm(VerbRequest, frozen=True, kw_only=True):
-    """A form as it was sent: ``answers`` are `yes`, `no` or anything else by question, the name
-    empty where one is asked.
+    """A submitted form: ``answers`` are `yes`, `no` or anything else by question; the name is empty
+    if only one is asked.
 
-    ``keep`` are the numbers of the grants that a no leaves; ``age`` is whatever stood in the field,
-    ``age_again`` that it was given once more; ``showing`` is the page's own, as it stood in the
-    form, empty where none did.
+    ``keep`` are the numbers of the grants that a no leaves in force; ``age`` is the raw text of the
+    field, ``age_again`` its repetition; ``showing`` is the reference of the page shown, empty if
+    the form had none.
     """
 
     page: FormPage
@@ -94,17 +92,17 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         """
         asked = prompt.ask(tx, self.account, known, self.at, language=self.language)
         if self.page is FormPage.notice:
-            showings.signal(tx, self.account, gpc=self.gpc, at=self.at)
+            notice_views.record_signal(tx, self.account, gpc=self.gpc, at=self.at)
         if self.later:
             return self._put_off(tx, asked)
         answers = self._answers(asked)
         missing = self._missing(asked, answers)
         age, faults = self._read(asked, answers, missing)
         if self._refuses(asked, faults):
-            return _faulty(asked, faults, missing, age)
+            return _reject(asked, faults, missing, age)
         accepts = self.terms and self.page is FormPage.notice
         answered = (
-            showings.find(tx, self.account, self.showing)
+            notice_views.find(tx, self.account, self.showing)
             if self.showing and (accepts or answers)
             else None
         )
@@ -134,19 +132,19 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         )
 
     def _answers(self, asked: Prompt) -> dict[str, bool]:
-        """The answers that the form gives, in the order of the questions; others than those that
-        are asked count for nothing.
+        """The valid answers, in the order of the questions; answers to questions that are not asked
+        are ignored.
         """
         names = asked.in_force.asks
         given = {
-            names[0] if name == "" and len(names) == 1 else name: said
-            for name, said in self.answers.items()
+            names[0] if name == "" and len(names) == 1 else name: answer
+            for name, answer in self.answers.items()
         }
         return {name: given[name] == "yes" for name in names if given.get(name) in ("yes", "no")}
 
     def _missing(self, asked: Prompt, answers: Mapping[str, bool]) -> tuple[str, ...]:
-        """The questions that the form had to answer and did not: one of the settings has one, the
-        notice all that wait.
+        """The required questions without an answer: of the settings its one question, of the notice
+        all unanswered ones.
         """
         if self.page is FormPage.settings:
             return () if answers else asked.in_force.asks
@@ -168,7 +166,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         if terms is not None and (not names or len(stale) < len(names)):
             showing = answered.shown_id if answered is not None else None
             choices.record_terms(tx, self.account, terms, self.at, showing=showing)
-        made = showings.newest_answers(tx, self.account)
+        made = notice_views.newest_answers(tx, self.account)
         return msgspec.structs.replace(
             result, stale=stale, newest_choice=max([one.seq for one in made.values()], default=0)
         )
@@ -200,22 +198,22 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         )
 
     def _put_off(self, tx: Transaction, asked: Prompt) -> VerbStep:
-        """After the last day it is no answer any more."""
+        """A notice cannot be put off after its last day."""
         if not asked.may_put_off:
-            return _faulty(asked, frozenset({FormFault.later}))
-        shown = showings.find(tx, self.account, self.showing)
+            return _reject(asked, frozenset({FormFault.later}))
+        shown = notice_views.find(tx, self.account, self.showing)
         if shown is not None:
-            showings.put_off(tx, self.account, shown.shown_id, self.at)
+            notice_views.put_off(tx, self.account, shown.shown_id, self.at)
         return VerbStep(finish=lambda _: FormResult(asked=asked))
 
     def _read(
         self, asked: Prompt, answers: Mapping[str, bool], missing: Sequence[str]
     ) -> tuple[int | None, frozenset[FormFault]]:
-        """The age, and what is wrong with an answer. An age and a notice are needed for a yes
-        alone.
+        """The parsed age, and the faults of the form. Only a yes needs an age and a published
+        notice.
         """
         if False not in answers.values():
-            prompt.asked_notice(asked)
+            prompt.require_notice(asked)
         found, text = set(), self.age.strip()
         if self.page is FormPage.notice and asked.terms_accepted_at is None and not self.terms:
             found.add(FormFault.terms)
@@ -233,15 +231,15 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         return age, frozenset(found)
 
     def _refuses(self, asked: Prompt, faults: frozenset[FormFault]) -> bool:
-        """Whether a form with these faults is answered with the page again: a choice counts without
-        the terms, unless somebody signs up.
+        """Whether these faults reject the form: a choice counts without the terms, except at
+        sign-up.
         """
         signing_up = self.page is FormPage.notice and asked.variant is Variant.signup
         return bool(faults if signing_up else faults - {FormFault.terms})
 
 
 def place(asked: Prompt, page: FormPage) -> ShownOn:
-    """The page by its name on record."""
+    """The page, as showings name it."""
     match page:
         case FormPage.settings:
             return ShownOn.settings
@@ -251,7 +249,7 @@ def place(asked: Prompt, page: FormPage) -> ShownOn:
             assert_never(page)
 
 
-def _faulty(
+def _reject(
     asked: Prompt,
     faults: frozenset[FormFault],
     missing: tuple[str, ...] = (),

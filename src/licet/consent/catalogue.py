@@ -1,15 +1,13 @@
-"""The catalogue: every sentence that Licet itself says to a person, by key, one file a language.
+"""Message catalogues: every sentence that Licet shows to people, by key, one file a language.
 
-English is whole. A language says a sentence of its own where it has one that was made from the
-English sentence of today: ``of`` has the stamp of the one that it translates. A sentence that is
-missing, or whose
-English has changed since, is said in English, so that a half-translated page still tells all and
-promises nothing of yesterday; where it is ``marked``, a page sets it off with its language.
+English is complete. A translation is used only if it was made from the current English sentence:
+``of`` holds the stamp of the sentence that it translates. A missing or outdated translation falls
+back to English, so that no page is incomplete or promises what an earlier text did; with
+``marked``, the page marks up the language of a fallback.
 
-`say` fails on an unknown key or a missing value: a page never shows a raw key or an empty place.
-What differs from language to language by rule (plurals, dates, periods, lists) comes from CLDR; a
-language whose data there are poor writes ``unit.UNIT.CATEGORY``, ``list.and`` or ``list.or`` of its
-own.
+`say` fails on an unknown key or a missing value, so no page shows a raw key or an empty
+placeholder. Plurals, dates, periods and lists come from CLDR; a language with poor CLDR data has
+its own ``unit.UNIT.CATEGORY``, ``list.and`` or ``list.or``.
 """
 
 from __future__ import annotations
@@ -33,6 +31,7 @@ from licet.errors import BrokenError, InputError
 from licet.policy import purposes
 from licet.policy.file import Policy, Question
 from licet.policy.period import Period, Unit
+from licet.policy.retention import Keep
 from licet.undecodable import UNDECODABLE
 
 T = TypeVar("T")
@@ -51,7 +50,7 @@ _STAMP_CHARACTERS = 10
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """The sentences of one language: its ``own``, and the English ones for the rest."""
+    """The sentences of one language: its ``own``, with English as the fallback."""
 
     language: str
     own: dict[str, str]
@@ -67,21 +66,19 @@ class Catalogue(msgspec.Struct, frozen=True):
         return language_tags.direction(self.language)
 
     def say(self, key: str, **values: object) -> str:
-        """The sentence ``key`` with ``values`` in its places."""
+        """The sentence ``key`` with ``values`` in its placeholders."""
         sentence = self.own.get(key)
-        said = self.english.get(key) if sentence is None else sentence
-        if said is None:
+        template = self.english.get(key) if sentence is None else sentence
+        if template is None:
             raise BrokenError(f"the catalogue `{self.language}` has no sentence `{key}`")
         try:
-            text = said.format_map(self._isolated(values))
+            text = template.format_map(self._isolated(values))
         except KeyError as error:
             raise BrokenError(f"the sentence `{key}` needs a value for {error}") from None
         return text if sentence is not None else self.quoted(text, ENGLISH)
 
     def quoted(self, text: str, language: str) -> str:
-        """A text in ``language`` among these: English is set off among others where the catalogue
-        is marked.
-        """
+        """``text`` marked up as English if the catalogue is marked and of another language."""
         borrowed = self.marked and language == ENGLISH != self.language
         return f"{BORROWED}{text}{BORROWED_END}" if borrowed else text
 
@@ -98,23 +95,21 @@ class Catalogue(msgspec.Struct, frozen=True):
         return self.say(f"{key}.{english}", count=cldr.number(ENGLISH, number), **values)
 
     def purpose(self, name: str) -> str:
-        """What a purpose is, as the end of "to ..": for one that there are no words for, a sentence
-        with its name.
+        """A purpose as an infinitive clause ("to .."); a generic sentence with its name if the
+        catalogue has none.
         """
-        return self.say(purposes.sentence(name), name=name.replace("_", " "))
+        return self.say(purposes.sentence_key(name), name=name.replace("_", " "))
 
     def question(self, name: str) -> str:
-        """What a question is called: for one that there are no words for, a sentence with its
-        name.
-        """
+        """The title of a question; a generic sentence with its name if the catalogue has none."""
         return self.say(
             f"question.{name}" if name in QUESTIONS else "question.other",
             name=name.replace("_", " "),
         )
 
     def asked(self, question: Question) -> dict[str, str]:
-        """A question and its two answers, for a notice that has no words of its own: its purposes,
-        named each.
+        """The default words of a question and its two answers, naming each purpose, for a notice
+        without words of its own.
         """
         purposes = self.listed([self.purpose(name) for name in sorted(question.covers)])
         name = question.question if question.question in QUESTIONS else "other"
@@ -124,28 +119,25 @@ class Catalogue(msgspec.Struct, frozen=True):
         }
 
     def gist(self, name: str, policy: Policy) -> str:
-        """One of a notice's four lines, for a notice that has no words of its own, with the
-        policy's values in it.
-        """
+        """The default text of one of a notice's four lines, with the policy's values."""
         several = len(policy.asks) > 1
         purposes = self.listed([self.purpose(one) for one in sorted(policy.covers)])
         key = f"gist.{name}.{policy.reach.value}" if name == "what" else f"gist.{name}"
         return self.say(
             f"{key}.several" if several and name in ("what", "how_long") else key,
             purposes=purposes,
-            opted_in=self.period(policy.keep.opted_in),
-            opted_out=self.period(policy.keep.opted_out),
+            **self.periods(policy.keep),
         )
 
     def listed(self, names: Iterable[str], joined: Joined = "and") -> str:
-        """Several as one: `a, b and c`, or with ``joined`` as `or`."""
+        """The names as a list in words: `a, b and c`, or with ``joined`` as `or`."""
         found = list(names)
         if len(found) > 1 and f"list.{joined}" in self.own:
             return self.say(f"list.{joined}", one=", ".join(found[:-1]), other=found[-1])
         return cldr.listed(self.language, found, joined)
 
     def language_name(self, tag: str) -> str:
-        """What a language is called in this one: German."""
+        """The name of a language in this one: German."""
         return cldr.language_name(self.language, tag)
 
     def day(self, at: date | datetime) -> str:
@@ -160,16 +152,22 @@ class Catalogue(msgspec.Struct, frozen=True):
         """A period in words: 5 years."""
         return self.units(period.count, _UNITS[period.unit])
 
+    def periods(self, keep: Keep) -> dict[str, str]:
+        """Each period of a version in words, by the name under which sentences and notices refer to
+        it.
+        """
+        return {rule.name: self.period(period) for rule, period in keep.rows}
+
     def units(self, count: int, unit: str) -> str:
-        """So many units of time in words: 15 minutes."""
+        """A number of units of time in words: 15 minutes."""
         key = f"unit.{unit}.{cldr.plural(self.language, count)}"
         if key in self.own:
             return self.say(key, count=cldr.number(self.language, count))
         return cldr.period(self.language, count, unit)
 
     def _isolated(self, values: Mapping[str, object]) -> Mapping[str, object]:
-        """The values, those with Latin letters set apart where the sentence runs from right to
-        left.
+        """The values; in a right-to-left language those with Latin letters are isolated (Unicode
+        bidi).
         """
         if self.direction == "ltr":
             return values
@@ -191,13 +189,13 @@ class CatalogueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def stamp(text: str) -> str:
-    """What tells one English text from the next one under the same key."""
+    """A fingerprint of an English text, which changes when the text does."""
     return hashlib.sha256(text.encode()).hexdigest()[:_STAMP_CHARACTERS]
 
 
 def translated(key: str, english: Mapping[str, str]) -> str | None:
-    """The English sentence that ``key`` translates: for a category that English has not, the one
-    for several.
+    """The English sentence that ``key`` translates; for a plural category that English lacks, the
+    one for `other`.
     """
     if key in english:
         return english[key]
@@ -212,12 +210,10 @@ def _preferred(header: str, names: tuple[str, ...]) -> str:
 
 
 class Languages:
-    """The catalogues of some folders; a later folder's file stands in the place of an earlier
-    one's.
-    """
+    """The catalogues of some folders; a later folder overrides an earlier one."""
 
     def __init__(self, *folders: Traversable) -> None:
-        self._english = _decoded(_SHIPPED / f"{ENGLISH}.json", dict[str, str])
+        self._english = _decode_file(_SHIPPED / f"{ENGLISH}.json", dict[str, str])
         self._files = {
             one.name.removesuffix(".json"): one
             for folder in folders
@@ -232,11 +228,9 @@ class Languages:
         return self._english
 
     def catalogue(self, language: str, *, marked: bool = False) -> Catalogue:
-        """The catalogue of ``language``, its gaps filled from English; English for a language there
-        is none for.
+        """The catalogue of ``language``, with English as fallback; English for an unknown language.
 
-        ``marked`` is for pages alone, which set off what is said in another language:
-        `Catalogue.quoted`.
+        ``marked`` is for HTML pages, which mark up the language of fallbacks: `Catalogue.quoted`.
         """
         if language not in self.names:
             language = ENGLISH
@@ -246,8 +240,8 @@ class Languages:
         return msgspec.structs.replace(found, marked=True) if marked else found
 
     def file(self, language: str) -> CatalogueFile:
-        """What the file of a language says; InputError where it is none."""
-        return _decoded(self._files[language], CatalogueFile)
+        """The parsed file of a language; InputError if it is malformed."""
+        return _decode_file(self._files[language], CatalogueFile)
 
     def preferred(self, header: str) -> str:
         """The first language of an ``Accept-Language`` header that there is a catalogue for;
@@ -276,7 +270,7 @@ class Languages:
 _SHIPPED = files("licet.consent") / "languages"
 
 
-def _decoded(file: Traversable, kind: type[T]) -> T:
+def _decode_file(file: Traversable, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except UNDECODABLE as error:
@@ -286,20 +280,19 @@ def _decoded(file: Traversable, kind: type[T]) -> T:
 
 
 @cache
-def known(folder: Path | None = None) -> Languages:
-    """The languages that ship, and those of a folder of the operator's."""
+def load_languages(folder: Path | None = None) -> Languages:
+    """The languages that ship, and those of the operator's ``folder``."""
     found = Languages(_SHIPPED, *([folder] if folder is not None else []))
     if folder is not None:
-        # reads them all: a file that is no catalogue stops the program, not a person's page
-        _ = found.named
+        _ = found.named  # decodes them all: a malformed file fails at start, not on a person's page
     return found
 
 
 def languages() -> tuple[str, ...]:
     """The languages that ship, English first."""
-    return known().names
+    return load_languages().names
 
 
 def catalogue(language: str = ENGLISH) -> Catalogue:
     """The catalogue of a language that ships; see `Languages.catalogue`."""
-    return known().catalogue(language)
+    return load_languages().catalogue(language)

@@ -1,10 +1,9 @@
-"""Holds a language's catalogue and notices against the English ones: `licet languages check`.
+"""Checks a language's catalogue and notices against the English ones: `licet languages check`.
 
-It finds what a program can: a sentence that is missing or was made from an English one that has
-changed since, plural categories that the language does not have, places for values that differ,
-markup, braces, texts much longer than the English, one answer much longer than the other, and the
-phrases of the language's own list that press. Whether a sentence says what the English one says,
-only people who read both can tell.
+It reports missing and outdated translations, plural categories that the language lacks, differing
+placeholders and markup, texts much longer than the English, answers of unequal length, and phrases
+of the language's list of dark patterns. Whether a translation is correct takes a reader of both
+languages.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from string import Formatter
 
 import msgspec
 
-from licet.consent import catalogue, cldr, lint, markdown, notice, pressing_words
+from licet.consent import catalogue, cldr, dark_patterns, lint, markdown, notice
 from licet.consent.catalogue import OPTIONAL, CatalogueFile, Languages, stamp, translated
 from licet.consent.language_tags import ENGLISH, TAG
 from licet.errors import InputError, LicetError, UsageError
@@ -51,7 +50,7 @@ WARNINGS = frozenset({CatalogueRule.length, CatalogueRule.unchecked})
 
 
 class CatalogueFinding(msgspec.Struct, frozen=True, order=True):
-    """What is wrong with a sentence or a notice. A warning is for a person to judge, and fails
+    """A finding about a sentence or a notice. A warning needs a person's judgement and fails
     nothing.
     """
 
@@ -72,7 +71,7 @@ class CatalogueFinding(msgspec.Struct, frozen=True, order=True):
 
 
 def check(known: Languages, language: str) -> list[CatalogueFinding]:
-    """What is wrong with a language: its sentences in the order of the English ones, then its
+    """The findings for a language: its sentences in the order of the English ones, then its
     notices.
     """
     if language == ENGLISH:
@@ -83,7 +82,7 @@ def check(known: Languages, language: str) -> list[CatalogueFinding]:
         )
     found = [
         CatalogueFinding(language, place, rule, message)
-        for place, rule, message in (*_catalogue(known, language), *_notices(language))
+        for place, rule, message in (*_check_sentences(known, language), *_check_notices(language))
     ]
     return sorted(found, key=lambda one: one.is_warning)
 
@@ -91,25 +90,25 @@ def check(known: Languages, language: str) -> list[CatalogueFinding]:
 _Found = Iterator[tuple[str, CatalogueRule, str]]
 
 
-def _catalogue(known: Languages, language: str) -> _Found:
+def _check_sentences(known: Languages, language: str) -> _Found:
     rule = CatalogueRule
     if TAG.fullmatch(language) is None:
         yield "the file", rule.unknown, "its name is no language: name it like `pt-BR.json`"
         return
     file = known.file(language)
-    for key in wanted(known.english, language):
+    for key in required_keys(known.english, language):
         if key not in file.sentences:
             yield key, rule.missing, f"English says `{translated(key, known.english)}`"
     for key, text in file.sentences.items():
         english = translated(key, known.english)
-        yield from _category(key, language, known.english)
+        yield from _check_category(key, language, known.english)
         if english is None:
             if OPTIONAL.fullmatch(key) is None:
                 yield key, rule.unknown, "English has no such sentence"
             continue
         if file.of.get(key) != stamp(english):
             yield key, rule.stale, _stale(file, key, english)
-        yield from ((key, *one) for one in _sentence(key, text, english, language))
+        yield from ((key, *one) for one in _check_sentence(key, text, english, language))
     for key in known.english:
         pair = f"{key.removesuffix('.yes')}.no"
         if (
@@ -124,7 +123,7 @@ def _catalogue(known: Languages, language: str) -> _Found:
                 rule.unequal,
                 f"one answer is much longer than the other: `{file.sentences[pair]}`",
             )
-    if language not in pressing_words.listed():
+    if language not in dark_patterns.covered_languages():
         yield (
             "pressing words",
             rule.unchecked,
@@ -141,39 +140,37 @@ def _stale(file: CatalogueFile, key: str, english: str) -> str:
     )
 
 
-def wanted(english: Mapping[str, str], language: str) -> list[str]:
+def required_keys(english: Mapping[str, str], language: str) -> list[str]:
     """The keys that a language needs, in the order of the English ones."""
     needed, _ = cldr.categories(language)
     keys: list[str] = []
     for key in english:
         head, _, category = key.rpartition(".")
-        if not counted(english, head) or category not in cldr.CATEGORIES:
+        if not is_plural(english, head) or category not in cldr.CATEGORIES:
             keys.append(key)
         elif category == "one":
             keys += [f"{head}.{one}" for one in cldr.CATEGORIES if one in needed]
     return keys
 
 
-def counted(english: Mapping[str, str], head: str) -> bool:
-    """Whether a key is said by number: English has a sentence for one and another for several."""
+def is_plural(english: Mapping[str, str], head: str) -> bool:
+    """Whether a key has plural forms: English has one for `one` and one for `other`."""
     return f"{head}.one" in english and f"{head}.other" in english
 
 
-def _category(key: str, language: str, english: Mapping[str, str]) -> _Found:
-    """A category that the language does not have, of what is counted and of the units that a
-    language writes itself.
-    """
+def _check_category(key: str, language: str, english: Mapping[str, str]) -> _Found:
+    """Plural categories that the language does not have."""
     head, _, category = key.rpartition(".")
     if key in english and category not in cldr.CATEGORIES:
         return  # a sentence of its own beside a counted one
     _, known = cldr.categories(language)
     is_unit = OPTIONAL.fullmatch(key) is not None and key.startswith("unit.")
-    if (counted(english, head) or is_unit) and category not in known:
+    if (is_plural(english, head) or is_unit) and category not in known:
         names = ", ".join(one for one in cldr.CATEGORIES if one in known)
         yield key, CatalogueRule.category, f"the language has {names}"
 
 
-def _sentence(
+def _check_sentence(
     key: str, text: str, english: str, language: str
 ) -> Iterator[tuple[CatalogueRule, str]]:
     rule = CatalogueRule
@@ -192,26 +189,26 @@ def _sentence(
                 f"{', '.join(_LINK.findall(english)) or 'it has none'}"
             ),
         )
-    have, want = places(text), places(english)
+    have, want = placeholders(text), placeholders(english)
     if have is None or want is None:
         yield rule.places, "its braces do not name places: write `{name}`, and no other brace"
     elif have != want and not (key.rpartition(".")[2] in _SMALL and have | {"count"} == want):
-        yield rule.places, f"it has {_named(have)}, English has {_named(want)}"
-    for fault in pressing_words.faults(text, language=language):
+        yield rule.places, f"it has {_join_names(have)}, English has {_join_names(want)}"
+    for fault in dark_patterns.find_faults(text, language=language):
         yield rule.wording, fault
-    if len(text) > longest(english):
+    if len(text) > length_max(english):
         yield rule.length, f"{len(text)} characters for {len(english)} in English: `{text}`"
 
 
-def longest(english: str) -> float:
-    """How many characters a translation may have before somebody should look at it."""
+def length_max(english: str) -> float:
+    """The length in characters above which a translation gets a warning."""
     if len(english) <= LABEL_CHARACTERS_MAX:
         return max(len(english) * LABEL_RATIO_MAX, len(english) + LABEL_MORE_MAX)
     return len(english) * LENGTH_RATIO_MAX
 
 
-def places(text: str) -> frozenset[str] | None:
-    """The names of the places for values; None where its braces are no such places."""
+def placeholders(text: str) -> frozenset[str] | None:
+    """The names of the placeholders; None if the braces are malformed."""
     try:
         parsed = list(Formatter().parse(text))
     except ValueError:
@@ -224,7 +221,7 @@ def places(text: str) -> frozenset[str] | None:
     return names if all(re.fullmatch(r"[a-z_]+", name) for name in names) else None
 
 
-def _named(names: frozenset[str]) -> str:
+def _join_names(names: frozenset[str]) -> str:
     return " ".join(f"`{{{name}}}`" for name in sorted(names)) or "none"
 
 
@@ -235,7 +232,7 @@ def _folder(name: str) -> Path:
     return Path(str(files("licet.consent"))) / name
 
 
-def _notices(language: str) -> _Found:
+def _check_notices(language: str) -> _Found:
     folder = _folder("notices")
     for english in sorted(folder.glob(f"*.{ENGLISH}.md")):
         name = f"{english.name.removesuffix(f'.{ENGLISH}.md')}.{language}.md"
@@ -244,13 +241,13 @@ def _notices(language: str) -> _Found:
             continue
         yield from (
             (name, *one)
-            for one in _notice(
+            for one in _check_notice(
                 (folder / name).read_text("utf-8"), english.read_text("utf-8"), language
             )
         )
 
 
-def _notice(source: str, english: str, language: str) -> Iterator[tuple[CatalogueRule, str]]:
+def _check_notice(source: str, english: str, language: str) -> Iterator[tuple[CatalogueRule, str]]:
     rule = CatalogueRule
     if not notice.translates(source, english):
         yield (
@@ -263,7 +260,9 @@ def _notice(source: str, english: str, language: str) -> Iterator[tuple[Catalogu
             rule.places,
             f"its keys differ from the English ones: {', '.join(sorted(ours ^ theirs))}",
         )
-    blocks = [[_shape(block) for block in markdown.blocks(text)][1:] for text in (source, english)]
+    blocks = [
+        [_block_shape(block) for block in markdown.blocks(text)][1:] for text in (source, english)
+    ]
     if blocks[0] != blocks[1]:
         yield (
             rule.places,
@@ -285,24 +284,22 @@ def _notice(source: str, english: str, language: str) -> Iterator[tuple[Catalogu
         yield rule.markup, error.message
 
 
-def _shape(block: str) -> tuple[str, int, tuple[str, ...]]:
-    """What a block of a notice is: a heading, a list of so many items or a paragraph, and the
-    values in it.
-    """
+def _block_shape(block: str) -> tuple[str, int, tuple[str, ...]]:
+    """The shape of a block: heading, list or paragraph, number of items, and placeholders."""
     kind = block[:2] if block[:2] in ("##", "- ") else "text"
     return kind, block.count("\n- "), tuple(sorted(_PLACE.findall(block)))
 
 
 def _lint(source: str) -> list[lint.LintFinding]:
-    """What presses in a source, with the values of the preset that it is for."""
+    """The lint findings of a notice's source, filled with the values of its preset."""
     policy = next(
         (preset(name) for name in PRESETS if name == notice.front(source)["policy"]), None
     )
     if policy is None:
         return []
     return (
-        lint.source(notice.fill(notice.unstamped(source), policy))
-        if notice.fits(source, policy)
+        lint.lint_source(notice.fill(notice.remove_stamp(source), policy))
+        if notice.matches_policy(source, policy)
         else []
     )
 
@@ -313,14 +310,14 @@ def _lint(source: str) -> list[lint.LintFinding]:
 def stamp_all(
     folder: Path, language: str, keys: frozenset[str] = frozenset(), *, again: bool = False
 ) -> int:
-    """Says of a language's sentences and notices that they translate the English of today; returns
-    of how many.
+    """Stamps a language's sentences and notices as translations of the current English; returns how
+    many.
 
-    Only what has no stamp is stamped, beside ``keys`` (of sentences, or names of notices' files),
-    or with ``again`` all: that is for whoever has read the new English. The file is written in the
-    order of English, a sentence a line.
+    Stamps what has no stamp, and ``keys`` (of sentences, or names of notices' files), or with
+    ``again`` everything: after a review against the new English. The file is written in the order
+    of English, a sentence a line.
     """
-    known = catalogue.known()
+    known = catalogue.load_languages()
     path = folder / f"{language}.json"
     if language == ENGLISH or not path.is_file():
         raise UsageError(
@@ -328,22 +325,23 @@ def stamp_all(
             "write its sentences first: docs/languages.md shows how",
         )
     file = Languages(folder).file(language)
-    of, stamped = dict(file.of), 0
+    stamps, stamped = dict(file.of), 0
     for key in file.sentences:
         english = translated(key, known.english)
         if (
             english is not None
-            and (key not in of or again or key in keys)
-            and of.get(key) != stamp(english)
+            and (key not in stamps or again or key in keys)
+            and stamps.get(key) != stamp(english)
         ):
-            of[key], stamped = stamp(english), stamped + 1
+            stamps[key], stamped = stamp(english), stamped + 1
     order = {
-        key: place for place, key in enumerate([*known.english, *wanted(known.english, language)])
+        key: place
+        for place, key in enumerate([*known.english, *required_keys(known.english, language)])
     }
     ordered = sorted(file.sentences, key=lambda key: (order.get(key, len(order)), key))
     made = CatalogueFile(
         {key: file.sentences[key] for key in ordered},
-        {key: of[key] for key in ordered if key in of},
+        {key: stamps[key] for key in ordered if key in stamps},
     )
     path.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
     return stamped + (
@@ -357,8 +355,8 @@ def _stamp_notices(language: str, keys: frozenset[str], *, again: bool) -> int:
         source, english = path.read_text("utf-8"), path.with_name(notice.english_of(path.name))
         if not english.is_file():
             raise InputError(f"`{path.name}` translates no notice", f"there is no `{english.name}`")
-        made = notice.stamped(source, english.read_text("utf-8"))
-        if made != source and (again or path.name in keys or notice.unstamped(source) == source):
+        made = notice.add_stamp(source, english.read_text("utf-8"))
+        if made != source and (again or path.name in keys or notice.remove_stamp(source) == source):
             path.write_text(made, "utf-8")
             stamped += 1
     return stamped

@@ -1,4 +1,4 @@
-"""What an account answers: the choice, and apart from it the terms.
+"""Choices of an account with their evidence, and its acceptance of the terms.
 
 A choice goes to the vault with its evidence: which showing it answers, the hash of what was shown,
 what was pre-selected (nothing), and the browser's signal. Accepting the terms is a record of its
@@ -13,8 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import showings
-from licet.consent.showings import DEFAULT_STATE, ShowingRecord
+from licet.consent import notice_views
+from licet.consent.notice_views import DEFAULT_STATE, ShowingRecord
 from licet.errors import RefusedError
 from licet.ledger import outbox
 from licet.policy.file import Policies
@@ -36,7 +36,7 @@ EVIDENCE_V1: Literal[1] = 1
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stands behind a choice. ``v`` is never reused for another meaning."""
+    """The evidence of a choice. ``v`` is the version of the format and never reused."""
 
     v: Literal[1]
     default_state: str
@@ -53,10 +53,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
     """The evidence of a choice as JSON text; without a showing it says only where it came from."""
-    said = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
+    record = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
     if answered is not None:
-        said = msgspec.structs.replace(
-            said,
+        record = msgspec.structs.replace(
+            record,
             shown=answered.shown_id.hex,
             notice=answered.notice_id.hex,
             sha256=answered.sha256.hex(),
@@ -66,13 +66,11 @@ def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
             shown_at=answered.shown_at.isoformat(),
             default_state=answered.default_state,
         )
-    return msgspec.json.encode(said, order="sorted").decode()
+    return msgspec.json.encode(record, order="sorted").decode()
 
 
 def read_evidence(text: str) -> Evidence | None:
-    """The evidence that a choice was stored with; None for what another edge wrote in words of its
-    own.
-    """
+    """Parses the evidence of a stored choice; None for a format of another component."""
     try:
         return msgspec.json.decode(text, type=Evidence)
     except UNDECODABLE:
@@ -80,8 +78,7 @@ def read_evidence(text: str) -> Evidence | None:
 
 
 class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
-    """A choice to be made. ``showing`` names what it answers as it was shown, in whatever words the
-    sender had.
+    """A choice to record. ``showing`` is the sender's reference to the showing that it answers.
 
     ``question`` None answers all that are asked; ``scope``, ``keep`` and ``fault`` are those of
     `commands.Choose`. A no has no scope: it is for the account.
@@ -99,9 +96,9 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
     fault: ChoiceFault | None = None
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """One command: whatever the request refers to, its age counts, and so does a no."""
+        """One command. The age counts, and so does a no, even if a reference is unknown."""
         answered = (
-            showings.find(tx, self.account, self.showing) if self.showing is not None else None
+            notice_views.find(tx, self.account, self.showing) if self.showing is not None else None
         )
         return VerbStep(commands=(self.command(answered),))
 
@@ -138,15 +135,15 @@ def scope_of(grant: Grant) -> ChosenScope:
 
 
 def is_stale(answer: CommandResult) -> bool:
-    """Whether a yes was refused because what was shown is older than the newest answer to its
-    question, or than the terms in force, or is not on record.
+    """Whether a yes was refused because its showing is older than the newest answer or the terms in
+    force, or unknown.
     """
     return answer.outcome is Outcome.refused and answer.because in (STALE, ChoiceFault.showing)
 
 
 def shows_terms(policies: Policies, at: datetime, answered: ShowingRecord | None) -> bool:
-    """Whether what was shown, where it is named, are the terms in force; before the first there are
-    none.
+    """Whether the showing showed the terms in force; True without a showing, or before the first
+    material version.
     """
     number = policies.newest_material(at)
     return number is None or answered is None or answered.number == number
@@ -159,7 +156,7 @@ def accept_terms(
 
     RefusedError (`stale`) where ``showing`` showed other terms than those in force.
     """
-    answered = showings.get(tx, account, showing) if showing is not None else None
+    answered = notice_views.get(tx, account, showing) if showing is not None else None
     if not shows_terms(policies, at, answered):
         raise RefusedError(
             "other terms are in force than those that were shown",
@@ -185,7 +182,7 @@ def record_terms(
             tx,
             [
                 outbox.Entry(
-                    told=outbox.EntryKind.terms_accepted,
+                    kind=outbox.EntryKind.terms_accepted,
                     occurred_at=at,
                     account=account,
                     facts=facts,

@@ -1,10 +1,8 @@
-"""What the Unicode consortium's CLDR says of a language: plurals, dates, periods, numbers and
-lists, by Babel.
+"""Locale data of the Unicode CLDR through Babel: plurals, dates, periods, numbers and lists.
 
-Babel is imported by the first sentence that needs it, so that a command that says nothing to a
-person does not wait for it. Days are those of the Gregorian calendar in UTC, digits are European
-ones in every language: a date is compared with a receipt's, and the same date must not look like
-another.
+Babel is imported on first use, which keeps other commands fast to start. Days are those of the
+Gregorian calendar in UTC, digits are European ones in every language: dates must compare equal with
+those of a receipt.
 """
 
 from __future__ import annotations
@@ -33,10 +31,10 @@ def locale(language: str) -> Locale:
     """CLDR's locale of a tag; that of English for a tag that CLDR does not know."""
     from babel import Locale
 
-    return _known(_MEANT.get(language, language)) or Locale.parse(_MEANT["en"])
+    return _parse_locale(_MEANT.get(language, language)) or Locale.parse(_MEANT["en"])
 
 
-def _known(tag: str) -> Locale | None:
+def _parse_locale(tag: str) -> Locale | None:
     from babel import Locale, UnknownLocaleError
 
     try:
@@ -70,7 +68,7 @@ def language_name(language: str, tag: str) -> str:
     """What the language with a tag is called: German; the tag itself where CLDR has no name for
     it.
     """
-    named = _known(tag)
+    named = _parse_locale(tag)
     return tag if named is None else named.get_display_name(locale(language)) or tag
 
 
@@ -102,7 +100,7 @@ def period(language: str, count: int, unit: str) -> str:
 
 
 def listed(language: str, names: Sequence[str], joined: Joined) -> str:
-    """Several as one: a, b and c."""
+    """A list in words: a, b and c."""
     from babel.lists import format_list
 
     return format_list(names, style=_STYLES[joined], locale=locale(language))

@@ -95,14 +95,14 @@ def read(file: Path) -> Controller:
             if isinstance(found, dict)
             else found
         )
-        return checked(msgspec.convert(stated, Controller), str(file))
+        return validate(msgspec.convert(stated, Controller), str(file))
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise InputError(
             f"cannot be read: {error}", f"its keys are {', '.join(MEANING)}", file=str(file)
         ) from None
 
 
-def checked(stated: Controller, file: str = "") -> Controller:
+def validate(stated: Controller, file: str = "") -> Controller:
     """Returns ``stated`` if every value is valid; InputError otherwise."""
     for key in ("name", "address", "contact", "withdrawal_url"):
         value = getattr(stated, key) or ""
@@ -134,24 +134,24 @@ def checked(stated: Controller, file: str = "") -> Controller:
                     file=file,
                     key=key,
                 )
-    parties = {key: _party(getattr(stated, key), file, key) for key in PARTIES}
+    parties = {key: _check_party(getattr(stated, key), file, key) for key in PARTIES}
     return msgspec.structs.replace(
-        stated, **parties, papers=operator_answers.checked(stated.papers, file)
+        stated, **parties, papers=operator_answers.validate(stated.papers, file)
     )
 
 
-def _party(said: Party, file: str, key: str) -> Party:
-    """A party that is named, False where there is none, or None where nothing is said; `yes` names
-    nobody.
-    """
-    if said is True:
+def _check_party(value: Party, file: str, key: str) -> Party:
+    """A named party, False if there is none, or None if it is not stated; `yes` is refused."""
+    if value is True:
         raise InputError(
             "`yes` names nobody", "give a name and a contact, or no", file=file, key=key
         )
     named = tuple(
-        text.strip() for text in ((said,) if isinstance(said, str) else said or ()) if text.strip()
+        text.strip()
+        for text in ((value,) if isinstance(value, str) else value or ())
+        if text.strip()
     )
-    if said is False or [text.lower() for text in named] == ["no"]:
+    if value is False or [text.lower() for text in named] == ["no"]:
         return False
     if any(len(text) > TEXT_CHARACTERS_MAX for text in named):
         raise InputError(

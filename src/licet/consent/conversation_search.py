@@ -1,10 +1,8 @@
-"""Finding one's own conversations: by what they are called, by whether they may be used, and by
-project.
+"""Search in a person's own conversations: by title, by use, and by project.
 
-Titles are sealed for each account, so that no index knows them: the account's own are opened and
-looked at, the newest first, a bounded number a request (`LOOKED_MAX`, `TURNS_MAX`, `BYTES_MAX`),
-after which the search goes on from where it stopped. What is looked for is somebody's words too: in
-an address it is sealed under the account's own key.
+Titles are sealed, so there is no index: a request unseals a bounded number of them, newest first
+(`LOOKED_MAX`, `TURNS_MAX`, `BYTES_MAX`), and the next one goes on from there. Search words in a URL
+are sealed under the account's key.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ WORDS_CHARACTERS_MAX = 100
 
 
 class UseFilter(StrEnum):
-    """Which conversations are looked for."""
+    """The conversations to return, by whether they may be used."""
 
     every = "all"
     may = "may"
@@ -47,8 +45,8 @@ class UseFilter(StrEnum):
     incognito = "incognito"
 
 
-class Sought(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for. Every one of ``words`` is to be in the title, in whatever case."""
+class ConversationQuery(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A search. The title must contain each of ``words``, ignoring case."""
 
     words: str = ""
     use: UseFilter = UseFilter.every
@@ -62,12 +60,11 @@ class Sought(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationsCounted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of an account: conversations that are not deleted, of which ``usable`` may be
-    used for something.
+    """Counts of an account's conversations: those not deleted, of which ``usable`` may be used for
+    some purpose.
 
-    ``deleted`` are on their way out, ``copied`` are those of which only a safety copy is left.
-    ``next_until`` is the nearest end of one. ``is_whole``: there are not more than were counted,
-    which are the newest.
+    ``deleted`` await erasure; of ``copied`` only a safety copy is left. ``next_until`` is the
+    earliest end date. ``is_whole`` is False if only the newest were counted.
     """
 
     conversations: int = 0
@@ -78,21 +75,21 @@ class ConversationsCounted(msgspec.Struct, frozen=True, kw_only=True):
     is_whole: bool = True
 
 
-def is_usable(seen: AccountView, policies: Policies) -> bool:
+def is_usable(view: AccountView, policies: Policies) -> bool:
     """Whether any turn may be used for any purpose. The answer is the same for turns of one
     segment, origin and flag.
     """
     alike = {}
-    for turn in seen.said:
-        segment = seen.turns.segments[turn.segment]
+    for turn in view.said:
+        segment = view.turns.segments[turn.segment]
         alike[turn.segment, turn.origin, turn.number <= segment.flagged_turn] = turn
-    purposes = policies.in_force(seen.at).covers
+    purposes = policies.in_force(view.at).covers
     return any(
-        seen.decide(turn, policies, purpose).use for turn in alike.values() for purpose in purposes
+        view.decide(turn, policies, purpose).use for turn in alike.values() for purpose in purposes
     )
 
 
-def counted(
+def count_conversations(
     tx: Transaction, policies: Policies, account: UUID, at: datetime
 ) -> ConversationsCounted:
     """The conversations of an account, at most `COUNTED_MAX` of them or about `TURNS_MAX` turns."""
@@ -113,7 +110,7 @@ def counted(
             else:
                 chats, usable = chats + 1, usable + is_usable(one, policies)
                 until = one.turns.content_until
-                is_held = bool(one.turns.holds) and own_conversations.is_told_hold(
+                is_held = bool(one.turns.holds) and own_conversations.has_visible_hold(
                     tx, account, conversation
                 )
                 if until > at and not is_held:
@@ -135,38 +132,36 @@ def counted(
         before = ids[-1]
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of what was found, newest first. ``stopped``: the search looked at as many as one
-    request may.
-    """
+class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of results, newest first. ``stopped``: the search reached the limit of one request."""
 
     listed: ConversationList
     stopped: bool = False
 
 
-def found(
+def search(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
     account: UUID,
     at: datetime,
-    sought: Sought,
+    query: ConversationQuery,
     *,
     before: UUID | None = None,
-) -> Found:
-    """The account's conversations begun before the one named that are ``sought``."""
-    if not sought.is_narrow:
-        return Found(
-            listed=own_conversations.listed(tx, keyring, policies, account, at, before=before)
+) -> SearchPage:
+    """The account's conversations that match ``query``, begun before ``before``."""
+    if not query.is_narrow:
+        return SearchPage(
+            listed=own_conversations.list_page(tx, keyring, policies, account, at, before=before)
         )
     hits: list[UUID] = []
     looked = turns = opened = 0
     while True:
         ids = account_view.kept_conversation_ids(
-            tx, account, BATCH_CONVERSATIONS, before=before, project=sought.project
+            tx, account, BATCH_CONVERSATIONS, before=before, project=query.project
         )
         seen = account_view.seen(tx, [(account, one) for one in ids], policies, at, with_turns=True)
-        fits, size = _fitting(tx, keyring, policies, seen, sought, at)
+        fits, size = _matching(tx, keyring, policies, seen, query, at)
         looked, turns, opened = (
             looked + len(ids),
             turns + sum(len(o.said) for o in seen.values()),
@@ -181,10 +176,10 @@ def found(
     page = hits[:PAGE_CONVERSATIONS_MAX]
     more = len(hits) > PAGE_CONVERSATIONS_MAX or not is_end
     last = page[-1] if is_full else ids[-1] if ids else None
-    return Found(
+    return SearchPage(
         listed=ConversationList(
             conversations=tuple(
-                own_conversations.several(tx, keyring, policies, account, page, at)
+                own_conversations.get_many(tx, keyring, policies, account, page, at)
             ),
             next=last if more else None,
         ),
@@ -192,63 +187,59 @@ def found(
     )
 
 
-def _fitting(
+def _matching(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
     seen: dict[UUID, AccountView],
-    sought: Sought,
+    query: ConversationQuery,
     at: datetime,
 ) -> tuple[set[UUID], int]:
-    """Those that are sought, and how many sealed bytes were opened to know it."""
-    fits = {one: view for one, view in seen.items() if _fits(view, policies, sought.use)}
-    wanted = sought.words.casefold().split()
-    if not wanted or not fits:
+    """The matching conversations, and how many sealed bytes were unsealed to find them."""
+    fits = {one: view for one, view in seen.items() if _matches_use(view, policies, query.use)}
+    words = query.words.casefold().split()
+    if not words or not fits:
         return set(fits), 0
-    titles, size = own_conversations.titled(tx, keyring, fits, at)
-    return {one for one in fits if _has(titles.get(one, ""), wanted)}, size
+    titles, size = own_conversations.load_titles_measured(tx, keyring, fits, at)
+    return {one for one in fits if _contains_words(titles.get(one, ""), words)}, size
 
 
-def _has(title: str, wanted: Sequence[str]) -> bool:
-    said = title.casefold()
-    return all(word in said for word in wanted)
+def _contains_words(title: str, words: Sequence[str]) -> bool:
+    folded = title.casefold()
+    return all(word in folded for word in words)
 
 
-def _fits(seen: AccountView, policies: Policies, use: UseFilter) -> bool:
+def _matches_use(view: AccountView, policies: Policies, use: UseFilter) -> bool:
     match use:
         case UseFilter.every:
             return True
         case UseFilter.may:
-            return is_usable(seen, policies)
+            return is_usable(view, policies)
         case UseFilter.not_used:
-            return not is_usable(seen, policies)
+            return not is_usable(view, policies)
         case UseFilter.kept_out:
-            return seen.turns.narrowed
+            return view.turns.narrowed
         case UseFilter.incognito:
-            return seen.turns.incognito
+            return view.turns.incognito
 
 
-def _place(account: UUID) -> bytes:
-    """The associated data of words in an address."""
+def _associated_data(account: UUID) -> bytes:
+    """The associated data (AEAD) of sealed search words."""
     return b"q1" + account.bytes
 
 
-def sealed_words(
-    tx: Transaction, keyring: Keyring, account: UUID, words: str, random: Random
-) -> str:
-    """``words`` as an address may have them: sealed, so that no log of addresses knows what
-    somebody looked for.
-    """
+def seal_words(tx: Transaction, keyring: Keyring, account: UUID, words: str, random: Random) -> str:
+    """``words`` sealed for use in a URL, so that access logs do not reveal them."""
     keys = keyring.account_keys(tx, [account]).get(account)
     cut = words[:WORDS_CHARACTERS_MAX].strip()
     if keys is None or not cut:
         return ""
-    sealed = seal(keys.own, cut.encode("utf-8", "replace"), _place(account), random)
+    sealed = seal(keys.own, cut.encode("utf-8", "replace"), _associated_data(account), random)
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
-def opened_words(tx: Transaction, keyring: Keyring, account: UUID, text: str) -> str:
-    """What `sealed_words` made ``text`` of; NotFoundError for any other text."""
+def unseal_words(tx: Transaction, keyring: Keyring, account: UUID, text: str) -> str:
+    """The words that `seal_words` sealed as ``text``; NotFoundError for any other text."""
     keys = keyring.account_keys(tx, [account]).get(account) if text else None
     if keys is None:
         return ""
@@ -256,6 +247,6 @@ def opened_words(tx: Transaction, keyring: Keyring, account: UUID, text: str) ->
         sealed = base64.b64decode(
             text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
         )
-        return unseal(keys.own, sealed, _place(account)).decode()
+        return unseal(keys.own, sealed, _associated_data(account)).decode()
     except (ValueError, binascii.Error, BrokenError):
         raise NotFoundError("no such search") from None

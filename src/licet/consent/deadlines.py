@@ -1,10 +1,9 @@
-"""By when a request of a person must be answered: the clocks of regions, read from
-`deadlines.yaml`.
+"""Statutory deadlines for requests of people, by region, from `deadlines.yaml`.
 
 Promise: a date is never later than the law's. Months are counted from the moment of receipt, where
-the law counts to the end of a day; a business day is Monday to Friday, holidays included. Who has
-no region, or one of which nothing is known here, has the strictest of all clocks: the first date of
-each, an extension only where every clock has one, and a pause only where every clock stops.
+the law counts to the end of a day; a business day is Monday to Friday, holidays included. Without a
+known region the strictest of all laws applies: the earliest of each date, an extension or a pause
+only if every law has one.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ class RightKind(StrEnum):
 
 
 class PauseReason(StrEnum):
-    """What a person is asked for while their request waits."""
+    """What a paused request waits for."""
 
     identity = "identity"
     clarification = "clarification"
 
 
 class AnswerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The times of one right under one law; each is a period (`P1M`) or a number of business
+    """The terms of one right under one law; each is a period (`P1M`) or a number of business
     days.
     """
 
@@ -73,8 +72,8 @@ class RegionClock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True):
-    """The times of a request of one kind: those of one law, or of all laws together for the
-    strictest.
+    """The deadlines of a kind of request: under one law, or under all laws if the region is
+    unknown.
     """
 
     rules: tuple[AnswerRule, ...]
@@ -82,11 +81,11 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
     authority: str | None
 
     def due_at(self, received_at: datetime) -> datetime:
-        """By when it is answered."""
+        """The date by which it must be answered."""
         return min(after(rule.answer, received_at) for rule in self.rules)
 
     def acknowledge_by(self, received_at: datetime) -> datetime | None:
-        """By when its receipt is confirmed, None where no law asks for it."""
+        """The date by which its receipt must be confirmed; None if no law requires it."""
         asked = [
             after(rule.acknowledge, received_at)
             for rule in self.rules
@@ -95,7 +94,7 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
         return min(asked, default=None)
 
     def extended_to(self, received_at: datetime) -> datetime | None:
-        """By when it is answered once it was extended, None where it cannot be."""
+        """The date after an extension; None if it cannot be extended."""
         dates = [
             after(rule.extension, after(rule.answer, received_at))
             for rule in self.rules
@@ -104,7 +103,7 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
         return min(dates) if len(dates) == len(self.rules) else None
 
     def stops_for(self, reason: PauseReason) -> bool:
-        """Whether the clock stops while the person is asked for it."""
+        """Whether the clock stops while waiting for ``reason``."""
         return all(reason in rule.pauses for rule in self.rules)
 
     @property
@@ -113,7 +112,7 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def after(term: str, at: datetime) -> datetime:
-    """The moment that ``term`` ends, which begins at ``at``."""
+    """The end of ``term``, which begins at ``at``."""
     business = _BUSINESS.fullmatch(term)
     if business is None:
         return parse_period(term).after(at)
@@ -129,16 +128,14 @@ def after(term: str, at: datetime) -> datetime:
 
 
 @cache
-def clocks() -> tuple[RegionClock, ...]:
-    """Every clock that is known; BrokenError for a file that does not hold."""
+def load_clocks() -> tuple[RegionClock, ...]:
+    """All clocks; BrokenError if the file is invalid."""
     text = files("licet.consent").joinpath("deadlines.yaml").read_text("utf-8")
-    return read(text)
+    return parse_clocks(text)
 
 
-def read(text: str) -> tuple[RegionClock, ...]:
-    """The clocks that a file has; BrokenError where it names a region twice, a right or a term that
-    is none.
-    """
+def parse_clocks(text: str) -> tuple[RegionClock, ...]:
+    """Parses clocks; BrokenError for a duplicate region, an unknown right or an invalid term."""
     try:
         found = msgspec.convert(yaml.safe_load(text), _File).clocks
     except (yaml.YAMLError, msgspec.ValidationError) as error:
@@ -174,23 +171,23 @@ def _check(clock: RegionClock) -> None:
 
 
 @cache
-def _by_region() -> dict[str, RegionClock]:
-    return {name: clock for clock in clocks() for name in clock.regions}
+def _clocks_by_region() -> dict[str, RegionClock]:
+    return {name: clock for clock in load_clocks() for name in clock.regions}
 
 
 def clock_of(region: str | None) -> RegionClock | None:
     """The clock of a region, or of its country; None where none is known."""
-    found = _by_region()
+    found = _clocks_by_region()
     return None if region is None else found.get(region) or found.get(region[:2])
 
 
 @lru_cache(maxsize=1024)
 def deadline(kind: RightKind, region: str | None) -> Deadline:
-    """The times of a request of ``kind`` by somebody of ``region``; the strictest of all where it
+    """The deadlines of a request of ``kind`` from ``region``; the strictest of all if the region
     has no clock.
     """
     clock = clock_of(region)
-    held = clocks() if clock is None else (clock,)
+    held = load_clocks() if clock is None else (clock,)
     return Deadline(
         rules=tuple(one.rule(kind) for one in held),
         laws=tuple(one.law for one in held),
@@ -199,7 +196,7 @@ def deadline(kind: RightKind, region: str | None) -> Deadline:
 
 
 def check_region(region: str | None) -> None:
-    """UsageError for what is no code of ISO 3166-1 alpha-2 or ISO 3166-2."""
+    """UsageError unless it is a code of ISO 3166-1 alpha-2 or ISO 3166-2."""
     if region is not None and REGION.fullmatch(region) is None:
         raise UsageError(
             "`region` is no code of ISO 3166", "write a country as DE, or a part of one as US-CA"

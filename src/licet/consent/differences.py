@@ -1,9 +1,9 @@
-"""What differs below the account, for the pages of its person: what is allowed by itself, and what
-is kept out.
+"""Differences below the account, for its person's pages: grants for projects and chats, and what is
+kept out.
 
-Each question with where the account stands and who said so, each grant below it, every project, and
-the chats that are kept out or have a grant of their own. Titles are unsealed, so that it is for the
-person whose they are.
+Returns each question with the account's standing and the act behind it, each scoped grant, every
+project, and the chats that are kept out or have a grant of their own. Titles are unsealed: only for
+the person themselves.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ CHATS_MAX = 100  # of those that are kept out, the newest
 
 
 class ScopedGrant(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A yes below the account that is in force. ``id`` is that of its project or conversation,
-    whose ``title`` may be empty.
-    """
+    """A grant in force for a project or conversation, with its ``id``; ``title`` may be empty."""
 
     number: int
     question: str
@@ -90,12 +88,12 @@ class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
     def question(self, name: str) -> QuestionDiffers | None:
         return next((one for one in self.questions if one.question == name), None)
 
-    def project(self, wanted: UUID) -> PlaceDiffers:
+    def project(self, project: UUID) -> PlaceDiffers:
         """NotFoundError for one that is not the account's."""
         for one in self.projects:
-            if one.id == wanted:
+            if one.id == project:
                 return one
-        raise NotFoundError(f"no project `{shown(Prefix.project, wanted)}`")
+        raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
 
     def own(self, kind: ScopeKind, name: str) -> tuple[ScopedGrant, ...]:
         """The grants of exactly this project or conversation."""
@@ -103,25 +101,25 @@ class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
         return tuple(grant for grant in grants if grant.kind is kind and grant.id.hex == name)
 
 
-def seen(
+def load_differences(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime
 ) -> Differences:
-    """The account at ``at``; NotFoundError for one that does not exist."""
+    """The differences of an account at ``at``; NotFoundError if it does not exist."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
-    said = acts.standing_acts(tx, keyring, policies, row, at)
+    standing = acts.standing_acts(tx, keyring, policies, row, at)
     scoped = [grant for grant in state.grants if grant.scope.kind is not ScopeKind.account]
     out = account_view.kept_out_ids(tx, account, CHATS_MAX)
-    chats = list(dict.fromkeys([*_named(scoped, ScopeKind.conversation), *out]))
+    chats = list(dict.fromkeys([*_scope_ids(scoped, ScopeKind.conversation), *out]))
     named = account_view.seen(tx, [(account, one) for one in chats], policies, at)
-    titles = own_conversations.titles(tx, keyring, named, at)
-    own = history.projects(tx, keyring, account)
-    titles |= {one.project: own_conversations.cut(" ".join(one.title.split())) for one in own}
-    grants = [_scoped(grant, titles, said) for grant in scoped]
+    titles = own_conversations.load_titles(tx, keyring, named, at)
+    own = history.list_projects(tx, keyring, account)
+    titles |= {one.project: own_conversations.truncate(" ".join(one.title.split())) for one in own}
+    grants = [_scoped_grant(grant, titles, standing) for grant in scoped]
     return Differences(
-        questions=tuple(_questions(tx, account, state, policies, at, said, grants)),
+        questions=tuple(_question_differences(tx, account, state, policies, at, standing, grants)),
         projects=tuple(
             PlaceDiffers(
                 kind=ScopeKind.project,
@@ -149,13 +147,13 @@ def seen(
     )
 
 
-def _questions(
+def _question_differences(
     tx: Transaction,
     account: UUID,
     state: AccountState,
     policies: Policies,
     at: datetime,
-    said: ConsentActs,
+    acts: ConsentActs,
     grants: Sequence[ScopedGrant],
 ) -> list[QuestionDiffers]:
     newest = policies.newest_material(at)
@@ -168,7 +166,7 @@ def _questions(
             covers=asked.covers,
             standing=state.standing(asked.question),
             answered=newest is not None and is_answered(state, asked.question, newest),
-            act=said.questions.get(asked.question),
+            act=acts.questions.get(asked.question),
             since=began.get(state.grant(asked.question) or 0),
             below=tuple(grant for grant in grants if grant.question == asked.question),
         )
@@ -176,11 +174,11 @@ def _questions(
     ]
 
 
-def _named(grants: Sequence[Grant], kind: ScopeKind) -> list[UUID]:
+def _scope_ids(grants: Sequence[Grant], kind: ScopeKind) -> list[UUID]:
     return [UUID(hex=grant.scope.name) for grant in grants if grant.scope.kind is kind]
 
 
-def _scoped(grant: Grant, titles: dict[UUID, str], said: ConsentActs) -> ScopedGrant:
+def _scoped_grant(grant: Grant, titles: dict[UUID, str], acts: ConsentActs) -> ScopedGrant:
     named = UUID(hex=grant.scope.name)
     return ScopedGrant(
         number=grant.number,
@@ -188,5 +186,5 @@ def _scoped(grant: Grant, titles: dict[UUID, str], said: ConsentActs) -> ScopedG
         kind=grant.scope.kind,
         id=named,
         title=titles.get(named, ""),
-        act=said.grants.get(grant.number),
+        act=acts.grants.get(grant.number),
     )

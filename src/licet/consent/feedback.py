@@ -1,9 +1,7 @@
-"""The feedback that a person gave: what each shared, whether it may be used, until when, and taking
-one back.
+"""A person's own feedback: listing it with its decision and end date, and taking one back.
 
-Like `own_conversations`, for the person whose it is: another's id answers as one that was never
-given. A feedback stays in the list until its copy is erased, so that one that was taken back and is
-still there says so.
+Like `own_conversations`: somebody else's id behaves as an unknown one. Feedback is listed until its
+copy is erased, also after it was taken back.
 """
 
 from __future__ import annotations
@@ -32,8 +30,8 @@ PAGE_FEEDBACK_MAX = 25
 
 
 class PersonFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One feedback as its person sees it. ``keep_until`` is None while a legal hold keeps it that
-    may be told.
+    """One feedback as its person sees it. ``keep_until`` is None under a legal hold that may be
+    disclosed.
     """
 
     row: FeedbackRow
@@ -53,7 +51,7 @@ class ListedFeedback(msgspec.Struct, frozen=True, kw_only=True):
     next: UUID | None
 
 
-def listed(
+def list_feedback(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -63,15 +61,15 @@ def listed(
     before: UUID | None = None,
     limit: int = PAGE_FEEDBACK_MAX,
 ) -> ListedFeedback:
-    """The account's feedback given before the one named, of which anything is still kept."""
+    """A page of the account's stored feedback, given before ``before``."""
     rows = feedback.kept(tx, account, before=before, limit=limit + 1)
     return ListedFeedback(
-        given=tuple(_given(tx, keyring, policies, rows[:limit], at)),
+        given=tuple(_person_feedback(tx, keyring, policies, rows[:limit], at)),
         next=rows[limit - 1].feedback if len(rows) > limit else None,
     )
 
 
-def _given(
+def _person_feedback(
     tx: Transaction, keyring: Keyring, policies: Policies, rows: Sequence[FeedbackRow], at: datetime
 ) -> list[PersonFeedback]:
     seen = account_view.seen(
@@ -81,7 +79,7 @@ def _given(
     made = []
     for row in rows:
         about = seen[row.conversation]
-        is_held = bool(about.turns.holds) and own_conversations.is_told_hold(
+        is_held = bool(about.turns.holds) and own_conversations.has_visible_hold(
             tx, row.account, row.conversation
         )
         state = row.state
@@ -102,9 +100,7 @@ def _given(
 
 
 class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
-    """A feedback to be taken back by its id: nothing uses it from then on, and the next sweep
-    erases its copy.
-    """
+    """Takes a feedback back: it is not used from then on, and the next sweep erases its copy."""
 
     feedback: UUID
 

@@ -1,5 +1,5 @@
-"""Where an account stands, for its person: every choice with its evidence, which releases hold
-what, which models learnt it.
+"""An account's consent history, for its person: choices with evidence, releases that hold its rows,
+models trained on them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent import showings
+from licet.consent import notice_views
 from licet.consent.acts import evidence_of
 from licet.consent.choices import Evidence
-from licet.consent.showings import ShowingRecord
+from licet.consent.notice_views import ShowingRecord
 from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
 from licet.masked import Masked
 from licet.store.connect import Transaction
+from licet.store.rows import select
 from licet.vault import account_choices, account_journal, policy_versions, tables
 from licet.vault.account_choices import NewestChoice
 from licet.vault.account_journal import JournalSeen
@@ -27,7 +28,7 @@ RECORDS_MAX = 1_000
 
 
 class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice that was made. ``evidence`` is None where another edge wrote it in words of its own.
+    """A recorded choice. ``evidence`` is None if another component wrote it in a format of its own.
 
     ``question`` is None where it named none and several were asked; ``project`` or ``conversation``
     is its scope, neither the account. ``because`` says why it had no effect, ``kept`` are the
@@ -50,7 +51,7 @@ class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnProject(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A project of an account as its person calls it, and since when it is kept out."""
+    """A project of an account with its title, and since when it is kept out."""
 
     project: UUID
     title: str
@@ -69,7 +70,7 @@ class HoldingRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that learnt from rows of an account: what a run consumed before a withdrawal stays
+    """A model trained on rows of an account: what a run consumed before a withdrawal stays
     consumed.
     """
 
@@ -82,18 +83,16 @@ class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-def by_model(found: Iterable[ConsumedBy]) -> list[list[ConsumedBy]]:
-    """What each run consumed, a list for each model and release, in the order in which they
-    come.
-    """
+def group_by_model(consumed: Iterable[ConsumedBy]) -> list[list[ConsumedBy]]:
+    """Consumed rows grouped by model and release, in the order of the input."""
     runs: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
-    for one in found:
+    for one in consumed:
         runs.setdefault((one.model, one.release, one.finished_at), []).append(one)
     return list(runs.values())
 
 
 class ChoiceHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is on record about an account's choice, newest first."""
+    """The full consent record of an account, newest first."""
 
     choices: tuple[ChoiceMade, ...]
     shown: tuple[ShowingRecord, ...]
@@ -103,23 +102,23 @@ class ChoiceHistory(msgspec.Struct, frozen=True, kw_only=True):
     consumed: tuple[ConsumedBy, ...]
 
 
-def recorded(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHistory:
-    """What is on record; the evidence of each choice is unsealed for its own person."""
+def load_history(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHistory:
+    """Loads the record; the evidence of each choice is unsealed, for its own person."""
     return ChoiceHistory(
         choices=tuple(_choices(tx, keyring, account)),
-        shown=tuple(showings.every(tx, account, limit=RECORDS_MAX)),
-        signals=tuple(showings.signals(tx, account, limit=RECORDS_MAX)),
+        shown=tuple(notice_views.list_by_account(tx, account, limit=RECORDS_MAX)),
+        signals=tuple(notice_views.list_signals(tx, account, limit=RECORDS_MAX)),
         terms=tuple(_terms(tx, account)),
-        holdings=tuple(holdings(tx, account)),
-        consumed=tuple(consumed(tx, account)),
+        holdings=tuple(list_holdings(tx, account)),
+        consumed=tuple(list_consumed(tx, account)),
     )
 
 
 NewestAnswer = NewestChoice
 
 
-def newest(tx: Transaction, account: UUID) -> NewestAnswer | None:
-    """The newest choice for the whole account, about whichever question; None before the first."""
+def newest_answer(tx: Transaction, account: UUID) -> NewestAnswer | None:
+    """The newest choice for the whole account, of any question; None before the first."""
     return max(
         account_choices.newest(tx, [account]).values(), key=lambda made: made.seq, default=None
     )
@@ -148,13 +147,13 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
     ]
 
 
-def projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProject]:
+def list_projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProject]:
     """The account's projects, oldest first, with their titles as far as they can be opened."""
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         OwnProject(
             project=one.project_id,
-            title=title(one.title, account, keys),
+            title=unseal_title(one.title, account, keys),
             begun_at=one.begun_at,
             kept_out_at=one.kept_out_at,
         )
@@ -162,7 +161,7 @@ def projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProjec
     ]
 
 
-def title(sealed: bytes | None, account: UUID, keys: AccountKeys | None) -> str:
+def unseal_title(sealed: bytes | None, account: UUID, keys: AccountKeys | None) -> str:
     """The title of a project; empty where it has none, or its key is gone."""
     if sealed is None or keys is None:
         return ""
@@ -185,18 +184,17 @@ _HOLDING = """FROM release_rows x JOIN releases r USING (release_id)
       AND r.state = 'sealed'"""
 
 
-def holdings(tx: Transaction, account: UUID) -> list[HoldingRelease]:
+def list_holdings(tx: Transaction, account: UUID) -> list[HoldingRelease]:
     """The sealed releases that hold rows of the account, newest first."""
-    rows = tx.execute(
-        f"""SELECT r.name, r.purpose, r.sealed_at, count(*),
-            count(DISTINCT x.conversation_id) {_HOLDING}
-            GROUP BY r.release_id, r.name, r.purpose, r.sealed_at ORDER BY r.sealed_at DESC""",
+    return select(
+        tx,
+        HoldingRelease,
+        f"""SELECT r.name, r.purpose, r.sealed_at, count(*) AS rows,
+            count(DISTINCT x.conversation_id) AS conversations
+            {_HOLDING} GROUP BY r.release_id, r.name, r.purpose, r.sealed_at
+              ORDER BY r.sealed_at DESC""",
         {"account": account, "of": None},
-    ).fetchall()
-    return [
-        HoldingRelease(name=n, purpose=p, sealed_at=at, rows=k, conversations=c)
-        for n, p, at, k, c in rows
-    ]
+    )
 
 
 CHUNK_ROWS = 2_048  # the bits of one row of `model_rows`
@@ -205,7 +203,7 @@ CONSUMED_MAX = 10_000
 
 def learnt_rows(by: str) -> str:
     """A query for ``by`` and `rows`: how many rows of an account, or of some of its conversations,
-    each model learnt.
+    each model consumed.
 
     A row of a release is one bit of each of its models (`train.lineage`), looked up by the release
     and the chunk that the row is in: row by row, as a join of the sets reads every chunk of a
@@ -221,12 +219,15 @@ def learnt_rows(by: str) -> str:
                 GROUP BY {by}"""
 
 
-def consumed(
+def list_consumed(
     tx: Transaction, account: UUID, conversations: Sequence[UUID] | None = None
 ) -> list[ConsumedBy]:
-    """The models that learnt from the account, the newest first, conversation by conversation."""
-    rows = tx.execute(
-        f"""SELECT m.name, l.name, l.purpose, m.finished_at, m.retired_at, c.conversation_id, c.rows
+    """The models trained on the account's rows, newest first, by conversation."""
+    return select(
+        tx,
+        ConsumedBy,
+        f"""SELECT m.name AS model, l.name AS release, l.purpose, m.finished_at, m.retired_at,
+                  c.conversation_id AS conversation, c.rows
              FROM ({learnt_rows("b.model_id, r.conversation_id")}) c
              JOIN models m USING (model_id) JOIN releases l USING (release_id)
             ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
@@ -236,32 +237,20 @@ def consumed(
             "most": CONSUMED_MAX,
             "of": list(conversations) if conversations is not None else None,
         },
-    ).fetchall()
-    return [
-        ConsumedBy(
-            model=model,
-            release=release,
-            purpose=purpose,
-            finished_at=finished,
-            retired_at=retired,
-            conversation=conversation,
-            rows=count,
-        )
-        for model, release, purpose, finished, retired, conversation, count in rows
-    ]
+    )
 
 
-def consumed_of(
+def consumed_by_conversation(
     tx: Transaction, account: UUID, conversations: Sequence[UUID]
 ) -> dict[UUID, list[ConsumedBy]]:
-    """For each conversation the models that learnt from it."""
+    """The models trained on each conversation."""
     found: dict[UUID, list[ConsumedBy]] = {}
-    for one in consumed(tx, account, conversations):
+    for one in list_consumed(tx, account, conversations):
         found.setdefault(one.conversation, []).append(one)
     return found
 
 
-def holding_of(
+def releases_by_conversation(
     tx: Transaction, account: UUID, conversations: Sequence[UUID]
 ) -> dict[UUID, list[str]]:
     """For each conversation the names of the sealed releases that hold rows of it."""
@@ -276,9 +265,8 @@ def holding_of(
 
 
 class SuggestionSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A suggestion of misuse, for its person: ``score`` and ``model``, the hash of its weights, are
-    None where one of the staff acted of their own accord; ``decision`` is None as long as nobody
-    has decided.
+    """A suggestion of misuse, for its person: ``score`` and ``model`` (the hash of its weights) are
+    None if staff made it; ``decision`` is None while it is open.
     """
 
     conversation: UUID
@@ -289,30 +277,25 @@ class SuggestionSeen(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None
 
 
-def suggestions(tx: Transaction, account: UUID, most: int | None = None) -> list[SuggestionSeen]:
-    """What was suggested of the account, oldest first; of more than ``most`` the newest. Who
-    decided is not told.
+def list_suggestions(
+    tx: Transaction, account: UUID, limit: int | None = None
+) -> list[SuggestionSeen]:
+    """The suggestions about an account, oldest first, at most the newest ``limit``. Does not reveal
+    who decided.
     """
-    rows = tx.execute(
-        """SELECT conversation_id, suggested_at, score, model_sha256, decision, decided_at
-            FROM suggestions
-            WHERE account_id = %s ORDER BY suggested_at DESC, conversation_id DESC LIMIT %s""",
-        [account, most],
-    ).fetchall()
-    return [
-        SuggestionSeen(
-            conversation=conversation,
-            suggested_at=at,
-            score=score,
-            model=model,
-            decision=decision,
-            decided_at=decided_at,
-        )
-        for conversation, at, score, model, decision, decided_at in reversed(rows)
-    ]
+    newest_first = select(
+        tx,
+        SuggestionSeen,
+        """SELECT conversation_id AS conversation, suggested_at, score, model_sha256 AS model,
+             decision, decided_at
+             FROM suggestions WHERE account_id = %s
+               ORDER BY suggested_at DESC, conversation_id DESC LIMIT %s""",
+        [account, limit],
+    )
+    return newest_first[::-1]
 
 
-# What of the journal is its person's to see: a hold may be none, and a choice is told with its
+# Journal events that a person may see. Holds may be secret, and choices are listed with their
 # evidence.
 HAPPENED = frozenset({
     "account_opened", "plan_set", "ended_lapsed", "shortened", "narrowed", "widened", "project_kept_out",
@@ -320,13 +303,13 @@ HAPPENED = frozenset({
 })  # fmt: skip
 
 
-def happened(
-    tx: Transaction, account: UUID, most: int, *, until: datetime | None = None
+def list_events(
+    tx: Transaction, account: UUID, limit: int, *, until: datetime | None = None
 ) -> list[JournalSeen]:
-    """The newest ``most`` events of the account up to ``until``, of those in `HAPPENED`, newest
+    """The newest ``limit`` events of the account up to ``until``, of those in `HAPPENED`, newest
     first.
     """
-    return account_journal.of_account(tx, account, HAPPENED, most, until=until)
+    return account_journal.of_account(tx, account, HAPPENED, limit, until=until)
 
 
 def flagged_at(

@@ -1,10 +1,8 @@
-"""Which language a reader gets: the tags of an ``Accept-Language`` header held against those that
-there are words in.
+"""Language negotiation: the best available language for an ``Accept-Language`` header.
 
-Lookup as in RFC 4647, section 3.4, with two things that cutting a tag at its end does not know:
-traditional and simplified Chinese are told apart by the script that a region implies, and a reader
-of one country's form of a language rather reads another country's form than English. Who reads
-traditional Chinese is never given simplified.
+Lookup of RFC 4647, section 3.4, with two additions: traditional and simplified Chinese are
+distinguished by the script that a region implies and never substituted for each other, and another
+region's variant of a language is preferred to English.
 """
 
 from __future__ import annotations
@@ -31,26 +29,22 @@ def direction(tag: str) -> str:
 
 
 def ranked(header: str) -> list[str]:
-    """The tags of a header, the most wanted first; what is refused by ``q=0`` or unreadable is left
-    out.
-    """
+    """The tags of a header by descending quality, without those with ``q=0`` or malformed."""
     found = []
     for place, part in enumerate(header.split(",")[:ACCEPTED_MAX]):
         name, _, weight = part.strip().partition(";")
         try:
-            wanted = float(weight.strip().removeprefix("q=") or 1)
+            quality = float(weight.strip().removeprefix("q=") or 1)
         except ValueError:
             continue
-        if wanted > 0 and TAG.match(name.strip()):
-            found.append((-wanted, place, name.strip()))
+        if quality > 0 and TAG.match(name.strip()):
+            found.append((-quality, place, name.strip()))
     return [name for _, _, name in sorted(found)]
 
 
-def lookup(wanted: Iterable[str], known: Sequence[str]) -> str:
-    """The tag of ``known`` that serves the first of ``wanted`` that any serves; English where none
-    does.
-    """
-    for tag in wanted:
+def lookup(tags: Iterable[str], known: Sequence[str]) -> str:
+    """The tag of ``known`` that matches the first possible of ``tags``; English if none does."""
+    for tag in tags:
         for known_tag in (
             one for step in (_same, _wider, _sibling) for one in known if step(tag, one)
         ):
@@ -60,9 +54,7 @@ def lookup(wanted: Iterable[str], known: Sequence[str]) -> str:
 
 @lru_cache(maxsize=TAGS_REMEMBERED_MAX)
 def fallbacks(tag: str) -> tuple[str, ...]:
-    """In which languages a text is looked for that is wanted in ``tag``: pt-BR, pt, en. Never
-    another script.
-    """
+    """The fallback chain of ``tag``: pt-BR, pt, en. Never another script."""
     language, script, _ = _parts(tag)
     wider = [tag, f"{language}-{script}", language if not script else tag, ENGLISH]
     return tuple(

@@ -1,14 +1,14 @@
-"""Holds a notice or a page of a choice against what makes a choice free: `licet notice lint`.
+"""Linter for consent notices and pages: `licet notice lint`.
 
-It fails a choice that is made already, answers of unequal weight (size, contrast, order, steps), a
-missing no, a countdown, double negatives, terms and choice in one control, several purposes under
-one answer, and a withdrawal that takes longer than giving.
+It reports preselected choices, answers of unequal weight (size, contrast, order, steps), a missing
+no, countdowns, double negatives, terms and choice in one control, several purposes under one
+answer, and a withdrawal that takes more steps than consent.
 
-Three depths, the same judgement: a notice's source (its words), a page's markup (what is checked,
-which kinds of controls), and the page as a browser shows it (`consent.rendered_page`: sizes,
-colours, places, what moves). Sources: EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice
-C-673/17 (Planet49); for purposes, recital 43 of the GDPR and EDPB guidelines 05/2020, section 3.1.3
-(granularity). It finds what can be measured; that it finds nothing is no opinion of counsel.
+The same rules apply to a notice's source (its words), a page's markup (controls and what is
+checked), and a page measured in a browser (`consent.rendered_page`: sizes, colours, positions,
+movement). Sources: EDPB guidelines 03/2022, 11 CCR 7004, Court of Justice C-673/17 (Planet49); for
+purposes, recital 43 of the GDPR and EDPB guidelines 05/2020, section 3.1.3 (granularity). It finds
+what can be measured and replaces no legal advice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from licet.consent import markdown, notice, pressing_words
+from licet.consent import dark_patterns, markdown, notice
 from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import QuestionWords
 from licet.policy.file import PRESETS, Policy, preset
@@ -42,7 +42,7 @@ class LintRule(StrEnum):
 
 
 class LintFinding(msgspec.Struct, frozen=True, order=True):
-    """What is wrong, where, and the mend."""
+    """A violation, its place and the fix."""
 
     rule: LintRule
     place: str
@@ -52,8 +52,8 @@ class LintFinding(msgspec.Struct, frozen=True, order=True):
         return f"{self.rule.value}: {self.place}: {self.message}"
 
 
-class SaidText(StrEnum):
-    """What a control answers."""
+class LabelMeaning(StrEnum):
+    """The meaning of a control's label."""
 
     yes = "yes"
     no = "no"
@@ -70,9 +70,7 @@ class ControlKind(StrEnum):
 
 
 class ControlLooks(msgspec.Struct, frozen=True, kw_only=True):
-    """How a control stands on the page, in CSS pixels; contrasts are WCAG's ratios of text and of
-    its surface.
-    """
+    """A control's measures in CSS pixels; contrasts are WCAG ratios of its text and its surface."""
 
     left: float
     top: float
@@ -85,8 +83,8 @@ class ControlLooks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that answers. ``style`` is its class and style in the markup; ``looks`` None where
-    unmeasured.
+    """A control. ``style`` is its class and style in the markup; ``looks`` is None if it was not
+    measured.
     """
 
     kind: ControlKind
@@ -97,7 +95,7 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RenderedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to judge. ``moving`` are texts that changed while nobody touched the page."""
+    """A page to lint. ``moving`` are texts that changed without interaction."""
 
     controls: tuple[Control, ...]
     text: str
@@ -120,21 +118,20 @@ _YES = re.compile(
 _TERMS = re.compile(r"\b(terms|policy|conditions)\b", re.I)
 
 
-def says(label: str) -> SaidText:
-    """What a control with this label answers, by its first words: what follows them explains."""
+def classify_label(label: str) -> LabelMeaning:
+    """The meaning of a label, by its first words."""
     first = label.strip().split("\n", 1)[0][:80]
     if _LATER.search(first):
-        return SaidText.later
+        return LabelMeaning.later
     if _NO.search(first):
-        return SaidText.no
+        return LabelMeaning.no
     if _TERMS.search(first) and not _ABOUT.search(first):
-        return SaidText.terms
-    return SaidText.yes if _YES.search(first) else SaidText.other
+        return LabelMeaning.terms
+    return LabelMeaning.yes if _YES.search(first) else LabelMeaning.other
 
 
 GRANULARITY = "GDPR recital 43; EDPB guidelines 05/2020, 3.1.3"
-# What one answer can be for, in the words of notices: an answer that is for two of these is no
-# answer to either.
+# Purposes in the words of notices: one answer must not cover two of them.
 _PURPOSES = {
     "models": re.compile(
         r"\b(?:improv|train|develop|build)\w*\b[^.?!]{0,40}\b(?:models?|assistant|AI|products?)\b",
@@ -148,12 +145,12 @@ _PURPOSES = {
 }
 
 
-def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
-    """What is wrong with a notice's source; InputError where it is none.
+def lint_source(document: str, policy: Policy | None = None) -> list[LintFinding]:
+    """Lints a notice's source; InputError if it is malformed.
 
     ``policy`` is the one it asks about, by default the preset that it names, if it names one.
     """
-    text = notice.read(document)
+    text = notice.parse_notice(document)
     words = {
         "title": text.title,
         "terms": text.terms,
@@ -164,12 +161,12 @@ def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
     found: list[LintFinding] = []
     for one in text.all_words:
         words |= {_key(key, one): getattr(one, key) for key in notice.WORDS}
-        found += _lengths(one)
-        found += _one_question(one) if text.language == ENGLISH else ()
+        found += _check_lengths(one)
+        found += _check_question(one) if text.language == ENGLISH else ()
     found += [
-        LintFinding(_rule(fault), key, fault)
+        LintFinding(_rule_of_fault(fault), key, fault)
         for key, value in words.items()
-        for fault in pressing_words.faults(value, language=text.language)
+        for fault in dark_patterns.find_faults(value, language=text.language)
     ]
     if text.language == ENGLISH and _ABOUT.search(text.terms):
         found.append(
@@ -181,32 +178,32 @@ def source(document: str, policy: Policy | None = None) -> list[LintFinding]:
         )
     if policy is None and text.policy in PRESETS:
         policy = preset(text.policy)
-    found += _bundled_by(policy, text) if policy is not None else ()
+    found += _check_bundling(policy, text) if policy is not None else ()
     return sorted(set(found))
 
 
-def _key(key: str, one: QuestionWords) -> str:
-    return f"{key}.{one.name}" if one.name else key
+def _key(key: str, words: QuestionWords) -> str:
+    return f"{key}.{words.name}" if words.name else key
 
 
-def _one_question(one: QuestionWords) -> Iterator[LintFinding]:
-    """What the words of an English notice say; the patterns know no other language."""
-    if says(one.yes) is not SaidText.yes:
+def _check_question(words: QuestionWords) -> Iterator[LintFinding]:
+    """Lints the words of an English notice; the patterns are English."""
+    if classify_label(words.yes) is not LabelMeaning.yes:
         yield LintFinding(
-            LintRule.wording, _key("yes", one), f"`{one.yes}` does not say yes in plain words"
+            LintRule.wording, _key("yes", words), f"`{words.yes}` does not say yes in plain words"
         )
-    if says(one.no) is not SaidText.no:
+    if classify_label(words.no) is not LabelMeaning.no:
         yield LintFinding(
-            LintRule.missing_no, _key("no", one), f"`{one.no}` does not say no in plain words"
+            LintRule.missing_no, _key("no", words), f"`{words.no}` does not say no in plain words"
         )
     for key in ("question", "yes"):
-        yield from _purposes(_key(key, one), getattr(one, key))
+        yield from _check_purposes(_key(key, words), getattr(words, key))
 
 
-def _lengths(one: QuestionWords) -> Iterator[LintFinding]:
-    if unequal(one.yes, one.no):
+def _check_lengths(words: QuestionWords) -> Iterator[LintFinding]:
+    if unequal(words.yes, words.no):
         yield LintFinding(
-            LintRule.unequal, _key("yes and no", one), "one answer is much longer than the other"
+            LintRule.unequal, _key("yes and no", words), "one answer is much longer than the other"
         )
 
 
@@ -216,62 +213,68 @@ def unequal(yes: str, no: str) -> bool:
     return longer > 2 * shorter + 8
 
 
-def _purposes(place: str, words: str) -> Iterator[LintFinding]:
+def _check_purposes(place: str, words: str) -> Iterator[LintFinding]:
     """One answer for several purposes, by its words."""
     named = [name for name, pattern in _PURPOSES.items() if pattern.search(words)]
     if len(named) > 1:
-        yield _bundles(place, f"one answer is for several purposes ({', '.join(named)})")
+        yield _bundled_finding(place, f"one answer is for several purposes ({', '.join(named)})")
 
 
-def _bundled_by(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
-    """What a policy of several questions asks apart, or would have to."""
+def _check_bundling(policy: Policy, text: notice.Text) -> Iterator[LintFinding]:
+    """Bundling against the policy: purposes that it asks about in separate questions."""
     if len(policy.asks) == 1:
         return
     if not text.asks:
-        yield _bundles(
+        yield _bundled_finding(
             "question",
             f"the policy asks {', '.join(policy.asks)} apart, and the notice asks them as one",
         )
     for asked in policy.questions:
         if len(asked.covers) > 1:
-            yield _bundles(
+            yield _bundled_finding(
                 f"question.{asked.question}",
                 f"one answer is for {' and '.join(sorted(asked.covers))}",
             )
 
 
-def _bundles(place: str, what: str) -> LintFinding:
+def _bundled_finding(place: str, subject: str) -> LintFinding:
     return LintFinding(
-        LintRule.bundled_purposes, place, f"{what}: ask each by itself ({GRANULARITY})"
+        LintRule.bundled_purposes, place, f"{subject}: ask each by itself ({GRANULARITY})"
     )
 
 
-def markup(html: str) -> RenderedPage:
-    """A page as its markup says it is."""
+def parse_markup(html: str) -> RenderedPage:
+    """Parses the controls and text of a page."""
     parser = _Reader()
     parser.feed(html)
     parser.close()
     return parser.page()
 
 
-def judge(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[LintFinding]:
-    """What is wrong with a page; with ``settings``, also whether withdrawing there takes longer
-    than giving here.
+def lint_page(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[LintFinding]:
+    """Lints a page; with ``settings``, also whether withdrawing there takes more steps than
+    consenting here.
     """
     found = [
-        LintFinding(_rule(fault), "the page", fault) for fault in pressing_words.faults(page.text)
+        LintFinding(_rule_of_fault(fault), "the page", fault)
+        for fault in dark_patterns.find_faults(page.text)
     ]
     found += [
-        LintFinding(LintRule.countdown, timer, "a clock presses: take it out")
+        LintFinding(LintRule.countdown, timer, "a countdown presses people: remove it")
         for timer in (*page.timers, *page.moving)
     ]
-    found += _preselected(page)
-    found += _answers(page)
+    found += _check_preselected(page)
+    found += _check_answers(page)
     for control in page.controls:
-        if says(control.label) is SaidText.yes:
-            found += _purposes(_name(control), control.label.strip().split("\n", 1)[0])
+        if classify_label(control.label) is LabelMeaning.yes:
+            found += _check_purposes(
+                _control_name(control), control.label.strip().split("\n", 1)[0]
+            )
     if settings is not None:
-        giving, leaving = steps(page, SaidText.yes), steps(settings, SaidText.no)
+        giving, leaving = (
+            count_steps(page, LabelMeaning.yes),
+            count_steps(settings, LabelMeaning.no),
+        )
         if leaving is None or (giving is not None and leaving > giving):
             took = "cannot be done there" if leaving is None else f"takes {leaving} steps"
             found.append(
@@ -284,28 +287,30 @@ def judge(page: RenderedPage, *, settings: RenderedPage | None = None) -> list[L
     return sorted(set(found))
 
 
-def steps(page: RenderedPage, answer: SaidText) -> int | None:
-    """How many acts an answer takes: one for a button, two for a mark and a button, more behind a
+def count_steps(page: RenderedPage, answer: LabelMeaning) -> int | None:
+    """How many steps an answer takes: one for a button, two for a radio and a button, more behind a
     link.
     """
     cost = {ControlKind.button: 1, ControlKind.radio: 2, ControlKind.switch: 2, ControlKind.link: 3}
-    return min((cost[c.kind] for c in page.controls if says(c.label) is answer), default=None)
+    return min(
+        (cost[c.kind] for c in page.controls if classify_label(c.label) is answer), default=None
+    )
 
 
-def _preselected(page: RenderedPage) -> Iterator[LintFinding]:
+def _check_preselected(page: RenderedPage) -> Iterator[LintFinding]:
     for control in page.controls:
-        if control.checked and says(control.label) is not SaidText.later:
+        if control.checked and classify_label(control.label) is not LabelMeaning.later:
             yield LintFinding(
                 LintRule.preselected,
-                _name(control),
-                "it is on before anybody chose: leave both answers open",
+                _control_name(control),
+                "it is preselected: leave both answers open",
             )
 
 
-def _answers(page: RenderedPage) -> Iterator[LintFinding]:
-    yes = [c for c in page.controls if says(c.label) is SaidText.yes]
-    no = [c for c in page.controls if says(c.label) is SaidText.no]
-    later = [c for c in page.controls if says(c.label) is SaidText.later]
+def _check_answers(page: RenderedPage) -> Iterator[LintFinding]:
+    yes = [c for c in page.controls if classify_label(c.label) is LabelMeaning.yes]
+    no = [c for c in page.controls if classify_label(c.label) is LabelMeaning.no]
+    later = [c for c in page.controls if classify_label(c.label) is LabelMeaning.later]
     if not yes and not no:
         yield LintFinding(
             LintRule.missing_no, "the page", "it asks nothing: there is neither a yes nor a no"
@@ -315,7 +320,7 @@ def _answers(page: RenderedPage) -> Iterator[LintFinding]:
         beside = " `later` is no answer" if later else ""
         yield LintFinding(LintRule.missing_no, "the page", f"there is a yes and no `no`.{beside}")
         for other in later:
-            yield from _unequal(next((c for c in yes if c.kind is other.kind), yes[0]), other)
+            yield from _check_weight(next((c for c in yes if c.kind is other.kind), yes[0]), other)
     if (
         yes
         and not no
@@ -324,21 +329,21 @@ def _answers(page: RenderedPage) -> Iterator[LintFinding]:
     ):
         yield LintFinding(
             LintRule.bundled,
-            _name(yes[0]),
+            _control_name(yes[0]),
             "one button accepts the terms and takes the setting with it",
         )
     for one, other in zip(yes, no, strict=False):
-        yield from _unequal(one, other)
-    giving, leaving = steps(page, SaidText.yes), steps(page, SaidText.no)
+        yield from _check_weight(one, other)
+    giving, leaving = count_steps(page, LabelMeaning.yes), count_steps(page, LabelMeaning.no)
     if giving is not None and leaving is not None and leaving > giving:
         yield LintFinding(
-            LintRule.longer, _name(no[0]), f"a no takes {leaving} steps, a yes {giving}"
+            LintRule.longer, _control_name(no[0]), f"a no takes {leaving} steps, a yes {giving}"
         )
 
 
-def _unequal(yes: Control, no: Control) -> Iterator[LintFinding]:
+def _check_weight(yes: Control, no: Control) -> Iterator[LintFinding]:
     """Each way in which one answer weighs more than the other."""
-    place = f"{_name(yes)} and {_name(no)}"
+    place = f"{_control_name(yes)} and {_control_name(no)}"
     if yes.kind is not no.kind:
         yield LintFinding(
             LintRule.unequal, place, f"one is a {yes.kind.value}, the other a {no.kind.value}"
@@ -348,20 +353,20 @@ def _unequal(yes: Control, no: Control) -> Iterator[LintFinding]:
             yield LintFinding(LintRule.unequal, place, "they are styled apart in the markup")
         return
     a, b = yes.looks, no.looks
-    for what, one, other, most in (
+    for what, one, other, ratio_max in (
         ("area", a.width * a.height, b.width * b.height, RATIO_MAX),
         ("type size", a.font_size, b.font_size, 1.01),
         ("type weight", a.font_weight, b.font_weight, 1.01),
         ("contrast of the words", a.text_contrast, b.text_contrast, CONTRAST_RATIO_MAX),
         ("contrast of the surface", a.surface_contrast, b.surface_contrast, CONTRAST_RATIO_MAX),
     ):
-        if max(one, other) > most * max(min(one, other), 0.01):
+        if max(one, other) > ratio_max * max(min(one, other), 0.01):
             yield LintFinding(LintRule.unequal, place, f"{what}: {one:.4g} against {other:.4g}")
     for control, looks in ((yes, a), (no, b)):
         if looks.text_contrast < CONTRAST_MIN:
             yield LintFinding(
                 LintRule.unequal,
-                _name(control),
+                _control_name(control),
                 f"its words can hardly be read: contrast {looks.text_contrast:.1f}",
             )
     apart = abs(a.top - b.top)
@@ -373,11 +378,11 @@ def _unequal(yes: Control, no: Control) -> Iterator[LintFinding]:
         yield LintFinding(LintRule.unequal, place, "order: one stands far below the other")
 
 
-def _name(control: Control) -> str:
+def _control_name(control: Control) -> str:
     return f"`{' '.join(control.label.split())[:40]}`"
 
 
-def _rule(fault: str) -> LintRule:
+def _rule_of_fault(fault: str) -> LintRule:
     return LintRule.countdown if fault.startswith("a countdown") else LintRule.wording
 
 
@@ -398,7 +403,7 @@ class _Reader(HTMLParser):
         self._timers: list[str] = []
         self._silent = 0
 
-    def _begun(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _open_tag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         at = {name: value or "" for name, value in attrs}
         if tag in _SILENT:
             self._silent += 1
@@ -411,7 +416,7 @@ class _Reader(HTMLParser):
         words: list[str] = []
         if tag == "label":
             self._labels.setdefault(at.get("for", ""), words) if at.get("for") else None
-        kind = _kind(tag, at)
+        kind = _control_kind(tag, at)
         if kind is not None:
             inside = next((w for t, _, w in reversed(self._open) if t == "label"), None)
             self._controls.append(
@@ -420,21 +425,21 @@ class _Reader(HTMLParser):
         if tag not in _VOID:
             self._open.append((tag, at, words))
 
-    def _ended(self, tag: str) -> None:
+    def _close_tag(self, tag: str) -> None:
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
         while any(t == tag for t, _, _ in self._open):
             if self._open.pop()[0] == tag:
                 break
 
-    def _said(self, data: str) -> None:
+    def _add_text(self, data: str) -> None:
         if self._silent or not data.strip():
             return
         self._words.append(" ".join(data.split()))
         for _, _, words in self._open:
             words.append(" ".join(data.split()))
 
-    handle_starttag, handle_endtag, handle_data = _begun, _ended, _said
+    handle_starttag, handle_endtag, handle_data = _open_tag, _close_tag, _add_text
 
     def page(self) -> RenderedPage:
         controls = []
@@ -458,18 +463,18 @@ class _Reader(HTMLParser):
         )
 
 
-def _kind(tag: str, at: dict[str, str]) -> ControlKind | None:
-    role, sort = at.get("role", ""), at.get("type", "text")
+def _control_kind(tag: str, attributes: dict[str, str]) -> ControlKind | None:
+    role, sort = attributes.get("role", ""), attributes.get("type", "text")
     if sort == "radio" or role == "radio":
         return ControlKind.radio
     if role in ("switch", "checkbox") or (tag == "input" and sort == "checkbox"):
         return ControlKind.switch
     if tag == "button" or role == "button" or (tag == "input" and sort in ("submit", "button")):
         return ControlKind.button
-    return ControlKind.link if tag == "a" and "href" in at else None
+    return ControlKind.link if tag == "a" and "href" in attributes else None
 
 
-def shown_text(findings: Sequence[LintFinding]) -> str:
+def format_findings(findings: Sequence[LintFinding]) -> str:
     """The findings, one a line, and how many."""
     count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
     return "\n".join([*map(str, findings), count])

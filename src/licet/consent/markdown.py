@@ -1,4 +1,4 @@
-"""Markdown as notices need it, and no more: headings, paragraphs, lists, emphasis and links.
+"""The subset of Markdown for notices: headings, paragraphs, lists, emphasis and links.
 
 Every character of the source is escaped before a tag of ours is put around it, so no markup of the
 source's own reaches a page. A link goes to https, to mail, or to a path of this site; any other
@@ -22,15 +22,15 @@ FIRST = 2  # a notice's title is the page's own first heading
 
 
 def blocks(source: str) -> Iterator[str]:
-    """The blocks of a text: what blank lines part."""
+    """The blocks of a text, separated by blank lines."""
     for block in re.split(r"\n[ \t]*\n", source.replace("\r\n", "\n")):
         if block.strip():
             yield block.strip("\n")
 
 
 def html(source: str) -> str:
-    """``source`` as HTML that holds only our tags. Its highest headings are second ones: a title
-    stands above it.
+    """``source`` as HTML with only our tags. Its top headings become `h2`, below the page's
+    title.
     """
     marks = [
         len(found[1])

@@ -1,24 +1,22 @@
 """Notices as content: versioned Markdown whose bytes, once published, never change.
 
 A source has front matter (whose policy, which version, language, variant, and the words of the
-question and its answers) and a body. Values of the policy stand in it as ``{decide_by}``;
-publishing puts them in, so that what is stored, hashed and shown is one and the same text, and no
-notice can promise another period than the policy keeps. A paragraph that names a value which the
-policy does not have (no last day, say) is left out.
+question and its answers) and a body. The policy's values are placeholders such as ``{decide_by}``;
+publishing fills them in, so that the text stored, hashed and shown is the same, and no notice can
+state another period than the policy. A paragraph with a value that the policy lacks (no last day,
+for example) is left out.
 
-What is taken out of a text before it is used is written by what is installed that looks for it:
-``{removes}`` is that sentence, ``removes`` in the front matter the kinds of names that a notice
-promises to look for, and the languages in which it does. A notice that promises more, there or in
-words of its own, is not published, and no release is built under it. Nor is one that is silent on
-names where its policy says `names: left in` and nothing looks for them.
+``{removes}`` is a sentence on what de-identification takes out, generated from what is installed;
+``removes`` in the front matter lists the kinds of names and the languages that a notice promises to
+look for. A notice that promises more, there or in its own words, is not published, and no release
+is built under it. The same holds for a notice that does not mention names although its policy has
+`names: left in` and nothing looks for them.
 
-The words of the buttons belong to the notice: they are part of what a person was asked, so they are
-hashed with it. Where the policy asks several questions, each has words of its own
-(``question.NAME``, ``yes.NAME``, ``no.NAME``); where a source leaves the words of a question out,
-publishing puts in those of the catalogue. One question for several that the policy asks apart is
-not published. So it is with the four lines that stand with the question before anything else: what
-a yes allows (``what``), how long (``how_long``), what is never used (``never``), and how to change
-one's mind (``change``).
+The labels of the buttons are part of the notice and hashed with it. If the policy asks several
+questions, each has its own words (``question.NAME``, ``yes.NAME``, ``no.NAME``); words that a
+source leaves out come from the catalogue, as do the four lines above the question: what a yes
+allows (``what``), how long (``how_long``), what is never used (``never``), and how to change the
+answer (``change``). A notice that joins several questions of the policy into one is not published.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ import msgspec
 import yaml
 
 from licet.consent import catalogue as catalogues
-from licet.consent import markdown, pressing_words
+from licet.consent import dark_patterns, markdown
 from licet.consent.catalogue import BORROWED, Catalogue, Languages, stamp
 from licet.consent.language_tags import ENGLISH, fallbacks
 from licet.errors import InputError, RefusedError
@@ -54,6 +52,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
+from licet.store.rows import select
 from licet.vault import policy_versions
 from licet.vault.ids import uuid7
 
@@ -68,8 +67,7 @@ _OF = re.compile(r'(?m)^of: "([0-9a-f]+)"\n')
 
 
 class NameSearch(msgspec.Struct, frozen=True):
-    """What is installed that looks for names: the ``kinds`` it looks for and the ``languages`` it
-    looks in, as ISO 639-1.
+    """The installed name finders: the ``kinds`` that they find and their ``languages`` (ISO 639-1).
 
     ``others_stay``: names in other languages stay in; otherwise a conversation in another language
     is not used.
@@ -84,7 +82,7 @@ NO_SEARCH = NameSearch()
 
 
 class Variant(StrEnum):
-    """``existing`` asks an account that was there before the terms; ``signup`` one that opens under
+    """``existing`` is for accounts opened before the terms, ``signup`` for those opened under
     them.
     """
 
@@ -106,12 +104,11 @@ GIST = ("what", "how_long", "never", "change")
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """What a notice says. ``later`` is empty where it cannot be put off, ``age`` where no age is
-    asked; ``removes`` are the kinds of names that it promises to look for, parted by blanks.
-    ``question``, ``yes`` and ``no`` are those of the only question; where several are asked they
-    are empty, and ``asks`` has the words of each. ``what``, ``how_long``, ``never`` and ``change``
-    are the four lines with the question; a notice that was published before there were such lines
-    has none.
+    """A parsed notice. ``later`` is empty if it cannot be put off, ``age`` if no age is asked;
+    ``removes`` are the kinds of names that it promises to look for, separated by blanks.
+    ``question``, ``yes`` and ``no`` are the words of a single question; with several they are
+    empty, and ``asks`` has the words of each. ``what``, ``how_long``, ``never`` and ``change`` are
+    the four lines above the question, which older notices lack.
     """
 
     policy: str
@@ -136,7 +133,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gist(self) -> tuple[tuple[str, str], ...]:
-        """The four lines by their names, in their order; none where the notice has none."""
+        """The four lines as `(name, text)`; empty if the notice has none."""
         return tuple((key, line) for key in GIST if (line := getattr(self, key)))
 
     @property
@@ -145,24 +142,22 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def all_words(self) -> tuple[QuestionWords, ...]:
-        """The words of each question that it asks; the name is empty where it asks one without
-        naming it.
-        """
+        """The words of each question; the name of a single unnamed question is empty."""
         return self.asks or (
             QuestionWords(name="", question=self.question, yes=self.yes, no=self.no),
         )
 
     def words(self, questions: Sequence[str]) -> tuple[QuestionWords, ...]:
-        """The words of these questions of the policy, in their order; InputError for one that it
-        has none for.
-        """
+        """The words of these questions of the policy, in order; InputError if some are missing."""
         if not self.asks and len(questions) == 1:
             return tuple(msgspec.structs.replace(one, name=questions[0]) for one in self.all_words)
         known = {one.name: one for one in self.asks}
         for name in questions:
             if name not in known:
                 raise InputError(
-                    "is missing", f"the policy asks {_asked(questions)}", key=f"question.{name}"
+                    "is missing",
+                    f"the policy asks {_join_questions(questions)}",
+                    key=f"question.{name}",
                 )
         return tuple(known[name] for name in questions)
 
@@ -183,26 +178,24 @@ class PublishedNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shipped(policy: Policy, languages: Collection[str] | None = None) -> list[str]:
-    """The sources that come with Licet for a policy of that name; none for another, or where it
-    asks otherwise.
+    """The sources shipped with Licet for this preset; none for another policy, or one that asks
+    other questions.
 
-    English ones first, then those of each other language, or of ``languages`` alone. A translation
-    of an English text that has changed since is left out: the person is shown the English one.
+    English first, then the other languages, or only ``languages``. An outdated translation is left
+    out: people are shown the English source.
     """
     return [
         source
         for name, source in sources().items()
         if name.startswith(f"{policy.policy}.")
         and (languages is None or language_of(name) in languages)
-        and fits(source, policy)
+        and matches_policy(source, policy)
     ]
 
 
 @cache
 def sources() -> dict[str, str]:
-    """Every source that comes with Licet by its file's name: the English ones, and translations of
-    them as they are now.
-    """
+    """Every shipped source by file name: the English ones and their current translations."""
     folder = files("licet.consent") / "notices"
     found = {
         f.name: f.read_text(encoding="utf-8") for f in folder.iterdir() if f.name.endswith(".md")
@@ -216,45 +209,45 @@ def sources() -> dict[str, str]:
         for _, name in others
         if translates(found[name], english.get(english_of(name), ""))
     }
-    return english | {name: unstamped(source) for name, source in translations.items()}
+    return english | {name: remove_stamp(source) for name, source in translations.items()}
 
 
 def language_of(name: str) -> str:
-    """The language of the source in the file ``name``: POLICY.VARIANT.LANGUAGE.md."""
+    """The language in the file name POLICY.VARIANT.LANGUAGE.md."""
     return name.removesuffix(".md").rpartition(".")[2]
 
 
 def english_of(name: str) -> str:
-    """The file of the English source that the source in the file ``name`` translates."""
+    """The file name of the English source that the file ``name`` translates."""
     return f"{name.removesuffix('.md').rpartition('.')[0]}.{ENGLISH}.md"
 
 
 def translates(source: str, english: str) -> bool:
-    """Whether a source says that it was made from this English one: its key ``of`` is the English
+    """Whether a source translates this version of the English one: its key ``of`` is the English
     text's `stamp`.
     """
     made_from = _OF.search(source)
     return made_from is not None and made_from[1] == stamp(english)
 
 
-def stamped(source: str, english: str) -> str:
-    """The source, saying that it translates this English one."""
-    return unstamped(source).replace("---\n", f'---\nof: "{stamp(english)}"\n', 1)
+def add_stamp(source: str, english: str) -> str:
+    """The source with the stamp of this English one."""
+    return remove_stamp(source).replace("---\n", f'---\nof: "{stamp(english)}"\n', 1)
 
 
-def unstamped(source: str) -> str:
-    """The source as it is published: without its key ``of``."""
+def remove_stamp(source: str) -> str:
+    """The source without its key ``of``, as it is published."""
     return _OF.sub("", source, count=1)
 
 
 def front(source: str) -> dict[str, str]:
     """The keys of a source's front matter with their texts."""
-    return _front(unstamped(source))
+    return _front(remove_stamp(source))
 
 
-def fits(source: str, policy: Policy) -> bool:
-    """Whether a source asks the age where the policy does, and its questions: by name, or the only
-    one without it.
+def matches_policy(source: str, policy: Policy) -> bool:
+    """Whether a source asks the policy's questions (by name, or a single one without) and the age
+    if the policy has one.
     """
     front = _front(source)
     named = {key.partition(".")[2] for key in front if key.startswith("question.")}
@@ -262,7 +255,7 @@ def fits(source: str, policy: Policy) -> bool:
     return asks and ("age" in front) == (policy.min_ages.strictest is not None)
 
 
-def _asked(questions: Sequence[str]) -> str:
+def _join_questions(questions: Sequence[str]) -> str:
     return f"{', '.join(f'`{name}`' for name in questions)}{', each by itself' if len(questions) > 1 else ''}"
 
 
@@ -273,15 +266,16 @@ def fill(
     *,
     languages: Languages | None = None,
 ) -> str:
-    """The source with the policy's values in their places; InputError for a place that no value
-    fits.
+    """The source with its placeholders filled; InputError for an unknown placeholder.
 
-    ``search`` is what is installed that looks for names.
+    ``search`` describes the installed name finders.
     """
-    words = (languages or catalogues.known()).catalogue(_front(source).get("language", ENGLISH))
+    words = (languages or catalogues.load_languages()).catalogue(
+        _front(source).get("language", ENGLISH)
+    )
     source = _with_gist(_with_questions(source, policy, words), policy, words)
     known = _values(policy, words) | {
-        "removes": removes(words, search),
+        "removes": removal_sentence(words, search),
         "removes_kinds": " ".join([*sorted(search.kinds), *sorted(search.languages)]),
     }
     kept = []
@@ -298,7 +292,7 @@ def fill(
 
 
 def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
-    """The source with the catalogue's words for each question that it has none for."""
+    """Adds the catalogue's words for questions that the source has no words for."""
     front, text = _front(source), _parts(source)[1]
     if "question" in front or not policy.asks:
         return source
@@ -306,78 +300,73 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
     for asked in policy.questions:
         if f"question.{asked.question}" in front:
             continue
-        said = words.asked(asked)
+        defaults = words.asked(asked)
         lines += [
-            f"{key}.{asked.question}: {json.dumps(said[key], ensure_ascii=False)}" for key in WORDS
+            f"{key}.{asked.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
+            for key in WORDS
         ]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text])
 
 
 def _with_gist(source: str, policy: Policy, words: Catalogue) -> str:
-    """The source with the catalogue's words for each of the four lines that it has none for; with
-    none of them where the catalogue has those words in another language alone.
+    """Adds the catalogue's words for missing ones of the four lines; none if the catalogue lacks
+    them in this language.
     """
     front, text = _front(source), _parts(source)[1]
-    said = {key: words.gist(key, policy) for key in GIST if key not in front and policy.asks}
-    if any(BORROWED in line for line in said.values()):
+    defaults = {key: words.gist(key, policy) for key in GIST if key not in front and policy.asks}
+    if any(BORROWED in line for line in defaults.values()):
         return source
-    lines = [f"{key}: {json.dumps(line, ensure_ascii=False)}" for key, line in said.items()]
+    lines = [f"{key}: {json.dumps(line, ensure_ascii=False)}" for key, line in defaults.items()]
     return "\n".join(["---", _parts(source)[0], *lines, "---", text]) if lines else source
 
 
-def _without_empty_sections(kept: Sequence[str]) -> Iterator[str]:
-    for place, block in enumerate(kept):
+def _without_empty_sections(blocks: Sequence[str]) -> Iterator[str]:
+    for place, block in enumerate(blocks):
         is_heading = block.startswith("#") and "\n" not in block
-        if is_heading and (place + 1 == len(kept) or kept[place + 1].startswith("#")):
+        if is_heading and (place + 1 == len(blocks) or blocks[place + 1].startswith("#")):
             continue
         yield block
 
 
 def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
-    keep, lowest = policy.keep, policy.min_ages.lowest
+    lowest = policy.min_ages.lowest
     return {
         "version": policy.version,
         "effective": words.day(policy.effective),
         "decide_by": words.day(policy.decide_by) if policy.decide_by else None,
-        "opted_in": words.period(keep.opted_in),
-        "opted_out": words.period(keep.opted_out),
-        "deleted": words.period(keep.deleted),
-        "flagged": words.period(keep.flagged),
-        "flag_score": words.period(keep.flag_score),
+        **words.periods(policy.keep),
         # what holds for everybody who reads it
         "min_age": str(lowest) if lowest is not None else None,
     }
 
 
-def removes(words: Catalogue, search: NameSearch) -> str:
-    """What is taken out before anything is used: what rules find, and the names that something
-    looks for.
-    """
+def removal_sentence(words: Catalogue, search: NameSearch) -> str:
+    """The sentence on what de-identification removes: identifiers found by rules, and names."""
     parts = [words.say("removes.rules")]
     if search.kinds:
         languages = words.listed(sorted(map(words.language_name, search.languages)))
         parts.append(
             words.say("removes.names", kinds=_kinds(words, search.kinds), languages=languages)
         )
-    parts += filter(None, [other_languages(words, search), left_in(words, search.kinds)])
+    parts += filter(
+        None, [other_languages_sentence(words, search), left_in_sentence(words, search.kinds)]
+    )
     return " ".join([*parts, words.say("removes.rest")])
 
 
-def other_languages(words: Catalogue, search: NameSearch) -> str:
-    """What happens in languages in which nothing looks for names: the words of a notice, of a
-    manifest and of a card.
-
-    Empty where nothing looks in any language.
+def other_languages_sentence(words: Catalogue, search: NameSearch) -> str:
+    """The sentence on languages without a name finder, for notices, manifests and cards; empty
+    without any finder.
     """
     key = "removes.others_stay" if search.others_stay else "removes.others_unused"
     return words.say(key, kinds=_kinds(words, search.kinds)) if search.kinds else ""
 
 
-def left_in(words: Catalogue, kinds: Collection[str]) -> str:
-    """What stays in because only ``kinds`` are looked for: the words of a notice, of a manifest and
-    of a card. Empty for nothing.
+def left_in_sentence(words: Catalogue, kinds: Collection[str]) -> str:
+    """The sentence on kinds of names that stay in, for notices, manifests and cards; empty if none
+    do.
     """
-    unsought = pressing_words.REMOVED - set(kinds)
+    unsought = dark_patterns.REMOVED - set(kinds)
     return words.say("removes.unsought", kinds=_kinds(words, unsought)) if unsought else ""
 
 
@@ -386,53 +375,56 @@ def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
     return words.listed([words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)])
 
 
-def overpromised(text: Text, search: NameSearch, *, languages: Languages | None = None) -> str:
-    """What a notice promises to take out though nothing looks for it; empty where it promises no
-    more than is done.
+def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | None = None) -> str:
+    """What a notice promises to remove although nothing finds it; empty if it promises no more than
+    is done.
     """
     promised = frozenset(text.removes.split())
     if beyond := promised - search.kinds - set(search.languages):
         return f"removes: {', '.join(sorted(beyond))}"
-    told, words = _told(text), (languages or catalogues.known()).catalogue(text.language)
+    content, words = (
+        _plain_text(text),
+        (languages or catalogues.load_languages()).catalogue(text.language),
+    )
     kinds = promised & KINDS
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
             narrower = msgspec.structs.replace(search, kinds=frozenset(some))
-            told = told.replace(_one_line(removes(words, narrower)), " ")
+            content = content.replace(_one_line(removal_sentence(words, narrower)), " ")
     return next(
         (
-            said
-            for said, needed in pressing_words.removals(told).items()
+            promise
+            for promise, needed in dark_patterns.find_removal_promises(content).items()
             if not needed <= search.kinds
         ),
         "",
     )
 
 
-def untold(
+def missing_disclosure(
     text: Text, policy: Policy, search: NameSearch, *, languages: Languages | None = None
 ) -> str:
-    """The sentence that a notice lacks on what stays in, where its policy lets names in and nothing
-    looks for them.
-    """
+    """The required sentence on names left in, if a notice lacks it; else empty."""
     if policy.names is NamesTerm.replaced or PERSON in search.kinds:
         return ""
-    sentence = left_in((languages or catalogues.known()).catalogue(text.language), search.kinds)
-    return "" if _one_line(sentence) in _told(text) else sentence
+    sentence = left_in_sentence(
+        (languages or catalogues.load_languages()).catalogue(text.language), search.kinds
+    )
+    return "" if _one_line(sentence) in _plain_text(text) else sentence
 
 
-def _told(text: Text) -> str:
-    """The body of a notice and its four lines as plain words."""
+def _plain_text(text: Text) -> str:
+    """The body and the four lines as plain text."""
     return _one_line(markdown.plain(" ".join([text.body, *(line for _, line in text.gist)])))
 
 
 def _one_line(words: str) -> str:
-    """With a plain blank for each run of blanks, also of those that do not break."""
+    """Collapses each run of white space, no-break spaces included, into one blank."""
     return " ".join(words.split())
 
 
-def read(document: str) -> Text:
-    """The notice that a document writes; InputError names the key and the mend."""
+def parse_notice(document: str) -> Text:
+    """Parses a notice; InputError names the key and the fix."""
     if len(document.encode()) > NOTICE_BYTES_MAX:
         raise InputError(
             f"is longer than {NOTICE_BYTES_MAX} bytes", "a notice that long is not read"
@@ -440,7 +432,9 @@ def read(document: str) -> Text:
     front, body = _front(document), _parts(document)[1]
     plain = {key: value for key, value in front.items() if "." not in key}
     try:
-        text = msgspec.convert({**plain, "body": body.strip(), "asks": _named(front)}, Text)
+        text = msgspec.convert(
+            {**plain, "body": body.strip(), "asks": _parse_questions(front)}, Text
+        )
     except msgspec.ValidationError as error:
         raise InputError(f"its front matter is wrong: {error}") from None
     for key in front:
@@ -459,24 +453,24 @@ def read(document: str) -> Text:
             key="language",
         )
     for key in ("title", "terms", "body"):
-        _must_say(key, getattr(text, key))
+        _require(key, getattr(text, key))
     for key in GIST if text.gist else ():
-        _must_say(key, getattr(text, key))
+        _require(key, getattr(text, key))
     for one in text.all_words:
         for key in WORDS:
-            _must_say(f"{key}.{one.name}" if one.name else key, getattr(one, key))
+            _require(f"{key}.{one.name}" if one.name else key, getattr(one, key))
     if text.variant is Variant.signup and text.later:
         raise InputError("cannot be put off at sign-up", "leave it out", key="later")
     return text
 
 
-def _must_say(key: str, value: str) -> None:
+def _require(key: str, value: str) -> None:
     if not value.strip():
         raise InputError("is empty", "a notice says all of it", key=key)
 
 
-def _named(front: dict[str, str]) -> list[dict[str, str]]:
-    """The words by question; InputError for those of none beside words that name one."""
+def _parse_questions(front: dict[str, str]) -> list[dict[str, str]]:
+    """The words by question; InputError if named and unnamed ones are mixed."""
     names = list(dict.fromkeys(key.partition(".")[2] for key in front if "." in key))
     for key in WORDS if names else ():
         if key in front:
@@ -503,10 +497,9 @@ def _front(document: str) -> dict[str, str]:
 
 @lru_cache(maxsize=FRONTS_KEPT)
 def _parse_front(front: str) -> dict[str, str]:
-    """Kept: whoever publishes asks it of every language of what is shipped, twice."""
+    """Cached: publishing parses every shipped language twice."""
     try:
-        # Every value is text to this loader: `no` is a key here. It makes nothing but text, lists
-        # and mappings.
+        # Loads every scalar as text (`no` stays a key), and only text, lists and mappings.
         value = yaml.load(front, Loader=yaml.CBaseLoader)  # noqa: S506 so it is safe
     except yaml.YAMLError as error:
         raise InputError(
@@ -520,7 +513,7 @@ def _parse_front(front: str) -> dict[str, str]:
 
 
 class NoticePublication(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one document. ``new`` is false where the same bytes were published before."""
+    """The result for one document. ``new`` is False if the same bytes were already published."""
 
     notice: UUID
     version: str
@@ -544,25 +537,22 @@ def publish(
 ) -> list[NoticePublication]:
     """Publishes filled sources for ``version``, by default the newest one.
 
-    InputError for what does not belong to it, RefusedError for words that press or that promise to
-    take out what nothing looks for. The same bytes again change
-    nothing. New words under the same version do not ask anybody again: only a material version
-    does.
+    InputError for a source of another version, RefusedError for dark patterns or promises that are
+    not kept. Publishing the same bytes again changes nothing. New words under the same version ask
+    nobody again: only a material version does.
     """
-    policy = numbered(policies, version)
+    policy = find_version(policies, version)
     number = policies.versions.index(policy)
-    found = languages or catalogues.known()
+    found = languages or catalogues.load_languages()
     checked = [
-        _checked(fill(source, policy, search, languages=found), policy, search, found)
+        _validate(fill(source, policy, search, languages=found), policy, search, found)
         for source in sources
     ]
     return [_insert(tx, number, document, text, at, by, random) for document, text in checked]
 
 
-def numbered(policies: Policies, version: str | None) -> Policy:
-    """The applied version of that name, the newest without one; InputError for a name that none
-    has.
-    """
+def find_version(policies: Policies, version: str | None) -> Policy:
+    """The applied version of that name, by default the newest; InputError for an unknown one."""
     found = [policy for policy in policies.versions if version in (None, policy.version)]
     if not found:
         raise InputError(
@@ -571,10 +561,10 @@ def numbered(policies: Policies, version: str | None) -> Policy:
     return found[-1]
 
 
-def _checked(
+def _validate(
     document: str, policy: Policy, search: NameSearch, languages: Languages
 ) -> tuple[str, Text]:
-    text = read(document)
+    text = parse_notice(document)
     if (text.policy, text.version) != (policy.policy, policy.version):
         raise InputError(
             f"is for `{text.policy}` `{text.version}`, not for `{policy.policy}` "
@@ -588,24 +578,24 @@ def _checked(
     if policy.min_ages.strictest is None and text.age:
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
-    said = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
-    said += [markdown.plain(line) for _, line in text.gist]
-    told = (text.title, *said, text.later, markdown.plain(text.body))
-    found = pressing_words.faults(*told, language=text.language)
+    parts = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
+    parts += [markdown.plain(line) for _, line in text.gist]
+    texts = (text.title, *parts, text.later, markdown.plain(text.body))
+    found = dark_patterns.find_faults(*texts, language=text.language)
     if found:
         raise RefusedError(
             f"the notice presses: {found[0]}",
             "say it plainly; `licet notice lint` lists every place",
             because="notice_presses",
         )
-    if beyond := overpromised(text, search, languages=languages):
+    if beyond := unkept_promises(text, search, languages=languages):
         raise RefusedError(
             f"the notice promises more than is done: `{beyond}`",
             "write `{removes}`, which says what is done; or install what looks for names: "
             "docs/curate.md",
             because="notice_promises",
         )
-    if sentence := untold(text, policy, search, languages=languages):
+    if sentence := missing_disclosure(text, policy, search, languages=languages):
         raise RefusedError(
             f"the policy says `names: left in`, and the notice in `{text.language}` does "
             "not say so",
@@ -616,10 +606,10 @@ def _checked(
 
 
 def _check_questions(text: Text, policy: Policy) -> None:
-    """InputError where the notice does not ask exactly what the policy asks, each by itself."""
+    """InputError unless the notice asks exactly the policy's questions, each by itself."""
     if not text.asks and len(policy.asks) > 1:
         raise InputError(
-            f"is one question, and the policy asks {_asked(policy.asks)}",
+            f"is one question, and the policy asks {_join_questions(policy.asks)}",
             "write `question.NAME`, `yes.NAME` and `no.NAME` for each, or leave them out "
             "for the words that ship",
             key="question",
@@ -662,7 +652,7 @@ def _insert(
             "sha256": sha256.hex(),
         }
         outbox.append(
-            tx, [outbox.Entry(told=outbox.EntryKind.notice_published, occurred_at=at, facts=facts)]
+            tx, [outbox.Entry(kind=outbox.EntryKind.notice_published, occurred_at=at, facts=facts)]
         )
     return NoticePublication(
         notice=notice_id,
@@ -678,22 +668,22 @@ _COLUMNS = "notice_id, version, language, variant, document, sha256, published_a
 
 
 def find(tx: Transaction, number: int, language: str, variant: Variant) -> PublishedNotice | None:
-    """The newest notice for a policy version, in ``language``, a wider form of it, or else English;
-    None without any.
+    """The newest notice for a policy version in ``language`` or its fallbacks, at last English;
+    None if there is none.
     """
-    wanted = list(fallbacks(language))
+    chain = list(fallbacks(language))
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM notices WHERE version = %s AND variant = %s
              AND language = ANY(%s)
              ORDER BY array_position(%s, language), position DESC LIMIT 1""",
-        [number, variant.value, wanted, wanted],
+        [number, variant.value, chain, chain],
     ).fetchone()
     return _notice(row) if row else None
 
 
-def in_force(tx: Transaction, number: int) -> list[PublishedNotice]:
-    """Of each version up to ``number`` the newest notice in each language and variant: what
-    permissions in force rest on.
+def list_in_force(tx: Transaction, number: int) -> list[PublishedNotice]:
+    """The newest notice of each version up to ``number``, language and variant: the basis of the
+    grants in force.
     """
     rows = tx.execute(
         f"""SELECT DISTINCT ON (version, language, variant) {_COLUMNS} FROM notices
@@ -715,12 +705,12 @@ class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
     published_by: str
 
 
-def newest_published(tx: Transaction, most: int) -> list[NoticeListed]:
-    """The newest ``most`` notices."""
+def list_newest(tx: Transaction, limit: int) -> list[NoticeListed]:
+    """The newest ``limit`` notices."""
     rows = tx.execute(
         """SELECT version, language, variant, sha256, published_at, published_by FROM notices
             ORDER BY position DESC LIMIT %s""",
-        [most],
+        [limit],
     ).fetchall()
     named = policy_versions.names(tx)
     return [
@@ -753,9 +743,7 @@ LISTING = Listing(
 
 
 def published_languages(tx: Transaction) -> frozenset[str]:
-    """The languages in which any notice was published: those in which the operator asks its
-    people.
-    """
+    """The languages in which any notice was published."""
     return frozenset(
         language for (language,) in tx.execute("SELECT DISTINCT language FROM notices")
     )
@@ -766,9 +754,9 @@ def published_count(tx: Transaction) -> int:
     return int(row[0]) if row else 0
 
 
-def texts(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
-    """The text of every notice by its hash, in the order of publishing; of those with ``hashes``
-    alone where given.
+def texts_by_hash(tx: Transaction, hashes: Collection[bytes] | None = None) -> dict[bytes, str]:
+    """The text of every notice by its hash, in the order of publishing; only those of ``hashes`` if
+    given.
     """
     rows = tx.execute(
         """SELECT sha256, document FROM notices
@@ -797,8 +785,8 @@ def _notice(row: Sequence[object]) -> PublishedNotice:
 
 @lru_cache(maxsize=64)
 def _published(document: str) -> Text:
-    """`read`, remembered: a published notice never changes."""
-    return read(document)
+    """`parse_notice`, cached: a published notice never changes."""
+    return parse_notice(document)
 
 
 class NoticeLanguage(msgspec.Struct, frozen=True, kw_only=True):
@@ -809,14 +797,12 @@ class NoticeLanguage(msgspec.Struct, frozen=True, kw_only=True):
     published_at: datetime
 
 
-def of_version(tx: Transaction, number: int, variant: Variant) -> list[NoticeLanguage]:
-    """The newest notice in each language for a policy version, by language."""
-    rows = tx.execute(
+def list_by_version(tx: Transaction, number: int, variant: Variant) -> list[NoticeLanguage]:
+    """The newest notice of a policy version in each language."""
+    return select(
+        tx,
+        NoticeLanguage,
         """SELECT DISTINCT ON (language) notice_id, language, published_at FROM notices
             WHERE version = %s AND variant = %s ORDER BY language, position DESC""",
         [number, variant.value],
     )
-    return [
-        NoticeLanguage(notice_id=notice_id, language=language, published_at=at)
-        for notice_id, language, at in rows
-    ]

@@ -1,8 +1,7 @@
-"""What only the operator knows for the papers that the law asks for: the keys under ``papers`` in
-``controller.yaml``.
+"""The operator's answers for legal papers: the keys under ``papers`` in ``controller.yaml``.
 
-An answer is a text, ``yes``, ``no``, or nothing. Nothing means that nobody has answered: the paper
-then prints "to be provided". An answer is never inferred from another one, and never from the data.
+An answer is a text, ``yes``, ``no``, or nothing. Without an answer the paper prints "to be
+provided". No answer is inferred from another one or from the data.
 """
 
 from __future__ import annotations
@@ -53,8 +52,8 @@ ASKED: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def checked(answers: Mapping[str, Answer | None], file: str = "") -> dict[str, Answer]:
-    """The answers that were given; InputError for an unknown key, or for one that is too long."""
+def validate(answers: Mapping[str, Answer | None], file: str = "") -> dict[str, Answer]:
+    """The given answers; InputError for an unknown key or an answer that is too long."""
     for key, answer in answers.items():
         if key not in ASKED:
             raise InputError(
@@ -63,19 +62,19 @@ def checked(answers: Mapping[str, Answer | None], file: str = "") -> dict[str, A
         if isinstance(answer, str) and len(answer) > ANSWER_CHARACTERS_MAX:
             fix = f"shorten it to {ANSWER_CHARACTERS_MAX} characters"
             raise InputError(f"has {len(answer)} characters", fix, file=file, key=f"papers.{key}")
-    return {key: given for key, answer in answers.items() if (given := _given(answer)) is not None}
+    return {key: given for key, answer in answers.items() if (given := _strip(answer)) is not None}
 
 
-def _given(answer: Answer | None) -> Answer | None:
-    """The answer without white space around it; None where there is nothing in it."""
+def _strip(answer: Answer | None) -> Answer | None:
+    """The answer without surrounding white space; None if it is empty."""
     return (answer.strip() or None) if isinstance(answer, str) else answer
 
 
 def unanswered(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
-    """The keys that nobody has answered, in the order of the file."""
+    """The keys without an answer, in the order of the file."""
     return tuple(key for key in ASKED if answers.get(key) is None)
 
 
-def asked_for(paper: str) -> tuple[str, ...]:
+def keys_of_paper(paper: str) -> tuple[str, ...]:
     """The keys that a paper needs."""
     return tuple(key for key, (_, papers) in ASKED.items() if paper in papers.split(", "))

@@ -1,9 +1,9 @@
-"""A person's own conversations: for each, whether it may be used, why, until when, and who else
-holds it.
+"""A person's own conversations: whether each may be used, why, until when, and which releases hold
+it.
 
-Reading is for the person whose they are: another's id answers exactly as one that was never given.
-A conversation stays in the list until its last key is destroyed, that of its safety copy too, so
-that what is called deleted and is still there says so.
+For the person themselves: somebody else's id behaves exactly as an unknown one. A conversation is
+listed until its last key, that of its safety copy included, is destroyed: deleted but not yet
+erased ones are shown as such.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.consent.history import ConsumedBy, consumed_of, holding_of
+from licet.consent.history import ConsumedBy, consumed_by_conversation, releases_by_conversation
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
@@ -51,8 +51,8 @@ class Use(StrEnum):
 class UseRun(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive turns with one answer; ``until`` is None where they will not be used.
 
-    ``reason`` is the answer's, or closer to what the person did: said before they let it in again,
-    or while it was kept out.
+    ``reason`` is the decision's, or a more specific one for a conversation that was kept out or let
+    in again.
     """
 
     first: int
@@ -63,11 +63,10 @@ class UseRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for one purpose. ``because`` is the reason most turns have; ``until`` the latest
-    limit of a use.
+    """The decision for one purpose. ``because`` is the reason of most turns, ``until`` the latest
+    end of a use.
 
-    Where it may be used, ``scope`` says for what the grant in force was given that it is used by,
-    and ``since`` when.
+    If it may be used, ``scope`` and ``since`` are those of the grant that permits it.
     """
 
     purpose: str
@@ -80,9 +79,9 @@ class UseBadge(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
 
 
-class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
-    """A legal hold that its person may be told of. What it is about is not in it; ``review_at`` is
-    no end.
+class VisibleHold(msgspec.Struct, frozen=True, kw_only=True):
+    """A legal hold that may be disclosed to the person, without its matter. ``review_at`` is not
+    its end.
     """
 
     reason: HoldReason
@@ -91,13 +90,12 @@ class HoldTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation as its person sees it. ``keep_until`` is None while a legal hold stands that
-    may be told.
+    """One conversation as its person sees it. ``keep_until`` is None under a legal hold that may be
+    disclosed.
 
-    A hold whose matter forbids telling is not in it, nor in its dates, which are then those that it
-    would have without. ``project`` is the one that it is in; ``own`` are the questions for which it
-    has a grant of its own, ``narrowings`` how often it was kept out. ``erased`` says that only a
-    copy which the safety team keeps is left of it, ``learnt`` which models were trained on it.
+    A secret hold is left out, and the dates are those without it. ``own`` are the questions for
+    which it has a grant of its own, ``narrowings`` how often it was kept out. ``erased``: only the
+    safety team's copy is left. ``learnt`` are the models trained on it.
     """
 
     conversation: UUID
@@ -112,7 +110,7 @@ class OwnConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
     project: UUID | None
     own: tuple[str, ...]
     deleted_at: datetime | None
-    holds: tuple[HoldTold, ...]
+    holds: tuple[VisibleHold, ...]
     keep_until: datetime | None
     safety_until: datetime | None
     badges: tuple[UseBadge, ...]
@@ -136,7 +134,7 @@ class ConversationList(msgspec.Struct, frozen=True, kw_only=True):
     next: UUID | None
 
 
-def listed(
+def list_page(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -145,18 +143,18 @@ def listed(
     *,
     before: UUID | None = None,
 ) -> ConversationList:
-    """The account's conversations begun before the one named, of which anything is still kept."""
+    """A page of the account's stored conversations, begun before ``before``."""
     found = account_view.kept_conversation_ids(
         tx, account, PAGE_CONVERSATIONS_MAX + 1, before=before
     )
     ids = found[:PAGE_CONVERSATIONS_MAX]
     return ConversationList(
-        conversations=tuple(several(tx, keyring, policies, account, ids, at)),
+        conversations=tuple(get_many(tx, keyring, policies, account, ids, at)),
         next=ids[-1] if len(found) > PAGE_CONVERSATIONS_MAX else None,
     )
 
 
-def one(
+def get(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -165,13 +163,13 @@ def one(
     at: datetime,
 ) -> OwnConversation:
     """One conversation of the account's own; NotFoundError for any other id."""
-    found = several(tx, keyring, policies, account, [conversation], at)
+    found = get_many(tx, keyring, policies, account, [conversation], at)
     if not found:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
     return found[0]
 
 
-def several(
+def get_many(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -179,16 +177,19 @@ def several(
     ids: Sequence[UUID],
     at: datetime,
 ) -> list[OwnConversation]:
-    """The account's own of these, in their order; any other id is left out."""
+    """Those of ``ids`` that are the account's, in order."""
     seen = account_view.seen(
         tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
     )
-    named, began = titles(tx, keyring, seen, at), _began(tx, account, policies, seen)
-    releases, learnt = holding_of(tx, account, list(ids)), consumed_of(tx, account, list(ids))
-    holds = _holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
+    named, began = load_titles(tx, keyring, seen, at), _grant_times(tx, account, policies, seen)
+    releases, learnt = (
+        releases_by_conversation(tx, account, list(ids)),
+        consumed_by_conversation(tx, account, list(ids)),
+    )
+    holds = _visible_holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
     return [
         msgspec.structs.replace(
-            _one(
+            _own_conversation(
                 policies,
                 seen[conversation],
                 began,
@@ -204,13 +205,13 @@ def several(
     ]
 
 
-def _began(
+def _grant_times(
     tx: Transaction,
     account: UUID,
     policies: Policies,
     seen: Mapping[UUID, account_view.AccountView],
 ) -> dict[int, datetime]:
-    """When each grant was given that one of these may be used by."""
+    """The time of each grant that permits a use of these conversations."""
     found = {
         view.state.grant_for(question, view.turns)
         for view in seen.values()
@@ -221,84 +222,84 @@ def _began(
     )
 
 
-def _granted(
+def _with_grant(
     badge: UseBadge,
-    seen: account_view.AccountView,
+    view: account_view.AccountView,
     policies: Policies,
     began: Mapping[int, datetime],
 ) -> UseBadge:
-    """The badge with the grant that it may be used by, which there is unless it is a safety copy
-    that is used.
-    """
-    question = policies.in_force(seen.at).question_of(badge.purpose)
-    number = None if question is None else seen.state.grant_for(question, seen.turns)
-    grant = next((one for one in seen.state.grants if one.number == number), None)
+    """The badge with the grant that permits the use; a used safety copy needs none."""
+    question = policies.in_force(view.at).question_of(badge.purpose)
+    number = None if question is None else view.state.grant_for(question, view.turns)
+    grant = next((one for one in view.state.grants if one.number == number), None)
     if grant is None or badge.use is Use.none or badge.because is DecisionReason.flagged:
         return badge
     return msgspec.structs.replace(badge, scope=grant.scope.kind, since=began.get(grant.number))
 
 
-def _holds(tx: Transaction, account: UUID, ids: Sequence[UUID]) -> dict[UUID, list[HoldTold]]:
-    """The holds that may be told, oldest first."""
-    found: dict[UUID, list[HoldTold]] = {}
+def _visible_holds(
+    tx: Transaction, account: UUID, ids: Sequence[UUID]
+) -> dict[UUID, list[VisibleHold]]:
+    """The holds that may be disclosed, oldest first."""
+    found: dict[UUID, list[VisibleHold]] = {}
     if ids:
         for hold in vault_holds.told_of(tx, account, ids):
-            told = HoldTold(reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at)
-            found.setdefault(hold.conversation, []).append(told)
+            visible = VisibleHold(
+                reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at
+            )
+            found.setdefault(hold.conversation, []).append(visible)
     return found
 
 
-def is_told_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
-    """Whether a hold stands on it that its person may be told of."""
-    return bool(_holds(tx, account, [conversation]))
+def has_visible_hold(tx: Transaction, account: UUID, conversation: UUID) -> bool:
+    """Whether a hold is in force that may be disclosed to the person."""
+    return bool(_visible_holds(tx, account, [conversation]))
 
 
-def _one(
+def _own_conversation(
     policies: Policies,
-    seen: account_view.AccountView,
+    view: account_view.AccountView,
     began: Mapping[int, datetime],
     title: str,
     releases: Sequence[str],
-    holds: Sequence[HoldTold],
+    holds: Sequence[VisibleHold],
 ) -> OwnConversation:
-    row, state = seen.conversation, seen.turns
+    row, state = view.conversation, view.turns
     return OwnConversation(
         conversation=row.conversation_id,
         title=title,
         kind=state.kind,
         begun_at=row.begun_at,
         last_at=max(segment.last_at for segment in state.segments),
-        turns=len(seen.said),
+        turns=len(view.said),
         incognito=state.incognito,
         kept_out=state.narrowed,
         narrowings=state.narrowings,
         project=UUID(hex=state.project) if state.project else None,
-        own=tuple(grant.question for grant in seen.state.grants if grant.scope.name == state.name),
+        own=tuple(grant.question for grant in view.state.grants if grant.scope.name == state.name),
         deleted_at=state.deleted_at,
         holds=tuple(holds),
         keep_until=None if holds else state.content_until,
         safety_until=state.safety_until,
         badges=tuple(
-            _granted(badge(seen, seen.said, policies, purpose), seen, policies, began)
-            for purpose in sorted(policies.in_force(seen.at).covers)
+            _with_grant(badge(view, view.said, policies, purpose), view, policies, began)
+            for purpose in sorted(policies.in_force(view.at).covers)
         ),
         releases=tuple(releases),
     )
 
 
 def badge(
-    seen: account_view.AccountView, turns: Sequence[TurnState], policies: Policies, purpose: str
+    view: account_view.AccountView, turns: Sequence[TurnState], policies: Policies, purpose: str
 ) -> UseBadge:
-    """The answer for a conversation: turns that hold a tool's raw output do not make a whole yes a
-    part.
-    """
+    """The decision for a conversation; turns with raw tool output do not make it partial."""
     runs: list[UseRun] = []
     reasons: Counter[DecisionReason] = Counter()
     for turn in turns:
-        decision = seen.decide(turn, policies, purpose)
+        decision = view.decide(turn, policies, purpose)
         if decision.because is not DecisionReason.origin:
             reasons[decision.because] += 1
-        last, reason = runs[-1] if runs else None, _reason(seen, turn, decision)
+        last, reason = runs[-1] if runs else None, _reason(view, turn, decision)
         if last is not None and (last.reason, last.until) == (reason, decision.until):
             runs[-1] = msgspec.structs.replace(last, last=turn.number)
         else:
@@ -312,9 +313,9 @@ def badge(
             runs.append(run)
     used = [run for run in runs if run.until is not None]
     refused = any(run.until is None and run.because is not DecisionReason.origin for run in runs)
-    wanted = {run.because for run in runs if run.until is not None} if used else set(reasons)
+    candidates = {run.because for run in runs if run.until is not None} if used else set(reasons)
     most = next(
-        (because for because, _ in reasons.most_common() if because in wanted),
+        (because for because, _ in reasons.most_common() if because in candidates),
         DecisionReason.origin,
     )
     return UseBadge(
@@ -327,33 +328,31 @@ def badge(
     )
 
 
-def _reason(seen: account_view.AccountView, turn: TurnState, decision: Decision) -> str:
-    """The reason as its person knows it: what they did to this conversation, where that is behind
-    it.
-    """
-    because, stamp = decision.because, seen.turns.segments[turn.segment].stamp
+def _reason(view: account_view.AccountView, turn: TurnState, decision: Decision) -> str:
+    """The decision's reason, or the person's own act on this conversation that is behind it."""
+    because, stamp = decision.because, view.turns.segments[turn.segment].stamp
     if because is DecisionReason.before_grant and decision.grant in stamp.grants:
         return "before_let_in"
-    if because is DecisionReason.narrowed and not seen.turns.narrowed:
+    if because is DecisionReason.narrowed and not view.turns.narrowed:
         return "was_narrowed"
     return because.value
 
 
-def titles(
-    tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
+def load_titles(
+    tx: Transaction, keyring: Keyring, view: dict[UUID, account_view.AccountView], at: datetime
 ) -> dict[UUID, str]:
-    """What each readable conversation is called: its title, or else how it begins."""
-    return titled(tx, keyring, seen, at)[0]
+    """The title of each readable conversation, else its first words."""
+    return load_titles_measured(tx, keyring, view, at)[0]
 
 
-def titled(
-    tx: Transaction, keyring: Keyring, seen: dict[UUID, account_view.AccountView], at: datetime
+def load_titles_measured(
+    tx: Transaction, keyring: Keyring, view: dict[UUID, account_view.AccountView], at: datetime
 ) -> tuple[dict[UUID, str], int]:
-    """`titles`, and how many sealed bytes were opened for them: `OPENED_BYTES_MAX` at a time, or
-    one that is larger.
+    """`load_titles` with the number of bytes unsealed: at most `OPENED_BYTES_MAX` at a time, or a
+    single larger one.
     """
     readable = {
-        c: s for c, s in seen.items() if s.turns.segments and Permit.readable(s.turns, 0, at)
+        c: s for c, s in view.items() if s.turns.segments and Permit.readable(s.turns, 0, at)
     }
     beginnings = account_view.beginnings(
         tx, [(s.account.account_id, c) for c, s in readable.items()]
@@ -366,23 +365,23 @@ def titled(
         if about.conversation.keys[0].key_slot is None:
             continue
         if batch and held + size > OPENED_BYTES_MAX:
-            named |= _named(tx, keyring, batch)
+            named |= _first_words(tx, keyring, batch)
             batch, held = [], 0
         first = TurnState(number=number, segment=0, role=TurnRole.user, origin="typed")
         batch.append(Permit.to_owner(about.account, about.conversation, about.turns, first, at))
         total, held = total + size, held + size
-    return named | _named(tx, keyring, batch), total
+    return named | _first_words(tx, keyring, batch), total
 
 
-def _named(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> dict[UUID, str]:
+def _first_words(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> dict[UUID, str]:
     opened = open_content(tx, keyring, permits)
     return {
-        o.permit.conversation: cut(" ".join(o.content.text[:BEGINNING_CHARACTERS_MAX].split()))
+        o.permit.conversation: truncate(" ".join(o.content.text[:BEGINNING_CHARACTERS_MAX].split()))
         for o in opened
     }
 
 
-def cut(title: str) -> str:
+def truncate(title: str) -> str:
     return (
         title
         if len(title) <= TITLE_CHARACTERS_MAX
@@ -390,9 +389,9 @@ def cut(title: str) -> str:
     )
 
 
-class TurnSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn as its person reads it. ``content`` is None where it is not stored, or may not be
-    opened any more.
+class OwnTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """A turn for its person. ``content`` is None if it is not stored or may not be unsealed any
+    more.
     """
 
     turn: TurnState
@@ -400,7 +399,7 @@ class TurnSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
     content: Content | None
 
 
-def said(
+def list_turns(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -410,58 +409,56 @@ def said(
     *,
     after: int,
     limit: int,
-) -> list[TurnSaid] | None:
-    """Up to ``limit`` turns after the one of that number, in order; None for a conversation that is
-    not the account's.
+) -> list[OwnTurn] | None:
+    """Up to ``limit`` turns after number ``after``, in order; None if the conversation is not the
+    account's.
     """
     seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
     if seen is None:
         return None
-    return _opened(
+    return _open_turns(
         tx, keyring, seen, account_view.turns_after(tx, account, conversation, after, limit)
     )
 
 
-def _opened(
+def _open_turns(
     tx: Transaction,
     keyring: Keyring,
-    seen: account_view.AccountView,
+    view: account_view.AccountView,
     turns: Sequence[tuple[TurnState, datetime, int | None]],
-) -> list[TurnSaid]:
-    """Turns with their content, as far as its person may still read it."""
+) -> list[OwnTurn]:
+    """Turns with their content, if the person may still read it."""
     permits = [
-        Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
+        Permit.to_owner(view.account, view.conversation, view.turns, turn, view.at)
         for turn, _, size in turns
         if size is not None
-        and Permit.readable(seen.turns, turn.segment, seen.at)
-        and seen.conversation.keys[turn.segment].key_slot is not None
+        and Permit.readable(view.turns, turn.segment, view.at)
+        and view.conversation.keys[turn.segment].key_slot is not None
     ]
     opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
-    return [
-        TurnSaid(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns
-    ]
+    return [OwnTurn(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
 
 
-class PartSaid(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Consecutive turns of one segment, and what holds for them; ``keep_until`` is None while a
-    hold is told of.
+class OwnPart(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive turns of a segment with their decisions; ``keep_until`` is None under a hold that
+    may be disclosed.
     """
 
     badges: tuple[UseBadge, ...]
     keep_until: datetime | None
-    turns: tuple[TurnSaid, ...]
+    turns: tuple[OwnTurn, ...]
 
 
-class SaidPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The words of a conversation, part by part; ``next`` is the number behind which the next page
+class OwnTurnsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a conversation's turns by part; ``next`` is the turn after which the next page
     begins.
     """
 
-    parts: tuple[PartSaid, ...]
+    parts: tuple[OwnPart, ...]
     next: int | None
 
 
-def parts(
+def list_parts(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -470,9 +467,9 @@ def parts(
     at: datetime,
     *,
     after: int = 0,
-) -> SaidPage:
-    """The turns after the one of that number, by part: as many as `PAGE_TURNS_MAX` and
-    `OPENED_BYTES_MAX` allow, or one.
+) -> OwnTurnsPage:
+    """The turns after number ``after``, by part: at most `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX`,
+    but at least one.
     """
     seen = account_view.seen(tx, [(account, mine.conversation)], policies, at)[mine.conversation]
     found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
@@ -482,35 +479,37 @@ def parts(
         if taken and held > OPENED_BYTES_MAX:
             break
         taken += 1
-    opened = _opened(tx, keyring, seen, found[:taken])
+    opened = _open_turns(tx, keyring, seen, found[:taken])
     made = [
         _part(seen, policies, mine, number, tuple(turns))
-        for number, turns in groupby(opened, key=lambda one: one.turn.segment)
+        for number, turns in groupby(opened, key=lambda get: get.turn.segment)
     ]
-    return SaidPage(parts=tuple(made), next=opened[-1].turn.number if len(found) > taken else None)
+    return OwnTurnsPage(
+        parts=tuple(made), next=opened[-1].turn.number if len(found) > taken else None
+    )
 
 
 def _part(
-    seen: account_view.AccountView,
+    view: account_view.AccountView,
     policies: Policies,
     mine: OwnConversation,
     segment: int,
-    turns: tuple[TurnSaid, ...],
-) -> PartSaid:
+    turns: tuple[OwnTurn, ...],
+) -> OwnPart:
     states = [one.turn for one in turns]
-    return PartSaid(
+    return OwnPart(
         badges=tuple(
-            badge(seen, states, policies, purpose)
-            for purpose in sorted(policies.in_force(seen.at).covers)
+            badge(view, states, policies, purpose)
+            for purpose in sorted(policies.in_force(view.at).covers)
         ),
-        keep_until=None if mine.held else seen.turns.segments[segment].keep_until,
+        keep_until=None if mine.held else view.turns.segments[segment].keep_until,
         turns=turns,
     )
 
 
 def speaker(role: str, origin: str) -> str:
-    """Who says a message, as the end of `chat.turn.`: what stands under the person's name was typed
-    or given along.
+    """The speaker of a message, as a suffix of the key `chat.turn.`: content under the person's
+    name was typed or attached.
     """
     if role != "user":
         return role

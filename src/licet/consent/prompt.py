@@ -1,9 +1,9 @@
-"""What an account is to be asked now, and why it is, or is not.
+"""The consent prompt: what an account is to be asked now, and why.
 
-After an answer, yes or no, nobody asks again on any surface until a material new version. A notice
-that was put off rests for some days, and with `Sec-GPC: 1` the notice that could be put off is not
-shown at all: only the gate, where the last day has passed, and the settings ask. Nothing here makes
-or ends a grant.
+After an answer, yes or no, no surface asks again until a material new version. A notice that was
+put off is not shown for some days, and with `Sec-GPC: 1` a notice that can be put off is not shown
+at all: only the gate, after the last day, and the settings ask. Nothing here begins or ends a
+grant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from licet.consent import notice as notices
-from licet.consent import showings
+from licet.consent import notice_views
 from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError, RefusedError
@@ -31,7 +31,7 @@ REST_DAYS = 7
 
 
 class Reason(StrEnum):
-    """Why a notice is shown (`first`, `must_decide`) or is not."""
+    """Why a notice is shown (`first`, `must_decide`) or not."""
 
     closed = "closed"
     not_asked = "not_asked"
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 
 class Uncovered(StrEnum):
-    """Why no yes of an account can have an effect now."""
+    """Why a yes of the account would have no effect now."""
 
     closed = "closed"
     terms = "terms"
@@ -52,13 +52,13 @@ class Uncovered(StrEnum):
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask. ``number`` is the version asked about; ``ends`` the first instant without
-    `later`, if any.
+    """What to ask. ``number`` is the policy version, ``ends`` the first instant at which it cannot
+    be put off, if any.
 
-    ``unanswered`` are the questions that wait for an answer, in their order; ``answers`` the newest
-    to each question, which is all that this takes account of, and ``newest_choice`` the number of
-    the newest of them, 0 for none. ``terms_waiting``: a page of ours asked both things, and only
-    the choice was answered.
+    ``unanswered`` are the open questions, in order; ``answers`` the newest answer to each question,
+    as of which the prompt was made, and ``newest_choice`` the number of the newest of them, 0 for
+    none. ``terms_waiting``: one of Licet's pages asked for choice and terms, and only the choice
+    was answered.
     """
 
     account: UUID
@@ -82,7 +82,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def newest_choice(self) -> int:
-        return showings.newest_of(self.answers)
+        return notice_views.newest_number(self.answers)
 
     @property
     def min_age(self) -> int | None:
@@ -119,9 +119,9 @@ def ask(
     language: str = ENGLISH,
     gpc: bool = False,
 ) -> Prompt:
-    """What ``account`` is to be asked at ``at``; NotFoundError for one that does not exist."""
-    # before the rest: what is answered meanwhile is newer than this
-    answers = showings.newest_answers(tx, account)
+    """The prompt for ``account`` at ``at``; NotFoundError if it does not exist."""
+    # read first: concurrent answers count as newer
+    answers = notice_views.newest_answers(tx, account)
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
@@ -133,14 +133,14 @@ def ask(
     new = signing_up and None in [state.answered(question) for question in now.asks]
     variant = Variant.signup if new else Variant.existing
     put_off_at, accepted_at = (
-        _said_to_terms(tx, account, number) if number is not None else (None, None)
+        _terms_times(tx, account, number) if number is not None else (None, None)
     )
     because = _reason(answer, put_off_at, gpc, at)
     waiting = (
         answer is Gate.open
         and accepted_at is None
         and number is not None
-        and _asked_here(tx, account, number)
+        and _was_asked(tx, account, number)
     )
     return Prompt(
         account=account,
@@ -165,7 +165,7 @@ def ask(
 
 
 def _uncovered(account: AccountState, now: Policy, number: int | None) -> Uncovered | None:
-    """Why a yes would have no effect; an age that is not known is asked for, and is no reason."""
+    """Why a yes would have no effect; an unknown age is asked for and is no reason."""
     if account.closed_at is not None:
         return Uncovered.closed
     if number is None:
@@ -198,10 +198,8 @@ def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) 
             assert_never(answer)
 
 
-def asked_notice(asked: Prompt) -> PublishedNotice:
-    """The notice to ask with; RefusedError where nobody published one: a question without its text
-    is not put.
-    """
+def require_notice(asked: Prompt) -> PublishedNotice:
+    """The notice to show; RefusedError if none is published."""
     if asked.notice is None:
         raise RefusedError(
             "no notice has been published for the terms in force",
@@ -211,14 +209,12 @@ def asked_notice(asked: Prompt) -> PublishedNotice:
     return asked.notice
 
 
-def _said_to_terms(
+def _terms_times(
     tx: Transaction, account: UUID, number: int
 ) -> tuple[datetime | None, datetime | None]:
-    """When the account last put off the notice of a version, and when it accepted the terms of that
-    version.
-    """
+    """When the account last put off the notice of a version, and when it accepted its terms."""
     row = tx.execute(
-        f"""SELECT ({showings.LAST_PUT_OFF}),
+        f"""SELECT ({notice_views.LAST_PUT_OFF}),
                    (SELECT accepted_at FROM terms WHERE account_id = %(account)s
                      AND version = %(number)s)""",
         {"account": account, "number": number},
@@ -227,7 +223,7 @@ def _said_to_terms(
     return row[0], row[1]
 
 
-def _asked_here(tx: Transaction, account: UUID, number: int) -> bool:
+def _was_asked(tx: Transaction, account: UUID, number: int) -> bool:
     row = tx.execute(
         """SELECT EXISTS (SELECT FROM shown s JOIN notices n USING (notice_id)
             WHERE s.account_id = %s AND n.version = %s AND s.place IN ('notice', 'signup'))""",

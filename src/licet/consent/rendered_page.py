@@ -1,8 +1,7 @@
-"""A page as a browser shows it: the controls with their measured sizes, places and colours, and
-what moves by itself.
+"""Measures a page in a browser: its controls with sizes, positions and colours, and what moves by
+itself.
 
-Playwright drives the browser. It is no dependency of the product: without it UsageError says how to
-get it.
+Uses Playwright, which is an optional dependency: without it UsageError says how to install it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,14 @@ from typing import Any
 
 import msgspec
 
-from licet.consent.lint import Control, LintFinding, RenderedPage, judge, markup, source
+from licet.consent.lint import (
+    Control,
+    LintFinding,
+    RenderedPage,
+    lint_page,
+    lint_source,
+    parse_markup,
+)
 from licet.errors import UsageError
 from licet.policy.file import Policy
 
@@ -25,8 +31,8 @@ WATCHED_MILLISECONDS = 1_300
 SETTLES_MILLISECONDS = 1_000
 
 
-def chromium(environment: Mapping[str, str]) -> str | None:
-    """The browser to drive: `CHROMIUM`, or one on the path; None leaves it to Playwright's own."""
+def find_chromium(environment: Mapping[str, str]) -> str | None:
+    """The browser executable: `CHROMIUM`, or one on the path; None for Playwright's own."""
     named = environment.get("CHROMIUM")
     if named:
         return named
@@ -40,7 +46,7 @@ def _script() -> str:
 
 # a Playwright page, which is imported only where it is used
 def measure(page: Any) -> RenderedPage:  # noqa: ANN401
-    """What a browser's page shows now, watched for a moment to see what moves by itself."""
+    """Measures the page's controls, watching it for a moment for movement."""
     script = _script()
     first = page.evaluate(script)
     page.wait_for_timeout(WATCHED_MILLISECONDS)
@@ -57,10 +63,8 @@ def measure(page: Any) -> RenderedPage:  # noqa: ANN401
     )
 
 
-def look(address: str, environment: Mapping[str, str]) -> RenderedPage:
-    """Opens an address or a file in a browser and measures it; UsageError where there is no browser
-    to drive.
-    """
+def measure_address(address: str, environment: Mapping[str, str]) -> RenderedPage:
+    """Opens a URL or a file in a browser and measures it; UsageError without a browser."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -70,7 +74,7 @@ def look(address: str, environment: Mapping[str, str]) -> RenderedPage:
     url = address if "://" in address else Path(address).resolve().as_uri()
     try:
         with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium(environment))
+            browser = driver.chromium.launch(executable_path=find_chromium(environment))
             page = browser.new_page()
             page.goto(url)
             page.wait_for_timeout(SETTLES_MILLISECONDS)  # a sign-in goes on to the page it is for
@@ -83,12 +87,12 @@ def look(address: str, environment: Mapping[str, str]) -> RenderedPage:
 def lint_notice(
     target: str, settings: str | None, environment: Mapping[str, str], policy: Policy | None = None
 ) -> list[LintFinding]:
-    """What presses in a notice's source, a page's markup, or a page as a browser shows it.
-    ``policy``: see `lint.source`.
+    """Lints a notice's source, a page's markup, or a page in a browser. ``policy``: see
+    `lint.lint_source`.
     """
     if target.endswith(".md"):
-        return source(_text_of(target), policy)
-    return judge(
+        return lint_source(_text_of(target), policy)
+    return lint_page(
         _page_of(target, environment),
         settings=_page_of(settings, environment) if settings is not None else None,
     )
@@ -96,8 +100,8 @@ def lint_notice(
 
 def _page_of(target: str, environment: Mapping[str, str]) -> RenderedPage:
     if target.startswith(("http://", "https://")):
-        return look(target, environment)
-    return markup(_text_of(target))
+        return measure_address(target, environment)
+    return parse_markup(_text_of(target))
 
 
 def _text_of(target: str) -> str:

@@ -1,9 +1,8 @@
-"""The rows of people's requests: each with its clock, its steps in order, and what was written with
-them, sealed.
+"""Table access for rights requests: each with its deadlines, its steps in order, and their sealed
+texts.
 
-What somebody writes is content. It is sealed under the own key of their account and dies with it;
-of somebody without an account under a secret of the request's own, which is forgotten `RECORD`
-after the request ended. A list opens nothing.
+Texts are sealed under the account's key and erased with it; for a person without an account under a
+key of the request, which is destroyed `RECORD` after the request ended. Lists unseal nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from licet.masked import Masked
 from licet.policy.period import Period, Unit
 from licet.store.connect import Transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
+from licet.store.rows import select
 from licet.vault.content import Content, decode, encode
 from licet.vault.ids import Prefix, named
 from licet.vault.list_filters import BY_ACCOUNT
@@ -34,7 +34,7 @@ FORGOTTEN_MAX = 1_000
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A request without a word of it. ``account`` is None for somebody who has none here."""
+    """A request without its texts. ``account`` is None for a person without one."""
 
     request: UUID
     account: UUID | None
@@ -44,9 +44,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that is to be written. ``by`` is `person`, `licet`, or who it was: `staff:`, `user:`
-    or `host:` and a name.
-    """
+    """A step to write. ``by`` is `person`, `licet`, or `staff:`, `user:` or `host:` with a name."""
 
     step: RequestStep
     at: datetime
@@ -56,9 +54,7 @@ class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestStepRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that was taken. ``words`` is empty where nothing was written, or nothing of it can be
-    opened.
-    """
+    """A recorded step. ``words`` is empty without a text, or if it cannot be unsealed."""
 
     step: RequestStep
     at: datetime
@@ -72,8 +68,8 @@ _COLUMNS = """t.request_id, t.account_id, t.via, t.forgotten_at, t.kind, t.regio
 _UNCONFIRMED = "t.acknowledged_at IS NULL AND t.acknowledge_by IS NOT NULL"
 WAITING = Listing(
     columns=_COLUMNS,
-    # The orders are columns of the source: so the outer statement of a page knows that its rows
-    # come in order.
+    # The sort keys are columns of the subquery, so that the planner knows the order of a page's
+    # rows.
     source="""FROM (SELECT r.*, least(r.due_at, CASE WHEN r.acknowledged_at IS NULL THEN r.acknowledge_by END) AS next_at,
         extract(epoch FROM (r.due_at - r.paused_at))::float8 AS seconds_left
           FROM rights_requests r) t""",
@@ -124,7 +120,7 @@ their time.
 """
 
 
-def row_of(found: Sequence[Any]) -> RequestRow:
+def request_row(columns: Sequence[Any]) -> RequestRow:
     (
         request,
         account,
@@ -138,7 +134,7 @@ def row_of(found: Sequence[Any]) -> RequestRow:
         confirmed,
         extended,
         *rest,
-    ) = found
+    ) = columns
     paused, stops, stopped, state, ended = rest
     clock = RequestClock(
         kind=RightKind(kind),
@@ -166,7 +162,7 @@ def row_of(found: Sequence[Any]) -> RequestRow:
 def add(
     tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]
 ) -> None:
-    """Puts a request on record with its first steps."""
+    """Inserts a request with its first steps."""
     clock, key = row.clock, _key_for(tx, keyring, row, steps)
     tx.execute(
         """INSERT INTO rights_requests (request_id, account_id, via, kind, region, received_at,
@@ -193,7 +189,7 @@ def add(
 def advance(
     tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]
 ) -> None:
-    """Writes where a request stands now, and the steps that brought it there; its row is locked."""
+    """Updates a locked request and appends its new steps."""
     clock, key = row.clock, _key_for(tx, keyring, row, steps)
     tx.execute(
         """UPDATE rights_requests
@@ -220,7 +216,7 @@ def advance(
 def _key_for(
     tx: Transaction, keyring: Keyring, row: RequestRow, steps: Sequence[NewRequestStep]
 ) -> KeyMaterial | None:
-    """The key of what is written, asked for before anything is."""
+    """The key for the steps' texts, loaded before anything is written."""
     return _key(tx, keyring, row) if any(step.words for step in steps) else None
 
 
@@ -245,9 +241,7 @@ def _write(
 
 
 def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | None:
-    """What the words of a request are sealed under; None where its account's keys are destroyed, or
-    it is forgotten.
-    """
+    """The key of a request's texts; None if it is destroyed."""
     if row.account is None:
         return keyring.request_key(tx, row.request) if row.forgotten_at is None else None
     keys = keyring.account_keys(tx, [row.account]).get(row.account)
@@ -255,8 +249,8 @@ def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | No
 
 
 def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[RequestStepRow], bool]:
-    """Every step, first to last, with its words as far as they can be opened; and whether they can,
-    and others be added.
+    """Every step in order, with its text if it can be unsealed; and whether texts can be unsealed
+    and added.
     """
     found = tx.execute(
         'SELECT step_no, step, at, "by", reason, words FROM rights_steps WHERE request_id = %s ORDER BY step_no',
@@ -278,26 +272,26 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Requ
 
 
 def get(tx: Transaction, request: UUID, *, locks: bool = False) -> RequestRow | None:
-    """A request, None for one that is not there; with ``locks`` until ``tx`` ends."""
+    """A request, None if unknown; with ``locks`` its row is locked until ``tx`` ends."""
     lock = "FOR NO KEY UPDATE" if locks else ""
     row = tx.execute(
         f"SELECT {_COLUMNS} FROM rights_requests t WHERE request_id = %s {lock}", [request]
     ).fetchone()
-    return None if row is None else row_of(row)
+    return None if row is None else request_row(row)
 
 
-def of_account(
-    tx: Transaction, account: UUID, most: int, *, before: UUID | None = None
+def list_by_account(
+    tx: Transaction, account: UUID, limit: int, *, before: UUID | None = None
 ) -> list[RequestRow]:
-    """The newest ``most`` requests of an account behind ``before``."""
+    """The newest ``limit`` requests of an account before ``before``."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
                OR request_id < %(before)s)
              ORDER BY request_id DESC LIMIT %(most)s""",
-        {"account": account, "before": before, "most": most},
+        {"account": account, "before": before, "most": limit},
     )
-    return [row_of(row) for row in rows]
+    return [request_row(row) for row in rows]
 
 
 def open_count(tx: Transaction, account: UUID) -> int:
@@ -308,9 +302,7 @@ def open_count(tx: Transaction, account: UUID) -> int:
 
 
 class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
-    """How many requests are open, how many of them overdue, and when the next of the others is
-    due.
-    """
+    """Counts of open and overdue requests, and when the next one is due."""
 
     open: int
     overdue: int
@@ -318,33 +310,31 @@ class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
-    """The open requests of everybody at a moment, counted; overdue as `RequestClock.is_overdue` has
-    it.
-    """
-    row = tx.execute(
-        """SELECT count(*), count(*) FILTER (WHERE late), min(due) FILTER (WHERE NOT late) FROM (
+    """Counts all open requests at ``at``; overdue as in `RequestClock.is_overdue`."""
+    (counted,) = select(
+        tx,
+        OpenRequests,
+        """SELECT count(*) AS open, count(*) FILTER (WHERE late) AS overdue,
+             min(due) FILTER (WHERE NOT late) AS next_due FROM (
              SELECT due, due < %(at)s OR (acknowledged_at IS NULL
                AND acknowledge_by < %(at)s) IS TRUE AS late
                FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0')
                  ELSE '0' END AS due
                        FROM rights_requests WHERE ended_at IS NULL) r) o""",
         {"at": at},
-    ).fetchone()
-    assert row is not None
-    return OpenRequests(open=row[0], overdue=row[1], next_due=row[2])
+    )
+    return counted
 
 
-def by_due(
+def list_by_due(
     tx: Transaction,
-    most: int,
+    limit: int,
     *,
     kinds: Collection[RightKind] = (),
     states: Collection[RequestState] = (),
     after: UUID | None = None,
 ) -> list[RequestRow]:
-    """Requests by the day on which they are due, behind ``after``; of all kinds and states where
-    none is named.
-    """
+    """Requests by due date after ``after``; without ``kinds`` and ``states`` of all."""
     asked, start = list(states) or list(RequestState), get(tx, after) if after is not None else None
     is_open = not {RequestState.answered, RequestState.refused, RequestState.withdrawn} & set(asked)
     rows = tx.execute(
@@ -357,25 +347,27 @@ def by_due(
             "kinds": [one.value for one in kinds or list(RightKind)],
             "due": start.clock.due_at if start is not None else None,
             "after": after,
-            "most": most,
+            "most": limit,
         },
     )
-    return [row_of(row) for row in rows]
+    return [request_row(row) for row in rows]
 
 
-def received_at(tx: Transaction, account: UUID, kind: RightKind, at: datetime) -> RequestRow | None:
-    """The newest request of that kind that an account sent at that very moment."""
+def find_received(
+    tx: Transaction, account: UUID, kind: RightKind, at: datetime
+) -> RequestRow | None:
+    """The newest request of that kind received from an account at exactly ``at``."""
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests t WHERE account_id = %s AND kind = %s
              AND received_at = %s
              ORDER BY request_id DESC LIMIT 1""",
         [account, kind.value, at],
     ).fetchone()
-    return None if row is None else row_of(row)
+    return None if row is None else request_row(row)
 
 
 def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:
-    """Erases what people without an account wrote, `RECORD` after their request ended; returns of
+    """Erases the texts of people without an account `RECORD` after their requests ended; returns of
     how many requests.
     """
     due = tx.execute(

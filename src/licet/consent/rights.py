@@ -1,12 +1,12 @@
-"""A request of a person under the law: its kind, its state, and how each step moves its clock.
+"""The state machine of a rights request: its kind, its state, and its deadlines after each step.
 Pure.
 
     open ──pause──> paused ──resume, reply──> open
     open, paused ──answer──> answered · ──refuse──> refused · ──withdraw──> withdrawn
 
-It is extended once at most, before it is due, and only where the law of its region has an
-extension. While it is paused its clock stops, where the law stops it; then what it stood still is
-added to its date. Nothing follows an end.
+A request is extended at most once, before it is due, and only if its region's law has an extension.
+A pause stops its clock if the law says so; the time stopped is added to the due date. Nothing
+follows an end.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from licet.errors import RefusedError
 
 
 class ReceivedVia(StrEnum):
-    """How a request reached us: by a page of ours, by the host's call, or by staff who entered
-    it.
-    """
+    """The channel of a request: one of Licet's pages, the host's API call, or entered by staff."""
 
     page = "page"
     api = "api"
@@ -31,9 +29,7 @@ class ReceivedVia(StrEnum):
 
 
 class RequestState(StrEnum):
-    """How far a request is: `open`, `paused` while its person is asked something, or how it
-    ended.
-    """
+    """The state of a request: `open`, `pause` while waiting for the person, or how it ended."""
 
     open = "open"
     paused = "paused"
@@ -43,8 +39,8 @@ class RequestState(StrEnum):
 
 
 class RequestStep(StrEnum):
-    """What happened to a request; ``no_recorded`` is the account's no to every question, which came
-    with it.
+    """A step of a request; ``no_recorded`` is the account's no to every question, recorded with
+    it.
     """
 
     received = "received"
@@ -66,7 +62,7 @@ class ExtensionReason(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why a request is refused: the words of the refusal say more."""
+    """Why a request is refused; the text of the step says more."""
 
     unfounded = "unfounded"
     excessive = "excessive"
@@ -76,15 +72,15 @@ class RefusalReason(StrEnum):
     not_ours = "not_ours"
 
 
-# For training, these are the account's no: policy.md has no other meaning of them.
+# For training, these count as the account's no: the policy has no other meaning of them.
 SAYS_NO = frozenset({RightKind.restriction, RightKind.objection})
 
 
 class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as its clock sees it.
+    """The dates of a request.
 
-    ``paused_at`` is since when it waits for the person, and ``stops`` whether its clock stands
-    still meanwhile; ``stopped`` is how long it stood still before.
+    ``paused_at`` is since when it waits for the person, ``stops`` whether its clock is stopped
+    meanwhile; ``stopped`` is the total time of earlier stops.
     """
 
     kind: RightKind
@@ -105,7 +101,7 @@ class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
         return deadline(self.kind, self.region)
 
     def is_overdue(self, at: datetime) -> bool:
-        """Whether it should have been answered, or its receipt confirmed, before ``at``."""
+        """Whether the answer or the confirmation of receipt was due before ``at``."""
         if self.ended_at is not None:
             return False
         unconfirmed = (
@@ -116,9 +112,7 @@ class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
         return unconfirmed or self.due(at) < at
 
     def due(self, at: datetime) -> datetime:
-        """By when it is to be answered: where its clock stands still at ``at``, as if it went on
-        then.
-        """
+        """The due date; with a stopped clock, as if it resumed at ``at``."""
         if self.paused_at is None or not self.stops:
             return self.due_at
         return self.due_at + max(at - self.paused_at, timedelta())
@@ -132,8 +126,8 @@ class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def received(kind: RightKind, region: str | None, at: datetime, *, confirmed: bool) -> RequestClock:
-    """A request that was received at ``at``; ``confirmed``: its person saw that it was."""
+def receive(kind: RightKind, region: str | None, at: datetime, *, confirmed: bool) -> RequestClock:
+    """A request received at ``at``; ``confirmed``: the person saw the confirmation."""
     times = deadline(kind, region)
     return RequestClock(
         kind=kind,
@@ -145,9 +139,9 @@ def received(kind: RightKind, region: str | None, at: datetime, *, confirmed: bo
     )
 
 
-def acknowledged(clock: RequestClock, at: datetime) -> RequestClock:
-    """Its receipt is confirmed; the first confirmation stands."""
-    _open(clock)
+def acknowledge(clock: RequestClock, at: datetime) -> RequestClock:
+    """Confirms its receipt; the first confirmation counts."""
+    _require_open(clock)
     return (
         clock
         if clock.acknowledged_at is not None
@@ -155,21 +149,21 @@ def acknowledged(clock: RequestClock, at: datetime) -> RequestClock:
     )
 
 
-def paused(clock: RequestClock, reason: PauseReason, at: datetime) -> RequestClock:
-    """The person is asked for something; RefusedError while they are asked already."""
-    _open(clock)
+def pause(clock: RequestClock, reason: PauseReason, at: datetime) -> RequestClock:
+    """Pauses for information from the person; RefusedError if already paused."""
+    _require_open(clock)
     if clock.paused_at is not None:
         raise RefusedError(
             "the request waits for its person already", "resume it first", because="paused"
         )
-    # what is overdue does not become punctual
+    # an overdue request stays overdue
     stops = clock.deadline.stops_for(reason) and at <= clock.due_at
     return msgspec.structs.replace(clock, state=RequestState.paused, paused_at=at, stops=stops)
 
 
-def resumed(clock: RequestClock, at: datetime) -> RequestClock:
-    """It goes on; RefusedError where it does not wait."""
-    _open(clock)
+def resume(clock: RequestClock, at: datetime) -> RequestClock:
+    """Resumes; RefusedError if it is not paused."""
+    _require_open(clock)
     if clock.paused_at is None:
         raise RefusedError("the request does not wait for its person", because="not_paused")
     still = max(at - clock.paused_at, timedelta()) if clock.stops else timedelta()
@@ -183,11 +177,11 @@ def resumed(clock: RequestClock, at: datetime) -> RequestClock:
     )
 
 
-def extended(clock: RequestClock, at: datetime) -> RequestClock:
-    """It gets the law's extension; RefusedError a second time, after it was due, or where there is
-    none.
+def extend(clock: RequestClock, at: datetime) -> RequestClock:
+    """Applies the law's extension; RefusedError a second time, after the due date, or if the law
+    has none.
     """
-    _open(clock)
+    _require_open(clock)
     if clock.extended_at is not None:
         raise RefusedError(
             "the request was extended already", "the law extends it once", because="extended"
@@ -202,14 +196,14 @@ def extended(clock: RequestClock, at: datetime) -> RequestClock:
     return msgspec.structs.replace(clock, extended_at=at, due_at=until + clock.stopped)
 
 
-def ended(clock: RequestClock, state: RequestState, at: datetime) -> RequestClock:
-    """It is answered, refused or withdrawn; what waits for its person waits no longer."""
-    _open(clock)
+def end(clock: RequestClock, state: RequestState, at: datetime) -> RequestClock:
+    """Ends as answered, refused or withdrawn; ends a pause."""
+    _require_open(clock)
     if clock.paused_at is not None:
-        clock = resumed(clock, at)
+        clock = resume(clock, at)
     return msgspec.structs.replace(clock, state=state, ended_at=at)
 
 
-def _open(clock: RequestClock) -> None:
+def _require_open(clock: RequestClock) -> None:
     if clock.ended_at is not None:
         raise RefusedError(f"the request is {clock.state.value} already", because="ended")

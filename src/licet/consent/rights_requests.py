@@ -1,11 +1,9 @@
-"""Requests of people under the law as verbs: sent, asked about, extended, answered, refused,
-withdrawn.
+"""Rights requests (GDPR and others): sending, pausing, extending, answering, refusing, withdrawing.
 
-A person sends a request from a page or through their host; staff enter one that came another way,
-with how its sender was identified. Each step is written once, with who took it, and none is
-changed. An objection, or a request to restrict, is for training the account's no: it is recorded in
-the same transaction, to every question. Without words nothing is left for staff to answer then, and
-the request ends as it is received.
+A person sends a request from a page or through their host; staff enter one from another channel,
+with how its sender was identified. Steps are append-only and name their actor. An objection or a
+request to restrict is also a no to every question, recorded in the same transaction; without a text
+it is then complete, and the request ends at once.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ Reason = TypeVar("Reason", bound=StrEnum)
 
 
 class StaffAct(StrEnum):
-    """What staff do to a request."""
+    """A step that staff take."""
 
     acknowledge = "acknowledge"
     pause = "pause"
@@ -63,7 +61,7 @@ class StaffAct(StrEnum):
 
 
 class RightsRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request with its steps; ``readable``: what was written in it can be opened."""
+    """A request with its steps; ``readable``: its texts can be unsealed."""
 
     row: RequestRow
     steps: tuple[RequestStepRow, ...]
@@ -81,7 +79,7 @@ class RightsRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendRequest(VerbRequest, frozen=True, kw_only=True):
-    """A request to be put on record; `WriteResult.finished` is its `RequestRow`."""
+    """Records a request; `WriteResult.finished` is its `RequestRow`."""
 
     keyring: Keyring
     kind: RightKind
@@ -90,8 +88,8 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
     by: str = PERSON
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError for an account that is not there; RefusedError for one that is closed, or
-        has too many open.
+        """NotFoundError for an unknown account; RefusedError for a closed one, or one with too many
+        open requests.
         """
         check_words(self.words)
         if self.kind in NEEDS_WORDS and not self.words.strip():
@@ -122,14 +120,14 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
         self, tx: Transaction, region: str | None, done: Sequence[CommandResult]
     ) -> RequestRow:
         at = done[-1].at if done else self.at
-        clock = rights.received(self.kind, region, at, confirmed=self.via is ReceivedVia.page)
+        clock = rights.receive(self.kind, region, at, confirmed=self.via is ReceivedVia.page)
         steps = [NewRequestStep(step=RequestStep.received, at=at, by=self.by, words=self.words)]
         if self.via is ReceivedVia.page:
             steps.append(NewRequestStep(step=RequestStep.acknowledged, at=at, by=LICET))
         if done:
             steps.append(NewRequestStep(step=RequestStep.no_recorded, at=at, by=LICET))
         if done and not self.words:
-            clock = rights.ended(clock, RequestState.answered, at)
+            clock = rights.end(clock, RequestState.answered, at)
             steps.append(NewRequestStep(step=RequestStep.answered, at=at, by=LICET))
         row = RequestRow(
             request=uuid7(at, self.keyring.random(10)),
@@ -138,25 +136,25 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
             clock=clock,
         )
         request_register.add(tx, self.keyring, row, steps)
-        _tell(tx, row, at, received=True)
+        _notify_host(tx, row, at, received=True)
         return row
 
 
 class ReplyToRequest(VerbRequest, frozen=True, kw_only=True):
-    """What the person answers while their request waits for them: it goes on."""
+    """The person's reply to a paused request, which resumes it."""
 
     keyring: Keyring
     request: UUID
     words: str
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError for another's request; RefusedError for one that does not wait."""
+        """NotFoundError for another account's request; RefusedError if it is not paused."""
         check_words(self.words)
         if not self.words.strip():
             raise UsageError("`words` is empty", "say what was asked for")
         tables.lock_accounts(tx, [self.account])
-        row = own(tx, self.account, self.request, locks=True)
-        moved = msgspec.structs.replace(row, clock=rights.resumed(row.clock, self.at))
+        row = get_own(tx, self.account, self.request, locks=True)
+        moved = msgspec.structs.replace(row, clock=rights.resume(row.clock, self.at))
         step = NewRequestStep(step=RequestStep.replied, at=self.at, by=PERSON, words=self.words)
         request_register.advance(tx, self.keyring, moved, [step])
         return VerbStep()
@@ -169,19 +167,19 @@ class WithdrawRequest(VerbRequest, frozen=True, kw_only=True):
     request: UUID
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError for another's request; RefusedError for one that ended."""
+        """NotFoundError for another account's request; RefusedError if it has ended."""
         tables.lock_accounts(tx, [self.account])
-        row = own(tx, self.account, self.request, locks=True)
+        row = get_own(tx, self.account, self.request, locks=True)
         moved = msgspec.structs.replace(
-            row, clock=rights.ended(row.clock, RequestState.withdrawn, self.at)
+            row, clock=rights.end(row.clock, RequestState.withdrawn, self.at)
         )
         step = NewRequestStep(step=RequestStep.withdrawn, at=self.at, by=PERSON)
         request_register.advance(tx, self.keyring, moved, [step])
-        _tell(tx, moved, self.at)
+        _notify_host(tx, moved, self.at)
         return VerbStep()
 
 
-def own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = False) -> RequestRow:
+def get_own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = False) -> RequestRow:
     """A request of the account's own; NotFoundError for any other."""
     row = request_register.get(tx, request, locks=locks)
     if row is None or row.account != account:
@@ -189,16 +187,14 @@ def own(tx: Transaction, account: UUID, request: UUID, *, locks: bool = False) -
     return row
 
 
-def opened(tx: Transaction, keyring: Keyring, row: RequestRow) -> RightsRequest:
-    """A request with its steps and all that was written, for its person or for staff who answer
-    it.
-    """
+def open_request(tx: Transaction, keyring: Keyring, row: RequestRow) -> RightsRequest:
+    """A request with its steps and unsealed texts, for its person or for staff."""
     steps, readable = request_register.steps(tx, keyring, row)
     return RightsRequest(row=row, steps=tuple(steps), readable=readable)
 
 
 def check_words(words: str) -> None:
-    """UsageError for what is too long, or no text."""
+    """UsageError for a text that is too long or not valid."""
     if len(words) > WORDS_CHARACTERS_MAX:
         raise UsageError(
             f"`words` is longer than {WORDS_CHARACTERS_MAX:,} characters",
@@ -212,8 +208,8 @@ def check_words(words: str) -> None:
 
 
 class EnteredRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request that reached staff by letter, mail or telephone: what was asked for, and how its
-    sender was identified.
+    """A request that staff received by letter, mail or telephone, and how its sender was
+    identified.
     """
 
     kind: RightKind
@@ -224,13 +220,13 @@ class EnteredRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime | None = None
 
 
-def enter(here: Installation, entered: EnteredRequest, by: str) -> RightsRequest:
-    """Puts a request on record that came another way; its clock begins at its receipt.
+def enter(installation: Installation, entered: EnteredRequest, by: str) -> RightsRequest:
+    """Records a request from another channel; its deadlines run from its receipt.
 
-    The region is the account's where it has one. UsageError for a receipt in the future, or more
-    than a year ago.
+    The region defaults to the account's. UsageError for a receipt in the future or more than a year
+    ago.
     """
-    at = here.clock()
+    at = installation.clock()
     received_at = entered.received_at or at
     for words in (entered.words, entered.identity):
         check_words(words)
@@ -248,15 +244,15 @@ def enter(here: Installation, entered: EnteredRequest, by: str) -> RightsRequest
             "`received_at` is in the future, more than a year ago, or has no offset",
             "write it as 2026-06-01",
         )
-    with transaction(here.pool) as tx:
-        row = _entered(tx, here.keyring, entered, received_at, at)
+    with transaction(installation.pool) as tx:
+        row = _entered(tx, installation.keyring, entered, received_at, at)
         steps = [
             NewRequestStep(step=RequestStep.received, at=received_at, by=by, words=entered.words),
             NewRequestStep(step=RequestStep.identified, at=at, by=by, words=entered.identity),
         ]
-        request_register.add(tx, here.keyring, row, steps)
-        _tell(tx, row, at, received=True)
-        return opened(tx, here.keyring, row)
+        request_register.add(tx, installation.keyring, row, steps)
+        _notify_host(tx, row, at, received=True)
+        return open_request(tx, installation.keyring, row)
 
 
 def _entered(
@@ -268,7 +264,7 @@ def _entered(
         if entered.account not in found:
             raise NotFoundError(f"no account `{shown(Prefix.account, entered.account)}`")
         region = account_region.of_accounts(tx, [entered.account])[entered.account] or region
-    clock = rights.received(entered.kind, region, received_at, confirmed=False)
+    clock = rights.receive(entered.kind, region, received_at, confirmed=False)
     return RequestRow(
         request=uuid7(at, keyring.random(10)),
         account=entered.account,
@@ -277,56 +273,61 @@ def _entered(
     )
 
 
-def act(
-    here: Installation, request: str, what: StaffAct, by: str, *, reason: str = "", words: str = ""
+def take_step(
+    installation: Installation,
+    request: str,
+    act: StaffAct,
+    by: str,
+    *,
+    reason: str = "",
+    words: str = "",
 ) -> RightsRequest:
-    """One step of staff's: NotFoundError for no such request, RefusedError where the request does
-    not allow it now.
+    """Takes a step for staff: NotFoundError for an unknown request, RefusedError if its state does
+    not allow the step.
 
-    ``words`` reach the person: they are needed where something is asked of them, and where it is
-    extended, answered or refused.
+    ``words`` are sent to the person and required to pause, extend, answer or refuse.
     """
     check_words(words)
-    if what not in (StaffAct.acknowledge, StaffAct.resume) and not words.strip():
-        raise UsageError(f"`{what.value}` needs `words`", "they are what the person reads")
-    at, named = here.clock(), parse(Prefix.request, request)
-    with transaction(here.pool) as tx:
+    if act not in (StaffAct.acknowledge, StaffAct.resume) and not words.strip():
+        raise UsageError(f"`{act.value}` needs `words`", "they are what the person reads")
+    at, named = installation.clock(), parse(Prefix.request, request)
+    with transaction(installation.pool) as tx:
         found = request_register.get(tx, named)
         if found is not None and found.account is not None:
             tables.lock_accounts(tx, [found.account])
         row = request_register.get(tx, named, locks=True)
         if row is None:
             raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
-        step, moved = _moved(row.clock, what, reason, at)
+        step, moved = _next_step(row.clock, act, reason, at)
         if moved != row.clock:
             row = msgspec.structs.replace(row, clock=moved)
             done = NewRequestStep(step=step, at=at, by=by, reason=reason, words=words)
-            request_register.advance(tx, here.keyring, row, [done])
+            request_register.advance(tx, installation.keyring, row, [done])
             if moved.ended_at is not None:
-                _tell(tx, row, at)
-        return opened(tx, here.keyring, row)
+                _notify_host(tx, row, at)
+        return open_request(tx, installation.keyring, row)
 
 
-def _moved(
-    clock: RequestClock, what: StaffAct, reason: str, at: datetime
+def _next_step(
+    clock: RequestClock, act: StaffAct, reason: str, at: datetime
 ) -> tuple[RequestStep, RequestClock]:
-    match what:
+    match act:
         case StaffAct.acknowledge:
-            return RequestStep.acknowledged, rights.acknowledged(clock, at)
+            return RequestStep.acknowledged, rights.acknowledge(clock, at)
         case StaffAct.pause:
-            return RequestStep.paused, rights.paused(clock, _reason(PauseReason, reason), at)
+            return RequestStep.paused, rights.pause(clock, _parse_reason(PauseReason, reason), at)
         case StaffAct.resume:
-            return RequestStep.resumed, rights.resumed(clock, at)
+            return RequestStep.resumed, rights.resume(clock, at)
         case StaffAct.extend:
-            _reason(ExtensionReason, reason)
-            return RequestStep.extended, rights.extended(clock, at)
+            _parse_reason(ExtensionReason, reason)
+            return RequestStep.extended, rights.extend(clock, at)
         case StaffAct.answer:
-            return RequestStep.answered, rights.ended(clock, RequestState.answered, at)
+            return RequestStep.answered, rights.end(clock, RequestState.answered, at)
         case StaffAct.refuse:
-            _reason(RefusalReason, reason)
-            return RequestStep.refused, rights.ended(clock, RequestState.refused, at)
+            _parse_reason(RefusalReason, reason)
+            return RequestStep.refused, rights.end(clock, RequestState.refused, at)
         case _:
-            assert_never(what)
+            assert_never(act)
 
 
 REASONS: dict[StaffAct, type[StrEnum]] = {
@@ -336,9 +337,9 @@ REASONS: dict[StaffAct, type[StrEnum]] = {
 }
 
 
-def _reason(of: type[Reason], text: str) -> Reason:
-    """The reason that ``text`` names, one of ``of``; UsageError for another."""
-    known = {one.value: one for one in of}
+def _parse_reason(reasons: type[Reason], text: str) -> Reason:
+    """Parses ``text`` as one of ``reasons``; UsageError for another."""
+    known = {one.value: one for one in reasons}
     if text not in known:
         raise UsageError(
             "`reason` is not one of those of this step", f"write one of {', '.join(known)}"
@@ -350,8 +351,8 @@ def _reason(of: type[Reason], text: str) -> Reason:
 
 
 class SeenStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step as it is shown. ``by`` is `person`, `licet`, `host` or `staff`; staff see the name
-    too.
+    """A step for display. ``by`` is `person`, `licet`, `host` or `staff`; staff also see the
+    name.
     """
 
     step: RequestStep
@@ -362,12 +363,11 @@ class SeenStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it is shown. ``due_at`` is by when it is answered: while its clock stands still,
-    as if it went on now.
+    """A request for display. ``due_at`` with a stopped clock is as if it resumed now.
 
-    ``laws`` are those whose clocks are counted, one unless the region is not known; ``authority``
-    is whom to complain to, None where that depends on the country. ``extends_to`` is the date of an
-    extension that is still possible. ``readable``: what was written can still be opened.
+    ``laws`` are those that apply, one unless the region is unknown; ``authority`` is the one to
+    complain to, None if it depends on the country. ``extends_to`` is the date of an extension that
+    is still possible. ``readable``: its texts can be unsealed.
     """
 
     id: str
@@ -392,8 +392,8 @@ class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[SeenStep, ...] = ()
 
 
-def seen(row: RequestRow, at: datetime) -> SeenRequest:
-    """A request of a list, without a word of it."""
+def summary(row: RequestRow, at: datetime) -> SeenRequest:
+    """A request in a list, without its texts."""
     clock, times = row.clock, row.clock.deadline
     return SeenRequest(
         id=shown(Prefix.request, row.request),
@@ -422,11 +422,11 @@ def _extends_to(clock: RequestClock, at: datetime) -> datetime | None:
     return until + clock.stopped if until is not None and clock.may_extend(at) else None
 
 
-def seen_whole(
-    found: RightsRequest, at: datetime, *, for_staff: bool, with_words: bool = True
+def detail(
+    request: RightsRequest, at: datetime, *, for_staff: bool, with_words: bool = True
 ) -> SeenRequest:
-    """A request with its steps; a person sees that staff took a step, and not who; ``with_words``
-    where they may be read.
+    """A request with its steps; a person does not see which staff took a step; ``with_words``
+    includes the texts.
     """
     steps = tuple(
         SeenStep(
@@ -436,9 +436,9 @@ def seen_whole(
             reason=one.reason,
             words=one.words if with_words else "",
         )
-        for one in found.steps
+        for one in request.steps
     )
-    return msgspec.structs.replace(seen(found.row, at), steps=steps, readable=found.readable)
+    return msgspec.structs.replace(summary(request.row, at), steps=steps, readable=request.readable)
 
 
 def _role(by: str) -> str:
@@ -446,39 +446,39 @@ def _role(by: str) -> str:
     return "staff" if kind == "user" else kind
 
 
-def listed(
-    here: Installation,
-    most: int = LISTED_MAX,
+def list_requests(
+    installation: Installation,
+    limit: int = LISTED_MAX,
     *,
     kinds: Collection[RightKind] = (),
     states: Collection[RequestState] = (),
     after: str = "",
 ) -> list[SeenRequest]:
-    """Requests by the day on which they are due, behind the one named; NotFoundError for one that
-    is not there.
-    """
-    at, behind = here.clock(), parse(Prefix.request, after) if after else None
-    with transaction(here.pool) as tx:
+    """Requests by due date, after the one named; NotFoundError if it is unknown."""
+    at, behind = installation.clock(), parse(Prefix.request, after) if after else None
+    with transaction(installation.pool) as tx:
         if behind is not None and request_register.get(tx, behind) is None:
             raise NotFoundError(f"no request `{after}`")
-        rows = request_register.by_due(tx, most, kinds=kinds, states=states, after=behind)
-    return [seen(row, at) for row in rows]
+        rows = request_register.list_by_due(tx, limit, kinds=kinds, states=states, after=behind)
+    return [summary(row, at) for row in rows]
 
 
-def find(here: Installation, request: str, *, with_words: bool = True) -> SeenRequest:
-    """A request whole, for staff; NotFoundError for one that is not there."""
-    at, named = here.clock(), parse(Prefix.request, request)
-    with transaction(here.pool) as tx:
+def get_request(
+    installation: Installation, request: str, *, with_words: bool = True
+) -> SeenRequest:
+    """A request in detail, for staff; NotFoundError if it is unknown."""
+    at, named = installation.clock(), parse(Prefix.request, request)
+    with transaction(installation.pool) as tx:
         row = request_register.get(tx, named)
         if row is None:
             raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
-        return seen_whole(opened(tx, here.keyring, row), at, for_staff=True, with_words=with_words)
+        return detail(
+            open_request(tx, installation.keyring, row), at, for_staff=True, with_words=with_words
+        )
 
 
-def _tell(tx: Transaction, row: RequestRow, at: datetime, *, received: bool = False) -> None:
-    """Tells the hosts, of an account that is locked; of somebody without one there is nobody to
-    tell.
-    """
+def _notify_host(tx: Transaction, row: RequestRow, at: datetime, *, received: bool = False) -> None:
+    """Sends an event to the host of a locked account; without an account there is no host."""
     if row.account is None:
         return
     kind = row.clock.kind.value

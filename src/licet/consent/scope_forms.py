@@ -1,12 +1,11 @@
-"""What a person says about one chat or one project of theirs: use it, keep it out, or let it be as
-in their settings.
+"""A person's decision on one chat or project: use it, keep it out, or follow the settings.
 
-Each is one verb and one transaction. *Use it* is a yes for it alone; where it is kept out it is let
-in first, which lets it in for every question that is allowed, as the page says before. *Keep it
-out* is the vault's `Narrow` and `KeepProjectOut`. *As in my settings* lets it in where it is kept
-out, and ends a grant of its own by the account's no said again, which keeps every other grant by
-name: so it is open only where the account's answer is a no under today's terms. What gives
-permission counts only while things stand as the page showed them.
+Each is one transaction. *Use it* is a yes for it alone; if it is kept out it is let in first, for
+every allowed question, as the page states. *Keep it out* is the vault's `Narrow` or
+`KeepProjectOut`. *As in my settings* lets it in, and ends a grant of its own by repeating the
+account's no with every other grant kept by name: it is possible only if the account's answer is a
+no under the current terms. An act that gives permission fails if the state has changed since the
+page was shown.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.consent import choices, showings
+from licet.consent import choices, notice_views
 from licet.errors import NotFoundError, RefusedError
 from licet.policy import fold
 from licet.policy.decide import unanswered
@@ -60,9 +59,7 @@ class ScopeAct(StrEnum):
 
 
 class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat or a project and its account as they are at a moment. ``out_at`` is since when a
-    project is kept out.
-    """
+    """A chat or project and its account. ``out_at`` is since when a project is kept out."""
 
     state: AccountState
     scope: GrantScope
@@ -80,7 +77,7 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(grant for grant in self.state.grants if grant.scope == self.scope)
 
     def project_grant(self, question: str) -> Grant | None:
-        """Of a chat: the grant of its project, which covers it once its own ended."""
+        """For a chat: the grant of its project, which covers it after its own has ended."""
         if self.conversation is None or not self.conversation.project:
             return None
         whole = GrantScope(ScopeKind.project, self.conversation.project)
@@ -91,15 +88,13 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def let_in(self) -> ScopeStands:
-        """The same once it is let in."""
+        """The state after it is let in."""
         if self.conversation is not None:
             return replace(self, conversation=fold.widen(self.conversation))
         return replace(self, state=fold.let_project_in(self.state, self.scope.name), out_at=None)
 
-    def why_not(self, policies: Policies, at: datetime, question: str) -> NoEffect | None:
-        """Why a yes for it would do nothing about the question, once it is let in; None where it
-        would.
-        """
+    def obstacle(self, policies: Policies, at: datetime, question: str) -> NoEffect | None:
+        """Why a yes for it would have no effect, after it is let in; None if it would have."""
         seen = self.let_in
         made = fold.choose(
             seen.state,
@@ -112,9 +107,9 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         )
         return made.because or made.answers[0].because
 
-    def returns(self, policies: Policies, at: datetime) -> tuple[Grant, ...]:
-        """Its own grants that `as in my settings` ends: those of questions to which the account
-        says no today. Where it says yes, ending one would take away what both of them allow.
+    def grants_to_end(self, policies: Policies, at: datetime) -> tuple[Grant, ...]:
+        """Its own grants that `as in my settings` ends: those of questions that the account has
+        answered with no. With a yes, ending one would withdraw what both allow.
         """
         waiting = unanswered(self.state, policies, at)
         return tuple(
@@ -152,16 +147,15 @@ def view(
 
 
 class ScopeFormResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of it: ``because`` is why nothing did."""
+    """The result; ``because`` is why there was no effect."""
 
     because: NoEffect | None = None
     done: bool = False
 
 
 class ScopeForm(VerbRequest, frozen=True, kw_only=True):
-    """What was asked, of a ``conversation`` or a ``project``. ``question`` is the one that a use is
-    for, empty where one is asked; ``narrowings`` and ``out_at`` say how it was kept out on the
-    page.
+    """An act on a ``conversation`` or a ``project``. ``question`` is the one allowed, empty if only
+    one is asked; ``narrowings`` and ``out_at`` are the state that the page showed.
     """
 
     act: ScopeAct
@@ -175,8 +169,8 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
     gpc: bool = False
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """RefusedError (`stale`) where things stand otherwise than on the page, and the act would
-        give a permission.
+        """RefusedError (`stale`) if the state has changed since the page and the act would give a
+        permission.
         """
         seen = view(
             tx, known, self.account, self.at, conversation=self.conversation, project=self.project
@@ -185,24 +179,26 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
             case ScopeAct.use:
                 return self._use(tx, known, seen)
             case ScopeAct.keep_out:
-                return VerbStep(commands=(self._keep_out(),), finish=_done)
+                return VerbStep(commands=(self._keep_out(),), finish=_form_result)
             case ScopeAct.as_settings:
-                return VerbStep(commands=tuple(self._as_settings(tx, known, seen)), finish=_done)
+                return VerbStep(
+                    commands=tuple(self._as_settings(tx, known, seen)), finish=_form_result
+                )
 
     @property
     def _scope(self) -> ChosenScope:
         return ChosenScope(project=self.project, conversation=self.conversation)
 
-    def _use(self, tx: Transaction, known: Policies, seen: ScopeStands) -> VerbStep:
+    def _use(self, tx: Transaction, known: Policies, scope_state: ScopeStands) -> VerbStep:
         asks = known.in_force(self.at).asks
         question = asks[0] if self.question == "" and len(asks) == 1 else self.question
-        because = seen.why_not(known, self.at, question)
+        because = scope_state.obstacle(known, self.at, question)
         if because is not None:
             return VerbStep(finish=lambda _: ScopeFormResult(because=because))
-        answered = showings.find(tx, self.account, self.showing)
+        answered = notice_views.find(tx, self.account, self.showing)
         if answered is None:
             raise RefusedError("a yes needs the question that it answers", because=STALE)
-        newest = showings.newest_answers(tx, self.account).get(question)
+        newest = notice_views.newest_answers(tx, self.account).get(question)
         if newest is not None and newest.seq > answered.after_seq:
             raise RefusedError("the question is older than the newest answer", because=STALE)
         chosen = choices.ChoiceRequest(
@@ -216,22 +212,22 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
             showing=self.showing,
             gpc=self.gpc,
         )
-        return VerbStep(commands=(*self._let_in(seen), chosen.command(answered)), finish=_done)
+        return VerbStep(
+            commands=(*self._let_in(scope_state), chosen.command(answered)), finish=_form_result
+        )
 
     def _keep_out(self) -> Command:
         if self.conversation is not None:
             return Narrow(account=self.account, at=self.at, conversation=self.conversation)
         return KeepProjectOut(account=self.account, at=self.at, project=self.project)
 
-    def _let_in(self, seen: ScopeStands) -> list[Command]:
-        """What lets it in, where it is kept out; RefusedError (`stale`) where it was kept out again
-        since.
-        """
-        if not seen.kept_out:
+    def _let_in(self, scope_state: ScopeStands) -> list[Command]:
+        """The commands that let it in; RefusedError (`stale`) if it was kept out again since."""
+        if not scope_state.kept_out:
             return []
         if self.conversation is not None:
             times = -1 if self.narrowings is None else self.narrowings
-            if seen.conversation is None or seen.conversation.narrowings != times:
+            if scope_state.conversation is None or scope_state.conversation.narrowings != times:
                 raise RefusedError(
                     "the conversation was kept out again since", "look at it again", because=STALE
                 )
@@ -243,21 +239,25 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
                     narrowings=times,
                 )
             ]
-        if seen.out_at != self.out_at:
+        if scope_state.out_at != self.out_at:
             raise RefusedError(
                 "the project was kept out again since", "look at it again", because=STALE
             )
         return [
-            LetProjectIn(account=self.account, at=self.at, project=self.project, out_at=seen.out_at)
+            LetProjectIn(
+                account=self.account, at=self.at, project=self.project, out_at=scope_state.out_at
+            )
         ]
 
-    def _as_settings(self, tx: Transaction, known: Policies, seen: ScopeStands) -> list[Command]:
-        answered = showings.find(tx, self.account, self.showing)
-        told: list[Command] = self._let_in(seen)
-        for ended in seen.returns(known, self.at):
+    def _as_settings(
+        self, tx: Transaction, known: Policies, scope_state: ScopeStands
+    ) -> list[Command]:
+        answered = notice_views.find(tx, self.account, self.showing)
+        commands: list[Command] = self._let_in(scope_state)
+        for ended in scope_state.grants_to_end(known, self.at):
             others = (
                 g
-                for g in seen.state.grants
+                for g in scope_state.state.grants
                 if g.question == ended.question and g.scope != self._as_scope
             )
             chosen = choices.ChoiceRequest(
@@ -271,8 +271,8 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
                 showing=self.showing or None,
                 gpc=self.gpc,
             )
-            told.append(chosen.command(answered))
-        return told
+            commands.append(chosen.command(answered))
+        return commands
 
     @property
     def _as_scope(self) -> GrantScope:
@@ -282,9 +282,9 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         return GrantScope(ScopeKind.project, self.project.hex)
 
 
-def _done(answers: Sequence[CommandResult]) -> ScopeFormResult:
-    """RefusedError cannot be raised here, as the rest of the batch is done: a stale answer did
-    nothing.
+def _form_result(answers: Sequence[CommandResult]) -> ScopeFormResult:
+    """A stale answer had no effect. RefusedError cannot be raised here: the rest of the batch is
+    written.
     """
     if any(answer.outcome is Outcome.refused for answer in answers):
         return ScopeFormResult()

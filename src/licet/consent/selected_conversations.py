@@ -1,8 +1,8 @@
-"""Several conversations at once: kept out, let in or deleted, in one verb and one transaction.
+"""Bulk acts on conversations: keep out, let in or delete, in one transaction.
 
-What an act does to each is what it does to that one alone (`fold`); what it would do nothing to is
-left out of the commands and named in the answer. Sent twice, it does nothing the second time. What
-lets in counts only for what is still kept out as the page showed it.
+The effect on each is that of the act on it alone (`fold`); conversations without an effect are left
+out of the commands and returned. Idempotent. Letting in applies only to conversations whose state
+is still as the page showed it.
 """
 
 from __future__ import annotations
@@ -34,25 +34,21 @@ class SelectedAct(StrEnum):
 
 
 class SelectedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The conversations that the act changed, and those to which it did nothing."""
+    """The conversations that the act changed, and the others."""
 
     done: tuple[UUID, ...]
     none: tuple[UUID, ...]
 
 
 class SelectedForm(VerbRequest, frozen=True, kw_only=True):
-    """``narrowings`` says how often each had been kept out on the page, for those that are let
-    in.
-    """
+    """``narrowings`` is how often each had been kept out when the page was shown, to let in."""
 
     act: SelectedAct
     conversations: tuple[UUID, ...]
     narrowings: tuple[tuple[UUID, int], ...] = ()
 
     def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
-        """NotFoundError where one of them is not the account's; UsageError for more than
-        `SELECTED_MAX`.
-        """
+        """NotFoundError if one is not the account's; UsageError for more than `SELECTED_MAX`."""
         ids = tuple(dict.fromkeys(self.conversations))
         if len(ids) > SELECTED_MAX:
             raise UsageError(f"more than {SELECTED_MAX} conversations", "select fewer of them")
@@ -60,7 +56,7 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
         for one in ids:
             if one not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, one)}`")
-        todo = [one for one in ids if does(self.act, seen[one].turns)]
+        todo = [one for one in ids if has_effect(self.act, seen[one].turns)]
 
         def finish(answers: Sequence[CommandResult]) -> SelectedResult:
             done = {
@@ -90,9 +86,9 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
                 assert_never(self.act)
 
 
-def does(act: SelectedAct, state: ConversationState) -> bool:
-    """Whether the act would do something: an incognito conversation is never used, so there is
-    nothing to keep out.
+def has_effect(act: SelectedAct, state: ConversationState) -> bool:
+    """Whether the act would change the conversation; an incognito one is never used and cannot be
+    kept out.
     """
     if state.deleted_at is not None:
         return False
@@ -108,8 +104,8 @@ def does(act: SelectedAct, state: ConversationState) -> bool:
 
 
 class DeleteEverything(VerbRequest, frozen=True, kw_only=True):
-    """Deletes the newest conversations that are kept, `EVERYTHING_BATCH` at most: asked again until
-    none is left.
+    """Deletes the newest stored conversations, `EVERYTHING_BATCH` at most; repeat until none is
+    left.
 
     `WriteResult.finished` is how many it deleted. Crash: each batch is deleted whole or not, and
     the next goes on.

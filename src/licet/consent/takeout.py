@@ -1,4 +1,4 @@
-"""Everything that is kept of a person, as a zip that `licet import` reads again.
+"""A person's data export: everything stored of them, as a zip that `licet import` can read.
 
     messages.jsonl   one conversation a line, in the shape of OpenAI's messages, with what Licet has to know of it
     choices.csv      every choice, one a question that it answered, with its scope, what a no kept, why it had no effect, and
@@ -11,16 +11,15 @@
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     requests.jsonl   every request under the law, with its dates, its steps and what was written in it
     recipients.csv   who was given rows of theirs, what was asked back, and what they answered
-    licet.json       what the zip is, and where the person lives, if that was told
+    licet.json       what the zip is, and the person's region, if known
     index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
     feedback.html, safety_copies.html  the same as the files of that name
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
 
-A project and a conversation are called by our ids, as in `project:proj_..`. The zip is made as it
-is sent: nothing of it lies in a file. A conversation that was ever kept out, or of which a part was
-never covered by the terms, comes back kept out. What was deleted is not in it, but for a safety
-copy, which a deletion does not shorten; such copies are there to be read, and no import brings them
-back.
+Projects and conversations are named by Licet's ids, as in `project:proj_..`. The zip is streamed,
+never a file. A conversation that was ever kept out, or partly not covered by the terms, is imported
+as kept out. Deleted content is left out, except safety copies, which a deletion does not shorten;
+they are for reading and are not imported.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ from licet.vault.permit import open as open_content
 from licet.vault.safety_copies import copied_turns
 
 FORMAT = "licet-takeout-1"
-# The files that an import of it reads.
+# The files that an import reads.
 ABOUT, ACCOUNTS, CHOICES, MESSAGES, FEEDBACK = (
     "licet.json",
     "accounts.csv",
@@ -80,8 +79,8 @@ class Takeout(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
 
 
-class _Out(io.RawIOBase):
-    """What a zip was written to since it was last taken: a file that cannot be sought."""
+class _ZipBuffer(io.RawIOBase):
+    """Collects a zip's bytes until they are taken: a file without seek."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -107,22 +106,21 @@ def takeout(
     papers: Sequence[tuple[str, bytes]] = (),
     words: Catalogue | None = None,
 ) -> Iterator[bytes]:
-    """The zip, piece by piece; NotFoundError, before the first piece, for an account that does not
-    exist.
+    """Streams the zip; NotFoundError, before the first piece, for an unknown account.
 
-    ``papers`` are further files of the account's, which lie beside: its receipts, and who was given
-    its rows. ``words`` is the language of its pages.
+    ``papers`` are further files to include: receipts, and recipients of its rows. ``words`` is the
+    language of the pages.
     """
     words = words or catalogue()
     with transactions() as tx:
         row = account_view.accounts(tx, [account]).get(account)
         if row is None:
             raise NotFoundError("no such account")
-        choices = history.recorded(tx, keyring, account).choices
-        within = history.projects(tx, keyring, account)
+        choices = history.load_history(tx, keyring, account).choices
+        within = history.list_projects(tx, keyring, account)
         region = account_region.of_accounts(tx, [account])[account]
-        suggested = _suggested(tx, account)
-        learnt = _learnt(tx, account)
+        suggested = _suggestion_rows(tx, account)
+        learnt = _learnt_rows(tx, account)
     name, version = shown(Prefix.account, account), policies.in_force(at).version
     about = Takeout(
         format=FORMAT, account=name, taken_at=written(at), policy=version, region=region
@@ -138,8 +136,8 @@ def takeout(
     files = [
         (ABOUT, msgspec.json.encode(about)),
         (ACCOUNTS, _csv(["account", "plan", "age", "opened"], accounts)),
-        (CHOICES, _csv(_CHOICE, _made(name, choices))),
-        ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _within(within))),
+        (CHOICES, _csv(_CHOICE, _choice_rows(name, choices))),
+        ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _project_rows(within))),
         (
             "suggestions.csv",
             _csv(["conversation", "time", "score", "model", "decision", "decided"], suggested),
@@ -152,7 +150,7 @@ def takeout(
     ]
     given = (transactions, keyring, policies, account, at)
     streams: list[tuple[str, Iterator[bytes]]] = [
-        (MESSAGES, lines(*given)),
+        (MESSAGES, conversation_lines(*given)),
         ("safety_copies.jsonl", safety_copies(*given)),
         (FEEDBACK, feedback_lines(*given)),
         ("requests.jsonl", request_lines(*given)),
@@ -164,17 +162,17 @@ def takeout(
         plan=row.state.plan,
         files=(*(name for name, _ in files), *(name for name, _ in streams[:4])),
         lines={
-            "settings.record": tuple(_said(words, one) for one in choices),
-            "rights.requests": tuple(_asked(words, request_lines(*given))),
+            "settings.record": tuple(_describe_choice(words, one) for one in choices),
+            "rights.requests": tuple(_describe_requests(words, request_lines(*given))),
             "learnt.title": tuple(
                 f"{model}, {release}, {when}" for model, when, release, *_ in learnt
             ),
         },
     )
-    return _pieces(files, streams, _pages(words, facts, lines(*given)))
+    return _pieces(files, streams, _pages(words, facts, conversation_lines(*given)))
 
 
-def _learnt(tx: Transaction, account: UUID) -> list[list[Any]]:
+def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:
     return [
         [
             one.model,
@@ -184,23 +182,23 @@ def _learnt(tx: Transaction, account: UUID) -> list[list[Any]]:
             shown(Prefix.conversation, one.conversation),
             one.rows,
         ]
-        for one in history.consumed(tx, account)
+        for one in history.list_consumed(tx, account)
     ]
 
 
-def _said(words: Catalogue, made: ChoiceMade) -> str:
-    """A choice as the index says it."""
+def _describe_choice(words: Catalogue, choice: ChoiceMade) -> str:
+    """A choice in words, for the index."""
     answer, effect = (
-        words.say("answer.yes" if made.allow else "answer.no"),
-        words.say(f"effect.{made.effect}"),
+        words.say("answer.yes" if choice.allow else "answer.no"),
+        words.say(f"effect.{choice.effect}"),
     )
     question = (
-        words.question(made.question)
-        if made.question is not None
+        words.question(choice.question)
+        if choice.question is not None
         else words.say("question.training")
     )
     return (
-        f"{words.moment(made.at)}: "
+        f"{words.moment(choice.at)}: "
         f"{words.say('timeline.choice', question=question, answer=answer, effect=effect)}"
     )
 
@@ -208,7 +206,7 @@ def _said(words: Catalogue, made: ChoiceMade) -> str:
 def _pages(
     words: Catalogue, facts: IndexFacts, found: Iterator[bytes]
 ) -> Iterator[tuple[str, bytes]]:
-    """A page for each line of `messages.jsonl`, and the index of them at the end."""
+    """A page for each line of `messages.jsonl`, at last the index."""
     links = []
     for line in found:
         link, made = takeout_pages.conversation(words, msgspec.json.decode(line))
@@ -231,10 +229,8 @@ _CHOICE = [
 ]
 
 
-def _made(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
-    """Each choice, oldest first. What a no kept is named by the scopes for which those grants were
-    given.
-    """
+def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
+    """Each choice, oldest first. Grants that a no kept are named by their scopes."""
     scopes = {
         one.grant: _scope(one.project, one.conversation) for one in choices if one.grant is not None
     }
@@ -256,13 +252,13 @@ def _made(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
 
 
 def _scope(project: UUID | None, conversation: UUID | None) -> str:
-    """A scope as `licet import` reads it, empty for the account."""
+    """A scope in the format of `licet import`, empty for the account."""
     if conversation is not None:
         return f"conversation:{shown(Prefix.conversation, conversation)}"
     return "" if project is None else f"project:{shown(Prefix.project, project)}"
 
 
-def _within(projects: Sequence[OwnProject]) -> list[list[object]]:
+def _project_rows(projects: Sequence[OwnProject]) -> list[list[object]]:
     return [
         [
             shown(Prefix.project, one.project),
@@ -274,9 +270,9 @@ def _within(projects: Sequence[OwnProject]) -> list[list[object]]:
     ]
 
 
-def _suggested(tx: Transaction, account: UUID) -> list[list[object]]:
-    """Each suggestion: its score is of the person, though nobody has decided on it; which of the
-    staff did is not.
+def _suggestion_rows(tx: Transaction, account: UUID) -> list[list[object]]:
+    """Each suggestion. Its score is the person's data even if undecided; the deciding member of
+    staff is not.
     """
     return [
         [
@@ -287,7 +283,7 @@ def _suggested(tx: Transaction, account: UUID) -> list[list[object]]:
             one.decision or "",
             written(one.decided_at) if one.decided_at else "",
         ]
-        for one in history.suggestions(tx, account)
+        for one in history.list_suggestions(tx, account)
     ]
 
 
@@ -306,7 +302,7 @@ def _pieces(
     streams: Sequence[tuple[str, Iterator[bytes]]],
     pages: Iterator[tuple[str, bytes]],
 ) -> Iterator[bytes]:
-    out = _Out()
+    out = _ZipBuffer()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files:
             archive.writestr(name, content)
@@ -322,10 +318,10 @@ def _pieces(
     yield out.take()
 
 
-def lines(
+def conversation_lines(
     transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
 ) -> Iterator[bytes]:
-    """One line a conversation, oldest first, a bounded number of them open at a time."""
+    """One line a conversation, oldest first; a bounded number are unsealed at a time."""
     after: UUID | None = None
     while True:
         with transactions() as tx:
@@ -335,25 +331,27 @@ def lines(
             seen = account_view.seen(
                 tx, [(account, conversation) for conversation in ids], policies, at
             )
-            lines = [_line(tx, keyring, seen[conversation], at) for conversation in ids]
-        yield from (line for line in lines if line)
+            conversation_lines = [
+                _line(tx, keyring, seen[conversation], at) for conversation in ids
+            ]
+        yield from (line for line in conversation_lines if line)
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
         after = ids[-1]
 
 
-def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime) -> bytes:
-    """The conversation's line; empty where nothing of it can be read any more."""
-    row = seen.conversation
-    turns = _stored(tx, seen, at)
+def _line(tx: Transaction, keyring: Keyring, view: account_view.AccountView, at: datetime) -> bytes:
+    """The conversation's line; empty if nothing of it can be unsealed any more."""
+    row = view.conversation
+    turns = _stored(tx, view, at)
     opened: dict[int, Content] = {}
     for start in range(0, len(turns), OPENED_TURNS_MAX):
         batch = [turn for turn, _ in turns[start : start + OPENED_TURNS_MAX]]
-        permits = [Permit.to_owner(seen.account, row, seen.turns, turn, at) for turn in batch]
+        permits = [Permit.to_owner(view.account, row, view.turns, turn, at) for turn in batch]
         opened |= {o.permit.turn: o.content for o in open_content(tx, keyring, permits)}
     messages = [
-        _message(row.conversation_id, t, said, opened[t.number])
-        for t, said in turns
+        _message(row.conversation_id, t, turn_at, opened[t.number])
+        for t, turn_at in turns
         if t.number > 0
     ]
     if not messages:
@@ -363,35 +361,33 @@ def _line(tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at:
         "conversation_id": shown(Prefix.conversation, row.conversation_id),
         "account": shown(Prefix.account, row.account_id),
         "title": title.text if title else None,
-        "surface": seen.turns.segments[-1].stamp.surface,
-        "kind": seen.turns.kind.value,
-        "project": shown(Prefix.project, UUID(hex=seen.turns.project))
-        if seen.turns.project
+        "surface": view.turns.segments[-1].stamp.surface,
+        "kind": view.turns.kind.value,
+        "project": shown(Prefix.project, UUID(hex=view.turns.project))
+        if view.turns.project
         else None,
-        "incognito": seen.turns.incognito,
-        "kept_out": seen.turns.narrowed or seen.turns.narrowings > 0,
+        "incognito": view.turns.incognito,
+        "kept_out": view.turns.narrowed or view.turns.narrowings > 0,
         "messages": messages,
     }
     return msgspec.json.encode(line) + b"\n"
 
 
 def _stored(
-    tx: Transaction, seen: account_view.AccountView, at: datetime
+    tx: Transaction, view: account_view.AccountView, at: datetime
 ) -> list[tuple[TurnState, datetime | None]]:
-    """The turns with content that its person may read, and when each was said; turn 0 is the
-    title.
-    """
-    row = seen.conversation
+    """The turns with content that the person may read, with their times; turn 0 is the title."""
+    row = view.conversation
     return [
-        (turn, said)
-        for turn, said in account_view.stored_turns(tx, row.account_id, row.conversation_id)
-        if Permit.readable(seen.turns, turn.segment, at)
+        (turn, turn_at)
+        for turn, turn_at in account_view.stored_turns(tx, row.account_id, row.conversation_id)
+        if Permit.readable(view.turns, turn.segment, at)
         and row.keys[turn.segment].key_slot is not None
     ]
 
 
 def _message(
-    conversation: UUID, turn: TurnState, said: datetime | None, content: Content
+    conversation: UUID, turn: TurnState, turn_at: datetime | None, content: Content
 ) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [
         {"type": "file", "filename": name} for name in content.attachments
@@ -400,7 +396,7 @@ def _message(
         "id": shown_turn(conversation, turn.number),
         "role": turn.role.value,
         "origin": turn.origin,
-        "created_at": written(said) if said else None,
+        "created_at": written(turn_at) if turn_at else None,
         "content": [{"type": "text", "text": content.text}, *parts] if parts else content.text,
     }
     if content.tool_calls:
@@ -418,9 +414,7 @@ def _message(
 def safety_copies(
     transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
 ) -> Iterator[bytes]:
-    """One line a conversation of which the safety team keeps a copy that can be read, oldest
-    first.
-    """
+    """One line a conversation with a readable safety copy, oldest first."""
     after: UUID | None = None
     while True:
         with transactions() as tx:
@@ -438,16 +432,16 @@ def safety_copies(
 
 
 def _safety_copy(
-    tx: Transaction, keyring: Keyring, seen: account_view.AccountView, at: datetime
+    tx: Transaction, keyring: Keyring, view: account_view.AccountView, at: datetime
 ) -> bytes:
-    row, state = seen.conversation, seen.turns
+    row, state = view.conversation, view.turns
     copied = copied_turns(tx, row.account_id, row.conversation_id)
-    turns = [turn for turn in seen.said if turn.number in copied and _is_kept(seen, turn, at)]
-    said: list[dict[str, Any]] = []
+    turns = [turn for turn in view.said if turn.number in copied and _is_kept(view, turn, at)]
+    messages: list[dict[str, Any]] = []
     for start in range(0, len(turns), OPENED_TURNS_MAX):
         batch = turns[start : start + OPENED_TURNS_MAX]
-        permits = [Permit.of_safety_copy(seen.account, row, state, turn, at) for turn in batch]
-        said += [
+        permits = [Permit.of_safety_copy(view.account, row, state, turn, at) for turn in batch]
+        messages += [
             {
                 "id": shown_turn(row.conversation_id, turn.number),
                 "role": turn.role.value,
@@ -458,15 +452,15 @@ def _safety_copy(
     line = {
         "conversation": shown(Prefix.conversation, row.conversation_id),
         "kept_until": written(state.safety_until) if state.safety_until else None,
-        "copied": said,
+        "copied": messages,
     }
     return msgspec.json.encode(line) + b"\n"
 
 
-def _is_kept(seen: account_view.AccountView, turn: TurnState, at: datetime) -> bool:
-    until = seen.turns.segments[turn.segment].safety_until
+def _is_kept(view: account_view.AccountView, turn: TurnState, at: datetime) -> bool:
+    until = view.turns.segments[turn.segment].safety_until
     return (
-        seen.conversation.keys[turn.segment].safety_slot is not None
+        view.conversation.keys[turn.segment].safety_slot is not None
         and until is not None
         and at < until
     )
@@ -475,11 +469,11 @@ def _is_kept(seen: account_view.AccountView, turn: TurnState, at: datetime) -> b
 def feedback_lines(
     transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
 ) -> Iterator[bytes]:
-    """One line a feedback that is kept, newest first."""
+    """One line a stored feedback, newest first."""
     before: UUID | None = None
     while True:
         with transactions() as tx:
-            page = feedback.listed(
+            page = feedback.list_feedback(
                 tx, keyring, policies, account, at, before=before, limit=BATCH_CONVERSATIONS_MAX
             )
         for given in page.given:
@@ -497,7 +491,7 @@ def feedback_lines(
                 "kept_until": written(given.keep_until) if given.keep_until else None,
                 "comment": given.shared.comment,
                 "shared": [
-                    {"turn": number, "text": said.text} for number, said in given.shared.turns
+                    {"turn": number, "text": content.text} for number, content in given.shared.turns
                 ],
             }
             yield msgspec.json.encode(line) + b"\n"
@@ -509,24 +503,24 @@ def feedback_lines(
 def request_lines(
     transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
 ) -> Iterator[bytes]:
-    """One line a request under the law, newest first, with its steps and what was written in it."""
+    """One line a rights request, newest first, with its steps and texts."""
     before: UUID | None = None
     while True:
         with transactions() as tx:
-            rows = request_register.of_account(tx, account, BATCH_CONVERSATIONS_MAX, before=before)
-            found = [rights_requests.opened(tx, keyring, row) for row in rows]
+            rows = request_register.list_by_account(
+                tx, account, BATCH_CONVERSATIONS_MAX, before=before
+            )
+            found = [rights_requests.open_request(tx, keyring, row) for row in rows]
         for one in found:
-            yield msgspec.json.encode(rights_requests.seen_whole(one, at, for_staff=False)) + b"\n"
+            yield msgspec.json.encode(rights_requests.detail(one, at, for_staff=False)) + b"\n"
         if len(rows) < BATCH_CONVERSATIONS_MAX:
             return
         before = rows[-1].request
 
 
-def _asked(words: Catalogue, found: Iterator[bytes]) -> Iterator[str]:
-    """Each request as the index says it: what it asked for, on which day, and all that was
-    written.
-    """
-    for line in found:
+def _describe_requests(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
+    """Each request in words, for the index: its kind, date and texts."""
+    for line in lines:
         request = msgspec.json.decode(line, type=SeenRequest)
         right = words.say(f"rights.kind.{request.kind.value}")
         written_in = [one.words for one in request.steps if one.words]

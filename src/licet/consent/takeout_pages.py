@@ -1,9 +1,7 @@
-"""What is taken out, as pages that a browser opens from the folder: an index in words, and one page
-a conversation.
+"""HTML pages of a data export, to open from a folder: an index, and a page a conversation.
 
-No script, no picture, nothing from elsewhere: each page is whole in itself, with its few rules of
-style inside. All text of people is escaped. Beside each page lies the file that a program reads;
-the index names and links every one of both.
+Each page is self-contained, with inline style, and no script, image or remote resource. All text of
+people is escaped. The index links every page and every machine-readable file.
 """
 
 from __future__ import annotations
@@ -38,8 +36,8 @@ class PageLink(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexFacts(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What the index says beside its links. ``lines`` are sentences by section; ``files`` are all
-    that lie in the zip.
+    """Contents of the index beside its links. ``lines`` are sentences by section; ``files`` are all
+    files of the zip.
     """
 
     taken_at: datetime
@@ -60,9 +58,7 @@ def page(words: Catalogue, title: str, body: str) -> bytes:
 
 
 def conversation(words: Catalogue, line: dict[str, Any]) -> tuple[PageLink, bytes]:
-    """The page of a conversation, from its line in `messages.jsonl`, and how the index links to
-    it.
-    """
+    """The page of a conversation, from its line in `messages.jsonl`, and its link for the index."""
     first = (
         instant(line["messages"][0]["created_at"]) if line["messages"][0]["created_at"] else None
     )
@@ -76,11 +72,11 @@ def conversation(words: Catalogue, line: dict[str, Any]) -> tuple[PageLink, byte
     about += [words.count("chats.messages", len(line["messages"]))]
     about += [words.say("search.use.incognito")] if line["incognito"] else []
     about += [words.say("search.use.kept_out")] if line["kept_out"] else []
-    said = "".join(_message(words, message) for message in line["messages"])
+    messages = "".join(_message(words, message) for message in line["messages"])
     back = f'<p><a href="../{INDEX}">{escape(words.say("takeout.index.title"))}</a></p>'
     body = (
         f"{back}\n<h1>{escape(title)}</h1>\n<p "
-        f"class=soft>{escape(' · '.join(about))}</p>\n<ol>\n{said}</ol>\n"
+        f"class=soft>{escape(' · '.join(about))}</p>\n<ol>\n{messages}</ol>\n"
     )
     href = f"chats/{line['conversation_id']}.html"
     return PageLink(href=href, title=title, about=" · ".join(about)), page(words, title, body)
@@ -99,16 +95,19 @@ def _message(words: Catalogue, message: dict[str, Any]) -> str:
         words.say("chat.turn.call", name=call["function"]["name"])
         for call in message.get("tool_calls", ())
     ]
-    who = own_conversations.speaker(message["role"], message["origin"])
+    speaker = own_conversations.speaker(message["role"], message["origin"])
     when = words.moment(instant(message["created_at"])) if message["created_at"] else ""
     lines = "".join(f"<p class=soft>{escape(one)}</p>" for one in more)
-    head = f"<strong>{escape(words.say(f'chat.turn.{who}'))}</strong> <small>{escape(when)}</small>"
+    head = (
+        f"<strong>{escape(words.say(f'chat.turn.{speaker}'))}</strong> "
+        f"<small>{escape(when)}</small>"
+    )
     return f'<li>{head}<p class=words dir="auto">{escape(text)}</p>{lines}</li>\n'
 
 
 def feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The page of all feedback, piece by piece, from the lines of `feedback.jsonl`."""
-    yield from _framed(
+    """Streams the page of all feedback, from the lines of `feedback.jsonl`."""
+    yield from _stream_page(
         words, words.say("feedback.title"), _feedback(words, lines), words.say("feedback.none")
     )
 
@@ -117,11 +116,11 @@ def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
     for raw in lines:
         one = json.loads(raw)
         rated = "check" if one["check"] else "rating"
-        said = [
+        sentences = [
             words.say(f"feedback.{rated}.{one['rating']}"),
             words.say(f"feedback.share.{one['share']}"),
         ]
-        said += (
+        sentences += (
             [words.say("takeout.taken_back", day=words.day(instant(one["taken_back"])))]
             if one["taken_back"]
             else []
@@ -132,13 +131,13 @@ def _feedback(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
             for shared in one["shared"]
         ]
         yield _section(
-            words.say("feedback.of", day=words.moment(instant(one["given"]))), said, texts
+            words.say("feedback.of", day=words.moment(instant(one["given"]))), sentences, texts
         )
 
 
 def safety_copies(words: Catalogue, lines: Iterator[bytes]) -> Iterator[bytes]:
-    """The page of what the safety team keeps, from the lines of `safety_copies.jsonl`."""
-    yield from _framed(
+    """Streams the page of safety copies, from the lines of `safety_copies.jsonl`."""
+    yield from _stream_page(
         words, words.say("data.safety"), _copies(words, lines), words.say("timeline.none.safety")
     )
 
@@ -158,17 +157,19 @@ def _copies(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str]:
         yield _section(one["conversation"], [until], texts)
 
 
-def _section(title: str, said: Sequence[str], texts: Sequence[tuple[str, str]]) -> str:
-    told = "".join(f"<p>{escape(line)}</p>" for line in said if line)
+def _section(title: str, sentences: Sequence[str], texts: Sequence[tuple[str, str]]) -> str:
+    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in sentences if line)
     quoted = "".join(
         f'<p><strong>{escape(term)}</strong></p><p class=words dir="auto">{escape(text)}</p>'
         for term, text in texts
     )
-    return f"<h2>{escape(title)}</h2>\n{told}{quoted}\n"
+    return f"<h2>{escape(title)}</h2>\n{paragraphs}{quoted}\n"
 
 
-def _framed(words: Catalogue, title: str, sections: Iterator[str], nothing: str) -> Iterator[bytes]:
-    """A page that is made as it is sent: what stands before its sections, them, and its end."""
+def _stream_page(
+    words: Catalogue, title: str, sections: Iterator[str], nothing: str
+) -> Iterator[bytes]:
+    """Streams a page: its head, its sections, its end."""
     mark = "\0"
     back = f'<p><a href="{INDEX}">{escape(words.say("takeout.index.title"))}</a></p>'
     head, _, end = (
@@ -185,7 +186,7 @@ def _framed(words: Catalogue, title: str, sections: Iterator[str], nothing: str)
 
 
 def index(words: Catalogue, facts: IndexFacts, chats: Sequence[PageLink]) -> bytes:
-    """The page to begin with."""
+    """The index page."""
     title = words.say("takeout.index.title")
     body = [f"<h1>{escape(title)}</h1>"]
     body.append(
@@ -226,7 +227,7 @@ def _list(title: str, items: Sequence[str], nothing: str) -> str:
 
 
 def _about(words: Catalogue, name: str) -> str:
-    """What a file is, where that is known by its name."""
+    """The description of a file, by its name."""
     known = (
         name.split("/")[0]
         .removesuffix(".jsonl")

@@ -137,10 +137,10 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
     """
     number = known.number(here.clock())
     with transaction(here.pool) as tx:
-        found = notice.in_force(tx, number)
+        found = notice.list_in_force(tx, number)
     search = name_search(here.config, left_in=known.replacing_names(number) is None)
     for one in found:
-        if beyond := notice.overpromised(one.text, search):
+        if beyond := notice.unkept_promises(one.text, search):
             raise RefusedError(
                 f"the notice `{one.text.variant.value}` in `{one.language}` of version "
                 f"`{one.text.version}` promises"
@@ -150,7 +150,7 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
                 f" `licet notice publish --version {one.text.version}`",
                 because="notice_promises",
             )
-        if sentence := notice.untold(one.text, known[one.number], search):
+        if sentence := notice.missing_disclosure(one.text, known[one.number], search):
             raise RefusedError(
                 f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` "
                 "of version"
@@ -176,7 +176,7 @@ def pinned(names: NameKernel | None, data: Path) -> FoundBy:
             detectors=(DetectorPin(name=names.detector.name, sha256=names.detector.sha256),),
             kinds=kinds,
             languages=tuple(sorted(LANGUAGES)),
-            other_languages=notice.other_languages(catalogue(ENGLISH), search),
+            other_languages=notice.other_languages_sentence(catalogue(ENGLISH), search),
         ),
         measured=measured,
     )

@@ -17,7 +17,7 @@ from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
 from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.decide import IMPROVE, MEANING, DecisionReason
-from licet.policy.file import NamesTerm, preset, read
+from licet.policy.file import NamesTerm, from_document, preset
 from licet.policy.period import instant, written
 from licet.release import catalog
 from licet.service import answers as service_answers
@@ -61,7 +61,7 @@ def play_files(
             "decide_by": None,
         }
         document["names"] = NamesTerm.left_in.value  # so nothing looks, unless a setting says so
-        policy = read(document)
+        policy = from_document(document)
         (folder / "policy.yaml").write_text(
             yaml.safe_dump(document, sort_keys=False), encoding="utf-8"
         )

@@ -39,7 +39,7 @@ def read_as_staff(
     try:
         with transaction(installation.pool) as tx:
             reading = Reading(
-                staff=sessions.known_staff(tx, email, at, random),
+                staff=sessions.find_or_add_staff(tx, email, at, random),
                 role=role,
                 reason=reason,
                 ticket=ticket,

@@ -174,7 +174,9 @@ def officer_link(here: installation.Installation) -> str:
     """The secret of a link that signs the town's privacy officer in, once."""
     now = utc_now()
     with transaction(here.pool) as tx:
-        return sessions.add(tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random)
+        return sessions.add_staff(
+            tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random
+        )
 
 
 def listener(wanted: int) -> socket.socket:

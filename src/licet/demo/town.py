@@ -43,7 +43,7 @@ from licet.demo.town_requests import TownRequests
 from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
-from licet.policy.file import NamesTerm, Policies, Policy, preset, read
+from licet.policy.file import NamesTerm, Policies, Policy, from_document, preset
 from licet.policy.period import instant
 from licet.policy.state import Share, TurnRole
 from licet.release import catalog, registry
@@ -130,7 +130,7 @@ def _policy(folder: Path) -> Policy:
         "names": NamesTerm.left_in.value,
     }
     (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    return read(document)
+    return from_document(document)
 
 
 class _Play:

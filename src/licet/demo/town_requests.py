@@ -177,7 +177,7 @@ class TownRequests:
                     and (number, place) not in self._done
                     and instant(act.day) <= now
                 ):
-                    rights_requests.act(
+                    rights_requests.take_step(
                         self._here,
                         self._sent[number],
                         act.act,

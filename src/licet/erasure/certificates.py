@@ -1,11 +1,11 @@
 """The erasure verbs: progress, the signed certificate at the end, and recalls from recipients.
 
-`run` moves every erasure as far as it can go now: it recalls releases from their recipients,
-destroys keys and sweeps what is due, reads back every place in the register that is within reach,
-and signs. It can be killed anywhere and run again, because each state is committed together with
-its effects. If a place cannot be read back as empty, the erasure stays in the state before the
-certificate. Content under a legal hold stays, and its erasure continues within an hour after the
-hold ends.
+`advance_erasures` moves every erasure as far as it can go now: it recalls releases from their
+recipients, destroys keys, sweeps what is due, reads back every reachable place in the register, and
+signs. It can be killed anywhere and run again, because each state is committed together with its
+effects. If a place cannot be read back as empty, the erasure stays in the state before the
+certificate. Content under a legal hold stays; its erasure continues within an hour after the hold
+ends.
 
 The content keys of a closed account are destroyed like any other's. Its own key yields the
 pseudonym under which its leaves are written. That key, and with it the certificate, therefore waits
@@ -56,7 +56,7 @@ from licet.store.keyset import (
     newest_and_oldest,
     read_name,
 )
-from licet.store.rows import Change
+from licet.store.rows import Change, select
 from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.ids import Prefix, named, parse, shown, uuid7
@@ -75,9 +75,7 @@ RECALLS_LISTED_MAX = 1_000  # counted for a row of a list
 
 
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recipient must take out of use; ``overdue`` if the day has passed without an
-    acknowledgement.
-    """
+    """A recall: what a recipient must stop using; ``overdue``: not acknowledged by ``due_at``."""
 
     erasure: str
     handout: str
@@ -115,14 +113,14 @@ class ErasureStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureRun(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of `run`: erasures by their current state."""
+    """The result of `advance_erasures`: erasures by their current state."""
 
     states: dict[str, int]
     certificates: int
 
 
 class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
-    """Closed accounts that are erased and wait until the log has their leaves, the first one since
+    """Erased closed accounts that wait for their leaves to be logged, the oldest since
     ``since``.
     """
 
@@ -131,8 +129,8 @@ class UnloggedErasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What `run` would find: ``due`` erasures, of whose content ``keys`` keys would be destroyed;
-    ``held`` ones; and ``later`` ones, whose period has not ended.
+    """What `advance_erasures` would do: ``due`` erasures with ``keys`` keys to destroy; ``held``
+    ones; and ``later`` ones, whose period has not ended.
     """
 
     due: int
@@ -144,18 +142,20 @@ class ErasureForecast(msgspec.Struct, frozen=True, kw_only=True):
 # Progress
 
 
-def run(here: Installation, *, only: str | None = None, at_once: bool = False) -> ErasureRun:
-    """Moves erasures as far as they can go now; ``at_once`` destroys the keys of deleted content
+def advance_erasures(
+    installation: Installation, *, only: str | None = None, at_once: bool = False
+) -> ErasureRun:
+    """Advances erasures as far as possible now; ``at_once`` destroys the keys of deleted content
     before its period ends.
     """
     states: Counter[str] = Counter()
     signed = 0
     after: UUID | None = None
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             page = _page_of_run(tx, only, after)
         for erasure in page:
-            moved = _advance(here, erasure, at_once)
+            moved = _advance(installation, erasure, at_once)
             states[moved.state.value] += 1
             signed += (
                 moved.state is ErasureState.verified and erasure.state is not ErasureState.verified
@@ -165,18 +165,18 @@ def run(here: Installation, *, only: str | None = None, at_once: bool = False) -
         after = page[-1].erasure
 
 
-def forecast(
-    here: Installation, *, only: str | None = None, at_once: bool = False
+def forecast_erasures(
+    installation: Installation, *, only: str | None = None, at_once: bool = False
 ) -> ErasureForecast:
-    """What `run` would do with the same arguments; changes nothing."""
+    """What `advance_erasures` would do with the same arguments; changes nothing."""
     due, keys, held, later, after = 0, 0, 0, 0, None
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             page = _page_of_run(tx, only, after)
             for erasure in page:
                 waits = certificate.waits(tx, erasure)
                 waits.refuse_fenced()
-                is_due = _is_due(waits, max(here.clock(), erasure.requested_at), at_once)
+                is_due = _is_due(waits, max(installation.clock(), erasure.requested_at), at_once)
                 if waits.held:
                     held += 1
                 elif is_due:
@@ -189,7 +189,7 @@ def forecast(
 
 
 def _page_of_run(tx: Transaction, only: str | None, after: UUID | None) -> list[ErasureRecord]:
-    """The next erasures to move: the one that is named, or unfinished ones after ``after``."""
+    """The next erasures to advance: ``only``, or unfinished ones after ``after``."""
     if only is not None:
         return [certificate.get(tx, parse(Prefix.erasure, only))]
     fence.check(tx)
@@ -201,16 +201,14 @@ def _is_due(waits: Waits, at: datetime, at_once: bool) -> bool:
     return at_once or waits.due_at is None or waits.due_at <= at
 
 
-def finish_due(here: Installation) -> int:
-    """Certifies erasures of which nothing is left, after a sweep; returns the number of
-    certificates.
-    """
+def finish_due(installation: Installation) -> int:
+    """Certifies the erasures that a sweep has completed; returns the number of certificates."""
     signed, after = 0, None
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             page = certificate.unfinished(tx, PAGE_ERASURES_MAX, after, keyless=True)
         signed += sum(
-            _advance(here, erasure, at_once=False).state is ErasureState.verified
+            _advance(installation, erasure, at_once=False).state is ErasureState.verified
             for erasure in page
         )
         if len(page) < PAGE_ERASURES_MAX:
@@ -218,36 +216,38 @@ def finish_due(here: Installation) -> int:
         after = page[-1].erasure
 
 
-def _advance(here: Installation, erasure: ErasureRecord, at_once: bool) -> ErasureRecord:
-    """Moves the erasure as far as possible: two transactions, and one more for every further batch
+def _advance(installation: Installation, erasure: ErasureRecord, at_once: bool) -> ErasureRecord:
+    """Advances an erasure as far as possible: two transactions, and one more for each further batch
     of a large sweep.
     """
     if erasure.state is ErasureState.verified:
         return erasure
-    at, more = max(here.clock(), erasure.requested_at), False
-    with transaction(here.pool) as tx:
+    at, more = max(installation.clock(), erasure.requested_at), False
+    with transaction(installation.pool) as tx:
         hold_accounts(tx, [erasure.account])
         waits = certificate.waits(tx, erasure, at_once=at if at_once else None)
         waits.refuse_fenced()
-        _recall(tx, erasure, waits.releases, at)
+        _recall_releases(tx, erasure, waits.releases, at)
         if _is_due(waits, at, at_once) and not waits.held and (waits.keys or waits.bodies):
             more = sweep_batches.sweep_locked(tx, at, [erasure.account]).more
     try:
-        return _finish(here, erasure, at, more)
+        return _finish(installation, erasure, at, more)
     except BrokenError:
         # commits the progress that was made before the certificate
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             hold_accounts(tx, [erasure.account])
-            certificate.save(tx, _progress(*certificate.renewed(tx, erasure), at))
+            certificate.save(tx, _states_reached(*certificate.renewed(tx, erasure), at))
         raise
 
 
-def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool) -> ErasureRecord:
+def _finish(
+    installation: Installation, erasure: ErasureRecord, at: datetime, more: bool
+) -> ErasureRecord:
     """Sweeps the rest if there is ``more``, then advances the erasure and certifies it, in one
     transaction.
     """
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             hold_accounts(tx, [erasure.account])
             now, waits = certificate.renewed(tx, erasure)
             waits.refuse_fenced()
@@ -256,19 +256,21 @@ def _finish(here: Installation, erasure: ErasureRecord, at: datetime, more: bool
                 continue
             if now.state is ErasureState.verified:
                 return now
-            moved = _progress(now, waits, at)
+            moved = _states_reached(now, waits, at)
             signed = (
-                _certify(here, tx, moved, waits, at) if moved.state is ErasureState.swept else None
+                _certify(installation, tx, moved, waits, at)
+                if moved.state is ErasureState.swept
+                else None
             )
             if signed is not None:
                 moved = replace(moved, state=ErasureState.verified, verified_at=at)
             if moved != now:
-                certificate.save(tx, moved, signed, _leaf(tx, signed, at))
+                certificate.save(tx, moved, signed, _certificate_entry(tx, signed, at))
             return moved
 
 
-def _progress(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureRecord:
-    """How far the erasure is at ``at``, before its certificate."""
+def _states_reached(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureRecord:
+    """The erasure with the states it has reached at ``at``, before its certificate."""
     if erasure.state is ErasureState.fenced and not waits.keys and waits.due_at is None:
         erasure = replace(erasure, state=ErasureState.shredded, shredded_at=at)
     if erasure.state is ErasureState.shredded and not waits.bodies:
@@ -276,27 +278,27 @@ def _progress(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureReco
     return erasure
 
 
-def _leaf(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
+def _certificate_entry(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
     """The change that writes the leaf of a certificate."""
     if signed is None:
         return []
     sha256 = hashlib.sha256(signed.encode()).hexdigest()
     return outbox.appending(
-        tx, [Entry(told=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
+        tx, [Entry(kind=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
     )
 
 
 def _certify(
-    here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits, at: datetime
+    installation: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits, at: datetime
 ) -> str | None:
     """Reads every place back and signs the result; returns the certificate, or None if the log
     still lacks leaves of the account. BrokenError if something is still there.
 
     The account is locked, and the erasure and what it ``waits`` for were read under that lock.
     """
-    if _awaits_log(here, tx, erasure):
+    if _awaits_log(installation, tx, erasure):
         return None
-    journal = here.keyring.restrictions
+    journal = installation.keyring.restrictions
     if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
         restriction.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
     if erasure.cause is ErasureCause.closure:
@@ -306,33 +308,35 @@ def _certify(
     known = policy_versions.current(tx) if rows else None
     for release, ordinals in rows.items():
         assert known is not None
-        given = live_leases.leased(tx, here.keyring, registry.get(tx, release), ordinals, known, at)
+        given = live_leases.leased(
+            tx, installation.keyring, registry.get(tx, release), ordinals, known, at
+        )
         leasable[release] = len(given)
     places = certificate.read_back(tx, erasure, leasable)
-    backups, out_of_reach = _backups(here, tx, erasure, at)
+    backups, out_of_reach = _remaining_backups(installation, tx, erasure, at)
     document = certificate.document(
         erasure,
         at,
         places,
-        _recipients(tx, erasure, at),
-        _hosts(tx, erasure, at),
+        _recipient_answers(tx, erasure, at),
+        _host_answers(tx, erasure, at),
         backups,
         out_of_reach,
-        here.keyring.random(certificate.SALT_BYTES),
+        installation.keyring.random(certificate.SALT_BYTES),
     )
-    return sign(document, here.keyring.log_seed(tx), CERTIFICATE)
+    return sign(document, installation.keyring.log_seed(tx), CERTIFICATE)
 
 
-def _awaits_log(here: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
+def _awaits_log(installation: Installation, tx: Transaction, erasure: ErasureRecord) -> bool:
     """Whether the log still lacks leaves of an account that this erasure closes: their pseudonym
     needs the account's key.
     """
     if erasure.cause is not ErasureCause.closure:
         return False
-    seed = here.keyring.log_seed(tx)
+    seed = installation.keyring.log_seed(tx)
 
     def reached(year: int) -> int:
-        place = documents.place(here)
+        place = documents.place(installation)
         try:
             return PublishedLog(
                 place.folder / str(year), place.signer(seed, year).verifier
@@ -355,7 +359,7 @@ def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, at: datetime)
     host_events.append(tx, [host_events.account_erased(erasure.account, at, erasure.erasure)])
 
 
-def _recipients(
+def _recipient_answers(
     tx: Transaction, erasure: ErasureRecord, at: datetime
 ) -> list[dict[str, Canonical]]:
     return [
@@ -367,14 +371,14 @@ def _recipients(
             "due": written(one.due_at),
             "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
         }
-        for one in _recalls(tx, at, erasure)
+        for one in _recalls_of_erasure(tx, at, erasure)
     ]
 
 
-def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[str, Canonical]]:
-    """The assistants that were told to remove it, and their answers. Missing answers are listed
-    too.
-    """
+def _host_answers(
+    tx: Transaction, erasure: ErasureRecord, at: datetime
+) -> list[dict[str, Canonical]]:
+    """The hosts that were notified, and their acknowledgements. Missing ones are listed too."""
     return [
         {
             "host": one.endpoint,
@@ -385,16 +389,16 @@ def _hosts(tx: Transaction, erasure: ErasureRecord, at: datetime) -> list[dict[s
             "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
             "overdue": one.overdue,
         }
-        for one in acknowledgements.told_of(tx, erasure.account, erasure.erasure, at)
+        for one in acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, at)
     ]
 
 
-def _backups(
-    here: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime
+def _remaining_backups(
+    installation: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime
 ) -> tuple[list[dict[str, Canonical]], datetime | None]:
-    """The backups that are still kept and that are older than the destruction of the keys, or that
-    contain database pages, which may still hold deleted rows; and the latest day on which the last
-    epoch that could open an older copy is destroyed.
+    """The stored backups from before the destruction of the keys, or with database pages, which may
+    contain deleted rows; and the latest day on which the last epoch that opens an older copy is
+    destroyed.
     """
     rows = tx.execute(
         f"""SELECT o.opened_at, b.backup_id, b.made_at, b.expires_at
@@ -416,69 +420,73 @@ def _backups(
         for _, backup, made_at, expires_at in rows
         if backup is not None
     ]
-    return kept, rotated + backup_window(here) if rotated is not None else None
+    return kept, rotated + backup_window(installation) if rotated is not None else None
 
 
 # Questions
 
 
-def status(here: Installation, name: str, *, for_person: bool = False) -> ErasureStatus:
+def status(installation: Installation, name: str, *, for_person: bool = False) -> ErasureStatus:
     """The progress of an erasure; NotFoundError for an unknown id.
 
-    ``for_person`` omits what its person may not be told: a hold whose matter forbids it.
+    ``for_person`` omits secret holds.
     """
-    with transaction(here.pool) as tx:
-        return _seen(here, tx, certificate.get(tx, parse(Prefix.erasure, name)), for_person)
+    with transaction(installation.pool) as tx:
+        return _erasure_status(
+            installation, tx, certificate.get(tx, parse(Prefix.erasure, name)), for_person
+        )
 
 
-def of_account(
-    here: Installation, account: UUID, *, for_person: bool = False
+def list_by_account(
+    installation: Installation, account: UUID, *, for_person: bool = False
 ) -> list[ErasureStatus]:
     """The erasures of one account, oldest first; ``for_person`` as in `status`."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return [
-            _seen(here, tx, erasure, for_person) for erasure in certificate.of_account(tx, account)
+            _erasure_status(installation, tx, erasure, for_person)
+            for erasure in certificate.of_account(tx, account)
         ]
 
 
-def page_of(
-    here: Installation, account: UUID, most: int, *, before: str = ""
+def list_page(
+    installation: Installation, account: UUID, limit: int, *, before: str = ""
 ) -> list[ErasureStatus]:
-    """The newest ``most`` erasures of an account that were requested before the one named, as its
-    person may see them.
+    """The newest ``limit`` erasures of an account requested before ``before``, as its person may
+    see them.
     """
     start = parse(Prefix.erasure, before) if before else None
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return [
-            _seen(here, tx, one, for_person=True)
-            for one in certificate.newest_of(tx, account, most, before=start)
+            _erasure_status(installation, tx, one, for_person=True)
+            for one in certificate.newest_of(tx, account, limit, before=start)
         ]
 
 
-def unfinished(here: Installation) -> list[ErasureStatus]:
-    with transaction(here.pool) as tx:
-        return [_seen(here, tx, erasure) for erasure in certificate.unfinished(tx, LISTED_MAX)]
+def list_unfinished(installation: Installation) -> list[ErasureStatus]:
+    with transaction(installation.pool) as tx:
+        return [
+            _erasure_status(installation, tx, erasure)
+            for erasure in certificate.unfinished(tx, LISTED_MAX)
+        ]
 
 
-def unlogged(here: Installation) -> UnloggedErasure:
-    """What waits for the log. Nothing else prevents the next sweep from certifying a swept
-    closure.
-    """
-    with transaction(here.pool) as tx:
-        return unlogged_in(tx)
+def count_unlogged(installation: Installation) -> UnloggedErasure:
+    """The erasures that wait only for the log; the next sweep after that certifies them."""
+    with transaction(installation.pool) as tx:
+        return count_unlogged_in(tx)
 
 
-def unlogged_in(tx: Transaction) -> UnloggedErasure:
-    """`unlogged`, in the caller's transaction."""
+def count_unlogged_in(tx: Transaction) -> UnloggedErasure:
+    """`count_unlogged`, in the caller's transaction."""
     closures, since = certificate.unlogged_closures(tx)
     return UnloggedErasure(closures=closures, since=since)
 
 
-def certificate_file(here: Installation, name: str) -> bytes:
+def certificate_file(installation: Installation, name: str) -> bytes:
     """The certificate file, with its proof once its entry is in the log; RefusedError before it is
     signed.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         erasure = certificate.get(tx, parse(Prefix.erasure, name))
         signed = certificate.certificate_of(tx, erasure.erasure)
         if signed is None:
@@ -490,13 +498,13 @@ def certificate_file(here: Installation, name: str) -> bytes:
         payload = msgspec.json.encode(
             {"sha256": hashlib.sha256(signed.encode()).hexdigest()}
         ).decode()
-        leaf = outbox.leaf_of(tx, EntryKind.certificate, payload)
-        seed = here.keyring.log_seed(tx)
+        leaf = outbox.find_leaf(tx, EntryKind.certificate, payload)
+        seed = installation.keyring.log_seed(tx)
     entry = proof = None
     if leaf is not None:
-        place = documents.place(here)
+        place = documents.place(installation)
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
-        entry, proof = log.told(leaf[1])
+        entry, proof = log.entry_with_proof(leaf[1])
     whole: dict[str, Canonical] = {
         "v": FILE_VERSION,
         "certificate": signed,
@@ -506,22 +514,20 @@ def certificate_file(here: Installation, name: str) -> bytes:
     return canonical(whole) + b"\n"
 
 
-def places_named(here: Installation, name: str) -> tuple[str, ...] | None:
-    """What was done in each place that the certificate names, by the words of `PlaceOutcome`; None
-    before it is signed.
-    """
-    with transaction(here.pool) as tx:
+def certified_places(installation: Installation, name: str) -> tuple[str, ...] | None:
+    """The `PlaceOutcome` of each place in the certificate; None before it is signed."""
+    with transaction(installation.pool) as tx:
         document = certificate.certificate_of(tx, parse(Prefix.erasure, name))
     if document is None:
         return None
-    said: dict[str, Any] = msgspec.json.decode(jws.payload_of(document))
-    return tuple(place["done"] for place in said["places"])
+    statement: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
+    return tuple(place["done"] for place in statement["places"])
 
 
-def _seen(
-    here: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False
+def _erasure_status(
+    installation: Installation, tx: Transaction, erasure: ErasureRecord, for_person: bool = False
 ) -> ErasureStatus:
-    at = here.clock()
+    at = installation.clock()
     waits = (
         certificate.waits(tx, erasure)
         if erasure.state is not ErasureState.verified
@@ -529,8 +535,8 @@ def _seen(
     )
     if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
         waits = replace(waits, held=False)
-    recalls = tuple(_recalls(tx, at, erasure))
-    hosts = tuple(acknowledgements.told_of(tx, erasure.account, erasure.erasure, at))
+    recalls = tuple(_recalls_of_erasure(tx, at, erasure))
+    hosts = tuple(acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, at))
     return ErasureStatus(
         erasure=shown(Prefix.erasure, erasure.erasure),
         account=shown(Prefix.account, erasure.account),
@@ -547,7 +553,7 @@ def _seen(
         keys_left=waits.keys,
         due_at=waits.due_at,
         held=waits.held,
-        waits_for=_waits_for(here, tx, erasure, waits),
+        waits_for=_waits_for(installation, tx, erasure, waits),
         recalls=recalls,
         hosts=hosts,
         overdue=sum(one.overdue for one in recalls) + sum(one.overdue for one in hosts),
@@ -555,15 +561,15 @@ def _seen(
 
 
 def _waits_for(
-    here: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits
+    installation: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits
 ) -> WaitsFor | None:
     if erasure.state is ErasureState.verified:
         return None
     if waits.held:
         return WaitsFor.hold
-    if waits.due_at is not None and waits.due_at > here.clock():
+    if waits.due_at is not None and waits.due_at > installation.clock():
         return WaitsFor.period
-    if erasure.state is ErasureState.swept and _awaits_log(here, tx, erasure):
+    if erasure.state is ErasureState.swept and _awaits_log(installation, tx, erasure):
         return WaitsFor.log
     return WaitsFor.sweep
 
@@ -571,12 +577,12 @@ def _waits_for(
 # Recipients
 
 
-def hand_out(here: Installation, release: str, recipient: str) -> str:
+def hand_out(installation: Installation, release: str, recipient: str) -> str:
     """Registers that a release's files were given to a recipient; returns the id of the handout.
     Idempotent.
     """
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         known = registry.find(tx, release)
         if known is None:
             raise NotFoundError(f"no release `{release}`")
@@ -587,16 +593,14 @@ def hand_out(here: Installation, release: str, recipient: str) -> str:
                VALUES (%s, %s, %s, %s)
                ON CONFLICT (release_id, recipient) DO UPDATE SET recipient = excluded.recipient
                  RETURNING handout_id""",
-            [uuid7(at, here.keyring.random(10)), known.release_id, recipient, at],
+            [uuid7(at, installation.keyring.random(10)), known.release_id, recipient, at],
         ).fetchone()
     assert row is not None
     return shown(Prefix.handout, row[0])
 
 
-class HandoutSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient of a release: how many recalls they have not acknowledged, and how many of those
-    are overdue.
-    """
+class ReleaseHandout(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient of a release, with counts of its open and overdue recalls."""
 
     recipient: str
     handed_at: datetime
@@ -605,27 +609,22 @@ class HandoutSeen(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
 
 
-def handouts_of(tx: Transaction, release_id: UUID, at: datetime) -> list[HandoutSeen]:
-    """Who was given a release, in order, and what was recalled from them for erasures."""
-    rows = tx.execute(
-        """SELECT h.recipient, h.handed_at, count(r.handout_id),
-                  count(*) FILTER (WHERE r.acknowledged_at IS NULL AND
-                  r.handout_id IS NOT NULL), count(*) FILTER (WHERE r.acknowledged_at IS NULL
-                    AND r.due_at <= %s)
+def handouts_by_release(tx: Transaction, release_id: UUID, at: datetime) -> list[ReleaseHandout]:
+    """The recipients of a release, in order, with their recalls for erasures."""
+    return select(
+        tx,
+        ReleaseHandout,
+        """SELECT h.recipient, h.handed_at, count(r.handout_id) AS recalls,
+                  count(r.handout_id) FILTER (WHERE r.acknowledged_at IS NULL) AS open,
+                  count(*) FILTER (WHERE r.acknowledged_at IS NULL AND r.due_at <= %s) AS overdue
              FROM handouts h LEFT JOIN recalls r USING (handout_id) WHERE h.release_id = %s
             GROUP BY h.handout_id ORDER BY h.handed_at, h.recipient""",
         [at, release_id],
     )
-    return [
-        HandoutSeen(
-            recipient=recipient, handed_at=handed_at, recalls=recalls, open=open_, overdue=overdue
-        )
-        for recipient, handed_at, recalls, open_, overdue in rows
-    ]
 
 
-class HandoutOfRecipient(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that a recipient was given. Recalls are counted up to `RECALLS_COUNTED_MAX` of a
+class RecipientHandout(msgspec.Struct, frozen=True, kw_only=True):
+    """A release handed out to a recipient. Recalls are counted up to `RECALLS_COUNTED_MAX` of a
     handout.
     """
 
@@ -637,12 +636,10 @@ class HandoutOfRecipient(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
 
 
-def handouts_to(
-    tx: Transaction, recipient: str, at: datetime, most: int
-) -> list[HandoutOfRecipient]:
-    """The newest ``most`` releases that a recipient was given, and what was recalled of each for
-    erasures.
-    """
+def handouts_by_recipient(
+    tx: Transaction, recipient: str, at: datetime, limit: int
+) -> list[RecipientHandout]:
+    """The newest ``limit`` releases handed out to a recipient, with their recalls for erasures."""
     rows = tx.execute(
         """SELECT h.handout_id, h.release_id, h.handed_at, r.recalls, r.open, r.overdue
              FROM (SELECT * FROM handouts WHERE recipient = %(recipient)s
@@ -654,10 +651,10 @@ def handouts_to(
                    FROM (SELECT acknowledged_at, due_at FROM recalls WHERE handout_id = h.handout_id
                           LIMIT %(counted)s) k) r
             ORDER BY h.handed_at DESC, h.handout_id""",
-        {"recipient": recipient, "most": most, "at": at, "counted": RECALLS_COUNTED_MAX},
+        {"recipient": recipient, "most": limit, "at": at, "counted": RECALLS_COUNTED_MAX},
     )
     return [
-        HandoutOfRecipient(
+        RecipientHandout(
             handout=shown(Prefix.handout, handout),
             release_id=release,
             handed_at=handed_at,
@@ -702,11 +699,11 @@ HANDOUTS = Listing(
 )
 
 
-def _recall(
+def _recall_releases(
     tx: Transaction, erasure: ErasureRecord, releases: Sequence[UUID], at: datetime
 ) -> None:
-    """Asks every recipient of these releases to take the rows of the erased content out of use,
-    once per handout.
+    """Recalls the rows of the erased content from every recipient of these releases, once per
+    handout.
     """
     if not releases:
         return
@@ -751,24 +748,24 @@ _RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, h.release_id, h.ha
     r.acknowledged_at FROM recalls r JOIN handouts h USING (handout_id)"""
 
 
-def _recalls(tx: Transaction, at: datetime, of: ErasureRecord) -> list[Recall]:
+def _recalls_of_erasure(tx: Transaction, at: datetime, erasure: ErasureRecord) -> list[Recall]:
     rows = tx.execute(
         f"{_RECALLS} WHERE r.account_id = %s AND r.erasure_id = %s ORDER BY r.due_at, r.handout_id",
-        [of.account, of.erasure],
+        [erasure.account, erasure.erasure],
     ).fetchall()
     return _read_recalls(tx, rows, at)
 
 
-def recalls(here: Installation, recipient: str | None = None) -> list[Recall]:
-    """What recipients have not acknowledged, the most overdue first."""
-    with transaction(here.pool) as tx:
+def list_recalls(installation: Installation, recipient: str | None = None) -> list[Recall]:
+    """The open recalls, the most overdue first."""
+    with transaction(installation.pool) as tx:
         rows = tx.execute(
             f"""{_RECALLS} WHERE r.acknowledged_at IS NULL
                 AND (%(recipient)s::text IS NULL OR h.recipient = %(recipient)s)
                 ORDER BY r.due_at, r.handout_id LIMIT %(limit)s""",
             {"recipient": recipient, "limit": LISTED_MAX},
         ).fetchall()
-        return _read_recalls(tx, rows, here.clock())
+        return _read_recalls(tx, rows, installation.clock())
 
 
 def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], at: datetime) -> list[Recall]:
@@ -833,28 +830,31 @@ RECALLS = Listing(
 
 
 def acknowledge(
-    here: Installation, erasure: str, handout: str, signed: str | None = None
+    installation: Installation, erasure: str, handout: str, signed: str | None = None
 ) -> Recall:
-    """Records that a recipient took the rows out of use; NotFoundError if nothing was recalled from
-    them.
+    """Records a recipient's acknowledgement; NotFoundError without a recall.
 
     ``signed`` is the recipient's own answer (`recipient_answers`); RefusedError if their registered
     key did not sign it.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         of = certificate.get(tx, parse(Prefix.erasure, erasure))
         changed = tx.execute(
             """UPDATE recalls SET (acknowledged_at, signed) = (coalesce(acknowledged_at, %s),
                 coalesce(%s, signed))
                 WHERE account_id = %s AND erasure_id = %s AND handout_id = %s""",
-            [here.clock(), signed, of.account, of.erasure, parse(Prefix.handout, handout)],
+            [installation.clock(), signed, of.account, of.erasure, parse(Prefix.handout, handout)],
         ).rowcount
         if not changed:
             raise NotFoundError(
                 f"no recall of `{erasure}` from handout `{handout}`",
                 "`licet recall list` shows all recalls",
             )
-        recalled = next(one for one in _recalls(tx, here.clock(), of) if one.handout == handout)
+        recalled = next(
+            one
+            for one in _recalls_of_erasure(tx, installation.clock(), of)
+            if one.handout == handout
+        )
         if signed is not None:
             recipient_answers.check(tx, signed, erasure, handout, recalled.recipient)
         return recalled

@@ -16,8 +16,8 @@ from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
 
 
-class EpochShown(msgspec.Struct, frozen=True, kw_only=True):
-    """An epoch, and the day on which it is to be destroyed, None before it is retired."""
+class EpochStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An epoch, and the day of its planned destruction, None before it is retired."""
 
     number: int
     rotation: str
@@ -36,36 +36,38 @@ class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     provider: str
-    epochs: tuple[EpochShown, ...]
+    epochs: tuple[EpochStatus, ...]
     unfinished: int | None
     waiting: dict[str, int]
     due: dict[str, datetime | None]
     out_of_reach_days: dict[str, int]
 
 
-def backup_window(here: Installation) -> timedelta:
-    return timedelta(days=here.config.key_chain.backup_days)
+def backup_window(installation: Installation) -> timedelta:
+    return timedelta(days=installation.config.key_chain.backup_days)
 
 
-def out_of_reach_days(here: Installation) -> dict[Rotation, int]:
+def out_of_reach_days(installation: Installation) -> dict[Rotation, int]:
     """The days after its erasure within which a key is out of reach of every copy of the database,
     by rotation.
     """
-    return {each: (each.every + backup_window(here)).days for each in Rotation}
+    return {each: (each.every + backup_window(installation)).days for each in Rotation}
 
 
-def status(here: Installation) -> KeyStatus:
-    """The epochs, what waits for which rotation, when each is due, and the published delays."""
-    window = backup_window(here)
-    with transaction(here.pool) as tx:
+def status(installation: Installation) -> KeyStatus:
+    """The epochs, the accounts that wait for each rotation, when each is due, and the published
+    delays.
+    """
+    window = backup_window(installation)
+    with transaction(installation.pool) as tx:
         known = chain.epochs(tx)
-        waiting = rotation.spent(tx)
-        due = rotation.due(tx, known, here.clock())
-    begun = rotation.unfinished(known)
+        waiting = rotation.count_marked(tx)
+        due = rotation.due_rotations(tx, known, installation.clock())
+    begun = rotation.find_unfinished(known)
     return KeyStatus(
-        provider=here.config.key_chain.provider,
+        provider=installation.config.key_chain.provider,
         epochs=tuple(
-            EpochShown(
+            EpochStatus(
                 number=e.number,
                 rotation=e.rotation,
                 opened_at=e.opened_at,
@@ -78,24 +80,26 @@ def status(here: Installation) -> KeyStatus:
         unfinished=begun.number if begun else None,
         waiting={each.value: count for each, count in waiting.items()},
         due={each.value: at for each, at in due.items()},
-        out_of_reach_days={each.value: days for each, days in out_of_reach_days(here).items()},
+        out_of_reach_days={
+            each.value: days for each, days in out_of_reach_days(installation).items()
+        },
     )
 
 
-def due(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
-    """When each rotation is due, None where nothing waits for it."""
-    return rotation.due(tx, chain.epochs(tx), at)
+def due_rotations(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
+    """When each rotation is due; None if no account waits for it."""
+    return rotation.due_rotations(tx, chain.epochs(tx), at)
 
 
-def due_now(here: Installation) -> Rotation | None:
+def next_rotation(installation: Installation) -> Rotation | None:
     """The rotation to run now: an interrupted one, otherwise the weekly one if it is due, otherwise
     the daily one.
     """
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         known = chain.epochs(tx)
-        due = rotation.due(tx, known, at)
-    begun = rotation.unfinished(known)
+        due = rotation.due_rotations(tx, known, at)
+    begun = rotation.find_unfinished(known)
     if begun is not None:
         return Rotation(begun.rotation)
     ready = [
@@ -106,28 +110,38 @@ def due_now(here: Installation) -> Rotation | None:
     return ready[0] if ready else None
 
 
-def forecast(here: Installation, kind: Rotation) -> RotationResult:
+def forecast(installation: Installation, kind: Rotation) -> RotationResult:
     """What a rotation would do, as counts; changes nothing."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return rotation.forecast(tx, kind)
 
 
 def rotate(
-    here: Installation, kind: Rotation, seen: Callable[[RotationResult], None] = lambda _: None
+    installation: Installation,
+    kind: Rotation,
+    progress: Callable[[RotationResult], None] = lambda _: None,
 ) -> RotationResult:
     """Finishes an interrupted rotation, then runs one of ``kind``, unless the interrupted one was
     of that kind.
     """
-    done = rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
+    done = rotation.rotate(
+        installation.pool, installation.keyring, kind, installation.clock, progress
+    )
     if done.rotation is Rotation.daily and kind is Rotation.weekly:
-        return rotation.rotate(here.pool, here.keyring, kind, here.clock, seen)
+        return rotation.rotate(
+            installation.pool, installation.keyring, kind, installation.clock, progress
+        )
     return done
 
 
-def destroy_due(here: Installation, *, dry_run: bool = False) -> list[int]:
+def destroy_due(installation: Installation, *, dry_run: bool = False) -> list[int]:
     """Destroys the epochs that no kept copy needs any more; returns their numbers. A dry run
     destroys none of them.
     """
     if dry_run:
-        return rotation.due_for_destruction(here.pool, here.clock(), backup_window(here))
-    return rotation.destroy_due(here.pool, here.keyring, here.clock, backup_window(here))
+        return rotation.due_for_destruction(
+            installation.pool, installation.clock(), backup_window(installation)
+        )
+    return rotation.destroy_due(
+        installation.pool, installation.keyring, installation.clock, backup_window(installation)
+    )

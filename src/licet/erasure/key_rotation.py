@@ -94,15 +94,15 @@ class RotationResult(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def spent(tx: Transaction) -> dict[Rotation, int]:
-    """How many accounts wait for new keys, by the rotation that gives them."""
+def count_marked(tx: Transaction) -> dict[Rotation, int]:
+    """How many accounts are marked for new keys, by rotation."""
     counts = account_keys.spent_counts(tx)
     return {rotation: counts.get(rotation is Rotation.daily, 0) for rotation in Rotation}
 
 
-def unfinished(known: Sequence[Epoch]) -> Epoch | None:
-    """The rotation that was begun and is not complete."""
-    newest = known[-1] if known else None
+def find_unfinished(epochs: Sequence[Epoch]) -> Epoch | None:
+    """The epoch of an interrupted rotation."""
+    newest = epochs[-1] if epochs else None
     return (
         newest
         if newest is not None and newest.opened_at is not None and newest.complete_at is None
@@ -110,15 +110,17 @@ def unfinished(known: Sequence[Epoch]) -> Epoch | None:
     )
 
 
-def due(tx: Transaction, known: Sequence[Epoch], at: datetime) -> dict[Rotation, datetime | None]:
+def due_rotations(
+    tx: Transaction, epochs: Sequence[Epoch], at: datetime
+) -> dict[Rotation, datetime | None]:
     """When each rotation is due: its period after the last one of its kind, None if nothing waits
     for it.
 
     A weekly rotation gives new keys to all marked accounts, so it counts as a daily one too.
     """
-    waiting = spent(tx)
+    waiting = count_marked(tx)
     last: dict[Rotation, datetime] = {}
-    for epoch in known:
+    for epoch in epochs:
         if epoch.opened_at is not None:
             last[Rotation.daily] = epoch.opened_at
             if epoch.rotation == Rotation.weekly:
@@ -152,35 +154,35 @@ def rotate(
     keyring: Keyring,
     rotation: Rotation,
     clock: Clock,
-    seen: Callable[[RotationResult], None] = lambda _: None,
+    progress: Callable[[RotationResult], None] = lambda _: None,
 ) -> RotationResult:
-    """Rotates, or continues an interrupted rotation, whatever its kind; calls ``seen`` after every
-    bucket.
+    """Rotates, or continues an interrupted rotation, whatever its kind; calls ``progress`` after
+    every bucket.
 
     BusyError if another rotation is running, or the provider cannot be reached: nothing is lost,
     run it again.
     """
-    with _alone(pool):
+    with _lock_rotation(pool):
         done = retrying(lambda: _begin(pool, keyring, rotation, clock()))
         while True:
             step = retrying(partial(_in_transaction, pool, keyring, done))
             if step is None:
                 break
             done = done.plus(step)
-            seen(done)
+            progress(done)
         retrying(lambda: _complete(pool, keyring, done, clock()))
         return done
 
 
-def _in_transaction(pool: Pool, keyring: Keyring, done: RotationResult) -> RotationResult | None:
+def _in_transaction(pool: Pool, keyring: Keyring, total: RotationResult) -> RotationResult | None:
     with transaction(pool) as tx:
-        return next_bucket(tx, keyring, done.epoch, done.rotation)
+        return next_bucket(tx, keyring, total.epoch, total.rotation)
 
 
 @contextmanager
-def _alone(pool: Pool) -> Iterator[None]:
-    """Runs one rotation at a time. Safety does not need that, because each bucket has its own
-    transaction, but it saves work.
+def _lock_rotation(pool: Pool) -> Iterator[None]:
+    """Holds the lock for a single rotation. It only saves work: each bucket has its own
+    transaction.
     """
     with locked(pool, ROTATION_LOCK) as mine:
         if not mine:
@@ -199,9 +201,9 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
         # wraps under an older one.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         newest = keyring.newest(tx)
-        row = unfinished(chain.epochs(tx))
+        row = find_unfinished(chain.epochs(tx))
         if row is None:
-            _prove(tx, keyring)
+            _check_provider(tx, keyring)
             epoch = keyring.provider.newest(after=max(newest, keyring.provider.newest()))
             # Numbers in between are from crashes, or unknown to a restored database.
             chain.open_epochs(tx, newest + 1, epoch, rotation.value, at)
@@ -213,9 +215,9 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
         )
 
 
-def _prove(tx: Transaction, keyring: Keyring) -> None:
-    """Unwraps something with the provider before anything is created there: another provider's keys
-    would not open it.
+def _check_provider(tx: Transaction, keyring: Keyring) -> None:
+    """Unwraps a key with the provider before anything is created there, to detect a wrong
+    provider.
     """
     row = chain.newest_bucket(tx)
     if row is not None:
@@ -256,7 +258,7 @@ def _rekey(
     keys.
     """
     rows = account_keys.lock_wrapped_keys(tx, bucket)
-    # Only now, because whoever destroys a key has locked its account.
+    # Read under the lock: destroying a key locks its account.
     marked = account_keys.marked_in(tx, bucket, weekly=rotation is Rotation.weekly)
     changed: dict[UUID, tuple[KeyMaterial, KeyMaterial]] = {}
     wrapped: dict[UUID, bytes] = {}
@@ -301,17 +303,17 @@ def _rewrap_pages(
         count, last = count + len(rows), (rows[-1][0], rows[-1][1])
 
 
-def _complete(pool: Pool, keyring: Keyring, done: RotationResult, at: datetime) -> None:
+def _complete(pool: Pool, keyring: Keyring, total: RotationResult, at: datetime) -> None:
     """Moves the secrets to the epoch, and retires the earlier ones."""
     with transaction(pool) as tx:
         for name, wrapped in chain.lock_secrets(tx):
             key = keyring.unwrap_secret(name, wrapped)
-            chain.rewrap_secret(tx, name, keyring.wrap_secret(done.epoch, name, key))
+            chain.rewrap_secret(tx, name, keyring.wrap_secret(total.epoch, name, key))
         for epoch in chain.epochs(tx):
-            if epoch.number < done.epoch and epoch.retired_at is None:
+            if epoch.number < total.epoch and epoch.retired_at is None:
                 _refuse_in_use(tx, epoch.number)
                 chain.retire_epoch(tx, epoch.number, at)
-        chain.complete_epoch(tx, done.epoch, at)
+        chain.complete_epoch(tx, total.epoch, at)
 
 
 def _refuse_in_use(tx: Transaction, epoch: int) -> None:
@@ -352,7 +354,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
             at = clock()
             chain.record_destroyed_epoch(tx, number, at)
             facts: dict[str, str | int | bool | None] = {"because": "rotation", "epoch": number}
-            outbox.append(tx, [Entry(told=EntryKind.key_destroyed, occurred_at=at, facts=facts)])
+            outbox.append(tx, [Entry(kind=EntryKind.key_destroyed, occurred_at=at, facts=facts)])
     return retired
 
 
@@ -378,7 +380,7 @@ def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
         tx,
         [
             Entry(
-                told=EntryKind.key_destroyed,
+                kind=EntryKind.key_destroyed,
                 occurred_at=at,
                 account=account,
                 facts={"because": "account"},

@@ -1,9 +1,8 @@
 """Recipients' answers to recalls, signed with keys of their own.
 
-A recipient makes a key, and the operator registers its public half under the recipient's name.
-Whoever has that public half can check in a certificate that the answer is the recipient's: neither
-the operator nor anybody else could have signed it. An answer is a compact JWS, as the log's
-statements are:
+A recipient creates a key pair, and the operator registers the public key under the recipient's
+name. With it anybody can verify in a certificate that the answer is the recipient's and not the
+operator's. An answer is a compact JWS, as the log's statements are:
 
     typ `licet-recall-answer+jws`, payload {"at":time,"erasure":"era_..","handout":"hand_..","recipient":name,
                                             "type":"licet-recall-answer","v":1}
@@ -32,7 +31,7 @@ ANSWER_BYTES_MAX = 4_096
 
 
 class RecallAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """That a recipient deleted what was recalled from a handout for an erasure."""
+    """A recipient's statement that it deleted what was recalled from a handout for an erasure."""
 
     v: int
     type: str
@@ -43,7 +42,7 @@ class RecallAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def sign(signer: Signer, erasure: str, handout: str, at: datetime) -> str:
-    """The answer of the recipient whose key this is, as a JWS. It needs no installation."""
+    """Signs a recipient's answer as a JWS. It needs no installation."""
     answer = RecallAnswer(
         v=VERSION,
         type=TYPE,
@@ -55,8 +54,8 @@ def sign(signer: Signer, erasure: str, handout: str, at: datetime) -> str:
     return jws.sign(msgspec.to_builtins(answer), signer.seed, JWS_TYPE)
 
 
-def register(here: Installation, vkey: str) -> Verifier:
-    """Registers the public key of the recipient whose name it has, in the place of an earlier
+def register(installation: Installation, vkey: str) -> Verifier:
+    """Registers a recipient's public key, whose name is the recipient's; replaces an earlier
     one.
     """
     key = Verifier.parse(vkey.strip())
@@ -65,12 +64,12 @@ def register(here: Installation, vkey: str) -> Verifier:
             f"`{key.name}` is no key of a recipient",
             "`licet recall key FILE --name NAME` makes one",
         )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO recipient_keys (recipient, vkey, registered_at) VALUES (%s, %s, %s)
                ON CONFLICT (recipient) DO UPDATE
                  SET (vkey, registered_at) = (excluded.vkey, excluded.registered_at)""",
-            [key.name, key.vkey, here.clock()],
+            [key.name, key.vkey, installation.clock()],
         )
     return key
 
@@ -87,7 +86,7 @@ def check(tx: Transaction, signed: str, erasure: str, handout: str, recipient: s
     if len(signed) > ANSWER_BYTES_MAX:
         raise RefusedError(f"an answer has at most {ANSWER_BYTES_MAX} bytes", because="too_large")
     try:
-        payload = jws.opened(signed, Verifier.parse(row[0]).public, JWS_TYPE)
+        payload = jws.verify(signed, Verifier.parse(row[0]).public, JWS_TYPE)
         answer = msgspec.json.decode(payload, type=RecallAnswer)
     except (BrokenError, *UNDECODABLE):
         raise RefusedError(

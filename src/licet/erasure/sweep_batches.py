@@ -52,7 +52,7 @@ class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def due(tx: Transaction, at: datetime) -> SweepResult:
+def count_due(tx: Transaction, at: datetime) -> SweepResult:
     """What a sweep at ``at`` would erase, as counts; changes nothing."""
     segments = expiry.segment_counts(tx, at)
     expired: dict[str, int] = {reason: count for reason, count, _ in segments}
@@ -107,11 +107,11 @@ def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -
         return SweepResult()
     conversations = expiry.erase_segments(tx, rows, at)
     dead = [
-        _destroyed(row.account, at, row.conversation, row.because, segment=row.segment)
+        _key_destroyed_entry(row.account, at, row.conversation, row.because, segment=row.segment)
         for row in rows
         if row.key_slot is not None
     ]
-    _tell(tx, rows, dead, at)
+    _record_endings(tx, rows, dead, at)
     host_events.erased(tx, conversations, at)
     reasons = Counter(row.because for row in rows)
     return SweepResult(
@@ -124,9 +124,10 @@ def _erase_safety(tx: Transaction, at: datetime, rows: Sequence[DueSafetyCopy]) 
         return SweepResult()
     turns = expiry.erase_safety_copies(tx, rows, at)
     dead = [
-        _destroyed(row.account, at, row.conversation, "safety", segment=row.segment) for row in rows
+        _key_destroyed_entry(row.account, at, row.conversation, "safety", segment=row.segment)
+        for row in rows
     ]
-    _tell(tx, rows, dead, at)
+    _record_endings(tx, rows, dead, at)
     return SweepResult(safety_turns=turns, reasons={"safety": len(rows)})
 
 
@@ -135,31 +136,33 @@ def _erase_feedback(tx: Transaction, at: datetime, rows: Sequence[DueFeedback]) 
         return SweepResult()
     expiry.erase_feedback(tx, rows, at)
     dead = [
-        _destroyed(row.account, at, row.conversation, "feedback", feedback=row.feedback.hex)
+        _key_destroyed_entry(
+            row.account, at, row.conversation, "feedback", feedback=row.feedback.hex
+        )
         for row in rows
         if row.key_slot is not None
     ]
-    _tell(tx, rows, dead, at)
+    _record_endings(tx, rows, dead, at)
     return SweepResult(feedback=len(rows), reasons={"feedback": len(rows)})
 
 
-def _destroyed(
+def _key_destroyed_entry(
     account: UUID, at: datetime, conversation: UUID, because: str, **which: str | int
 ) -> Entry:
     return Entry(
-        told=EntryKind.key_destroyed,
+        kind=EntryKind.key_destroyed,
         occurred_at=at,
         account=account,
         facts={"conversation": conversation.hex, "because": because, **which},
     )
 
 
-def _tell(
+def _record_endings(
     tx: Transaction,
     rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback],
     dead: Sequence[Entry],
     at: datetime,
 ) -> None:
-    """Writes an ending to the journal for each conversation, and a leaf for each key."""
+    """Records an ending in the journal for each conversation, and a leaf for each key."""
     places = sorted({(row.account, row.conversation) for row in rows})
     account_journal.append_endings(tx, "erased", at, places, dead)

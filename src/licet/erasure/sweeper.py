@@ -23,50 +23,50 @@ from licet.erasure.sweep_batches import SweepResult
 from licet.errors import RefusedError
 from licet.keys import fence
 from licet.store.connect import Transaction, transaction
+from licet.store.rows import select
 from licet.vault import expiry, verbs
 from licet.vault.installation import Installation, policies
 
-SWEEPS_LOCK = 0x6C69737765657073  # the letters of `lisweeps`
+SWEEPS_LOCK = 0x6C69737765657073  # ASCII of `lisweeps`
 
 
-class SweepStanding(msgspec.Struct, frozen=True, kw_only=True):
+class SweepStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the sweep. It waits for a person if ``waits_since`` is set and ``approved`` is
     less than ``due``.
 
     Counts are of segments, feedback and safety copies; ``kept`` is of segments only.
     """
 
-    ended_at: datetime | None
-    waits_since: datetime | None
-    due: int | None
-    kept: int | None
-    approved: int | None
-    approved_by: str | None
+    ended_at: datetime | None = None
+    waits_since: datetime | None = None
+    due: int | None = None
+    kept: int | None = None
+    approved: int | None = None
+    approved_by: str | None = None
 
     @property
     def waits(self) -> bool:
         return self.due is not None and (self.approved or 0) < self.due
 
 
-def standing(here: Installation) -> SweepStanding:
-    """When a sweep last left nothing due, and whether it waits."""
-    with transaction(here.pool) as tx:
-        return standing_in(tx)
+def sweep_status(installation: Installation) -> SweepStatus:
+    """The state of the sweep."""
+    with transaction(installation.pool) as tx:
+        return sweep_status_in(tx)
 
 
-def approve(here: Installation, by: str, *, due: int | None = None) -> SweepStanding:
-    """Lets the waiting sweep erase the announced amount; ``by`` is ``staff:..`` or ``user:..``.
+def approve(installation: Installation, by: str, *, due: int | None = None) -> SweepStatus:
+    """Approves a waiting sweep; ``by`` is ``staff:..`` or ``user:..``.
 
-    ``due`` is the amount that was shown to them. RefusedError if none waits, or none for that
-    amount.
+    ``due`` is the amount that was approved. RefusedError if no sweep waits, or not for that amount.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         approved = tx.execute(
             """UPDATE sweeping SET approved = due, approved_at = %(at)s, approved_by = %(by)s
                 WHERE due IS NOT NULL AND (%(due)s::bigint IS NULL OR due = %(due)s)""",
-            {"at": here.clock(), "by": by, "due": due},
+            {"at": installation.clock(), "by": by, "due": due},
         ).rowcount
-        now = standing_in(tx)
+        now = sweep_status_in(tx)
     if approved:
         return now
     if due is None:
@@ -79,7 +79,7 @@ def approve(here: Installation, by: str, *, due: int | None = None) -> SweepStan
 
 
 def sweep(
-    here: Installation,
+    installation: Installation,
     *,
     dry_run: bool = False,
     progress: Callable[[SweepResult], None] | None = None,
@@ -89,14 +89,14 @@ def sweep(
     RefusedError if it would erase more than it may without approval: before it begins, or when that
     much more becomes due.
     """
-    at = here.clock()
+    at = installation.clock()
     if dry_run:
-        with transaction(here.pool) as tx:
-            return sweep_batches.due(tx, at)
-    verbs.advance(here.pool, policies(here), at)
-    total, left = SweepResult(), _allowed(here, at)
+        with transaction(installation.pool) as tx:
+            return sweep_batches.count_due(tx, at)
+    verbs.advance(installation.pool, policies(installation), at)
+    total, left = SweepResult(), _check_allowed(installation, at)
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             fence.check(tx)
             batch = sweep_batches.sweep_batch(tx, at)
         total = total.plus(batch)
@@ -106,8 +106,8 @@ def sweep(
         if not batch.more:
             break
         if left < 0:
-            left = _allowed(here, at)
-    with transaction(here.pool) as tx:
+            left = _check_allowed(installation, at)
+    with transaction(installation.pool) as tx:
         request_register.forget(tx, at)
         tx.execute(
             """INSERT INTO sweeping (ended_at) VALUES (%s)
@@ -117,35 +117,29 @@ def sweep(
                                             approved_by = NULL""",
             [at],
         )
-    certificates.finish_due(here)
+    certificates.finish_due(installation)
     return total
 
 
-def standing_in(tx: Transaction) -> SweepStanding:
-    """`standing`, in the caller's transaction."""
-    row = tx.execute(
-        "SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping"
-    ).fetchone()
-    row = row or (None,) * 6
-    return SweepStanding(
-        ended_at=row[0],
-        waits_since=row[1],
-        due=row[2],
-        kept=row[3],
-        approved=row[4],
-        approved_by=row[5],
+def sweep_status_in(tx: Transaction) -> SweepStatus:
+    """`sweep_status`, in the caller's transaction."""
+    found = select(
+        tx,
+        SweepStatus,
+        "SELECT ended_at, waits_since, due, kept, approved, approved_by FROM sweeping",
     )
+    return found[0] if found else SweepStatus()
 
 
-def _allowed(here: Installation, at: datetime) -> int:
-    """How much may be erased now. If that is less than what is due, records that the sweep waits
-    and raises RefusedError.
+def _check_allowed(installation: Installation, at: datetime) -> int:
+    """The amount that may be erased now. If more is due, records that the sweep waits and raises
+    RefusedError.
     """
-    limits = here.config.sweep
-    with transaction(here.pool) as tx:
+    limits = installation.config.sweep
+    with transaction(installation.pool) as tx:
         kept = expiry.kept_count(tx)
         usual = max(limits.unasked, int(limits.share * kept))
-        allowed = usual + (standing_in(tx).approved or 0)
+        allowed = usual + (sweep_status_in(tx).approved or 0)
         due = expiry.due_count(tx, at, allowed + 1)
         if due > allowed:
             due = expiry.due_count(tx, at, 2**31)

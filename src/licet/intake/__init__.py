@@ -1,3 +1,3 @@
-"""Conversations come in: readers of transcripts and exports, all of which yield
-`licet.intake.read_turn.Read`.
+"""Import: readers of transcripts and exports, which yield `licet.intake.read_turn.Read`, and their
+storage.
 """

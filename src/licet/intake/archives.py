@@ -32,7 +32,7 @@ _DESCRIPTOR_BYTES_MAX = 24
 
 
 class _Header(NamedTuple):
-    """What stands in front of a member. ``packed_bytes`` is None where that stands behind it."""
+    """The local header of a member. ``packed_bytes`` is None if it follows the data."""
 
     flags: int
     method: int
@@ -43,7 +43,7 @@ class _Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """A file in an archive. ``packed_bytes`` is what it takes up there; ``crc`` is None where it is
+    """A file in an archive. ``packed_bytes`` is its size in the archive; ``crc`` is None if it is
     not known.
     """
 
@@ -158,11 +158,11 @@ def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
                 if not item.is_dir()
             ], False
     except (zipfile.BadZipFile, RuntimeError, ValueError):
-        return list(_walked(archive)), True
+        return list(_walk_headers(archive)), True
 
 
-def _walked(archive: Path) -> Iterator[ArchiveMember]:
-    """Members by the headers in front of them; the last one may be cut off."""
+def _walk_headers(archive: Path) -> Iterator[ArchiveMember]:
+    """Members by their local headers, for a truncated archive; the last one may be incomplete."""
     size, at = archive.stat().st_size, 0
     with archive.open("rb") as file:
         for _ in range(MEMBERS_MAX + 1):
@@ -172,7 +172,9 @@ def _walked(archive: Path) -> Iterator[ArchiveMember]:
             left = size - header.data_offset
             whole = ArchiveMember(archive, header.path, at, max(left, 0))
             packed_bytes = (
-                _measured(whole) if header.packed_bytes is None else min(header.packed_bytes, left)
+                _measure_member(whole)
+                if header.packed_bytes is None
+                else min(header.packed_bytes, left)
             )
             if not header.path.endswith("/"):
                 yield ArchiveMember(archive, header.path, at, packed_bytes)
@@ -182,8 +184,8 @@ def _walked(archive: Path) -> Iterator[ArchiveMember]:
                 at += max(0, file.read(_DESCRIPTOR_BYTES_MAX + len(MAGIC)).find(MAGIC))
 
 
-def _measured(member: ArchiveMember) -> int:
-    """The packed bytes of a member that only its own end tells."""
+def _measure_member(member: ArchiveMember) -> int:
+    """The packed size of a member without one in its header, found by unpacking it."""
     try:
         with member.open() as stream:
             if not stream.deflated:

@@ -1,8 +1,8 @@
 """Chatbot UI's export: ``{"version": 4, "history": [..], "folders": [..], "prompts": [..]}``.
 
 This follows version 4 as it is written. A conversation is a list of messages in the shape of
-OpenAI's, without times; its ``prompt`` is the system's and is not read. Folders and prompts hold
-nothing said by anybody.
+OpenAI's, without times; its ``prompt`` is the system's and is not read. Folders and prompts contain
+no messages.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import msgspec
 
 from licet.intake import json_stream
-from licet.intake.lines import Source, chunks
+from licet.intake.lines import Source
 from licet.intake.messages import Dialogue, read_message
-from licet.intake.read_turn import BrokenRecord, Read
-from licet.intake.records import Pass, Setting, UnreadableRecord, decode, nothing_said, stable_id
+from licet.intake.read_turn import Read
+from licet.intake.records import Pass, Setting, nothing_said, read_each, stable_id
 from licet.policy.state import ConversationKind
 
 name = "chatbot-ui"
@@ -43,16 +43,11 @@ def recognises(path: Source, head: bytes) -> bool:
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every conversation of one export, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for found in json_stream.elements(chunks(path, one_pass.progress), within="history"):
-        place = f"{path}#history[{found.index}]"
-        if isinstance(found, json_stream.Flaw):
-            yield BrokenRecord(place=place, message=found.message)
-            continue
-        conversation = decode(found.raw, _conversation)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
-        else:
-            yield from _read_conversation(place, conversation, found.raw)
+    yield from read_each(
+        json_stream.records(path, one_pass.progress, within="history"),
+        _conversation,
+        _read_conversation,
+    )
 
 
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:

@@ -42,6 +42,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    read_each,
     stable_id,
     unread,
 )
@@ -53,7 +54,7 @@ name = "chatgpt"
 _CONTEXT_TYPES = frozenset(
     {"user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"}
 )
-_FAILURES = frozenset({"system_error"})  # a program's words, whoever they are filed under
+_FAILURES = frozenset({"system_error"})  # text of a program, whatever its author
 _EVERYBODY = "all"
 
 
@@ -63,9 +64,7 @@ class _Author(msgspec.Struct):
 
 
 class _Part(msgspec.Struct):
-    """A part of a message that is not plain text: a picture, a recording, or what was heard in
-    one.
-    """
+    """A part of a message that is not plain text: a picture, a recording, or its transcription."""
 
     content_type: str | None = None
     text: str | None = None
@@ -144,15 +143,8 @@ def recognises(path: Source, head: bytes) -> bool:
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, BrokenRecord):
-            yield raw
-            continue
-        conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
-        else:
-            yield from _read_conversation(place, conversation, raw)
+    records = json_stream.records(path, one_pass.progress)
+    yield from read_each(records, _conversation, _read_conversation, in_parts=True)
 
 
 def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> Iterator[Read]:
@@ -167,7 +159,7 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> I
         surface="app",
         title=conversation.title or "",
     )
-    visible = branch({key: node.parent for key, node in mapping.items()}, _tip(conversation))
+    visible = branch({key: node.parent for key, node in mapping.items()}, _branch_tip(conversation))
     number = {node_id: n for n, node_id in enumerate(mapping)}
     shown, answered = set(visible), _Branch(setting)
     for node_id in visible:
@@ -181,19 +173,19 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> I
         yield nothing_said(place)
 
 
-def _tip(conversation: _Conversation) -> str | None:
+def _branch_tip(conversation: _Conversation) -> str | None:
     mapping = conversation.mapping
     if conversation.current_node in mapping:
         return conversation.current_node
     leaves = (key for key in mapping if not mapping[key].children)
-    return max(leaves, key=lambda key: _at(mapping[key]), default=None)
+    return max(leaves, key=lambda key: _created_at(mapping[key]), default=None)
 
 
 def _has_message(node: _Node) -> bool:
     return bytes(node.message) not in (b"", b"null")
 
 
-def _at(node: _Node) -> float:
+def _created_at(node: _Node) -> float:
     time = decode(bytes(node.message) or b"null", _time)
     return time.create_time or 0.0 if isinstance(time, _Time) else 0.0
 
@@ -203,7 +195,7 @@ def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> It
     if isinstance(message, UnreadableRecord):
         yield BrokenRecord(place=place, message=message.message)
         return
-    why = _unsaid(message)
+    why = _skip_reason(message)
     if why:
         yield SkippedRecord(place=place, reason=why)
         return
@@ -220,16 +212,16 @@ def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> It
         yield nothing_said(place)
     parts = (message.content or _Body()).parts or []
     yield from unread(
-        place, (UNKNOWN_PART for part in parts if not isinstance(part, str) and not _is_read(part))
+        place, (UNKNOWN_PART for part in parts if not isinstance(part, str) and not _has_text(part))
     )
 
 
-def _is_read(part: _Part | None) -> bool:
+def _has_text(part: _Part | None) -> bool:
     return part is None or bool(part.text or part.asset_pointer)
 
 
-def _unsaid(message: _Message) -> str:
-    """Why a message is nothing that somebody said to the other, or empty."""
+def _skip_reason(message: _Message) -> str:
+    """Why a message is no turn of the dialogue; empty if it is one."""
     author, metadata = message.author or _Author(), message.metadata or _Metadata()
     body = message.content or _Body()
     if author.role == "system" or metadata.is_user_system_message:

@@ -5,15 +5,14 @@ There is no published schema; this follows exports as they are written. A file i
 conversations, each with its ``chat_messages``, of which `human` is the person.
 
 * Where a message has ``content``, that is what is read, block by block; else its ``text``. The
-  client fills ``text`` with a placeholder where a block could not be shown, so it is not taken for
-  what was said.
+  client fills ``text`` with a placeholder where a block could not be shown, so it is not used then.
 * A tool's use is a call of the assistant's, and its result is a turn of its own, Role.tool with
   origin `tool`, be it a search, a connector's answer or a file: what follows in the same message is
   another turn of the assistant.
 * Thinking is Skipped: it was not part of the answer that was shown. So is each block of an unknown
   type.
 * Attachments and files are named, an unnamed one by its type. What was extracted from one is a turn
-  of its own behind the words that it came with, an upload of whoever sent it.
+  of its own behind the words that it came with, as an upload of their author.
 * Messages name their parents in newer exports. Then a conversation is the branch up from
   ``current_leaf_message_uuid`` or, without that, from the last message; the others are Skipped.
 * A conversation marked ``is_temporary`` is kept out whole: incognito chats are never used.
@@ -26,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -46,10 +46,11 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    mend,
+    json_text,
     moment,
     nothing_said,
     parts_of,
+    read_each,
     stable_id,
     unread,
 )
@@ -138,31 +139,27 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
-    for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, BrokenRecord):
-            yield raw
-            continue
-        conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
-        elif conversation.is_temporary:
-            yield SkippedRecord(place=place, reason="a conversation that is marked `is_temporary`")
-        else:
-            owner = (conversation.account or _Account()).uuid or ""
-            yield from _read_conversation(place, conversation, raw, owner if several else "")
+    read_one = partial(_read_conversation, several=several)
+    yield from read_each(
+        json_stream.records(path, one_pass.progress), _conversation, read_one, in_parts=True
+    )
 
 
 def _read_conversation(
-    place: str, conversation: _Conversation, raw: bytes, owner: str
+    place: str, conversation: _Conversation, raw: bytes, *, several: bool
 ) -> Iterator[Read]:
+    if conversation.is_temporary:
+        yield SkippedRecord(place=place, reason="a conversation that is marked `is_temporary`")
+        return
+    owner = (conversation.account or _Account()).uuid or ""
     setting = Setting(
         host_conversation=conversation.uuid or stable_id(raw),
         kind=ConversationKind.chat,
         surface="app",
         title=conversation.name or "",
-        host_account=owner,
+        host_account=owner if several else "",
     )
-    reading, shown = _Reading(setting), _shown(conversation)
+    reading, shown = _Reading(setting), _visible_messages(conversation)
     for index, message in enumerate(conversation.chat_messages):
         here = f"{place}.chat_messages[{index}]"
         if index in shown:
@@ -173,7 +170,7 @@ def _read_conversation(
         yield nothing_said(place)
 
 
-def _shown(conversation: _Conversation) -> frozenset[int]:
+def _visible_messages(conversation: _Conversation) -> frozenset[int]:
     """The numbers of the messages on the branch that is shown; of all of them where they do not
     name parents.
     """
@@ -199,17 +196,20 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
         yield SkippedRecord(place=place, reason="an author that is not known")
         return
     yield from reading.setting.turns(
-        place, message.uuid or index, moment(message.created_at), _said(reading, message, role)
+        place,
+        message.uuid or index,
+        moment(message.created_at),
+        _split_by_author(reading, message, role),
     )
     yield from unread(
-        place, (why for block in message.content or [] for why in _passed_over(block))
+        place, (why for block in message.content or [] for why in _skip_reasons(block))
     )
 
 
-def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
-    """What each author says in a message, in its order; what was attached goes with the first
-    words.
-    """
+def _split_by_author(
+    reading: _Reading, message: _Message, role: TurnRole
+) -> Iterator[RecordedPart]:
+    """Splits a message by author, in order; attachments go with the first words."""
     blocks = message.content or [_Block(type="text", text=message.text)]
     attachments, own = _attachments(message), list[_Block]()
     for block in blocks:
@@ -217,14 +217,14 @@ def _said(reading: _Reading, message: _Message, role: TurnRole) -> Iterator[Reco
             own.append(block)
             continue
         yield by(role, _content(reading, own, attachments))
-        yield by(TurnRole.tool, _answer(reading, block))
+        yield by(TurnRole.tool, _tool_result(reading, block))
         attachments, own = (), []
     yield by(role, _content(reading, own, attachments))
     origin = "upload" if role is TurnRole.user else role.value
     for file in [*(message.attachments or []), *(message.files or [])]:
         if file.extracted_content and file.extracted_content.strip():
             yield RecordedPart(
-                role, origin, Content(text=file.extracted_content, attachments=(_named(file),))
+                role, origin, Content(text=file.extracted_content, attachments=(_file_name(file),))
             )
 
 
@@ -236,7 +236,7 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
         text=_text(blocks),
         tool_calls=tuple(
             ToolCall(
-                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+                id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
             for block in asked
         ),
@@ -244,21 +244,22 @@ def _content(reading: _Reading, blocks: list[_Block], attachments: tuple[str, ..
     )
 
 
-def _answer(reading: _Reading, block: _Block) -> Content:
+def _tool_result(reading: _Reading, block: _Block) -> Content:
     result = decode(bytes(block.content) or b"null", _result)
-    # a shape of its own: what the tool gave is kept as it gave it
-    if isinstance(result, UnreadableRecord):
-        result = _json_text(block.content)
-    text = result if isinstance(result, str) else _given(result or [])
+    if isinstance(result, UnreadableRecord):  # an unknown shape: the tool's result is kept as JSON
+        result = json_text(block.content)
+    text = result if isinstance(result, str) else _tool_text(result or [])
     named = block.name or reading.calls.get(block.tool_use_id or "") or ""
     return Content(text=text, tool_call_id=block.tool_use_id or "", tool_name=named)
 
 
-def _passed_over(block: _Block) -> Iterator[str]:
-    """Why a block, or a part of what a tool gave, is no turn's."""
+def _skip_reasons(block: _Block) -> Iterator[str]:
+    """Why a block, or a part of a tool's result, is skipped."""
     kind = block.type or ""
     if kind.endswith("tool_result"):
-        yield from (UNKNOWN_PART for part in parts_of(block.content, _result) if not _given([part]))
+        yield from (
+            UNKNOWN_PART for part in parts_of(block.content, _result) if not _tool_text([part])
+        )
     elif kind in _THINKING:
         yield THINKING
     elif (
@@ -268,13 +269,13 @@ def _passed_over(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    said = (block.text for block in blocks if block.type in ("text", "voice_note"))
-    return "\n".join(text for text in said if text and text.strip())
+    texts = (block.text for block in blocks if block.type in ("text", "voice_note"))
+    return "\n".join(text for text in texts if text and text.strip())
 
 
-def _given(blocks: list[_Block]) -> str:
-    """What a tool gave: the text of each block, whatever its type (`text`, `knowledge`), or else
-    its name and address.
+def _tool_text(blocks: list[_Block]) -> str:
+    """A tool's result: the text of each block, whatever its type (`text`, `knowledge`), or else its
+    name and address.
     """
     shown = (
         block.text
@@ -287,12 +288,8 @@ def _given(blocks: list[_Block]) -> str:
 
 def _attachments(message: _Message) -> tuple[str, ...]:
     given = [*(message.attachments or []), *(message.files or [])]
-    return tuple(dict.fromkeys(map(_named, given)))
+    return tuple(dict.fromkeys(map(_file_name, given)))
 
 
-def _named(file: _File) -> str:
+def _file_name(file: _File) -> str:
     return file.file_name or file.file_type or file.file_kind or "unnamed"
-
-
-def _json_text(raw: msgspec.Raw) -> str:
-    return mend(bytes(raw)).decode()

@@ -32,9 +32,9 @@ promises:
   next ``uuid#2`` and so on. Pieces of one streamed answer are records of their own, and so are
   turns of their own.
 * A resumed session copies earlier records into a new file, in older versions with a new sessionId.
-  A record whose uuid was already yielded in this pass is Skipped as a copy, whichever sessionId it
-  bears: what was said once is one turn, in the session whose file comes first, or in the one that
-  an earlier import found it in. A copy of a record that was Broken is read.
+  A record whose uuid was already yielded in this pass is Skipped as a copy, whatever its sessionId:
+  a message is one turn, in the session whose file comes first, or in the one that an earlier import
+  found it in. A copy of a record that was Broken is read.
 * A record without sessionId belongs to a session named as the file is; one without uuid has
   ``file:line`` as its id, which is stable because these files only grow.
 """
@@ -64,7 +64,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    mend,
+    json_text,
     moment,
     nothing_said,
     parts_of,
@@ -103,7 +103,7 @@ _COMMAND = re.compile(
     r"(?:<command-args>(?P<arguments>(?:(?!</command-args>).)*)</command-args>\s*)?",
     re.S,
 )
-NODES_MAX = 300_000  # records of a file whose branches are told apart
+NODES_MAX = 300_000  # records of a file up to which branches are distinguished
 _SYNTHETIC_MODEL = "<synthetic>"
 # before a session's id: what stands above its first prompt; no record's id begins so
 _BEGINNING = "\0"
@@ -135,7 +135,7 @@ class _Message(msgspec.Struct):
 
 
 class _Attached(msgspec.Struct):
-    """What an `attachment` holds; of its kinds only a queued prompt was said by anybody."""
+    """The content of an `attachment`; only a queued prompt is a message."""
 
     type: str | None = None
     prompt: str | list[_Block] | None = None
@@ -181,7 +181,7 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _AuthorPart:
     """One author's part of a record, before it has an id."""
 
     role: TurnRole
@@ -218,7 +218,7 @@ def recognises(path: Source, head: bytes) -> bool:
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every record of one session file, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    left = _left(path)
+    left = _abandoned_records(path)
     if isinstance(left, BrokenRecord):
         yield left
         return
@@ -256,10 +256,8 @@ def _is_record(keys: frozenset[bytes]) -> bool:
     )
 
 
-def _left(path: Source) -> frozenset[str] | BrokenRecord:
-    """The records that are on no branch of what was said in the end: a prompt that was taken back,
-    and what followed it.
-    """
+def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
+    """The records that a rewind abandoned: a prompt and everything after it."""
     parents: dict[str, str | None] = {}
     prompts, tips = set[str](), dict[str, str]()
     first_prompts = list[str]()
@@ -279,8 +277,10 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
         prompted = spoken and record.type == "user" and _is_prompt(record)
         parent = record.parent or record.logicalParentUuid
         if parent is None and prompted and record.parentUuid is None:
-            # a session begins once: the next such prompt rewound it
-            parent = f"{_BEGINNING}{record.sessionId or ''}"
+            parent = (
+                # a session has one first prompt: a second one means a rewind
+                f"{_BEGINNING}{record.sessionId or ''}"
+            )
             parents.setdefault(parent, None)
             first_prompts.append(record.uuid)
         says_parents &= parent is not None or record.type != "assistant" or not spoken
@@ -289,21 +289,20 @@ def _left(path: Source) -> frozenset[str] | BrokenRecord:
             tips[record.uuid] = ""
         if prompted:
             prompts.add(record.uuid)
-    # an answer follows something: a file in which one follows nothing tells no branches by null
+    # an answer has a parent: in a file where one has none, null does not mean a rewind
     if not says_parents:
         parents |= dict.fromkeys(first_prompts)
     named = [parent for parent in parents.values() if parent]
     has_forks = len(set(named)) < len(named)
-    return frozenset(_off(parents, prompts, tips)) if has_forks else frozenset()
+    return frozenset(_abandoned(parents, prompts, tips)) if has_forks else frozenset()
 
 
-def _off(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
-    """Whatever is not on the way up from the last record of its tree, and has a prompt above it
-    that is not either.
+def _abandoned(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
+    """The records that are not ancestors of the last record of their tree, below a prompt that is
+    none either.
     """
     root: dict[str, str] = {}
-    # a parent mostly stands before its child: otherwise the child is a tree of its own
-    for one in parents:
+    for one in parents:  # a parent precedes its child: otherwise the child is the root of a tree
         root[one] = root.get(parents[one] or "", one)
     last = {root[tip]: tip for tip in tips}
     shown = {one for tip in last.values() for one in branch(parents, tip)}
@@ -315,7 +314,7 @@ def _off(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str])
 
 
 def _is_prompt(record: _Record) -> bool:
-    """Whether somebody typed it: no result of a tool, and nothing that the client added."""
+    """Whether a person typed it: no tool result, and nothing that the client added."""
     message = decode_or(bytes(record.message) or b"null", _message, None)
     if message is None or not message.content:
         return False
@@ -326,7 +325,7 @@ def _is_prompt(record: _Record) -> bool:
     )
     if any(map(_is_result, blocks)) or _speaker(record, message, blocks, side=False) != "person":
         return False
-    return any(_parted(block.text or "")[0] or block.type != "text" for block in blocks)
+    return any(_split_client_text(block.text or "")[0] or block.type != "text" for block in blocks)
 
 
 def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | BrokenRecord]]:
@@ -359,12 +358,12 @@ def _read_record(
     thread = _thread(file, record, host_turn)
     session = record.sessionId or _stem(file.path)
     if record.uuid and (seen := one_pass.seen.get(record.uuid)) is not None:
-        yield _copy(place, seen, session, record.uuid)
+        yield _skip_copy(place, seen, session, record.uuid)
         return
     if record.uuid in file.left:
         yield elsewhere(place)
         return
-    queued = _queued(record)
+    queued = _queued_prompt(record)
     if queued is None and record.type in _RECORD_TYPES:
         yield SkippedRecord(place=place, reason=f"a record of type `{record.type}`")
         return
@@ -374,7 +373,7 @@ def _read_record(
         return
     if queued is not None:
         if queued.source_uuid and (seen := one_pass.seen.get(queued.source_uuid)) is not None:
-            yield _copy(place, seen, session, queued.source_uuid)
+            yield _skip_copy(place, seen, session, queued.source_uuid)
             return
         record = msgspec.structs.replace(record, type="user", origin=queued.origin)
         message = _Message(content=queued.prompt)
@@ -382,10 +381,10 @@ def _read_record(
     if author not in ("user", "assistant"):
         yield SkippedRecord(place=place, reason="a record of a type that is not known")
         return
-    said = list(_said(file, record, message, thread)) if message else []
-    if not said:
+    parts = list(_split_by_author(file, record, message, thread)) if message else []
+    if not parts:
         yield nothing_said(place)
-    for number, part in enumerate(said, 1):
+    for number, part in enumerate(parts, 1):
         turn = bounded(
             _turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part)
         )
@@ -394,13 +393,11 @@ def _read_record(
             if queued is not None and queued.source_uuid:
                 one_pass.seen.note(queued.source_uuid, intern(f"{number}:{session}"))
         yield turn
-    yield from unread(place, _passed_over(message, alone=not said))
+    yield from unread(place, _skip_reasons(message, alone=not parts))
 
 
-def _queued(record: _Record) -> _Attached | None:
-    """What was typed while the model worked; None for any other record, also of what nobody
-    typed.
-    """
+def _queued_prompt(record: _Record) -> _Attached | None:
+    """The prompt typed while the model worked; None for any other record."""
     if record.type != "attachment":
         return None
     attached = decode(bytes(record.attachment) or b"null", _attached)
@@ -409,8 +406,8 @@ def _queued(record: _Record) -> _Attached | None:
     return attached if attached.commandMode == "prompt" and attached.prompt else None
 
 
-def _copy(place: str, seen: str, session: str, uuid: str) -> SkippedRecord:
-    parts, _, first = seen.partition(":")
+def _skip_copy(place: str, conversation: str, session: str, uuid: str) -> SkippedRecord:
+    parts, _, first = conversation.partition(":")
     copied = DuplicateRecord(
         first=first, host_conversation=session, host_turn=uuid, parts=int(parts)
     )
@@ -418,7 +415,9 @@ def _copy(place: str, seen: str, session: str, uuid: str) -> SkippedRecord:
     return SkippedRecord(place=place, reason=reason, copied=copied if first != session else None)
 
 
-def _turn(file: SessionFile, place: str, record: _Record, host_turn: str, part: _Said) -> ReadTurn:
+def _turn(
+    file: SessionFile, place: str, record: _Record, host_turn: str, part: _AuthorPart
+) -> ReadTurn:
     return ReadTurn(
         place=place,
         host_conversation=record.sessionId or _stem(file.path),
@@ -432,10 +431,10 @@ def _turn(file: SessionFile, place: str, record: _Record, host_turn: str, part: 
     )
 
 
-def _said(file: SessionFile, record: _Record, message: _Message, thread: str) -> Iterator[_Said]:
-    """What each author says in a record: tools first, then the record's own speaker, then the
-    client.
-    """
+def _split_by_author(
+    file: SessionFile, record: _Record, message: _Message, thread: str
+) -> Iterator[_AuthorPart]:
+    """Splits a record by author: tools first, then the record's own speaker, then the client."""
     content = message.content or []
     blocks = [_Block(type="text", text=content)] if isinstance(content, str) else content
     speaker = _speaker(record, message, blocks, side=bool(thread))
@@ -447,7 +446,7 @@ def _said(file: SessionFile, record: _Record, message: _Message, thread: str) ->
         elif speaker == "client":
             client.append(block)
         elif record.type == "user" and block.text:
-            typed, added = _parted(block.text)
+            typed, added = _split_client_text(block.text)
             own += [msgspec.structs.replace(block, text=typed)] if typed else []
             client += [msgspec.structs.replace(block, text=added)] if added else []
         else:
@@ -455,34 +454,32 @@ def _said(file: SessionFile, record: _Record, message: _Message, thread: str) ->
     for who, theirs in ((speaker, own), ("client", client)):
         body = _body(file, record, theirs, thread, message.model or "")
         if body.text or body.tool_calls or body.attachments:
-            yield _Said(*_ROLES[who if body.text or who != "person" else "upload"], body)
+            yield _AuthorPart(*_ROLES[who if body.text or who != "person" else "upload"], body)
 
 
-def _passed_over(message: _Message | None, *, alone: bool) -> Iterator[str]:
-    """Why each block that is no turn's is none; of thinking that stands ``alone`` it is said
-    already.
-    """
+def _skip_reasons(message: _Message | None, *, alone: bool) -> Iterator[str]:
+    """Why blocks are skipped; thinking ``alone`` was reported already."""
     blocks = message.content if message is not None and isinstance(message.content, list) else []
     for block in blocks:
         if block.type in _THINKING:
             yield "" if alone else THINKING
         elif _is_result(block):
             yield from (
-                UNKNOWN_PART for part in parts_of(block.content, _result) if not _is_shown(part)
+                UNKNOWN_PART for part in parts_of(block.content, _result) if not _has_own_turn(part)
             )
-        elif not _is_shown(block) and not _is_call(block):
+        elif not _has_own_turn(block) and not _is_call(block):
             yield UNKNOWN_PART
 
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 
 
-def _is_shown(block: _Block) -> bool:
+def _has_own_turn(block: _Block) -> bool:
     return block.type in ("text", "image", "document")
 
 
-def _parted(text: str) -> tuple[str, str]:
-    """What was typed of a text, and what the client put beside it."""
+def _split_client_text(text: str) -> tuple[str, str]:
+    """Splits a text into what was typed and what the client added."""
     if _CLIENT_BEGINS.match(text):
         return "", text
     if (command := _COMMAND.fullmatch(text)) is not None:
@@ -516,21 +513,21 @@ _ROLES = {
 
 
 def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: bool) -> str:
-    """Whose the text of a record is: `person`, `assistant` or `client`; never the person's in
-    doubt.
+    """The author of a record's text: `person`, `assistant` or `client`; in doubt never the
+    person.
     """
     if record.isApiErrorMessage or message.model == _SYNTHETIC_MODEL:
         return "client"
     if (record.type or message.role) == "assistant":
         return "assistant"
-    told = isinstance(record.origin, dict) and record.origin.get("kind", "human") != "human"
+    is_marked = isinstance(record.origin, dict) and record.origin.get("kind", "human") != "human"
     unexplained = bytes(record.toolUseResult) not in (b"", b"null") and not any(
         map(_is_result, blocks)
     )
     marked = record.isMeta or record.isCompactSummary or record.isVisibleInTranscriptOnly
     if (
         marked
-        or told
+        or is_marked
         or unexplained
         or (record.sourceToolUseID and not any(map(_is_result, blocks)))
     ):
@@ -548,7 +545,7 @@ def _body(
         text=_text(blocks),
         tool_calls=tuple(
             ToolCall(
-                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+                id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
             for block in blocks
             if _is_call(block)
@@ -561,11 +558,10 @@ def _body(
     )
 
 
-def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _Said:
+def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str) -> _AuthorPart:
     result = decode(bytes(block.content) or b"null", _result)
-    # a shape of its own: what the tool gave is kept as it gave it
-    if isinstance(result, UnreadableRecord):
-        result = _json_text(block.content)
+    if isinstance(result, UnreadableRecord):  # an unknown shape: the tool's result is kept as JSON
+        result = json_text(block.content)
     blocks = [] if result is None or isinstance(result, str) else result
     content = Content(
         text=result if isinstance(result, str) else _text(blocks),
@@ -576,13 +572,11 @@ def _tool_result(file: SessionFile, record: _Record, block: _Block, thread: str)
         folder=record.cwd or "",
         branch=record.gitBranch or "",
     )
-    return _Said(TurnRole.tool, "tool", content)
+    return _AuthorPart(TurnRole.tool, "tool", content)
 
 
 def _thread(file: SessionFile, record: _Record, host_turn: str) -> str:
-    """The side thread of a record: its agent, else the first record that its chain of parents leads
-    to.
-    """
+    """The side thread of a record: its agent, else the root of its chain of parents."""
     if not (record.isSidechain or record.agentId):
         return ""
     thread = record.agentId or file.roots.get(record.parent or "") or host_turn
@@ -605,19 +599,13 @@ def _text(blocks: list[_Block]) -> str:
 
 
 def _attachments(blocks: list[_Block]) -> tuple[str, ...]:
-    """A name for each picture and document; the bytes themselves are not a turn's words and are not
-    taken in.
-    """
+    """A name for each picture and document; their bytes are not imported."""
     return tuple(_attachment(block) for block in blocks if block.type in ("image", "document"))
 
 
 def _attachment(block: _Block) -> str:
     source = block.source or _Source()
     return block.title or source.url or source.file_id or source.media_type or block.type or ""
-
-
-def _json_text(raw: msgspec.Raw) -> str:
-    return mend(bytes(raw)).decode()
 
 
 def _stem(path: Source) -> str:

@@ -9,9 +9,9 @@ messages alone, with neither ids nor times.
   (the environment, the contents of files, its rules). All that is Role.tool with origin `tool`. In
   a session a text without such tags is what the person typed. In the older file only a text that
   begins with ``<task>``, ``<feedback>``, ``<answer>`` or ``<user_message>`` is the person's, up to
-  the end of that tag: the rest cannot be told from the client's, and in doubt nobody spoke. A text
-  behind the head of a tool's result is the tool's whatever it begins with, except where the tool is
-  one that asks the person.
+  the end of that tag: the rest cannot be distinguished from the client's, and in doubt nobody
+  spoke. A text behind the head of a tool's result is the tool's whatever it begins with, except
+  where the tool is one that asks the person.
 * A file that the person named with ``@`` is an attachment by its path; what was read from it is
   Skipped.
 * ``agent`` names who works in a session. In one of any other than `lead` what is "user" was written
@@ -46,7 +46,7 @@ from licet.intake.records import (
     by,
     decode,
     decode_or,
-    mend,
+    json_text,
     moment,
     nothing_said,
     parts_of,
@@ -119,7 +119,7 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What is known of a session: who is "user" in it, and which calls were made."""
+    """The state of reading a session: its thread, and the calls made."""
 
     setting: Setting
     thread: str = ""
@@ -184,16 +184,18 @@ def _read_message(place: str, reading: _Reading, index: str, raw: bytes) -> Iter
         if isinstance(message.content, str)
         else message.content or []
     )
-    said = _said(reading, message, blocks)
-    yield from reading.setting.turns(place, message.id or index, moment(message.ts), said)
-    yield from unread(place, (why for block in blocks for why in _passed_over(block)))
+    parts = _split_by_author(reading, message, blocks)
+    yield from reading.setting.turns(place, message.id or index, moment(message.ts), parts)
+    yield from unread(place, (why for block in blocks for why in _skip_reasons(block)))
 
 
-def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterator[RecordedPart]:
-    """What each author says in a message: tools first, then its own speaker, then the client."""
+def _split_by_author(
+    reading: _Reading, message: _Message, blocks: list[_Block]
+) -> Iterator[RecordedPart]:
+    """Splits a message by author: tools first, then its own speaker, then the client."""
     results = [block for block in blocks if block.type == "tool_result"]
     for block in results:
-        yield by(TurnRole.tool, _answer(reading, block))
+        yield by(TurnRole.tool, _tool_result(reading, block))
     own = [block for block in blocks if block.type not in (*_DROPPED, "tool_result")]
     if message.role == "assistant":
         yield by(
@@ -203,23 +205,25 @@ def _said(reading: _Reading, message: _Message, blocks: list[_Block]) -> Iterato
     words, client = list[_Block](), list[_Block]()
     for block in own:
         (
-            client if block.type == "text" and not reading.is_task and _is_clients(block) else words
+            client
+            if block.type == "text" and not reading.is_task and _is_from_client(block)
+            else words
         ).append(block)
     if reading.is_task:
-        words, client = _of_task(words)
+        words, client = _split_task_text(words)
     yield by(TurnRole.assistant if reading.thread else TurnRole.user, _content(reading, words, ""))
     from_client = _content(reading, client, "")
     if from_client.text:
         yield by(TurnRole.tool, from_client)
 
 
-def _is_clients(block: _Block) -> bool:
+def _is_from_client(block: _Block) -> bool:
     return _CLIENT_SPEAKS.search(block.text or "") is not None
 
 
-def _of_task(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
-    """What was typed in a task's message, without its tags, and all else; what was attached goes
-    with the first.
+def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
+    """Splits a task's message into what was typed, without its tags, and the rest; attachments go
+    with the former.
     """
     typed: list[_Block] = [block for block in blocks if block.type != "text"]
     client: list[_Block] = []
@@ -243,7 +247,7 @@ def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
         text=_text(blocks),
         tool_calls=tuple(
             ToolCall(
-                id=block.id or "", name=block.name or "", arguments=_json_text(block.input) or "{}"
+                id=block.id or "", name=block.name or "", arguments=json_text(block.input) or "{}"
             )
             for block in asked
         ),
@@ -258,10 +262,9 @@ def _content(reading: _Reading, blocks: list[_Block], model: str) -> Content:
     )
 
 
-def _answer(reading: _Reading, block: _Block) -> Content:
-    # A shape of its own, such as a list of queries and results: what the tool gave is kept as it
-    # gave it.
-    as_given = _json_text(block.content)
+def _tool_result(reading: _Reading, block: _Block) -> Content:
+    # An unknown shape, such as a list of queries and results, is kept as JSON.
+    as_given = json_text(block.content)
     result = decode_or(bytes(block.content) or b"null", _result, as_given) or ""
     text = (
         result
@@ -280,8 +283,8 @@ def _attachment(block: _Block) -> str:
     return block.path or block.title or (block.source or _Source()).media_type or block.type or ""
 
 
-def _passed_over(block: _Block) -> Iterator[str]:
-    """Why a block, or a part of what a tool gave, is no turn's."""
+def _skip_reasons(block: _Block) -> Iterator[str]:
+    """Why a block, or a part of a tool's result, is skipped."""
     if block.type in _DROPPED:
         yield THINKING
     elif block.type == "tool_result":
@@ -298,7 +301,3 @@ def _text(blocks: list[_Block]) -> str:
     return "\n".join(
         block.text for block in blocks if block.type == "text" and block.text and block.text.strip()
     )
-
-
-def _json_text(raw: msgspec.Raw) -> str:
-    return mend(bytes(raw)).decode()

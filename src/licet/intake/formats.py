@@ -68,8 +68,8 @@ READERS: tuple[FormatReader, ...] = (
 )
 
 
-class _Found(NamedTuple):
-    """A file, or a member of an archive, and who reads it, or why nobody does."""
+class _FoundFile(NamedTuple):
+    """A file or an archive member with its reader, or the reason why it has none."""
 
     path: Source
     reader: FormatReader | None
@@ -77,38 +77,40 @@ class _Found(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """The names of all formats, in the order in which they are tried."""
+    """The names of all formats, in the order of detection."""
     return tuple(reader.name for reader in READERS)
 
 
 def detect(path: Path) -> FormatReader:
-    """The format of a file, or of the first file in a folder that has one; InputError where nothing
+    """The format of a file, or of the first file in a folder that has one; InputError if none
     fits.
     """
-    return next(found.reader for found in _found(path) if found.reader)
+    return next(found.reader for found in _find_files(path) if found.reader)
 
 
 def size(path: Path) -> int:
     """The number of bytes on disk that `read` will read."""
-    return sum(_on_disk(found.path).stat().st_size for found in _whole_files(_found(path)))
+    return sum(
+        _disk_path(found.path).stat().st_size for found in _distinct_files(_find_files(path))
+    )
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
-    """Everything in a file or a folder; InputError, before anything is yielded, if no file has a
-    known format.
+    """Reads a file or a folder; InputError, before anything is yielded, if no file has a known
+    format.
     """
-    return _read(_found(path), Pass(progress) if progress else Pass())
+    return _read(_find_files(path), Pass(progress) if progress else Pass())
 
 
-def _read(files: list[_Found], one_pass: Pass) -> Iterator[Read]:
+def _read(files: list[_FoundFile], one_pass: Pass) -> Iterator[Read]:
     for found in files:
         if found.reader:
             yield from found.reader.read(found.path, one_pass)
         if found.unread:
             yield found.unread
-    for found in _whole_files(files):
+    for found in _distinct_files(files):
         if isinstance(found.path, ArchiveMember):
-            # What lies between the members, and the members that were passed over.
+            # The bytes between members, and of members that were skipped.
             archive = found.path.archive
             in_it = (
                 f.path
@@ -118,20 +120,20 @@ def _read(files: list[_Found], one_pass: Pass) -> Iterator[Read]:
             one_pass.progress(archive.stat().st_size - sum(member.packed_bytes for member in in_it))
 
 
-def _whole_files(files: list[_Found]) -> list[_Found]:
-    """One for each file on disk of which something is read."""
-    return list({_on_disk(found.path): found for found in files if found.reader}.values())
+def _distinct_files(files: list[_FoundFile]) -> list[_FoundFile]:
+    """The files on disk from which something is read, each once."""
+    return list({_disk_path(found.path): found for found in files if found.reader}.values())
 
 
-def _on_disk(path: Source) -> Path:
+def _disk_path(path: Source) -> Path:
     return path.archive if isinstance(path, ArchiveMember) else path
 
 
-def _found(path: Path) -> list[_Found]:
+def _find_files(path: Path) -> list[_FoundFile]:
     """Every file and its reader; at least one file has a reader."""
     if not path.exists():
         raise InputError("there is no such file or folder", file=str(path))
-    found = [recognised for file in _files(path) for recognised in _unpacked(file)]
+    found = [recognised for file in _files(path) for recognised in _list_members(file)]
     if not any(file.reader for file in found):
         alone = found[0].unread if len(found) == 1 else None
         what = (
@@ -151,8 +153,8 @@ def _files(path: Path) -> list[Path]:
     files: list[Path] = []
     for folder, folders, file_names in os.walk(path):
         folders.sort()
-        # Only what is a file: opening a pipe that lies in the folder would wait for ever.
-        # A link could lead out of the folder, to what nobody meant to bring in.
+        # Regular files only: opening a named pipe would block.
+        # A link could lead out of the folder.
         named = (Path(folder, name) for name in sorted(file_names))
         files += [file for file in named if file.is_file() and not file.is_symlink()]
         if len(files) > FILES_MAX:
@@ -164,38 +166,40 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _unpacked(path: Path) -> list[_Found]:
+def _list_members(path: Path) -> list[_FoundFile]:
     """A file, or each member where it is an archive."""
     try:
         if not archives.is_archive(path):
-            return [_recognised(path)]
+            return [_recognise(path)]
         members, cut = archives.members(path)
     except OSError:
         return [
-            _Found(path, None, SkippedRecord(place=str(path), reason="the file cannot be opened"))
+            _FoundFile(
+                path, None, SkippedRecord(place=str(path), reason="the file cannot be opened")
+            )
         ]
     if len(members) > archives.MEMBERS_MAX:
         raise InputError(
             f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path)
         )
-    found = [_recognised(member) for member in members]
+    found = [_recognise(member) for member in members]
     if cut:
         end = BrokenRecord(
             place=str(path), message="the archive is cut off: what lies behind its end is not here"
         )
-        found.append(_Found(path, None, end))
+        found.append(_FoundFile(path, None, end))
     return found
 
 
-def _recognised(path: Source) -> _Found:
+def _recognise(path: Source) -> _FoundFile:
     try:
         start = head(path)
     except OSError:
-        return _Found(
+        return _FoundFile(
             path, None, SkippedRecord(place=str(path), reason="the file cannot be opened")
         )
     reader = next((reader for reader in READERS if reader.recognises(path, start)), None)
     unread = (
         None if reader else SkippedRecord(place=str(path), reason="the file is of no known format")
     )
-    return _Found(path, reader, unread)
+    return _FoundFile(path, reader, unread)

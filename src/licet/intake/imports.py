@@ -18,12 +18,12 @@ from licet.vault.installation import Installation, policies
 
 
 def import_size(paths: Sequence[Path]) -> int:
-    """How many bytes an import of these will read."""
+    """The number of bytes that an import of these reads."""
     return sum(formats.size(path) for path in paths)
 
 
 def import_files(
-    here: Installation,
+    installation: Installation,
     paths: Sequence[Path],
     *,
     recorded: Sequence[RecordedAccount] = (),
@@ -37,45 +37,48 @@ def import_files(
 ) -> Imported:
     """Imports recorded history; see `intake.replay`."""
     bringing = Import(
-        here.pool,
-        here.keyring,
-        policies(here),
-        here.clock(),
+        installation.pool,
+        installation.keyring,
+        policies(installation),
+        installation.clock(),
         recorded=recorded,
         choices=choices,
         default=default,
         host=host,
         surface=surface,
-        folder=_spools(here),
+        folder=_spool_folder(installation),
         assume_at=assume_at,
     )
-    return _stored(
-        here, bringing, (formats.read(path, read_progress) for path in paths), store_progress
+    return _store(
+        installation,
+        bringing,
+        (formats.read(path, read_progress) for path in paths),
+        store_progress,
     )
 
 
 def import_takeout(
-    here: Installation,
+    installation: Installation,
     taken: TakenOut,
     *,
     read_progress: Progress = lambda _bytes: None,
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> tuple[Imported, list[str]]:
-    """Brings a take-out in whole, for an account called as it is called there; and the versions of
+    """Imports a data export completely, for the account that it names; also returns the versions of
     the choices left out.
     """
-    known, now = policies(here), here.clock()
+    known, now = policies(installation), installation.clock()
     recorded, foreign = read_accounts(taken.accounts, now), list[str]()
     names = frozenset(account.host for account in recorded)
     chosen = read_choices(taken.choices, known, now, names, foreign=foreign)
     bringing = Import(
-        here.pool,
-        here.keyring,
+        installation.pool,
+        installation.keyring,
         known,
         now,
         recorded=recorded,
         choices=chosen,
-        folder=_spools(here),
+        folder=_spool_folder(installation),
         host=recorded[0].host if len(recorded) == 1 else "",
     )
     items = [messages.read(taken.messages, Pass(read_progress))]
@@ -84,17 +87,17 @@ def import_takeout(
         if taken.feedback is not None
         else []
     )
-    return _stored(here, bringing, items, store_progress), foreign
+    return _store(installation, bringing, items, store_progress), foreign
 
 
-def _spools(here: Installation) -> Path:
-    spools = here.config.data / "spool"
+def _spool_folder(installation: Installation) -> Path:
+    spools = installation.config.data / "spool"
     spools.mkdir(mode=0o700, exist_ok=True)
     return spools
 
 
-def _stored(
-    here: Installation,
+def _store(
+    installation: Installation,
     bringing: Import,
     items: Iterable[Iterable[Read]],
     store_progress: Callable[[int], None],
@@ -103,5 +106,5 @@ def _stored(
         for several in items:
             bringing.read(several)
         stored = bringing.store(store_progress)
-    statistics.gather(here.pool)
+    statistics.gather(installation.pool)
     return stored

@@ -66,7 +66,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """An element that cannot be had, or the end of what can be read; ``index`` is the element's
+    """An element that cannot be read, or the end of what can be; ``index`` is the element's
     place.
     """
 
@@ -78,13 +78,15 @@ Found: TypeAlias = Element | Flaw
 
 
 def records(
-    path: Source, progress: Progress, *, by_lines: bool = False
+    path: Source, progress: Progress, *, by_lines: bool = False, within: str = ""
 ) -> Iterator[tuple[str, bytes | BrokenRecord]]:
     """The place and the bytes of each record of a file: of each line, or of each element and
     object.
 
-    An element may hold bytes that are not UTF-8; `records.decode` finds them where it is not told
-    otherwise.
+    With ``within`` the elements are those of the array under that key.
+
+    An element may contain bytes that are not UTF-8; `records.decode` reports them unless
+    ``in_parts``.
     """
     if by_lines:
         for line in lines(path, progress):
@@ -94,8 +96,10 @@ def records(
                 else (f"{path}:{line.number}", line.raw)
             )
         return
-    for found in elements(chunks(path, progress), objects=True, utf8=False):
-        place = f"{path}#[{found.index}]"
+    for found in elements(
+        chunks(path, progress), within=within, objects=not within, utf8=bool(within)
+    ):
+        place = f"{path}#{within}[{found.index}]"
         yield (
             place,
             BrokenRecord(place=place, message=found.message)
@@ -116,8 +120,8 @@ def elements(
     """The elements of an array, or of the array that is the value of the first key ``within`` of an
     object.
 
-    What follows the array of a key is not read. Without ``utf8`` an element may hold bytes that are
-    not UTF-8: then who decodes its parts finds them, and one part is Broken instead of all.
+    What follows the array of a key is not read. Without ``utf8`` an element may contain bytes that
+    are not UTF-8: decoding its parts reports them, so that one part is Broken instead of all.
     """
     splitter = _Splitter(
         element_bytes_max, min(string_bytes_max, element_bytes_max), within, objects, utf8
@@ -154,15 +158,13 @@ def keys(head: bytes) -> frozenset[bytes]:
 
 
 def first_keys(head: bytes) -> frozenset[bytes]:
-    """The keys of the object that a head begins with, or of the first one in the array that it
-    begins with.
-    """
+    """The keys of the first object of a head, which may begin an array."""
     return keys(head.lstrip(_SPACE).removeprefix(b"["))
 
 
 @dataclass(slots=True)
 class _Splitter:
-    """Where the split stands between two chunks. ``held`` counts all bytes of the current element,
+    """The state of the split between two chunks. ``held`` counts all bytes of the current element,
     kept or not.
 
     ``bare`` says that the element is an object without an array around it. Of a string that a chunk
@@ -233,9 +235,7 @@ class _Splitter:
             self._keep(chunk[begin:])
 
     def finish(self, damage: str = "") -> Iterator[Found]:
-        """What is left where the bytes end; an element that is closed but has nothing behind it was
-        whole.
-        """
+        """Yields the rest at the end; a closed element is complete."""
         if self.stopped or self.depth == 0:
             if damage:
                 yield Flaw(self.index, damage)
@@ -258,8 +258,8 @@ class _Splitter:
         return found.end() if found else 0
 
     def _open(self, chunk: bytes, at: int) -> int:
-        """Behind the bracket that opens an array, or behind white space; stops where there is
-        neither.
+        """The position after the bracket that opens an array, or after white space; stops at
+        anything else.
         """
         byte = chunk[at : at + 1]
         if byte == b"[" and not (self.within and self.opened):
@@ -278,8 +278,8 @@ class _Splitter:
         return found.end()
 
     def _over_brackets(self, chunk: bytes, at: int) -> int:
-        """Behind the bytes of an element that nests too deeply, a window at a time: none of them
-        can end it or begin a string.
+        """Skips bytes of an element that is nested too deeply, a window at a time: none can end it
+        or begin a string.
         """
         while at < len(chunk):
             window = chunk[at : at + _WINDOW_BYTES]
@@ -292,9 +292,7 @@ class _Splitter:
         return at
 
     def _leave_string(self, chunk: bytes, at: int) -> int:
-        """Behind the string that an earlier chunk began, or at the end of this chunk, still in
-        it.
-        """
+        """The position after a string that an earlier chunk began, or the end of this chunk."""
         if self.escaped:
             self.escaped = False
             self._keep_string(chunk[at : at + 1])

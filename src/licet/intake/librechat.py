@@ -131,7 +131,7 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
         if isinstance(raw, BrokenRecord):
             yield raw
             continue
-        flat = _flattened(raw)
+        flat = _flatten(raw)
         conversation = decode(flat.document, _conversation)
         if isinstance(conversation, UnreadableRecord):
             yield BrokenRecord(place=place, message=conversation.message)
@@ -150,7 +150,7 @@ def _read_conversation(
         surface="app",
         title=conversation.title or "",
     )
-    shown = _shown(flat)
+    shown = _visible_messages(flat)
     for number in range(len(flat.messages)):
         here = f"{place}.messages[{number}]"
         if number in shown:
@@ -165,8 +165,8 @@ def _read_conversation(
 
 @dataclass(slots=True)
 class _Flat:
-    """The document without its messages, each message without its children, and the message that it
-    lies in; ``odd``: in how many places something stands among the messages that is none.
+    """The document without its messages, each message without its children, and each one's parent;
+    ``odd`` counts places among the messages with something else.
     """
 
     document: bytes = b""
@@ -175,10 +175,8 @@ class _Flat:
     odd: int = 0
 
 
-def _flattened(raw: bytes) -> _Flat:
-    """Cuts the lists of messages out of what they stand in; brackets that are none of these are
-    left as they are.
-    """
+def _flatten(raw: bytes) -> _Flat:
+    """Cuts the lists of messages out of their parents; other brackets are left as they are."""
     flat, stack, key, count = _Flat(document=raw), list[_Frame | None](), b"", 0
     for token in json_stream.TOKEN.finditer(raw):
         byte = token[0][:1]
@@ -190,7 +188,7 @@ def _flattened(raw: bytes) -> _Flat:
             number, parent = (count, top.parent) if top else (-1, -1)
             if top:
                 count += 1
-                flat.odd += _is_odd(raw[top.begin : token.start()])
+                flat.odd += _has_unknown(raw[top.begin : token.start()])
             stack.append(_Frame(False, number, parent, token.start()))
         elif (
             byte == b"["
@@ -207,13 +205,13 @@ def _flattened(raw: bytes) -> _Flat:
             if stack and (holder := stack[-1]):
                 holder.begin = token.end()
         elif closed and stack and (holder := stack[-1]):
-            flat.odd += _is_odd(raw[closed.begin : token.start()])
+            flat.odd += _has_unknown(raw[closed.begin : token.start()])
             holder.begin = token.end()
         key = b""
     return flat
 
 
-def _is_odd(between: bytes) -> bool:
+def _has_unknown(between: bytes) -> bool:
     return bool(between.strip(b" \t\r\n,"))
 
 
@@ -226,7 +224,7 @@ def _close(flat: _Flat, closed: _Frame, rest: bytes) -> None:
         flat.inside[closed.number] = closed.parent
 
 
-def _shown(flat: _Flat) -> frozenset[int]:
+def _visible_messages(flat: _Flat) -> frozenset[int]:
     """The numbers of the messages on the branch of the last child of the last child, from the last
     root.
     """
@@ -256,14 +254,16 @@ def _read_message(place: str, setting: Setting, number: int, raw: bytes) -> Iter
     elif message.isCreatedByUser is None:
         yield BrokenRecord(place=place, message="it does not say who speaks")
     else:
-        said = _said(message, TurnRole.user if message.isCreatedByUser else TurnRole.assistant)
-        yield from setting.turns(
-            place, message.messageId or str(number), moment(message.createdAt), said
+        parts = _split_by_author(
+            message, TurnRole.user if message.isCreatedByUser else TurnRole.assistant
         )
-        yield from unread(place, map(_passed_over, message.content or []))
+        yield from setting.turns(
+            place, message.messageId or str(number), moment(message.createdAt), parts
+        )
+        yield from unread(place, map(_skip_reason, message.content or []))
 
 
-def _said(message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
+def _split_by_author(message: _Message, role: TurnRole) -> Iterator[RecordedPart]:
     parts = message.content or [_Part(type="text", text=message.text)]
     model = (message.model or "") if role is TurnRole.assistant else ""
     attachments = tuple(
@@ -295,8 +295,8 @@ def _text(part: _Part) -> str:
     return (part.text.value if isinstance(part.text, _Value) else part.text) or ""
 
 
-def _passed_over(part: _Part) -> str:
-    """Why a part is no turn's; empty where it is."""
+def _skip_reason(part: _Part) -> str:
+    """Why a part is skipped; empty if it is not."""
     if part.type == "think":
         return THINKING
     return (

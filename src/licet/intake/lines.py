@@ -58,10 +58,8 @@ class TextLine(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """An open file: its bytes, unpacked, and the file below, which knows how much of it was
-    consumed.
-    """
+class _OpenFile:
+    """An open file: its unpacked bytes, and the file below, which counts the consumed bytes."""
 
     stream: BufferedReader | gzip.GzipFile | Unpacked
     below: BufferedReader | Unpacked
@@ -76,14 +74,14 @@ class _Opened:
 
 
 @contextmanager
-def _open(path: Source) -> Iterator[_Opened]:
+def _open(path: Source) -> Iterator[_OpenFile]:
     if isinstance(path, ArchiveMember):
         with path.open() as member:
-            yield _Opened(member, member)
+            yield _OpenFile(member, member)
     else:
         with path.open("rb") as file:
             packed = path.suffix == ".gz"
-            yield _Opened(gzip.GzipFile(fileobj=file, mode="rb") if packed else file, file)
+            yield _OpenFile(gzip.GzipFile(fileobj=file, mode="rb") if packed else file, file)
 
 
 def head(path: Source) -> bytes:
@@ -130,11 +128,10 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
 
 
 def has_several(path: Source, owner: Pattern[bytes]) -> bool:
-    """Whether a file names more than one owner, by what the first group of ``owner`` finds in its
-    bytes.
+    """Whether a file names more than one owner, by the first group of ``owner`` in its bytes.
 
-    Asked before a file is read, because its first conversation must not be taken for somebody
-    else's. Content is quoted in JSON and cannot look like a key; if it did, the file would count as
+    Checked before a file is read, so that its first conversation is not assigned to the wrong
+    person. Content is quoted in JSON and cannot look like a key; if it did, the file would count as
     several people's, which only narrows.
     """
     found: set[bytes] = set()
@@ -154,7 +151,7 @@ def lines(
     path: Source, progress: Progress, line_bytes_max: int = LINE_BYTES_MAX
 ) -> Iterator[TextLine | BrokenRecord]:
     """Every line of a file that is not empty, or what is wrong with it."""
-    number, line = 1, _Gathered(line_bytes_max)
+    number, line = 1, _LineBuffer(line_bytes_max)
     damage: list[BrokenRecord] = []
     for chunk in chunks(path, progress):
         if isinstance(chunk, BrokenRecord):
@@ -169,15 +166,15 @@ def lines(
                 continue
             line.add(chunk[start:end])
             yield from _line(path, number, line)
-            number, line, start = number + 1, _Gathered(line_bytes_max), end + 1
+            number, line, start = number + 1, _LineBuffer(line_bytes_max), end + 1
         line.add(chunk[start:])
     yield from _line(path, number, line)
     yield from damage
 
 
 @dataclass(slots=True)
-class _Gathered:
-    """A line as it comes in. Over its bound nothing is kept: it is Broken whatever else it holds.
+class _LineBuffer:
+    """A line being read. Beyond its bound nothing is kept: it is Broken.
 
     Over LONG_LINE_BYTES it is read as JSON, only as far as where its strings begin and end.
     ``string_from`` is where the string that is open begins, ``string_held`` how much of it came.
@@ -240,7 +237,7 @@ class _Gathered:
             into[self.string_from :] = OVER_LONG.encode()
 
 
-def _line(path: Source, number: int, line: _Gathered) -> Iterator[TextLine | BrokenRecord]:
+def _line(path: Source, number: int, line: _LineBuffer) -> Iterator[TextLine | BrokenRecord]:
     if line.held > line.bytes_max:
         yield BrokenRecord(
             place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}"

@@ -10,11 +10,10 @@ The specification is LiteLLM's logging specification of the proxy. What it promi
 * Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands)
   makes the whole call Skipped, as does text that the proxy redacted. No mark of any kind makes more
   of a call usable.
-* A call repeats what was said before it. Calls of one session (``litellm_session_id``,
-  ``session_id``, else ``trace_id``) are one conversation, and a message is named by the hash of
-  what it says and by how often it was said before in its call: so what is repeated is one turn,
-  however much of it a later call still holds. A call without a session is a conversation of its
-  own.
+* A call repeats the earlier messages. Calls of one session (``litellm_session_id``, ``session_id``,
+  else ``trace_id``) are one conversation, and a message is named by the hash of its content and by
+  how often that occurred before in its call: so what is repeated is one turn, however much of it a
+  later call still holds. A call without a session is a conversation of its own.
 * `system` and `developer` are the host's instructions, with the tools that the call offered
   (`tools` or `functions` of its `model_parameters`), behind the person's words. Of several answers
   the first is read. A call whose messages are no dialogue (an embedding, an image) is Skipped.
@@ -26,6 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 import msgspec
@@ -41,6 +41,7 @@ from licet.intake.records import (
     decode,
     moment,
     nothing_said,
+    read_each,
     stable_id,
 )
 from licet.plugins.offered_tools import offered_text
@@ -91,35 +92,28 @@ _identity = msgspec.json.Encoder(order="deterministic")
 
 def recognises(path: Source, head: bytes) -> bool:
     """Whether the head is that of a logged call, or one of its first lines is."""
-    return _is_call(json_stream.first_keys(head)) or _by_lines(head)
+    return _is_call(json_stream.first_keys(head)) or _is_line_format(head)
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every call, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for place, raw in json_stream.records(path, one_pass.progress, by_lines=_is_lines(path)):
-        if isinstance(raw, BrokenRecord):
-            yield raw
-            continue
-        call = decode(raw, _call)
-        if isinstance(call, UnreadableRecord):
-            yield BrokenRecord(place=place, message=call.message)
-        else:
-            yield from _read_call(place, call, raw, one_pass)
+    records = json_stream.records(path, one_pass.progress, by_lines=_is_lines(path))
+    yield from read_each(records, _call, partial(_read_call, one_pass=one_pass))
 
 
 def _is_call(keys: frozenset[bytes]) -> bool:
     return b"call_type" in keys and bool(keys & {b"id", b"messages", b"startTime"})
 
 
-def _by_lines(head: bytes) -> bool:
+def _is_line_format(head: bytes) -> bool:
     first_lines = head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
     return any(_is_call(json_stream.keys(line)) for line in first_lines)
 
 
 def _is_lines(path: Source) -> bool:
     try:
-        return _by_lines(head(path))
+        return _is_line_format(head(path))
     except OSError:
         return False  # gone since it was recognised: reading it says so
 
@@ -151,41 +145,45 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
         for choice in answer.choices or []
         if bytes(choice.message) not in (b"", b"null")
     ]
-    said = [
+    recorded = [
         (f"{place}.messages[{index}]", bytes(message)) for index, message in enumerate(messages)
     ]
-    said += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
+    recorded += [(f"{place}.response.choices[0]", message) for message in choices[:1]]
     parameters = call.model_parameters or {}
     dialogue.offered = offered_text(parameters.get("tools") or parameters.get("functions"))
     times: Counter[str] = Counter()
     if isinstance(response, UnreadableRecord):
         yield _unread_answer(place, bytes(call.response), response)
-    read = chain.from_iterable(read_message(here, dialogue, "", message) for here, message in said)
+    read = chain.from_iterable(
+        read_message(here, dialogue, "", message) for here, message in recorded
+    )
     for item in with_instructions(f"{place}.model_parameters", dialogue, read):
-        yield _named(item, times, one_pass) if isinstance(item, ReadTurn) else item
+        yield _with_content_id(item, times, one_pass) if isinstance(item, ReadTurn) else item
     if choices[1:]:
         yield SkippedRecord(place=place, reason="other answers to the same call")
-    if not said and not isinstance(response, UnreadableRecord):
+    if not recorded and not isinstance(response, UnreadableRecord):
         yield nothing_said(place)
 
 
-def _unread_answer(place: str, raw: bytes, why: UnreadableRecord) -> Read:
+def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:
     if raw.startswith(b"{"):
-        return BrokenRecord(place=place, message=why.message)
+        return BrokenRecord(place=place, message=record.message)
     return SkippedRecord(place=place, reason="an answer that is no message")
 
 
-def _named(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
-    """The turn under the name of what it says, or Skipped if this pass has it, or if the proxy took
-    its words out.
+def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
+    """The turn with an id from its content; Skipped if this pass has it, or if the proxy redacted
+    it.
     """
-    said = turn.content
-    if _REDACTED in said.text:
+    content = turn.content
+    if _REDACTED in content.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")
-    calls = [(call.id, call.name, call.arguments) for call in said.tool_calls]
-    tools = [said.tools] if said.tools else []
+    calls = [(call.id, call.name, call.arguments) for call in content.tool_calls]
+    tools = [content.tools] if content.tools else []
     what = stable_id(
-        _identity.encode((turn.role, said.text, calls, said.tool_call_id, said.attachments, *tools))
+        _identity.encode(
+            (turn.role, content.text, calls, content.tool_call_id, content.attachments, *tools)
+        )
     )
     times[what] += 1
     host_turn = what if times[what] == 1 else f"{what}#{times[what]}"

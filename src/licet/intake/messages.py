@@ -12,7 +12,7 @@ its index.
 `system` and `developer` are the host's instructions, of Role.system, with the tools that it
 offered: ``tools`` of the message or of the line, or the older ``functions``. They come behind the
 person's first words, because a permission is theirs. `tool` and the older `function` are Role.tool
-with origin `tool`. An author of any other name is Broken: it cannot be said who spoke. The host
+with origin `tool`. An author of any other name is Broken: its speaker is not known. The host
 application wrote these lines, so the surface is `app`; an import can say otherwise.
 
 The shape of a message is that of other formats too: they read theirs with `read_message`.
@@ -27,7 +27,7 @@ from datetime import datetime
 import msgspec
 
 from licet.intake import json_stream
-from licet.intake.lines import Source, lines
+from licet.intake.lines import Source
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn
 from licet.intake.records import (
     CALLS_MAX,
@@ -39,6 +39,7 @@ from licet.intake.records import (
     decode,
     moment,
     nothing_said,
+    read_each,
     stable_id,
 )
 from licet.plugins.offered_tools import offered_text
@@ -146,16 +147,9 @@ def recognises(path: Source, head: bytes) -> bool:
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every message of every line, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
-    for line in lines(path, one_pass.progress):
-        if isinstance(line, BrokenRecord):
-            yield line
-            continue
-        place = f"{path}:{line.number}"
-        conversation = decode(line.raw, _line)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
-        else:
-            yield from _read_line(place, conversation, line.raw)
+    yield from read_each(
+        json_stream.records(path, one_pass.progress, by_lines=True), _line, _read_line
+    )
 
 
 def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
@@ -190,14 +184,13 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
 
 
 def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> Iterator[Read]:
-    """What was ``read`` with the host's instructions behind the next words of the person, or at the
-    end. Tools that were offered without a word of instruction are a turn of their own, at
-    ``place``.
+    """Moves the host's instructions in ``read`` behind the person's next words, or to the end.
+    Tools offered without instructions are a turn of their own, at ``place``.
     """
     items, held = list(read), list[Read]()
     if dialogue.offered:
-        told = by(TurnRole.system, Content(tools=dialogue.offered))
-        held += dialogue.setting.turns(place, "tools", dialogue.at, [told])
+        instructions = by(TurnRole.system, Content(tools=dialogue.offered))
+        held += dialogue.setting.turns(place, "tools", dialogue.at, [instructions])
     for item in items:
         if isinstance(item, ReadTurn) and item.role is TurnRole.system:
             held.append(item)
@@ -211,9 +204,8 @@ def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> I
 
 @dataclass(slots=True)
 class Dialogue:
-    """What is known of all its messages: ``at`` and ``model`` are for those that have none;
-    ``calls`` were made, and the tools ``offered``, as JSON text, are still to be told with the
-    host's instructions.
+    """The state of reading a dialogue: ``at`` and ``model`` are defaults for its messages,
+    ``calls`` those made; the tools ``offered``, as JSON text, go with the host's next instructions.
     """
 
     setting: Setting
@@ -232,8 +224,8 @@ def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iter
         yield BrokenRecord(place=place, message="a role that is not known")
     else:
         at = _first_moment(message.created_at, message.timestamp) or dialogue.at
-        said = by(_ROLES[message.role], _content(dialogue, message))
-        yield from dialogue.setting.turns(place, _name(message.id) or index, at, [said])
+        part = by(_ROLES[message.role], _content(dialogue, message))
+        yield from dialogue.setting.turns(place, _name(message.id) or index, at, [part])
 
 
 def _content(dialogue: Dialogue, message: DialogueMessage) -> Content:
@@ -284,14 +276,12 @@ def parts_of(message: DialogueMessage) -> list[str | ContentPart]:
 
 
 def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
-    said = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
-    return "\n".join(text for text in (*said, refusal or "") if text.strip())
+    texts = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
+    return "\n".join(text for text in (*texts, refusal or "") if text.strip())
 
 
 def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:
-    """A name for each part that is not text; a picture given as its own bytes is named by its
-    part's type.
-    """
+    """A name for each part that is not text; an inline picture is named by its part's type."""
     return tuple(
         _attachment(part)
         for part in parts

@@ -25,6 +25,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
@@ -46,6 +47,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    read_each,
     stable_id,
     unread,
 )
@@ -148,7 +150,7 @@ _place = msgspec.json.Decoder(_Place)
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a chat of somebody's, or of an array of them."""
+    """Whether the head is that of a chat, or of an array of them."""
     keys = json_stream.first_keys(head)
     return (b"chat" in keys and bool(keys & {b"user_id", b"title"})) or keys >= _RATING_KEYS
 
@@ -157,19 +159,12 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
     """Every chat of one export, as turns of its active branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
+    read_one = partial(_read_conversation, several=several)
     for place, raw in json_stream.records(path, one_pass.progress):
-        if isinstance(raw, BrokenRecord):
-            yield raw
-            continue
-        if json_stream.keys(raw) >= _RATING_KEYS:
+        if isinstance(raw, bytes) and json_stream.keys(raw) >= _RATING_KEYS:
             yield _read_rating(place, raw, several=several)
-            continue
-        conversation = decode(raw, _conversation, in_parts=True)
-        if isinstance(conversation, UnreadableRecord):
-            yield BrokenRecord(place=place, message=conversation.message)
         else:
-            owner = (conversation.user_id or "") if several else ""
-            yield from _read_conversation(place, conversation, raw, owner)
+            yield from read_each([(place, raw)], _conversation, read_one, in_parts=True)
 
 
 def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
@@ -177,8 +172,8 @@ def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
     if isinstance(rating, UnreadableRecord):
         return BrokenRecord(place=place, message=rating.message)
     data, meta = rating.data or _Given(), rating.meta or _Meta()
-    said = _UP_OR_DOWN.get(str(data.rating))
-    if said is None or not meta.chat_id or not meta.message_id:
+    direction = _UP_OR_DOWN.get(str(data.rating))
+    if direction is None or not meta.chat_id or not meta.message_id:
         return SkippedRecord(place=place, reason="a rating of nothing, or no rating")
     return ReadFeedback(
         place=place,
@@ -186,7 +181,7 @@ def _read_rating(place: str, raw: bytes, *, several: bool) -> Read:
         host_turn=meta.message_id,
         host_feedback=rating.id,
         at=moment(rating.created_at),
-        rating=said,
+        rating=direction,
         comment=data.comment or "",
         share=Share(data.share) if data.share in _SHARES else Share.rating,
         host_account=(rating.user_id or "") if several else "",
@@ -198,7 +193,7 @@ _SHARES = frozenset(share.value for share in Share)
 
 
 def _read_conversation(
-    place: str, conversation: _Conversation, raw: bytes, owner: str
+    place: str, conversation: _Conversation, raw: bytes, *, several: bool
 ) -> Iterator[Read]:
     history = conversation.chat.history
     setting = Setting(
@@ -206,7 +201,7 @@ def _read_conversation(
         kind=ConversationKind.chat,
         surface="app",
         title=conversation.title or conversation.chat.title or "",
-        host_account=owner,
+        host_account=(conversation.user_id or "") if several else "",
     )
     number = {message_id: n for n, message_id in enumerate(history.messages)}
     shown = _shown(history)
@@ -241,7 +236,7 @@ def _read_message(place: str, setting: Setting, message_id: str, raw: bytes) -> 
 
 
 def _passed_over(message: _Message) -> Iterator[str]:
-    """Why each part of a message that is no turn's is none."""
+    """Why parts of a message are skipped."""
     for item in message.output or []:
         if item.type == "reasoning":
             yield THINKING

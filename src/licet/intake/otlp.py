@@ -1,5 +1,5 @@
-"""OTLP over HTTP on the wire: what an exporter posts, read into spans; and the answer in the
-exporter's own encoding.
+"""OTLP over HTTP: parses an exporter's request into spans, and encodes the response in its
+encoding.
 
 The specification is OTLP 1.x: protobuf or its JSON, in which ids are hexadecimal, 64-bit numbers
 may be text and unknown keys are ignored. Bodies may be gzip. Of a span only what can tell of a
@@ -44,7 +44,7 @@ Values = dict[str, object]
 
 
 class UnpackedTooLargeError(UsageError):
-    """A body that is larger than is taken, once it is unpacked."""
+    """A body that is too large after unpacking."""
 
     status = 413
 
@@ -109,8 +109,8 @@ def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
 
 
 def read(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
-    """The spans of a request; UsageError for what is none, TooLargeError past a bound, before any
-    is made.
+    """Parses the spans of a request; UsageError if it is malformed, TooLargeError past a bound,
+    before any is decoded.
     """
     # Those of JSON within a value are counted too, in either encoding: `spans` makes objects of
     # them.
@@ -122,7 +122,7 @@ def read(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
 
 
 def answer(encoding: Encoding, rejected: int, why: str) -> bytes:
-    """That a request was taken; with what was not, if anything was not."""
+    """The response to an accepted request, with the number of rejected spans."""
     if encoding is Encoding.json:
         partial = (
             {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": why}}
@@ -137,18 +137,18 @@ def answer(encoding: Encoding, rejected: int, why: str) -> bytes:
 
 
 def refusal(encoding: Encoding, why: str) -> bytes:
-    """A `google.rpc.Status` that says why nothing was taken; its one field here, `message`, is
-    number 2.
+    """A `google.rpc.Status` with the reason of a refusal; its one field here, `message`, is number
+    2.
     """
     if encoding is Encoding.json:
         return msgspec.json.encode({"message": why})
-    said = why.encode()
+    message = why.encode()
     size = bytearray()
-    rest = len(said)
+    rest = len(message)
     while rest > 0x7F:
         size.append(rest & 0x7F | 0x80)
         rest >>= 7
-    return b"\x12" + bytes(size) + bytes([rest]) + said
+    return b"\x12" + bytes(size) + bytes([rest]) + message
 
 
 # Protobuf
@@ -158,7 +158,9 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     request = ExportTraceServiceRequest()
     try:
         if (
-            wire.count(raw, wire.tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX)
+            wire.count_fields(
+                raw, wire.message_tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX
+            )
             > FIELDS_MAX
         ):
             raise UnpackedTooLargeError(
@@ -173,23 +175,23 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     ):
         raise UnpackedTooLargeError(f"more than {SPANS_MAX} spans", "send fewer at a time")
     for group in request.resource_spans:
-        resource = _kept(group.resource.attributes)
+        resource = _kept_attributes(group.resource.attributes)
         for scope in group.scope_spans:
             for span in scope.spans:
                 yield OtlpSpan(
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     started_at=_at(span.start_time_unix_nano),
-                    attributes=_kept(span.attributes),
+                    attributes=_kept_attributes(span.attributes),
                     resource=resource,
                     events=tuple(
-                        SpanEvent(name=one.name, attributes=_kept(one.attributes, ""))
+                        SpanEvent(name=one.name, attributes=_kept_attributes(one.attributes, ""))
                         for one in span.events
                     ),
                 )
 
 
-def _kept(pairs: Iterable[KeyValue], *begin: str) -> Values:
+def _kept_attributes(pairs: Iterable[KeyValue], *begin: str) -> Values:
     begin = begin or KEPT
     return {
         pair.key: _value(pair.value, VALUE_DEPTH_MAX)
@@ -336,6 +338,6 @@ def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever
 
 
 def _number(value: int | str) -> int:
-    """A 64-bit number, which JSON may hold as text; 0 for what is none."""
+    """A 64-bit number, which JSON may have as text; 0 for anything else."""
     text = str(value)
     return int(text) if len(text) <= 20 and text.lstrip("-").isdecimal() else 0

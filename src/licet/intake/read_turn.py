@@ -49,7 +49,7 @@ class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a person said of an answer, or with ``check`` the host. ``host_feedback`` is the
+    """A person's rating of an answer, or with ``check`` the host's. ``host_feedback`` is the
     source's own id of it, ``host_turn`` the answer's.
     """
 
@@ -74,9 +74,9 @@ class BrokenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DuplicateRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """That a record was read before in this pass, in conversation ``first``, as turns
-    ``host_turn``, ``host_turn#2``, .. ``parts``; here it stands in ``host_conversation``. Which of
-    both had it is not known."""
+    """A record that this pass has read before, in conversation ``first``, as turns ``host_turn``,
+    ``host_turn#2``, .. ``parts``; here it is in ``host_conversation``. Which of both is the
+    original is not known."""
 
     first: str
     host_conversation: str
@@ -85,9 +85,7 @@ class DuplicateRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkippedRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that holds nothing said by anybody (a summary, an index, an empty message), or a
-    copy.
-    """
+    """A record without a message (a summary, an index, an empty message), or a copy."""
 
     place: str
     reason: str

@@ -1,5 +1,4 @@
-"""What the operator recorded beside conversations: accounts, and the choices people made, with
-their evidence.
+"""Recorded accounts and choices, with their evidence, from files of the operator.
 
 Files are CSV with a header, or JSON lines, by their ending. Every error names the file, the line,
 the column and the fix, and then nothing of the file is imported.
@@ -132,7 +131,7 @@ def _question(
 
 
 class _Place(NamedTuple):
-    """A record in its file, and the reading of its fields."""
+    """A record's place in its file, and parsers of its fields."""
 
     file: str
     line: int

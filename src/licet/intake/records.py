@@ -1,4 +1,4 @@
-"""What every format needs once its bytes are split into records: decoding, times, ids, bounds.
+"""Shared parts of all formats: decoding of records, times, ids, bounds.
 
 Strict where that protects somebody, lenient elsewhere. A record of the wrong shape is
 `UnreadableRecord` with a message that names keys and never values. A lone surrogate such as
@@ -62,9 +62,7 @@ class UnreadableRecord:
 
 @dataclass(slots=True)
 class Recent:
-    """The last ``keys_max`` keys and what was noted of each. The oldest is forgotten first, so
-    memory is bounded.
-    """
+    """The last ``keys_max`` keys with a value each; the oldest are dropped first."""
 
     keys_max: int
     _notes: dict[bytes, str] = field(default_factory=dict)
@@ -87,8 +85,7 @@ def _unheard(_consumed: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over a file or over a folder: who hears of consumed bytes, and which records were
-    yielded in it.
+    """A pass over a file or a folder: its progress callback, and the records yielded so far.
 
     ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX. A copy that is met
     later than that is yielded again, which the vault, being idempotent by (conversation, turn),
@@ -122,6 +119,32 @@ def decode(
         return _unreadable(error)
 
 
+def read_each(
+    items: Iterable[tuple[str, bytes | BrokenRecord]],
+    decoder: msgspec.json.Decoder[T],
+    read: Callable[[str, T, bytes], Iterator[Read]],
+    *,
+    in_parts: bool = False,
+) -> Iterator[Read]:
+    """Decodes each record and passes it to ``read`` with its place and bytes; Broken if it cannot
+    be decoded.
+    """
+    for place, raw in items:
+        if isinstance(raw, BrokenRecord):
+            yield raw
+            continue
+        value = decode(raw, decoder, in_parts=in_parts)
+        if isinstance(value, UnreadableRecord):
+            yield BrokenRecord(place=place, message=value.message)
+        else:
+            yield from read(place, value, raw)
+
+
+def json_text(raw: msgspec.Raw) -> str:
+    """JSON as it stands in a record, as text."""
+    return mend(bytes(raw)).decode()
+
+
 def valid_utf8(raw: bytes) -> bool:
     """Whether bytes are UTF-8; asked of whole records, because a decoder does not look into keys
     that it skips.
@@ -136,15 +159,15 @@ def valid_utf8(raw: bytes) -> bool:
 
 
 def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
-    """The decoded record, or ``otherwise`` if it cannot be decoded: for a first pass, whose errors
-    the second one reports.
+    """The decoded record, or ``otherwise`` if it cannot be decoded: for a first pass; the second
+    one reports errors.
     """
     value = decode(raw, decoder)
     return otherwise if isinstance(value, UnreadableRecord) else value
 
 
 def parts_of(raw: msgspec.Raw, decoder: msgspec.json.Decoder[str | list[T] | None]) -> list[T]:
-    """The parts of what a tool gave; none where it gave a text, which is not decoded for that."""
+    """The parts of a tool's result that is a list; empty for a text, which is not decoded."""
     data = bytes(raw)
     found = decode_or(data, decoder, None) if data.startswith(b"[") else None
     return found if isinstance(found, list) else []
@@ -179,7 +202,7 @@ _MILLISECONDS_FROM = 1e11
 
 
 def stable_id(raw: bytes) -> str:
-    """An id made of the record itself, so that the same record in two files has one id."""
+    """An id from the record's bytes, so that the same record in two files has one id."""
     return blake2b(raw, digest_size=16).hexdigest()
 
 
@@ -193,9 +216,7 @@ class RecordedPart:
 
 
 def by(role: TurnRole, content: Content) -> RecordedPart:
-    """A part with the origin that its role gives; what a person sent without a word is an
-    upload.
-    """
+    """A part with the origin of its role; attachments of a person without text are an upload."""
     origins = {
         TurnRole.user: "typed" if content.text else "upload",
         TurnRole.assistant: "assistant",
@@ -220,13 +241,13 @@ class Setting:
     project_title: str = ""
 
     def turns(
-        self, place: str, host_turn: str, at: datetime | None, said: Iterable[RecordedPart]
+        self, place: str, host_turn: str, at: datetime | None, parts: Iterable[RecordedPart]
     ) -> Iterator[Read]:
         """The parts of one record as turns, the first with the record's own id, the next ``id#2``
         and so on.
         """
         number = 0
-        for part in said:
+        for part in parts:
             content = part.content
             has_said = content.text or content.tool_calls or content.attachments or content.tools
             if part.role is not TurnRole.tool and not has_said:
@@ -269,13 +290,13 @@ def elsewhere(place: str) -> SkippedRecord:
 
 
 def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
-    """The turn, or Broken if what it says is over TURN_BYTES_MAX."""
-    said = (
+    """The turn, or Broken if its content exceeds TURN_BYTES_MAX."""
+    texts = (
         turn.content.text,
         turn.content.tools,
         *(call.arguments for call in turn.content.tool_calls),
     )
-    if sum(map(_utf8_bytes, said)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in said):
+    if sum(map(_utf8_bytes, texts)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in texts):
         return BrokenRecord(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
     return turn
 
@@ -294,9 +315,7 @@ UNKNOWN_PART = "a block of a type that is not known"
 
 
 def unread(place: str, reasons: Iterable[str]) -> Iterator[SkippedRecord]:
-    """What of a record is not handed on beside what is: one item for each part that has a
-    reason.
-    """
+    """The skipped parts of a record: one item for each reason that is not empty."""
     return (SkippedRecord(place=place, reason=reason) for reason in reasons if reason)
 
 

@@ -1,5 +1,5 @@
-"""Import of recorded history: it is read, sorted by time, folded, and stored in the state that it
-would have today.
+"""Import of recorded history: reads it, sorts it by time, folds it, and stores it in the state that
+it would have today.
 
 An import never creates grants: people's choices come from a file of recorded choices, or there are
 none. Events keep their recorded times. Of events at the same time, a refusal comes before a turn
@@ -14,10 +14,9 @@ have erased by now is not stored. Its turns are counted by the day on which they
 erased, and keep their numbers, so that importing the same file again adds nothing.
 
 A turn that the vault has is passed over as it is read, many looked up at a time. The others wait
-(`intake.turn_spool`) until everything was read: only then is it known in which order they were
-said, and what the policy would have erased. A file that fits into memory needs no other; what is
-beyond is sealed under a key in memory, so that an export of any size is sorted in bounded memory
-and no content is in a temporary file in clear text.
+(`intake.turn_spool`) until everything was read: only then their order is known, and what the policy
+would have erased. What does not fit into memory is sealed under a key in memory, so that an export
+of any size is sorted in bounded memory and no content is in a temporary file in clear text.
 """
 
 from __future__ import annotations
@@ -109,8 +108,8 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """What was late of an account: turns that entered under no grant, refusals that took effect
-    now, permissions and ratings that were left out.
+    """Late history of an account: turns stored under no grant, refusals that took effect now,
+    permissions and ratings that were left out.
     """
 
     host: str
@@ -121,7 +120,7 @@ class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import did, item by item. Counts are of turns, unless said otherwise.
+    """The result of an import. Counts are of turns, unless stated otherwise.
 
     ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does
     nothing. ``choices_too_early`` are those of before the first version is effective, which do
@@ -158,7 +157,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn that was just read, before it is known whether the vault has it."""
+    """A turn that was read and not yet compared with the vault."""
 
     host: str
     at: datetime
@@ -186,9 +185,7 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(NamedTuple):
-    """What the vault has of an account that is there: until when its events go, its turns and its
-    choices.
-    """
+    """What the vault has of an account: the time of its newest event, its turns and its choices."""
 
     last_at: datetime
     turns: set[bytes]
@@ -285,9 +282,7 @@ class Import:
                 mine.append(choice)
 
     def read(self, items: Iterable[Read]) -> None:
-        """Consumes what a reader yields: turns that are not here go to the spool, everything else
-        to the report.
-        """
+        """Consumes a reader's items: new turns go to the spool, everything else to the report."""
         for item in items:
             match item:
                 case ReadTurn():
@@ -299,11 +294,11 @@ class Import:
                 case SkippedRecord():
                     self._skipped[item.reason] += 1
                     if item.copied is not None:
-                        self._also_named(item.copied)
-        self._sift()
+                        self._record_alias(item.copied)
+        self._spool_new()
 
-    def _also_named(self, copied: DuplicateRecord) -> None:
-        """A turn of this import may be here already, from an import that met its copy first."""
+    def _record_alias(self, copied: DuplicateRecord) -> None:
+        """Records that a turn may be stored already under the name of its copy."""
         turns = [
             copied.host_turn,
             *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1)),
@@ -318,14 +313,14 @@ class Import:
         if len(self._broken) < PLACES_KEPT_MAX:
             self._broken.append(item)
 
-    def _whose(self, told: str) -> str:
+    def _account_host(self, account: str) -> str:
         is_taken_out = (
-            self._is_host_named and told not in self._recorded and _OWN_ID.fullmatch(told)
+            self._is_host_named and account not in self._recorded and _OWN_ID.fullmatch(account)
         )
-        return self._host if is_taken_out or not told else told
+        return self._host if is_taken_out or not account else account
 
     def _take(self, turn: ReadTurn) -> None:
-        host = self._whose(turn.host_account)
+        host = self._account_host(turn.host_account)
         names = len(turn.host_conversation) + len(turn.host_turn)
         if max(names, len(host), len(turn.project)) > HOST_ID_CHARACTERS_MAX:
             self._break(
@@ -336,7 +331,7 @@ class Import:
             )
             return
         conversation = self._named_conversation(turn.host_conversation)
-        # A turn without a time of its own was said with, or after, the one before it.
+        # A turn without a time has that of the one before it.
         at = turn.at or self._seen_at.get(conversation) or self._assume_at
         if host not in self._recorded and self._default is None:
             self._break(
@@ -357,7 +352,7 @@ class Import:
             self._put(host, at, conversation, turn)
 
     def _take_feedback(self, given: ReadFeedback) -> None:
-        host = self._whose(given.host_account)
+        host = self._account_host(given.host_account)
         names = (host, given.host_conversation + given.host_turn, given.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
             self._break(
@@ -391,9 +386,7 @@ class Import:
             self._feedback.setdefault(host, []).append(rated)
 
     def _named_conversation(self, host: str) -> bytes:
-        """The HMAC of a conversation, with a cache of one: the turns of a conversation usually
-        follow one another.
-        """
+        """The HMAC of a conversation's id, with a cache of one: its turns are usually adjacent."""
         if self._last_named[0] != host:
             self._last_named = (host, self._hmacs.of("conversation", host))
         return self._last_named[1]
@@ -412,23 +405,23 @@ class Import:
             len(self._fresh) >= self._fresh_turns_max
             or self._fresh_characters >= FRESH_CHARACTERS_MAX
         ):
-            self._sift()
+            self._spool_new()
 
-    def _sift(self) -> None:
-        """Sends what was read to the spool, but for turns that the vault has: a file that comes
-        again is not sealed again.
+    def _spool_new(self) -> None:
+        """Spools the turns read, except those that the vault has: a file imported again is not
+        sealed again.
         """
         fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
-        known = self._here_already(fresh) if fresh else set[tuple[str, bytes]]()
+        known = self._stored_turns(fresh) if fresh else set[tuple[str, bytes]]()
         for one in fresh:
             self._whose_turns.add(one.host)
             if (one.host, one.name) in known:
                 self._counts["known"] += 1
                 continue
-            self._waiting.add(one.host, one.at, self._spool.put(self._spooled(one)))
+            self._waiting.add(one.host, one.at, self._spool.put(self._spooled_turn(one)))
 
-    def _here_already(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
-        """The hosts and names of turns that the vault has, of these."""
+    def _stored_turns(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
+        """Those of ``fresh`` that the vault has, as host and name."""
         names = {host: self._hmacs.of("account", host) for host in {one.host for one in fresh}}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
@@ -438,10 +431,10 @@ class Import:
                 for one in fresh
                 if one.host in accounts
             }
-            said = account_view.said_already(tx, list(asked)) if asked else []
-        return {(asked[key], key[2]) for key in said}
+            stored = account_view.said_already(tx, list(asked)) if asked else []
+        return {(asked[key], key[2]) for key in stored}
 
-    def _spooled(self, one: _Fresh) -> SpooledTurn:
+    def _spooled_turn(self, one: _Fresh) -> SpooledTurn:
         turn = one.turn
         return SpooledTurn(
             conversation=one.conversation,
@@ -451,15 +444,15 @@ class Import:
             kind=turn.kind,
             surface=self._surface or turn.surface,
             envelope=encode(turn.content),
-            title=self._titled(turn.title),
+            title=self._title_envelope(turn.title),
             incognito=turn.incognito,
             kept_out=turn.kept_out,
             project=self._hmacs.of("project", turn.project) if turn.project else None,
-            project_title=self._titled(turn.project_title),
+            project_title=self._title_envelope(turn.project_title),
         )
 
-    def _titled(self, text: str) -> bytes | None:
-        """The envelope of a title, with a cache of one: each turn of a conversation bears it."""
+    def _title_envelope(self, text: str) -> bytes | None:
+        """The envelope of a title, with a cache of one: each turn of a conversation has it."""
         if self._last_text[0] != text:
             self._last_text = (text, encode(Content(text=text)))
         return self._last_text[1]
@@ -471,7 +464,7 @@ class Import:
         )
         self._there = self._known_accounts(hosts)
         conversations: set[UUID] = set()
-        for chunk in self._chunks(sorted(hosts, key=self._begins_at)):
+        for chunk in self._chunks(sorted(hosts, key=self._opened_at)):
             done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
             self._count(chunk, done, conversations)
             progress(sum(isinstance(command, commands.Say) for command in chunk))
@@ -537,7 +530,7 @@ class Import:
                 self._counts["known"] += 1
             elif answer.outcome is Outcome.refused:
                 self._refused[answer.because] += 1
-            # somebody opened the account meanwhile, under another id
+            # the account was opened concurrently, under another id
             elif answer.outcome is Outcome.unknown:
                 self._refused["unknown"] += 1
 
@@ -553,12 +546,12 @@ class Import:
         return {names[name]: account for name, account in found.items()}
 
     def _has_events(self, host: str) -> bool:
-        """Whether something of it is left that may be new."""
+        """Whether the host has events left that may be new."""
         return bool(
             self._waiting.first_at(host) or self._choices.get(host) or self._feedback.get(host)
         )
 
-    def _begins_at(self, host: str) -> datetime:
+    def _opened_at(self, host: str) -> datetime:
         """When an account opens, as far as is known: ids begin with it, and rows in the order of
         their ids are written at the end of each index.
         """
@@ -577,7 +570,7 @@ class Import:
                 if isinstance(command, _Rated):  # what it is about must be there before it
                     if chunk:
                         yield chunk
-                    given = self._about(command)
+                    given = self._feedback_command(command)
                     chunk, size = [given] if given is not None else [], 0
                     continue
                 chunk.append(command)
@@ -588,10 +581,8 @@ class Import:
         if chunk:
             yield chunk
 
-    def _about(self, rated: _Rated) -> commands.GiveFeedback | None:
-        """Feedback, with the conversation and the answer that it is about; None where there is no
-        such conversation.
-        """
+    def _feedback_command(self, rated: _Rated) -> commands.GiveFeedback | None:
+        """The command for feedback; None if its conversation is not stored."""
         with transaction(self._pool) as tx:
             row = None
             if rated.account is not None and rated.conversation is not None:
@@ -615,21 +606,23 @@ class Import:
         )
 
     def _history(self, host: str) -> Iterator[commands.Command | _Rated]:
-        """The account's commands in the order of their times, without what is known already."""
+        """The account's new commands, in the order of their times."""
         account, known, world = self._there.get(host), None, None
         if account is not None:
             self._named.add(account)
             if not self._has_events(host):
                 return
             with transaction(self._pool) as tx:
-                known, world = self._known_of(tx, account), self._seeded(tx, account)
+                known, world = self._load_known(tx, account), self._seed_world(tx, account)
         world = world or World(self._policies, replay=True)
         choices = self._new_choices(self._choices.pop(host, []), known)
-        waiting = self._new(self._waiting.of(host), known.turns if known is not None else set())
+        waiting = self._new_turns(
+            self._waiting.list_by_host(host), known.turns if known is not None else set()
+        )
         rated = self._new_feedback(host, account, begins=bool(waiting or choices))
         if known is not None:
             choices, rated = self._without_late(host, known.last_at, waiting, choices, rated)
-        waiting += _placed(choices)
+        waiting += _place_choices(choices)
         waiting += [
             _Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)
         ]
@@ -659,7 +652,7 @@ class Import:
                 age=recorded.age,
             )
         dead = (
-            self._dead(world, waiting, choices)
+            self._expired_turns(world, waiting, choices)
             if waiting and self._may_be_due(first_at)
             else set[int]()
         )
@@ -670,16 +663,16 @@ class Import:
                 yield self._choose(account_id, choices[event.number])
             else:
                 turn = self._spool.get(event.place)
-                yield _say(account_id, event.at, turn, stored=event.number not in dead)
+                yield _say_command(account_id, event.at, turn, stored=event.number not in dead)
 
-    def _known_of(self, tx: Transaction, account: UUID) -> _Known:
+    def _load_known(self, tx: Transaction, account: UUID) -> _Known:
         last_at = account_view.accounts(tx, [account])[account].state.last_at
         return _Known(last_at, account_view.turns_by_host(tx, account), KnownChoices(tx, account))
 
     def _new_choices(
         self, recorded: Sequence[RecordedChoice], known: _Known | None
     ) -> list[_Chosen]:
-        """Those that the vault does not have, in the order of the file."""
+        """The choices that the vault does not have, in the order of the file."""
         fresh = [
             c
             for c in recorded
@@ -695,8 +688,8 @@ class Import:
         choices: Sequence[_Chosen],
         rated: Sequence[_Rated],
     ) -> tuple[list[_Chosen], list[_Rated]]:
-        """The choices and the feedback that are to be taken: of what is late a refusal, now and
-        after the rest.
+        """The choices and feedback to apply: late ones are left out, except refusals, which apply
+        now.
         """
         late = [one for one in choices if one.at < last_at]
         noes = [replace(one, at=self._now) for one in late if not one.choice.allow]
@@ -715,7 +708,9 @@ class Import:
         return [*taken, *noes], [one for one in rated if one.at >= last_at]
 
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
-        """What the vault does not have. Of an account that is not here and does not begin, none."""
+        """The feedback that the vault does not have; none of an account that neither exists nor
+        begins.
+        """
         given = self._feedback.pop(host, [])
         if not given:
             return []
@@ -728,8 +723,8 @@ class Import:
             )
         return list({one.host: one for one in given if one.host not in known}.values())
 
-    def _new(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
-        """Each turn once, and only those that the vault does not have."""
+    def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
+        """The turns that the vault does not have, each once."""
         first: dict[bytes, WaitingTurn] = {}
         for turn in waiting:
             name = self._spool.name(turn.place)
@@ -756,12 +751,12 @@ class Import:
         )
 
     def _scope(self, scope: events.NamedScope) -> commands.ChosenScope:
-        kind, name = self._hashed(scope)
+        kind, name = self._hash_scope(scope)
         if kind is ScopeKind.project:
             return commands.ChosenScope(host_project=name)
         return commands.ChosenScope(host_conversation=name)
 
-    def _hashed(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
+    def _hash_scope(self, scope: events.NamedScope) -> tuple[ScopeKind, bytes]:
         kind, name = scope.scope
         return kind, self._hmacs.of(kind.value, name)
 
@@ -769,15 +764,15 @@ class Import:
         key = RecordKey(choice.at, choice.allow)
         if choice.scope is None:
             return key
-        kind, name = self._hashed(choice.scope)
+        kind, name = self._hash_scope(choice.scope)
         return (
             key._replace(project=name)
             if kind is ScopeKind.project
             else key._replace(conversation=name)
         )
 
-    def _seeded(self, tx: Transaction, account: UUID) -> World:
-        """A world that begins with what the account has already, by the HMACs of the host's ids."""
+    def _seed_world(self, tx: Transaction, account: UUID) -> World:
+        """A world with the account's present state, keyed by the HMACs of the host's ids."""
         world = World(self._policies, replay=True)
         names = {row.project_id.hex: row.host_hmac.hex() for row in tables.projects_of(tx, account)}
         for row in tables.conversations_of(tx, account):
@@ -799,18 +794,17 @@ class Import:
         return world
 
     def _may_be_due(self, first: datetime) -> bool:
-        """Whether a turn said at ``first`` or later could be due by now, under any version.
+        """Whether a turn of ``first`` or later could be due by now, under any version.
 
-        A turn's date is one of these periods after it was said or after something later, so where
-        none of them has run out since the first, the fold that looks for what is due need not be
-        made.
+        A turn's date is one of these periods after the turn or something later, so if none of them
+        has passed since the first, the fold that looks for due turns is not needed.
         """
         periods = {
-            period for version in self._policies.versions for period in version.keep.of_content()
+            period for version in self._policies.versions for period in version.keep.of_turns
         }
         return any(period.after(first) <= self._now for period in periods)
 
-    def _dead(
+    def _expired_turns(
         self, world: World, waiting: Sequence[_Waiting], choices: Sequence[_Chosen]
     ) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without
@@ -820,7 +814,7 @@ class Import:
             if event.place == -2:
                 continue
             if event.place < 0:
-                world.apply(self._chosen(choices[event.number]))
+                world.apply(self._choose_event(choices[event.number]))
                 continue
             turn = self._spool.get(event.place)
             world.apply(
@@ -848,12 +842,12 @@ class Import:
                 self._erased[keep_until.date()] += 1
         return dead
 
-    def _chosen(self, chosen: _Chosen) -> events.ChooseEvent:
+    def _choose_event(self, chosen: _Chosen) -> events.ChooseEvent:
         """A choice as an event of the world, by HMACs."""
         choice = chosen.choice
 
         def named(scope: events.NamedScope) -> events.NamedScope:
-            kind, name = self._hashed(scope)
+            kind, name = self._hash_scope(scope)
             return events.NamedScope(**{kind.value: name.hex()})
 
         return events.ChooseEvent(
@@ -866,7 +860,7 @@ class Import:
         )
 
     def _sweep(self) -> None:
-        """Marks as erased what was not stored, and erases what else is due in these accounts.
+        """Records as erased what was not stored, and erases what else is due in these accounts.
 
         Also in those that had nothing new: an import that was stopped may have left them so.
         """
@@ -882,7 +876,7 @@ class Import:
                     ).more
 
 
-def _placed(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
+def _place_choices(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
     """Choices in their places: those of one time in the order of the file, refusals that come first
     in it before turns; late ones after the rest.
     """
@@ -895,7 +889,7 @@ def _placed(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
         yield _Waiting(at=one.at, rank=rank, number=number, place=-1)
 
 
-def _say(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
+def _say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
     return commands.Say(
         account=account,
         at=at,

@@ -1,5 +1,4 @@
-"""What a span of a model's call says: whose it is, which conversation it belongs to, and the turns
-that it adds.
+"""Reads a span of a model call: its account, its conversation, and the turns that it adds.
 
 Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.id`,
 `gen_ai.input.messages`, `gen_ai.output.messages`, on the span or on its
@@ -53,9 +52,9 @@ _ASKING = ("user", "tool", "function")
 _anything = msgspec.json.Decoder()
 
 
-class Dropped(StrEnum):
-    """Why nothing is taken of a span. The first is no fault: most spans of an application are of
-    that kind.
+class DropReason(StrEnum):
+    """Why a span is dropped. The first is normal: most spans of an application are no model
+    calls.
     """
 
     no_model_call = "no_model_call"
@@ -66,8 +65,8 @@ class Dropped(StrEnum):
 
 
 class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What a span adds. ``account`` is the host's own id; ``started_at`` is by the sender's
-    clock.
+    """The turns that a span adds. ``account`` is the host's own id; ``started_at`` is by the
+    sender's clock.
     """
 
     account: str
@@ -75,10 +74,10 @@ class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[ConversationTurn, ...]
 
 
-def read(span: OtlpSpan) -> ModelCall | Dropped:
+def read(span: OtlpSpan) -> ModelCall | DropReason:
     """The turns that a span adds, or why none."""
     if not _is_model_call(span.attributes):
-        return Dropped.no_model_call
+        return DropReason.no_model_call
     if is_marked(
         {
             key.removeprefix(_NARROWING): value
@@ -86,23 +85,25 @@ def read(span: OtlpSpan) -> ModelCall | Dropped:
             if key.startswith(_NARROWING)
         }
     ):
-        return Dropped.marked
+        return DropReason.marked
     account = _name(span, "enduser.id", "user.id")
     if not account:
-        return Dropped.no_account
-    messages, answer = _said(span)
+        return DropReason.no_account
+    messages, answer = _call_messages(span)
     if any(_is_redacted(one) for one in [*messages, answer]):
-        return Dropped.redacted
+        return DropReason.redacted
     if not any(one.get("role") in _ASKING for one in messages):
-        return Dropped.no_content
-    told, offered = _instructions(span)
-    turns = added([*told, *messages], answer, _where(span, account), offered=offered)
+        return DropReason.no_content
+    instructions, offered = _instructions(span)
+    turns = added(
+        [*instructions, *messages], answer, _dialogue_place(span, account), offered=offered
+    )
     if turns is None:
-        return Dropped.redacted
+        return DropReason.redacted
     return (
         ModelCall(account=account, started_at=span.started_at, turns=tuple(turns))
         if turns
-        else Dropped.no_content
+        else DropReason.no_content
     )
 
 
@@ -115,7 +116,7 @@ def _is_model_call(values: Values) -> bool:
     return any(key.startswith(_MODEL_CALL) for key in values)
 
 
-def _where(span: OtlpSpan, account: str) -> DialoguePlace:
+def _dialogue_place(span: OtlpSpan, account: str) -> DialoguePlace:
     surface = span.resource.get("licet.surface")
     models = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
     return DialoguePlace(
@@ -141,14 +142,14 @@ def _is_redacted(message: Message) -> bool:
     )
 
 
-def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
+def _call_messages(span: OtlpSpan) -> tuple[list[Message], Message]:
     """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where
     there is none.
     """
     values = _values(span)
     asked, answered = (
-        _listed(values.get("gen_ai.input.messages")),
-        _listed(values.get("gen_ai.output.messages")),
+        _message_list(values.get("gen_ai.input.messages")),
+        _message_list(values.get("gen_ai.output.messages")),
     )
     if not asked and not answered:
         asked, answered = (
@@ -162,8 +163,8 @@ def _said(span: OtlpSpan) -> tuple[list[Message], Message]:
         )
     if not asked and not answered:
         asked, answered = _from_events(span)
-    messages = [part for one in asked for part in _parted(one)]
-    first = list(_parted({"role": "assistant", **answered[0]})) if answered else []
+    messages = [part for one in asked for part in _split_parts(one)]
+    first = list(_split_parts({"role": "assistant", **answered[0]})) if answered else []
     return messages, first[-1] if first else {}
 
 
@@ -176,32 +177,30 @@ def _values(span: OtlpSpan) -> Values:
 
 
 def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
-    """What the host told its model apart from the messages, as such, and the tools that it
-    offered.
-    """
+    """The instructions apart from the messages, and the tools offered."""
     values = _values(span)
     given = values.get("gen_ai.system_instructions")
-    parts = _listed(given) or (
+    parts = _message_list(given) or (
         [{"type": "text", "content": given}] if isinstance(given, str) and given else []
     )
-    told = list(_parted({"role": "system", "parts": parts})) if parts else []
-    offered = _listed(values.get("gen_ai.tool.definitions")) or [
+    instructions = list(_split_parts({"role": "system", "parts": parts})) if parts else []
+    offered = _message_list(values.get("gen_ai.tool.definitions")) or [
         tool
         for one in _indexed(values, "llm.tools.", "tool.")
-        for tool in _listed(f"[{one.get('json_schema', '')}]")
+        for tool in _message_list(f"[{one.get('json_schema', '')}]")
     ]
-    return told, offered or [
+    return instructions, offered or [
         _older_function(one) for one in _indexed(values, "llm.request.functions.")
     ]
 
 
-def _older_function(one: Values) -> Message:
-    parameters = one.get("parameters")
-    read = _listed(f"[{parameters}]") if isinstance(parameters, str) else []
-    return {**one, "parameters": read[0]} if read else one
+def _older_function(values: Values) -> Message:
+    parameters = values.get("parameters")
+    read = _message_list(f"[{parameters}]") if isinstance(parameters, str) else []
+    return {**values, "parameters": read[0]} if read else values
 
 
-def _listed(value: object) -> list[Message]:
+def _message_list(value: object) -> list[Message]:
     """Messages that are a list, or JSON text of one; none of a text that would become too much."""
     if isinstance(value, str):
         if (
@@ -217,7 +216,7 @@ def _listed(value: object) -> list[Message]:
 # The semantic conventions
 
 
-def _parted(message: Message) -> Iterator[Message]:
+def _split_parts(message: Message) -> Iterator[Message]:
     """A message whose content is in ``parts``; each reply of a tool among them is a message of its
     own.
     """
@@ -321,7 +320,7 @@ def _from_events(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
         if named is None and event.name != "gen_ai.choice":
             continue
         body = event.attributes
-        content = _listed(
+        content = _message_list(
             f"[{body['gen_ai.event.content']}]" if "gen_ai.event.content" in body else None
         )
         body = {**body, **content[0]} if content else body

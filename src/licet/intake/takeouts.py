@@ -1,5 +1,4 @@
-"""What somebody took out of another installation, as its zip or unpacked: recognised, and read
-whole without options.
+"""Data exports (`consent.takeout`) of another installation, as a zip or a folder.
 
 `licet.json` says that it is one (`consent.takeout`). Its account, its choices, its conversations
 and its feedback are brought in; safety copies, papers and pages are there to be read. A choice that
@@ -18,11 +17,11 @@ import msgspec
 
 from licet.consent.takeout import ABOUT, ACCOUNTS, CHOICES, FEEDBACK, FORMAT, MESSAGES
 from licet.errors import InputError, NotFoundError
-from licet.intake import archives
+from licet.intake import archives, json_stream
 from licet.intake.archives import ArchiveMember
-from licet.intake.lines import Source, lines
+from licet.intake.lines import Source
 from licet.intake.read_turn import BrokenRecord, Read, ReadFeedback, SkippedRecord
-from licet.intake.records import Progress, UnreadableRecord, decode, moment
+from licet.intake.records import Progress, moment, read_each
 from licet.policy.state import Share
 from licet.undecodable import UNDECODABLE
 from licet.vault.commands import HostCheck
@@ -35,7 +34,7 @@ class _About(msgspec.Struct):
     format: str = ""
 
 
-class _Given(msgspec.Struct):
+class _FeedbackLine(msgspec.Struct):
     feedback: str = ""
     conversation: str = ""
     turn: int = 0
@@ -48,11 +47,11 @@ class _Given(msgspec.Struct):
     score: float | None = None
 
 
-_about, _given = msgspec.json.Decoder(_About), msgspec.json.Decoder(_Given)
+_about, _given = msgspec.json.Decoder(_About), msgspec.json.Decoder(_FeedbackLine)
 
 
 class TakenOut(NamedTuple):
-    """A take-out: where it lies, and its files as something that opens."""
+    """A data export with its path and files."""
 
     path: Path
     accounts: Path | zipfile.Path
@@ -61,8 +60,8 @@ class TakenOut(NamedTuple):
     feedback: Source | None
 
 
-def recognised(path: Path) -> TakenOut | None:
-    """The take-out that lies at ``path``; None where something else does."""
+def recognise(path: Path) -> TakenOut | None:
+    """The data export at ``path``; None if it is something else."""
     if path.is_dir():
         return _folder(path)
     try:
@@ -78,12 +77,14 @@ def _folder(path: Path) -> TakenOut | None:
         if (
             not about.is_file()
             or about.stat().st_size > ABOUT_BYTES_MAX
-            or not _is_ours(about.read_bytes())
+            or not _is_takeout(about.read_bytes())
         ):
             return None
     except OSError:
         return None
-    _whole(path, {name for name in (ACCOUNTS, CHOICES, MESSAGES) if (path / name).is_file()})
+    _check_complete(
+        path, {name for name in (ACCOUNTS, CHOICES, MESSAGES) if (path / name).is_file()}
+    )
     feedback = path / FEEDBACK
     return TakenOut(
         path,
@@ -101,11 +102,11 @@ def _archive(path: Path) -> TakenOut | None:
         return None
     try:
         with about.open() as stream:
-            if not _is_ours(stream.read1(ABOUT_BYTES_MAX)):
+            if not _is_takeout(stream.read1(ABOUT_BYTES_MAX)):
                 return None
     except (EOFError, OSError):
         return None
-    _whole(path, members.keys())
+    _check_complete(path, members.keys())
     return TakenOut(
         path,
         zipfile.Path(path, ACCOUNTS),
@@ -115,22 +116,22 @@ def _archive(path: Path) -> TakenOut | None:
     )
 
 
-def _is_ours(text: bytes) -> bool:
+def _is_takeout(text: bytes) -> bool:
     try:
         return _about.decode(text).format == FORMAT
     except UNDECODABLE:
         return False
 
 
-def _whole(path: Path, there: Container[str]) -> None:
-    """InputError for a take-out that lacks what makes it one."""
+def _check_complete(path: Path, there: Container[str]) -> None:
+    """InputError if a required file is missing."""
     for name in (ACCOUNTS, CHOICES, MESSAGES):
         if name not in there:
             raise InputError(f"the take-out lacks `{name}`", "take it out again", file=str(path))
 
 
 def size(taken: TakenOut) -> int:
-    """How many bytes are read of it, as they lie on disk."""
+    """The bytes on disk that an import of it reads."""
     return sum(_bytes(source) for source in (taken.messages, taken.feedback) if source is not None)
 
 
@@ -139,46 +140,36 @@ def _bytes(source: Source) -> int:
 
 
 def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
-    """The feedback of a take-out, as it was given; what it shares is taken from the conversation
-    again.
-    """
-    for line in lines(source, progress):
-        if isinstance(line, BrokenRecord):
-            yield line
-            continue
-        place, found = f"{source}:{line.number}", decode(line.raw, _given)
-        yield (
-            BrokenRecord(place=place, message=found.message)
-            if isinstance(found, UnreadableRecord)
-            else _read(place, found)
-        )
+    """The feedback of a data export; shared content is taken from the conversation again."""
+    records = json_stream.records(source, progress, by_lines=True)
+    return read_each(records, _given, lambda place, line, _: iter([_read(place, line)]))
 
 
-def _read(place: str, given: _Given) -> Read:
-    if given.taken_back is not None:
+def _read(place: str, line: _FeedbackLine) -> Read:
+    if line.taken_back is not None:
         return SkippedRecord(place=place, reason="feedback that was taken back")
-    is_check = given.check in set(HostCheck)
+    is_check = line.check in set(HostCheck)
     if (
-        given.rating not in ("up", "down")
-        or given.share not in set(Share)
-        or (given.check and not is_check)
+        line.rating not in ("up", "down")
+        or line.share not in set(Share)
+        or (line.check and not is_check)
     ):
         return BrokenRecord(
             place=place, message="no rating, or a share or a check that is not known"
         )
     try:
-        conversation = parse(Prefix.conversation, given.conversation)
+        conversation = parse(Prefix.conversation, line.conversation)
     except NotFoundError:
         return BrokenRecord(place=place, message="its conversation is none")
     return ReadFeedback(
         place=place,
-        host_conversation=given.conversation,
-        host_feedback=given.feedback,
-        at=moment(given.given),
-        host_turn=shown_turn(conversation, given.turn) if given.turn else "",
-        rating=given.rating,
-        share=Share(given.share),
-        comment=given.comment,
-        check=HostCheck(given.check) if is_check else None,
-        score=given.score,
+        host_conversation=line.conversation,
+        host_feedback=line.feedback,
+        at=moment(line.given),
+        host_turn=shown_turn(conversation, line.turn) if line.turn else "",
+        rating=line.rating,
+        share=Share(line.share),
+        comment=line.comment,
+        check=HostCheck(line.check) if is_check else None,
+        score=line.score,
     )

@@ -1,5 +1,4 @@
-"""A Claude Code transcript that grows: what was added since a mark, record by record, as `licet
-import` would read it.
+"""Follows a growing Claude Code transcript: the records since a mark, as `licet import` reads them.
 
 * A turn has the id that an import of the whole file gives it.
 * A line that is still being written is left for the next time.
@@ -23,7 +22,7 @@ from licet.policy.state import TurnRole
 
 
 class ReadMark(NamedTuple):
-    """How far a file was read: ``offset`` bytes; ``base`` is where reading begins, after
+    """A position in a file: ``offset`` bytes were read; reading resumes at ``base``, after
     ``base_lines`` lines.
     """
 
@@ -49,7 +48,7 @@ def end(path: Path) -> int:
 
 
 def follow(path: Path, mark: ReadMark) -> Iterator[Step]:
-    """The records behind ``mark``, as far as they are whole; nothing where there is no file yet."""
+    """The complete records after ``mark``; none if there is no file yet."""
     if mark.offset > end(path):
         mark = ReadMark()
     try:

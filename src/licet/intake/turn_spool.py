@@ -6,9 +6,8 @@ blocks. The blocks that `memory_bytes_max` allows stay in memory, so that an imp
 no file; each later one is sealed whole under a key that is in memory alone, and written to a file
 that has no name and is gone with the process.
 
-Of a turn that waits three numbers are kept: when it was said, where its record is, and which turn
-of its account came before it. They are in arrays, because a million objects of Python would take
-ten times the memory.
+A waiting turn takes three numbers: its time, the place of its record, and its account's previous
+turn. They are in arrays, because a million Python objects would take ten times the memory.
 """
 
 from __future__ import annotations
@@ -85,11 +84,11 @@ class TurnSpool:
 
     def name(self, place: int) -> bytes:
         """The HMAC of the host's id of a turn."""
-        block, at = self._found(place)
+        block, at = self._locate(place)
         return bytes(block[at : at + NAME_BYTES])
 
     def get(self, place: int) -> SpooledTurn:
-        block, at = self._found(place)
+        block, at = self._locate(place)
         at += NAME_BYTES + _SIZE_BYTES
         return self._decode(
             memoryview(block)[at : at + int.from_bytes(block[at - _SIZE_BYTES : at], "big")]
@@ -116,7 +115,7 @@ class TurnSpool:
         self._file.write(sealed)
         self._sealed.append((offset, len(sealed)))
 
-    def _found(self, place: int) -> tuple[bytes | bytearray, int]:
+    def _locate(self, place: int) -> tuple[bytes | bytearray, int]:
         """The block that a record is in, and where it begins there."""
         number = bisect_right(self._begins, place) - 1
         at = place - self._begins[number]
@@ -149,16 +148,14 @@ class WaitingTurn(NamedTuple):
 
 
 class _Chain(msgspec.Struct):
-    """The turns of an account: the newest, from which each leads to the one before; and when the
-    first was said.
-    """
+    """The turns of an account as a linked list from the newest; and the time of the first."""
 
     newest: int
     first_us: int
 
 
 class WaitingTurns:
-    """The turns that wait, by whose they are."""
+    """The waiting turns by host."""
 
     def __init__(self) -> None:
         self._at_us, self._place, self._before = array("q"), array("Q"), array("I")
@@ -178,12 +175,12 @@ class WaitingTurns:
             chain.newest, chain.first_us = number, min(at_us, chain.first_us)
 
     def first_at(self, host: str) -> datetime | None:
-        """When the first of them was said."""
+        """The time of the first of them."""
         chain = self._of.get(host)
         return None if chain is None else _EPOCH + timedelta(microseconds=chain.first_us)
 
-    def of(self, host: str) -> list[WaitingTurn]:
-        """The turns of an account in the order in which they came."""
+    def list_by_host(self, host: str) -> list[WaitingTurn]:
+        """The turns of an account in the order of reading."""
         found = [
             WaitingTurn(
                 _EPOCH + timedelta(microseconds=self._at_us[number]), number, self._place[number]

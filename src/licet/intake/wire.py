@@ -1,4 +1,4 @@
-"""Protobuf counted on the wire, before anything is made of it.
+"""Counts the fields of a protobuf message on the wire, before decoding it.
 
 A field of two bytes becomes an object of a hundred in a decoder, so a small body can ask for any
 amount of memory, and the decoder does not let another thread run meanwhile. Here the fields of a
@@ -27,26 +27,24 @@ class MalformedError(UsageError):
 
 
 @cache
-def tree(of: Descriptor) -> Tree:
-    """The messages within a message, by field number; a kind that holds itself is one and the same
-    tree.
-    """
-    return _tree(of, {})
+def message_tree(descriptor: Descriptor) -> Tree:
+    """The inner messages of a message type, by field number; a recursive type is one tree."""
+    return _tree(descriptor, {})
 
 
-def _tree(of: Descriptor, known: dict[str, Tree]) -> Tree:
-    if of.full_name in known:
-        return known[of.full_name]
-    known[of.full_name] = made = {}
-    for field in of.fields:
+def _tree(descriptor: Descriptor, known: dict[str, Tree]) -> Tree:
+    if descriptor.full_name in known:
+        return known[descriptor.full_name]
+    known[descriptor.full_name] = made = {}
+    for field in descriptor.fields:
         if field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type is not None:
             made[field.number] = _tree(field.message_type, known)
     return made
 
 
-def count(raw: bytes, within: Tree, fields_max: int) -> int:
-    """How many fields ``raw`` holds, or ``fields_max`` + 1 for more; MalformedError for bytes that
-    are no message.
+def count_fields(raw: bytes, within: Tree, fields_max: int) -> int:
+    """The number of fields in ``raw``, or ``fields_max`` + 1 for more; MalformedError if it is no
+    message.
     """
     try:
         return _count(raw, within, fields_max)
@@ -89,7 +87,7 @@ def _count(raw: bytes, within: Tree, fields_max: int) -> int:
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """A number of any length, and where what follows it begins."""
+    """A varint, and the position after it."""
     value = 0
     for place in range(_VARINT_BYTES_MAX):
         byte = raw[at + place]

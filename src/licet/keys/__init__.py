@@ -1,3 +1,3 @@
-"""The key chain: the providers of its root, what wraps what, and the fence and journal that keep an
-old database from being used.
+"""The key chain: providers, wrapping, and the fence and journal that prevent the use of an outdated
+database.
 """

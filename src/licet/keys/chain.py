@@ -4,7 +4,7 @@ secrets.
 An epoch is the time between two rotations of the keys; a bucket is a group of accounts under one
 bucket key.
 
-Statements only. Whoever wraps under the newest epoch, or opens another one, holds
+Statements only. Callers that wrap under the newest epoch, or open another one, hold
 `keyring.EPOCHS_LOCK`.
 """
 
@@ -16,6 +16,7 @@ from datetime import datetime
 import msgspec
 
 from licet.store.connect import Transaction
+from licet.store.rows import select
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,14 +44,7 @@ class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
 
 def epochs(tx: Transaction) -> list[Epoch]:
     """Every epoch, oldest first."""
-    rows = tx.execute(
-        "SELECT number, rotation, opened_at, complete_at, retired_at, destroyed_at FROM "
-        "epochs ORDER BY number"
-    ).fetchall()
-    return [
-        Epoch(number=n, rotation=rotation, opened_at=o, complete_at=c, retired_at=r, destroyed_at=d)
-        for n, rotation, o, c, r, d in rows
-    ]
+    return select(tx, Epoch, "SELECT * FROM epochs ORDER BY number")
 
 
 def newest_epoch(tx: Transaction) -> int | None:
@@ -105,8 +99,8 @@ def epoch_wraps_something(tx: Transaction, number: int) -> bool:
 # Buckets
 
 
-def hold_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
-    """Those of ``buckets`` that exist; they keep their keys until ``tx`` ends."""
+def lock_existing_buckets(tx: Transaction, buckets: Sequence[int]) -> set[int]:
+    """The existing ones of ``buckets``, locked so that their keys stay until ``tx`` ends."""
     rows = tx.execute(
         "SELECT bucket FROM buckets WHERE bucket = ANY(%s) ORDER BY bucket FOR SHARE",
         [sorted(buckets)],
@@ -135,16 +129,15 @@ def lock_bucket_below(tx: Transaction, epoch: int) -> WrappedBucket | None:
     If another transaction moved that bucket to ``epoch`` while this one waited, the result is None,
     although there may be more: call `has_bucket_below`.
     """
-    row = tx.execute(
-        """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) FROM buckets WHERE epoch < %s
+    found = select(
+        tx,
+        WrappedBucket,
+        """SELECT bucket, epoch, wrapped, EXISTS (SELECT FROM fence) AS is_fenced FROM buckets
+            WHERE epoch < %s
             ORDER BY epoch, bucket LIMIT 1 FOR NO KEY UPDATE""",
         [epoch],
-    ).fetchone()
-    return (
-        None
-        if row is None
-        else WrappedBucket(bucket=row[0], epoch=row[1], wrapped=row[2], is_fenced=row[3])
     )
+    return found[0] if found else None
 
 
 def has_bucket_below(tx: Transaction, epoch: int) -> bool:

@@ -1,8 +1,8 @@
-"""The fence: a database that may lack withdrawals or deletions gives out nothing.
+"""The fence: blocks a database that may lack withdrawals or deletions.
 
-Promise: while the fence stands no bucket key is unwrapped, and content can only be reached with a
-key: nothing is read, leased, built or written, by any process, whenever it was started. The row
-that is the fence is never part of a backup, so that restoring one cannot remove it.
+Promise: while the fence is up no bucket key is unwrapped, and so no process reads, leases, builds
+or writes content. The fence's row is never part of a backup, so that restoring one cannot remove
+it.
 
 A database has lives: life 0 from its beginning, another one from each restore, whose restrictions
 were applied before the fence was lowered. `vault.journal_state` determines what a database lacks of
@@ -45,7 +45,7 @@ def fenced_error() -> FencedError:
     )
 
 
-def raise_(tx: Transaction, at: datetime) -> None:
+def raise_fence(tx: Transaction, at: datetime) -> None:
     """Raises the fence, in a database that may be empty; if it stands already, it stays."""
     tx.execute(_TABLE)
     tx.execute("INSERT INTO fence (begun_at) VALUES (%s) ON CONFLICT DO NOTHING", [at])
@@ -62,7 +62,7 @@ def wait_for_readers(tx: Transaction) -> None:
     tx.execute("LOCK TABLE fence IN ACCESS EXCLUSIVE MODE")
 
 
-def lift(tx: Transaction) -> None:
+def lift_fence(tx: Transaction) -> None:
     tx.execute("DELETE FROM fence")
 
 

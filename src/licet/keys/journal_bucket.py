@@ -29,8 +29,8 @@ from licet.keys.journal_frames import (
     MAGIC,
     JournalFrame,
     PlacedFrames,
-    damaged,
-    extended,
+    damage_error,
+    extend,
     frames_in,
 )
 from licet.keys.material import Random
@@ -50,7 +50,7 @@ def journal(config: Configuration) -> Journal:
     """The journal of an installation: in its bucket, or else in its folder. UsageError where both
     are named.
     """
-    bucket = buckets.opened(config.store)
+    bucket = buckets.open_bucket(config.store)
     if bucket is None:
         return Journal(config.journal)
     if config.restrictions is not None:
@@ -76,8 +76,10 @@ class BucketObjects:
             bucket.create(PREFIX + object_name(1), MAGIC + random(16) + random(MARK_BYTES))
         first = bucket.read(PREFIX + object_name(1))
         if first is None:
-            raise damaged(object_name(1), "it is missing")
-        journal = UUID(bytes=_checked(first.content, object_name(1))[len(MAGIC) : len(MAGIC) + 16])
+            raise damage_error(object_name(1), "it is missing")
+        journal = UUID(
+            bytes=_strip_header(first.content, object_name(1))[len(MAGIC) : len(MAGIC) + 16]
+        )
         self.tail = JournalTail(journal, None)
         for number in range(last, 1, -1):
             self._number = max(self._number, number)
@@ -93,14 +95,14 @@ class BucketObjects:
         rest = list(waiting)
         while rest:
             self._drop_late(rest, late)
-            taken = _gathered(rest)
+            taken = _next_batch(rest)
             if not taken:
                 break
             number, payloads = (
                 self._number + 1,
                 [payload for one in taken for payload in one.payloads],
             )
-            frames, head = extended(self.tail.unlocked_key(), self.tail.head, payloads)
+            frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
             content = MAGIC + self.tail.journal.bytes + self._random(MARK_BYTES) + b"".join(frames)
             if self._bucket.create(PREFIX + object_name(number), content) is None:
                 self._follow(number)
@@ -142,12 +144,12 @@ class BucketObjects:
         name = object_name(number)
         found = self._bucket.read(PREFIX + name)
         if found is None:
-            raise damaged(name, "it is missing")
+            raise damage_error(name, "it is missing")
         return self._frames_in(found.content, name)
 
     def _frames_in(self, content: bytes, name: str) -> list[JournalFrame]:
-        if _checked(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.tail.journal.bytes:
-            raise damaged(name, "it belongs to another journal")
+        if _strip_header(content, name)[len(MAGIC) : len(MAGIC) + 16] != self.tail.journal.bytes:
+            raise damage_error(name, "it belongs to another journal")
         return list(frames_in(content[HEAD_BYTES:], name, is_last=False, begins=HEAD_BYTES))
 
     def _numbers(self) -> Sequence[int]:
@@ -155,15 +157,15 @@ class BucketObjects:
         return _without_gap(self._bucket.names(PREFIX), 0)
 
     def _newest(self) -> int:
-        """The newest number, looked for behind the one that is known."""
+        """The newest number, searched from the known one on."""
         page = _without_gap(
             self._bucket.names_after(PREFIX, object_name(self._number), PAGE_NAMES), self._number
         )
         return self._last() if len(page) == PAGE_NAMES else (page[-1] if page else self._number)
 
     def _last(self) -> int:
-        """The newest number, 0 if there is none: found by doubling and halving, as a list of all
-        may be long.
+        """The newest number, 0 if there is none, found by exponential search, as listing all may
+        take long.
 
         The last list has whatever comes after the number below it, so that an object which is
         missing where it was looked for is not taken for the end.
@@ -193,13 +195,13 @@ def _without_gap(names: Sequence[str], after: int) -> Sequence[int]:
     return found
 
 
-def _checked(content: bytes, name: str) -> bytes:
+def _strip_header(content: bytes, name: str) -> bytes:
     if len(content) < HEAD_BYTES or not content.startswith(MAGIC):
-        raise damaged(name, "it does not begin with the header of a journal")
+        raise damage_error(name, "it does not begin with the header of a journal")
     return content
 
 
-def _gathered(rest: Sequence[WaitingRecords]) -> list[WaitingRecords]:
+def _next_batch(rest: Sequence[WaitingRecords]) -> list[WaitingRecords]:
     """The first callers that fit into one object, and at least one."""
     taken: list[WaitingRecords] = []
     size = 0

@@ -9,7 +9,7 @@ Numbers are big-endian. The first frame has the number 1, and 32 zero bytes in p
 before it. The key is derived from the secret that signs the log, which the key provider keeps:
 neither the folder nor the bucket of the journal has it, and every backup of the installation can
 open it. So nobody without the key alters, drops, inserts, swaps or repeats a record unnoticed. A
-dropped end is noticed by whoever knows a later head: the database, the log, a backup's manifest
+dropped end is detected by any holder of a later head: the database, the log, a backup's manifest
 (`vault.journal_evidence`).
 
 The checksums authenticate nothing. They tell a write that a crash cut short, at the end of a
@@ -101,12 +101,12 @@ def chain_key(key: bytes, journal: UUID) -> bytes:
     return hmac.digest(key, MAGIC + journal.bytes, "sha256")
 
 
-def chained(key: bytes, before: bytes, number: int, payload: bytes) -> bytes:
+def chain_value(key: bytes, before: bytes, number: int, payload: bytes) -> bytes:
     """The chain value of a record, from that of the record before it."""
     return hmac.digest(key, before + number.to_bytes(8, "big") + payload, "sha256")
 
 
-def extended(
+def extend(
     key: bytes, head: JournalHead, payloads: Iterable[bytes]
 ) -> tuple[list[bytes], JournalHead]:
     """The frames of records that follow ``head``, and the head after them."""
@@ -114,12 +114,12 @@ def extended(
     number, chain = head
     for payload in payloads:
         number += 1
-        chain = chained(key, chain, number, payload)
-        frames.append(_packed(number, chain, payload))
+        chain = chain_value(key, chain, number, payload)
+        frames.append(_pack(number, chain, payload))
     return frames, JournalHead(number, chain)
 
 
-def _packed(number: int, chain: bytes, payload: bytes) -> bytes:
+def _pack(number: int, chain: bytes, payload: bytes) -> bytes:
     length = len(payload).to_bytes(4, "big")
     checked = number.to_bytes(8, "big") + chain + payload
     return (
@@ -128,7 +128,7 @@ def _packed(number: int, chain: bytes, payload: bytes) -> bytes:
 
 
 def refuse_long(payload: bytes) -> None:
-    """BrokenError for a record that no reader takes."""
+    """BrokenError for a record that is too long to be read back."""
     if len(payload) > FRAME_BYTES_MAX:
         raise BrokenError(f"a restriction has `{len(payload)}` bytes: at most {FRAME_BYTES_MAX}")
 
@@ -147,15 +147,15 @@ def frames_in(data: bytes, name: str, *, is_last: bool, begins: int = 0) -> Iter
         frame = _frame_at(data, place)
         if frame is None:
             rest = data[place:]
-            if not is_last or len(rest) > TORN_BYTES_MAX or _holds_a_frame(rest):
-                raise damaged(name, f"a record at byte `{begins + place}` cannot be read")
+            if not is_last or len(rest) > TORN_BYTES_MAX or _contains_frame(rest):
+                raise damage_error(name, f"a record at byte `{begins + place}` cannot be read")
             return
         yield frame
         place += packed_size(frame.payload)
 
 
 def readable_frames(data: bytes) -> Iterator[JournalFrame]:
-    """Every complete frame in ``data``, whatever lies between them."""
+    """Every complete frame in ``data``, skipping damage."""
     place = 0
     while place < len(data):
         frame = _frame_at(data, place)
@@ -164,9 +164,9 @@ def readable_frames(data: bytes) -> Iterator[JournalFrame]:
         place += packed_size(frame.payload) if frame is not None else 1
 
 
-def repacked(frame: JournalFrame) -> bytes:
+def pack_frame(frame: JournalFrame) -> bytes:
     """A frame's bytes."""
-    return _packed(*frame)
+    return _pack(*frame)
 
 
 def _frame_at(data: bytes, place: int) -> JournalFrame | None:
@@ -186,20 +186,19 @@ def _frame_at(data: bytes, place: int) -> JournalFrame | None:
     return JournalFrame(number, chain, data[place + _FRAME.size : end])
 
 
-def _holds_a_frame(rest: bytes) -> bool:
-    """Whether a complete frame follows the damage: then it was not a torn end."""
+def _contains_frame(rest: bytes) -> bool:
+    """Whether a complete frame follows the damage, so that it is no torn end."""
     return any(_frame_at(rest, place) is not None for place in range(1, len(rest)))
 
 
 class ChainWalk:
-    """Follows the frames of a journal, oldest first, and tells which of them are records that were
-    written there.
+    """Verifies the chain of a journal's frames, oldest first.
 
     A frame counts if it continues the last one that counted; or the last one that was read, though
     that one did not count; or if it begins the chain anew. ``misfits`` gathers what does not fit.
 
-    ``known`` are heads of the journal that somebody else remembers: each must be there as it is
-    remembered (`ended`). What lies before the head ``since`` does not matter to who asks.
+    ``known`` are heads of the journal stored elsewhere: each must be found unchanged (`ended`).
+    Records before the head ``since`` are not checked.
     """
 
     def __init__(
@@ -259,7 +258,7 @@ class ChainWalk:
         return self.misfits
 
     def _compare(self, place: str) -> None:
-        """Compares the newest frame with what somebody else remembers of it."""
+        """Compares the newest frame with a head stored elsewhere."""
         chain = self._known.pop(self.head.number, None)
         if chain is None:
             return
@@ -275,17 +274,17 @@ class ChainWalk:
 
     def _follows(self, frame: JournalFrame, before: bytes) -> bool:
         return hmac.compare_digest(
-            chained(self._key, before, frame.number, frame.payload), frame.chain
+            chain_value(self._key, before, frame.number, frame.payload), frame.chain
         )
 
-    def _note(self, first: int, last: int, place: str, what: str) -> None:
-        self.misfits.append(JournalMisfit(first, last, place, what))
+    def _note(self, first: int, last: int, place: str, problem: str) -> None:
+        self.misfits.append(JournalMisfit(first, last, place, problem))
 
 
 def strict_frames(
     walk: ChainWalk, placed: Iterable[PlacedFrames]
 ) -> Iterator[tuple[str, JournalFrame]]:
-    """The frames in order; BrokenError, which names the record, at the first that does not fit."""
+    """The frames in order; BrokenError, naming the record, at the first that does not fit."""
     for place, frames in placed:
         for frame in frames:
             if not walk.counts(frame, place) or walk.misfits:
@@ -294,13 +293,13 @@ def strict_frames(
 
 
 def misfit_error(misfits: Sequence[JournalMisfit]) -> BrokenError:
-    """The error for what does not fit; it names the first of them."""
+    """The error for misfits, naming the first."""
     more = f", and {len(misfits) - 1} more" if len(misfits) > 1 else ""
     return BrokenError(
         f"the restriction journal was changed or is damaged: {misfits[0]}{more}", FINISH_HINT
     )
 
 
-def damaged(name: str, how: str) -> BrokenError:
-    """The error for a file, or an object, that is not what was written."""
-    return BrokenError(f"the restriction journal is damaged in `{name}`: {how}", FINISH_HINT)
+def damage_error(name: str, problem: str) -> BrokenError:
+    """The error for a damaged file or object."""
+    return BrokenError(f"the restriction journal is damaged in `{name}`: {problem}", FINISH_HINT)

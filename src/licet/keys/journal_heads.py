@@ -26,18 +26,16 @@ from licet.store.connect import Transaction
 from licet.store.rows import Change, change
 
 
-def remembered(tx: Transaction, journal: UUID) -> list[JournalHead]:
-    """The newest head of the journal that the database remembers; nothing before its first
-    record.
-    """
+def load_head(tx: Transaction, journal: UUID) -> list[JournalHead]:
+    """The journal's newest head in the database; empty before its first record."""
     rows = tx.execute(
         "SELECT number, chain FROM journal_heads WHERE journal = %s AND number > 0", [journal]
     ).fetchall()
     return [JournalHead(number, bytes(chain)) for number, chain in rows]
 
 
-def finished(tx: Transaction, journal: UUID) -> JournalHead | None:
-    """The record with which an operator had the journal begin anew, None if nobody had."""
+def load_restart(tx: Transaction, journal: UUID) -> JournalHead | None:
+    """The record with which an operator restarted the journal's chain, None if none did."""
     row = tx.execute(
         "SELECT since, since_chain FROM journal_heads WHERE journal = %s AND since IS NOT NULL",
         [journal],
@@ -45,16 +43,16 @@ def finished(tx: Transaction, journal: UUID) -> JournalHead | None:
     return JournalHead(row[0], bytes(row[1])) if row is not None else None
 
 
-def note_finished(tx: Transaction, journal: UUID, head: JournalHead) -> None:
-    """Records that the journal begins anew with ``head``, which is remembered already."""
+def record_restart(tx: Transaction, journal: UUID, head: JournalHead) -> None:
+    """Records that the journal's chain restarts with ``head``, which is saved already."""
     tx.execute(
         "UPDATE journal_heads SET (since, since_chain) = (%s, %s) WHERE journal = %s",
         [head.number, head.chain, journal],
     )
 
 
-def remember(tx: Transaction, journal: UUID, head: JournalHead) -> None:
-    """Remembers ``head``, which must be durable, unless a newer one is remembered."""
+def save_head(tx: Transaction, journal: UUID, head: JournalHead) -> None:
+    """Saves ``head``, which must be durable, unless a newer one is saved."""
     tx.execute(
         """INSERT INTO journal_heads (journal, number, chain) VALUES (%s, %s, %s)
            ON CONFLICT (journal) DO UPDATE SET (number, chain) = (excluded.number, excluded.chain)
@@ -63,13 +61,15 @@ def remember(tx: Transaction, journal: UUID, head: JournalHead) -> None:
     )
 
 
-def remember_if_free(tx: Transaction, journal: UUID, head: JournalHead) -> None:
-    """`remember`, unless another transaction is doing so: a change waits for no other one."""
-    change(tx, [remembering(journal, head)])
+def save_head_if_free(tx: Transaction, journal: UUID, head: JournalHead) -> None:
+    """`save_head`, skipped if another transaction holds the row: a change never waits for
+    another.
+    """
+    change(tx, [save_head_change(journal, head)])
 
 
-def remembering(journal: UUID, head: JournalHead) -> Change:
-    """`remember_if_free`, left to be sent in one statement with other changes."""
+def save_head_change(journal: UUID, head: JournalHead) -> Change:
+    """`save_head_if_free` as a change for one statement with others."""
     return Change(
         """UPDATE journal_heads h SET (number, chain) = (%s, %b)
              FROM (SELECT journal FROM journal_heads WHERE journal = %s AND number < %s
@@ -80,7 +80,7 @@ def remembering(journal: UUID, head: JournalHead) -> Change:
 
 
 def is_due(tx: Transaction, journal: UUID, head: JournalHead, before: datetime) -> bool:
-    """Whether the journal has grown since its head was logged, and that was before ``before``, or
+    """Whether the journal has grown since its head was logged, and that was before ``before`` or
     never.
     """
     row = tx.execute(
@@ -91,8 +91,8 @@ def is_due(tx: Transaction, journal: UUID, head: JournalHead, before: datetime) 
     )
 
 
-def note_logged(tx: Transaction, journal: UUID, head: JournalHead, at: datetime) -> None:
-    """Records that ``head`` is on its way to the log."""
+def record_logged(tx: Transaction, journal: UUID, head: JournalHead, at: datetime) -> None:
+    """Records that ``head`` is in the outbox."""
     tx.execute(
         "UPDATE journal_heads SET (logged, logged_at) = (%s, %s) WHERE journal = %s",
         [head.number, at, journal],

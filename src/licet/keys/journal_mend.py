@@ -1,5 +1,4 @@
-"""Makes a restriction journal that cannot be opened readable again, for a restore that an operator
-finishes.
+"""Repairs a restriction journal that cannot be opened, for a restore that an operator finishes.
 
 Promise: every record that can be read stays where it is, in its order; nothing is believed by this,
 because each record is authenticated when it is read (`keys.journal_frames`). What is replaced is
@@ -20,7 +19,7 @@ from uuid import UUID
 from licet.config import Configuration
 from licet.errors import BrokenError
 from licet.keys import journal_bucket
-from licet.keys.journal_frames import MAGIC, frames_in, readable_frames, repacked
+from licet.keys.journal_frames import MAGIC, frames_in, pack_frame, readable_frames
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 from licet.store.files import make_folder, sync
@@ -100,7 +99,7 @@ class _BucketPlace:
 
 
 class PartForm(NamedTuple):
-    """How a journal's parts are called and begin: a segment's header is its id, an object's has a
+    """The name and header of a journal's parts: a segment's header is its id, an object's has a
     mark after it.
     """
 
@@ -134,7 +133,7 @@ def mend(config: Configuration, journal: UUID | None) -> tuple[str, ...]:
 
     ``journal`` is the id that it should have, for one that is gone or has no header left.
     """
-    bucket = buckets.opened(config.store)
+    bucket = buckets.open_bucket(config.store)
     if bucket is not None:
         return mend_parts(_BucketPlace(bucket), _OBJECTS, journal)
     return mend_parts(_FolderPlace(config.journal), _SEGMENTS, journal)
@@ -153,12 +152,13 @@ def mend_bucket(bucket: Bucket, journal: UUID | None = None) -> tuple[str, ...]:
 def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tuple[str, ...]:
     names = place.names()
     kept = [
-        place.set_aside(name, place.read(name), remove=True) for name in _without_place(names, form)
+        place.set_aside(name, place.read(name), remove=True)
+        for name in _misplaced_names(names, form)
     ]
     names = place.names()
-    identity = _identity((form.identity(place.read(name)) for name in names), journal)
+    identity = _journal_id((form.identity(place.read(name)) for name in names), journal)
     if identity is None:
-        return tuple(kept)  # nobody knows what it was: the opening begins another one
+        return tuple(kept)  # unknown: opening it begins another journal
     last = int(names[-1].removesuffix(form.suffix)) if names else 1
     for number in range(1, last + 1):
         name = form.name(number)
@@ -169,13 +169,13 @@ def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tup
         if not _is_whole(content, name, form, identity, is_last=number == last):
             kept.append(place.set_aside(name, content, remove=False))
             place.write(
-                name, form.head(identity) + b"".join(map(repacked, readable_frames(content)))
+                name, form.head(identity) + b"".join(map(pack_frame, readable_frames(content)))
             )
     return tuple(kept)
 
 
-def _without_place(names: Iterable[str], form: PartForm) -> list[str]:
-    """The names of parts that are numbered in another way, or lie behind a long hole."""
+def _misplaced_names(names: Iterable[str], form: PartForm) -> list[str]:
+    """The names of parts with malformed numbers, or after a long gap."""
     astray, last = [], 0
     for name in sorted(names, key=lambda one: int(one.removesuffix(form.suffix))):
         number = int(name.removesuffix(form.suffix))
@@ -186,9 +186,9 @@ def _without_place(names: Iterable[str], form: PartForm) -> list[str]:
     return astray
 
 
-def _identity(found: Iterable[bytes | None], journal: UUID | None) -> bytes | None:
+def _journal_id(headers: Iterable[bytes | None], journal: UUID | None) -> bytes | None:
     """The id of most parts; ``journal`` if none has one."""
-    counted = Counter(one for one in found if one is not None)
+    counted = Counter(one for one in headers if one is not None)
     if journal is not None and (not counted or journal.bytes in counted):
         return journal.bytes
     return counted.most_common(1)[0][0] if counted else None

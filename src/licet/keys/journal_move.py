@@ -35,7 +35,7 @@ _SEGMENT_HEAD = len(MAGIC) + 16
 
 
 class JournalMoved(NamedTuple):
-    """What a journal has, and the folder that has it still."""
+    """Counts of a journal, and the folder that still has it."""
 
     id: UUID
     objects: int
@@ -49,12 +49,12 @@ def moved_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-moved")
 
 
-def look(folder: Path, bucket: Bucket) -> JournalMoved:
-    """What would be moved, or was; refused as `move`, and nothing is changed."""
+def forecast(folder: Path, bucket: Bucket) -> JournalMoved:
+    """What `move` would move, or moved; raises what `move` raises and changes nothing."""
     if (moved := moved_folder(folder)).is_dir():
-        return _described(moved)
+        return _describe(moved)
     _refuse_missing(folder)
-    found = _described(folder)
+    found = _describe(folder)
     _refuse_other(bucket, found.id, found.objects)
     return found
 
@@ -88,7 +88,7 @@ def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMov
                 f"object `{name}` is not what `{moved}` has",
                 f"keep `{moved}`: it has the restriction journal",
             )
-    return _described(moved)
+    return _describe(moved)
 
 
 def _refuse_missing(folder: Path) -> None:
@@ -100,9 +100,7 @@ def _refuse_missing(folder: Path) -> None:
 
 
 def _refuse_other(bucket: Bucket, ident: UUID, objects: int) -> None:
-    """Refuses a bucket in which anybody has, or had, a journal or a log that an earlier run did not
-    write.
-    """
+    """Refuses a bucket with a journal or log that no earlier run of this move wrote."""
     names = bucket.names(PREFIX)
     if not names and (bucket.below("log/") or bucket.below("log-state/")):
         raise _other_error()
@@ -145,7 +143,7 @@ def _rename(folder: Path, moved: Path) -> None:
     sync(folder.parent)
 
 
-def _described(folder: Path) -> JournalMoved:
+def _describe(folder: Path) -> JournalMoved:
     records, ident, objects = 0, b"", list(objects_of(folder))
     for name, content in objects:
         ident = content[len(MAGIC) : _SEGMENT_HEAD]

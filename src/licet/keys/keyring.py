@@ -134,15 +134,13 @@ class Keyring:
         return self._secret(tx, _build_key(release_id))
 
     def request_key(self, tx: Transaction, request: UUID) -> KeyMaterial:
-        """The key of what a person without an account wrote; made on first use, so never ask for
-        one that was forgotten.
+        """The key for texts of a person without an account; created on first use, so never call it
+        for a destroyed one.
         """
         return self._secret(tx, _request_key(request))
 
     def inbox_key(self, tx: Transaction) -> KeyMaterial:
-        """The key of what staff write about items of their inbox that are of no account; created on
-        first use.
-        """
+        """The key for notes on inbox items without an account; created on first use."""
         return self._secret(tx, _INBOX)
 
     def wrapped_log_seed(self, tx: Transaction) -> bytes:
@@ -171,7 +169,7 @@ class Keyring:
         return epoch.to_bytes(4, "big") + self.provider.wrap(epoch, key, name.encode())
 
     def unwrap_secret(self, name: str, wrapped: bytes) -> KeyMaterial:
-        return self._remembered(
+        return self._unwrap_cached(
             name, wrapped, int.from_bytes(wrapped[:4], "big"), wrapped[4:], name.encode()
         )
 
@@ -199,7 +197,7 @@ class Keyring:
         Called to open accounts, before any account is locked: a rotation locks a bucket, then its
         accounts.
         """
-        missing = buckets - chain.hold_buckets(tx, sorted(buckets))
+        missing = buckets - chain.lock_existing_buckets(tx, sorted(buckets))
         if not missing:
             return
         epoch = self.newest(tx)
@@ -208,14 +206,16 @@ class Keyring:
                 epoch, KeyMaterial(self.random(KEY_BYTES)), bucket_place(bucket)
             )
             chain.add_bucket(tx, bucket, epoch, wrapped)
-        chain.hold_buckets(tx, sorted(missing))
+        chain.lock_existing_buckets(tx, sorted(missing))
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
         """The keys of ``buckets``; the caller has locked them or the accounts in them."""
-        return self.opened(self.asking(tx, buckets)()).keys
+        return self.opened(self.request_buckets(tx, buckets)()).keys
 
-    def asking(self, tx: Transaction, buckets: Collection[int]) -> Callable[[], list[BucketRow]]:
-        """The rows of ``buckets``: sent but not read; the returned function reads them."""
+    def request_buckets(
+        self, tx: Transaction, buckets: Collection[int]
+    ) -> Callable[[], list[BucketRow]]:
+        """Sends the query for ``buckets``; the returned function reads the rows."""
         asked = tx.execute(
             f"SELECT {BUCKET_COLUMNS} FROM {matched(_BUCKET)} k JOIN buckets b USING (bucket)",
             matching(_BUCKET, {"bucket": buckets}, len(buckets)),
@@ -232,12 +232,12 @@ class Keyring:
     def bucket_key(self, bucket: int, epoch: int, wrapped: bytes, is_fenced: bool) -> KeyMaterial:
         if is_fenced and not self._behind_fence:
             raise fence.fenced_error()
-        return self._remembered(bucket, wrapped, epoch, wrapped, bucket_place(bucket))
+        return self._unwrap_cached(bucket, wrapped, epoch, wrapped, bucket_place(bucket))
 
-    def _remembered(
+    def _unwrap_cached(
         self, name: int | str, row: bytes, epoch: int, wrapped: bytes, place: bytes
     ) -> KeyMaterial:
-        """Unwraps what is not cached.
+        """Returns the unwrapped key, cached by its wrapped bytes.
 
         A bucket's number and epoch would be no safe cache key: the transaction that created the
         bucket may have been rolled back, and another one may have created it since; an account key
@@ -320,7 +320,7 @@ def _build_key(release_id: UUID) -> str:
 
 
 def forget_request_keys(tx: Transaction, requests: Collection[UUID]) -> None:
-    """Forgets what `Keyring.request_key` made."""
+    """Deletes what `Keyring.request_key` created."""
     chain.forget_secrets(tx, [_request_key(request) for request in requests])
 
 

@@ -149,13 +149,13 @@ def seal(key: bytes, plain: bytes, place: bytes, random: Random = os.urandom) ->
 
 
 def seal_each(
-    wanted: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.urandom
+    items: Iterable[tuple[bytes, bytes, bytes]], random: Random = os.urandom
 ) -> Iterator[bytes]:
     """As `seal` for each key, plain bytes and place, in order. Where the same key comes several
     times in a row, its schedule is made once.
     """
     last, cipher = b"", None
-    for key, plain, place in wanted:
+    for key, plain, place in items:
         if cipher is None or key is not last:
             last, cipher = key, AESGCM(key)
         nonce = random(NONCE_BYTES)
@@ -169,13 +169,13 @@ def unseal(key: bytes, sealed: bytes, place: bytes) -> bytes:
     return next(unseal_each([(key, sealed, place)]))
 
 
-def unseal_each(wanted: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
+def unseal_each(items: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
     """As `unseal` for each key, sealed bytes and place, in order. The key's schedule is most of the
     work on a short text: where the same key comes several times in a row, it is made once.
     """
     last, cipher = b"", None
     try:
-        for key, sealed, place in wanted:
+        for key, sealed, place in items:
             if cipher is None or key is not last:
                 last, cipher = key, AESGCM(key)
             yield cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)

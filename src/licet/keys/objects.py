@@ -16,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from licet.config import Configuration
 from licet.errors import BrokenError, BusyError, UsageError
+from licet.store import bucket
 from licet.store.files import sync
 
 if TYPE_CHECKING:
@@ -115,9 +117,9 @@ class Stored:
             raise _busy("deleted", error) from None
 
 
-def _busy(what: str, error: Exception) -> BusyError:
+def _busy(action: str, error: Exception) -> BusyError:
     return BusyError(
-        f"an object of the cold store could not be {what}: {type(error).__name__}", _HINT
+        f"an object of the cold store could not be {action}: {type(error).__name__}", _HINT
     )
 
 
@@ -126,3 +128,12 @@ def _sync(folder: Path, name: str) -> None:
     path = folder / name
     for one in [path, *path.parents[: len(Path(name).parts) + 1]]:
         sync(one)
+
+
+def configured(config: Configuration) -> Objects:
+    """The cold store of an installation, not contacted yet: its bucket, or the folder ``cold``.
+    UsageError if a file with a secret cannot be read.
+    """
+    if not config.cold.url:
+        return Stored(config.data / "cold")
+    return Stored(url=config.cold.url, options=bucket.options(config.cold, "cold store"))

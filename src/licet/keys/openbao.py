@@ -147,12 +147,12 @@ class BaoProvider:
         try:
             self._client.token = self._token_file.read_text("ascii").strip()
             return act(self._client.secrets.transit)
-        except Exception as error:  # whatever it is, it contains what was sent
-            failure = self._ours(error, epoch)
+        except Exception as error:  # any exception may contain what was sent
+            failure = self._licet_error(error, epoch)
         raise failure
 
     # the client library has no types
-    def _ours(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401
+    def _licet_error(self, error: Any, epoch: int) -> LicetError:  # noqa: ANN401
         known = self._errors
         if isinstance(error, FileNotFoundError | PermissionError | UnicodeDecodeError):
             return BusyError(

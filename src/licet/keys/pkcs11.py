@@ -126,11 +126,11 @@ class Pkcs11Provider:
                 token = self._api.lib(str(self._module)).get_token(token_label=self._token)
                 with token.open(rw=True, user_pin=str(pin)) as session:
                     return act(session)
-        except Exception as error:  # whatever it is, its frames contain keys
-            failure = self._ours(error, epoch)
+        except Exception as error:  # any exception's frames may contain keys
+            failure = self._licet_error(error, epoch)
         raise failure
 
-    def _ours(self, error: Exception, epoch: int) -> LicetError:
+    def _licet_error(self, error: Exception, epoch: int) -> LicetError:
         known = self._api.exceptions
         if isinstance(error, known.NoSuchKey):
             return _NothingThereError(f"the key of epoch `{epoch}` is not in the token")

@@ -1,4 +1,4 @@
-"""The key provider of an installation: exactly the one that its configuration names."""
+"""The key provider of an installation, by its configuration."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def provider(config: Configuration) -> KeyProvider:
             return FileProvider(config.keys)
         case "bao":
             return BaoProvider(
-                _given("ADDRESS", keys.address),
-                _given("TOKEN_FILE", keys.token_file),
+                _require("ADDRESS", keys.address),
+                _require("TOKEN_FILE", keys.token_file),
                 mount=keys.mount,
                 name=keys.name,
                 ca_file=keys.ca_file,
             )
         case "pkcs11":
             return Pkcs11Provider(
-                _given("MODULE", keys.module),
-                _given("TOKEN", keys.token),
-                _given("PIN_FILE", keys.pin_file),
+                _require("MODULE", keys.module),
+                _require("TOKEN", keys.token),
+                _require("PIN_FILE", keys.pin_file),
                 name=keys.name,
             )
         case other:
@@ -42,7 +42,7 @@ def provider(config: Configuration) -> KeyProvider:
             )
 
 
-def _given(name: str, value: Value | None) -> Value:
+def _require(name: str, value: Value | None) -> Value:
     if value is None:
         raise UsageError(f"the key provider needs `LICET_KEYS__{name}`")
     return value

@@ -56,8 +56,8 @@ from licet.keys.journal_frames import (
     JournalMisfit,
     PlacedFrames,
     chain_key,
-    damaged,
-    extended,
+    damage_error,
+    extend,
     frames_in,
     packed_size,
     refuse_long,
@@ -152,7 +152,7 @@ _decode = msgspec.json.Decoder(Restriction, strict=True).decode
 
 
 class LivedRecord(msgspec.Struct):
-    """What a writer needs of a record that somebody else wrote."""
+    """The fields of another process's record that a writer needs."""
 
     life: int = 0
     kind: str = ""
@@ -188,24 +188,20 @@ class JournalTail:
         return self.key
 
     def take(self, frames: Sequence[JournalFrame]) -> None:
-        """Takes the end of the journal as it is found at an opening, which is held against the
-        database afterwards.
+        """Sets the end of the journal as found when opening; it is checked against the database
+        afterwards.
         """
         if frames:
             self._head = JournalHead(frames[-1].number, frames[-1].chain)
-            self._note(_lived([frame.payload for frame in frames]))
+            self._note(_decode_lives([frame.payload for frame in frames]))
 
     def take_anew(self, frames: Sequence[JournalFrame]) -> None:
-        """Takes the end of the journal in place of what was taken for it before the key was
-        known.
-        """
+        """Replaces the end of the journal that was set before the key was known."""
         self.life, self._begun = 0, JournalLife(-1, "")
         self.take(frames)
 
     def follow(self, frames: Sequence[JournalFrame], place: str) -> None:
-        """Takes what another process has written since; BrokenError if that does not continue the
-        chain.
-        """
+        """Adds records of another process; BrokenError if they do not continue the chain."""
         if self._head is None and self.key is None:
             self.take(frames)
             return
@@ -215,26 +211,26 @@ class JournalTail:
         self.take(frames)
 
     def written(self, head: JournalHead, payloads: Iterable[bytes]) -> None:
-        """Takes what this process has written."""
+        """Adds records that this process has written."""
         self._head = head
-        self._note(_lived(payloads))
+        self._note(_decode_lives(payloads))
 
     def restart(self, number: int, life: int) -> None:
-        """The next record begins the chain anew, under a number far above ``number``, in a life
+        """Restarts the chain with the next record, under a number far above ``number``, in a life
         after ``life``.
         """
         self.life, self._begun = life, JournalLife(-1, "")
         self._head = JournalHead(number + NUMBERS_SKIPPED, START.chain)
 
     def find_life(self, batches: Callable[[], Iterator[PlacedFrames]]) -> JournalLife:
-        """The life and its server, looked for in ``batches``, the newest first, if it was not
-        seen.
+        """The newest life with its server, searched in ``batches``, newest first, if it is not
+        known.
         """
         if self._begun.life != self.life:
             servers = (
                 record.server
                 for _, frames in batches()
-                for record in reversed(list(_lived(frame.payload for frame in frames)))
+                for record in reversed(list(_decode_lives(frame.payload for frame in frames)))
                 if record.kind == RestrictionKind.life and record.life == self.life
             )
             self._begun = JournalLife(self.life, next(servers, ""))
@@ -248,7 +244,7 @@ class JournalTail:
 
 
 class WaitingRecords(NamedTuple):
-    """What one caller wants to have written: all of it, or, where the life is over, nothing."""
+    """The records of one caller: written completely, or not at all if their life is over."""
 
     ticket: int
     life: int
@@ -355,7 +351,10 @@ class Journal:
         """
         if not records:
             return
-        payloads, life = tuple(map(_encoded, records)), max(record.life for record in records)
+        payloads, life = (
+            tuple(map(_encode_restriction, records)),
+            max(record.life for record in records),
+        )
         with self._gate:
             ticket = self._asked
             self._waiting.append(WaitingRecords(ticket, life, payloads))
@@ -363,7 +362,7 @@ class Journal:
         with self._turn:
             self.check()
             if self._done <= ticket:
-                if ticket < self._tried:  # whoever wrote for this caller too was not answered
+                if ticket < self._tried:  # another thread wrote these records and got no answer
                     raise BusyError(
                         "the restriction journal does not answer", "make the change again"
                     )
@@ -393,7 +392,7 @@ class Journal:
         self.durable = self.storage.tail.head
 
     def current_head(self) -> JournalHead:
-        """The newest record that is durable, whichever process wrote it."""
+        """The newest durable record of any process."""
         with self._turn:
             self.storage.newest_life()
             self.durable = self.storage.tail.head
@@ -418,11 +417,11 @@ class Journal:
                     self._write_waiting()
 
     def restart(self, known: Sequence[JournalHead], life: int) -> None:
-        """Has the next record begin the chain anew, above every number that the journal has or that
-        ``known`` remember.
+        """Restarts the chain with the next record, above every number in the journal or in
+        ``known``.
 
-        For an operator who finishes what records are missing of. ``life`` is the newest one that is
-        known.
+        For an operator who finishes a restore with missing records. ``life`` is the newest known
+        one.
         """
         walk = self.walk()
         for _ in self.survey(walk):
@@ -431,12 +430,12 @@ class Journal:
         self.storage.tail.restart(max(numbers), life)
 
     def records(self) -> Iterator[Restriction]:
-        """Every record, oldest first; BrokenError, which names it, at the first that does not
+        """Every record, oldest first; BrokenError, naming the record, at the first that does not
         fit.
         """
         walk = ChainWalk(self.storage.tail.unlocked_key())
         for place, frame in strict_frames(walk, self.storage.batches()):
-            yield decoded(frame.payload, place)
+            yield decode_restriction(frame.payload, place)
 
     def walk(
         self, known: Sequence[JournalHead] = (), since: JournalHead | None = None
@@ -445,22 +444,23 @@ class Journal:
         return ChainWalk(self.storage.tail.unlocked_key(), None, known, since)
 
     def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
-        """Every record that was written here as it is, oldest first; what does not fit is in
-        ``walk`` afterwards.
-        """
+        """Every authentic record, oldest first; misfits are in ``walk`` afterwards."""
         for place, frames in self.storage.batches():
             for frame in frames:
                 if walk.counts(frame, place):
-                    yield NumberedRestriction(frame.number, decoded(frame.payload, place))
+                    yield NumberedRestriction(
+                        frame.number, decode_restriction(frame.payload, place)
+                    )
 
-    def hold(
+    def find_misfits(
         self,
         known: Sequence[JournalHead],
         since: JournalHead | None = None,
         count: int | None = None,
     ) -> list[JournalMisfit]:
-        """What does not fit since that head, or in the whole journal. With ``count`` the reading
-        ends earlier: once it has so many records, and all of the heads ``known``.
+        """The misfits since that head, or in the whole journal.
+
+        With ``count`` reading stops once it has so many records and all of the heads ``known``.
         """
         lowest = min((head.number for head in known), default=0)
         seen = 0
@@ -511,7 +511,7 @@ class Journal:
             return self.storage.newest_life()
 
     def newest(self, count: int) -> list[Restriction]:
-        """The last ``count`` records that were written here as they are, oldest first."""
+        """The last ``count`` authentic records, oldest first."""
         seen = 0
 
         def is_enough(frames: list[JournalFrame]) -> bool:
@@ -521,7 +521,9 @@ class Journal:
 
         walk, found = self._walk_newest(is_enough)
         return [
-            decoded(frame.payload, place) for place, frame in found if walk.counts(frame, place)
+            decode_restriction(frame.payload, place)
+            for place, frame in found
+            if walk.counts(frame, place)
         ][-count:]
 
     def close(self) -> None:
@@ -542,18 +544,18 @@ class FolderSegments:
                 self._begin(1, random(16))
             newest = _segments(folder)[-1]
             self.tail = JournalTail(UUID(bytes=self._read_head(folder / _name(newest))), None)
-            self._settle()
+            self._seek_end()
             os.fsync(self._file)  # the last writer may have been killed before it did so
             opened.pop_all()
 
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         with self._locked():
-            self._settle()
+            self._seek_end()
             late = {one.ticket for one in waiting if one.life < self.tail.life}
             payloads = [
                 payload for one in waiting if one.ticket not in late for payload in one.payloads
             ]
-            frames, head = extended(self.tail.unlocked_key(), self.tail.head, payloads)
+            frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
             self._write(frames)
             self.tail.written(head, payloads)
         return late
@@ -561,7 +563,7 @@ class FolderSegments:
     def newest_life(self) -> JournalLife:
         with self._locked():
             before = self.tail.newest
-            self._settle()
+            self._seek_end()
             if self.tail.newest != before:
                 os.fsync(self._file)  # its writer may have been killed before it did so
             return self.tail.find_life(lambda: self.batches(newest_first=True))
@@ -581,9 +583,9 @@ class FolderSegments:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody appends until the block ends; a torn end is cut off."""
+        """Locks the journal for the block; a torn end is cut off."""
         with self._locked():
-            self._settle()
+            self._seek_end()
             yield
 
     @contextlib.contextmanager
@@ -606,9 +608,9 @@ class FolderSegments:
         draft.rename(target)
         sync(self.folder)
 
-    def _settle(self) -> None:
-        """Moves to the end of the newest segment, whoever wrote it; under the lock, so that a torn
-        end belongs to a dead writer.
+    def _seek_end(self) -> None:
+        """Seeks to the end of the newest segment; under the lock, so that a torn end belongs to a
+        dead writer.
         """
         newest = _segments(self.folder)[-1]
         if not self._number:
@@ -629,12 +631,10 @@ class FolderSegments:
         self._number, self._size = number, _HEAD
 
     def _take_rest(self, take: Callable[[list[JournalFrame]], None]) -> None:
-        """Passes on what the open segment has beyond what is known of it, and cuts off a torn
-        end.
-        """
+        """Passes the new frames of the open segment on, and cuts off a torn end."""
         size, name = os.fstat(self._file).st_size, _name(self._number)
         if size < self._size:
-            raise damaged(name, f"it had `{self._size}` bytes, and has `{size}`")
+            raise damage_error(name, f"it had `{self._size}` bytes, and has `{size}`")
         if size == self._size:
             return
         self._read_head(self.folder / name)
@@ -648,7 +648,7 @@ class FolderSegments:
             os.fsync(self._file)
 
     def _take_before(self, number: int) -> None:
-        """Takes the end of the newest segment before ``number`` that has a record."""
+        """Sets the end from the newest segment before ``number`` that has a record."""
         for earlier in range(number - 1, 0, -1):
             frames = self._read(earlier).frames
             if frames:
@@ -656,12 +656,12 @@ class FolderSegments:
                 return
 
     def _write(self, batch: Sequence[bytes]) -> None:
-        for frames in _gathered(batch):
+        for frames in _join_frames(batch):
             if self._size + len(frames) > self._segment_bytes_max and self._size > _HEAD:
                 # its last writer may have been killed: what follows is chained to its record
                 os.fsync(self._file)
                 self._begin(self._number + 1, self.tail.journal.bytes)
-                self._settle()
+                self._seek_end()
             rest = memoryview(frames)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
@@ -679,37 +679,35 @@ class FolderSegments:
         with path.open("rb") as file:
             head = file.read(_HEAD)
         if len(head) != _HEAD or not head.startswith(MAGIC):
-            raise damaged(path.name, "it does not begin with the header of a segment")
+            raise damage_error(path.name, "it does not begin with the header of a segment")
         ident = head[len(MAGIC) :]
         if hasattr(self, "tail") and ident != self.tail.journal.bytes:
-            raise damaged(path.name, "it belongs to another journal")
+            raise damage_error(path.name, "it belongs to another journal")
         return ident
 
 
-def decoded(payload: bytes, name: str) -> Restriction:
+def decode_restriction(payload: bytes, name: str) -> Restriction:
     """A record; BrokenError, which names the file, if it has an unknown kind."""
     try:
         return _decode(payload)
     except UNDECODABLE:
-        raise damaged(name, "a record has an unknown kind") from None
+        raise damage_error(name, "a record has an unknown kind") from None
 
 
-def _lived(payloads: Iterable[bytes]) -> Iterator[LivedRecord]:
-    """The lives of records; what is none of ours, which is found when the journal is held, is
-    passed over.
-    """
+def _decode_lives(payloads: Iterable[bytes]) -> Iterator[LivedRecord]:
+    """The lives of records; skips malformed ones, which a check of the journal finds."""
     for payload in payloads:
         with contextlib.suppress(msgspec.MsgspecError):
             yield _decode_life(payload)
 
 
-def _encoded(record: Restriction) -> bytes:
+def _encode_restriction(record: Restriction) -> bytes:
     payload = _encode(record)
     refuse_long(payload)
     return payload
 
 
-def _gathered(frames: Sequence[bytes]) -> Iterator[bytes]:
+def _join_frames(frames: Sequence[bytes]) -> Iterator[bytes]:
     """The frames in writes of at most `TORN_BYTES_MAX`."""
     part: list[bytes] = []
     size = 0

@@ -1,6 +1,6 @@
-"""Canonical JSON as of RFC 8785, of values for which it needs no care: no fractions, keys in ASCII.
+"""Canonical JSON (RFC 8785) for a subset of values: no fractions, ASCII keys.
 
-One value has one text, so that its hash and its signature can be computed again by anybody.
+A value has exactly one encoding, so that anybody can recompute its hash and signature.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Canonical: TypeAlias = "Fact | Sequence[Canonical] | Mapping[str, Canonical]"
 
 
 def canonical(value: Canonical) -> bytes:
-    """The only text of a value, RFC 8785; BrokenError for a value outside the restricted set."""
+    """Encodes a value as RFC 8785; BrokenError for a value outside the subset."""
     _check(value)
     return msgspec.json.encode(value, order="sorted")
 

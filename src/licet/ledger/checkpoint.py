@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from licet.errors import UsageError
 from licet.ledger import note
-from licet.ledger.note import NoteRefusal, Verifier, decode_base64, encode_base64, refused
+from licet.ledger.note import NoteRefusal, Verifier, decode_base64, encode_base64, refusal_error
 
 SIZE_MAX = 2**63 - 1
 ORIGIN_BYTES_MAX = 255
@@ -40,17 +40,17 @@ class Checkpoint:
         )
 
 
-def parse_size(text: str, what: str) -> int:
+def parse_size(text: str, name: str) -> int:
     """An ASCII decimal without leading zeroes, below 2**63; raises `RefusedError`."""
     if not _DECIMAL.fullmatch(text) or int(text) > SIZE_MAX:
-        raise refused(f"{what} is not a decimal below 2**63 without leading zeroes")
+        raise refusal_error(f"{name} is not a decimal below 2**63 without leading zeroes")
     return int(text)
 
 
-def parse_hash(text: str, what: str) -> bytes:
-    digest = decode_base64(text, what)
+def parse_hash(text: str, name: str) -> bytes:
+    digest = decode_base64(text, name)
     if len(digest) != 32:
-        raise refused(f"{what} does not have 32 bytes")
+        raise refusal_error(f"{name} does not have 32 bytes")
     return digest
 
 
@@ -58,7 +58,7 @@ def parse(text: str) -> Checkpoint:
     """Parses the text of a note as a checkpoint; raises `RefusedError`."""
     lines = text.removesuffix("\n").split("\n")
     if not text.endswith("\n") or len(lines) < 3 or not all(lines):
-        raise refused("a checkpoint has at least three lines and none is empty")
+        raise refusal_error("a checkpoint has at least three lines and none is empty")
     check_origin(lines[0])
     size = parse_size(lines[1], "the size of the checkpoint")
     return Checkpoint(
@@ -70,13 +70,15 @@ def verify(data: bytes, origin: str, log: Verifier) -> Checkpoint:
     """The checkpoint of one log, signed by its key; raises `RefusedError`."""
     checkpoint = parse(note.verify(data, [log]).text)
     if checkpoint.origin != origin:
-        raise refused(f"the checkpoint belongs to another log than `{origin}`", NoteRefusal.foreign)
+        raise refusal_error(
+            f"the checkpoint belongs to another log than `{origin}`", NoteRefusal.foreign
+        )
     return checkpoint
 
 
 def check_origin(origin: str) -> None:
     if not origin or len(origin.encode()) > ORIGIN_BYTES_MAX:
-        raise refused(f"an origin has 1 to `{ORIGIN_BYTES_MAX}` bytes")
+        raise refusal_error(f"an origin has 1 to `{ORIGIN_BYTES_MAX}` bytes")
 
 
 def origin_of(name: str, year: int) -> str:

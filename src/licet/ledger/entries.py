@@ -1,4 +1,4 @@
-"""Entries: what a leaf of the log states to third parties, and what it only commits to.
+"""Log entries: the public facts of a leaf, and the private record that it commits to.
 
     {"at":"2026-03-01T10:15:31Z","commit":"<hex>","facts":{"allow":true,..},"logged":"2026-03-01T10:15:31.5Z",
      "t":"choice","v":1,"who":"<hex>"}
@@ -23,10 +23,10 @@ A row whose account's key is destroyed when the log takes it has no ``who``, and
 discarded. A row that belongs to no account has neither ``who`` nor ``commit``.
 
 Only the facts in `PUBLISHED` are published, and only closed words, numbers and digests: a new kind
-or fact is private until somebody lists it. The encoding is canonical JSON as in RFC 8785, by
-msgspec's sorted encoding restricted to what both write identically: ASCII keys, whole numbers
-within +-(2**53 - 1), strings, booleans, null, lists and objects of them. A float would differ, so
-there is none. ``v`` is never reused for another meaning.
+or fact is private unless listed there. The encoding is canonical JSON as in RFC 8785, by msgspec's
+sorted encoding restricted to what both write identically: ASCII keys, whole numbers within +-(2**53
+- 1), strings, booleans, null, lists and objects of them. A float would differ, so there is none.
+  ``v`` is never reused for another meaning.
 """
 
 from __future__ import annotations
@@ -122,24 +122,24 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
 
     outbox_id: int
     account: UUID | None
-    told: str
+    kind: str
     occurred_at: datetime
     facts: dict[str, Fact]
 
 
-def salt(key: bytes) -> bytes:
-    """The source of all pseudonyms of an account in one year: its person may keep it, and it is
-    gone with the log key.
+def derive_salt(key: bytes) -> bytes:
+    """Derives an account's pseudonym salt of one year: its person may keep it; it is destroyed with
+    the log key.
     """
     return hmac.digest(key, b"salt", "sha256")
 
 
 def pseudonym(key: bytes) -> str:
     """The account's name in the log of the year that ``key`` belongs to."""
-    return who(salt(key))
+    return account_tag(derive_salt(key))
 
 
-def who(salt: bytes) -> str:
+def account_tag(salt: bytes) -> str:
     return hashlib.sha256(b"licet/who/v1" + salt).hexdigest()
 
 
@@ -153,7 +153,7 @@ def project_pseudonym(salt: bytes, project: UUID) -> str:
     return hmac.digest(salt, b"project" + project.bytes, "sha256").hex()
 
 
-def nonce(key: bytes, outbox_id: int) -> bytes:
+def derive_nonce(key: bytes, outbox_id: int) -> bytes:
     """The nonce that opens the commitment of one leaf, together with its private record."""
     return hmac.digest(key, b"nonce" + outbox_id.to_bytes(8, "big"), "sha256")
 
@@ -162,14 +162,14 @@ def commitment(nonce: bytes, record: bytes) -> str:
     return hashlib.sha256(nonce + record).hexdigest()
 
 
-def record(row: OutboxRow) -> dict[str, Canonical]:
+def private_record(row: OutboxRow) -> dict[str, Canonical]:
     """The private record of a row: what its leaf commits to."""
     assert row.account is not None
     return {
         "v": VERSION,
         "account": row.account.hex,
         "outbox": row.outbox_id,
-        "t": row.told,
+        "t": row.kind,
         "at": written(row.occurred_at),
         "facts": {**row.facts},
     }
@@ -181,14 +181,14 @@ def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Rando
     """
     entry: dict[str, Canonical] = {
         "v": VERSION,
-        "t": row.told,
+        "t": row.kind,
         "at": written(row.occurred_at),
         "logged": written(logged_at),
-        "facts": published(row),
+        "facts": public_facts(row),
     }
     if row.account is not None:
-        opening = random(NONCE_BYTES) if key is None else nonce(key, row.outbox_id)
-        entry["commit"] = commitment(opening, canonical(record(row)))
+        opening = random(NONCE_BYTES) if key is None else derive_nonce(key, row.outbox_id)
+        entry["commit"] = commitment(opening, canonical(private_record(row)))
         if key is not None:
             entry["who"] = pseudonym(key)
             entry["facts"] = account_facts(row, key)
@@ -204,30 +204,32 @@ _PSEUDONYMS: Mapping[str, tuple[str, Callable[[bytes, UUID], str]]] = {
 
 
 def _pseudonyms(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
-    """The names of the row's conversation or project, for rows in which third parties must be able
-    to recognise it.
+    """The pseudonyms of the row's conversation or project, for kinds whose pseudonyms are
+    public.
     """
-    told: dict[str, Canonical] = {}
-    allowed = PUBLISHED.get(row.told, frozenset())
+    facts: dict[str, Canonical] = {}
+    allowed = PUBLISHED.get(row.kind, frozenset())
     for name, (private, named) in _PSEUDONYMS.items():
         known = row.facts.get(private)
         is_about = name in allowed and ("scope" not in allowed or row.facts.get("scope") == private)
         if is_about and isinstance(known, str) and _ID.fullmatch(known):
-            told[name] = named(salt(key), UUID(hex=known))
-    return told
+            facts[name] = named(derive_salt(key), UUID(hex=known))
+    return facts
 
 
-def published(row: OutboxRow) -> dict[str, Canonical]:
+def public_facts(row: OutboxRow) -> dict[str, Canonical]:
     """The facts of a row that third parties may read, except those that need the account's key."""
-    allowed = PUBLISHED.get(row.told, frozenset()) - _PSEUDONYMS.keys()
-    return {name: fact for name, fact in row.facts.items() if name in allowed and _is_closed(fact)}
+    allowed = PUBLISHED.get(row.kind, frozenset()) - _PSEUDONYMS.keys()
+    return {
+        name: fact for name, fact in row.facts.items() if name in allowed and _is_closed_value(fact)
+    }
 
 
 def account_facts(row: OutboxRow, key: bytes) -> dict[str, Canonical]:
     """All published facts of an account's row; ``key`` is the account's for the log's year."""
-    return {**published(row), **_pseudonyms(row, key)}
+    return {**public_facts(row), **_pseudonyms(row, key)}
 
 
-def _is_closed(fact: Fact) -> bool:
-    """Whether it is a word, a number or a digest, which cannot be a sentence."""
+def _is_closed_value(fact: Fact) -> bool:
+    """Whether it is a word, a number or a digest, and so no free text."""
     return isinstance(fact, int) or (isinstance(fact, str) and _WORD.fullmatch(fact) is not None)

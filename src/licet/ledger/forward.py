@@ -30,7 +30,7 @@ from licet.ledger.log import LogWriter
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, LogStanding, digest_of
-from licet.ledger.storage import names_in
+from licet.ledger.storage import list_names
 from licet.policy.period import written
 from licet.store.connect import Transaction
 
@@ -51,37 +51,36 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
 
     year: int
     first: int
-    told: tuple[dict[str, Any], ...]
+    entries: tuple[dict[str, Any], ...]
 
 
 class ForwardResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done: entries that the database lacked, rows that were already logged, rows that
-    wait.
-    """
+    """Counts: entries that the database lacked, rows already logged, rows created again."""
 
     entries: int
     placed: int
     repeated: int
 
 
-def ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
+def find_ahead(tx: Transaction, place: LogPlace, seed: bytes) -> list[Ahead]:
     """The entries of each log that the database lacks; BrokenError for a fork or a log that was
     rolled back.
     """
     known = {standing.year: standing for standing in sequence.standings(tx)}
-    years = sorted(int(name) for name in names_in(place.folder) if name.isdecimal())
+    years = sorted(int(name) for name in list_names(place.folder) if name.isdecimal())
     if gone := known.keys() - set(years):
         lost = known[min(gone)]
         if lost.decided:
             raise BrokenError(f"the log `{lost.origin}` is gone", LOG_HINT)
-    return [_ahead(place, seed, year, known.get(year)) for year in years]
+    return [_read_ahead(place, seed, year, known.get(year)) for year in years]
 
 
-def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None) -> Ahead:
+def _read_ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None) -> Ahead:
     signer = place.signer(seed, year)
     folder = place.folder / str(year)
-    # finishes what a crash left
-    LogWriter.open(folder, place.state / str(year), place.origin(year), signer).close()
+    LogWriter.open(
+        folder, place.state / str(year), place.origin(year), signer
+    ).close()  # completes an interrupted append
     log = PublishedLog(folder, signer.verifier)
     size = standing.size if standing is not None else 0
     if standing is not None:
@@ -90,17 +89,17 @@ def _ahead(place: LogPlace, seed: bytes, year: int, standing: LogStanding | None
     return Ahead(
         year=year,
         first=size,
-        told=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read),
+        entries=tuple(msgspec.json.decode(raw, type=dict[str, Any]) for raw in read),
     )
 
 
-def check_kept(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
-    """BrokenError for a log that is gone, cannot be read, was rolled back or is another one than
-    ``standing`` knows.
+def check_log(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
+    """BrokenError if the log is missing, unreadable, rolled back, or another one than
+    ``standing``.
     """
     if not standing.decided:
         return
-    if str(standing.year) not in names_in(place.folder):
+    if str(standing.year) not in list_names(place.folder):
         raise BrokenError(f"the log `{standing.origin}` is gone", LOG_HINT)
     check_beginning(
         PublishedLog(place.folder / str(standing.year), place.signer(seed, standing.year).verifier),
@@ -109,8 +108,8 @@ def check_kept(place: LogPlace, seed: bytes, standing: LogStanding) -> None:
 
 
 def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
-    """BrokenError if what a database knows of a log is not the beginning of it: the log was rolled
-    back, or is a fork.
+    """BrokenError unless the database's state is a prefix of the log: otherwise it was rolled back,
+    or is a fork.
     """
     decided, size = standing.decided, standing.size
     if log.checkpoint.size < decided or decided < log.checkpoint.size < size:
@@ -129,10 +128,8 @@ def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
         )
 
 
-def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> None:
-    """Skips the outbox numbers that were lost, and puts `restored` before anything else that is
-    written from now on.
-    """
+def mark_restored(tx: Transaction, logs: Sequence[Ahead], life: int, at: datetime) -> None:
+    """Skips the lost outbox numbers, and appends `restored` before any other entry."""
     tx.execute(
         "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), "
         "coalesce(max(outbox_id), 0) + %s) FROM outbox",
@@ -140,39 +137,39 @@ def mark(tx: Transaction, known: Sequence[Ahead], life: int, at: datetime) -> No
     )
     facts: dict[str, str | int | bool | None] = {
         "life": life,
-        "entries": sum(len(log.told) for log in known),
+        "entries": sum(len(log.entries) for log in logs),
     }
-    outbox.append(tx, [Entry(told=EntryKind.restored, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.restored, occurred_at=at, facts=facts)])
 
 
-def bring(
+def bring_forward(
     tx: Transaction,
     keys: LogKeySource,
     place: LogPlace,
     seed: bytes,
-    known: Sequence[Ahead],
+    logs: Sequence[Ahead],
     names: Mapping[int, Mapping[UUID, str]],
 ) -> ForwardResult:
     """Gives the waiting rows that were already logged their places, drops those created again, and
     adopts the logs' sizes. ``names`` are the pseudonyms of the accounts by year (`account_names`).
     """
     placed = repeated = 0
-    behind = [log for log in known if log.told]
+    behind = [log for log in logs if log.entries]
     waits = sequence.waiting_rows(tx) if behind else []
     for log in behind:
         by_account = names[log.year]
-        found, again = _matched(
+        found, again = _match_rows(
             tx, keys, waits, log, {who: account for account, who in by_account.items()}
         )
-        _give_places(tx, log.year, found)
+        _set_places(tx, log.year, found)
         tx.execute("DELETE FROM outbox WHERE outbox_id = ANY(%s)", [again])
         done = {row for row, _ in found} | set(again)
         waits = [row for row in waits if row.outbox_id not in done]
         placed, repeated = placed + len(found), repeated + len(again)
-        _speaks(tx, log, set(by_account))
-        _take_over(tx, place, seed, log)
+        _register_accounts(tx, log, set(by_account))
+        _adopt_log(tx, place, seed, log)
     return ForwardResult(
-        entries=sum(len(log.told) for log in known), placed=placed, repeated=repeated
+        entries=sum(len(log.entries) for log in logs), placed=placed, repeated=repeated
     )
 
 
@@ -184,38 +181,40 @@ def account_names(
     ``accounts`` returns the ids of the next accounts after one, at most that many: the pseudonym of
     each is tried.
     """
-    spoken = {entry["who"] for entry in log.told if "who" in entry}
+    spoken = {entry["who"] for entry in log.entries if "who" in entry}
     after = UUID(int=0)
     while spoken:
         some = accounts(after, ACCOUNTS_MAX)
         if not some:
             return
         for account, key in keys.log_keys(tx, some, log.year).items():
-            who = entries.pseudonym(key)
-            if who in spoken:
-                yield account, who
+            name = entries.pseudonym(key)
+            if name in spoken:
+                yield account, name
         after = some[-1]
 
 
-def _matched(
+def _match_rows(
     tx: Transaction,
     keys: LogKeySource,
     waits: Sequence[OutboxRow],
     log: Ahead,
     accounts: dict[str, UUID],
 ) -> tuple[list[tuple[int, int]], list[int]]:
-    """(outbox id, index) of the waiting rows that the log has, and the ids of those that it has in
-    other words.
+    """(outbox id, index) of waiting rows already in the log, and the ids of rows whose act is
+    logged in another entry.
     """
     by_commit = {
-        entry["commit"]: log.first + n for n, entry in enumerate(log.told) if "commit" in entry
+        entry["commit"]: log.first + n for n, entry in enumerate(log.entries) if "commit" in entry
     }
     of_nobody = {
-        _said(entry): log.first + n for n, entry in enumerate(log.told) if "commit" not in entry
+        _entry_text(entry): log.first + n
+        for n, entry in enumerate(log.entries)
+        if "commit" not in entry
     }
     open_ = Counter(
         _identity(accounts[e["who"]], e["t"], e["at"], e["facts"])
-        for e in log.told
+        for e in log.entries
         if e.get("who") in accounts
     )
     made = keys.log_keys(tx, {row.account for row in waits if row.account is not None}, log.year)
@@ -223,12 +222,14 @@ def _matched(
     others: list[tuple[int, tuple[object, ...]]] = []
     for row in waits:
         if row.account is None:
-            index = of_nobody.pop(_told_so(row), None)
+            index = of_nobody.pop(_row_text(row), None)
         elif row.account in made:
-            opening = entries.nonce(made[row.account], row.outbox_id)
-            index = by_commit.get(entries.commitment(opening, canonical(entries.record(row))))
+            opening = entries.derive_nonce(made[row.account], row.outbox_id)
+            index = by_commit.get(
+                entries.commitment(opening, canonical(entries.private_record(row)))
+            )
             facts = entries.account_facts(row, made[row.account])
-            key = _identity(row.account, row.told, written(row.occurred_at), facts)
+            key = _identity(row.account, row.kind, written(row.occurred_at), facts)
             if index is None:
                 others.append((row.outbox_id, key))
             else:
@@ -246,22 +247,20 @@ def _matched(
 
 
 def _identity(account: UUID, kind: str, at: str, facts: Mapping[str, Any]) -> tuple[object, ...]:
-    """By what an account's entry is recognised in other words. One act may end several grants at
-    one moment.
-    """
+    """The identity of an account's act. One act may end several grants at one moment."""
     grant = facts.get("grant") if kind == EntryKind.grant_ended else None
     return account, kind, at, grant, *(facts.get(name) for name in _SUBJECT)
 
 
-def _said(entry: dict[str, Any]) -> str:
+def _entry_text(entry: dict[str, Any]) -> str:
     return str((entry["t"], entry["at"], sorted(entry["facts"].items())))
 
 
-def _told_so(row: OutboxRow) -> str:
-    return str((row.told, written(row.occurred_at), sorted(entries.published(row).items())))
+def _row_text(row: OutboxRow) -> str:
+    return str((row.kind, written(row.occurred_at), sorted(entries.public_facts(row).items())))
 
 
-def _give_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -> None:
+def _set_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -> None:
     tx.execute(
         """UPDATE outbox o SET log_year = %(year)s, index = k.index
              FROM unnest(%(ids)b::bigint[], %(indexes)b::bigint[]) AS k(outbox_id, index)
@@ -270,8 +269,8 @@ def _give_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -
     )
 
 
-def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
-    """Records that these accounts have entries in that year: their first leaf of it exists."""
+def _register_accounts(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
+    """Records that these accounts have entries in that year's log."""
     tx.execute(
         """INSERT INTO log_accounts (account_id, log_year)
            SELECT unnest(%(accounts)b::uuid[]), %(year)s
@@ -280,8 +279,8 @@ def _speaks(tx: Transaction, log: Ahead, accounts: set[UUID]) -> None:
     )
 
 
-def _take_over(tx: Transaction, place: LogPlace, seed: bytes, log: Ahead) -> None:
-    """The database adopts the whole log: its size, its root, and nothing in progress."""
+def _adopt_log(tx: Transaction, place: LogPlace, seed: bytes, log: Ahead) -> None:
+    """Sets the database's state of the log to its size and root, without a batch in progress."""
     head = PublishedLog(
         place.folder / str(log.year), place.signer(seed, log.year).verifier
     ).checkpoint
@@ -297,6 +296,6 @@ def _take_over(tx: Transaction, place: LogPlace, seed: bytes, log: Ahead) -> Non
             "size": head.size,
             "root": head.root,
             "digest": digest_of([]),
-            "at": log.told[-1]["logged"],
+            "at": log.entries[-1]["logged"],
         },
     )

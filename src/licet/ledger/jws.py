@@ -27,14 +27,14 @@ def sign(payload: Mapping[str, Canonical], seed: bytes, typ: str) -> str:
     return f"{signed}.{_base64url(key.sign(signed.encode()))}"
 
 
-def opened(jws: str, public: bytes, typ: str) -> bytes:
-    """The payload of a JWS as it was signed; BrokenError unless the key ``public`` signed it as a
+def verify(jws: str, public: bytes, typ: str) -> bytes:
+    """Verifies a JWS and returns its payload; BrokenError unless the key ``public`` signed it as a
     ``typ``.
     """
     parts = jws.split(".")
     if len(parts) != 3:
         raise BrokenError("it is not a compact JWS")
-    header, payload, signature = map(_decoded, parts)
+    header, payload, signature = map(_decode_part, parts)
     if header != _header(public, typ):
         raise BrokenError("its header does not name the key of the log and what it is")
     try:
@@ -46,15 +46,17 @@ def opened(jws: str, public: bytes, typ: str) -> bytes:
     return payload
 
 
-def payload_of(jws: str) -> bytes:
-    """The payload of a JWS whose signature was not checked; BrokenError if it is not a JWS."""
+def decode_unverified(jws: str) -> bytes:
+    """Decodes the payload of a JWS without verifying its signature; BrokenError if it is not a
+    JWS.
+    """
     parts = jws.split(".")
     if len(parts) != 3:
         raise BrokenError("it is not a compact JWS")
-    return _decoded(parts[1])
+    return _decode_part(parts[1])
 
 
-def public_of(seed: bytes) -> bytes:
+def public_key(seed: bytes) -> bytes:
     """The public key that belongs to ``seed``."""
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
@@ -73,7 +75,7 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decoded(part: str) -> bytes:
+def _decode_part(part: str) -> bytes:
     """The bytes of a part; BrokenError unless the part is their canonical encoding."""
     try:
         data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)

@@ -33,7 +33,7 @@ from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note, tiles, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import NoteRefusal, Signer, Verifier, refused
+from licet.ledger.note import NoteRefusal, Signer, Verifier, refusal_error
 from licet.ledger.proof import InclusionProof
 from licet.ledger.storage import (
     Backend,
@@ -42,9 +42,9 @@ from licet.ledger.storage import (
     LogFiles,
     LogFolder,
     Prunable,
-    files_of,
-    is_there,
-    locked,
+    folder_exists,
+    lock_folder,
+    open_files,
 )
 from licet.ledger.tiles import ENTRY_BYTES_MAX, TileEdge, TileReader, decode_entries, encode_entries
 
@@ -90,7 +90,7 @@ class LogHead:
             or not old.startswith(b"old ")
             or not length.startswith(b"note ")
         ):
-            raise refused("the head is not a `licet.ledger/head@v1`")
+            raise refusal_error("the head is not a `licet.ledger/head@v1`")
         size = checkpoints.parse_size(
             old[4:].decode("ascii", "replace"), "the old size in the head"
         )
@@ -121,7 +121,7 @@ class LogWriter:
     def create(cls, folder: LogFolder, state: LogFolder, origin: str, signer: Signer) -> Self:
         """Creates a new log. Opening never creates one: an empty folder would look like a fork."""
         return cls._locked(
-            state, lambda: cls._begun(files_of(folder), files_of(state), origin, signer)
+            state, lambda: cls._begin_files(open_files(folder), open_files(state), origin, signer)
         )
 
     @classmethod
@@ -132,24 +132,24 @@ class LogWriter:
         `BrokenError` if the folder contradicts the head. In a bucket a writer that had it open
         before gets a `BusyError` at its next append.
         """
-        if not is_there(state):
+        if not folder_exists(state):
             raise NotFoundError(f"no log `{origin}` here", "create it first")
         return cls._locked(
-            state, lambda: cls._recovered(files_of(folder), files_of(state), origin, signer)
+            state, lambda: cls._recover_files(open_files(folder), open_files(state), origin, signer)
         )
 
     @classmethod
     def begin(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
         """`create` over any backends, without a lock."""
-        return cls._begun(Durable(storage), Durable(state), origin, signer)
+        return cls._begin_files(Durable(storage), Durable(state), origin, signer)
 
     @classmethod
     def recover(cls, storage: Backend, state: Backend, origin: str, signer: Signer) -> Self:
         """`open` over any backends, without a lock."""
-        return cls._recovered(Durable(storage), Durable(state), origin, signer)
+        return cls._recover_files(Durable(storage), Durable(state), origin, signer)
 
     @classmethod
-    def _begun(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
+    def _begin_files(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
         _check_signer(origin, signer)
         if kept.read(HEAD) is not None or written.read(CHECKPOINT) is not None:
             raise RefusedError(f"the log `{origin}` already exists", "open it", because="exists")
@@ -160,13 +160,13 @@ class LogWriter:
         return cls(written, kept, signer, head, TileEdge())
 
     @classmethod
-    def _recovered(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
+    def _recover_files(cls, written: LogFiles, kept: LogFiles, origin: str, signer: Signer) -> Self:
         _check_signer(origin, signer)
         data = kept.read(HEAD)
         # durable, and in a bucket taken from every other writer, before anything else is read
         if data is not None:
             kept.write({HEAD: data})
-        head, edge, files = _explain(written, data, signer.verifier)
+        head, edge, files = _reconcile(written, data, signer.verifier)
         published = written.read(CHECKPOINT)
         promised = note.parse(head.note).text
         written.write(files)
@@ -193,13 +193,13 @@ class LogWriter:
         """
         _check_batch(entries)
         with self._mutex:
-            self._check_alive()
+            self._check_usable()
             if not entries:
                 return AppendResult(self._edge.size, self._edge.size, self._checkpoint.root)
             try:
                 return self._commit(tuple(entries))
             except BaseException as error:
-                self._die(error)
+                self._mark_unusable(error)
                 raise
 
     def cosign(self, lines: bytes, witnesses: Sequence[Verifier]) -> None:
@@ -207,18 +207,18 @@ class LogWriter:
         refused.
         """
         with self._mutex:
-            self._check_alive()
+            self._check_usable()
             merged = self._published + lines
             signed = note.verify(merged, [self._signer.verifier, *witnesses]).signed
             if len(signed) < len(note.parse(merged).signatures):
-                raise refused(
+                raise refusal_error(
                     "a signature line belongs to no known witness, or occurs twice",
                     NoteRefusal.unsigned,
                 )
             try:
                 self._storage.write({CHECKPOINT: merged})
             except BaseException as error:
-                self._die(error)
+                self._mark_unusable(error)
                 raise
             self._published = merged
 
@@ -236,7 +236,7 @@ class LogWriter:
             if not 0 <= index < size:
                 raise NotFoundError(f"the log has no entry `{index}` yet")
             path = tree.prove_inclusion(reader, index, size)
-            self._check_own(
+            self._report_own_failure(
                 lambda: tree.check_inclusion(reader.node(0, index), index, size, path, root)
             )
         return InclusionProof(index, path, published)
@@ -249,7 +249,9 @@ class LogWriter:
                 raise NotFoundError(f"the log has not had `{old}` entries yet")
             path = tree.prove_consistency(reader, old, size)
             old_root = tree.root(reader, old)
-            self._check_own(lambda: tree.check_consistency(old, old_root, size, root, path))
+            self._report_own_failure(
+                lambda: tree.check_consistency(old, old_root, size, root, path)
+            )
         return path
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
@@ -287,17 +289,17 @@ class LogWriter:
         self._reader = self._reader.at(new.size)
         return AppendResult(old, new.size, new.root)
 
-    def _check_alive(self) -> None:
+    def _check_usable(self) -> None:
         if self._dead:
             raise BrokenError(
                 f"the log `{self._signer.name}` is stopped: {self._dead}", "open it again"
             )
 
-    def _die(self, error: BaseException) -> None:
+    def _mark_unusable(self, error: BaseException) -> None:
         self._dead = f"an append failed: `{type(error).__name__}`"
 
     @staticmethod
-    def _check_own(check: Callable[[], None]) -> None:
+    def _report_own_failure(check: Callable[[], None]) -> None:
         try:
             check()
         except RefusedError as error:
@@ -305,7 +307,7 @@ class LogWriter:
 
     @classmethod
     def _locked(cls, state: LogFolder, begin: Callable[[], Self]) -> Self:
-        lock = locked(state)
+        lock = lock_folder(state)
         try:
             log = begin()
         except BaseException:
@@ -350,7 +352,7 @@ def _remove_all(folder: Prunable, path: str) -> int:
     return len(names)
 
 
-def _explain(
+def _reconcile(
     storage: LogFiles, data: bytes | None, log: Verifier
 ) -> tuple[LogHead, TileEdge, dict[str, bytes]]:
     """The head in ``data``, the edge to which its entries lead, and the files that contain them.
@@ -388,29 +390,30 @@ def _explain(
     return head, edge, files
 
 
-def _check_distance(head: LogHead, promised: Checkpoint, shown: Checkpoint | None) -> None:
+def _check_distance(head: LogHead, promised: Checkpoint, published: Checkpoint | None) -> None:
     """Only an interrupted append may lie between the head and the folder."""
     name = promised.origin
     if head.old + len(head.entries) != promised.size:
         raise BrokenError(
             f"the head of `{name}` adds `{len(head.entries)}` entries to `{head.old}`", _RESTORE
         )
-    if shown is None:
+    if published is None:
         if promised.size:
             raise BrokenError(
                 f"the checkpoint of `{name}` is gone, and its head is at `{promised.size}`",
                 _RESTORE,
             )
-    elif shown.size > promised.size:
+    elif published.size > promised.size:
         raise BrokenError(
-            f"the folder of `{name}` is at `{shown.size}`, ahead of its head at `{promised.size}`",
+            f"the folder of `{name}` is at `{published.size}`, ahead of its head at "
+            f"`{promised.size}`",
             _RESTORE,
         )
-    elif shown.size == promised.size and shown.root != promised.root:
-        raise BrokenError(f"`{name}` is forked: two roots at `{shown.size}`", _RESTORE)
-    elif shown.size < promised.size and shown.size != head.old:
+    elif published.size == promised.size and published.root != promised.root:
+        raise BrokenError(f"`{name}` is forked: two roots at `{published.size}`", _RESTORE)
+    elif published.size < promised.size and published.size != head.old:
         raise BrokenError(
-            f"the folder of `{name}` was rolled back to `{shown.size}`: its head is at "
+            f"the folder of `{name}` was rolled back to `{published.size}`: its head is at "
             f"`{promised.size}`",
             _RESTORE,
         )

@@ -54,18 +54,18 @@ class SignatureType(IntEnum):
     cosignature = 0x04
 
 
-def refused(message: str, because: NoteRefusal = NoteRefusal.malformed) -> RefusedError:
+def refusal_error(message: str, because: NoteRefusal = NoteRefusal.malformed) -> RefusedError:
     return RefusedError(message, because=because.value)
 
 
-def decode_base64(text: str, what: str) -> bytes:
+def decode_base64(text: str, name: str) -> bytes:
     """Standard Base64 with padding and in its one canonical spelling; raises `RefusedError`."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise refused(f"{what} is not base64") from None
+        raise refusal_error(f"{name} is not base64") from None
     if base64.b64encode(data).decode() != text:
-        raise refused(f"{what} is not canonical base64")
+        raise refusal_error(f"{name} is not canonical base64")
     return data
 
 
@@ -86,7 +86,7 @@ class Verifier:
     def __post_init__(self) -> None:
         _check_name(self.name)
         if len(self.public) != 32:
-            raise refused("an Ed25519 public key has 32 bytes")
+            raise refusal_error("an Ed25519 public key has 32 bytes")
         object.__setattr__(self, "key_id", _key_id(self.name, self.type, self.public))
         object.__setattr__(self, "_key", Ed25519PublicKey.from_public_bytes(self.public))
 
@@ -98,9 +98,9 @@ class Verifier:
     @classmethod
     def parse(cls, vkey: str) -> Verifier:
         name, key_id, material = _split_key(vkey.split("+", 2), "vkey")
-        verifier = cls(name, _type(material[0]), material[1:])
+        verifier = cls(name, _signature_type(material[0]), material[1:])
         if verifier.key_id.hex() != key_id:
-            raise refused(f"the hash in the vkey of `{name}` is not the hash of its key")
+            raise refusal_error(f"the hash in the vkey of `{name}` is not the hash of its key")
         return verifier
 
     def check(self, text: str, signature: NoteSignature) -> SignedNote:
@@ -108,19 +108,19 @@ class Verifier:
         message, raw, at = text.encode(), signature.raw, None
         if self.type is SignatureType.cosignature:
             if len(raw) != 72:
-                raise refused(
+                raise refusal_error(
                     f"the cosignature of `{self.name}` does not have 72 bytes", NoteRefusal.forged
                 )
             at, raw = int.from_bytes(raw[:8], "big"), raw[8:]
             if at > TIME_MAX:
-                raise refused(
+                raise refusal_error(
                     f"the cosignature of `{self.name}` has a time out of range", NoteRefusal.forged
                 )
-            message = _cosigned(text, at)
+            message = _cosigned_text(text, at)
         try:
             self._key.verify(raw, message)
         except InvalidSignature:
-            raise refused(
+            raise refusal_error(
                 f"the signature of `{self.name}` is not valid", NoteRefusal.forged
             ) from None
         return SignedNote(self, at)
@@ -154,16 +154,18 @@ class Signer:
     @classmethod
     def parse(cls, skey: str) -> Signer:
         if not skey.startswith(_SKEY_PREFIX):
-            raise refused("a signing key begins with `PRIVATE+KEY+`")
+            raise refusal_error("a signing key begins with `PRIVATE+KEY+`")
         name, key_id, material = _split_key(
             skey.removeprefix(_SKEY_PREFIX).split("+", 2), "signing key"
         )
-        signer = cls(name, _type(material[0]), material[1:])
+        signer = cls(name, _signature_type(material[0]), material[1:])
         if signer.verifier.key_id.hex() != key_id:
-            raise refused(f"the hash in the signing key of `{name}` is not the hash of its key")
+            raise refusal_error(
+                f"the hash in the signing key of `{name}` is not the hash of its key"
+            )
         return signer
 
-    def named(self, name: str) -> Signer:
+    def renamed(self, name: str) -> Signer:
         """The same key under another name: a year's log is named after the year, and its signatures
         name it.
         """
@@ -182,7 +184,7 @@ class Signer:
         if not 0 <= at <= TIME_MAX:
             raise UsageError(f"`{at}` is not a POSIX time")
         _check_text(text)
-        raw = at.to_bytes(8, "big") + self._key.sign(_cosigned(text, at))
+        raw = at.to_bytes(8, "big") + self._key.sign(_cosigned_text(text, at))
         return NoteSignature(self.name, self.verifier.key_id, raw)
 
 
@@ -234,15 +236,17 @@ def sign(text: str, *signers: Signer) -> bytes:
 def parse(data: bytes) -> Note:
     """Parses a note without verifying it; raises `RefusedError`."""
     if len(data) > NOTE_BYTES_MAX:
-        raise refused(f"a note has at most `{NOTE_BYTES_MAX}` bytes", NoteRefusal.too_large)
+        raise refusal_error(f"a note has at most `{NOTE_BYTES_MAX}` bytes", NoteRefusal.too_large)
     try:
         whole = data.decode()
     except UnicodeDecodeError:
-        raise refused("the note is not UTF-8") from None
+        raise refusal_error("the note is not UTF-8") from None
     _check_controls(whole)
     split = whole.rfind("\n\n")
     if split < 0 or not whole.endswith("\n"):
-        raise refused("the note has no blank line before its signatures, or no newline at its end")
+        raise refusal_error(
+            "the note has no blank line before its signatures, or no newline at its end"
+        )
     text, block = whole[: split + 1], whole[split + 2 :]
     _check_text(text)
     return Note(text, parse_signatures(block))
@@ -251,80 +255,84 @@ def parse(data: bytes) -> Note:
 def parse_signatures(block: str) -> tuple[NoteSignature, ...]:
     """One or more signature lines, as at the end of a note or in a witness's response."""
     if not block.endswith("\n"):
-        raise refused("the last signature line has no newline")
+        raise refusal_error("the last signature line has no newline")
     lines = block[:-1].split("\n")
     if len(lines) > SIGNATURES_MAX:
-        raise refused(f"a note has at most `{SIGNATURES_MAX}` signatures", NoteRefusal.too_large)
+        raise refusal_error(
+            f"a note has at most `{SIGNATURES_MAX}` signatures", NoteRefusal.too_large
+        )
     return tuple(_parse_line(line) for line in lines)
 
 
-def verify(data: bytes, known: Sequence[Verifier]) -> VerifiedNote:
+def verify(data: bytes, verifiers: Sequence[Verifier]) -> VerifiedNote:
     """The text of a note that at least one known key signed; raises `RefusedError`."""
     note = parse(data)
-    keys = {(verifier.name, verifier.key_id): verifier for verifier in known}
+    keys = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
     signed: dict[Verifier, SignedNote] = {}
     for signature in note.signatures:
         verifier = keys.get((signature.name, signature.key_id))
         if verifier is not None:
             signed.setdefault(verifier, verifier.check(note.text, signature))
     if not signed:
-        raise refused("no known key signed the note", NoteRefusal.unsigned)
+        raise refusal_error("no known key signed the note", NoteRefusal.unsigned)
     return VerifiedNote(note.text, tuple(signed.values()))
 
 
 def _parse_line(line: str) -> NoteSignature:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space:
-        raise refused("a signature line is an em dash, a name and base64")
+        raise refusal_error("a signature line is an em dash, a name and base64")
     _check_name(name)
     data = decode_base64(encoded, "a signature")
     if len(data) < 5:
-        raise refused("a signature is shorter than its key id")
+        raise refusal_error("a signature is shorter than its key id")
     return NoteSignature(name, data[:4], data[4:])
 
 
 def _split_key(parts: list[str], what: str) -> tuple[str, str, bytes]:
     if len(parts) != 3 or not _KEY_ID.fullmatch(parts[1]):
-        raise refused(
+        raise refusal_error(
             f"a {what} has a name, a hash of 8 hexadecimal digits and base64, joined by `+`"
         )
     name, key_id, encoded = parts
     material = decode_base64(encoded, f"the key in the {what}")
     if len(material) != 33:
-        raise refused(f"the key in the {what} does not have 33 bytes")
+        raise refusal_error(f"the key in the {what} does not have 33 bytes")
     return name, key_id, material
 
 
-def _type(byte: int) -> SignatureType:
+def _signature_type(byte: int) -> SignatureType:
     try:
         return SignatureType(byte)
     except ValueError:
-        raise refused(f"signature type `{byte:#04x}` is not supported") from None
+        raise refusal_error(f"signature type `{byte:#04x}` is not supported") from None
 
 
 def _key_id(name: str, kind: SignatureType, public: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
 
 
-def _cosigned(text: str, at: int) -> bytes:
+def _cosigned_text(text: str, at: int) -> bytes:
     return f"cosignature/v1\ntime {at}\n{text}".encode()
 
 
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(c.isspace() or c < " " for c in name):
-        raise refused(
+        raise refusal_error(
             "a key's name must not be empty or contain a space, `+` or a control character"
         )
     if len(name.encode()) > NAME_BYTES_MAX:
-        raise refused(f"a key's name has at most `{NAME_BYTES_MAX}` bytes", NoteRefusal.too_large)
+        raise refusal_error(
+            f"a key's name has at most `{NAME_BYTES_MAX}` bytes", NoteRefusal.too_large
+        )
 
 
 def _check_text(text: str) -> None:
     if not text.endswith("\n"):
-        raise refused("the text of a note must end in a newline")
+        raise refusal_error("the text of a note must end in a newline")
     _check_controls(text)
 
 
 def _check_controls(text: str) -> None:
     if _CONTROL.search(text):
-        raise refused("a note must not contain control characters other than newlines")
+        raise refusal_error("a note must not contain control characters other than newlines")

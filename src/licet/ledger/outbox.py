@@ -1,4 +1,4 @@
-"""The outbox: leaves on their way to the log, each in the transaction of the change that it
+"""The outbox: entries waiting for the log, each written in the transaction of the change that it
 records.
 
 Entries contain closed enumerations and numbers only: no content, no name, no plain hash of either.
@@ -77,7 +77,7 @@ class EntryKind(StrEnum):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One leaf. ``facts`` are closed enumerations, numbers, hex digests and Licet's own ids."""
 
-    told: EntryKind
+    kind: EntryKind
     occurred_at: datetime
     account: UUID | None = None
     facts: dict[str, str | int | bool | None] = {}
@@ -90,14 +90,14 @@ def scope_facts(scope: GrantScope) -> dict[str, str]:
     return {"scope": scope.kind.value, scope.kind.value: scope.name}
 
 
-def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] | None:
-    """`(year of the log, index)` of the leaf with exactly this content; None while no log has
-    it.
+def find_leaf(tx: Transaction, kind: EntryKind, payload: str) -> tuple[int, int] | None:
+    """`(year of the log, index)` of the leaf with exactly this content; None while it is not
+    logged.
     """
     return tx.execute(
         "SELECT log_year, index FROM outbox WHERE entry = %s AND payload = %s AND index IS "
         "NOT NULL",
-        [told.value, payload],
+        [kind.value, payload],
     ).fetchone()
 
 
@@ -105,7 +105,7 @@ def leaf_of(tx: Transaction, told: EntryKind, payload: str) -> tuple[int, int] |
 OF_THE_YEAR = "coalesce(o.log_year, extract(year FROM o.occurred_at AT TIME ZONE 'UTC')) = %(year)s"
 
 
-def told_policies(tx: Transaction, year: int) -> set[str]:
+def logged_policies(tx: Transaction, year: int) -> set[str]:
     """The SHA-256, in hex, of the policy versions that the log of ``year`` has, or will have: their
     texts, not their numbers.
     """
@@ -117,9 +117,9 @@ def told_policies(tx: Transaction, year: int) -> set[str]:
     return {row[0] for row in rows}
 
 
-def told_versions(tx: Transaction, year: int) -> list[int]:
-    """The numbers of the policy versions that the log of ``year`` has, by themselves or through a
-    notice of theirs.
+def logged_versions(tx: Transaction, year: int) -> list[int]:
+    """The numbers of the policy versions that the log of ``year`` mentions, also through a notice
+    of theirs.
     """
     rows = tx.execute(
         """SELECT DISTINCT (payload::jsonb ->> 'number')::int FROM outbox
@@ -129,7 +129,7 @@ def told_versions(tx: Transaction, year: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def told_releases(tx: Transaction, year: int) -> list[UUID]:
+def logged_releases(tx: Transaction, year: int) -> list[UUID]:
     """The releases whose seal is in the log of ``year``."""
     rows = tx.execute(
         """SELECT (payload::jsonb ->> 'release')::uuid FROM outbox
@@ -139,7 +139,7 @@ def told_releases(tx: Transaction, year: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-def told_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
+def count_logged_grants(tx: Transaction, year: int) -> tuple[int, datetime | None]:
     """Of the grants in the log of ``year``: how many are in force, and when the last of the others
     ended.
     """
@@ -182,17 +182,17 @@ def append(tx: Transaction, entries: Sequence[Entry]) -> None:
 
 
 def appending(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
-    """`append`, left to be sent in one statement with other changes; so many that COPY is faster
-    are written at once.
+    """`append` as changes for one statement with others; a large batch is written at once by
+    COPY.
     """
-    return rows.appending(tx, "outbox", _COLUMNS, _rows(entries))
+    return rows.insert_changes(tx, "outbox", _COLUMNS, _rows(entries))
 
 
 def _rows(entries: Sequence[Entry]) -> list[Sequence[object]]:
     return [
         (
             entry.account,
-            entry.told.value,
+            entry.kind.value,
             entry.occurred_at,
             msgspec.json.encode(entry.facts, order="sorted").decode(),
         )

@@ -20,7 +20,7 @@ from licet.ledger.note import (
     Verifier,
     decode_base64,
     encode_base64,
-    refused,
+    refusal_error,
 )
 
 PROOF_BYTES_MAX = NOTE_BYTES_MAX
@@ -47,21 +47,23 @@ class InclusionProof:
     def parse(cls, data: bytes) -> InclusionProof:
         """Parses a proof without verifying it; raises `RefusedError`."""
         if len(data) > PROOF_BYTES_MAX:
-            raise refused(f"a proof has at most `{PROOF_BYTES_MAX}` bytes", NoteRefusal.too_large)
+            raise refusal_error(
+                f"a proof has at most `{PROOF_BYTES_MAX}` bytes", NoteRefusal.too_large
+            )
         head, blank, checkpoint = data.partition(b"\n\n")
         if not blank or not head.isascii():
-            raise refused("a proof has ASCII lines, a blank line and a checkpoint")
+            raise refusal_error("a proof has ASCII lines, a blank line and a checkpoint")
         lines = head.decode("ascii").split("\n")
         if lines.pop(0) != _VERSION:
-            raise refused(f"a proof begins with `{_VERSION}`")
+            raise refusal_error(f"a proof begins with `{_VERSION}`")
         extra = None
         if lines and lines[0].startswith("extra "):
             extra = decode_base64(lines.pop(0).removeprefix("extra "), "the extra data")
         if not lines or not lines[0].startswith("index "):
-            raise refused("the proof has no index")
+            raise refusal_error("the proof has no index")
         index = checkpoints.parse_size(lines.pop(0).removeprefix("index "), "the index")
         if len(lines) > tree.PROOF_HASHES_MAX:
-            raise refused(
+            raise refusal_error(
                 f"a proof has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large
             )
         path = tuple(checkpoints.parse_hash(line, "a hash of the proof") for line in lines)

@@ -17,7 +17,7 @@ from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import CHECKPOINT
 from licet.ledger.note import Verifier
 from licet.ledger.proof import InclusionProof
-from licet.ledger.storage import LogFolder, files_of
+from licet.ledger.storage import LogFolder, open_files
 from licet.ledger.tiles import TileReader, read_entries
 
 COSIGNED = "cosigned"
@@ -32,7 +32,7 @@ class PublishedLog:
         """
         if isinstance(folder, Path) and not folder.is_dir():  # a reader makes no folder
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
-        self._read = files_of(folder).read
+        self._read = open_files(folder).read
         found = self._read(CHECKPOINT)
         if found is None:
             raise NotFoundError(f"no log `{log.name}` here", "nothing has been logged in that year")
@@ -62,8 +62,8 @@ class PublishedLog:
         tree.check_inclusion(tree.leaf_hash(self.entry(index)), index, size, path, root)
         return InclusionProof(index, path, raw)
 
-    def told(self, index: int) -> tuple[str | None, str | None]:
-        """An entry and its proof as text; two None while the checkpoint does not have it yet."""
+    def entry_with_proof(self, index: int) -> tuple[str | None, str | None]:
+        """An entry and its proof as text; two None if the checkpoint does not include it yet."""
         if index >= self.checkpoint.size:
             return None, None
         return self.entry(index).decode(), self.prove(index).encode().decode()

@@ -1,13 +1,12 @@
-"""Which witnesses must have cosigned: a trust policy of c2sp.org/tlog-policy, as an operator or an
-auditor writes it.
+"""The witness quorum: a trust policy of c2sp.org/tlog-policy, written by an operator or an auditor.
 
     witness alpha alpha.example+1a2b3c4d+BA... https://alpha.example/witness
     witness beta  beta.example+5e6f7a8b+BB...  https://beta.example/witness
     group   both  2 alpha beta
     quorum  both
 
-Promise: `read` returns only a policy whose every line was understood, so that a mistake never
-weakens a quorum. A name is a member of at most one group, and a key has only one name: nobody
+Promise: `parse_quorum` returns only a policy whose every line was understood, so that a mistake
+never weakens a quorum. A name is a member of at most one group, and a key has only one name: nobody
 counts twice. Names are octets; different spellings are different names.
 
 The words `log`, `witness`, `group` and `quorum` are the format's own. A policy of Licet's (what is
@@ -70,7 +69,7 @@ class Quorum:
         return sum(self._met(member, held) for member in group.members) >= group.needed
 
 
-def read(data: bytes, file: str = "") -> Quorum:
+def parse_quorum(data: bytes, file: str = "") -> Quorum:
     """Reads a file; InputError names the line and the fix."""
     if len(data) > QUORUM_BYTES_MAX:
         raise InputError(f"a quorum file has at most `{QUORUM_BYTES_MAX}` bytes", file=file)
@@ -81,7 +80,7 @@ def read(data: bytes, file: str = "") -> Quorum:
         )
     if not data.endswith(b"\n"):
         raise InputError("the last line has no newline", "it may be truncated", file=file)
-    reading = _Reading()
+    reading = _QuorumParser()
     # surrogateescape keeps octets that are not UTF-8 distinct, as the format requires.
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")[:-1], 1):
         words = re.findall(r"[^ \t]+", line)
@@ -99,7 +98,7 @@ def read(data: bytes, file: str = "") -> Quorum:
     return Quorum(tuple(reading.logs), tuple(reading.witnesses), reading.groups, reading.rule)
 
 
-class _Reading:
+class _QuorumParser:
     """The content read so far."""
 
     def __init__(self) -> None:
@@ -112,11 +111,11 @@ class _Reading:
     def take(self, word: str, rest: list[str]) -> None:
         match word, rest:
             case "log", [vkey, *url] if len(url) < 2:
-                self.logs.append(_named("", vkey, url, SignatureType.ed25519, self.logs))
+                self.logs.append(_parse_member("", vkey, url, SignatureType.ed25519, self.logs))
             case "witness", [name, vkey, *url] if len(url) < 2:
                 self._check_new(name)
                 self.witnesses.append(
-                    _named(name, vkey, url, SignatureType.cosignature, self.witnesses)
+                    _parse_member(name, vkey, url, SignatureType.cosignature, self.witnesses)
                 )
             case "group", [name, needed, *members] if members:
                 self._check_new(name)
@@ -159,13 +158,15 @@ class _Reading:
             raise InputError(f"`{name}` is already defined", "choose another name")
 
 
-def _named(
-    name: str, vkey: str, url: list[str], wanted: SignatureType, known: list[QuorumMember]
+def _parse_member(
+    name: str, vkey: str, url: list[str], signature_type: SignatureType, others: list[QuorumMember]
 ) -> QuorumMember:
     verifier = Verifier.parse(vkey)
-    if verifier.type is not wanted:
-        raise InputError(f"the key of `{verifier.name}` does not have the type `{wanted:#04x}`")
-    if verifier.public in {other.verifier.public for other in known}:
+    if verifier.type is not signature_type:
+        raise InputError(
+            f"the key of `{verifier.name}` does not have the type `{signature_type:#04x}`"
+        )
+    if verifier.public in {other.verifier.public for other in others}:
         raise InputError(
             f"the key of `{verifier.name}` is already in the file", "a key counts only once"
         )

@@ -24,8 +24,8 @@ if it has another root, it is a fork.
 
 One sequencer runs at a time: it holds an advisory lock on one connection, which also gives out the
 places, and the log's own lock. In a bucket there is no such lock: a sequencer that lost its
-connection and does not know it yet is refused by the head of the log, which whoever came after it
-wrote anew before anything else.
+connection and does not know it yet is refused by the head of the log, which its successor rewrites
+first.
 
 ``clock`` provides the time; the log's time is never before that of an event or of an earlier entry.
 """
@@ -52,8 +52,9 @@ from licet.ledger.log import LogWriter
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
-from licet.ledger.storage import LogFolder, names_in
+from licet.ledger.storage import LogFolder, list_names
 from licet.store.connect import Pool, Transaction, translated
+from licet.store.rows import select
 
 SEQUENCER_LOCK = 0x11CE7_0002
 BATCH_ROWS_MAX = 4_096
@@ -139,14 +140,14 @@ class Sequencer:
             last = self._conn.execute("SELECT max(logged_at) FROM logs").fetchone()
         if not rows:
             return 0
-        told = [row.occurred_at for row in rows]
-        logged_at = max([self._clock(), *told, *([last[0]] if last and last[0] else [])])
+        times = [row.occurred_at for row in rows]
+        logged_at = max([self._clock(), *times, *([last[0]] if last and last[0] else [])])
         log = self._log_of(logged_at.year)
         with self._conn.transaction():
             standing = _standings(self._conn, logged_at.year)[0]
             taken = self._with_carried(rows, logged_at)
             batch = self._encode(taken, standing.year, logged_at)
-            self._give_places(taken, standing, log, batch, logged_at)
+            self._set_places(taken, standing, log, batch, logged_at)
         self._append(log, standing.size, batch)
         return len(rows)
 
@@ -158,7 +159,7 @@ class Sequencer:
         """
         year = logged_at.year
         speaking = {row.account for row in rows if row.account is not None}
-        before = _speak(self._conn, speaking, year)
+        before = _register_accounts(self._conn, speaking, year)
         before = (
             {a: before[a] for a in self._keys.log_keys(self._conn, list(before), year)}
             if before
@@ -177,11 +178,11 @@ class Sequencer:
     def _encode(self, rows: Sequence[OutboxRow], year: int, logged_at: datetime) -> list[bytes]:
         accounts = {row.account for row in rows if row.account is not None}
         keys = self._keys.log_keys(self._conn, accounts, year) if accounts else {}
-        was = self._old_names([row for row in rows if row.told == EntryKind.carried])
+        previous = self._previous_pseudonyms([row for row in rows if row.kind == EntryKind.carried])
         return [
             entries.encode(
-                msgspec.structs.replace(row, facts={**row.facts, "was": was[row.outbox_id]})
-                if row.outbox_id in was
+                msgspec.structs.replace(row, facts={**row.facts, "was": previous[row.outbox_id]})
+                if row.outbox_id in previous
                 else row,
                 keys.get(row.account) if row.account is not None else None,
                 logged_at,
@@ -190,17 +191,17 @@ class Sequencer:
             for row in rows
         ]
 
-    def _old_names(self, carried: Sequence[OutboxRow]) -> dict[int, str]:
+    def _previous_pseudonyms(self, carried: Sequence[OutboxRow]) -> dict[int, str]:
         """For each carried row the pseudonym that it commits to; absent if the key has been
         destroyed since.
         """
         return {
             row.outbox_id: name
             for row in carried
-            if (name := old_name(self._conn, self._keys, row)) is not None
+            if (name := previous_pseudonym(self._conn, self._keys, row)) is not None
         }
 
-    def _give_places(
+    def _set_places(
         self,
         rows: Sequence[OutboxRow],
         standing: LogStanding,
@@ -234,14 +235,14 @@ class Sequencer:
     # Opening
 
     def _recover(self) -> None:
-        """Compares every log with the database, and appends the batch that a crash left out."""
+        """Compares every log with the database, and completes an interrupted batch."""
         with self._conn.transaction():
             standings = _standings(self._conn)
         known = {standing.year for standing in standings}
         for folder in (self._place.folder, self._place.state):
-            for found in names_in(folder):
+            for found in list_names(folder):
                 if found.isdecimal() and int(found) not in known:
-                    raise _restored(found, "knows nothing of it")
+                    raise _restored_error(found, "knows nothing of it")
         for standing in standings:
             self._log_of(standing.year)
 
@@ -250,10 +251,10 @@ class Sequencer:
         if self._open is not None and self._open[0] == year:
             return self._open[1]
         with self._conn.transaction():
-            standing = self._standing_or_begun(year)
+            standing = self._load_or_begin(year)
         log = self._open_log(standing)
         try:
-            self._hold_against(standing, log)
+            self._check_against(standing, log)
         except BaseException:
             log.close()
             raise
@@ -262,14 +263,15 @@ class Sequencer:
         self._open = (year, log)
         return log
 
-    def _standing_or_begun(self, year: int) -> LogStanding:
+    def _load_or_begin(self, year: int) -> LogStanding:
         origin = self._place.origin(year)
         found = _standings(self._conn, year)
         if not found:
             if any(
-                str(year) in names_in(folder) for folder in (self._place.state, self._place.folder)
+                str(year) in list_names(folder)
+                for folder in (self._place.state, self._place.folder)
             ):
-                raise _restored(str(year), "knows nothing of it")
+                raise _restored_error(str(year), "knows nothing of it")
             self._conn.execute(
                 """INSERT INTO logs (log_year, origin, decided, root, size, digest, logged_at)
                    VALUES (%s, %s, 0, %s, 0, %s, 'epoch')""",
@@ -300,10 +302,12 @@ class Sequencer:
                 ) from error
             return LogWriter.create(folder, state, standing.origin, signer)
 
-    def _hold_against(self, standing: LogStanding, log: LogWriter) -> None:
+    def _check_against(self, standing: LogStanding, log: LogWriter) -> None:
         size = log.checkpoint.size
         if size > standing.size:
-            raise _restored(standing.origin, f"knows `{standing.size}` of its `{size}` entries")
+            raise _restored_error(
+                standing.origin, f"knows `{standing.size}` of its `{size}` entries"
+            )
         if size not in (standing.decided, standing.size):
             raise BrokenError(
                 f"the log `{standing.origin}` was rolled back to `{size}`: the database "
@@ -326,7 +330,7 @@ class Sequencer:
     def _append_again(self, standing: LogStanding, log: LogWriter) -> None:
         """Appends the batch that has places but never reached the log."""
         with self._conn.transaction():
-            rows = _placed(self._conn, standing.year, standing.decided)
+            rows = _placed_rows(self._conn, standing.year, standing.decided)
             if len(rows) != standing.size - standing.decided:
                 raise BrokenError(f"the outbox has lost rows of the log `{standing.origin}`")
             batch = self._encode(rows, standing.year, standing.logged_at)
@@ -383,20 +387,21 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
 
 
-def waiting(tx: Transaction, most: int | None = None) -> Waiting:
-    """What waits; of the oldest ``most`` rows only, if that is given."""
-    row = tx.execute(
-        """SELECT count(*), min(occurred_at)
+def count_waiting(tx: Transaction, limit: int | None = None) -> Waiting:
+    """Counts the rows without a place, at most the oldest ``limit``."""
+    (counted,) = select(
+        tx,
+        Waiting,
+        """SELECT count(*) AS rows, min(occurred_at) AS since
              FROM (SELECT occurred_at FROM outbox WHERE index IS NULL
                ORDER BY outbox_id LIMIT %s) w""",
-        [most],
-    ).fetchone()
-    assert row is not None
-    return Waiting(rows=row[0], since=row[1])
+        [limit],
+    )
+    return counted
 
 
 def is_awaited(tx: Transaction, account: UUID, reached: Callable[[int], int]) -> bool:
-    """Whether a leaf of the account is not in its log yet; ``reached`` is the size of a year's
+    """Whether a leaf of the account is not published yet; ``reached`` gives the size of a year's
     published log.
 
     A place is not enough: after a crash between the place and the log, the sequencer needs the
@@ -418,8 +423,8 @@ def standings(tx: Transaction) -> list[LogStanding]:
     return _standings(tx)
 
 
-def old_name(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | None:
-    """The pseudonym that a `carried` row commits to, as long as its account's key exists."""
+def previous_pseudonym(tx: Transaction, keys: LogKeySource, carried: OutboxRow) -> str | None:
+    """The pseudonym that a `carried` row commits to; None if its account's key is destroyed."""
     year = carried.facts["from"]
     assert carried.account is not None
     assert isinstance(year, int)
@@ -438,7 +443,7 @@ def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
     return [read_row(row) for row in rows]
 
 
-def _placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
+def _placed_rows(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index",
         [year, first],
@@ -454,51 +459,41 @@ class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
     index: int
 
 
-def placed_of(tx: Transaction, account: UUID, told: EntryKind) -> list[PlacedRow]:
+def list_leaves(tx: Transaction, account: UUID, kind: EntryKind) -> list[PlacedRow]:
     """The leaves of an account with that kind."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS}, log_year, index FROM outbox
              WHERE account_id = %s AND entry = %s AND index IS NOT NULL""",
-        [account, told.value],
+        [account, kind.value],
     ).fetchall()
     return [PlacedRow(row=read_row(row[:5]), year=row[5], index=row[6]) for row in rows]
 
 
 def read_row(row: Sequence[object]) -> OutboxRow:
     """A row from `outbox_id, account_id, entry, occurred_at, payload`."""
-    outbox_id, account, told, occurred_at, payload = row
+    outbox_id, account, kind, occurred_at, payload = row
     return OutboxRow(
         outbox_id=msgspec.convert(outbox_id, int),
         account=msgspec.convert(account, UUID | None),
-        told=str(told),
+        kind=str(kind),
         occurred_at=msgspec.convert(occurred_at, datetime),
         facts=msgspec.json.decode(str(payload), type=dict[str, str | int | bool | None]),
     )
 
 
 def _standings(tx: Transaction, year: int | None = None) -> list[LogStanding]:
-    rows = tx.execute(
-        """SELECT log_year, origin, decided, root, size, digest, logged_at FROM logs
+    return select(
+        tx,
+        LogStanding,
+        """SELECT log_year AS year, origin, decided, root, size, digest, logged_at FROM logs
             WHERE %(year)s::int IS NULL OR log_year = %(year)s ORDER BY log_year""",
         {"year": year},
-    ).fetchall()
-    return [
-        LogStanding(
-            year=y,
-            origin=origin,
-            decided=decided,
-            root=root,
-            size=size,
-            digest=digest,
-            logged_at=at,
-        )
-        for y, origin, decided, root, size, digest, at in rows
-    ]
+    )
 
 
-def _speak(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int]:
-    """Records that these accounts have entries in ``year``; for those that begin to, returns the
-    last year in which they had.
+def _register_accounts(tx: Transaction, accounts: set[UUID], year: int) -> Mapping[UUID, int]:
+    """Adds accounts to the log of ``year``; returns the previous year of those that are new in
+    it.
     """
     if not accounts:
         return {}
@@ -524,7 +519,7 @@ def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -
     ).fetchone()
     assert row is not None
     return OutboxRow(
-        outbox_id=row[0], account=account, told=EntryKind.carried.value, occurred_at=at, facts=facts
+        outbox_id=row[0], account=account, kind=EntryKind.carried.value, occurred_at=at, facts=facts
     )
 
 
@@ -533,9 +528,9 @@ def digest_of(batch: Sequence[bytes]) -> bytes:
     return hashlib.sha256(b"".join(tree.leaf_hash(entry) for entry in batch)).digest()
 
 
-def _restored(log: str, how: str) -> RestoredError:
+def _restored_error(log: str, difference: str) -> RestoredError:
     return RestoredError(
-        f"the database is an older copy than the log `{log}`: it {how}",
+        f"the database is an older copy than the log `{log}`: it {difference}",
         "bring it up to date: `licet restore --here` applies later withdrawals and "
         "deletions, and records that in the log",
     )

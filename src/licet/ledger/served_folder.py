@@ -67,7 +67,7 @@ class ServedFolder:
                 data = await asyncio.to_thread(self._read, path[1:])
                 if data is not None:
                     headers = [("cache-control", caching), ("access-control-allow-origin", "*")]
-                    data, more = _encoded(path, data, scope["headers"])
+                    data, more = _compress(path, data, scope["headers"])
                     shown = b"" if scope["method"] == "HEAD" else data
                     await _send(send, 200, shown, [*headers, *more], content_type, len(data))
                     return
@@ -80,15 +80,15 @@ class ServedFolder:
             return None
 
 
-def _encoded(
-    path: str, data: bytes, asked: Iterable[tuple[bytes, bytes]]
+def _compress(
+    path: str, data: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> tuple[bytes, list[tuple[str, str]]]:
     """Compresses bundles of entries if the caller accepts that: they are text; hashes would not
     shrink.
     """
     if "/tile/entries/" not in path:
         return data, []
-    taken = b",".join(value for name, value in asked if name == b"accept-encoding")
+    taken = b",".join(value for name, value in headers if name == b"accept-encoding")
     offers = {
         offer.split(";")[0].strip()
         for offer in taken.decode("latin-1").split(",")

@@ -1,5 +1,4 @@
-"""Durable files: the few steps of which a durable write consists, and the lock that admits one
-writer.
+"""Durable files: the steps of a durable write, and the lock for a single writer.
 
 Promise of `Durable.write`: when it returns, every file is on the disk completely, under its name,
 reachable from the root; if it does not return, each name still has its former content, or already
@@ -15,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -74,7 +75,7 @@ class Folder:
         make_folder(root)
 
     def create(self, files: Mapping[str, bytes]) -> None:
-        self._each(self._create, list(files.items()))
+        self._run_parallel(self._create, list(files.items()))
 
     def _create(self, file: tuple[str, bytes]) -> None:
         path, data = file
@@ -94,7 +95,7 @@ class Folder:
         (self.root / old).replace(self.root / new)
 
     def fsync_dirs(self, paths: Sequence[str]) -> None:
-        self._each(lambda path: sync(self.root / path), paths)
+        self._run_parallel(lambda path: sync(self.root / path), paths)
 
     def read(self, path: str) -> bytes | None:
         try:
@@ -107,8 +108,8 @@ class Folder:
         return data
 
     @staticmethod
-    def _each(step: Callable[[_T], None], items: Sequence[_T]) -> None:
-        """In parallel, because fsyncs that wait together share one commit of the file system's
+    def _run_parallel(step: Callable[[_T], None], items: Sequence[_T]) -> None:
+        """Runs the steps in parallel: concurrent fsyncs share one commit of the file system's
         journal.
         """
         if len(items) < 3:
@@ -132,7 +133,7 @@ class Folder:
 
 
 class Durable:
-    """Writes files of a backend so that they stay."""
+    """Writes files of a backend durably."""
 
     def __init__(self, backend: Backend) -> None:
         self.read = backend.read
@@ -146,11 +147,11 @@ class Durable:
         self._backend.create({path + TMP: data for path, data in files.items()})
         for path in files:
             self._backend.rename(path + TMP, path)
-        folders = self._to_sync(files)
+        folders = self._folders_to_sync(files)
         self._backend.fsync_dirs(folders)
         self._anchored.update(folders)
 
-    def _to_sync(self, files: Mapping[str, bytes]) -> list[str]:
+    def _folders_to_sync(self, files: Mapping[str, bytes]) -> list[str]:
         """The parents of the files, and every folder above them that this object has not synced
         yet.
 
@@ -259,24 +260,24 @@ def is_fixed(path: str) -> bool:
     return path.startswith("tile/")
 
 
-def files_of(folder: LogFolder) -> Durable | BucketFiles:
+def open_files(folder: LogFolder) -> Durable | BucketFiles:
     """The files of a folder of a log, which is made if it is one of a disk."""
     return BucketFiles(folder) if isinstance(folder, BucketFolder) else Durable(Folder(folder))
 
 
-def prunable(folder: LogFolder) -> Prunable:
-    """The same, to remove files from."""
+def open_prunable(folder: LogFolder) -> Prunable:
+    """The folder as one from which files can be removed."""
     return BucketFiles(folder) if isinstance(folder, BucketFolder) else Folder(folder)
 
 
-def names_in(folder: LogFolder, path: str = "") -> list[str]:
+def list_names(folder: LogFolder, path: str = "") -> list[str]:
     """The names in a folder of a log, sorted; empty if it is missing, and it is not made."""
     if isinstance(folder, BucketFolder):
         return BucketFiles(folder).names(path)
     return sorted(one.name for one in (folder / path).iterdir()) if (folder / path).is_dir() else []
 
 
-def every_name(folder: LogFolder, path: str) -> list[str]:
+def list_files(folder: LogFolder, path: str) -> list[str]:
     """The paths of all finished files below one, at any depth."""
     if isinstance(folder, BucketFolder):
         return [f"{path}/{name}" for name in folder.bucket.names(f"{folder.prefix}{path}/")]
@@ -287,12 +288,12 @@ def every_name(folder: LogFolder, path: str) -> list[str]:
     ]
 
 
-def is_there(folder: LogFolder) -> bool:
+def folder_exists(folder: LogFolder) -> bool:
     """Whether there is a folder of a log."""
-    return bool(names_in(folder)) if isinstance(folder, BucketFolder) else folder.is_dir()
+    return bool(list_names(folder)) if isinstance(folder, BucketFolder) else folder.is_dir()
 
 
-def locked(folder: LogFolder) -> Lock | None:
+def lock_folder(folder: LogFolder) -> Lock | None:
     """The lock of a folder; a bucket has none, and needs none: see the promise of `BucketFiles`."""
     return Lock(Folder(folder).root) if isinstance(folder, Path) else None
 
@@ -322,3 +323,30 @@ class Lock:
 
 def _parent(path: str) -> str:
     return path.rpartition("/")[0]
+
+
+def log_files(folder: Path) -> list[str]:
+    """The files of the logs, or of their state, without the locks."""
+    return sorted(name for name in list_files(folder, "") if name.rpartition("/")[2] != "lock")
+
+
+def copy_to_bucket(folder: Path, target: BucketFolder, report: Callable[[int], None]) -> None:
+    """Copies the folder of the logs into a bucket, before they are opened there; ``report`` gets
+    the bytes of each file.
+
+    Promise: on return every file is in the bucket as `BucketFiles` reads it, and was read back and
+    compared; what an earlier run left is replaced. The folder is not changed. The caller holds the
+    sequencer's lock.
+    """
+    one = partial(_copy_file, folder, target)
+    with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:
+        for size in pool.map(one, log_files(folder)):
+            report(size)
+
+
+def _copy_file(folder: Path, target: BucketFolder, name: str) -> int:
+    data = (folder / name).read_bytes()
+    is_plain = not target.is_marked or is_fixed(name.partition("/")[2])
+    content = data if is_plain else sha256(name.encode() + data).digest()[:MARK_BYTES] + data
+    target.bucket.put_compared(target.prefix + name, content)
+    return len(data)

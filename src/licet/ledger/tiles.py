@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from licet.errors import BrokenError, UsageError
-from licet.ledger.note import refused
+from licet.ledger.note import refusal_error
 from licet.ledger.tree import EMPTY_ROOT, fold, leaf_hash, pairs, peaks
 
 HEIGHT = 8
@@ -44,7 +44,7 @@ def decode_entries(data: bytes) -> list[bytes]:
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         if at + 2 > len(data) or end > len(data):
-            raise refused("an entry bundle ends within an entry")
+            raise refusal_error("an entry bundle ends within an entry")
         entries.append(data[at + 2 : end])
         at = end
     return entries
@@ -69,7 +69,7 @@ def read_entries(read: Read, start: int, stop: int, size: int) -> Iterator[bytes
 def read_bundle(read: Read, index: int, size: int) -> list[bytes]:
     """One entry bundle as of ``size``, taken from the full one if the partial one is gone."""
     width = width_at(0, index, size)
-    data = _first(read, entries_path(index, width), entries_path(index))
+    data = _read_either(read, entries_path(index, width), entries_path(index))
     entries = decode_entries(data)
     if len(entries) < width:
         raise BrokenError(f"`{entries_path(index, width)}` has `{len(entries)}` entries")
@@ -79,7 +79,7 @@ def read_bundle(read: Read, index: int, size: int) -> list[bytes]:
 def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
     """The first ``width`` hashes of a tile, taken from the full one if the partial one is gone."""
     path = tile_path(level, index, width)
-    data = _first(read, path, tile_path(level, index))
+    data = _read_either(read, path, tile_path(level, index))
     if len(data) < 32 * width or len(data) > 32 * WIDTH or len(data) % 32:
         raise BrokenError(f"`{path}` has `{len(data)}` bytes")
     return [data[at : at + 32] for at in range(0, 32 * width, 32)]
@@ -89,7 +89,7 @@ def read_tile(read: Read, level: int, index: int, width: int) -> list[bytes]:
 class TileReader:
     """Reads the hashes of a tree of ``size`` leaves from its tiles: a `tree.HashReader`.
 
-    It trusts the files. Whoever passes a proof on checks it against the checkpoint first.
+    It trusts the files: callers check a proof against the checkpoint before passing it on.
     """
 
     read: Read
@@ -210,10 +210,10 @@ def _place(index: int, width: int) -> str:
     return "/".join(reversed(groups)) + (f".p/{width}" if width < WIDTH else "")
 
 
-def _first(read: Read, path: str, instead: str) -> bytes:
+def _read_either(read: Read, path: str, fallback: str) -> bytes:
     data = read(path)
     if data is None:
-        data = read(instead)
+        data = read(fallback)
     if data is None:
         raise BrokenError(f"`{path}` is missing")
     return data

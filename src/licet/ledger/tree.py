@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from licet.errors import UsageError
-from licet.ledger.note import NoteRefusal, refused
+from licet.ledger.note import NoteRefusal, refusal_error
 
 PROOF_HASHES_MAX = 63
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -87,11 +87,11 @@ def check_inclusion(
 ) -> None:
     """Raises `RefusedError` unless the proof leads from the leaf's hash to the expected root."""
     if not 0 <= index < size:
-        raise refused(f"entry `{index}` is not in a tree of `{size}`", NoteRefusal.unproven)
+        raise refusal_error(f"entry `{index}` is not in a tree of `{size}`", NoteRefusal.unproven)
     fn, sn, found = index, size - 1, leaf
     for beside in proof:
         if sn == 0:
-            raise refused("the inclusion proof is too long", NoteRefusal.unproven)
+            raise refusal_error("the inclusion proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:
             found = node_hash(beside, found)
             while fn and not fn & 1:
@@ -100,7 +100,7 @@ def check_inclusion(
             found = node_hash(found, beside)
         fn, sn = fn >> 1, sn >> 1
     if sn or found != expected:
-        raise refused("the inclusion proof does not lead to the root", NoteRefusal.unproven)
+        raise refusal_error("the inclusion proof does not lead to the root", NoteRefusal.unproven)
 
 
 def check_consistency(
@@ -110,7 +110,7 @@ def check_consistency(
     one.
     """
     if not 0 <= old <= size:
-        raise refused(
+        raise refusal_error(
             f"a tree of `{old}` is not the beginning of a tree of `{size}`", NoteRefusal.unproven
         )
     if old in (0, size):
@@ -121,11 +121,11 @@ def check_consistency(
         fn, sn = fn >> 1, sn >> 1
     rest = list(proof) if old & (old - 1) else [old_root, *proof]
     if not rest:
-        raise refused("the consistency proof is too short", NoteRefusal.unproven)
+        raise refusal_error("the consistency proof is too short", NoteRefusal.unproven)
     old_found = new_found = rest[0]
     for beside in rest[1:]:
         if sn == 0:
-            raise refused("the consistency proof is too long", NoteRefusal.unproven)
+            raise refusal_error("the consistency proof is too long", NoteRefusal.unproven)
         if fn & 1 or fn == sn:
             old_found, new_found = node_hash(beside, old_found), node_hash(beside, new_found)
             while fn and not fn & 1:
@@ -134,7 +134,9 @@ def check_consistency(
             new_found = node_hash(new_found, beside)
         fn, sn = fn >> 1, sn >> 1
     if sn or old_found != old_root or new_found != new_root:
-        raise refused("the consistency proof does not lead to both roots", NoteRefusal.unproven)
+        raise refusal_error(
+            "the consistency proof does not lead to both roots", NoteRefusal.unproven
+        )
 
 
 def peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -169,11 +171,11 @@ def _check_trivial(
     old: int, old_root: bytes, new_root: bytes, size: int, proof: Sequence[bytes]
 ) -> None:
     if proof:
-        raise refused("the consistency proof must be empty", NoteRefusal.unproven)
+        raise refusal_error("the consistency proof must be empty", NoteRefusal.unproven)
     if old == size and old_root != new_root:
-        raise refused(f"two trees of `{size}` have different roots", NoteRefusal.unproven)
+        raise refusal_error(f"two trees of `{size}` have different roots", NoteRefusal.unproven)
     if old == 0 and old_root != EMPTY_ROOT:
-        raise refused("the root of the empty tree is wrong", NoteRefusal.unproven)
+        raise refusal_error("the root of the empty tree is wrong", NoteRefusal.unproven)
 
 
 def _span(reader: HashReader, low: int, high: int) -> bytes:

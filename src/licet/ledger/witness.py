@@ -24,7 +24,14 @@ from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note, tree
 from licet.ledger.checkpoint import Checkpoint
-from licet.ledger.note import NoteRefusal, SignatureType, Signer, Verifier, encode_base64, refused
+from licet.ledger.note import (
+    NoteRefusal,
+    SignatureType,
+    Signer,
+    Verifier,
+    encode_base64,
+    refusal_error,
+)
 from licet.ledger.storage import Backend, Durable, Folder, Lock
 
 REQUEST_BYTES_MAX = note.NOTE_BYTES_MAX
@@ -52,15 +59,17 @@ class Request:
     @classmethod
     def parse(cls, body: bytes) -> Request:
         if len(body) > REQUEST_BYTES_MAX:
-            raise refused(
+            raise refusal_error(
                 f"a request has at most `{REQUEST_BYTES_MAX}` bytes", NoteRefusal.too_large
             )
         head, blank, checkpoint = body.partition(b"\n\n")
         lines = head.decode("ascii", "replace").split("\n")
         if not blank or not lines[0].startswith("old "):
-            raise refused("a request has an `old` line, hashes, a blank line and a checkpoint")
+            raise refusal_error(
+                "a request has an `old` line, hashes, a blank line and a checkpoint"
+            )
         if len(lines) - 1 > tree.PROOF_HASHES_MAX:
-            raise refused(
+            raise refusal_error(
                 f"a request has at most `{tree.PROOF_HASHES_MAX}` hashes", NoteRefusal.too_large
             )
         old = checkpoints.parse_size(lines[0].removeprefix("old "), "the old size")

@@ -30,7 +30,7 @@ from licet.ledger import note
 from licet.ledger.note import NoteSignature, Verifier
 from licet.ledger.publication import COSIGNED, PublishedLog
 from licet.ledger.quorum import Quorum, QuorumMember
-from licet.ledger.storage import LogFolder, files_of, locked
+from licet.ledger.storage import LogFolder, lock_folder, open_files
 from licet.ledger.witness import REQUEST_BYTES_MAX, Request, Witness, WitnessReply
 
 GATHER_SECONDS_MAX = 10.0
@@ -128,14 +128,14 @@ def gather(
 
     Ends within ``seconds_max``. Raises `BusyError` if another process is asking.
     """
-    lock = locked(folder)
+    lock = lock_folder(folder)
     with closing(lock) if lock is not None else nullcontext():
-        files = files_of(folder)
+        files = open_files(folder)
         # in a bucket, what another process writes meanwhile is not overwritten
         files.read(COSIGNED)
         shown = PublishedLog(folder, log)
         known = [named.verifier for named in quorum.witnesses]
-        kept, sizes = _kept(shown, log, known)
+        kept, sizes = _known_cosignatures(shown, log, known)
         asked = [named for named in quorum.witnesses if named.url and named.verifier not in kept]
         answers = _ask_all(asked, shown, sizes, seconds_max)
         held = kept | {
@@ -156,18 +156,18 @@ def gather(
         note=merged,
         cosigned=tuple(named.name for named in quorum.witnesses if named.verifier in held),
         missing=tuple(
-            (named.name, str(answers.get(named, _why_silent(named, seconds_max))))
+            (named.name, str(answers.get(named, _missing_reason(named, seconds_max))))
             for named in silent
         ),
         met=quorum.met(held),
     )
 
 
-def _why_silent(named: QuorumMember, seconds_max: float) -> str:
-    return f"no answer within {seconds_max:.0f} seconds" if named.url else "it has no URL"
+def _missing_reason(witness: QuorumMember, seconds_max: float) -> str:
+    return f"no answer within {seconds_max:.0f} seconds" if witness.url else "it has no URL"
 
 
-def _kept(
+def _known_cosignatures(
     shown: PublishedLog, log: Verifier, known: list[Verifier]
 ) -> tuple[dict[Verifier, NoteSignature], dict[Verifier, int]]:
     """The cosignatures that this checkpoint already has, and the size at which each key was last
@@ -192,7 +192,7 @@ def _kept(
 
 
 def _ask_all(
-    asked: list[QuorumMember], shown: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
+    asked: list[QuorumMember], log: PublishedLog, sizes: dict[Verifier, int], seconds_max: float
 ) -> dict[QuorumMember, NoteSignature | str]:
     """The cosignature of each witness that gave one in time; a short reason for those that answered
     otherwise.
@@ -203,7 +203,7 @@ def _ask_all(
     done: queue.SimpleQueue[tuple[QuorumMember, NoteSignature | str]] = queue.SimpleQueue()
 
     def ask(named: QuorumMember) -> None:
-        done.put((named, _ask(named, shown, sizes.get(named.verifier, 0))))
+        done.put((named, _ask(named, log, sizes.get(named.verifier, 0))))
 
     for named in asked:
         threading.Thread(target=ask, args=(named,), name="licet-witness", daemon=True).start()
@@ -218,26 +218,26 @@ def _ask_all(
     return found
 
 
-def _ask(named: QuorumMember, shown: PublishedLog, old: int) -> NoteSignature | str:
+def _ask(witness: QuorumMember, log: PublishedLog, old: int) -> NoteSignature | str:
     """One witness's cosignature, or why there is none. Asks once more if the witness reports that
     it is at another size.
     """
     try:
         status, body = _post(
-            named.url, Request(old, shown.prove_consistency(old), shown.note).encode()
+            witness.url, Request(old, log.prove_consistency(old), log.note).encode()
         )
         if status == 409:
             old = checkpoints.parse_size(
                 body.decode("ascii", "replace").removesuffix("\n"), "the witness's size"
             )
-            if old > shown.checkpoint.size:
-                return f"it has signed `{old}` entries, but the log shows `{shown.checkpoint.size}`"
+            if old > log.checkpoint.size:
+                return f"it has signed `{old}` entries, but the log shows `{log.checkpoint.size}`"
             status, body = _post(
-                named.url, Request(old, shown.prove_consistency(old), shown.note).encode()
+                witness.url, Request(old, log.prove_consistency(old), log.note).encode()
             )
         if status != 200:
             return f"it answered `{status}`"
-        return _own_line(body, named.verifier, note.parse(shown.note).text)
+        return _own_line(body, witness.verifier, note.parse(log.note).text)
     except LicetError as error:
         return error.message
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -5,6 +5,7 @@ processor.
 from __future__ import annotations
 
 from licet.legal.paper import PaperForm, PaperKind, section
+from licet.policy.retention import RULES, ContentKind
 
 CONTROLLER = section(
     "30(1)(a)",
@@ -93,23 +94,15 @@ TRANSFERS = section(
     ("Transfers and safeguards", "{stated.transfers}"),
 )
 
+_NOTES = {ContentKind.deleted: " at most after the deletion, and not used from the deletion on"}
+
 TIMES = section(
     "30(1)(f)",
     "Time limits for erasure",
-    ("Conversations of people who allowed training", "{policy.document.keep.opted_in}"),
-    ("Conversations of people who did not", "{policy.document.keep.opted_out}"),
-    ("Incognito conversations", "{policy.document.keep.incognito}"),
-    (
-        "Deleted conversations",
-        (
-            "{policy.document.keep.deleted} at most after the deletion, and not used from the "
-            "deletion on"
-        ),
+    *(
+        (rule.label, f"{{policy.document.keep.{rule.key}}}{_NOTES.get(rule.kind, '')}")
+        for rule in RULES
     ),
-    ("Flagged content", "{policy.document.keep.flagged}"),
-    ("Scores of flagged content", "{policy.document.keep.flag_score}"),
-    ("Feedback of people who allowed training", "{policy.document.keep.feedback.opted_in}"),
-    ("Feedback of people who did not", "{policy.document.keep.feedback.opted_out}"),
     (
         "Releases",
         (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ import msgspec
 import yaml
 
 from licet.errors import InputError
-from licet.policy.diff import check
+from licet.policy.diff import check_material
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, preset
 from licet.policy.period import instant, written
-from licet.policy.plain import plain
 from licet.policy.world import World
 from licet.undecodable import UNDECODABLE
 
@@ -30,6 +30,9 @@ ASKED = {
     "account": ("gate",),
     "feedback": ("share", "use", "because", "keep_until"),
 }
+SCALARS_MAX = 1 << 16
+PLAIN_DEPTH_MAX = 100
+_MERGE = "<<"
 _KEYS = ("case", "why", "policy", "events", "expect")
 
 
@@ -46,10 +49,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     values: str = ""
 
     def __str__(self) -> str:
-        told = f" ({self.values})" if self.values else ""
+        region = f" ({self.values})" if self.values else ""
         return (
-            f"{self.case}: {self.subject}: {self.key}: expected `{_shown(self.expected)}`, "
-            f"actual `{_shown(self.actual)}`{told}"
+            f"{self.case}: {self.subject}: {self.key}: expected `{_value_text(self.expected)}`, "
+            f"actual `{_value_text(self.actual)}`{region}"
         )
 
 
@@ -66,23 +69,23 @@ class CasesResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_file(path: Path) -> CasesResult:
     """Runs every case of a file; InputError for an invalid file, naming the case and the fix."""
-    cases = _load(path)
+    cases = _load_cases(path)
     differences: list[Difference] = []
     expectations = 0
     for number, case in enumerate(cases, 1):
-        name, expected, found = _run(case, str(path), number)
+        name, expected, found = _run_case(case, str(path), number)
         expectations += expected
         differences += [msgspec.structs.replace(d, case=name) for d in found]
     return CasesResult(cases=len(cases), expectations=expectations, differences=tuple(differences))
 
 
-def _load(path: Path) -> list[Any]:
+def _load_cases(path: Path) -> list[Any]:
     try:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
     try:
-        value = _value(text)
+        value = _parse_text(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
@@ -96,7 +99,7 @@ def _load(path: Path) -> list[Any]:
     return value
 
 
-def _value(text: bytes) -> object:
+def _parse_text(text: bytes) -> object:
     """JSON is YAML, and much faster to parse as JSON; text that only looks like JSON is parsed as
     YAML.
     """
@@ -105,10 +108,10 @@ def _value(text: bytes) -> object:
             return msgspec.json.decode(text)
         except UNDECODABLE:
             pass
-    return plain(text)
+    return parse_plain(text)
 
 
-def _run(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
+def _run_case(case: object, file: str, number: int) -> tuple[str, int, list[Difference]]:
     if not isinstance(case, Mapping):
         raise InputError(
             f"case {number} is not a mapping", "begin each case with `- case: name`", file=file
@@ -124,7 +127,7 @@ def _run(case: object, file: str, number: int) -> tuple[str, int, list[Differenc
             )
     policies = Policies(_policies(case.get("policy"), file, name))
     try:
-        check(policies.versions)
+        check_material(policies.versions)
     except InputError as error:
         raise InputError(
             f"case `{name}`: policy: {error.message}", error.hint, file=file
@@ -134,12 +137,12 @@ def _run(case: object, file: str, number: int) -> tuple[str, int, list[Differenc
         _expectation(e, file, name, n) for n, e in enumerate(_list(case, "expect", file, name), 1)
     ]
     found = [
-        d for _, differences in sorted(_answers(policies, events, expect)) for d in differences
+        d for _, differences in sorted(_evaluate(policies, events, expect)) for d in differences
     ]
     return name, len(expect), found
 
 
-def _answers(
+def _evaluate(
     policies: Policies, events: list[Event], expect: list[dict[str, Any]]
 ) -> Iterator[tuple[int, list[Difference]]]:
     """Each expectation's place and differences, in order of their moments."""
@@ -180,20 +183,20 @@ def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Differen
             )
 
 
-def _values(world: World, asked: str, name: str, at: datetime) -> str:
+def _values(world: World, subject_kind: str, name: str, at: datetime) -> str:
     """Which region's values of the version in force hold for the account; empty where the version
     has none.
     """
     owned = (
         world.turns.get(name)
-        if asked == "turn"
+        if subject_kind == "turn"
         else world.feedback.get(name)
-        if asked == "feedback"
+        if subject_kind == "feedback"
         else None
     )
     conversation = world.conversations.get(owned[0] if owned else name)
     account = world.accounts.get(
-        name if asked == "account" else conversation.account if conversation else ""
+        name if subject_kind == "account" else conversation.account if conversation else ""
     )
     version = world.policies.in_force(at)
     if account is None or not version.regions:
@@ -203,9 +206,9 @@ def _values(world: World, asked: str, name: str, at: datetime) -> str:
     )
 
 
-def _actual(world: World, asked: str, expected: Mapping[str, Any]) -> dict[str, Any]:
-    name, at = expected[asked], expected["at"]
-    match asked:
+def _actual(world: World, subject_kind: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+    name, at = expected[subject_kind], expected["at"]
+    match subject_kind:
         case "turn":
             decision = world.decide(name, expected["purpose"], at)
             return {"use": decision.use, "because": decision.because.value, "until": decision.until}
@@ -318,6 +321,99 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
     return result
 
 
-def _shown(value: object) -> object:
+def _value_text(value: object) -> object:
     # only times have a tzinfo
     return written(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]
+
+
+def parse_plain(text: bytes) -> object:
+    """The plain value of a large YAML text, None for none; yaml.YAMLError or UnicodeDecodeError.
+
+    Built from parser events as they arrive, without a tree of nodes, and each scalar is resolved
+    once: on 10,000 cases (8 MB) 1 s against 7 s. The values are those of the safe loader, except
+    that an impossible date stays text, so that the caller can name its place, and an alias inside
+    the value that it names is an error.
+    """
+    events = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+    documents = 0
+    value: object = None
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _error("another document begins", event)
+            value = _plain_value(next(events), events, {}, 0)
+    return value
+
+
+def _plain_value(
+    event: yaml.Event, events: Iterator[yaml.Event], anchors: dict[str, object], depth: int
+) -> object:
+    if isinstance(event, yaml.ScalarEvent):
+        value = _scalar_at(event)
+    elif isinstance(event, yaml.AliasEvent):
+        if event.anchor not in anchors:
+            raise _error(f"`*{event.anchor}` names no value before it", event)
+        return anchors[event.anchor]
+    elif depth == PLAIN_DEPTH_MAX:
+        raise _error(f"nested deeper than {PLAIN_DEPTH_MAX}", event)
+    elif isinstance(event, yaml.SequenceStartEvent):
+        value = _plain_sequence(events, anchors, depth + 1)
+    else:
+        value = _plain_mapping(events, anchors, depth + 1)
+    anchor = getattr(event, "anchor", None)
+    if anchor is not None:
+        anchors[anchor] = value
+    return value
+
+
+def _plain_sequence(
+    events: Iterator[yaml.Event], anchors: dict[str, object], depth: int
+) -> list[object]:
+    result = []
+    while not isinstance(event := next(events), yaml.SequenceEndEvent):
+        result.append(_plain_value(event, events, anchors, depth))
+    return result
+
+
+def _plain_mapping(
+    events: Iterator[yaml.Event], anchors: dict[str, object], depth: int
+) -> dict[Any, object]:
+    result: dict[Any, object] = {}
+    merged: dict[Any, object] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _error("a key is not a name", event)
+        key = event.value if event.value == _MERGE else _scalar_at(event)
+        value = _plain_value(next(events), events, anchors, depth)
+        if key != _MERGE or event.style:
+            result[key] = value
+            continue
+        for below in value if isinstance(value, list) else [value]:
+            if not isinstance(below, dict):
+                raise _error("`<<` merges what is not a mapping", event)
+            merged = {**below, **merged}
+    return {**merged, **result} if merged else result
+
+
+def _scalar_at(event: yaml.ScalarEvent) -> object:
+    try:
+        return _scalar(event.value, event.tag, event.implicit[0])
+    except yaml.YAMLError:
+        raise _error(f"`{event.tag}` is not a tag of plain YAML", event) from None
+
+
+@lru_cache(maxsize=SCALARS_MAX)
+def _scalar(text: str, tag: str | None, implicit: bool) -> object:
+    loader = yaml.SafeLoader("")
+    if tag is None or tag == "!":
+        tag = loader.resolve(yaml.ScalarNode, text, (implicit, not implicit))  # type: ignore[no-untyped-call]  # PyYAML has no types here
+    try:
+        return loader.construct_object(yaml.ScalarNode(tag, text), deep=True)
+    # AttributeError: PyYAML's, for an explicit tag that the text does not fit
+    except (ValueError, AttributeError):
+        return text
+
+
+def _error(problem: str, event: yaml.Event) -> yaml.YAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]  # its stubs know one of two mark classes

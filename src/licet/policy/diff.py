@@ -54,30 +54,40 @@ class PolicyDiff(msgspec.Struct, frozen=True):
 def diff(old: Policy, new: Policy) -> PolicyDiff:
     """What ``new`` changes in ``old``."""
     changes = [
-        *_named(old, new),
-        *_lists("scope.plans", old.plans, new.plans),
-        *_lists("scope.surfaces", old.surfaces, new.surfaces),
-        *_questions(old, new),
-        *_one("reach", old.reach.value, new.reach.value, _longer(new.reach is Reach.conversation)),
-        *_periods(old, new),
-        *_lists("origins", old.origins, new.origins),
-        *_one(
-            "min_age", old.min_age, new.min_age, _longer((new.min_age or 0) < (old.min_age or 0))
+        *_metadata_changes(old, new),
+        *_name_changes("scope.plans", old.plans, new.plans),
+        *_name_changes("scope.surfaces", old.surfaces, new.surfaces),
+        *_question_changes(old, new),
+        *_value_change(
+            "reach",
+            old.reach.value,
+            new.reach.value,
+            _direction_if(new.reach is Reach.conversation),
         ),
-        *_lists("recipients", old.recipients, new.recipients),
-        *_regions(old, new),
-        *_one("names", old.names.value, new.names.value, _longer(new.names is NamesTerm.left_in)),
-        *_one(
+        *_period_changes(old, new),
+        *_name_changes("origins", old.origins, new.origins),
+        *_value_change(
+            "min_age",
+            old.min_age,
+            new.min_age,
+            _direction_if((new.min_age or 0) < (old.min_age or 0)),
+        ),
+        *_name_changes("recipients", old.recipients, new.recipients),
+        *_region_changes(old, new),
+        *_value_change(
+            "names", old.names.value, new.names.value, _direction_if(new.names is NamesTerm.left_in)
+        ),
+        *_value_change(
             "unread_languages",
             old.unread_languages.value,
             new.unread_languages.value,
             Direction.neither,
         ),
-        *_one(
+        *_value_change(
             "tool_results",
             old.tool_results.value,
             new.tool_results.value,
-            _longer(new.tool_results is ToolResultsTerm.masked),
+            _direction_if(new.tool_results is ToolResultsTerm.masked),
         ),
     ]
     return PolicyDiff(tuple(changes))
@@ -90,7 +100,7 @@ def must_be_material(changed: PolicyDiff) -> bool:
     )
 
 
-def check(versions: Sequence[Policy]) -> None:
+def check_material(versions: Sequence[Policy]) -> None:
     """InputError if the first version asks nobody, or a later one widens or drops a question and
     asks nobody.
     """
@@ -105,76 +115,99 @@ def check(versions: Sequence[Policy]) -> None:
         changed = diff(old, new)
         if not new.material and must_be_material(changed):
             raise InputError(
-                f"version `{new.version}` is not material. {sentence(changed)}",
+                f"version `{new.version}` is not material. {describe(changed)}",
                 "write `material: true`",
                 key="material",
             )
 
 
-def sentence(changed: PolicyDiff) -> str:
+def describe(changed: PolicyDiff) -> str:
     """The direction of the change in one plain sentence."""
     if not changed.changes:
         return "The two versions mean the same."
-    told = {direction: _told(changed, direction) for direction in Direction}
-    parts = [f"{word} {told[direction]}" for direction, word in _WORDS.items() if told[direction]]
+    changes_by_direction = {
+        direction: _describe_direction(changed, direction) for direction in Direction
+    }
+    parts = [
+        f"{word} {changes_by_direction[direction]}"
+        for direction, word in _WORDS.items()
+        if changes_by_direction[direction]
+    ]
     if not parts:
-        return f"Nothing widens and nothing narrows; what changes is {told[Direction.neither]}."
+        return (
+            "Nothing widens and nothing narrows; what changes is "
+            f"{changes_by_direction[Direction.neither]}."
+        )
     text = "The new version " + ", and ".join(parts)
     others = [change for change in changed.changes if change.direction is Direction.neither]
     verb = "changes" if len(others) == 1 else "change"
-    return f"{text}; {told[Direction.neither]} {verb} as well." if others else f"{text}."
+    return (
+        f"{text}; {changes_by_direction[Direction.neither]} {verb} as well."
+        if others
+        else f"{text}."
+    )
 
 
 _WORDS = {Direction.widens: "widens", Direction.narrows: "narrows"}
 
 
-def _named(old: Policy, new: Policy) -> list[PolicyChange]:
+def _metadata_changes(old: Policy, new: Policy) -> list[PolicyChange]:
     before, after = old.document(), new.document()
     keys = ("policy", "version", "effective", "decide_by", "material")
-    return [c for key in keys for c in _one(key, before[key], after[key], Direction.neither)]
+    return [
+        c for key in keys for c in _value_change(key, before[key], after[key], Direction.neither)
+    ]
 
 
-def _one(key: str, old: Plain, new: Plain, direction: Direction) -> list[PolicyChange]:
+def _value_change(key: str, old: Plain, new: Plain, direction: Direction) -> list[PolicyChange]:
     return [] if old == new else [PolicyChange(key, old, new, direction)]
 
 
-def _lists(key: str, old: frozenset[str], new: frozenset[str]) -> list[PolicyChange]:
+def _name_changes(key: str, old: frozenset[str], new: frozenset[str]) -> list[PolicyChange]:
     gained, lost = tuple(sorted(new - old)), tuple(sorted(old - new))
     changes = [PolicyChange(key, (), gained, Direction.widens)] if gained else []
     return [*changes, PolicyChange(key, lost, (), Direction.narrows)] if lost else changes
 
 
-def _questions(old: Policy, new: Policy) -> list[PolicyChange]:
+def _question_changes(old: Policy, new: Policy) -> list[PolicyChange]:
     before = {asked.question: asked.covers for asked in old.questions}
     after = {asked.question: asked.covers for asked in new.questions}
-    changes = _lists(QUESTIONS, frozenset(before), frozenset(after))
+    changes = _name_changes(QUESTIONS, frozenset(before), frozenset(after))
     for question in (name for name in new.asks if name in before):
-        changes += _lists(f"{QUESTIONS}.{question}.covers", before[question], after[question])
+        changes += _name_changes(
+            f"{QUESTIONS}.{question}.covers", before[question], after[question]
+        )
     return changes
 
 
-def _periods(old: Policy, new: Policy) -> list[PolicyChange]:
+def _period_changes(old: Policy, new: Policy) -> list[PolicyChange]:
+    """By the rules that either version has; a rule that one of them lacks is compared by what
+    applies instead.
+    """
+    rules = dict.fromkeys(rule for version in (old, new) for rule, _ in version.keep.rows)
     return [
         change
-        for field in old.keep.__struct_fields__
-        for change in _period(field, getattr(old.keep, field), getattr(new.keep, field))
+        for rule in rules
+        for change in _period_change(
+            f"keep.{rule.key}",
+            *(version.keep.period(rule.kind, rule.allowed, rule.surface) for version in (old, new)),
+        )
     ]
 
 
-def _period(field: str, old: Period, new: Period) -> list[PolicyChange]:
+def _period_change(key: str, old: Period, new: Period) -> list[PolicyChange]:
     """P1M and P30D are each longer than the other in some month: such a change both widens and
     narrows.
     """
-    key = "keep." + field.replace("feedback_", "feedback.")
     found = []
     if new.may_exceed(old):
         found.append(PolicyChange(key, str(old), str(new), Direction.widens))
     if old.may_exceed(new):
         found.append(PolicyChange(key, str(old), str(new), Direction.narrows))
-    return found or _one(key, str(old), str(new), Direction.neither)
+    return found or _value_change(key, str(old), str(new), Direction.neither)
 
 
-def _regions(old: Policy, new: Policy) -> list[PolicyChange]:
+def _region_changes(old: Policy, new: Policy) -> list[PolicyChange]:
     """Each region that either names, by what holds there: a value that goes is replaced by its
     country's or the version's.
     """
@@ -183,37 +216,39 @@ def _regions(old: Policy, new: Policy) -> list[PolicyChange]:
     for region in sorted({one.region for one in (*old.regions, *new.regions)}):
         is_named = region in before.by_region or region in after.by_region
         ages = (before.of(region), after.of(region))
-        direction = _longer((ages[1] or 0) < (ages[0] or 0))
-        changes += _one(f"regions.{region}.min_age", *ages, direction) if is_named else []
+        direction = _direction_if((ages[1] or 0) < (ages[0] or 0))
+        changes += _value_change(f"regions.{region}.min_age", *ages, direction) if is_named else []
         for key, was, becomes in (
             ("languages", old.languages_of(region), new.languages_of(region)),
             ("authority", old.authority_of(region), new.authority_of(region)),
         ):
-            changes += _one(f"regions.{region}.{key}", was, becomes, Direction.neither)
+            changes += _value_change(f"regions.{region}.{key}", was, becomes, Direction.neither)
     return changes
 
 
-def _longer(more: bool) -> Direction:
+def _direction_if(more: bool) -> Direction:
     return Direction.widens if more else Direction.narrows
 
 
-def _told(changed: PolicyDiff, direction: Direction) -> str:
-    return _listed([_shown(change) for change in changed.changes if change.direction is direction])
+def _describe_direction(changed: PolicyDiff, direction: Direction) -> str:
+    return _join_words(
+        [_describe_change(change) for change in changed.changes if change.direction is direction]
+    )
 
 
-def _shown(change: PolicyChange) -> str:
+def _describe_change(change: PolicyChange) -> str:
     if change.direction is Direction.neither:
         return f"`{change.key}`"
     if isinstance(change.old, tuple):
         names = change.new if change.direction is Direction.widens else change.old
         assert isinstance(names, tuple)
-        return f"`{change.key}` ({'adds' if change.new else 'drops'} {_listed(list(names))})"
-    return f"`{change.key}` (from {_word(change.old)} to {_word(change.new)})"
+        return f"`{change.key}` ({'adds' if change.new else 'drops'} {_join_words(list(names))})"
+    return f"`{change.key}` (from {_value_text(change.old)} to {_value_text(change.new)})"
 
 
-def _word(value: Plain) -> str:
+def _value_text(value: Plain) -> str:
     return "none" if value is None else str(value)
 
 
-def _listed(words: list[str]) -> str:
+def _join_words(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

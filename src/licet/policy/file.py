@@ -36,6 +36,7 @@ from licet.policy.regions import (
     min_ages,
     terms_of,
 )
+from licet.policy.retention import RULES, Keep
 
 # imported where a text is read: most commands read the versions from the database, as values
 if TYPE_CHECKING:
@@ -87,26 +88,14 @@ class ToolResultsTerm(StrEnum):
     row_left_out = "row left out"
 
 
-class Keep(msgspec.Struct, frozen=True, kw_only=True):
-    """How long each kind of content is kept."""
-
-    opted_in: Period
-    opted_out: Period
-    incognito: Period
-    deleted: Period
-    flagged: Period
-    flag_score: Period
-    feedback_opted_in: Period
-    feedback_opted_out: Period
-
-    def of_content(self) -> tuple[Period, ...]:
-        """The periods that determine the date of a turn when it is said."""
-        return self.opted_in, self.opted_out, self.incognito
-
-
-_FEEDBACK = ("opted_in", "opted_out")
-_PERIODS = tuple(key for key in Keep.__struct_fields__ if not key.startswith("feedback_"))
-KEEP_KEYS = (*_PERIODS, "feedback")
+KEEP_KEYS = tuple(dict.fromkeys(rule.key.partition(".")[0] for rule in RULES))
+# Terms that a version may leave out, with their defaults: a default is not written, so that older
+# hashes stay.
+_DEFAULTS: dict[str, StrEnum] = {
+    "names": NamesTerm.replaced,
+    "unread_languages": UnreadLanguagesTerm.left_out,
+    "tool_results": ToolResultsTerm.masked,
+}
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,7 +192,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def document(self) -> dict[str, Any]:
         """The policy in the form and order of the file."""
-        keep = self.keep
         return {
             "policy": self.policy,
             "version": self.version,
@@ -213,10 +201,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "scope": {"plans": sorted(self.plans), "surfaces": sorted(self.surfaces)},
             "choice": self._choice(),
             "reach": self.reach.value,
-            "keep": {
-                **{key: str(getattr(keep, key)) for key in _PERIODS},
-                "feedback": {key: str(getattr(keep, f"feedback_{key}")) for key in _FEEDBACK},
-            },
+            "keep": self.keep.document(),
             "origins": sorted(self.origins),
             "min_age": self.min_age,
             "recipients": sorted(self.recipients),
@@ -225,19 +210,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 if self.regions
                 else {}
             ),
-            # A default is not written: so a version without the key keeps its hash.
-            **({"names": self.names.value} if self.names is NamesTerm.left_in else {}),
-            **self._unread_languages(),
-            **self._tool_results(),
+            **{
+                key: str(getattr(self, key))
+                for key, term in _DEFAULTS.items()
+                if getattr(self, key) is not term
+            },
         }
-
-    def _unread_languages(self) -> dict[str, str]:
-        is_default = self.unread_languages is UnreadLanguagesTerm.left_out
-        return {} if is_default else {"unread_languages": self.unread_languages.value}
-
-    def _tool_results(self) -> dict[str, str]:
-        is_default = self.tool_results is ToolResultsTerm.masked
-        return {} if is_default else {"tool_results": self.tool_results.value}
 
     def _choice(self) -> dict[str, Any] | list[dict[str, Any]]:
         """A single question named `training` is written in the short form, which is older: so its
@@ -369,7 +347,7 @@ class Policies:
         """The first version up to ``number`` under which names are replaced; None if each of them
         leaves names in.
 
-        What was said under such a version may be in any later release, so one of them is enough.
+        Turns taken under such a version may be in any later release, so one of them is enough.
         """
         return next(
             (one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None
@@ -414,8 +392,8 @@ def parse(text: bytes, file: str) -> Policy:
             f"is not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0
         ) from error
     lines: dict[str, int] = {}
-    value = _Plain(lines, file).value(node, "")
-    policy = read(value, file=file, lines=lines)
+    value = _NodeValues(lines, file).value(node, "")
+    policy = from_document(value, file=file, lines=lines)
     ends = policy.notice_ends
     if policy.material and ends is not None and ends <= policy.effective:
         raise InputError(
@@ -474,7 +452,7 @@ def preset(name: str) -> Policy:
         raise InputError(
             f"`{name}` is not a preset", f"there are {', '.join(PRESETS)}", key="policy"
         )
-    return read(_preset_document(name), file=f"{name}.yaml")
+    return from_document(_preset_document(name), file=f"{name}.yaml")
 
 
 def extend(
@@ -485,23 +463,28 @@ def extend(
     """
     rest = {key: value for key, value in changes.items() if key != "extends"}
     if "extends" not in changes:
-        return read(rest, file=file, lines=lines)
+        return from_document(rest, file=file, lines=lines)
     name = changes["extends"]
     preset(name)
-    return read(_laid_over(_preset_document(name), rest), file=file, lines=lines)
+    return from_document(_merge(_preset_document(name), rest), file=file, lines=lines)
 
 
-def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = None) -> Policy:
+def from_document(
+    value: object, *, file: str = "", lines: Mapping[str, int] | None = None
+) -> Policy:
     """The policy in a plain value; InputError names the key and the fix."""
-    fields = _Fields(value, file, lines or {}, "", KEYS)
+    fields = _FieldReader(value, file, lines or {}, "", KEYS)
     policy = fields.text("policy")
     version = fields.text("version")
     effective = fields.instant("effective")
     decide_by = fields.day("decide_by")
     material = fields.flag("material")
     scope = fields.inner("scope", ("plans", "surfaces"))
-    keep = fields.inner("keep", KEEP_KEYS)
-    feedback = keep.inner("feedback", _FEEDBACK)
+    keep = _read_keep(fields)
+    terms: dict[str, Any] = {
+        key: type(term)(fields.one_of(key, tuple(type(term)), default=term))
+        for key, term in _DEFAULTS.items()
+    }
     return Policy(
         policy=policy,
         version=version,
@@ -512,27 +495,27 @@ def read(value: object, *, file: str = "", lines: Mapping[str, int] | None = Non
         surfaces=scope.names("surfaces"),
         questions=fields.questions("choice"),
         reach=Reach(fields.one_of("reach", tuple(Reach))),
-        keep=Keep(
-            **{key: keep.period(key) for key in _PERIODS},
-            **{f"feedback_{key}": feedback.period(key) for key in _FEEDBACK},
-        ),
+        keep=keep,
         origins=fields.names("origins"),
         min_age=fields.age("min_age"),
         recipients=fields.names("recipients", empty=True),
         regions=fields.regions("regions"),
-        names=NamesTerm(fields.one_of("names", tuple(NamesTerm), default=NamesTerm.replaced)),
-        unread_languages=UnreadLanguagesTerm(
-            fields.one_of(
-                "unread_languages", tuple(UnreadLanguagesTerm), default=UnreadLanguagesTerm.left_out
-            )
-        ),
-        tool_results=ToolResultsTerm(
-            fields.one_of("tool_results", tuple(ToolResultsTerm), default=ToolResultsTerm.masked)
-        ),
+        **terms,
     )
 
 
-class _Fields:
+def _read_keep(fields: _FieldReader) -> Keep:
+    keep = fields.inner("keep", KEEP_KEYS)
+    keys = [rule.key.rpartition(".") for rule in RULES]
+    groups = {
+        group: keep.inner(group, tuple(key for other, _, key in keys if other == group))
+        for group in dict.fromkeys(group for group, _, _ in keys if group)
+    }
+    periods = [groups.get(group, keep).period(key) for group, _, key in keys]
+    return Keep(tuple(zip(RULES, periods, strict=True)))
+
+
+class _FieldReader:
     """Takes the known keys of one mapping. An unknown one is reported first: a missing key is often
     a misspelt one.
     """
@@ -542,15 +525,15 @@ class _Fields:
     ) -> None:
         self._file, self._lines, self._at = file, lines, at
         if not isinstance(value, Mapping):
-            raise self._wrong("", "is not a mapping of keys", "write `key: value` lines")
+            raise self._error("", "is not a mapping of keys", "write `key: value` lines")
         self._value = value
         for key in value:
             if key not in keys:
-                raise self._wrong(
+                raise self._error(
                     str(key), "is not a key of a policy", f"keys here are {', '.join(keys)}"
                 )
 
-    def _wrong(self, key: str, message: str, mend: str) -> InputError:
+    def _error(self, key: str, message: str, mend: str) -> InputError:
         """An error at the key's line, or, if the key is missing, at that of its mapping."""
         full = f"{self._at}.{key}" if self._at and key else self._at or key
         line = self._lines.get(full) or self._lines.get(self._at) or (1 if self._lines else 0)
@@ -558,25 +541,25 @@ class _Fields:
 
     def _take(self, key: str, mend: str) -> Any:  # noqa: ANN401 what a YAML file may hold
         if key not in self._value:
-            raise self._wrong(key, "is missing", mend)
+            raise self._error(key, "is missing", mend)
         return self._value[key]
 
-    def inner(self, key: str, keys: tuple[str, ...]) -> _Fields:
+    def inner(self, key: str, keys: tuple[str, ...]) -> _FieldReader:
         value = self._take(key, "write a mapping")
-        return _Fields(
+        return _FieldReader(
             value, self._file, self._lines, f"{self._at}.{key}" if self._at else key, keys
         )
 
     def text(self, key: str) -> str:
         value = self._take(key, 'write a name, in quotes if it looks like a date: "2025-08-28"')
         if not isinstance(value, str) or not value.strip():
-            raise self._wrong(key, f"`{value}` is not text", 'write it in quotes: "2025-08-28"')
+            raise self._error(key, f"`{value}` is not text", 'write it in quotes: "2025-08-28"')
         return value
 
     def flag(self, key: str) -> bool:
         value = self._take(key, "write true or false")
         if not isinstance(value, bool):
-            raise self._wrong(key, f"`{value}` is neither true nor false", "write true or false")
+            raise self._error(key, f"`{value}` is neither true nor false", "write true or false")
         return value
 
     def one_of(self, key: str, words: tuple[str, ...], *, default: str = "") -> str:
@@ -584,7 +567,7 @@ class _Fields:
             return default
         value = self._take(key, f"write {' or '.join(words)}")
         if value not in words:
-            raise self._wrong(
+            raise self._error(
                 key, f"`{value}` is not one of {', '.join(words)}", f"write {' or '.join(words)}"
             )
         return cast("str", value)
@@ -592,11 +575,11 @@ class _Fields:
     def names(self, key: str, *, empty: bool = False) -> frozenset[str]:
         value = self._value.get(key, []) if empty else self._take(key, "write a list: [a, b]")
         if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-            raise self._wrong(key, f"`{value}` is not a list of names", "write a list: [a, b]")
+            raise self._error(key, f"`{value}` is not a list of names", "write a list: [a, b]")
         if not value and not empty:
-            raise self._wrong(key, "is an empty list", "name at least one")
+            raise self._error(key, "is an empty list", "name at least one")
         if len(set(value)) != len(value):
-            raise self._wrong(key, "names something twice", "name each once")
+            raise self._error(key, "names something twice", "name each once")
         return frozenset(value)
 
     def questions(self, key: str) -> tuple[Question, ...]:
@@ -607,24 +590,24 @@ class _Fields:
                 Question(question=TRAINING, covers=self.inner(key, ("covers",)).names("covers")),
             )
         if not value:
-            raise self._wrong(key, "asks nothing", "ask at least one question")
+            raise self._error(key, "asks nothing", "ask at least one question")
         found = tuple(self._question(f"{key}[{place}]", item) for place, item in enumerate(value))
         names = [asked.question for asked in found]
         purposes = [purpose for asked in found for purpose in sorted(asked.covers)]
-        for what, of, mend in (
+        for what, names_given, mend in (
             ("question", names, "ask each question once"),
             ("purpose", purposes, "a purpose belongs to one question at most"),
         ):
-            twice = next((one for one in of if of.count(one) > 1), None)
+            twice = next((one for one in names_given if names_given.count(one) > 1), None)
             if twice is not None:
-                raise self._wrong(key, f"has the {what} `{twice}` twice", mend)
+                raise self._error(key, f"has the {what} `{twice}` twice", mend)
         return found
 
     def _question(self, at: str, item: object) -> Question:
-        fields = _Fields(item, self._file, self._lines, at, ("question", "covers"))
+        fields = _FieldReader(item, self._file, self._lines, at, ("question", "covers"))
         question = fields.text("question")
         if QUESTION.fullmatch(question) is None:
-            raise fields._wrong(
+            raise fields._error(
                 "question",
                 f"`{question}` is no name of a question",
                 f"it must match {QUESTION.pattern}",
@@ -632,30 +615,28 @@ class _Fields:
         return Question(question=question, covers=fields.names("covers"))
 
     def regions(self, key: str) -> tuple[RegionTerms, ...]:
-        """What is said of single regions, in the order of their codes; none where the key is
-        missing.
-        """
+        """The terms of single regions, in the order of their codes; none if the key is missing."""
         if key not in self._value:
             return ()
         value = self._value[key]
         if not isinstance(value, Mapping) or not value or len(value) > REGIONS_MAX:
-            raise self._wrong(
+            raise self._error(
                 key, "is not a mapping of regions", "write `DE: {min_age: 16}`, or leave it out"
             )
         return tuple(
-            self._region(f"{key}.{name}", name, said) for name, said in sorted(value.items())
+            self._region(f"{key}.{name}", name, terms) for name, terms in sorted(value.items())
         )
 
-    def _region(self, at: str, name: str, said: object) -> RegionTerms:
+    def _region(self, at: str, name: str, terms: object) -> RegionTerms:
         if REGION.fullmatch(name) is None or name[:2] not in COUNTRIES:
-            raise self._wrong(
+            raise self._error(
                 at,
                 f"`{name}` is no code of ISO 3166",
                 "write a country as DE, or a part of one as US-CA",
             )
-        fields = _Fields(said, self._file, self._lines, at, REGION_KEYS)
+        fields = _FieldReader(terms, self._file, self._lines, at, REGION_KEYS)
         if not fields._value:
-            raise fields._wrong("", "says nothing", f"give one of {', '.join(REGION_KEYS)}")
+            raise fields._error("", "says nothing", f"give one of {', '.join(REGION_KEYS)}")
         return RegionTerms(
             region=name,
             min_age=fields.age("min_age") if "min_age" in fields._value else UNSET,
@@ -673,7 +654,7 @@ class _Fields:
         found: list[str] = self._value[key]
         for name in found:
             if shape.fullmatch(name) is None:
-                raise self._wrong(key, f"`{name}` {wrong}", mend)
+                raise self._error(key, f"`{name}` {wrong}", mend)
         return tuple(found)
 
     def period(self, key: str) -> Period:
@@ -681,7 +662,7 @@ class _Fields:
         try:
             return parse_period(value if isinstance(value, str) else repr(value))
         except ValueError as error:
-            raise self._wrong(
+            raise self._error(
                 key, str(error), "periods have one unit: days D, weeks W, months M or years Y"
             ) from None
 
@@ -690,7 +671,7 @@ class _Fields:
         try:
             return instant(value)
         except ValueError as error:
-            raise self._wrong(key, str(error), "write a day that exists") from None
+            raise self._error(key, str(error), "write a day that exists") from None
 
     def day(self, key: str) -> date | None:
         value = self._value.get(key)
@@ -698,11 +679,11 @@ class _Fields:
             try:
                 value = date.fromisoformat(value)
             except ValueError:
-                raise self._wrong(
+                raise self._error(
                     key, f"`{value}` is not a day", "write a day that exists: 2025-09-28"
                 ) from None
         if isinstance(value, datetime) or not isinstance(value, date | None):
-            raise self._wrong(
+            raise self._error(
                 key, f"`{value}` is not a day", "write a day without a time: 2025-09-28"
             )
         return value
@@ -712,22 +693,22 @@ class _Fields:
         if value is not None and (
             isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= AGE_MAX
         ):
-            raise self._wrong(
+            raise self._error(
                 key, f"`{value}` is not an age", "write whole years, or null where age is not asked"
             )
         return value
 
 
-def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(under)
     for key, value in over.items():
         below = under.get(key)
         both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[key] = _laid_over(cast("Mapping[str, Any]", below), value) if both else value
+        result[key] = _merge(cast("Mapping[str, Any]", below), value) if both else value
     return result
 
 
-class _Plain:
+class _NodeValues:
     """The plain values of composed YAML nodes; records the line of each key, and refuses a
     duplicate.
 
@@ -744,7 +725,7 @@ class _Plain:
         if node is None:
             return None
         if id(node) in self._seen:
-            raise self._wrong(node, at, "uses an alias", "write the value out")
+            raise self._error(node, at, "uses an alias", "write the value out")
         self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
@@ -756,7 +737,7 @@ class _Plain:
             return node.value
         # AttributeError: PyYAML's, for a tag that the text does not fit
         except (yaml.YAMLError, AttributeError):
-            raise self._wrong(
+            raise self._error(
                 node, at, f"has the tag `{node.tag}`", "write it without a tag"
             ) from None
 
@@ -774,16 +755,16 @@ class _Plain:
         result: dict[str, object] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self._wrong(
+                raise self._error(
                     key_node, at, "holds a key that is not a name", "write `key: value` lines"
                 )
             key = str(key_node.value)
             full = f"{at}.{key}" if at else key
             if key in result:
-                raise self._wrong(key_node, full, "is given twice", "keep one")
+                raise self._error(key_node, full, "is given twice", "keep one")
             self._lines[full] = key_node.start_mark.line + 1
             result[key] = self.value(value_node, full)
         return result
 
-    def _wrong(self, node: yaml.Node, key: str, message: str, mend: str) -> InputError:
+    def _error(self, node: yaml.Node, key: str, message: str, mend: str) -> InputError:
         return InputError(message, mend, file=self._file, line=node.start_mark.line + 1, key=key)

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from licet.policy.decide import IMPROVE, Gate, decide_feedback, gate, is_answered, is_useful
 from licet.policy.file import Policies, Policy, Reach
+from licet.policy.retention import ContentKind, Keep
 from licet.policy.state import (
     NOTHING,
     WHOLE_ACCOUNT,
@@ -92,15 +93,24 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Grants that ended together. ``account`` is its state right afterwards.
 
     In the conversations in their scopes, each segment that is then useless is shortened to at most
-    ``content_until``, and all feedback that may then not be used to at most ``feedback_until``.
+    `content_until`, and all feedback that may then not be used to at most `feedback_until`;
+    ``keep`` are the periods in force then.
     """
 
     cause: EndingCause
     at: datetime
     grants: tuple[Grant, ...]
     account: AccountState
-    content_until: datetime
-    feedback_until: datetime
+    keep: Keep
+
+    def content_until(self, surface: str | None = None) -> datetime:
+        return self.keep.period(ContentKind.conversation, allowed=False, surface=surface).after(
+            self.at
+        )
+
+    @property
+    def feedback_until(self) -> datetime:
+        return self.keep.period(ContentKind.feedback, allowed=False).after(self.at)
 
     def covers(self, conversation: ConversationState) -> bool:
         """Whether the conversation is in the scope of a grant that ended."""
@@ -184,18 +194,17 @@ def advance(account: AccountState, policies: Policies, at: datetime) -> AccountC
             over = account.grants
         else:
             over = tuple(grant for grant in account.grants if grant.question not in version.asks)
-        account, ended = _lapsed(account, policies, version.effective, over)
+        account, ended = _lapse_grants(account, policies, version.effective, over)
         endings += ended
     return AccountChange(account=replace(account, seen=now, last_at=at), endings=tuple(endings))
 
 
 def pass_versions(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
-    """`advance` by a background pass, which is no event: the account's newest one is what a version
-    ended, if it did.
+    """`advance` by a background pass, which is no event: ``last_at`` only moves to an ending that
+    it caused.
 
-    Recorded history can so follow from before the pass. An event of before a version that was
-    passed takes the account back to the version in force then (`seen`), and the later ones end what
-    it began.
+    So recorded history from before the pass can still be added: such an event takes the account
+    back to the version in force then (`seen`), and the later versions end what it began.
     """
     passed = advance(account, policies, at)
     last_at = max([account.last_at, *(ending.at for ending in passed.endings)])
@@ -206,7 +215,7 @@ def set_plan(account: AccountState, policies: Policies, at: datetime, plan: str)
     account = replace(account, plan=plan)
     if plan in policies.in_force(at).plans:
         return AccountChange(account=account)
-    account, endings = _lapsed(account, policies, at, account.grants)
+    account, endings = _lapse_grants(account, policies, at, account.grants)
     return AccountChange(account=account, endings=endings)
 
 
@@ -215,23 +224,21 @@ def set_age(
 ) -> AccountChange:
     """The age given by the host, which always applies."""
     account = replace(account, age=age)
-    return _aged(account, policies, at)
+    return _end_if_age_refused(account, policies, at)
 
 
 def set_region(
     account: AccountState, policies: Policies, at: datetime, region: str | None
 ) -> AccountChange:
-    """The region given by the host. What was said before is judged by the new one from now on, as
-    by a new age.
-    """
-    return _aged(replace(account, region=region), policies, at)
+    """The region given by the host, which applies to earlier turns too, like a new age."""
+    return _end_if_age_refused(replace(account, region=region), policies, at)
 
 
-def _aged(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
+def _end_if_age_refused(account: AccountState, policies: Policies, at: datetime) -> AccountChange:
     """Every grant lapses where the version in force refuses the account's age in its region."""
     if not policies.in_force(at).refuses_age(account.age, account.region):
         return AccountChange(account=account)
-    account, endings = _lapsed(account, policies, at, account.grants)
+    account, endings = _lapse_grants(account, policies, at, account.grants)
     return AccountChange(account=account, endings=endings)
 
 
@@ -242,7 +249,9 @@ def close_account(account: AccountState, policies: Policies, at: datetime) -> Ac
     closed = replace(account, closed_at=account.closed_at or at, grants=())
     endings = _endings(closed, policies, at, EndingCause.closed, account.grants)
     return AccountChange(
-        account=closed, endings=endings, all_until=policies.in_force(at).keep.deleted.after(at)
+        account=closed,
+        endings=endings,
+        all_until=policies.in_force(at).keep.period(ContentKind.deleted).after(at),
     )
 
 
@@ -283,12 +292,12 @@ def choose(
     answers = []
     for name in asked if question is None else (question,):
         if not allow:
-            account, answer, ended = _refused(account, policies, at, name, frozenset(keep))
+            account, answer, ended = _record_no(account, policies, at, name, frozenset(keep))
             endings += ended
         elif scope == WHOLE_ACCOUNT:
-            account, answer = _allowed(account, policies, at, name)
+            account, answer = _record_yes(account, policies, at, name)
         else:
-            account, answer = _allowed_within(account, policies, at, name, scope, conversation)
+            account, answer = _record_scoped_yes(account, policies, at, name, scope, conversation)
         answers.append(answer)
     return ChoiceOutcome(account=account, answers=tuple(answers), endings=endings)
 
@@ -304,7 +313,7 @@ def take_age(
     return set_age(account, policies, at, age)
 
 
-def _refused(
+def _record_no(
     account: AccountState,
     policies: Policies,
     at: datetime,
@@ -314,25 +323,25 @@ def _refused(
     """A no for the account ends the question's grants of every scope, except those that it
     names.
     """
-    of = [grant for grant in account.grants if grant.question == question]
-    kept = tuple(grant for grant in of if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
-    ended = tuple(grant for grant in of if grant not in kept)
+    grants = [grant for grant in account.grants if grant.question == question]
+    kept = tuple(grant for grant in grants if grant.scope in keep and grant.scope != WHOLE_ACCOUNT)
+    ended = tuple(grant for grant in grants if grant not in kept)
     before = account.granted_before(question)
     standing = GrantStanding.withdrawn if before else GrantStanding.declined
-    account = _without(account, ended)
-    account = _standing(account, Standing(question, standing, policies.number(at), before))
+    account = _without_grants(account, ended)
+    account = _with_standing(account, Standing(question, standing, policies.number(at), before))
     effect = Effect.withdrew if ended else Effect.declined
     answer = Answer(question=question, scope=WHOLE_ACCOUNT, effect=effect, kept=kept)
     return account, answer, _endings(account, policies, at, EndingCause.refused, ended)
 
 
-def _allowed(
+def _record_yes(
     account: AccountState, policies: Policies, at: datetime, question: str
 ) -> tuple[AccountState, Answer]:
-    because = _out_of_reach(account, policies, at)
+    because = _account_obstacle(account, policies, at)
     if because is not None:
-        return account, _nothing(question, WHOLE_ACCOUNT, because)
-    account = _standing(
+        return account, _no_effect(question, WHOLE_ACCOUNT, because)
+    account = _with_standing(
         account, Standing(question, GrantStanding.granted, policies.number(at), True)
     )
     grant = account.grant(question)
@@ -340,10 +349,10 @@ def _allowed(
         return account, Answer(
             question=question, scope=WHOLE_ACCOUNT, effect=Effect.affirmed, grant=grant
         )
-    return _begun(account, question, WHOLE_ACCOUNT)
+    return _begin_grant(account, question, WHOLE_ACCOUNT)
 
 
-def _allowed_within(
+def _record_scoped_yes(
     account: AccountState,
     policies: Policies,
     at: datetime,
@@ -352,11 +361,11 @@ def _allowed_within(
     conversation: ConversationState | None,
 ) -> tuple[AccountState, Answer]:
     """A yes for a project or a conversation, which does not count as an answer to a version."""
-    because = _out_of_reach(account, policies, at)
+    because = _account_obstacle(account, policies, at)
     if because is None and gate(account, policies, at) is not Gate.open:
         because = NoEffect.gate
     if because is None:
-        because = _cannot_be_given(account, at, scope, conversation)
+        because = _scope_obstacle(account, at, scope, conversation)
     if because is None:
         covering = {scope, WHOLE_ACCOUNT}
         if (
@@ -368,12 +377,12 @@ def _allowed_within(
         if any(grant.question == question and grant.scope in covering for grant in account.grants):
             because = NoEffect.covered
     if because is not None:
-        return account, _nothing(question, scope, because)
+        return account, _no_effect(question, scope, because)
     before = Standing(question, account.standing(question), account.answered(question), True)
-    return _begun(_standing(account, before), question, scope)
+    return _begin_grant(_with_standing(account, before), question, scope)
 
 
-def _out_of_reach(account: AccountState, policies: Policies, at: datetime) -> NoEffect | None:
+def _account_obstacle(account: AccountState, policies: Policies, at: datetime) -> NoEffect | None:
     """Why this account can give no yes at all."""
     version = policies.in_force(at)
     if account.plan not in version.plans:
@@ -381,7 +390,7 @@ def _out_of_reach(account: AccountState, policies: Policies, at: datetime) -> No
     return NoEffect.age if version.refuses_age(account.age, account.region) else None
 
 
-def _cannot_be_given(
+def _scope_obstacle(
     account: AccountState, at: datetime, scope: GrantScope, conversation: ConversationState | None
 ) -> NoEffect | None:
     """Why no grant can be given for the scope, whatever the question."""
@@ -400,23 +409,25 @@ def _cannot_be_given(
     return NoEffect.kept_out if conversation.narrowed else None
 
 
-def _nothing(question: str, scope: GrantScope, because: NoEffect) -> Answer:
+def _no_effect(question: str, scope: GrantScope, because: NoEffect) -> Answer:
     return Answer(question=question, scope=scope, effect=Effect.none, because=because)
 
 
-def _begun(account: AccountState, question: str, scope: GrantScope) -> tuple[AccountState, Answer]:
+def _begin_grant(
+    account: AccountState, question: str, scope: GrantScope
+) -> tuple[AccountState, Answer]:
     number = account.granted + 1
     grants = (*account.grants, Grant(number, question, scope))
     answer = Answer(question=question, scope=scope, effect=Effect.began, grant=number)
     return replace(account, grants=grants, granted=number), answer
 
 
-def _standing(account: AccountState, standing: Standing) -> AccountState:
+def _with_standing(account: AccountState, standing: Standing) -> AccountState:
     others = (other for other in account.standings if other.question != standing.question)
     return replace(account, standings=tuple(sorted((*others, standing))))
 
 
-def _without(account: AccountState, ended: Collection[Grant]) -> AccountState:
+def _without_grants(account: AccountState, ended: Collection[Grant]) -> AccountState:
     return (
         replace(account, grants=tuple(grant for grant in account.grants if grant not in ended))
         if ended
@@ -424,7 +435,7 @@ def _without(account: AccountState, ended: Collection[Grant]) -> AccountState:
     )
 
 
-def _lapsed(
+def _lapse_grants(
     account: AccountState, policies: Policies, at: datetime, over: tuple[Grant, ...]
 ) -> tuple[AccountState, tuple[Ending, ...]]:
     """Grants lapse, and for the account's own grants the answer is cleared; a refusal is not a
@@ -432,8 +443,10 @@ def _lapsed(
     """
     for grant in over:
         if grant.scope == WHOLE_ACCOUNT:
-            account = _standing(account, Standing(grant.question, GrantStanding.lapsed, None, True))
-    account = _without(account, over)
+            account = _with_standing(
+                account, Standing(grant.question, GrantStanding.lapsed, None, True)
+            )
+    account = _without_grants(account, over)
     return account, _endings(account, policies, at, EndingCause.lapsed, over)
 
 
@@ -446,16 +459,9 @@ def _endings(
 ) -> tuple[Ending, ...]:
     if not ended:
         return ()
-    keep = policies.in_force(at).keep
-    ending = Ending(
-        cause=cause,
-        at=at,
-        grants=ended,
-        account=account,
-        content_until=keep.opted_out.after(at),
-        feedback_until=keep.feedback_opted_out.after(at),
+    return (
+        Ending(cause=cause, at=at, grants=ended, account=account, keep=policies.in_force(at).keep),
     )
-    return (ending,)
 
 
 def after_ending(
@@ -466,7 +472,7 @@ def after_ending(
     segments = tuple(
         segment
         if is_useful(account, conversation, segment, policies, at)
-        else nearer(segment, ending.content_until)
+        else shorten_date(segment, ending.content_until(segment.stamp.surface))
         for segment in conversation.segments
     )
     return replace(conversation, segments=segments)
@@ -477,7 +483,7 @@ def feedback_after(
 ) -> Feedback:
     """Feedback on a conversation in the scope of a grant that ended."""
     usable = decide_feedback(ending.account, conversation, feedback, policies, ending.at).use
-    return feedback if usable else nearer(feedback, ending.feedback_until)
+    return feedback if usable else shorten_date(feedback, ending.feedback_until)
 
 
 def _is_within(conversation: ConversationState, scope: GrantScope) -> bool:
@@ -507,7 +513,7 @@ def current_grant(
 
 
 def _takes_grants(account: AccountState, conversation: ConversationState, version: Policy) -> bool:
-    """Whether what is said in this conversation now may be under a grant at all."""
+    """Whether a turn of this conversation can be under a grant now."""
     return not (
         version.refuses_age(account.age, account.region)
         or conversation.incognito
@@ -537,7 +543,7 @@ def stamp(
     grants: list[int] = []
     if account.grants:
         takes = in_scope and _takes_grants(account, conversation, version)
-        spoken = None if role is TurnRole.user else _asked_under(conversation)
+        spoken = None if role is TurnRole.user else _last_user_stamp(conversation)
         for question in version.asks:
             grant = account.grant_for(question, conversation)
             if grant is None:
@@ -558,7 +564,7 @@ def stamp(
     )
 
 
-def _asked_under(conversation: ConversationState) -> Stamp | None:
+def _last_user_stamp(conversation: ConversationState) -> Stamp | None:
     """The stamp of the last turn in which the person spoke."""
     spoken = (s for s in reversed(conversation.segments) if s.has_user)
     return next((s.stamp for s in spoken), None)
@@ -599,7 +605,7 @@ def refusal_of_history(
     return None
 
 
-def begin(
+def begin_conversation(
     account: AccountState,
     *,
     name: str = "",
@@ -617,7 +623,7 @@ def begin(
     )
 
 
-def say(
+def add_turn(
     account: AccountState,
     conversation: ConversationState,
     policies: Policies,
@@ -640,10 +646,10 @@ def say(
     longer = _with_turn(
         conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at)
     )
-    return _taken(redate(account, longer, policies, at))
+    return _turn_taken(redate(account, longer, policies, at))
 
 
-def say_late(
+def add_late_turn(
     account: AccountState,
     conversation: ConversationState,
     policies: Policies,
@@ -671,10 +677,13 @@ def say_late(
         origin,
         is_alive=not is_erased and _is_alive(conversation, now),
     )
-    keep = policies.in_force(at).keep
-    until = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
+    until = (
+        policies.in_force(at)
+        .keep.of_turn(allowed=False, incognito=conversation.incognito, surface=surface)
+        .after(at)
+    )
     *others, last = longer.segments
-    return _taken(replace(longer, segments=(*others, replace(last, keep_until=until))))
+    return _turn_taken(replace(longer, segments=(*others, replace(last, keep_until=until))))
 
 
 def _is_alive(conversation: ConversationState, at: datetime) -> bool:
@@ -682,7 +691,7 @@ def _is_alive(conversation: ConversationState, at: datetime) -> bool:
     return bool(conversation.segments) and conversation.segments[-1].keep_until > at
 
 
-def _taken(conversation: ConversationState) -> TurnTaken:
+def _turn_taken(conversation: ConversationState) -> TurnTaken:
     return TurnTaken(
         conversation=conversation, turn=conversation.turns, segment=len(conversation.segments) - 1
     )
@@ -733,17 +742,16 @@ def redate(
     everything else.
     """
     version = policies.in_force(at)
-    keep = version.keep
-    out = (keep.incognito if conversation.incognito else keep.opted_out).after(at)
     by_turn = version.reach is Reach.turn
 
     def dated(segment: Segment) -> Segment:
         if segment.keep_until <= at:
             return segment
-        if is_useful(account, conversation, segment, policies, at):
-            until = keep.opted_in.after(segment.last_at if by_turn else at)
-        else:
-            until = out
+        allowed = is_useful(account, conversation, segment, policies, at)
+        period = version.keep.of_turn(
+            allowed=allowed, incognito=conversation.incognito, surface=segment.stamp.surface
+        )
+        until = period.after(segment.last_at if allowed and by_turn else at)
         return segment if segment.keep_until == until else replace(segment, keep_until=until)
 
     return replace(conversation, segments=tuple(map(dated, conversation.segments)))
@@ -752,7 +760,9 @@ def redate(
 def delete(conversation: ConversationState, policies: Policies, at: datetime) -> ConversationState:
     """Ends all use now; a repeated deletion may shorten dates, never extend them."""
     deleted = replace(conversation, deleted_at=conversation.deleted_at or at)
-    return shortened(deleted, policies.in_force(at).keep.deleted.after(at))
+    return shorten_segments(
+        deleted, policies.in_force(at).keep.period(ContentKind.deleted).after(at)
+    )
 
 
 def narrow(
@@ -766,9 +776,17 @@ def narrow(
     own = GrantScope(ScopeKind.conversation, conversation.name)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
     kept_out = replace(conversation, narrowed=True, narrowings=conversation.narrowings + 1)
+    keep = policies.in_force(at).keep
+    segments = tuple(
+        shorten_date(
+            s,
+            keep.period(ContentKind.conversation, allowed=False, surface=s.stamp.surface).after(at),
+        )
+        for s in kept_out.segments
+    )
     return KeptOut(
-        account=_without(account, ended),
-        conversation=shortened(kept_out, policies.in_force(at).keep.opted_out.after(at)),
+        account=_without_grants(account, ended),
+        conversation=replace(kept_out, segments=segments),
         ended=ended,
     )
 
@@ -788,7 +806,7 @@ def keep_project_out(
     """
     own = GrantScope(ScopeKind.project, project)
     ended = tuple(grant for grant in account.grants if grant.scope == own)
-    account = replace(_without(account, ended), kept_out=account.kept_out | {project})
+    account = replace(_without_grants(account, ended), kept_out=account.kept_out | {project})
     return AccountChange(
         account=account, endings=_endings(account, policies, at, EndingCause.narrowed, ended)
     )
@@ -808,8 +826,8 @@ def let_project_in(account: AccountState, project: str) -> AccountState:
 def flag(
     account: AccountState, conversation: ConversationState, policies: Policies, at: datetime
 ) -> ConversationState:
-    """Flags what has been said so far; changes nothing on a closed account or deleted content, or
-    if everything has expired.
+    """Flags the turns so far; changes nothing on a closed account or deleted content, or if
+    everything has expired.
 
     A segment that expired under an earlier flag keeps that flag's date, so the copy ends with the
     latest of them.
@@ -820,7 +838,7 @@ def flag(
         or conversation.content_until <= at
     ):
         return conversation
-    until = policies.in_force(at).keep.flagged.after(at)
+    until = policies.in_force(at).keep.period(ContentKind.flagged).after(at)
     marked = tuple(
         s if s.keep_until <= at else replace(s, flagged_turn=s.last_turn, safety_until=until)
         for s in conversation.segments
@@ -847,7 +865,7 @@ def unhold(conversation: ConversationState, matter: str) -> ConversationState:
     return replace(conversation, holds=conversation.holds - {matter})
 
 
-def feedback(
+def give_feedback(
     account: AccountState,
     conversation: ConversationState,
     policies: Policies,
@@ -875,18 +893,20 @@ def feedback(
         keep_until=at + timedelta.resolution,
     )
     usable = decide_feedback(account, conversation, given, policies, at).use
-    period = version.keep.feedback_opted_in if usable else version.keep.feedback_opted_out
+    period = version.keep.period(ContentKind.feedback, allowed=usable)
     return replace(given, keep_until=period.after(at))
 
 
 _Dated = TypeVar("_Dated", Segment, Feedback)
 
 
-def nearer(dated: _Dated, until: datetime) -> _Dated:
+def shorten_date(dated: _Dated, until: datetime) -> _Dated:
     """The same, dated at most ``until``."""
     return dated if dated.keep_until <= until else replace(dated, keep_until=until)
 
 
-def shortened(conversation: ConversationState, until: datetime) -> ConversationState:
+def shorten_segments(conversation: ConversationState, until: datetime) -> ConversationState:
     """Shortens every segment to at most ``until``."""
-    return replace(conversation, segments=tuple(nearer(s, until) for s in conversation.segments))
+    return replace(
+        conversation, segments=tuple(shorten_date(s, until) for s in conversation.segments)
+    )

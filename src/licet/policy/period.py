@@ -85,7 +85,7 @@ def instant(value: object) -> datetime:
     an offset: the instant that it means cannot be known, and a guess would move a deadline.
     """
     if isinstance(value, str):
-        value = _parsed(value)
+        value = _parse_text(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"`{value.isoformat()}` has no offset: write 2025-09-01T09:00:00Z")
@@ -100,7 +100,7 @@ def written(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _parsed(text: str) -> date | datetime:
+def _parse_text(text: str) -> date | datetime:
     try:
         return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
     except ValueError:

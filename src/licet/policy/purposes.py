@@ -1,9 +1,9 @@
 """The purposes for which content may be used, and their names for people, programs and auditors.
 
 A policy may cover any purpose with a valid name; Licet has words for those in `PURPOSES`. For any
-other, pages and consoles show its name, in a sentence that fits any purpose; a receipt uses an
-address of Licet's. `check` reports that when a policy is planned or applied, so that nobody
-discovers it on a page.
+other, pages and consoles show its name in a generic sentence, and a receipt uses an address of
+Licet's. `unworded_purposes` reports them when a policy is planned or applied, before anybody sees
+such a page.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Purpose(msgspec.Struct, frozen=True, kw_only=True):
-    """A purpose that Licet has words for: ``sentence`` is its key in the catalogue, ``address`` its
-    name in receipts.
+    """A purpose that Licet has words for: ``sentence_key`` is its key in the catalogue, ``address``
+    its name in receipts.
     """
 
     name: str
@@ -48,7 +48,7 @@ PURPOSES = {
 OTHER = "purpose.other"
 
 
-def sentence(name: str) -> str:
+def sentence_key(name: str) -> str:
     """The key of the catalogue for a purpose; that of `OTHER` takes its name."""
     return PURPOSES[name].sentence if name in PURPOSES else OTHER
 
@@ -58,7 +58,7 @@ def address(name: str) -> str:
     return PURPOSES[name].address if name in PURPOSES else f"urn:licet:purpose:{name}"
 
 
-def check(policy: Policy) -> tuple[str, ...]:
+def unworded_purposes(policy: Policy) -> tuple[str, ...]:
     """The purposes of a policy that have no words here; UsageError for an invalid name."""
     for name in sorted(policy.covers):
         if NAME.fullmatch(name) is None:

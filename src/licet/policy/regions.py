@@ -62,9 +62,9 @@ class RegionTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     def document(self) -> dict[str, object]:
         """The region's part of the file: what it says, and nothing else."""
-        said = {} if self.min_age is UNSET else {"min_age": self.min_age}
+        document = {} if self.min_age is UNSET else {"min_age": self.min_age}
         other = {"languages": list(self.languages) or None, "authority": self.authority}
-        return {**said, **{key: value for key, value in other.items() if value is not None}}
+        return {**document, **{key: value for key, value in other.items() if value is not None}}
 
 
 class MinAges(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +110,8 @@ def strictest(ages: Iterable[Age]) -> Age:
 @lru_cache(maxsize=1_000)
 def min_ages(elsewhere: Age, regions: tuple[RegionTerms, ...]) -> MinAges:
     """The ages of one version, whose own is ``elsewhere``."""
-    said = {one.region: one.min_age for one in regions if one.min_age is not UNSET}
-    return MinAges(elsewhere=elsewhere, by_region=said)
+    by_region = {one.region: one.min_age for one in regions if one.min_age is not UNSET}
+    return MinAges(elsewhere=elsewhere, by_region=by_region)
 
 
 def joint_ages(versions: Sequence[MinAges]) -> MinAges:
@@ -131,12 +131,12 @@ def raises_any(old: MinAges, new: MinAges) -> bool:
 
 
 def terms_of(regions: Sequence[RegionTerms], region: str | None) -> list[RegionTerms]:
-    """What is said of a region: of the part first, then of its country."""
+    """The terms of a region: those of the part first, then of its country."""
     names = () if region is None else (region, region[:2]) if len(region) > 2 else (region,)
     return [one for name in names for one in regions if one.region == name]
 
 
-def lint(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
+def ages_below_law(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
     """Where a region's minimum age is below one that a known law names, in plain sentences with
     their source.
     """
@@ -149,6 +149,6 @@ def lint(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
             or (one.min_age is not None and one.min_age >= floor[0])
         ):
             continue
-        said = "asks no age" if one.min_age is None else f"has the minimum age {one.min_age}"
-        found.append(f"`regions.{one.region}` {said}, below {floor[0]} ({floor[1]})")
+        problem = "asks no age" if one.min_age is None else f"has the minimum age {one.min_age}"
+        found.append(f"`regions.{one.region}` {problem}, below {floor[0]} ({floor[1]})")
     return tuple(found)

@@ -15,8 +15,8 @@ import msgspec
 
 
 class TurnRole(StrEnum):
-    """Who said a turn, or which tool answered in it; ``system`` is what the host instructed the
-    model with.
+    """The author of a turn, a tool included; ``system`` are the host's instructions to the
+    model.
     """
 
     user = "user"
@@ -101,7 +101,7 @@ class Standing(NamedTuple):
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """``grants`` are those in force, ``granted`` counts those ever begun; ``kept_out`` are the
     projects kept out; ``seen`` is the version up to which the account has been brought; ``last_at``
-    is its newest event's time. ``region`` is a code of ISO 3166, None where the host told none.
+    is its newest event's time. ``region`` is a code of ISO 3166, None if the host gave none.
     """
 
     plan: str
@@ -117,18 +117,18 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
 
     def standing(self, question: str) -> GrantStanding:
-        for said in self.standings:
-            if said.question == question:
-                return said.standing
+        for standing in self.standings:
+            if standing.question == question:
+                return standing.standing
         return GrantStanding.undecided
 
     def answered(self, question: str) -> int | None:
         """The version under which the question was last answered; None: never, or the answer is
         cleared.
         """
-        for said in self.standings:
-            if said.question == question:
-                return said.answered
+        for standing in self.standings:
+            if standing.question == question:
+                return standing.answered
         return None
 
     def granted_before(self, question: str) -> bool:

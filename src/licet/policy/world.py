@@ -34,6 +34,7 @@ from licet.policy.events import (
     WidenEvent,
 )
 from licet.policy.file import Policies
+from licet.policy.retention import ContentKind
 from licet.policy.state import (
     AccountState,
     ConversationState,
@@ -79,22 +80,22 @@ class World:
         self._advance(event.account, at)
         match event:
             case SetPlanEvent():
-                self._took(
+                self._apply_change(
                     event.account,
                     fold.set_plan(self.accounts[event.account], self.policies, at, event.plan),
                 )
             case SetAgeEvent():
-                self._took(
+                self._apply_change(
                     event.account,
                     fold.set_age(self.accounts[event.account], self.policies, at, event.age),
                 )
             case SetRegionEvent():
-                self._took(
+                self._apply_change(
                     event.account,
                     fold.set_region(self.accounts[event.account], self.policies, at, event.region),
                 )
             case CloseAccountEvent():
-                self._took(
+                self._apply_change(
                     event.account,
                     fold.close_account(self.accounts[event.account], self.policies, at),
                 )
@@ -123,21 +124,23 @@ class World:
             self._advance(name, max(at, account.last_at))
 
     def _advance(self, name: str, at: datetime) -> None:
-        self._took(name, fold.advance(self.accounts[name], self.policies, at))
+        self._apply_change(name, fold.advance(self.accounts[name], self.policies, at))
 
-    def _took(self, name: str, changed: fold.AccountChange) -> None:
+    def _apply_change(self, name: str, changed: fold.AccountChange) -> None:
         self.accounts[name] = changed.account
         if not changed.endings and changed.all_until is None:
             return
         for owned in self.conversations.values():
             if owned.account == name:
                 for ending in changed.endings:
-                    self._ended(owned, ending)
+                    self._apply_ending(owned, ending)
                 if changed.all_until is not None:
-                    owned.conversation = fold.shortened(owned.conversation, changed.all_until)
+                    owned.conversation = fold.shorten_segments(
+                        owned.conversation, changed.all_until
+                    )
                     self._shorten_feedback(owned, changed.all_until)
 
-    def _ended(self, owned: Owned, ending: fold.Ending) -> None:
+    def _apply_ending(self, owned: Owned, ending: fold.Ending) -> None:
         if not ending.covers(owned.conversation):
             return
         owned.conversation = fold.after_ending(ending, owned.conversation, self.policies)
@@ -149,9 +152,9 @@ class World:
     def _shorten_feedback(self, owned: Owned, until: datetime) -> None:
         for name in owned.feedback:
             conversation, feedback = self.feedback[name]
-            self.feedback[name] = (conversation, fold.nearer(feedback, until))
+            self.feedback[name] = (conversation, fold.shorten_date(feedback, until))
 
-    def _owned(self, account: str, conversation: str | None) -> Owned | None:
+    def _find_owned(self, account: str, conversation: str | None) -> Owned | None:
         """The account's conversation of that name; one of another account is as unknown as one that
         does not exist.
         """
@@ -163,7 +166,9 @@ class World:
             return
         scope = event.chosen_for
         named = (
-            self._owned(event.account, scope.name) if scope.kind is ScopeKind.conversation else None
+            self._find_owned(event.account, scope.name)
+            if scope.kind is ScopeKind.conversation
+            else None
         )
         chosen = fold.choose(
             self.accounts[event.account],
@@ -176,7 +181,7 @@ class World:
             keep=[kept.scope for kept in event.keep],
             age=event.age,
         )
-        self._took(
+        self._apply_change(
             event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings)
         )
 
@@ -195,7 +200,7 @@ class World:
             self.refused.append((event.turn, refusal))
             return
         if before is None:
-            before = fold.begin(
+            before = fold.begin_conversation(
                 account,
                 name=event.conversation,
                 project=event.project,
@@ -205,18 +210,18 @@ class World:
             )
         origin = event.origin or ("typed" if role is TurnRole.user else role.value)
         if not is_late:
-            said = fold.say(account, before, self.policies, at, role, event.surface, origin)
+            taken = fold.add_turn(account, before, self.policies, at, role, event.surface, origin)
         elif before.segments and event.at < before.segments[-1].last_at:
             return
         else:
-            said = fold.say_late(
+            taken = fold.add_late_turn(
                 account, before, self.policies, event.at, role, event.surface, origin, now=at
             )
         if owned is None:
-            self.conversations[event.conversation] = Owned(event.account, said.conversation, [])
+            self.conversations[event.conversation] = Owned(event.account, taken.conversation, [])
         else:
-            owned.conversation = said.conversation
-        turn = TurnState(number=said.turn, segment=said.segment, role=role, origin=origin)
+            owned.conversation = taken.conversation
+        turn = TurnState(number=taken.turn, segment=taken.segment, role=role, origin=origin)
         self.turns[event.turn] = (event.conversation, turn)
 
     def _change(
@@ -230,15 +235,16 @@ class World:
         | UnholdEvent,
         at: datetime,
     ) -> None:
-        owned = self._owned(event.account, event.conversation)
+        owned = self._find_owned(event.account, event.conversation)
         if owned is None:
             return
         before, policies = owned.conversation, self.policies
-        keep = policies.in_force(at).keep
         match event:
             case DeleteEvent():
                 owned.conversation = fold.delete(before, policies, at)
-                self._shorten_feedback(owned, keep.deleted.after(at))
+                self._shorten_feedback(
+                    owned, policies.in_force(at).keep.period(ContentKind.deleted).after(at)
+                )
             case NarrowEvent():
                 self._narrow(event.account, owned, at)
             case WidenEvent():
@@ -257,7 +263,10 @@ class World:
         if kept.conversation is owned.conversation:
             return
         self.accounts[account], owned.conversation = kept.account, kept.conversation
-        self._shorten_feedback(owned, self.policies.in_force(at).keep.feedback_opted_out.after(at))
+        until = (
+            self.policies.in_force(at).keep.period(ContentKind.feedback, allowed=False).after(at)
+        )
+        self._shorten_feedback(owned, until)
 
     def _change_project(self, event: NarrowEvent | WidenEvent, project: str, at: datetime) -> None:
         account = self.accounts[event.account]
@@ -267,7 +276,7 @@ class World:
         for owned in self.conversations.values():
             if owned.account == event.account and owned.conversation.project == project:
                 self._narrow(event.account, owned, at)
-        self._took(
+        self._apply_change(
             event.account,
             fold.keep_project_out(self.accounts[event.account], self.policies, at, project),
         )
@@ -276,7 +285,7 @@ class World:
         owned = self.conversations.get(event.conversation)
         if owned is None or owned.account != event.account or event.feedback in self.feedback:
             return
-        given = fold.feedback(
+        given = fold.give_feedback(
             self.accounts[event.account], owned.conversation, self.policies, at, event.share
         )
         if given is not None:

@@ -33,9 +33,9 @@ from licet.ledger.storage import (
     Durable,
     Folder,
     LogFolder,
-    every_name,
-    files_of,
-    names_in,
+    list_files,
+    list_names,
+    open_files,
 )
 from licet.ledger.witness_http import GATHER_SECONDS_MAX, GatheredCosignatures, gather
 from licet.proof import legal_documents
@@ -58,7 +58,7 @@ WITNESS_SECONDS = 10.0
 
 def place(installation: Installation) -> LogPlace:
     """The folders and the name of the logs: in the installation's bucket, or in its data folder."""
-    data, bucket = installation.config.data, buckets.opened(installation.config.store)
+    data, bucket = installation.config.data, buckets.open_bucket(installation.config.store)
     if bucket is not None:
         folder, state = bucket_folders(bucket)
         return LogPlace(folder=folder, state=state, name=installation.config.log_name)
@@ -131,7 +131,7 @@ def witnesses(installation: Installation) -> Quorum | None:
     None without it.
     """
     file = installation.config.data / WITNESSES_FILE
-    return quorum.read(file.read_bytes(), str(file)) if file.is_file() else None
+    return quorum.parse_quorum(file.read_bytes(), str(file)) if file.is_file() else None
 
 
 def cosign(installation: Installation) -> tuple[GatheredCosignatures, ...]:
@@ -161,7 +161,7 @@ def _keep_cosigned(installation: Installation, stop: threading.Event) -> None:
 
 def years(installation: Installation) -> list[str]:
     """The years that have a log, oldest first."""
-    return [name for name in names_in(place(installation).folder) if name.isdecimal()]
+    return [name for name in list_names(place(installation).folder) if name.isdecimal()]
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +191,7 @@ class LedgerSeen(msgspec.Struct, frozen=True, kw_only=True):
 def status(installation: Installation) -> LedgerSeen:
     """The logs, and how many rows wait to be appended."""
     with transaction(installation.pool) as tx:
-        known, waits = sequence.standings(tx), sequence.waiting(tx)
+        known, waits = sequence.standings(tx), sequence.count_waiting(tx)
     return LedgerSeen(
         logs=tuple(_log_seen(installation, standing) for standing in known),
         waiting=waits.rows,
@@ -346,7 +346,7 @@ def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
     receipt refers to.
     """
     with transaction(installation.pool) as tx:
-        applied, published = policy_versions.texts(tx), notice.texts(tx)
+        applied, published = policy_versions.texts(tx), notice.texts_by_hash(tx)
         seed = installation.keyring.log_seed(tx)
         papers = [
             one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
@@ -367,9 +367,9 @@ def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
     own = [installation.config.data / name for name in (WITNESSES_FILE, RETENTION_FILE)]
     files |= {path.name: path.read_bytes() for path in own if path.is_file()}
     folder = place(installation).folder
-    ended = [f"{PRUNED}/{name}" for name in names_in(folder, PRUNED) if name.isdecimal()]
+    ended = [f"{PRUNED}/{name}" for name in list_names(folder, PRUNED) if name.isdecimal()]
     return files | {
-        name: found for name in ended if (found := files_of(folder).read(name)) is not None
+        name: found for name in ended if (found := open_files(folder).read(name)) is not None
     }
 
 
@@ -390,8 +390,8 @@ def _publish_year(
             "publish to another folder, and find out why",
             because="ahead",
         )
-    read = files_of(source).read
-    new = [path for path in every_name(source, "tile") if not (target / path).exists()]
+    read = open_files(source).read
+    new = [path for path in list_files(source, "tile") if not (target / path).exists()]
     # a published file never changes a byte, so those that are there need no second look
     for path in new:
         if (data := read(path)) is not None:

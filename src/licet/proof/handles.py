@@ -58,7 +58,7 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
             )
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
         project_ids = [row.project_id for row in tables.projects_of(tx, account)]
-    salt = entries.salt(key)
+    salt = entries.derive_salt(key)
     named = {
         shown(Prefix.conversation, each): entries.conversation_pseudonym(salt, each) for each in ids
     }
@@ -67,7 +67,7 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
     }
     return Handles(
         year=log_year,
-        who=entries.who(salt),
+        who=entries.account_tag(salt),
         salt=salt.hex(),
         conversations=named,
         projects=projects,

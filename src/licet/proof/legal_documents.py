@@ -68,7 +68,7 @@ def keep(tx: Transaction, document: KeptDocument) -> bool:
             "sha256": document.sha256,
         }
         outbox.append(
-            tx, [Entry(told=EntryKind.document_made, occurred_at=document.made_at, facts=facts)]
+            tx, [Entry(kind=EntryKind.document_made, occurred_at=document.made_at, facts=facts)]
         )
     return added.rowcount == 1
 
@@ -115,11 +115,11 @@ def encode_file(tx: Transaction, place: LogPlace, seed: bytes, document: KeptDoc
     payload = msgspec.json.encode(
         {"kind": document.kind, "sha256": document.sha256}, order="sorted"
     ).decode()
-    leaf = outbox.leaf_of(tx, EntryKind.document_made, payload)
+    leaf = outbox.find_leaf(tx, EntryKind.document_made, payload)
     entry = proof = None
     if leaf is not None:
         log = PublishedLog(place.folder / str(leaf[0]), place.signer(seed, leaf[0]).verifier)
-        entry, proof = log.told(leaf[1])
+        entry, proof = log.entry_with_proof(leaf[1])
     whole: dict[str, Canonical] = {
         "v": VERSION,
         "document": document.document,

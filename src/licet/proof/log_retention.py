@@ -38,7 +38,7 @@ from licet.ledger import outbox
 from licet.ledger.log import prune as prune_overtaken
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import SEQUENCER_LOCK
-from licet.ledger.storage import Durable, Folder, prunable
+from licet.ledger.storage import Durable, Folder, open_prunable
 from licet.policy.file import Policies
 from licet.policy.period import Period, parse_period
 from licet.proof.documents import PRUNED, RETENTION_FILE, key, place, years
@@ -126,7 +126,8 @@ def prune(installation: Installation) -> PrunedLogs:
         for kept in years(installation):
             folder = at.folder / kept
             tiles += prune_overtaken(
-                prunable(folder), PublishedLog(folder, key(installation, int(kept))).checkpoint.size
+                open_prunable(folder),
+                PublishedLog(folder, key(installation, int(kept))).checkpoint.size,
             )
     return PrunedLogs(years=tuple(going), tiles=tiles)
 
@@ -139,14 +140,14 @@ def _kept_because(
         return
     if period.after(_end(year)) > now:
         yield "its retention period has not passed"
-    running, ended_last = outbox.told_grants(tx, year)
+    running, ended_last = outbox.count_logged_grants(tx, year)
     if running:
         yield f"{running:,} grants logged in it are in force"
     if ended_last is not None and period.after(ended_last) > now:
         yield "a grant logged in it ended within the retention period"
-    if any(_in_force(versions, number, period, now) for number in outbox.told_versions(tx, year)):
+    if any(_in_force(versions, number, period, now) for number in outbox.logged_versions(tx, year)):
         yield "a policy version logged in it is in force, or was within the retention period"
-    if releases := registry.names(tx, outbox.told_releases(tx, year)):
+    if releases := registry.names(tx, outbox.logged_releases(tx, year)):
         yield f"{len(releases):,} releases sealed in it are registered"
 
 

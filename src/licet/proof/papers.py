@@ -96,7 +96,10 @@ def _referenced_texts(
     }
     found = []
     with transaction(installation.pool) as tx:
-        for folder, texts in (("notices", notice.texts), ("policies", policy_versions.texts)):
+        for folder, texts in (
+            ("notices", notice.texts_by_hash),
+            ("policies", policy_versions.texts),
+        ):
             named = texts(tx, [bytes.fromhex(sha256) for sha256 in wanted[folder] if sha256])
             found += [
                 (f"{folder}/{sha256.hex()}.json", named[sha256].encode())

@@ -47,7 +47,7 @@ from licet.ledger.entries import LogKeySource
 from licet.ledger.outbox import EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, PlacedRow
-from licet.ledger.storage import is_there
+from licet.ledger.storage import folder_exists
 from licet.policy import purposes
 from licet.policy.file import TRAINING, Policies, Policy
 from licet.policy.fold import NoEffect
@@ -163,7 +163,7 @@ class Issuer:
         NotFoundError for an unknown account.
         """
         made = choices(self._tx, self._keyring, self._policies, account)
-        placed = sequence.placed_of(self._tx, account, EntryKind.choice)
+        placed = sequence.list_leaves(self._tx, account, EntryKind.choice)
         leaves = {cast("int", leaf.row.facts["seq"]): leaf for leaf in placed}
         issued, before = [], dict[tuple[str | None, GrantScope], str]()
         for choice in made:
@@ -185,7 +185,7 @@ class Issuer:
         entry = proof = None
         if leaf is not None:
             log = self._log(leaf.year)
-            entry, proof = log.told(leaf.index) if log is not None else (None, None)
+            entry, proof = log.entry_with_proof(leaf.index) if log is not None else (None, None)
             if proof is not None:
                 payload["log"] = self._opening(leaf, choice.said)
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
@@ -208,17 +208,19 @@ class Issuer:
             "origin": self._place.origin(year),
             "index": leaf.index,
             "who": entries.pseudonym(key),
-            "salt": entries.salt(key).hex(),
+            "salt": entries.derive_salt(key).hex(),
             "evidence": said,
-            "nonce": entries.nonce(key, row.outbox_id).hex(),
-            "record": entries.record(row),
+            "nonce": entries.derive_nonce(key, row.outbox_id).hex(),
+            "record": entries.private_record(row),
         }
 
     def _log(self, year: int) -> PublishedLog | None:
         if year not in self._logs:
             folder = self._place.folder / str(year)
             signer = self._place.signer(self._seed, year)
-            self._logs[year] = PublishedLog(folder, signer.verifier) if is_there(folder) else None
+            self._logs[year] = (
+                PublishedLog(folder, signer.verifier) if folder_exists(folder) else None
+            )
         return self._logs[year]
 
 
@@ -372,7 +374,7 @@ def _terms(
         "pii_controllers": ["party:controller"],
         "recipient_third_parties": sorted(policy.recipients),
         "storage_locations": list(controller.storage_locations) or [NOT_STATED],
-        "retention_period": str(policy.keep.opted_in if given else policy.keep.opted_out),
+        "retention_period": str(policy.keep.of_turn(allowed=given)),
         "withdrawal_method": controller.withdrawal_url or WITHDRAWAL,
     }
 

@@ -421,7 +421,7 @@ class Builder:
         elif found is not None and opens:
             kept, of, stage = found
             version = self._policies.number(at)
-            why = draft.why_not(known, made, of=of, purpose=order.purpose, version=version, at=at)
+            why = draft.obstacle(known, made, of=of, purpose=order.purpose, version=version, at=at)
             if not why:
                 taken = resume.take_up(
                     self._pool, known, kept, stage, order.folder, self._rows_per_part
@@ -726,7 +726,11 @@ class Builder:
         """
         names = self._curation.found_by.names
         kinds = names.kinds if names is not msgspec.UNSET else ()
-        return msgspec.UNSET if self._finds_names else notice.left_in(catalogue(ENGLISH), kinds)
+        return (
+            msgspec.UNSET
+            if self._finds_names
+            else notice.left_in_sentence(catalogue(ENGLISH), kinds)
+        )
 
     def _base_pin(self) -> BasePin | msgspec.UnsetType:
         """What was carried from the base, of the rows that stayed."""

@@ -54,7 +54,7 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     it.
     """
     own = here.config.releases / name
-    if "/" not in name and buckets.opened(here.config.store) is not None:
+    if "/" not in name and buckets.open_bucket(here.config.store) is not None:
         with transaction(here.pool) as tx:
             shared = registry.find(tx, name)
         if (
@@ -182,7 +182,7 @@ def log_key(here: Installation) -> LogKey:
 
 def log_key_in(here: Installation, tx: Transaction) -> LogKey:
     """As `log_key`, in a transaction that is open."""
-    return lambda: jws.public_of(here.keyring.log_seed(tx))
+    return lambda: jws.public_key(here.keyring.log_seed(tx))
 
 
 def diff_releases(here: Installation, old: str, new: str) -> diffs.ReleaseDiff:

@@ -153,7 +153,7 @@ def _salts(
     salts: dict[UUID, bytes] = {}
     for start in range(0, len(ordered), ACCOUNTS_MAX):
         found = keys.log_keys(tx, ordered[start : start + ACCOUNTS_MAX], side.known.begun_at.year)
-        salts |= {account: entries.salt(key) for account, key in found.items()}
+        salts |= {account: entries.derive_salt(key) for account, key in found.items()}
     return salts
 
 

@@ -315,7 +315,7 @@ def forget_sealed(pool: Pool) -> None:
             forget(tx, release_id)
 
 
-def why_not(
+def obstacle(
     known: Release,
     made: BuildSettings,
     *,

@@ -189,7 +189,7 @@ def _card(folder: Path, promised: ReleaseManifest, key: LogKey) -> list[BrokenPr
         try:
             stated = kind.read(folder)
             if stated is not None:
-                jws.opened(stated.jws, key(), kind.typ)
+                jws.verify(stated.jws, key(), kind.typ)
             beside.append(stated)
         except (LicetError, OSError) as error:
             found.append(

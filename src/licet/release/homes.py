@@ -72,7 +72,7 @@ def folder(here: Installation, known: Release) -> Path | None:
 
     BrokenError where something else lies in its place.
     """
-    place, bucket = here.config.releases / known.name, buckets.opened(here.config.store)
+    place, bucket = here.config.releases / known.name, buckets.open_bucket(here.config.store)
     if bucket is None or known.state != "sealed":
         return place if place.is_dir() else None
     home = _Home(here, bucket, known, place)
@@ -88,7 +88,7 @@ def folder(here: Installation, known: Release) -> Path | None:
 
 def promised(here: Installation, known: Release) -> manifest.ReleaseManifest | None:
     """The manifest of a release, from this host or from the bucket; None if it is nowhere."""
-    place, bucket = here.config.releases / known.name, buckets.opened(here.config.store)
+    place, bucket = here.config.releases / known.name, buckets.open_bucket(here.config.store)
     if (place / manifest.FILE).is_file():
         made, hashed = manifest.read(place)
         if bucket is None or known.manifest_sha256 is None or known.manifest_sha256.hex() == hashed:
@@ -103,7 +103,7 @@ def publish(here: Installation, known: Release, place: Path) -> None:
     """Puts a release that was just sealed into the bucket, if there is one, from the folder that it
     was built into.
     """
-    bucket = buckets.opened(here.config.store)
+    bucket = buckets.open_bucket(here.config.store)
     if bucket is None or known.state != "sealed":
         return
     home = _Home(here, bucket, known, place)
@@ -118,7 +118,7 @@ def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
 
     Another copy of the release, in a folder that somebody named, is changed and nothing else.
     """
-    bucket = buckets.opened(here.config.store)
+    bucket = buckets.open_bucket(here.config.store)
     if bucket is None or place.absolute() != (here.config.releases / known.name).absolute():
         yield
         return
@@ -140,7 +140,7 @@ def collect(here: Installation, at: datetime, *, dry_run: bool = False) -> dict[
     published, or before it deleted parts of before a purge. A release that is being published or
     changed is passed over, and so is what the database does not know.
     """
-    bucket, gone = buckets.opened(here.config.store), dict[str, list[str]]()
+    bucket, gone = buckets.open_bucket(here.config.store), dict[str, list[str]]()
     if bucket is None:
         return gone
     with transaction(here.pool) as tx:
@@ -166,7 +166,7 @@ def compared(here: Installation, known: Release) -> ReleaseObjects | None:
     """Reads every file of a release in the bucket and compares it with its hash; None if it is not
     there. BrokenError if one is missing or has other bytes.
     """
-    bucket = buckets.opened(here.config.store)
+    bucket = buckets.open_bucket(here.config.store)
     if bucket is None or known.state != "sealed":
         return None
     home = _Home(here, bucket, known, here.config.releases / known.name)

@@ -392,4 +392,4 @@ class DatabaseLeases:
     def log_key(self, release_id: bytes) -> bytes:
         """See `Leases`."""
         with transaction(self._pool) as tx:
-            return jws.public_of(self._keyring.log_seed(tx))
+            return jws.public_key(self._keyring.log_seed(tx))

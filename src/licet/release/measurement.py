@@ -203,7 +203,7 @@ def add(
         "sha256": digest,
         "rows": said.rows,
     }
-    outbox.append(tx, [Entry(told=EntryKind.release_measured, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.release_measured, occurred_at=at, facts=facts)])
 
 
 def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:

@@ -25,7 +25,7 @@ import msgspec
 
 from licet.config import Configuration
 from licet.errors import BrokenError, LicetError, RefusedError
-from licet.keys.cold_store import objects
+from licet.keys import objects
 from licet.keys.keyring import Keyring
 from licet.keys.providers import provider
 from licet.policy.file import Policies
@@ -35,7 +35,7 @@ from licet.release.draft import Draft
 from licet.release.manifest import ReleaseManifest
 from licet.release.page_builder import BuiltPage, PageBuilder
 from licet.release.registry import Release
-from licet.store.connect import opened, transaction
+from licet.store.connect import open_pool, transaction
 from licet.store.core_dumps import harden
 from licet.vault.conversation_pages import Place
 
@@ -193,9 +193,9 @@ def make_pages(channel: BuildChannel) -> None:
 def _make_pages(channel: BuildChannel) -> None:
     job: WorkerJob = channel.recv()
     turn = _AskedTurn(channel)
-    keyring = Keyring(provider(job.config), cold=objects(job.config))
+    keyring = Keyring(provider(job.config), cold=objects.configured(job.config))
     with ExitStack() as held:
-        pool = held.enter_context(opened(job.dsn, 1))
+        pool = held.enter_context(open_pool(job.dsn, 1))
         with transaction(pool) as tx:
             # A page that waits for its turn holds what it wrote. Whoever waits for that and is
             # waited for by the page before would stop all three, and the database sees no circle:

@@ -197,7 +197,7 @@ class PageProofs:
         """
         salt, handle = self._salts[row.account], self._handles[row.conversation]
         if row.account not in self._who:
-            self._who[row.account] = entries.who(salt)
+            self._who[row.account] = entries.account_tag(salt)
         identity: dict[str, Canonical] = {
             "v": ROW_VERSION,
             "conversation": handle,
@@ -218,7 +218,9 @@ def salts_of(
     again.
     """
     return {
-        account: entries.salt(log_keys[account]) if account in log_keys else random(SALT_BYTES)
+        account: entries.derive_salt(log_keys[account])
+        if account in log_keys
+        else random(SALT_BYTES)
         for account in accounts
     }
 

@@ -172,7 +172,7 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
     """
     try:
         signed = msgspec.json.decode(data, type=_File).purge
-        payload = signing.payload_of(signed)
+        payload = signing.decode_unverified(signed)
         purge = msgspec.json.decode(payload, type=Purge)
         made = Addendum(purge=purge, jws=signed)
         whole = (
@@ -189,7 +189,7 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
         )
     public = key()
     try:
-        signing.opened(signed, public, TYP)
+        signing.verify(signed, public, TYP)
     except BrokenError as error:
         raise BrokenError(f"`{file}` was not signed by the log: {error.message}") from None
     return made

@@ -81,7 +81,7 @@ def record(tx: Transaction, release_id: UUID, addendum: Addendum) -> None:
         "sha256": addendum.sha256,
     }
     outbox.append(
-        tx, [Entry(told=EntryKind.release_purged, occurred_at=addendum.purge.at, facts=facts)]
+        tx, [Entry(kind=EntryKind.release_purged, occurred_at=addendum.purge.at, facts=facts)]
     )
 
 

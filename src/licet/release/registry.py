@@ -102,7 +102,7 @@ def discard(tx: Transaction, release_id: UUID) -> None:
 def decide(tx: Transaction, release_id: UUID, position: int, now: datetime) -> None:
     """Divides the log: by what it tells before this leaf the rows of the release are decided."""
     facts: dict[str, str | int | bool | None] = {"release": release_id.hex, "position": position}
-    outbox.append(tx, [Entry(told=EntryKind.release_decided, occurred_at=now, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.release_decided, occurred_at=now, facts=facts)])
 
 
 def seal(tx: Transaction, release: Release) -> None:
@@ -143,7 +143,7 @@ def seal(tx: Transaction, release: Release) -> None:
         "manifest_sha256": release.manifest_sha256.hex(),
     }
     outbox.append(
-        tx, [Entry(told=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)]
+        tx, [Entry(kind=EntryKind.release_sealed, occurred_at=release.sealed_at, facts=facts)]
     )
 
 

@@ -50,14 +50,14 @@ def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: date
 
 def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
     policy_versions.stop_changes(tx)
-    known, told = policy_versions.applied(tx), outbox.told_policies(tx, year)
+    known, told = policy_versions.applied(tx), outbox.logged_policies(tx, year)
     facts: list[dict[str, str | int | bool | None]] = [
         {"number": number, "sha256": sha256}
         for number, sha256 in enumerate(one.sha256().hex() for one in known.versions)
         if sha256 not in told
     ]
     outbox.append(
-        tx, [Entry(told=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts]
+        tx, [Entry(kind=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts]
     )
     return len(facts)
 
@@ -71,7 +71,7 @@ def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
     }
     moment = max(at, row.state.last_at)
     return Entry(
-        told=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts
+        kind=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts
     )
 
 

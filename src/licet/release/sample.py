@@ -538,7 +538,7 @@ def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -
         "findings": said.found,
         "bound_ppm": said.bound.ppm,
     }
-    outbox.append(tx, [Entry(told=EntryKind.release_reviewed, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.release_reviewed, occurred_at=at, facts=facts)])
 
 
 # Signing
@@ -613,7 +613,7 @@ def sign(
         "review_sha256": review.stated_sha256.hex(),
         "signature": number,
     }
-    outbox.append(tx, [Entry(told=EntryKind.release_signed, occurred_at=now, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.release_signed, occurred_at=now, facts=facts)])
     return True
 
 

@@ -379,7 +379,7 @@ def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
 def _agreement(rows: Sequence[SampleRow]) -> Agreement:
     pairs = [(row.ordinal, *row.pair) for row in rows if row.pair is not None]
     confirmed = [
-        row for row in rows if row.pair and identities.are_two((row.identity, row.second_identity))
+        row for row in rows if row.pair and identities.has_two((row.identity, row.second_identity))
     ]
     words = [
         tuple("nothing" if one is ReviewFinding.nothing else "something" for one in pair)
@@ -466,7 +466,7 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         signatures = sample.signatures(tx, newest) if newest else []
-        is_two = newest is not None and identities.are_two(
+        is_two = newest is not None and identities.has_two(
             sample.signing_identities(tx, newest).values()
         )
         dead = (

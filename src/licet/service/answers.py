@@ -11,7 +11,7 @@ import msgspec
 
 from licet.consent import acts, history, own_conversations
 from licet.consent.acts import ConsentAct
-from licet.consent.standing_tree import QuestionStood, questions_stood
+from licet.consent.consent_status import QuestionStatus, question_statuses
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.policy.decide import MEANING, DecisionReason, Gate, gate
@@ -107,7 +107,7 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
     closed_at: datetime | None
     gate: Gate
-    questions: tuple[QuestionStood, ...]
+    questions: tuple[QuestionStatus, ...]
     choices: tuple[ChoiceSeen, ...]
     conversations: int
     newest: tuple[str, ...]
@@ -199,7 +199,7 @@ def explain_conversation(
         raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
     is_held = bool(row.state.holds) and (
-        not for_person or own_conversations.is_told_hold(tx, account, conversation)
+        not for_person or own_conversations.has_visible_hold(tx, account, conversation)
     )
     return ConversationSeen(
         conversation=shown(Prefix.conversation, conversation),
@@ -214,7 +214,9 @@ def explain_conversation(
         safety_until=seen.turns.safety_until,
         erased=all(keys.erased for keys in row.keys),
         answers=tuple(_answers(seen, turns, versions, _BackingActs(keyring, tx, versions, seen))),
-        releases=tuple(history.holding_of(tx, account, [conversation]).get(conversation, ())),
+        releases=tuple(
+            history.releases_by_conversation(tx, account, [conversation]).get(conversation, ())
+        ),
     )
 
 
@@ -345,7 +347,7 @@ def explain_account(
         opened_at=state.opened_at,
         closed_at=state.closed_at,
         gate=gate(state, versions, now),
-        questions=questions_stood(
+        questions=question_statuses(
             state, versions, now, acts.standing_acts(tx, keyring, versions, row, now)
         ),
         choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),

@@ -51,7 +51,7 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
 
 
 def _rotate(installation: Installation) -> None:
-    kind = epochs.due_now(installation)
+    kind = epochs.next_rotation(installation)
     if kind is not None:
         epochs.rotate(installation, kind)
     epochs.destroy_due(installation)
@@ -104,6 +104,6 @@ def _fold(installation: Installation) -> None:
 
 
 _WORK: dict[str, Callable[[Installation], object]] = {
-    "sweep": sweeper.sweep, "erasures": certificates.run, "recalls": _recall, "keys": _rotate,
+    "sweep": sweeper.sweep, "erasures": certificates.advance_erasures, "recalls": _recall, "keys": _rotate,
     "withdrawn": _withdraw, "counts": _fold, "journal": _tell_journal,
 }  # fmt: skip

@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from licet.access import inbox_register
-from licet.access.inbox_register import InboxStep, ItemAbout, ItemHolder
+from licet.access.inbox_register import InboxStep, ItemHolder, ItemSubject
 from licet.access.roles import StaffRole
 from licet.consent import request_register
 from licet.errors import LicetError, NotFoundError, UsageError
@@ -244,7 +244,7 @@ def _with_holders(
     """The items with their holders."""
     if not found:
         return []
-    holders = inbox_register.holders(reading.tx, [one.item.item for one in found])
+    holders = inbox_register.find_holders(reading.tx, [one.item.item for one in found])
     return [(one.order, _with_holder(one.item, holders.get(one.item.item))) for one in found]
 
 
@@ -270,8 +270,8 @@ def _own_page(
 ) -> InboxPage:
     """The items that the viewer holds, on one page."""
     with transaction(installation.pool) as tx:
-        names = inbox_register.held_by(tx, viewer.staff_id, HELD_MAX)
-        holders = inbox_register.holders(tx, names)
+        names = inbox_register.list_held(tx, viewer.staff_id, HELD_MAX)
+        holders = inbox_register.find_holders(tx, names)
     at, found = installation.clock(), list[InboxItem]()
     with InboxReading(installation, at) as reading:
         # as the sources stand
@@ -381,8 +381,8 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
     waits, subject = find(installation, viewer, item)
     acts = may_act(viewer, waits, item)
     with transaction(installation.pool) as tx:
-        has = inbox_register.holders(tx, [item]).get(item)
-        steps = inbox_register.steps(tx, installation.keyring, subject)
+        has = inbox_register.find_holders(tx, [item]).get(item)
+        steps = inbox_register.list_steps(tx, installation.keyring, subject)
     if waits is None and not steps:
         raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return ItemSeen(
@@ -398,7 +398,7 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
 
 def find(
     installation: Installation, viewer: StaffMember, item: str
-) -> tuple[InboxItem | None, ItemAbout]:
+) -> tuple[InboxItem | None, ItemSubject]:
     """The waiting item, None where it is done, and its subject; NotFoundError for what these roles
     do not see.
     """
@@ -441,7 +441,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
     return None
 
 
-def subject_of(tx: Transaction, item: str) -> ItemAbout:
+def subject_of(tx: Transaction, item: str) -> ItemSubject:
     """The subject of an item, by its name; NotFoundError for a name that is none of its kind."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
@@ -451,11 +451,11 @@ def subject_of(tx: Transaction, item: str) -> ItemAbout:
             if row is None:
                 raise NotFoundError(f"no item `{item}`")
             forgotten = row.account is None and row.forgotten_at is not None
-            return ItemAbout(
+            return ItemSubject(
                 item=item, account=row.account, request=row.request, forgotten=forgotten
             )
         case ItemKind.erasure | ItemKind.recall if subject != "exports":
-            return ItemAbout(
+            return ItemSubject(
                 item=item, account=certificate.get(tx, parse(Prefix.erasure, first)).account
             )
         case ItemKind.misuse | ItemKind.flag | ItemKind.hold:
@@ -464,9 +464,9 @@ def subject_of(tx: Transaction, item: str) -> ItemAbout:
             if account is None:
                 raise NotFoundError(f"no item `{item}`")
             tells = kind is not ItemKind.hold or _is_told(tx, account, subject)
-            return ItemAbout(item=item, account=account, tells=tells)
+            return ItemSubject(item=item, account=account, tells=tells)
         case _:
-            return ItemAbout(item=item)
+            return ItemSubject(item=item)
 
 
 def _is_told(tx: Transaction, account: UUID, subject: str) -> bool:

@@ -95,7 +95,7 @@ def _step(
     def does(
         installation: Installation, actor: StaffMember, subject: str, values: ActValues
     ) -> str:
-        found = rights_requests.act(
+        found = rights_requests.take_step(
             installation,
             subject,
             what,
@@ -124,7 +124,7 @@ def _step(
 
 
 def _moved(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    (state,) = certificates.run(installation, only=subject).states
+    (state,) = certificates.advance_erasures(installation, only=subject).states
     return f"It is {state}."
 
 

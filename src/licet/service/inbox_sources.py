@@ -279,7 +279,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
         view = TableView(filters=self.filters | narrow, order=self.order)
         items = (
             self.item(at, row, keys)
-            for row, keys in keyset.first(reading.tx, self.listing, view, at)
+            for row, keys in keyset.first_rows(reading.tx, self.listing, view, at)
         )
         return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
 
@@ -294,7 +294,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
             rest = self.keys_of(after.subject)
         else:
             rest = self.ends[order.index(self.kind) < order.index(after.kind)]
-        return keyset.place(self.listing, self.order, (self.key(after.at, now), *rest))
+        return keyset.cursor_at(self.listing, self.order, (self.key(after.at, now), *rest))
 
 
 def _shift(days: int) -> dict[str, Any]:
@@ -346,7 +346,7 @@ RIGHTS = {
 
 
 def _request(now: datetime, row: Row, _: Row) -> InboxItem:
-    one = request_register.row_of(row)
+    one = request_register.request_row(row)
     clock, name = one.clock, shown(Prefix.request, one.request)
     waits = ", and waits for its person" if clock.paused_at is not None else ""
     due, act = clock.due(now), "Answer it, or refuse it with a reason."
@@ -600,7 +600,7 @@ def _release(one: UnsignedRelease) -> InboxItem:
 
 
 def _sweep(reading: InboxReading) -> list[InboxItem]:
-    standing = sweeper.standing_in(reading.tx)
+    standing = sweeper.sweep_status_in(reading.tx)
     if not standing.waits or standing.waits_since is None:
         return []
     what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
@@ -621,7 +621,7 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
 
 def _keys(reading: InboxReading) -> list[InboxItem]:
     found, at = [], reading.at
-    for kind, due in epochs.due(reading.tx, at).items():
+    for kind, due in epochs.due_rotations(reading.tx, at).items():
         if due is not None and due <= at:
             until = due + timedelta(days=ROTATION_DAYS)
             what = f"The {kind.value} rotation of the keys is due"
@@ -640,7 +640,7 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
 
 
 def _backup(reading: InboxReading) -> list[InboxItem]:
-    known = archives.registered(reading.here, 1, reading.tx)
+    known = archives.list_registered(reading.here, 1, reading.tx)
     if not known:
         return [
             _item(
@@ -670,7 +670,7 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
 
 def _endpoints(reading: InboxReading) -> list[InboxItem]:
     found = []
-    for one in endpoints.troubled(reading.tx, reading.at):
+    for one in endpoints.list_troubled(reading.tx, reading.at):
         if one.disabled_at is not None:
             found.append(
                 _item(
@@ -701,7 +701,7 @@ def _endpoints(reading: InboxReading) -> list[InboxItem]:
 
 
 def _log(reading: InboxReading) -> list[InboxItem]:
-    waits = sequence.waiting(reading.tx, ENTRIES_COUNTED_MAX)
+    waits = sequence.count_waiting(reading.tx, ENTRIES_COUNTED_MAX)
     if waits.since is None or waits.since > reading.at - timedelta(hours=LOG_HOURS):
         return []
     more = " and more" if waits.rows == ENTRIES_COUNTED_MAX else ""

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.access.roles import StaffRole
 from licet.errors import DeniedError, LicetError, NotFoundError, RefusedError
 from licet.release.signatures import StaffMember
@@ -59,7 +59,7 @@ def take(
         replayed = _is_repeat(tx, installation, once)
         if not replayed:
             about = _raise_if_error(access)
-            inbox_register.take(
+            inbox_register.take_item(
                 tx,
                 installation.keyring,
                 about,
@@ -96,7 +96,7 @@ def give_back(
                 actor.staff_id,
                 installation.clock(),
                 reason.strip(),
-                of=of,
+                holder=of,
             )
     return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
@@ -129,7 +129,7 @@ def hand(
                     because="role",
                 )
             of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.hand(
+            inbox_register.hand_over(
                 tx,
                 installation.keyring,
                 about,
@@ -137,7 +137,7 @@ def hand(
                 installation.clock(),
                 reason.strip(),
                 to=other,
-                of=of,
+                holder=of,
             )
     return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
@@ -157,7 +157,7 @@ def note(
         replayed = _is_repeat(tx, installation, once)
         if not replayed:
             about = _raise_if_error(access)
-            inbox_register.note(
+            inbox_register.add_note(
                 tx,
                 installation.keyring,
                 about,
@@ -209,7 +209,7 @@ def _begin(
     tx: Transaction,
     installation: Installation,
     actor: StaffMember,
-    about: ItemAbout,
+    about: ItemSubject,
     act: InboxAct,
     words: str,
 ) -> int:
@@ -303,7 +303,7 @@ def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall
 
 def _check_access_later(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
-) -> ItemAbout | LicetError:
+) -> ItemSubject | LicetError:
     """Returns the result or the error of `_check_access`: the error counts only if the step is no
     repetition.
     """
@@ -313,7 +313,7 @@ def _check_access_later(
         return error
 
 
-def _raise_if_error(access: ItemAbout | LicetError) -> ItemAbout:
+def _raise_if_error(access: ItemSubject | LicetError) -> ItemSubject:
     if isinstance(access, LicetError):
         raise access
     return access
@@ -321,7 +321,7 @@ def _raise_if_error(access: ItemAbout | LicetError) -> ItemAbout:
 
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
-) -> ItemAbout:
+) -> ItemSubject:
     """The subject of an item that the actor may act on; with ``include_done`` also once nothing of
     it waits.
     """
@@ -332,7 +332,7 @@ def _check_access(
         raise RefusedError("nothing of it waits any more", because="done")
     if waits is None:
         with transaction(installation.pool) as tx:
-            if not inbox_register.steps(tx, installation.keyring, about):
+            if not inbox_register.list_steps(tx, installation.keyring, about):
                 raise NotFoundError(f"no item `{item}`", "`licet inbox list` shows them")
     return about
 

@@ -47,7 +47,7 @@ class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures at one time; other times are None where there is nothing to date."""
 
     at: datetime
-    sweep: sweeper.SweepStanding
+    sweep: sweeper.SweepStatus
     closures: int
     log: sequence.Waiting
     webhooks: endpoints.WebhookBacklog
@@ -61,10 +61,13 @@ def figures(installation: Installation) -> MonitoringFigures:
     """All of them now, in some ten short transactions; BusyError without the database."""
     at = installation.clock()
     with transaction(installation.pool) as tx:
-        sweep, closures = sweeper.standing_in(tx), certificates.unlogged_in(tx).closures
-        log, webhooks = sequence.waiting(tx, COUNTED_MAX), endpoints.backlog(tx, COUNTED_MAX)
+        sweep, closures = sweeper.sweep_status_in(tx), certificates.count_unlogged_in(tx).closures
+        log, webhooks = (
+            sequence.count_waiting(tx, COUNTED_MAX),
+            endpoints.count_backlog(tx, COUNTED_MAX),
+        )
         erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
-    newest = archives.registered(installation, 1)
+    newest = archives.list_registered(installation, 1)
     return MonitoringFigures(
         at=at,
         sweep=sweep,

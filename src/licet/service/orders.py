@@ -83,7 +83,7 @@ def newest(
 ) -> list[StaffOrder]:
     """The newest orders of these kinds, of one thing or of all."""
     with transaction(installation.pool) as tx:
-        return staff_orders.newest(tx, kinds, limit, target)
+        return staff_orders.list_newest(tx, kinds, limit, target)
 
 
 def run_now(
@@ -99,7 +99,7 @@ def run_now(
 
     UsageError for no reason, before anything is done.
     """
-    staff_orders.checked_reason(reason)
+    staff_orders.validate_reason(reason)
     result = act()
     _record(installation, kind, target, reason, actor, result)
     return result
@@ -201,11 +201,11 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
                 f"`{target}` is no rotation",
                 f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
-        return target or (epochs.due_now(installation) or Rotation.daily).value
+        return target or (epochs.next_rotation(installation) or Rotation.daily).value
     if target:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:
-        return drills.chosen(installation, None).name
+        return drills.choose_backup(installation, None).name
     if kind is OrderKind.destroy_epochs:
         if not epochs.destroy_due(installation, dry_run=True):
             raise RefusedError("no epoch is due", because="nothing")

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from licet.consent import notice
-from licet.policy.file import read as read_policy
+from licet.policy.file import from_document as read_policy
 from licet.store.connect import transaction
 from licet.vault import account_view, policy_versions, safety_copies
 from licet.vault import holds as vault_holds
@@ -157,7 +157,7 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
 def notices(installation: Installation) -> NewestList[NoticeSeen]:
     """The notices that were published."""
     with transaction(installation.pool) as tx:
-        listed, total = notice.newest_published(tx, LISTED_MAX), notice.published_count(tx)
+        listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
     seen = (
         NoticeSeen(
             version=one.version,

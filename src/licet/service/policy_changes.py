@@ -158,7 +158,7 @@ def apply_policy(
     They are published in English and in ``languages``, or with None in every language that they
     ship in.
     """
-    purposes.check(policy)
+    purposes.unworded_purposes(policy)
     with transaction(installation.pool) as tx:
         at = installation.clock()
         number = versions.add(tx, policy, at, actor)
@@ -180,7 +180,7 @@ def publish_notices(
     """
     known = policies(installation)
     if sources is None:
-        sources = notice.shipped(notice.numbered(known, version))
+        sources = notice.shipped(notice.find_version(known, version))
         if not sources:
             raise UsageError(
                 "no notice ships for this policy",
@@ -202,7 +202,7 @@ def _publish(
 
     known = versions.load(tx)
     assert known is not None
-    number = known.versions.index(notice.numbered(known, version))
+    number = known.versions.index(notice.find_version(known, version))
     left_in = known.replacing_names(number) is None
     return notice.publish(
         tx,
@@ -213,7 +213,7 @@ def _publish(
         by=actor,
         random=installation.keyring.random,
         search=name_search(installation.config, left_in=left_in),
-        languages=catalogue.known(installation.config.languages),
+        languages=catalogue.load_languages(installation.config.languages),
     )
 
 
@@ -263,7 +263,7 @@ def plan_version(
 ) -> PlannedPolicy:
     """`plan_policy` of a policy that was read already."""
     known, now = policies(installation), installation.clock()
-    unworded = purposes.check(policy)
+    unworded = purposes.unworded_purposes(policy)
     shortening = uuid7(now, installation.keyring.random(10)) if shorten_stored else None
     statistics.gather(installation.pool)
     with transaction(installation.pool) as tx:
@@ -308,7 +308,7 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
         for one in policy.regions
         if set(one.languages) - known
     ]
-    return (*regions.lint(policy.regions), *unsaid)
+    return (*regions.ages_below_law(policy.regions), *unsaid)
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -346,7 +346,7 @@ def apply_planned(
     shortened.
     """
     policy, known, now = load_policy(file), policies(installation), installation.clock()
-    purposes.check(policy)
+    purposes.unworded_purposes(policy)
     number, shortening = len(known) - 1, None
     if shorten_stored:
         with transaction(installation.pool) as tx:

@@ -94,7 +94,7 @@ def propose(
     """
     identities.check(installation.config.web, identity)
     policy, now = parse(text, SENT), installation.clock()
-    purposes.check(policy)
+    purposes.unworded_purposes(policy)
     with transaction(installation.pool) as tx:
         known = policy_versions.applied(tx)
         if policy in known.versions:
@@ -233,7 +233,7 @@ def applier(
         refusal = f"{error.message}: {error.hint}"
     return ProposalApplier(
         is_proposer=is_proposer(row, actor, identity),
-        confirms=identities.are_two(pair),
+        confirms=identities.has_two(pair),
         refusal=refusal,
     )
 
@@ -277,7 +277,7 @@ def version(installation: Installation, number: int) -> VersionDetail:
         applied_by=row.applied_by,
         second_identity=is_two,
         before=before.version if before else None,
-        direction=diff.sentence(changed) if changed else "",
+        direction=diff.describe(changed) if changed else "",
         changes=changed.changes if changed else (),
         plan=found.plan if found else None,
     )
@@ -378,7 +378,7 @@ def _seen(row: ProposalRow) -> ProposalSeen:
 
 
 def _are_two(row: ProposalRow) -> bool:
-    return identities.are_two((row.proposed_identity, row.ended_identity))
+    return identities.has_two((row.proposed_identity, row.ended_identity))
 
 
 def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
@@ -392,7 +392,7 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
         proposal=_seen(row),
         text=row.text,
         sha256=policy.sha256().hex(),
-        direction=diff.sentence(changed),
+        direction=diff.describe(changed),
         changes=changed.changes,
         findings=policy_changes.findings_of(policy),
         refusal=_refusal(known, policy, installation.clock())

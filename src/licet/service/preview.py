@@ -322,7 +322,7 @@ def _assumed(
         turns = view.turns
         if fold.refusal(chosen.account, turns, versions, moment, TurnRole.user) is None:
             surface = turns.segments[-1].stamp.surface
-            said = fold.say(
+            said = fold.add_turn(
                 chosen.account, turns, versions, moment, TurnRole.user, surface, "typed"
             )
             turns = said.conversation

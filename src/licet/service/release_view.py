@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from licet.erasure import certificates
-from licet.erasure.certificates import HandoutOfRecipient, HandoutSeen
+from licet.erasure.certificates import RecipientHandout, ReleaseHandout
 from licet.errors import LicetError, NotFoundError
 from licet.release import catalog, figures, homes, manifest, registry
 from licet.release.duplicates import DuplicateClusters
@@ -70,7 +70,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     usable: int
     built_at: datetime
     looked_for_names: bool
-    handouts: tuple[HandoutSeen, ...]
+    handouts: tuple[ReleaseHandout, ...]
     leases: tuple[LeasesGiven, ...]
     exports: tuple[Export, ...]
     models: tuple[RecordedModel, ...]
@@ -85,7 +85,7 @@ def view(installation: Installation, release: Release) -> ReleaseView:
     assert promised is not None
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:
-        handouts = certificates.handouts_of(tx, release.release_id, installation.clock())
+        handouts = certificates.handouts_by_release(tx, release.release_id, installation.clock())
         leases, models = (
             gate_files.leases_by_recipient(tx, release.release_id),
             model_registry.list_all(tx),
@@ -130,7 +130,7 @@ class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
     that is not counted.
     """
 
-    handout: HandoutOfRecipient
+    handout: RecipientHandout
     name: str
     rows: int
     usable: int | None
@@ -150,7 +150,7 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
 def recipient(installation: Installation, name: str) -> RecipientView:
     """A recipient; NotFoundError for one that was given nothing."""
     with transaction(installation.pool) as tx:
-        handouts = certificates.handouts_to(tx, name, installation.clock(), HANDOUTS_MAX)
+        handouts = certificates.handouts_by_recipient(tx, name, installation.clock(), HANDOUTS_MAX)
         leases = gate_files.newest_leases(tx, name, LEASES_MAX)
         if not handouts:
             raise NotFoundError(f"no recipient `{name}` was given anything")

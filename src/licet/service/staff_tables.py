@@ -295,7 +295,7 @@ def as_csv(installation: Installation, table: StaffTable, view: TableView) -> It
     was or as it is. A list longer than `CSV_ROWS_MAX` ends there, and its last line says so.
     """
     at = installation.clock()
-    rows = keyset.every(lambda asked: read(installation, table, asked, at), view, CSV_ROWS_MAX)
+    rows = keyset.all_rows(lambda asked: read(installation, table, asked, at), view, CSV_ROWS_MAX)
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 

@@ -21,8 +21,8 @@ from licet.config import Configuration, Store
 from licet.errors import BusyError, UsageError
 from licet.keys import journal_move
 from licet.keys.journal_move import JournalMoved, moved_folder
-from licet.ledger import log_move
 from licet.ledger.sequence import SEQUENCER_LOCK
+from licet.ledger.storage import copy_to_bucket, log_files
 from licet.proof import documents
 from licet.release import homes, registry
 from licet.release.registry import Release
@@ -63,9 +63,9 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
     """
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
-        return _told(config, journal_move.look(config.journal, bucket), {}, moved=False)
+        return _told(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
     with installation(_in_folders(config), clock) as here, _alone(here):
-        found = journal_move.look(config.journal, bucket)
+        found = journal_move.forecast(config.journal, bucket)
         parts = {known.name: _part_here(here, known) for known in _sealed(here)}
     return _told(config, found, parts, moved=False)
 
@@ -103,7 +103,7 @@ def _told(
     moved: bool,
 ) -> StoreMove:
     logs = [_kept(config.data / name) for name in FOLDERS]
-    files = [folder / name for folder in logs for name in log_move.names(folder)]
+    files = [folder / name for folder in logs for name in log_files(folder)]
     return StoreMove(
         url=config.store.url or "",
         moved=moved,
@@ -117,7 +117,7 @@ def _told(
 
 
 def _bucket(config: Configuration) -> Bucket:
-    bucket = buckets.opened(config.store)
+    bucket = buckets.open_bucket(config.store)
     if bucket is None:
         raise UsageError(
             "no bucket is configured", "set LICET_STORE__URL and its key: docs/configuration.md"
@@ -160,7 +160,7 @@ def _kept(folder: Path) -> Path:
 
 def _copy_log(config: Configuration, bucket: Bucket) -> None:
     for name, target in zip(FOLDERS, documents.bucket_folders(bucket), strict=True):
-        log_move.copy(config.data / name, target, lambda _: None)
+        copy_to_bucket(config.data / name, target, lambda _: None)
 
 
 def _keep(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A bucket of an S3 service: whole objects, written under a condition that the service decides.
+"""A bucket of an S3 service: whole objects, written with conditional requests.
 
 Promise: after `create` or `replace` returned a tag, the object has exactly those bytes, and no
 other writer's call for the same name under the same condition succeeded. None means that another
@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from uuid import uuid4
 
 from licet.errors import BrokenError, BusyError, UsageError
 
@@ -37,11 +38,12 @@ OBJECT_BYTES_MAX = 1 << 28
 CACHE_BYTES_MAX = 16 * 2**20
 READS_AT_ONCE_MAX = 16
 CHUNK_BYTES = 4 * 2**20
+PROBE_FOLDER = "doctor/"
 _HINT = "check that the object store answers, and that its address, key and secret are correct"
 
 
 class BucketSettings(Protocol):
-    """The settings of a bucket, as a section of the configuration has them."""
+    """The settings of a bucket in a section of the configuration."""
 
     @property
     def url(self) -> str | None: ...
@@ -56,7 +58,7 @@ class BucketSettings(Protocol):
 
 
 def options(settings: BucketSettings, what: str) -> dict[str, Any]:
-    """What obstore is told; UsageError, which names the store by ``what``, if the file with the
+    """The options for obstore; UsageError, which names the store ``what``, if the file with the
     secret cannot be read.
     """
     given = {
@@ -79,7 +81,7 @@ def options(settings: BucketSettings, what: str) -> dict[str, Any]:
     return told
 
 
-def _secret(path: Path | None, what: str) -> str | None:
+def _secret(path: Path | None, name: str) -> str | None:
     if path is None:
         return None
     try:
@@ -87,7 +89,7 @@ def _secret(path: Path | None, what: str) -> str | None:
             return file.read(SECRET_BYTES_MAX).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"`{path}`, the secret of the {what}, cannot be read: {type(error).__name__}"
+            f"`{path}`, the secret of the {name}, cannot be read: {type(error).__name__}"
         ) from None
 
 
@@ -101,9 +103,9 @@ class TaggedObject(NamedTuple):
 class Bucket:
     """Objects below one address. Any thread may call it."""
 
-    def __init__(self, url: str, told: dict[str, Any]) -> None:
-        """``told`` is what `options` returned. The service is not contacted yet."""
-        self.url, self._options = url, told
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        """``options`` is what `options` returned. The service is not contacted yet."""
+        self.url, self._options = url, options
         self._fixed: OrderedDict[str, bytes] = OrderedDict()
         self._fixed_bytes = 0
         self._mutex = threading.Lock()
@@ -125,10 +127,10 @@ class Bucket:
             ) from None
 
     def read(self, name: str) -> TaggedObject | None:
-        """An object as it is now; None if there is none."""
+        """The current version of an object; None if there is none."""
         import obstore
 
-        with _translated("read"):
+        with _translate_errors("read"):
             try:
                 found = obstore.get(self.store, name)
                 if found.meta["size"] > OBJECT_BYTES_MAX:
@@ -138,7 +140,7 @@ class Bucket:
                 return None
 
     def read_fixed(self, name: str) -> bytes | None:
-        """An object whose bytes never change, perhaps from memory."""
+        """An object whose bytes never change, cached in memory."""
         with self._mutex:
             if (known := self._fixed.get(name)) is not None:
                 self._fixed.move_to_end(name)
@@ -155,7 +157,7 @@ class Bucket:
         return found.content
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
-        """Objects that exist, in this order, several requests at once; BrokenError where one is
+        """Reads existing objects in order, with concurrent requests; BrokenError if one is
         missing.
         """
         with ThreadPoolExecutor(READS_AT_ONCE_MAX) as pool:
@@ -172,25 +174,25 @@ class Bucket:
         """An object of any size, piece by piece; None if there is none."""
         import obstore
 
-        with _translated("read"):
+        with _translate_errors("read"):
             try:
                 found = obstore.get(self.store, name).stream(min_chunk_size=CHUNK_BYTES)
             except (obstore.exceptions.NotFoundError, FileNotFoundError):
                 return None
         return self._pieces(found)
 
-    def _pieces(self, found: Iterable[Any]) -> Iterator[bytes]:
-        with _translated("read"):
-            for chunk in found:
+    def _pieces(self, parts: Iterable[Any]) -> Iterator[bytes]:
+        with _translate_errors("read"):
+            for chunk in parts:
                 yield bytes(chunk)
 
     def send(self, name: str, file: Path) -> None:
-        """Writes a file of any size under a name that only these bytes have: whoever else writes
-        there writes the same.
+        """Writes a file of any size under a name that is unique to its bytes, so that concurrent
+        writers agree.
         """
         import obstore
 
-        with _translated("written"):
+        with _translate_errors("written"):
             obstore.put(self.store, name, file)
 
     def create(self, name: str, content: bytes) -> str | None:
@@ -198,14 +200,12 @@ class Bucket:
         return self._write(name, content, "create")
 
     def replace(self, name: str, content: bytes, tag: str) -> str | None:
-        """Writes over the version of an object that has ``tag``; None if it has another one by
-        now.
-        """
+        """Replaces the version ``tag`` of an object; None if another version is current."""
         return self._write(name, content, {"e_tag": tag})
 
     def put_compared(self, name: str, content: bytes) -> None:
-        """Writes an object in place of whatever has the name, reads it back and compares it. For
-        what nobody else writes: BusyError if somebody does.
+        """Writes an object unconditionally, reads it back and compares it. For a single writer:
+        BusyError if there is another.
         """
         found = self.read(name)
         if found is None or found.content != content:
@@ -230,7 +230,7 @@ class Bucket:
 
         taken = (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError)
         missing = (obstore.exceptions.NotFoundError, FileNotFoundError)
-        with _translated("written"):
+        with _translate_errors("written"):
             try:
                 return (
                     obstore.put(self.store, name, content, mode=mode, use_multipart=False)["e_tag"]
@@ -245,7 +245,7 @@ class Bucket:
         """The names below ``prefix``, which ends with `/`, without it, at any depth, sorted."""
         import obstore
 
-        with _translated("listed"):
+        with _translate_errors("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
 
@@ -255,7 +255,7 @@ class Bucket:
         """
         import obstore
 
-        with _translated("listed"):
+        with _translate_errors("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return {
                 one["path"].removeprefix(prefix): one["last_modified"]
@@ -263,23 +263,23 @@ class Bucket:
                 for one in page
             }
 
-    def names_after(self, prefix: str, after: str, most: int) -> list[str]:
-        """The first ``most`` names below ``prefix`` that sort after ``after``, sorted, in one
+    def names_after(self, prefix: str, after: str, limit: int) -> list[str]:
+        """The first ``limit`` names below ``prefix`` that sort after ``after``, sorted, in one
         request.
         """
         import obstore
 
-        with _translated("listed"):
+        with _translate_errors("listed"):
             pages = obstore.list(
-                self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=most
+                self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=limit
             )
             return sorted(one["path"].removeprefix(prefix) for one in next(iter(pages), []))
 
     def below(self, prefix: str) -> list[str]:
-        """What a folder would contain: the first parts of the names below ``prefix``, sorted."""
+        """The first components of the names below ``prefix``, as a folder listing, sorted."""
         import obstore
 
-        with _translated("listed"):
+        with _translate_errors("listed"):
             found = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
         parts = {one["path"].removeprefix(prefix) for one in found["objects"]}
         return sorted(
@@ -291,7 +291,7 @@ class Bucket:
         import obstore
 
         with (
-            _translated("deleted"),
+            _translate_errors("deleted"),
             contextlib.suppress(obstore.exceptions.NotFoundError, FileNotFoundError),
         ):
             obstore.delete(self.store, name)
@@ -300,7 +300,7 @@ class Bucket:
 
 
 @contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     """The library's message is not quoted, as it may have the secret."""
     import obstore
 
@@ -313,10 +313,44 @@ def _translated(what: str) -> Iterator[None]:
 
 
 @lru_cache(maxsize=8)
-def opened(settings: BucketSettings) -> Bucket | None:
-    """The bucket of ``settings``, the same object for the same settings; None where none is
-    configured.
-    """
+def open_bucket(settings: BucketSettings) -> Bucket | None:
+    """The bucket of ``settings``, cached by its settings; None if none is configured."""
     if settings.url is None:
         return None
     return Bucket(settings.url.rstrip("/"), options(settings, "object store"))
+
+
+class BucketProbe(NamedTuple):
+    """What a bucket guarantees. ``ignored`` names the conditions of writes that the service does
+    not honour; ``apart_seconds`` is positive if its clock is ahead; ``deletes`` is False if the key
+    may not delete the object.
+    """
+
+    ignored: tuple[str, ...]
+    apart_seconds: float
+    deletes: bool
+
+
+def probe_bucket(bucket: Bucket, now: datetime) -> BucketProbe:
+    """Checks a bucket with one object: writes it, writes it again under conditions that do not
+    hold, and deletes it.
+
+    BusyError if the service does not answer, or refuses the key.
+    """
+    name, ignored = f"{PROBE_FOLDER}{uuid4().hex}", list[str]()
+    bucket.create(name, b"first")
+    written = bucket.written(PROBE_FOLDER).get(name.removeprefix(PROBE_FOLDER))
+    if bucket.create(name, b"second") is not None:
+        ignored.append("If-None-Match")
+    found = bucket.read(name)
+    is_new = found is not None and bucket.replace(name, b"third", found.tag) is not None
+    if not is_new or found is None or bucket.replace(name, b"fourth", found.tag) is not None:
+        ignored.append("If-Match")
+    try:
+        bucket.delete(name)
+        deletes = True
+    except BusyError:
+        deletes = False
+    return BucketProbe(
+        tuple(ignored), (written - now).total_seconds() if written is not None else 0.0, deletes
+    )

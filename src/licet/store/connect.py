@@ -155,25 +155,25 @@ def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Itera
     configured.
     """
     if config.database_url:
-        with opened(config.database_url, connections_max) as pool:
+        with open_pool(config.database_url, connections_max) as pool:
             yield pool
         return
     folder = config.data / "postgres"
     with (
         embedded.running(folder),
-        opened(functools.partial(embedded.revive, folder), connections_max) as pool,
+        open_pool(functools.partial(embedded.revive, folder), connections_max) as pool,
     ):
         _folders[pool] = folder
         yield pool
 
 
 @contextlib.contextmanager
-def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
+def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Iterator[Pool]:
     """Yields a pool on ``dsn``; a callable is called for every new connection, so that it can
     restart a dead server.
     """
     named = dsn if isinstance(dsn, str) else dsn()
-    options = _prove(named)
+    options = _check_connection(named)
     admission = Admission()
     pool: Pool = ConnectionPool(
         dsn,
@@ -194,17 +194,13 @@ def opened(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> Itera
 
 @contextlib.contextmanager
 def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
-    """Until the block ends, ``examine`` decides which servers are asked; see
-    `licet.store.primary`.
-    """
+    """Within the block ``examine`` decides which servers are used; see `licet.store.primary`."""
     with _admission(pool).guarded(examine):
         yield
 
 
 def _admission(pool: Pool) -> Admission:
-    """Who decides about the connections of ``pool``; one that was not opened here asks nobody
-    before it gives one out.
-    """
+    """The admission check of ``pool``; a pool opened elsewhere has none."""
     return _admissions.setdefault(pool, Admission())
 
 
@@ -264,9 +260,7 @@ def transaction(
 
 @contextlib.contextmanager
 def statement(pool: Pool, _following: object = None) -> Iterator[Transaction]:
-    """A connection for one statement that only reads, which takes neither a beginning nor a commit
-    of its own.
-    """
+    """A connection for a single reading statement, without BEGIN and COMMIT."""
     with traces.transaction(), translated(pool), pool.connection() as conn:
         conn.autocommit = True
         try:
@@ -281,8 +275,7 @@ def snapshot(pool: Pool, *, records: bool = False) -> Iterator[Transaction]:
     """A transaction that sees the database as it was at one moment: for an answer that takes
     several statements.
 
-    It only reads, unless it ``records`` that it answered: then it may append rows, and must not
-    update any.
+    It is read-only, except with ``records``: then it may append rows, but not update any.
     """
     with transaction(pool) as tx:
         tx.execute(
@@ -306,7 +299,8 @@ def after_commit(tx: Transaction, act: Callable[[], None]) -> None:
     rolled back.
 
     For effects that must be durable outside the database before anybody gets an answer. If it
-    raises, it should raise an `OutcomeUnknownError`: the change is in force, and nobody was told.
+    raises, it should raise an `OutcomeUnknownError`: the change is in force, and the caller got no
+    answer.
     """
     _following.setdefault(tx, []).append(act)
 
@@ -331,7 +325,7 @@ def translated(pool: Pool | None = None) -> Iterator[None]:
             raise UnreachableError(fault.message, fault.hint) from None
         raise UnreachableError("no connection to the database became free", _HINT_BUSY) from None
     except psycopg.Error as error:
-        raise _ours(error) from None
+        raise _licet_error(error) from None
 
 
 def retrying(
@@ -350,9 +344,9 @@ def retrying(
     return fn()
 
 
-def _prove(dsn: str) -> dict[str, Any]:
-    """Connects once, because a pool hides the reason why it cannot; returns the options that
-    ``dsn`` leaves to us.
+def _check_connection(dsn: str) -> dict[str, Any]:
+    """Connects once, because a pool hides the reason of a failure; returns the options that ``dsn``
+    does not set.
     """
     wanted: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS_MAX,
@@ -364,7 +358,7 @@ def _prove(dsn: str) -> dict[str, Any]:
         options = {name: value for name, value in wanted.items() if name not in given}
         psycopg.connect(dsn, **options).close()
     except psycopg.ProgrammingError:
-        # libpq quotes the string, which may contain a password.
+        # libpq's message quotes the string, which may contain a password.
         raise UsageError(
             "the database's connection string cannot be read", "see LICET_DATABASE_URL"
         ) from None
@@ -383,9 +377,9 @@ def _configure(conn: Transaction) -> None:
     conn.add_notice_handler(lambda said: _note_warning(known(), said))
 
 
-def _note_warning(conn: Transaction | None, said: psycopg.errors.Diagnostic) -> None:
-    if conn is not None and said.severity_nonlocalized == "WARNING":
-        _warned[conn] = said.sqlstate or ""
+def _note_warning(conn: Transaction | None, diagnostic: psycopg.errors.Diagnostic) -> None:
+    if conn is not None and diagnostic.severity_nonlocalized == "WARNING":
+        _warned[conn] = diagnostic.sqlstate or ""
 
 
 def _check(admission: Admission, conn: Transaction) -> None:
@@ -400,9 +394,7 @@ def _check(admission: Admission, conn: Transaction) -> None:
 
 
 def _refuse_read_only(conn: Transaction) -> None:
-    """ReplicaError, and no more of this connection, if its server only reads; else the statement is
-    to blame.
-    """
+    """Closes the connection and raises ReplicaError if its server is read-only."""
     conn.rollback()
     row = conn.execute(
         "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
@@ -413,8 +405,7 @@ def _refuse_read_only(conn: Transaction) -> None:
 
 
 def _commit(pool: Pool, conn: Transaction) -> None:
-    """Commits; OutcomeUnknownError where the server does not say that it is kept, here and on the
-    replica it waits for.
+    """Commits; OutcomeUnknownError unless the server confirms it, also for the synchronous replica.
 
     A server ends when its disk has no room for a commit, and cannot say so; of the embedded one it
     is seen. A wait for a synchronous replica that is cancelled ends as a success with a warning:
@@ -442,7 +433,7 @@ def _is_contention(error: psycopg.Error) -> bool:
     return isinstance(error, pg.SerializationFailure | pg.DeadlockDetected | pg.LockNotAvailable)
 
 
-def _ours(error: psycopg.Error) -> LicetError:
+def _licet_error(error: psycopg.Error) -> LicetError:
     if _is_contention(error):
         return ContentionError("another transaction was in the way", _HINT_BUSY)
     state = error.sqlstate or ""

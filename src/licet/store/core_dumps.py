@@ -1,5 +1,4 @@
-"""What the platform allows in order to keep key material off the disk: no core dump, no swapped
-page.
+"""Keeps key material off the disk, as far as the platform allows: no core dumps, no swapped pages.
 
 Promise: after `harden` this program leaves no core dump and no other program of its user reads its
 memory; its pages are kept out of swap if that cannot make a later allocation fail. What cannot be
@@ -50,7 +49,7 @@ def _private() -> bool:
 
 
 def _locked() -> bool:
-    """Only without a limit: under one, every allocation that exceeds it would fail from now on."""
+    """Locks memory only without a limit: otherwise every allocation beyond it would fail."""
     if sys.platform != "linux":
         return False
     import resource

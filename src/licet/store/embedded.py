@@ -46,7 +46,6 @@ import msgspec
 import psycopg
 
 from licet.errors import BrokenError, BusyError, UsageError
-from licet.store import machine
 from licet.store.files import sync
 
 VERSION_MIN = 15
@@ -63,6 +62,15 @@ CLUSTER, REPLACED = "cluster", "cluster.old"
 FREE_BYTES_MIN = 32 * 2**20
 _POLL_SECONDS = 0.02
 _USER = "licet"
+
+MEGABYTE = 2**20
+# of the memory, one part in so many; at most so many megabytes
+BUFFERS_SHARE, BUFFERS_MAX = 16, 1024
+MAINTENANCE_SHARE, MAINTENANCE_MAX = 64, 512
+CACHE_SHARE = 2
+LOG_SHARE, LOG_MIN, LOG_MAX = 10, 1024, 8192  # of what is free on the disk
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
 
 _SETTINGS = """\
 # Written by licet at every start: change licet, not this file.
@@ -341,7 +349,9 @@ class Cluster:
             os.close(file)
 
     def take_seat(self) -> int:
-        """Becomes a user: the seat is an open file; closing it, or dying, is leaving."""
+        """Registers as a user of the server: an open file, released when it is closed or the
+        process dies.
+        """
         seat = os.open(self.folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
         if not waited(lambda: flocked(seat, fcntl.LOCK_SH), LOCK_SECONDS_MAX):
             os.close(seat)
@@ -366,10 +376,10 @@ class Cluster:
 
     def alive(self) -> bool:
         """Whether the server accepts connections."""
-        return self._state() == "ready" and works_in(self.postmaster(), self.data)
+        return self._state() == "ready" and is_working_in(self.postmaster(), self.data)
 
     def _state(self) -> str:
-        """What the server says of itself in its lock file."""
+        """The server's state from its lock file."""
         lines = self._lock_lines()
         return lines[7].strip() if len(lines) > 7 else ""
 
@@ -432,7 +442,7 @@ class Cluster:
         self._end_swap()
 
     def _end_swap(self) -> None:
-        """Cleans up after a swap that was killed: no cluster under the name, or two."""
+        """Completes an interrupted swap of clusters."""
         replaced = self.folder / REPLACED
         if not replaced.exists():
             return
@@ -445,15 +455,13 @@ class Cluster:
 
     def configure(self, more: str = "") -> None:
         settings = _SETTINGS + f"unix_socket_directories = '{_conf(str(self.sockets))}'\n"
-        self.write(self.data / "licet.conf", settings + self._of_the_machine() + more)
+        self.write(self.data / "licet.conf", settings + self._machine_settings() + more)
 
-    def _of_the_machine(self) -> str:
-        """Its size, but for a cluster that is gone after a crash: that one starts quickly, and is
-        small.
-        """
+    def _machine_settings(self) -> str:
+        """Settings sized by the machine; none for a cluster that is removed after a crash."""
         if not self.options.durable:
             return _UNDURABLE
-        return machine.settings(machine.memory_bytes(), shutil.disk_usage(self.folder).free)
+        return machine_settings(memory_bytes(), shutil.disk_usage(self.folder).free)
 
     def _lock_lines(self) -> list[str]:
         try:
@@ -538,7 +546,11 @@ class Cluster:
             # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
             return
         has_ended = waited(lambda: not workers(self.data), STALE_SECONDS_MAX)
-        if not has_ended and self._state() == "stopping" and works_in(self.postmaster(), self.data):
+        if (
+            not has_ended
+            and self._state() == "stopping"
+            and is_working_in(self.postmaster(), self.data)
+        ):
             self._end("immediate")
         if not has_ended and not waited(lambda: not workers(self.data), STALE_SECONDS_MAX):
             raise BusyError(
@@ -588,7 +600,7 @@ class Cluster:
     def _run(self, program: str, *arguments: str) -> None:
         running = self.spawn(program, *arguments)
         try:
-            told, complained = running.communicate()
+            output, errors = running.communicate()
         except BaseException:
             running.kill()
             raise
@@ -598,9 +610,9 @@ class Cluster:
                     f"`{program}` failed and the disk of `{self.folder}` is full",
                     "make room, then run it again",
                 )
-            said = " ".join((complained + told).split())[-OUTPUT_CHARACTERS_MAX:]
+            message = " ".join((errors + output).split())[-OUTPUT_CHARACTERS_MAX:]
             raise BrokenError(
-                f"`{program}` failed: {said}",
+                f"`{program}` failed: {message}",
                 f"see `{self.log_file}`" + (f"; {_ENTER_HINT}" if self.other else ""),
             )
 
@@ -661,7 +673,7 @@ def waited(ready: Callable[[], bool], seconds_max: float) -> bool:
     return True
 
 
-def works_in(pid: int, folder: Path) -> bool:
+def is_working_in(pid: int, folder: Path) -> bool:
     """Whether the process ``pid`` is alive and, if that can be seen, works in ``folder``."""
     if pid <= 0:
         return False
@@ -671,13 +683,11 @@ def works_in(pid: int, folder: Path) -> bool:
             return (proc / "cwd").samefile(folder) and not _zombie(proc)
         except OSError:
             return False
-    return lives(pid)
+    return pid_exists(pid)
 
 
-def lives(pid: int) -> bool:
-    """Whether there is a process ``pid``, whoever owns it; one that has ended and was not waited
-    for counts.
-    """
+def pid_exists(pid: int) -> bool:
+    """Whether a process ``pid`` exists, whoever owns it, zombies included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -692,8 +702,39 @@ def workers(folder: Path) -> list[int]:
     stays in its own.
     """
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return [pid for pid in pids if works_in(pid, folder)]
+    return [pid for pid in pids if is_working_in(pid, folder)]
 
 
 def _zombie(proc: Path) -> bool:
     return (proc / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] == "Z"
+
+
+def memory_bytes() -> int:
+    """The memory that this process may use: the machine's, or less in a container."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in map(Path, _LIMITS):
+        try:
+            found = min(found, int(limit.read_text("ascii")))
+        except (OSError, ValueError):  # there is none, or it says `max`
+            continue
+    return found
+
+
+def machine_settings(memory: int, free: int) -> str:
+    """The settings for ``memory`` bytes of memory and ``free`` bytes on the disk.
+
+    PostgreSQL's defaults are for the smallest machine; the shares are those of its manual (19.4.1,
+    19.5.2), halved, because the assistant and Licet run beside it. None concerns durability.
+    """
+    buffers = max(128, min(memory // BUFFERS_SHARE // MEGABYTE, BUFFERS_MAX))
+    maintenance = max(64, min(memory // MAINTENANCE_SHARE // MEGABYTE, MAINTENANCE_MAX))
+    cache = max(buffers, memory // CACHE_SHARE // MEGABYTE)
+    log = max(LOG_MIN, min(free // LOG_SHARE // MEGABYTE, LOG_MAX))
+    return (
+        f"shared_buffers = {buffers}MB\n"
+        f"effective_cache_size = {cache}MB\n"
+        f"maintenance_work_mem = {maintenance}MB\n"
+        f"max_wal_size = {log}MB\n"
+        "wal_compression = on\n"
+        "checkpoint_completion_target = 0.9\n"
+    )

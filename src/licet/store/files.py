@@ -1,4 +1,4 @@
-"""Durable files and folders: the only functions by which Licet makes them durable.
+"""Durable files and folders: the only functions that fsync.
 
 The plugins, which run in other programs, have their own.
 """

@@ -1,8 +1,8 @@
 """Pages of a table by key: filtered, sorted, and bounded in how many rows one page looks at.
 
-The owner of a table states its `Listing`: what it reads, its orders, and its filters, all as SQL of
-their own; nothing that comes from outside is ever SQL, only a value. A page goes on behind the last
-row of the one before (`after`), so that the millionth page costs as much as the first.
+The owner of a table declares its `Listing`: columns, orders and filters as SQL; external input is
+only passed as values. A page continues after the last row of the one before (`after`), so that the
+millionth page costs as much as the first.
 
 A filter that an index serves is `indexed`: it narrows what is looked at. Any other is tried row by
 row, of ``scanned_max`` rows a page at most: a page that found too few within them says where the
@@ -35,7 +35,7 @@ Row = Sequence[Any]
 
 
 class KeyType(StrEnum):
-    """The type of a column that rows are ordered by, as a cursor carries it."""
+    """The type of a sort column in a cursor."""
 
     timestamptz = "timestamptz"
     uuid = "uuid"
@@ -46,7 +46,7 @@ class KeyType(StrEnum):
 
 
 class KeyColumn(msgspec.Struct, frozen=True):
-    """A column of an order. It is never null."""
+    """A sort column; never null."""
 
     sql: str
     type: KeyType
@@ -61,7 +61,7 @@ class ListOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest_and_oldest(columns: tuple[KeyColumn, ...]) -> dict[str, ListOrder]:
-    """The two orders by when something happened, where ``columns`` grow with time."""
+    """Newest first and oldest first, for ``columns`` that grow with time."""
     return {
         "newest": ListOrder(label="newest first", columns=columns, descending=True),
         "oldest": ListOrder(label="oldest first", columns=columns),
@@ -69,9 +69,8 @@ def newest_and_oldest(columns: tuple[KeyColumn, ...]) -> dict[str, ListOrder]:
 
 
 class ListChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the values of a filter. ``looked`` is a condition that an index serves, ``kept`` one
-    that is tried row by row, of ``scanned_max`` rows where that costs more than usual; ``%(at)s``
-    is the moment of the page.
+    """A value of a filter. ``looked`` is a condition with an index, ``kept`` one that is tested row
+    by row, on at most ``scanned_max`` rows; ``%(at)s`` is the moment of the page.
     """
 
     label: str
@@ -96,9 +95,8 @@ class ListFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """A list that can be paged. ``source`` is its FROM clause with the alias t; ``joins`` are made
-    for rows that are shown or filtered, and neither drop nor double one. The first order is what
-    nobody has to ask for.
+    """A pageable list. ``source`` is its FROM clause with the alias t; ``joins`` apply to shown or
+    filtered rows and neither drop nor duplicate any. The first order is the default.
     """
 
     columns: str
@@ -109,8 +107,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableView(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks of a list. ``filters`` are texts, by the name of a filter; ``order`` is
-    empty for the first.
+    """A request for a page. ``filters`` are texts by the name of a filter; ``order`` is empty for
+    the default.
     """
 
     filters: Mapping[str, str] = {}
@@ -133,32 +131,34 @@ class TablePage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> TablePage:
-    """One page of a list; UsageError for a filter, an order or a cursor that it does not have."""
-    order, most = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
+    """A page of a list; UsageError for an unknown filter, order or cursor."""
+    order, rows_max = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
     looked, kept, values, scanned = _conditions(listing, view, at)
     if (
         not kept
         # each row that is looked at is one of the page: so few are joined by their keys, not with a
         # whole table
     ):
-        scanned = min(scanned, most + 1)
+        scanned = min(scanned, rows_max + 1)
     if view.after:
-        looked.append(_behind(order))
+        looked.append(_after_condition(order))
         values |= _read_cursor(order, view.after)
-    by = _by(order)
+    by = _order_by(order)
     found = tx.execute(
-        _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": most + 1}
+        _statement(listing, order, looked, kept),
+        {**values, "scanned": scanned, "most": rows_max + 1},
     ).fetchall()
     width = len(order.columns)
-    if len(found) > most:
+    if len(found) > rows_max:
         return TablePage(
-            rows=_cut(found[:most], width),
-            after=_cursor(order, found[most - 1][-width:]),
+            rows=_cut(found[:rows_max], width),
+            after=_cursor(order, found[rows_max - 1][-width:]),
             stopped=False,
-            keys=_keys(found[:most], width),
+            keys=_keys(found[:rows_max], width),
         )
     last = tx.execute(
-        f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source} WHERE {_all(looked)}
+        f"""SELECT {", ".join(c.sql for c in order.columns)} {listing.source}
+             WHERE {_conjunction(looked)}
              ORDER BY {by} OFFSET %(skipped)s LIMIT 1""",
         {**values, "skipped": scanned - 1},
     ).fetchone()
@@ -171,11 +171,11 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
     )
 
 
-def first(
+def first_rows(
     tx: Transaction, listing: Listing, view: TableView, at: datetime
 ) -> list[tuple[Row, Row]]:
-    """The first rows of a view with their keys, and no word on what follows: for filters that leave
-    a row or two.
+    """The first rows of a view with their keys, without a cursor: for filters that leave a row or
+    two.
     """
     order = _order(listing, view)
     looked, kept, values, scanned = _conditions(listing, view, at)
@@ -189,25 +189,27 @@ def first(
 def _statement(
     listing: Listing, order: ListOrder, looked: Sequence[str], kept: Sequence[str]
 ) -> str:
-    by = _by(order)
+    by = _order_by(order)
     # The inner statement stops by itself where the outer one has enough.
     return f"""SELECT {listing.columns}, {", ".join(c.sql for c in order.columns)}
-              FROM (SELECT t.* {listing.source} WHERE {_all(looked)}
+              FROM (SELECT t.* {listing.source} WHERE {_conjunction(looked)}
                 ORDER BY {by} LIMIT %(scanned)s) t
-              {listing.joins} WHERE {_all(kept)} ORDER BY {by} LIMIT %(most)s"""
+              {listing.joins} WHERE {_conjunction(kept)} ORDER BY {by} LIMIT %(most)s"""
 
 
-def place(listing: Listing, order: str, keys: Row) -> str:
-    """The place behind the row of an order that has these keys, whether there is one or not."""
+def cursor_at(listing: Listing, order: str, keys: Row) -> str:
+    """The cursor after the row with these keys, whether it exists or not."""
     return _cursor(listing.orders[order], keys)
 
 
-def every(read: Callable[[TableView], TablePage], view: TableView, rows_max: int) -> Iterator[Row]:
-    """The rows of all pages of a view, ``rows_max`` at most, each page read when it is wanted."""
+def all_rows(
+    read: Callable[[TableView], TablePage], view: TableView, rows_max: int
+) -> Iterator[Row]:
+    """The rows of all pages of a view, at most ``rows_max``, read lazily."""
     count, after = 0, ""
     while count < rows_max:
-        wanted = min(PAGE_ROWS_MAX, rows_max - count)
-        found = read(msgspec.structs.replace(view, after=after, rows=wanted))
+        page_rows = min(PAGE_ROWS_MAX, rows_max - count)
+        found = read(msgspec.structs.replace(view, after=after, rows=page_rows))
         yield from found.rows
         count, after = count + len(found.rows), found.after
         if not after:
@@ -223,7 +225,7 @@ def read_day(text: str) -> datetime:
 
 
 def read_name(text: str) -> str:
-    """A name, as it stands in a column."""
+    """A name as stored in a column."""
     if "\0" in text:
         raise UsageError("a name has no character 0")
     return text.strip()
@@ -247,8 +249,8 @@ def _order(listing: Listing, view: TableView) -> ListOrder:
 def _conditions(
     listing: Listing, view: TableView, at: datetime
 ) -> tuple[list[str], list[str], dict[str, object], int]:
-    """What narrows the rows that are looked at, what is tried row by row, the values of both, and
-    the bound of rows.
+    """The indexed conditions, the conditions tested row by row, their values, and the bound of
+    rows.
     """
     looked, kept, values, scanned = (
         list[str](),
@@ -283,15 +285,15 @@ def _conditions(
     return looked, kept, values, scanned
 
 
-def _all(conditions: Sequence[str]) -> str:
+def _conjunction(conditions: Sequence[str]) -> str:
     return " AND ".join(f"({one})" for one in conditions) or "true"
 
 
-def _by(order: ListOrder) -> str:
+def _order_by(order: ListOrder) -> str:
     return ", ".join(f"{c.sql}{' DESC' if order.descending else ''}" for c in order.columns)
 
 
-def _behind(order: ListOrder) -> str:
+def _after_condition(order: ListOrder) -> str:
     columns = ", ".join(c.sql for c in order.columns)
     given = ", ".join(f"%(key_{n})s::{c.type.value}" for n, c in enumerate(order.columns))
     return f"({columns}) {'<' if order.descending else '>'} ({given})"
@@ -306,7 +308,7 @@ def _keys(rows: Sequence[Row], width: int) -> tuple[Row, ...]:
 
 
 def _cursor(order: ListOrder, keys: Row) -> str:
-    """The last row's keys, as a text for an address."""
+    """The last row's keys as text for a URL."""
     parts = [_text(column.type, key) for column, key in zip(order.columns, keys, strict=True)]
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
 

@@ -4,8 +4,8 @@ Promise: `migrate` leaves the database at the newest migration or as it found it
 at once. Each migration is one transaction together with its row in `migrations`, so a crash falls
 between two of them. An applied file never changes: its SHA-256 is stored, and another text under
 the same number is refused, as is a database that is newer than this code, unless each newer step
-says in its first line that it only expands the schema (`-- expand: WHAT`): whoever knows nothing of
-it reads and writes as before. Any other step contracts, and so says a step that says nothing.
+says in its first line that it only expands the schema (`-- expand: WHAT`): older programs read and
+write as before. Any other step contracts, also one without such a line.
 
 A step that waits for a lock makes every later reader and writer of the table wait behind it. So it
 gives up after a moment and tries again, while servers go on: an upgrade takes longer on a busy
@@ -96,12 +96,12 @@ def migrate(
     steps = migrations() if steps is None else steps
     done: list[Migration] = []
     with translated():
-        while (step := _patiently(conn, steps, sleep)) is not None:
+        while (step := _retry_locked(conn, steps, sleep)) is not None:
             done.append(step)
     return tuple(done)
 
 
-def _patiently(
+def _retry_locked(
     conn: Transaction, steps: tuple[Migration, ...], sleep: Callable[[float], None]
 ) -> Migration | None:
     for _ in range(LOCK_ATTEMPTS_MAX - 1):
@@ -138,8 +138,10 @@ def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | Non
         except psycopg.Error as error:
             # A migration's text is Licet's, and so is the message about it: safe to show, and
             # needed to fix it.
-            said = error.diag.message_primary or type(error).__name__
-            raise BrokenError(f"migration `{step.number}` (`{step.name}`) failed: {said}") from None
+            message = error.diag.message_primary or type(error).__name__
+            raise BrokenError(
+                f"migration `{step.number}` (`{step.name}`) failed: {message}"
+            ) from None
         if conn.info.transaction_status is not TransactionStatus.INTRANS:
             raise BrokenError(
                 f"migration `{step.number}` (`{step.name}`) ended its transaction",

@@ -1,11 +1,10 @@
-"""Which server stands behind a connection: only a primary is asked, and only the newest one that is
-known.
+"""Admission of database servers: only a primary is used, and only the newest known one.
 
-Promise: nothing is asked over a connection of a pool before its server was examined. A replica is
+Promise: no statement is sent over a pooled connection before its server was examined. A replica is
 refused, because it may be behind; so is a server that only reads. `guarded` adds an examination of
 its own, which tells a primary of before a failover from the present one. When it finds a newer life
-of the database, every connection that was admitted before is cut, in use or not: what waits on a
-server that nobody believes any more gets an error instead.
+of the database, every connection that was admitted before is cut, in use or not: statements waiting
+on a superseded server fail.
 
 A server is known by its system identifier, which all members of a cluster share, and its timeline,
 which grows by each promotion. Both are read from the server itself, so they are the same whatever
@@ -83,7 +82,7 @@ def refuse_replica(conn: ServerConnection) -> int:
 
 
 class Admission:
-    """The connections of one pool that may be used, and why the last one that was refused was."""
+    """The admitted connections of a pool, and the reason of the last refusal."""
 
     def __init__(self) -> None:
         self.fault: LicetError | None = None
@@ -113,8 +112,8 @@ class Admission:
 
     @contextlib.contextmanager
     def guarded(self, examine: Examination) -> Iterator[None]:
-        """Until the block ends ``examine`` decides about each connection; it returns the life of
-        the database.
+        """Within the block ``examine`` decides about each connection; it returns the life of the
+        database.
         """
         before = self._examine
         self._follow(examine)

@@ -1,5 +1,5 @@
-"""Appending rows: a few by one INSERT, which may share a round trip with others, or many by binary
-COPY, which may not.
+"""Rows of tables: read as values, and appended: a few by one INSERT, which may share a round trip
+with others, or many by binary COPY, which may not.
 
 Both keep the rows' order, so that an identity column counts in it. A COPY takes two round trips of
 its own and, per row, a tenth of the time of an INSERT.
@@ -16,13 +16,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from uuid import UUID
 
+import msgspec
 from psycopg.pq import PipelineStatus
+from psycopg.rows import dict_row
 
 from licet.store.connect import Transaction
 
+Value = TypeVar("Value")
+Params: TypeAlias = Sequence[Any] | Mapping[str, Any]
 INSERTED_ROWS_MAX = 256  # above it a COPY is the faster one
+
+
+def select(tx: Transaction, kind: type[Value], query: str, params: Params = ()) -> list[Value]:
+    """The rows of a query as values of ``kind``, whose fields are named as its columns. For paths
+    that are not hot.
+    """
+    with tx.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(query, params).fetchall()
+    return [msgspec.convert(row, kind, builtin_types=(UUID, datetime, bytes)) for row in found]
 
 
 @contextmanager
@@ -44,7 +58,7 @@ def insert(
     tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
 ) -> None:
     """Appends ``rows`` to ``table``; ``columns`` maps each name to its type."""
-    change(tx, appending(tx, table, columns, rows))
+    change(tx, insert_changes(tx, table, columns, rows))
 
 
 def unnested(columns: Mapping[str, str]) -> str:
@@ -90,11 +104,11 @@ def change(tx: Transaction, changes: Sequence[Change]) -> None:
     tx.execute(text, [value for one in changes for value in one.values], prepare=True)
 
 
-def appending(
+def insert_changes(
     tx: Transaction, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]
 ) -> list[Change]:
-    """`insert`, left to be sent in one statement with other changes; so many that COPY is faster
-    are written at once.
+    """`insert` as changes for one statement with others; a large batch is written at once by
+    COPY.
     """
     if len(rows) > INSERTED_ROWS_MAX:
         copy_in(tx, table, columns, rows)

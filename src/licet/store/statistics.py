@@ -1,5 +1,4 @@
-"""The planner's statistics: gathered by callers that have just written much, or are about to read
-everything.
+"""Planner statistics, for callers that have just written much or are about to read everything.
 
 PostgreSQL gathers them by itself a minute or so after a table has grown. A command that imports
 half a million rows and queries all of them in the next second would be planned for an empty table.

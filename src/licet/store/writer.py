@@ -13,7 +13,7 @@ have taken effect. When the database cannot be reached everybody in the batch ge
 
 What must be durable elsewhere before anybody is answered (`connect.after_commit`) is done by a
 second thread, batch by batch in order, while the next batch is in progress: both wait for a disk.
-If it fails, everybody in that batch is told.
+If it fails, every caller of that batch gets the error.
 
 Bounds: at most ``queue_rows_max`` items wait; later callers are held back, and refused after
 ``wait_seconds_max``.
@@ -174,7 +174,7 @@ class BatchWriter(Generic[Item, Result]):
             self._write_singly(batch)
 
     def _try(self, batch: list[tuple[Item, Future[Result]]]) -> BaseException | None:
-        """Commits the batch and has it answered, or returns the reason why not."""
+        """Commits the batch and queues its answers, or returns the error."""
         items = [item for item, _ in batch]
         try:
             results, acts = retrying(lambda: self._commit(items))
@@ -190,8 +190,8 @@ class BatchWriter(Generic[Item, Result]):
         return None
 
     def _follow(self) -> None:
-        """Runs what must follow each commit, and answers; a batch stays in the queue until it is
-        answered.
+        """Runs the after-commit effects of each batch, then answers it; a batch stays queued until
+        then.
         """
         while True:
             with self._following:

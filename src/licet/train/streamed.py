@@ -43,7 +43,7 @@ from licet.release.push import (
     store_at,
     unreachable,
 )
-from licet.store.bucket import Bucket, opened, options
+from licet.store.bucket import Bucket, open_bucket, options
 from licet.store.files import replacing
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def shared_folder(name: str, shared: Store, cache: Path, bytes_max: int) -> Path
 
 
 def _id_of(name: str, shared: Store) -> str:
-    bucket = opened(shared)
+    bucket = open_bucket(shared)
     assert bucket is not None
     for ident in bucket.below("releases/"):
         index = bucket.read(f"releases/{ident}/{INDEX_FILE}")

@@ -28,6 +28,7 @@ from licet.keys.material import bucket_of
 from licet.ledger.outbox import EntryKind, scope_facts
 from licet.policy import fold
 from licet.policy.file import Policies
+from licet.policy.retention import ContentKind
 from licet.policy.state import (
     NOTHING,
     WHOLE_ACCOUNT,
@@ -361,8 +362,8 @@ class _Batch(BatchState):
         """If no grant is left, nothing is useful, and one statement shortens all dates; otherwise
         the rule decides for each.
         """
-        if whole and not ending.account.grants:
-            self.shorten_all(account, ending.content_until, ending.feedback_until)
+        if whole and not ending.account.grants and not ending.keep.by_surface:
+            self.shorten_all(account, ending.content_until(), ending.feedback_until)
             return
         rows = self.in_scope(account, ending)
         self.flush()  # the tables must contain the grants of this batch
@@ -409,7 +410,7 @@ class _Batch(BatchState):
             self.shorten_all(account, changed.all_until, changed.all_until)
             if before.closed_at is None:
                 until = changed.all_until
-                leave_by = min([until, *(ending.content_until for ending in changed.endings)])
+                leave_by = min([until, *(ending.content_until() for ending in changed.endings)])
                 event = host_events.must_leave(
                     account.account_id, at, Leaving.closed, leave_by=leave_by
                 )
@@ -700,9 +701,9 @@ class _Batch(BatchState):
             origin,
         )
         said = (
-            fold.say_late(*about, now=at, is_erased=is_erased)
+            fold.add_late_turn(*about, now=at, is_erased=is_erased)
             if is_late
-            else fold.say(*about, is_erased=is_erased)
+            else fold.add_turn(*about, is_erased=is_erased)
         )
         if said.segment >= SEGMENTS_MAX:
             return CommandResult(
@@ -756,7 +757,7 @@ class _Batch(BatchState):
             conversation_id=conversation_id,
             host_hmac=command.host_conversation,
             begun_at=at,
-            state=fold.begin(
+            state=fold.begin_conversation(
                 account.state,
                 name=conversation_id.hex,
                 project=project.project_id.hex if project is not None else "",
@@ -796,7 +797,7 @@ class _Batch(BatchState):
         match command:
             case Delete():
                 row.state = fold.delete(before, self.policies, at)
-                until = self.policies.in_force(at).keep.deleted.after(at)
+                until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
                 self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
                 self.note(account, row, at, EntryKind.deleted, ends=True)
                 if row.state != before:
@@ -841,7 +842,9 @@ class _Batch(BatchState):
         row.state, account.state = kept.conversation, kept.account
         self.writes.conversations[row.conversation_id] = row
         self.writes.change(account)
-        until = self.policies.in_force(at).keep.feedback_opted_out.after(at)
+        until = (
+            self.policies.in_force(at).keep.period(ContentKind.feedback, allowed=False).after(at)
+        )
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
         self.note(account, row, at, EntryKind.narrowed, ends=True)
         for grant in kept.ended:
@@ -870,7 +873,7 @@ class _Batch(BatchState):
         if row.state is before:
             return
         self.note(account, row, at, EntryKind.flagged)
-        until = self.policies.in_force(at).keep.flag_score.after(at)
+        until = self.policies.in_force(at).keep.period(ContentKind.flag_score).after(at)
         self.flush()
         self.tx.execute(
             """INSERT INTO flags (account_id, conversation_id, seq, flagged_at, score, score_until)
@@ -941,7 +944,7 @@ class _Batch(BatchState):
             return CommandResult(
                 outcome=Outcome.refused, at=at, because=LATE, account=account.account_id
             )
-        given = fold.feedback(account.state, row.state, self.policies, at, command.share)
+        given = fold.give_feedback(account.state, row.state, self.policies, at, command.share)
         if given is None:
             return CommandResult(
                 outcome=Outcome.refused,
@@ -950,7 +953,7 @@ class _Batch(BatchState):
                 account=account.account_id,
             )
         if command.check is not None:  # it says something of the answer, and does not outlive it
-            given = fold.nearer(given, row.state.content_until)
+            given = fold.shorten_date(given, row.state.content_until)
         self.flush()  # the copy is made from the tables
         feedback = uuid7(at, self.writes.random(10))
         self.note(account, row, at, EntryKind.feedback)

@@ -112,7 +112,9 @@ class BatchState:
             accounts = tables.locking(self.tx, wanted)
             conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
             new = (
-                self.writes.keyring.asking(self.tx, {bucket_of(c.account) for c in opening})
+                self.writes.keyring.request_buckets(
+                    self.tx, {bucket_of(c.account) for c in opening}
+                )
                 if opening
                 else list
             )
@@ -234,10 +236,10 @@ class BatchState:
         self.writes.shorten(account.account_id, content_until, feedback_until)
         for row in self.conversations.values():
             if row.account_id == account.account_id:
-                row.state = fold.shortened(row.state, content_until)
+                row.state = fold.shorten_segments(row.state, content_until)
                 # the statement over the table shortens the stored rows in the same way
                 if row.saved is not None:
-                    row.saved = fold.shortened(row.saved, content_until)
+                    row.saved = fold.shorten_segments(row.saved, content_until)
 
     def find_project(
         self,
@@ -374,7 +376,7 @@ class BatchState:
     ) -> None:
         self.writes.entries.append(
             Entry(
-                told=told,
+                kind=told,
                 occurred_at=at,
                 account=account.account_id,
                 facts={**facts, "seq": account.last_seq},

@@ -14,8 +14,7 @@ import msgspec
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import RefusedError, UsageError
-from licet.keys import chain, fence, journal_heads
-from licet.keys.cold_store import objects
+from licet.keys import chain, fence, journal_heads, objects
 from licet.keys.journal_bucket import journal as journal_of
 from licet.keys.journal_frames import journal_key
 from licet.keys.keyring import Keyring
@@ -128,7 +127,7 @@ def over(
         if config.store.url and isinstance(keys, FileProvider):
             _refuse_without_key(pool, keys)
         keyring = Keyring(
-            keys, restrictions=journal, behind_fence=behind_fence, cold=objects(config)
+            keys, restrictions=journal, behind_fence=behind_fence, cold=objects.configured(config)
         )
         if not behind_fence:
             _unlock(pool, keyring, journal)
@@ -163,7 +162,7 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
             case JournalState.current:
                 journal_evidence.refuse_misfit(tx, journal)
                 restriction.catch_up(tx, journal)
-                journal_heads.remember_if_free(tx, journal.id, journal.current_head())
+                journal_heads.save_head_if_free(tx, journal.id, journal.current_head())
             case JournalState.older:
                 raise RefusedError(
                     "the database is older than its restriction journal: it lacks later "

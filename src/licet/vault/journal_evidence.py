@@ -29,8 +29,11 @@ def refuse_misfit(tx: Transaction, journal: Journal) -> None:
     It reads the newest `NEWEST_RECORDS_MAX` records, and all from the remembered one on: an opening
     must not take longer the longer the journal is. The doctor and a restore read the rest.
     """
-    known, since = journal_heads.remembered(tx, journal.id), journal_heads.finished(tx, journal.id)
-    if misfits := journal.hold(known, since, NEWEST_RECORDS_MAX):
+    known, since = (
+        journal_heads.load_head(tx, journal.id),
+        journal_heads.load_restart(tx, journal.id),
+    )
+    if misfits := journal.find_misfits(known, since, NEWEST_RECORDS_MAX):
         raise misfit_error(misfits)
 
 
@@ -42,8 +45,8 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
     heads = {
         number: JournalHead(number, chain) for number, chain in outbox.logged_heads(tx, journal.id)
     }
-    heads |= {head.number: head for head in journal_heads.remembered(tx, journal.id)}
-    walk = journal.walk(sorted(heads.values()), journal_heads.finished(tx, journal.id))
+    heads |= {head.number: head for head in journal_heads.load_head(tx, journal.id)}
+    walk = journal.walk(sorted(heads.values()), journal_heads.load_restart(tx, journal.id))
     count = sum(1 for _ in journal.survey(walk))
     return count, walk.ended()
 
@@ -51,9 +54,9 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
 def tell_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime) -> None:
     """Remembers ``head``, which is durable, and tells it to the log."""
     if head.number:
-        journal_heads.remember(tx, journal.id, head)
+        journal_heads.save_head(tx, journal.id, head)
         outbox.append(tx, [head_entry(journal, head, at)])
-        journal_heads.note_logged(tx, journal.id, head, at)
+        journal_heads.record_logged(tx, journal.id, head, at)
 
 
 def tell_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
@@ -74,7 +77,7 @@ def head_entry(journal: Journal, head: JournalHead, at: datetime) -> Entry:
         "number": head.number,
         "chain": head.chain.hex(),
     }
-    return Entry(told=EntryKind.journal_head, occurred_at=at, facts=facts)
+    return Entry(kind=EntryKind.journal_head, occurred_at=at, facts=facts)
 
 
 def heads_in(entries: Iterable[Mapping[str, Any]], journal: Journal) -> list[JournalHead]:

@@ -46,7 +46,7 @@ def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
         if newest:
             return JournalState.older
         fence.begin(tx, 0, journal, at, account_journal.last_position(tx))
-        journal_heads.remember(tx, journal.id, JournalHead(0, b""))
+        journal_heads.save_head(tx, journal.id, JournalHead(0, b""))
         return JournalState.current
     return JournalState.older if any(missing(tx, newest, present.life)) else JournalState.current
 

@@ -23,6 +23,7 @@ import msgspec
 from licet.policy.decide import SAFETY
 from licet.policy.file import Policies, Policy
 from licet.policy.regions import raises_any
+from licet.policy.retention import ContentKind, Keep
 from licet.store.connect import Transaction
 from licet.vault.population import (
     ACCOUNTS,
@@ -188,9 +189,10 @@ def statements(
         | _ended_values(before, endings[before.name])
         | _ended_values(after, endings[after.name])
     )
-    values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | periods(
-        change.new
-    )
+    values |= {f"horizon_{place}": moment for place, moment in enumerate(horizons)} | _period(
+        change, after
+    ).values
+    values["effective"] = change.new.effective
     values |= {
         "given_versions": [version for version, _ in given],
         "given_origins": [origins for _, origins in given],
@@ -352,7 +354,8 @@ def _ended_values(side: _Side, endings: Sequence[_Ending]) -> dict[str, Any]:
         "regions": ["", "", *regions],
         "asks": [listed(frozenset(policies[number].asks)) for number in ending],
         "lapse_until": [
-            policies[number].keep.opted_out.after(policies[number].effective) for number in ending
+            policies[number].keep.of_turn(allowed=False).after(policies[number].effective)
+            for number in ending
         ],
     }
     return {f"ended_{side.name}_{key}": value for key, value in values.items()}
@@ -405,15 +408,32 @@ def _nearer(side: _Side, endings: Iterable[_Ending]) -> str:
 # The sums
 
 
-def periods(new: Policy) -> dict[str, Any]:
-    """What bounds the date of a segment under the version, as values of a statement."""
-    keep = new.keep
-    return {
-        "effective": new.effective,
-        "opted_in": str(keep.opted_in),
-        "opted_out": str(keep.opted_out),
-        "incognito": str(keep.incognito),
-    }
+def period_of_segment(keep: Keep, *, incognito: str, useful: str, surface: str) -> SqlStatement:
+    """The period of a segment as an SQL expression over three others; the twin of
+    `Keep.of_turn`.
+    """
+    values: dict[str, str] = {}
+
+    def period(kind: ContentKind, allowed: bool | None) -> str:
+        general, cases = "", ""
+        for rule, period in keep.rows:
+            if (rule.kind, rule.allowed) != (kind, allowed):
+                continue
+            values[f"period_{rule.name}"] = str(period)
+            found = f"%(period_{rule.name})s::interval"
+            if rule.surface is None:
+                general = found
+            else:
+                values[f"surface_{rule.name}"] = rule.surface
+                cases += f" WHEN {surface} = %(surface_{rule.name})s THEN {found}"
+        return f"CASE{cases} ELSE {general} END" if cases else general
+
+    return SqlStatement(
+        f"""CASE WHEN {incognito} THEN {period(ContentKind.incognito, None)}
+                 WHEN {useful} THEN {period(ContentKind.conversation, True)}
+                 ELSE {period(ContentKind.conversation, False)} END""",
+        values,
+    )
 
 
 _HELD = (
@@ -468,7 +488,7 @@ def _segments(
                 s.erased_at IS NULL AS is_here, s.keep_until, s.last_at,
                            s.first_turn, s.last_turn, s.last_turn - s.first_turn + 1 AS turns,
                              s.version, s.flagged_turn,
-                           c.incognito, {_SPLIT} AS is_split,
+                           s.surface, c.incognito, {_SPLIT} AS is_split,
                            s.stored_bytes, coalesce(s.safety_until > %(b0_at)s,
                              false) AS is_flagged,
                            h.placed{_ranks(sides)}{reached}
@@ -496,15 +516,20 @@ def _of_segment(
         for side in (before, after)
         for place, purpose in enumerate(change.purposes)
     )
-    is_useful = _useful(after, change.after.in_force(change.at).covers)
+    period = _period(change, after).sql
     return f"""least(keep_until, {_nearer(before, endings["b"])}) AS until_b,
                    least(keep_until, {_nearer(after, endings["n"])}) AS until_n,
                    is_here AND keep_until > %(effective)s
-                   AND keep_until > last_at + CASE WHEN incognito THEN %(incognito)s::interval
-                                                   WHEN {is_useful} THEN %(opted_in)s::interval
-                                                   ELSE %(opted_out)s::interval END
+                   AND keep_until > last_at + {period}
                    AND (placed IS NULL OR NOT EXISTS (SELECT FROM unnest(placed) placed WHERE placed < keep_until
                             AND placed + interval '1 microsecond' >= keep_until)) AS is_shortened{counts}"""
+
+
+def _period(change: PlannedChange, after: _Side) -> SqlStatement:
+    is_useful = _useful(after, change.after.in_force(change.at).covers)
+    return period_of_segment(
+        change.new.keep, incognito="incognito", useful=is_useful, surface="surface"
+    )
 
 
 def _segment_sums(place: int, purpose: str) -> str:

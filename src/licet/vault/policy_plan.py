@@ -119,7 +119,7 @@ def _drawn(
         base=newest.version,
         base_sha256=newest.sha256().hex(),
         at=at,
-        direction=diff.sentence(changed),
+        direction=diff.describe(changed),
         changes=changed.changes,
         asked_again=people.asked_again,
         gates=people.gates,

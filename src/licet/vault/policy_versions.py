@@ -18,7 +18,7 @@ from licet.errors import BrokenError, RefusedError
 from licet.keys import fence
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
-from licet.policy.file import Policies, Policy, read
+from licet.policy.file import Policies, Policy, from_document
 from licet.store.connect import Transaction
 
 PARSED_VERSIONS_MAX = 1_000
@@ -53,7 +53,7 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
         ],
     )
     facts: dict[str, str | int | bool | None] = {"number": number, "sha256": policy.sha256().hex()}
-    outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=at, facts=facts)])
     return number
 
 
@@ -88,7 +88,7 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
         "sha256": policy.sha256().hex(),
         "amends": known[number].sha256().hex(),
     }
-    outbox.append(tx, [Entry(told=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=at, facts=facts)])
     return number
 
 
@@ -233,5 +233,5 @@ _current: dict[tuple[bytes, ...], Policies] = {}
 @lru_cache(maxsize=PARSED_VERSIONS_MAX)
 def _parsed(document: str) -> tuple[Policy, bytes]:
     """The policy in a stored document, and its SHA-256: parsed once per document and process."""
-    policy = read(msgspec.json.decode(document), file="the policies table")
+    policy = from_document(msgspec.json.decode(document), file="the policies table")
     return policy, policy.sha256()

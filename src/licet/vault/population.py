@@ -266,7 +266,7 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
         "own_ages": ages_by_place([v.min_ages for v in known], regions),
         "regions": ["", "", *regions],
         "asks": [question is None or question in v.asks for v in known],
-        "lapse_until": [v.keep.opted_out.after(v.effective) for v in known],
+        "lapse_until": [v.keep.of_turn(allowed=False).after(v.effective) for v in known],
     }
 
 

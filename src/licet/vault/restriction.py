@@ -108,7 +108,7 @@ def remembering(
         return []
     head = journal.durable
     journal.remembered = head.number
-    return [journal_heads.remembering(journal.id, head)]
+    return [journal_heads.save_head_change(journal.id, head)]
 
 
 def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
@@ -118,7 +118,7 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     """
     journal.accept()
     if _is_behind(journal):
-        journal_heads.remember_if_free(tx, journal.id, journal.durable)
+        journal_heads.save_head_if_free(tx, journal.id, journal.durable)
         journal.remembered = journal.durable.number
 
     def write() -> None:

@@ -156,7 +156,7 @@ def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> 
         tx,
         [
             Entry(
-                told=EntryKind.content_read, occurred_at=note.at, account=note.account, facts=facts
+                kind=EntryKind.content_read, occurred_at=note.at, account=note.account, facts=facts
             )
         ],
     )

@@ -281,7 +281,7 @@ def shorten_batch(
 def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
     leaves = [
         Entry(
-            told=EntryKind.shortened,
+            kind=EntryKind.shortened,
             occurred_at=now,
             account=account,
             facts={"version": new.version},
@@ -337,9 +337,7 @@ _BOUNDS = """
     SELECT s.account_id, s.conversation_id, s.segment, s.last_turn - s.first_turn + 1 AS turns,
       s.stored_bytes, s.keep_until,
            greatest(%(effective)s::timestamptz,
-               s.last_at + CASE WHEN c.incognito THEN %(incognito)s WHEN u.account_id IS NOT NULL
-                 THEN %(opted_in)s
-                                ELSE %(opted_out)s END::interval,
+               s.last_at + {period},
                (SELECT max(h.placed_at) + interval '1 microsecond' FROM holds h
                  WHERE h.account_id = s.account_id AND h.conversation_id = s.conversation_id
                    AND h.placed_at < s.keep_until)) AS bound
@@ -349,9 +347,13 @@ _BOUNDS = """
 def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID]) -> SqlStatement:
     """The instant that the date of each segment of some accounts may not pass; they are few."""
     useful = _useful(known, at)
-    values = {**useful.values, **plan_counts.periods(new), "accounts": accounts}
+    period = plan_counts.period_of_segment(
+        new.keep, incognito="c.incognito", useful="u.account_id IS NOT NULL", surface="s.surface"
+    )
+    values = {**useful.values, **period.values, "effective": new.effective, "accounts": accounts}
     return SqlStatement(
-        f"""{_BOUNDS} LEFT JOIN ({useful.sql}) u USING (account_id, conversation_id, segment)
+        f"""{_BOUNDS.format(period=period.sql)} LEFT
+             JOIN ({useful.sql}) u USING (account_id, conversation_id, segment)
              WHERE s.erased_at IS NULL AND s.account_id = ANY(%(accounts)s)""",
         values,
     )

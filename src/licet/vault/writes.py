@@ -36,7 +36,7 @@ from licet.ledger.outbox import Entry
 from licet.policy import fold
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, Change, appending, change, insert, pipelined
+from licet.store.rows import INSERTED_ROWS_MAX, Change, change, insert, insert_changes, pipelined
 from licet.vault import account_journal, account_keys, copies, table_changes
 from licet.vault.account_journal import JournalRow
 from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
@@ -529,7 +529,7 @@ class Writes:
         appended = [
             one
             for name, columns in _APPENDED.items()
-            for one in appending(self.tx, name, columns, rows.get(name, []))
+            for one in insert_changes(self.tx, name, columns, rows.get(name, []))
         ]
         change(
             self.tx,

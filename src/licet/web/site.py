@@ -80,7 +80,7 @@ class Site:
             lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS
         )
         self.discovery = oidc.Discovery()
-        self.languages = catalogue.known(here.config.languages)
+        self.languages = catalogue.load_languages(here.config.languages)
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}
@@ -250,7 +250,7 @@ class Site:
         told = self.rates.told()
         if told:
             seconds = {mark: taken for mark, (_, taken) in told.items()}
-            due = await self.reading(lambda tx: rate_counts.add(tx, seconds))
+            due = await self.reading(lambda tx: rate_counts.count_requests(tx, seconds))
             self.rates.learn(told, due, now)
 
     def _policy(self, tx: Transaction) -> str:

@@ -1,6 +1,6 @@
-"""What endpoints were told to remove, and their acknowledgements.
+"""Acknowledgements of removal events by hosts.
 
-A host acknowledges that what an event named has left it. A certificate of erasure lists who was
+A host acknowledges that it has removed what an event named. A certificate of erasure lists who was
 notified, and missing acknowledgements too. The record for a removed endpoint is kept.
 """
 
@@ -20,8 +20,8 @@ from licet.vault.ids import Prefix, shown
 
 
 class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What one endpoint was told, and its acknowledgement. ``delivered_at`` is None if it reads
-    events by itself.
+    """A removal event sent to an endpoint, and its acknowledgement. ``delivered_at`` is None if the
+    endpoint polls.
     """
 
     event: str
@@ -39,30 +39,30 @@ _TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowled
       JOIN endpoints p USING (endpoint_id)"""
 
 
-def told_of(tx: Transaction, account: UUID, erasure: UUID, at: datetime) -> list[HostDelivery]:
-    """The hosts that were told that the content of an erasure must leave them, and each one's
-    acknowledgement.
-    """
+def deliveries_of_erasure(
+    tx: Transaction, account: UUID, erasure: UUID, at: datetime
+) -> list[HostDelivery]:
+    """The endpoints notified of an erasure, and each one's acknowledgement."""
     rows = tx.execute(
         f"""{_TOLD} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
              ORDER BY e.row_no, p.name, p.endpoint_id""",
         [account, erasure],
     )
-    return [_read_told(row, at) for row in rows]
+    return [_host_delivery(row, at) for row in rows]
 
 
-def overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
-    """What endpoints should have acknowledged by ``at`` and did not, the most overdue first."""
+def list_overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
+    """The overdue acknowledgements at ``at``, the most overdue first."""
     rows = tx.execute(
         f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s
              AND p.removed_at IS NULL
              ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
         [at, limit],
     )
-    return [_read_told(row, at) for row in rows]
+    return [_host_delivery(row, at) for row in rows]
 
 
-def _read_told(row: Sequence[Any], at: datetime) -> HostDelivery:
+def _host_delivery(row: Sequence[Any], at: datetime) -> HostDelivery:
     event, endpoint, told_at, delivered_at, due_at, acknowledged_at = row
     return HostDelivery(
         event=shown(Prefix.event, event),
@@ -76,19 +76,19 @@ def _read_told(row: Sequence[Any], at: datetime) -> HostDelivery:
 
 
 def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> HostDelivery:
-    """Records that what an event named has left the endpoint; a repetition changes nothing.
+    """Records an endpoint's acknowledgement of an event. Idempotent.
 
     NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires
     no acknowledgement.
     """
-    of = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
+    event_row = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
     row = (
-        of
+        event_row
         and tx.execute(
             """SELECT d.account_id, d.endpoint_id, d.acknowledge_by FROM deliveries d
             JOIN endpoints p USING (endpoint_id)
             WHERE d.account_id = %s AND d.event_id = %s AND p.name = %s AND p.removed_at IS NULL""",
-            [of[0], event, endpoint],
+            [event_row[0], event, endpoint],
         ).fetchone()
     )
     if row is None:
@@ -106,9 +106,9 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
             WHERE account_id = %s AND event_id = %s AND endpoint_id = %s""",
         [at, row[0], event, row[1]],
     )
-    told = tx.execute(
+    delivery = tx.execute(
         f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s",
         [row[0], event, row[1]],
     ).fetchone()
-    assert told is not None
-    return _read_told(told, at)
+    assert delivery is not None
+    return _host_delivery(delivery, at)

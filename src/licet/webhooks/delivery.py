@@ -3,8 +3,8 @@ per installation.
 
 Promise: a message is sent until an endpoint answers 2xx; the next event of the same account waits
 for that, and no other account does. A message is signed and has the same id and body each time. A
-deliverer that is killed has sent at most `UNRECORDED_MAX` messages more than it has recorded: the
-next one begins with what has no answer in the database, and sends those again with the same ids.
+killed deliverer has sent at most `UNRECORDED_MAX` messages more than it has recorded; the next one
+sends those again with the same ids.
 
 A round reads what is due in one statement an endpoint. Several accounts' messages are then in
 progress at once, those of one account one after another, and their outcomes are recorded together:
@@ -71,7 +71,7 @@ WAIT_SECONDS = 0.5
 RETRY_SECONDS = 5.0
 
 
-class Round(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryRound(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a round: messages that were accepted, and those that were not, by reason."""
 
     delivered: int = 0
@@ -91,7 +91,7 @@ class _Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to an endpoint that it has not accepted."""
+    """A message that its endpoint has not accepted yet."""
 
     account: UUID
     event: UUID
@@ -164,10 +164,12 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True):
 class Deliverer:
     """Sends what is due, round by round. Created by `delivering`, which holds the lock."""
 
-    def __init__(self, here: Installation, conn: Transaction, resolved: Resolve = resolve) -> None:
+    def __init__(
+        self, installation: Installation, conn: Transaction, resolved: Resolve = resolve
+    ) -> None:
         """``conn`` holds the lock: a round begins only while the connection exists."""
-        self._here, self._conn, self._resolved = here, conn, resolved
-        file = here.config.webhooks.ca_file
+        self._here, self._conn, self._resolved = installation, conn, resolved
+        file = installation.config.webhooks.ca_file
         try:
             self._ca = ssl.create_default_context(cafile=file) if file is not None else None
         except (OSError, ssl.SSLError):
@@ -180,7 +182,7 @@ class Deliverer:
         self._silent: set[UUID] = set()  # endpoints that are sent nothing more in this round
         self._cut: list[_Chain] = []  # that were sent, of accounts with more to send
 
-    def run_once(self, stop: Callable[[], bool] = lambda: False) -> Round:
+    def run_once(self, stop: Callable[[], bool] = lambda: False) -> DeliveryRound:
         """Sends what is due now, for each account from its first event on; another round may find
         more.
         """
@@ -195,14 +197,16 @@ class Deliverer:
             chains = self._chains(tx, at)
         until = time.monotonic() + ROUND_SECONDS
         self._disabled, self._silent, self._cut = [], set(), []
-        said = (
+        outcomes = (
             self._send_all(chains, lambda: stop() or time.monotonic() >= until)
             if chains
             else Counter[str]()
         )
         self._hold_back_cut()
-        delivered = said.pop("delivered", 0)
-        return Round(delivered=delivered, failed=dict(said), disabled=tuple(sorted(self._disabled)))
+        delivered = outcomes.pop("delivered", 0)
+        return DeliveryRound(
+            delivered=delivered, failed=dict(outcomes), disabled=tuple(sorted(self._disabled))
+        )
 
     def close(self) -> None:
         for poster in self._posters.values():
@@ -231,10 +235,10 @@ class Deliverer:
         ]
 
     def _chains(self, tx: Transaction, at: datetime) -> list[_Chain]:
-        """What is due, with the endpoints in turn, so that none waits for all of another's."""
+        """The due chains, interleaved by endpoint."""
         live = self._live(tx, at)
         rows = max(ROUND_ROWS_MAX // max(len(live), 1), ENDPOINT_ROWS_MIN)
-        each = [_due_of(tx, endpoint, at, rows) for endpoint in live]
+        each = [_due_chains(tx, endpoint, at, rows) for endpoint in live]
         return [
             chain
             for chains in itertools.zip_longest(*each)
@@ -243,9 +247,7 @@ class Deliverer:
         ]
 
     def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
-        """Sends the chains by several threads, and records the outcomes by this one until all have
-        ended.
-        """
+        """Sends the chains in several threads, and records their outcomes in this one."""
         outgoing = _Outgoing(chains, self._here.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
@@ -266,7 +268,7 @@ class Deliverer:
             left = THREADS_MAX
             try:
                 while left:
-                    outcomes, ends = _gathered(sent)
+                    outcomes, ends = _next_outcomes(sent)
                     left -= ends
                     said.update(
                         "delivered" if one.answer.is_success else one.answer.said
@@ -288,8 +290,8 @@ class Deliverer:
         sent: Queue[_Sent | None],
         ended: Callable[[], bool],
     ) -> None:
-        """Sends an account's messages one after another, until one fails or other accounts must be
-        served.
+        """Sends an account's messages in order, until one fails or its share of the round is
+        used.
         """
         to = chain.to
         for waiting, body, headers in requests:
@@ -305,8 +307,8 @@ class Deliverer:
             self._cut.append(chain)
 
     def _hold_back_cut(self) -> None:
-        """Lets the other accounts go first for `TURN`, where one has more to be sent than its share
-        of a round.
+        """Delays accounts with more than their share of a round by `TURN`, so that others go
+        first.
         """
         if not self._cut:
             return
@@ -324,9 +326,9 @@ class Deliverer:
                 )
 
     def _record(self, outcomes: list[_Sent]) -> None:
-        """Records ``outcomes`` in one transaction: what was accepted, then what was not.
+        """Records ``outcomes`` in one transaction: accepted messages, then failures.
 
-        Of one account the failure is the last, because nothing was sent after it.
+        A failure is its account's last outcome, because nothing was sent after it.
         """
         if not outcomes:
             return
@@ -369,14 +371,14 @@ class Deliverer:
             [endpoints],
         )
 
-    def _record_failed(self, tx: Transaction, one: _Sent) -> None:
+    def _record_failed(self, tx: Transaction, attempt: _Sent) -> None:
         params = {
-            "endpoint": one.to.endpoint,
-            "account": one.waiting.account,
-            "event": one.waiting.event,
-            "at": one.at,
-            "said": one.answer.said,
-            "next": one.at + self._delay(one.waiting.attempts, one.answer),
+            "endpoint": attempt.to.endpoint,
+            "account": attempt.waiting.account,
+            "event": attempt.waiting.event,
+            "at": attempt.at,
+            "said": attempt.answer.said,
+            "next": attempt.at + self._delay(attempt.waiting.attempts, attempt.answer),
         }
         tx.execute(_FAILED, params)
         tx.execute(_HOLD_BACK, params)
@@ -384,12 +386,12 @@ class Deliverer:
             _FAILING,
             {
                 **params,
-                "gone": one.answer.status == 410,
-                "dead": one.at - timedelta(days=DEAD_DAYS),
+                "gone": attempt.answer.status == 410,
+                "dead": attempt.at - timedelta(days=DEAD_DAYS),
             },
         ).fetchone()
         if disabled is not None and disabled[0]:
-            self._disabled.append(one.to.name)
+            self._disabled.append(attempt.to.name)
 
     def _delay(self, attempts: int, answer: HttpReply) -> timedelta:
         """The delay before the next attempt, after ``attempts`` earlier ones."""
@@ -431,9 +433,9 @@ _FAILING = """
     RETURNING disabled_at IS NOT NULL"""
 
 
-def _gathered(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
-    """The next outcomes, at most `RECORDED_MAX` or what comes within `RECORD_SECONDS`; and how many
-    threads ended.
+def _next_outcomes(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
+    """The next outcomes, at most `RECORDED_MAX` or for `RECORD_SECONDS`; and how many threads
+    ended.
     """
     first = sent.get()
     outcomes, ends = ([first], 0) if first is not None else ([], 1)
@@ -450,9 +452,9 @@ def _gathered(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
     return outcomes, ends
 
 
-def _due(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], bool]:
-    """The accounts whose first waiting event is due, the longest waiting first; and whether more is
-    due than was seen.
+def _due_accounts(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], bool]:
+    """The accounts whose first waiting event is due, the longest waiting first; and whether the
+    window was full.
 
     Only the first `WINDOW_ROWS` due events are examined, with one query per account among them.
     Events that arrived behind a delayed one, after it was delayed, are delayed with it here, so
@@ -495,9 +497,9 @@ _HOLD_BACK_TOO = """
        AND d.next_at < k.next_at"""
 
 
-def _due_of(tx: Transaction, to: _Endpoint, at: datetime, rows: int) -> list[_Chain]:
-    """What is due to one endpoint, at most ``rows`` messages, by account."""
-    accounts, is_crowded = _due(tx, to.endpoint, at)
+def _due_chains(tx: Transaction, to: _Endpoint, at: datetime, rows: int) -> list[_Chain]:
+    """The due messages of an endpoint by account, at most ``rows``."""
+    accounts, is_crowded = _due_accounts(tx, to.endpoint, at)
     params = {"endpoint": to.endpoint, "account": accounts, "events": EVENTS_MAX, "rows": rows}
     found = tx.execute(_MESSAGES, params).fetchall()
     chains = []
@@ -528,10 +530,10 @@ _MESSAGES = f"""
 
 
 @contextlib.contextmanager
-def delivering(here: Installation, resolved: Resolve = resolve) -> Iterator[Deliverer]:
+def delivering(installation: Installation, resolved: Resolve = resolve) -> Iterator[Deliverer]:
     """The only deliverer of an installation; BusyError if another one runs."""
-    with translated(), here.pool.connection() as conn:
-        deliverer = Deliverer(here, conn, resolved)
+    with translated(), installation.pool.connection() as conn:
+        deliverer = Deliverer(installation, conn, resolved)
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [DELIVERER_LOCK]).fetchone()
         conn.commit()
         if locked != (True,):
@@ -546,12 +548,12 @@ def delivering(here: Installation, resolved: Resolve = resolve) -> Iterator[Deli
                 conn.commit()
 
 
-def deliver_due(here: Installation) -> Round:
+def deliver_due(installation: Installation) -> DeliveryRound:
     """Sends all that is due now; failed messages are retried at their time."""
-    total = Round()
-    with delivering(here) as deliverer:
+    total = DeliveryRound()
+    with delivering(installation) as deliverer:
         while not (done := deliverer.run_once()).is_idle:
-            total = Round(
+            total = DeliveryRound(
                 delivered=total.delivered + done.delivered,
                 failed=dict(Counter(total.failed) + Counter(done.failed)),
                 disabled=(*total.disabled, *done.disabled),
@@ -560,27 +562,27 @@ def deliver_due(here: Installation) -> Round:
 
 
 def follow(
-    here: Installation,
+    installation: Installation,
     stop: threading.Event,
-    seen: Callable[[Round], object] = lambda _: None,
+    report: Callable[[DeliveryRound], object] = lambda _: None,
     noted: Callable[[LicetError], object] = lambda _: None,
 ) -> None:
-    """Sends events as they occur until ``stop``; waits while another deliverer runs, and logs
+    """Delivers events continuously until ``stop``; waits while another deliverer runs, and reports
     errors.
     """
     while not stop.is_set():
         try:
-            with delivering(here) as deliverer:
+            with delivering(installation) as deliverer:
                 while not stop.is_set():
                     done = deliverer.run_once(stop.is_set)
                     if done.is_idle:
                         stop.wait(WAIT_SECONDS)
                     else:
-                        seen(done)
+                        report(done)
         except BusyError:
             stop.wait(RETRY_SECONDS)
         except LicetError as error:
-            # The fence, or a secret that cannot be opened: somebody must look at it, and events
-            # wait until then.
+            # The fence, or a secret that cannot be unwrapped: an operator must act, and events wait
+            # until then.
             noted(error)
             stop.wait(RETRY_SECONDS if isinstance(error, RefusedError) else 12 * RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Endpoints: who receives events, where, and the secrets that sign their messages.
+"""Webhook endpoints: their URLs, event kinds, and the secrets that sign their messages.
 
 A message is signed as specified by Standard Webhooks 1.0.0 (standardwebhooks.com), over
 `id.timestamp.body`:
@@ -7,8 +7,8 @@ A message is signed as specified by Standard Webhooks 1.0.0 (standardwebhooks.co
     v1a   Ed25519 under the endpoint's own key, whose public half is shown: a receiver needs no secret
 
 A secret is 32 random bytes, shown once as `whsec_` and Base64, and stored wrapped under the key
-chain like every secret of the installation. An endpoint without a URL reads the events by itself,
-and acknowledges what must leave like any other.
+chain like every secret of the installation. An endpoint without a URL polls the event feed, and
+acknowledges removals like any other.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.keys import chain
 from licet.keys.keyring import Keyring
 from licet.store.connect import Transaction, transaction
+from licet.store.rows import select
 from licet.vault import host_events
 from licet.vault.host_events import EventKind
 from licet.vault.ids import uuid7
@@ -56,8 +57,8 @@ class AddedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     since: str
 
 
-class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint as staff see it. ``blocked`` counts the accounts with a failing event;
+class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint's state for staff. ``blocked`` counts the accounts with a failing event;
     ``overdue`` counts acknowledgements.
     """
 
@@ -78,18 +79,14 @@ class EndpointSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PausedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that is sent nothing until it is resumed; ``unsent`` events wait meanwhile, and
-    those that follow.
-    """
+    """A paused endpoint with its number of ``unsent`` events."""
 
     endpoint: str
     unsent: int
 
 
 class UnsentEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that waits for an endpoint: how often it was tried, what came back last, and when it
-    is tried next.
-    """
+    """A failed event: its attempts, the last answer, and the time of the next attempt."""
 
     kind: EventKind
     occurred_at: datetime
@@ -99,8 +96,8 @@ class UnsentEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointBacklog(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for one endpoint, counted up to `BACKLOG_MAX`; ``tried`` are the events that
-    failed and are tried next.
+    """The backlog of an endpoint, counted up to `BACKLOG_MAX`; ``tried`` are failed events in the
+    order of their next attempt.
     """
 
     endpoint: str
@@ -126,7 +123,7 @@ class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RemovedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What a removal drops: unsent messages, and acknowledgements that will not come."""
+    """Counts of what a removal drops: unsent messages and open acknowledgements."""
 
     endpoint: str
     unsent: int
@@ -141,32 +138,38 @@ class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(
-    here: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()
+    installation: Installation, name: str, url: str | None, kinds: Sequence[EventKind] = ()
 ) -> AddedEndpoint:
     """Adds an endpoint that receives events from now on; RefusedError if the name exists."""
-    check_new(here, name, url)
-    at = here.clock()
-    heard = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
-    with transaction(here.pool) as tx:
+    check_new(installation, name, url)
+    at = installation.clock()
+    subscribed = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
+    with transaction(installation.pool) as tx:
         made = tx.execute(
             """INSERT INTO endpoints (endpoint_id, name, url, kinds, made_at)
                VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (name) WHERE removed_at IS NULL DO NOTHING RETURNING endpoint_id""",
-            [uuid7(at, here.keyring.random(10)), name, url, [kind.value for kind in heard], at],
+            [
+                uuid7(at, installation.keyring.random(10)),
+                name,
+                url,
+                [kind.value for kind in subscribed],
+                at,
+            ],
         ).fetchone()
         if made is None:
-            raise _exists(name)
-        secret = _new_secret(here, tx, made[0], at) if url is not None else None
-        public = public_key(here.keyring, tx, made[0]) if url is not None else None
+            raise _exists_error(name)
+        secret = _new_secret(installation, tx, made[0], at) if url is not None else None
+        public = public_key(installation.keyring, tx, made[0]) if url is not None else None
         while host_events.give_numbers(tx):
             pass
         since = str(host_events.newest_number(tx))
     return AddedEndpoint(
-        endpoint=name, url=url, kinds=heard, secret=secret, public_key=public, since=since
+        endpoint=name, url=url, kinds=subscribed, secret=secret, public_key=public, since=since
     )
 
 
-def check_new(here: Installation, name: str, url: str | None) -> None:
+def check_new(installation: Installation, name: str, url: str | None) -> None:
     """UsageError or RefusedError for an endpoint that cannot be added; nothing is changed."""
     if _NAME.fullmatch(name) is None:
         raise UsageError(
@@ -174,29 +177,29 @@ def check_new(here: Installation, name: str, url: str | None) -> None:
             "use lower-case letters, digits, `-`, `_` and `.`",
         )
     if url is not None:
-        outbound_http.reachable(url, here.config.webhooks.inside)
-    with transaction(here.pool) as tx:
-        known = names(tx)
+        outbound_http.reachable(url, installation.config.webhooks.inside)
+    with transaction(installation.pool) as tx:
+        known = list_names(tx)
     if name in known:
-        raise _exists(name)
+        raise _exists_error(name)
     if len(known) >= ENDPOINTS_MAX:
         raise RefusedError(
             f"there are `{len(known)}` endpoints: at most {ENDPOINTS_MAX}", because="too_many"
         )
 
 
-def _exists(name: str) -> RefusedError:
+def _exists_error(name: str) -> RefusedError:
     return RefusedError(
         f"there is already an endpoint `{name}`", "choose another name", because="exists"
     )
 
 
-def every(here: Installation) -> list[EndpointSeen]:
-    """Every endpoint that was not removed, and its state."""
-    at = here.clock()
-    with transaction(here.pool) as tx:
+def list_endpoints(installation: Installation) -> list[EndpointStatus]:
+    """Every endpoint with its state, without removed ones."""
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         rows = tx.execute(_EVERY, {"at": at}).fetchall()
-        return [_seen(here.keyring, tx, row) for row in rows]
+        return [_endpoint_status(installation.keyring, tx, row) for row in rows]
 
 
 _EVERY = """
@@ -219,7 +222,7 @@ _EVERY = """
 
 
 class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint that is disabled, or that owes answers; ``overdue`` counts them, up to
+    """An endpoint that is disabled or has ``overdue`` acknowledgements, counted up to
     `OVERDUE_COUNTED_MAX`.
     """
 
@@ -229,10 +232,12 @@ class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
 
 
-def troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
-    """The endpoints that somebody should look at, by name; what only waits is not read."""
-    rows = tx.execute(
-        """SELECT p.name, p.disabled_at, p.disabled_because, o.overdue
+def list_troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
+    """The endpoints that need attention, by name; a mere backlog does not count."""
+    return select(
+        tx,
+        TroubledEndpoint,
+        """SELECT p.name AS endpoint, p.disabled_at, p.disabled_because, o.overdue
              FROM endpoints p CROSS JOIN LATERAL (
                   SELECT count(*) AS overdue FROM (
                     SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
@@ -242,18 +247,10 @@ def troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
               ORDER BY p.name""",
         {"at": at, "most": OVERDUE_COUNTED_MAX},
     )
-    return [
-        TroubledEndpoint(
-            endpoint=name, disabled_at=disabled_at, disabled_because=because, overdue=overdue
-        )
-        for name, disabled_at, because, overdue in rows
-    ]
 
 
 class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
-    """What endpoints have still to be told. ``due_at`` is when the first message that nobody has
-    sent was due.
-    """
+    """The total backlog. ``due_at`` is when its first unsent message was due."""
 
     waiting: int
     due_at: datetime | None
@@ -261,12 +258,14 @@ class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
     disabled: int
 
 
-def backlog(tx: Transaction, most: int) -> WebhookBacklog:
-    """How far the deliverer is behind; at most ``most`` messages of each endpoint are counted."""
-    row = tx.execute(
-        """SELECT coalesce(sum(w.waiting), 0)::bigint, min(w.due_at),
-                  count(*) FILTER (WHERE p.failing_since IS NOT NULL),
-                  count(*) FILTER (WHERE p.disabled_at IS NOT NULL)
+def count_backlog(tx: Transaction, limit: int) -> WebhookBacklog:
+    """The backlog of the deliverer; counts at most ``limit`` messages of an endpoint."""
+    (counted,) = select(
+        tx,
+        WebhookBacklog,
+        """SELECT coalesce(sum(w.waiting), 0)::bigint AS waiting, min(w.due_at) AS due_at,
+                  count(*) FILTER (WHERE p.failing_since IS NOT NULL) AS failing,
+                  count(*) FILTER (WHERE p.disabled_at IS NOT NULL) AS disabled
              FROM endpoints p CROSS JOIN LATERAL (
                   SELECT count(*) AS waiting, min(next_at) AS due_at FROM (
                     SELECT next_at FROM deliveries d
@@ -274,16 +273,15 @@ def backlog(tx: Transaction, most: int) -> WebhookBacklog:
                        AND d.next_at IS NOT NULL
                      ORDER BY next_at LIMIT %s) d) w
             WHERE p.removed_at IS NULL""",
-        [most],
-    ).fetchone()
-    assert row is not None
-    return WebhookBacklog(waiting=row[0], due_at=row[1], failing=row[2], disabled=row[3])
+        [limit],
+    )
+    return counted
 
 
-def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen:
+def _endpoint_status(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointStatus:
     endpoint, name, url, kinds, made_at, failing_since, disabled_at, because, secrets, *counts = row
     waiting, since, blocked, answer, overdue = counts
-    return EndpointSeen(
+    return EndpointStatus(
         endpoint=name,
         url=url,
         kinds=tuple(map(EventKind, kinds)),
@@ -301,7 +299,7 @@ def _seen(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> EndpointSeen
     )
 
 
-def names(tx: Transaction) -> list[str]:
+def list_names(tx: Transaction) -> list[str]:
     """The names of the endpoints that were not removed, in order."""
     return [
         row[0]
@@ -309,24 +307,20 @@ def names(tx: Transaction) -> list[str]:
     ]
 
 
-def backlog_of(here: Installation, name: str) -> EndpointBacklog:
-    """What waits for an endpoint, and what came back last; NotFoundError if there is none of that
-    name.
-    """
-    with transaction(here.pool) as tx:
-        found = _backlog(here.keyring, tx, name, here.clock())
+def backlog_of(installation: Installation, name: str) -> EndpointBacklog:
+    """The backlog of an endpoint, with its last answers; NotFoundError for an unknown name."""
+    with transaction(installation.pool) as tx:
+        found = _backlog(installation.keyring, tx, name, installation.clock())
     if found is None:
         raise _unknown(name)
     return found
 
 
-def backlogs(here: Installation) -> list[EndpointBacklog]:
-    """What waits for each endpoint, by name, as of one transaction; without what is removed
-    meanwhile.
-    """
-    at = here.clock()
-    with transaction(here.pool) as tx:
-        found = [_backlog(here.keyring, tx, name, at) for name in names(tx)]
+def backlogs(installation: Installation) -> list[EndpointBacklog]:
+    """The backlog of each endpoint, by name."""
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
+        found = [_backlog(installation.keyring, tx, name, at) for name in list_names(tx)]
     return [one for one in found if one is not None]
 
 
@@ -381,12 +375,12 @@ _TRIED = """
      WHERE d.attempts > 0 ORDER BY d.next_at LIMIT %s"""
 
 
-def pause(here: Installation, name: str, *, dry_run: bool = False) -> PausedEndpoint:
-    """Stops sending to an endpoint until `replay` resumes it; its events wait. One that is disabled
-    stays so, and why.
+def pause(installation: Installation, name: str, *, dry_run: bool = False) -> PausedEndpoint:
+    """Stops sending to an endpoint until `replay` resumes it; its events wait. A disabled one keeps
+    its state and reason.
     """
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         endpoint = _pushed(tx, name)
         row = tx.execute(
             """SELECT count(*) FROM (SELECT FROM deliveries WHERE endpoint_id = %s
@@ -403,15 +397,17 @@ def pause(here: Installation, name: str, *, dry_run: bool = False) -> PausedEndp
     return PausedEndpoint(endpoint=name, unsent=row[0] if row is not None else 0)
 
 
-def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) -> RotatedSecret:
+def rotate(
+    installation: Installation, name: str, overlap_hours: int = OVERLAP_HOURS
+) -> RotatedSecret:
     """Gives an endpoint a new secret. The newest earlier one also signs for ``overlap_hours``; any
     older one ends.
     """
     if not 0 <= overlap_hours <= OVERLAP_HOURS_MAX:
         raise UsageError(f"an overlap of `{overlap_hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
-    at = here.clock()
+    at = installation.clock()
     ends_at = at + timedelta(hours=overlap_hours)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         endpoint = _pushed(tx, name)
         live = tx.execute(
             "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at "
@@ -422,17 +418,15 @@ def rotate(here: Installation, name: str, overlap_hours: int = OVERLAP_HOURS) ->
         tx.execute(
             "UPDATE endpoint_secrets SET ends_at = %s WHERE endpoint_id = %s", [ends_at, endpoint]
         )
-        secret = _new_secret(here, tx, endpoint, at)
+        secret = _new_secret(installation, tx, endpoint, at)
         drop_ended_secrets(tx, at)
     return RotatedSecret(endpoint=name, secret=secret, old_ends_at=ends_at)
 
 
-def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEndpoint:
-    """Removes an endpoint and its secrets. What it was told stays recorded, for certificates; it is
-    sent nothing more.
-    """
-    at = here.clock()
-    with transaction(here.pool) as tx:
+def remove(installation: Installation, name: str, *, dry_run: bool = False) -> RemovedEndpoint:
+    """Removes an endpoint and its secrets. Its deliveries stay recorded, for certificates."""
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         endpoint = _named(tx, name)[0]
         counted = tx.execute(
             """SELECT count(*) FILTER (WHERE delivered_at IS NULL AND next_at IS NOT NULL),
@@ -453,11 +447,10 @@ def remove(here: Installation, name: str, *, dry_run: bool = False) -> RemovedEn
     return removed
 
 
-def silence(tx: Transaction, at: datetime) -> int:
+def disable_all(tx: Transaction, at: datetime) -> int:
     """Stops sending to every endpoint of a restored database; returns how many.
 
-    An endpoint that was removed since the backup is back, and so is a secret that was replaced
-    because it had leaked.
+    The backup may contain endpoints removed since, or secrets replaced after a leak.
     """
     return tx.execute(
         """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
@@ -467,16 +460,16 @@ def silence(tx: Transaction, at: datetime) -> int:
 
 
 def replay(
-    here: Installation, name: str, since: str | None = None, *, dry_run: bool = False
+    installation: Installation, name: str, since: str | None = None, *, dry_run: bool = False
 ) -> ReplayResult:
     """Sends every event after ``since`` again, or without it those that wait; enables a disabled
     endpoint.
 
     Events from before the endpoint was added are sent too, as far as they are stored.
     """
-    at = here.clock()
+    at = installation.clock()
     number = host_events.number_of(since) if since is not None else None
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         endpoint = _pushed(tx, name)
         while host_events.give_numbers(tx):
             pass
@@ -568,9 +561,9 @@ def _signing_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> Ed25519Pr
     )
 
 
-def _new_secret(here: Installation, tx: Transaction, endpoint: UUID, at: datetime) -> str:
-    name = _prefix(endpoint) + uuid7(at, here.keyring.random(10)).hex
-    secret = here.keyring.endpoint_secret(tx, name)
+def _new_secret(installation: Installation, tx: Transaction, endpoint: UUID, at: datetime) -> str:
+    name = _prefix(endpoint) + uuid7(at, installation.keyring.random(10)).hex
+    secret = installation.keyring.endpoint_secret(tx, name)
     tx.execute(
         "INSERT INTO endpoint_secrets (endpoint_id, secret, made_at) VALUES (%s, %s, %s)",
         [endpoint, name, at],

@@ -32,17 +32,17 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str
 
 
-def since(here: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> EventPage:
+def since(installation: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> EventPage:
     """The events after ``cursor``; RefusedError while there is no endpoint, because then no event
     is stored.
     """
     number = host_events.number_of(cursor)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         found = host_events.since(tx, number, min(limit, EVENTS_MAX))
-        heard = tx.execute(
+        has_endpoint = tx.execute(
             "SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)"
         ).fetchone()
-    if not found and heard == (False,):
+    if not found and has_endpoint == (False,):
         raise RefusedError(
             "there is no endpoint, so no events are stored",
             "`licet webhooks add NAME --pull` starts storing them",
@@ -51,14 +51,14 @@ def since(here: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> Eve
     return EventPage(items=tuple(found), next=found[-1].cursor if found else cursor)
 
 
-def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> HostDelivery:
+def acknowledge(installation: Installation, event: str, endpoint: str, bound: UUID) -> HostDelivery:
     """Records that what an event named has left the host behind ``endpoint``.
 
     ``bound`` is the endpoint to which the caller's key is bound; DeniedError if that is another
     one.
     """
     named = parse(Prefix.event, event)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         row = tx.execute(
             "SELECT name FROM endpoints WHERE endpoint_id = %s AND removed_at IS NULL", [bound]
         ).fetchone()
@@ -68,10 +68,10 @@ def acknowledge(here: Installation, event: str, endpoint: str, bound: UUID) -> H
                 "`licet api-key create NAME --scope events:acknowledge --endpoint ENDPOINT` "
                 "creates one that may",
             )
-        return acknowledgements.acknowledge(tx, named, endpoint, here.clock())
+        return acknowledgements.acknowledge(tx, named, endpoint, installation.clock())
 
 
-def overdue(here: Installation) -> list[HostDelivery]:
+def overdue(installation: Installation) -> list[HostDelivery]:
     """What hosts should have acknowledged by now and did not, the most overdue first."""
-    with transaction(here.pool) as tx:
-        return acknowledgements.overdue(tx, here.clock(), OVERDUE_MAX)
+    with transaction(installation.pool) as tx:
+        return acknowledgements.list_overdue(tx, installation.clock(), OVERDUE_MAX)

@@ -64,7 +64,7 @@ class Guard:
             if not (secret or _checks_fence(scope)):
                 await site.unfenced()
             if secret:
-                csrf = sessions.csrf(secret)
+                csrf = sessions.csrf_token(secret)
                 await _meant(site, scope, receive, csrf)
                 csrf_token.set(csrf)
         await self._app(scope, receive, send)

@@ -182,8 +182,8 @@ async def callback(request: AnyRequest) -> Response[Any]:
     )
 
     def begin(tx: Transaction) -> str:
-        staff = sessions.known_staff(tx, signed.email, site.wall(), site.here.keyring.random)
-        if not signed.roles and not sessions.roles_of(tx, staff):
+        staff = sessions.find_or_add_staff(tx, signed.email, site.wall(), site.here.keyring.random)
+        if not signed.roles and not sessions.granted_roles(tx, staff):
             raise ForbiddenError(
                 "this address has no role here", "the owner, or the provider, gives roles"
             )

@@ -14,7 +14,7 @@ from litestar.response import Stream
 
 from licet.access import sessions
 from licet.access.roles import Scope, StaffRole, may
-from licet.consent import standing_tree, takeout
+from licet.consent import consent_status, takeout
 from licet.errors import UsageError
 from licet.intake.replay import TIME_MIN
 from licet.policy.decide import Gate, gate
@@ -125,7 +125,7 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
                     answered=one.answered,
                     unanswered=one.unanswered,
                 )
-                for one in standing_tree.questions_stood(state, known, at)
+                for one in consent_status.question_statuses(state, known, at)
             ),
         )
 
@@ -287,7 +287,7 @@ async def export(request: AnyRequest, account: AccountRef) -> Stream:
     known = await site.calling(lambda: installation.policies(site.here))
 
     def lines(at: datetime = at) -> Iterator[bytes]:
-        return takeout.lines(
+        return takeout.conversation_lines(
             lambda: transaction(site.here.pool), site.here.keyring, known, holder, at
         )
 

@@ -12,10 +12,10 @@ from litestar import Response, get, post
 from litestar.params import JSONBody
 
 from licet.access.roles import Scope, may
-from licet.consent import standing_tree
+from licet.consent import consent_status
 from licet.consent.acts import ConsentAct
 from licet.consent.choices import ChoiceRequest
-from licet.consent.standing_tree import QuestionStood, StandingPlace
+from licet.consent.consent_status import QuestionStatus, StandingPlace
 from licet.errors import NotFoundError, UsageError
 from licet.policy.fold import Answer, Effect, NoEffect
 from licet.policy.state import Grant
@@ -226,7 +226,7 @@ async def get_standing(
     after, titled = shell.pair_cursor(cursor), own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.StandingPage:
-        tree = standing_tree.standing(
+        tree = consent_status.load_status(
             tx,
             site.here.keyring,
             policy_versions.current(tx),
@@ -248,7 +248,7 @@ async def get_standing(
     return await site.reading(read)
 
 
-def _stood(stood: QuestionStood) -> schema.QuestionStandingAnswer:
+def _stood(stood: QuestionStatus) -> schema.QuestionStandingAnswer:
     return schema.QuestionStandingAnswer(
         question=stood.question,
         covers=stood.covers,

@@ -59,7 +59,7 @@ async def list_conversations(
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
         known = policy_versions.current(tx)
-        page = own_conversations.listed(
+        page = own_conversations.list_page(
             tx, site.here.keyring, known, holder, site.now(), before=before
         )
         return schema.ConversationPage(
@@ -119,7 +119,7 @@ async def get_conversation(
     def read(tx: Transaction) -> schema.ConversationAnswer:
         known = policy_versions.current(tx)
         return _shown(
-            own_conversations.one(tx, site.here.keyring, known, holder, named, site.now()), titled
+            own_conversations.get(tx, site.here.keyring, known, holder, named, site.now()), titled
         )
 
     return await site.reading(read)
@@ -139,7 +139,7 @@ async def list_turns(
 
     def read(tx: Transaction) -> schema.TurnPage:
         known = policy_versions.current(tx)
-        said = own_conversations.said(
+        said = own_conversations.list_turns(
             tx, site.here.keyring, known, holder, named, site.now(), after=after, limit=limit + 1
         )
         if said is None:

@@ -63,7 +63,7 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
         raise not_found()
     is_person = isinstance(request.auth, Person)
     found = await site.calling(
-        lambda: certificates.of_account(site.here, holder, for_person=is_person)
+        lambda: certificates.list_by_account(site.here, holder, for_person=is_person)
     )
     return schema.Erasures(items=tuple(found))
 

@@ -36,7 +36,7 @@ async def list_feedback(
     def read(tx: Transaction) -> schema.FeedbackPageAnswer:
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
-        page = feedback.listed(
+        page = feedback.list_feedback(
             tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before
         )
         return schema.FeedbackPageAnswer(

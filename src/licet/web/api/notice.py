@@ -10,10 +10,10 @@ from litestar import get, post
 from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Scope, may
-from licet.consent import choices, notice, prompt, showings
+from licet.consent import choices, notice, notice_views, prompt
 from licet.consent.notice import PublishedNotice
+from licet.consent.notice_views import ShowingRecord, ShownOn
 from licet.consent.prompt import Prompt
-from licet.consent.showings import ShowingRecord, ShownOn
 from licet.errors import RefusedError
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
@@ -106,7 +106,7 @@ async def record_showing(
             raise RefusedError(
                 "this notice does not ask about the terms in force", because="another_notice"
             )
-        showing = showings.record(
+        showing = notice_views.record(
             tx,
             holder,
             published,
@@ -117,7 +117,7 @@ async def record_showing(
             after=asked.newest_choice,
             random=site.here.keyring.random,
         )
-        return _showing(asked, showings.get(tx, holder, showing))
+        return _showing(asked, notice_views.get(tx, holder, showing))
 
     return await site.reading(record)
 
@@ -149,10 +149,10 @@ async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef)
 
     def put(tx: Transaction) -> schema.Showing:
         asked = prompt.ask(tx, holder, policy_versions.current(tx), at)
-        showings.get(tx, holder, named)
+        notice_views.get(tx, holder, named)
         if not asked.may_put_off:
             raise RefusedError("the notice cannot be put off", because=asked.gate.value)
-        return _showing(asked, showings.put_off(tx, holder, named, at))
+        return _showing(asked, notice_views.put_off(tx, holder, named, at))
 
     return await site.reading(put)
 

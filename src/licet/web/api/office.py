@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from licet.access.roles import Staff, StaffRole, may
 from licet.erasure import certificates, sweeper
 from licet.erasure.certificates import Recall
-from licet.erasure.sweeper import SweepStanding
+from licet.erasure.sweeper import SweepStatus
 from licet.misuse import suggestions
 from licet.misuse.suggestions import Suggestion
 from licet.release.signatures import StaffMember
@@ -53,15 +53,15 @@ async def run_erasure(
     site = site_of(request)
 
     def move() -> Acted[schema.ErasureMoved]:
-        seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
+        seen = certificates.forecast_erasures(site.here, only=erasure, at_once=data.at_once)
         if not data.dry_run:
-            certificates.run(site.here, only=erasure, at_once=data.at_once)
+            certificates.advance_erasures(site.here, only=erasure, at_once=data.at_once)
         return Acted(
             schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure))
         )
 
     def again(_made: str) -> schema.ErasureMoved:
-        seen = certificates.forecast(site.here, only=erasure, at_once=data.at_once)
+        seen = certificates.forecast_erasures(site.here, only=erasure, at_once=data.at_once)
         return schema.ErasureMoved(forecast=seen, erasure=certificates.status(site.here, erasure))
 
     return await shell.acted(request, idempotency_key, move, again)
@@ -133,10 +133,10 @@ async def decide_misuse(
 
 
 @get("/v1/sweep", may=EVERY, responses=shell.refusals(), tags=TAG)
-async def get_sweep(request: AnyRequest) -> SweepStanding:
+async def get_sweep(request: AnyRequest) -> SweepStatus:
     """When a sweep last left nothing due, and whether it waits for somebody to approve it."""
     site = site_of(request)
-    return await site.calling(lambda: sweeper.standing(site.here))
+    return await site.calling(lambda: sweeper.sweep_status(site.here))
 
 
 @post(
@@ -150,16 +150,16 @@ async def approve_sweep(
     request: AnyRequest,
     data: JSONBody[schema.SweepApproval],
     idempotency_key: IdempotencyKey = None,
-) -> Response[SweepStanding]:
+) -> Response[SweepStatus]:
     """Approves the amount that a waiting sweep announced; 409 where it is another one by now."""
     site, caller = site_of(request), request.auth
     assert isinstance(caller, Staff)
 
-    def approve() -> Acted[SweepStanding]:
+    def approve() -> Acted[SweepStatus]:
         return Acted(sweeper.approve(site.here, caller.recorded_as, due=data.due))
 
     return await shell.acted(
-        request, idempotency_key, approve, lambda _: sweeper.standing(site.here)
+        request, idempotency_key, approve, lambda _: sweeper.sweep_status(site.here)
     )
 
 

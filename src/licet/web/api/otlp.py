@@ -32,7 +32,7 @@ from licet.access.roles import Scope, may
 from licet.errors import BrokenError, LicetError, UsageError
 from licet.intake import otlp, spans
 from licet.intake.otlp import Encoding
-from licet.intake.spans import Dropped, ModelCall
+from licet.intake.spans import DropReason, ModelCall
 from licet.policy.decide import Gate
 from licet.store.connect import Transaction, retrying, transaction
 from licet.vault import account_view, policy_versions, verbs
@@ -51,7 +51,7 @@ CHUNK_TURNS_MAX = 1_000
 CHUNK_CHARACTERS_MAX = 4 * 2**20
 TAKEN, KNOWN = "taken", "known"
 UNKNOWN_ACCOUNT, UNFIT, BROKEN = "unknown_account", "unfit", "broken"
-_NOT_REJECTED = frozenset({TAKEN, KNOWN, Dropped.no_model_call.value})
+_NOT_REJECTED = frozenset({TAKEN, KNOWN, DropReason.no_model_call.value})
 _MORE = "docs/quickstart/opentelemetry.md explains each"
 
 
@@ -134,7 +134,7 @@ def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Coun
         if fitting is not None:
             calls.append(fitting)
         else:
-            counts[call.value if isinstance(call, Dropped) else UNFIT] += 1
+            counts[call.value if isinstance(call, DropReason) else UNFIT] += 1
     calls.sort(key=lambda one: one.started_at)  # a call repeats earlier ones
     for chunk in _chunks(calls):
         counts.update(_write(site, chunk))

@@ -156,7 +156,7 @@ async def send_request(
     if made is None:  # it was sent before, under the same key
         at = written.answer.at
         made = await site.reading(
-            lambda tx: request_register.received_at(tx, holder, data.kind, at)
+            lambda tx: request_register.find_received(tx, holder, data.kind, at)
         )
     if made is None:
         raise not_found()
@@ -176,7 +176,7 @@ async def list_own_requests(
     def read(tx: Transaction) -> rights_schema.RequestPage:
         if holder not in account_region.of_accounts(tx, [holder]):
             raise not_found()
-        rows = request_register.of_account(tx, holder, shell.LIMIT + 1, before=before)
+        rows = request_register.list_by_account(tx, holder, shell.LIMIT + 1, before=before)
         return _page(rows, shell.LIMIT, at)
 
     return await site.reading(read)
@@ -184,7 +184,7 @@ async def list_own_requests(
 
 def _page(rows: list[RequestRow], limit: int, at: datetime) -> rights_schema.RequestPage:
     return rights_schema.RequestPage(
-        items=tuple(rights_requests.seen(row, at) for row in rows[:limit]),
+        items=tuple(rights_requests.summary(row, at) for row in rows[:limit]),
         next=shell.cursor_of(rows[limit - 1].request) if len(rows) > limit else None,
     )
 
@@ -203,8 +203,10 @@ async def get_own_request(
 
 def _own(tx: Transaction, request: AnyRequest, holder: UUID, named: UUID) -> SeenRequest:
     site, caller = site_of(request), request.auth
-    found = rights_requests.opened(tx, site.here.keyring, rights_requests.own(tx, holder, named))
-    return rights_requests.seen_whole(
+    found = rights_requests.open_request(
+        tx, site.here.keyring, rights_requests.get_own(tx, holder, named)
+    )
+    return rights_requests.detail(
         found,
         site.now(),
         for_staff=not isinstance(caller, Person),
@@ -292,7 +294,7 @@ async def list_requests(
 
     def read(tx: Transaction) -> rights_schema.RequestPage:
         return _page(
-            request_register.by_due(tx, limit + 1, kinds=kinds, states=states, after=after),
+            request_register.list_by_due(tx, limit + 1, kinds=kinds, states=states, after=after),
             limit,
             at,
         )
@@ -322,10 +324,10 @@ async def enter_request(
 
     def enter() -> Acted[SeenRequest]:
         found = rights_requests.enter(site.here, entered, by)
-        return Acted(rights_requests.seen_whole(found, site.now(), for_staff=True), found.shown_id)
+        return Acted(rights_requests.detail(found, site.now(), for_staff=True), found.shown_id)
 
     def again(made: str) -> SeenRequest:
-        return rights_requests.find(site.here, made, with_words=True)
+        return rights_requests.get_request(site.here, made, with_words=True)
 
     return await shell.acted(request, idempotency_key, enter, again, 201)
 
@@ -335,7 +337,7 @@ async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenReques
     """A request with its steps; a privacy officer sees what was written."""
     site, with_words = site_of(request), _answers(request)
     return await site.calling(
-        lambda: rights_requests.find(site.here, request_id, with_words=with_words)
+        lambda: rights_requests.get_request(site.here, request_id, with_words=with_words)
     )
 
 
@@ -354,13 +356,13 @@ async def act_on_request(
     site, by = site_of(request), _by(request)
 
     def act() -> Acted[SeenRequest]:
-        found = rights_requests.act(
+        found = rights_requests.take_step(
             site.here, request_id, data.act, by, reason=data.reason, words=data.words
         )
-        return Acted(rights_requests.seen_whole(found, site.now(), for_staff=True))
+        return Acted(rights_requests.detail(found, site.now(), for_staff=True))
 
     def again(_made: str) -> SeenRequest:
-        return rights_requests.find(site.here, request_id, with_words=True)
+        return rights_requests.get_request(site.here, request_id, with_words=True)
 
     return await shell.acted(request, idempotency_key, act, again)
 

@@ -16,7 +16,7 @@ from msgspec import Meta
 from licet import wire
 from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
-from licet.consent.own_conversations import HoldTold
+from licet.consent.own_conversations import VisibleHold
 from licet.erasure.certificates import ErasureForecast, ErasureStatus
 from licet.legal.paper import PaperKind
 from licet.legal.papers import ListedPaper
@@ -452,7 +452,7 @@ class BadgeAnswer(_Answer, wire.Badge, frozen=True, kw_only=True):
 
 class ConversationAnswer(_Answer, wire.Conversation, frozen=True, kw_only=True):
     kind: ConversationKind
-    holds: tuple[HoldTold, ...]
+    holds: tuple[VisibleHold, ...]
     badges: tuple[BadgeAnswer, ...]
 
 

@@ -15,7 +15,7 @@ from litestar.params import JSONBody, PathParameter
 from licet.access import service_keys, sessions
 from licet.access.roles import KeyBinding, Staff, StaffRole, may
 from licet.access.service_keys import KeyAct, KeyLimits, ServiceKey
-from licet.access.sessions import StaffSeen
+from licet.access.sessions import StaffAccount
 from licet.errors import NotFoundError
 from licet.store.connect import Transaction
 from licet.vault.ids import Prefix, parse, shown
@@ -48,7 +48,7 @@ async def list_api_keys(request: AnyRequest) -> schema.ApiKeys:
 
     def read(tx: Transaction) -> schema.ApiKeys:
         return schema.ApiKeys(
-            items=tuple(_key(site, one) for one in reversed(service_keys.every(tx)))
+            items=tuple(_key(site, one) for one in reversed(service_keys.list_keys(tx)))
         )
 
     return await site.reading(read)
@@ -60,7 +60,7 @@ async def get_api_key(request: AnyRequest, name: KeyRef) -> schema.ApiKeyWhole:
     site = site_of(request)
 
     def read(tx: Transaction) -> schema.ApiKeyWhole:
-        known = service_keys.named(tx, name)
+        known = service_keys.find_by_name(tx, name)
         changes = tuple(
             schema.KeyChangeAnswer(
                 version=one.version,
@@ -75,7 +75,7 @@ async def get_api_key(request: AnyRequest, name: KeyRef) -> schema.ApiKeyWhole:
                     expires_at=one.was.expires_at,
                 ),
             )
-            for one in service_keys.changes(tx, known.key_id)
+            for one in service_keys.list_changes(tx, known.key_id)
         )
         return schema.ApiKeyWhole(key=_key(site, known), changes=changes)
 
@@ -96,7 +96,7 @@ async def make_api_key(
             releases=data.releases,
             endpoint=endpoints.id_of(tx, data.endpoint) if data.endpoint is not None else None,
         )
-        secret = service_keys.make(
+        secret = service_keys.create_key(
             tx,
             data.name,
             data.scopes,
@@ -107,11 +107,15 @@ async def make_api_key(
             expires_at=data.expires_at,
         )
         return Acted(
-            schema.ApiKeyMade(key=_key(site, service_keys.named(tx, data.name)), secret=secret)
+            schema.ApiKeyMade(
+                key=_key(site, service_keys.find_by_name(tx, data.name)), secret=secret
+            )
         )
 
     def again(tx: Transaction) -> schema.ApiKeyMade:
-        return schema.ApiKeyMade(key=_key(site, service_keys.named(tx, data.name)), secret=None)
+        return schema.ApiKeyMade(
+            key=_key(site, service_keys.find_by_name(tx, data.name)), secret=None
+        )
 
     return await shell.acted(
         request, idempotency_key, shell.in_one(site, make), shell.again_in(site, again), 201
@@ -140,7 +144,8 @@ async def limit_api_key(
         restrictions = site.here.keyring.restrictions
         return Acted(
             _key(
-                site, service_keys.limit(tx, name, wanted, act, restrictions, version=data.version)
+                site,
+                service_keys.set_limits(tx, name, wanted, act, restrictions, version=data.version),
             )
         )
 
@@ -163,7 +168,7 @@ async def revoke_api_key(
 
     def revoke(tx: Transaction) -> Acted[schema.ApiKeyAnswer]:
         service_keys.revoke(tx, name, act, site.here.keyring.restrictions)
-        return Acted(_key(site, service_keys.named(tx, name)))
+        return Acted(_key(site, service_keys.find_by_name(tx, name)))
 
     answer = await shell.acted(
         request, idempotency_key, shell.in_one(site, revoke), _key_again(site, name)
@@ -173,7 +178,7 @@ async def revoke_api_key(
 
 
 def _key_again(site: Site, name: str) -> shell.Again[schema.ApiKeyAnswer]:
-    return shell.again_in(site, lambda tx: _key(site, service_keys.named(tx, name)))
+    return shell.again_in(site, lambda tx: _key(site, service_keys.find_by_name(tx, name)))
 
 
 def _act(request: AnyRequest, reason: str) -> KeyAct:
@@ -206,7 +211,7 @@ def _key(site: Site, known: ServiceKey) -> schema.ApiKeyAnswer:
 async def list_staff(request: AnyRequest) -> schema.StaffAnswers:
     """All staff that have signed in or were given a role, by address."""
     site = site_of(request)
-    found = await site.reading(lambda tx: sessions.every_staff(tx, site.wall()))
+    found = await site.reading(lambda tx: sessions.list_staff(tx, site.wall()))
     return schema.StaffAnswers(items=tuple(map(_member, found)))
 
 
@@ -218,7 +223,9 @@ async def add_staff(
     site = site_of(request)
 
     def add(tx: Transaction) -> Acted[schema.StaffAdded]:
-        secret = sessions.add(tx, data.email, data.roles, site.wall(), site.here.keyring.random)
+        secret = sessions.add_staff(
+            tx, data.email, data.roles, site.wall(), site.here.keyring.random
+        )
         link = f"{site.settings.url or ''}/sign-in/link/{secret}"
         return Acted(schema.StaffAdded(member=_by_address(tx, site, data.email), link=link))
 
@@ -244,7 +251,7 @@ async def set_staff_roles(
 
     def change(tx: Transaction) -> Acted[schema.StaffAnswer]:
         sessions.set_roles(tx, who, data.roles, data.was)
-        return Acted(_member(sessions.member(tx, who, site.wall())))
+        return Acted(_member(sessions.get_staff(tx, who, site.wall())))
 
     return await shell.acted(
         request, idempotency_key, shell.in_one(site, change), _member_again(site, who)
@@ -262,7 +269,7 @@ async def end_staff(
 
     def end(tx: Transaction) -> Acted[schema.StaffAnswer]:
         sessions.revoke_staff(tx, who)
-        return Acted(_member(sessions.member(tx, who, site.wall())))
+        return Acted(_member(sessions.get_staff(tx, who, site.wall())))
 
     return await shell.acted(
         request, idempotency_key, shell.in_one(site, end), _member_again(site, who)
@@ -270,17 +277,17 @@ async def end_staff(
 
 
 def _member_again(site: Site, who: UUID) -> shell.Again[schema.StaffAnswer]:
-    return shell.again_in(site, lambda tx: _member(sessions.member(tx, who, site.wall())))
+    return shell.again_in(site, lambda tx: _member(sessions.get_staff(tx, who, site.wall())))
 
 
 def _by_address(tx: Transaction, site: Site, email: str) -> schema.StaffAnswer:
     found = sessions.find_staff(tx, email)
     if found is None:
         raise NotFoundError("no such member of staff")
-    return _member(sessions.member(tx, found[0], site.wall()))
+    return _member(sessions.get_staff(tx, found[0], site.wall()))
 
 
-def _member(one: StaffSeen) -> schema.StaffAnswer:
+def _member(one: StaffAccount) -> schema.StaffAnswer:
     return schema.StaffAnswer(
         staff=shown(Prefix.staff, one.staff_id),
         email=one.email,

@@ -61,8 +61,8 @@ def _shown(
     )
     with transaction(visit.here.pool) as tx:
         values: dict[str, Any] = {
-            "keys": service_keys.every(tx)[::-1],
-            "people": sessions.every_staff(tx, visit.site.wall()),
+            "keys": service_keys.list_keys(tx)[::-1],
+            "people": sessions.list_staff(tx, visit.site.wall()),
             "saved": said,
             "own": visit.staff.staff_id,
             "secret": secret,
@@ -71,7 +71,7 @@ def _shown(
             "now": visit.here.clock(),
             "kept": {**empty, **(kept or {})},
         }
-    values["endpoints"] = [one.endpoint for one in endpoints.every(visit.here)]
+    values["endpoints"] = [one.endpoint for one in endpoints.list_endpoints(visit.here)]
     return shell.page(
         "console_access.html",
         visit,
@@ -106,7 +106,7 @@ def make_key(request: AnyRequest, data: Fields) -> Response[Any]:
                 endpoint=endpoints.id_of(tx, endpoint) if endpoint else None,
             )
             rate = str(data.get("rate", "")).strip()
-            text = service_keys.make(
+            text = service_keys.create_key(
                 tx,
                 name,
                 map(Scope, scopes),
@@ -130,7 +130,7 @@ def add_staff(request: AnyRequest, data: Fields) -> Response[Any]:
         if not roles or not set(roles) <= set(StaffRole):
             raise UsageError("pick a role")
         with transaction(visit.here.pool) as tx:
-            secret = sessions.add(
+            secret = sessions.add_staff(
                 tx, email, map(StaffRole, roles), visit.site.wall(), visit.here.keyring.random
             )
     except LicetError as error:
@@ -151,7 +151,7 @@ def set_roles(request: AnyRequest, staff: FromPath[str], data: Fields) -> Respon
     """Gives a member of staff other roles, after the form that shows those they have."""
     visit, who = shell.opened(request), _staff_id(staff)
     with transaction(visit.here.pool) as tx:
-        member = sessions.member(tx, who, visit.site.wall())
+        member = sessions.get_staff(tx, who, visit.site.wall())
     faults = NO_FAULTS
     if data.get("confirmed") == "yes":
         try:

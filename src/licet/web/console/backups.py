@@ -38,12 +38,12 @@ def backups(request: AnyRequest) -> Response[Any]:
     visit = shell.opened(request)
     here, at = visit.here, visit.here.clock()
     known, tried = (
-        archives.registered(here, BACKUPS_SHOWN_MAX),
-        drills.newest(here, DRILLS_SHOWN_MAX),
+        archives.list_registered(here, BACKUPS_SHOWN_MAX),
+        drills.list_newest(here, DRILLS_SHOWN_MAX),
     )
     proved = {one.backup: one for one in reversed(tried)}
     with transaction(here.pool) as tx:
-        given = staff_orders.newest(tx, (OrderKind.drill_backup,), ORDERS_SHOWN_MAX)
+        given = staff_orders.list_newest(tx, (OrderKind.drill_backup,), ORDERS_SHOWN_MAX)
     values = {
         "backups": known,
         "drills": tried,

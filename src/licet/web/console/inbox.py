@@ -163,7 +163,7 @@ def _item(
         "answer_max": rights_requests.WORDS_CHARACTERS_MAX,
         "matter_max": MATTER_CHARACTERS_MAX,
         "fields": ActField,
-        "amount": sweeper.standing(visit.here).due if seen.kind is ItemKind.sweep else None,
+        "amount": sweeper.sweep_status(visit.here).due if seen.kind is ItemKind.sweep else None,
         "of_person": seen.waits is not None and seen.waits.account is not None,
     }
     title = seen.waits.what if seen.waits is not None else "An item that is done"

@@ -50,7 +50,7 @@ def limit(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[An
     sent = {field: str(value) for field, value in data.items() if isinstance(value, str)}
     scopes = many(data, "scope") or sent.get("scopes", "").split()
     with transaction(visit.here.pool) as tx:
-        known = service_keys.named(tx, name)
+        known = service_keys.find_by_name(tx, name)
     try:
         wanted, version = _wanted(sent, scopes), number(sent.get("version", ""), "version")
         if sent.get("confirmed") != "yes":
@@ -59,7 +59,7 @@ def limit(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[An
             )
         with transaction(visit.here.pool) as tx:
             act = act_of(visit, sent.get("reason", ""))
-            service_keys.limit(
+            service_keys.set_limits(
                 tx, name, wanted, act, visit.here.keyring.restrictions, version=version
             )
     except LicetError as error:
@@ -149,7 +149,7 @@ def revoke(
     """Revokes a key, after the confirmation, with a reason."""
     visit, faults = shell.opened(request), NO_FAULTS
     with transaction(visit.here.pool) as tx:
-        service_keys.named(tx, name)
+        service_keys.find_by_name(tx, name)
         if data.confirmed == "yes" and not (faults := shell.reason_faults(data.reason)):
             service_keys.revoke(
                 tx, name, act_of(visit, data.reason), visit.here.keyring.restrictions
@@ -199,8 +199,8 @@ def _shown(
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     with transaction(visit.here.pool) as tx:
-        known = service_keys.named(tx, name)
-        changes = service_keys.changes(tx, known.key_id)
+        known = service_keys.find_by_name(tx, name)
+        changes = service_keys.list_changes(tx, known.key_id)
     now = {
         "scopes": " ".join(known.scopes),
         "releases": " ".join(known.releases),

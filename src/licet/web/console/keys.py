@@ -44,11 +44,11 @@ def keys(request: AnyRequest) -> Response[Any]:
     visit = shell.opened(request)
     status = epochs.status(visit.here)
     with transaction(visit.here.pool) as tx:
-        given = staff_orders.newest(tx, KINDS, ORDERS_SHOWN_MAX)
+        given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
         "keys": status,
         "shown": status.epochs[::-1][:EPOCHS_SHOWN_MAX],
-        "next": epochs.due_now(visit.here),
+        "next": epochs.next_rotation(visit.here),
         "spent": epochs.destroy_due(visit.here, dry_run=True),
         "orders": given,
         "owns": visit.allows(OWNS),

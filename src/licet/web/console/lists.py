@@ -47,7 +47,7 @@ def _would_run(visit: Visit, names: Sequence[str], at_once: bool) -> str:
     status = certificates.status(visit.here, names[0])
     if status.verified_at is not None:
         return "Done already: its certificate is signed."
-    seen = certificates.forecast(visit.here, only=names[0], at_once=at_once)
+    seen = certificates.forecast_erasures(visit.here, only=names[0], at_once=at_once)
     if seen.held:
         return "Stays: a legal hold keeps it."
     if seen.later:
@@ -62,7 +62,7 @@ def _would_run(visit: Visit, names: Sequence[str], at_once: bool) -> str:
 
 
 def _ran(visit: Visit, names: Sequence[str], at_once: bool) -> str:
-    (state,) = certificates.run(visit.here, only=names[0], at_once=at_once).states
+    (state,) = certificates.advance_erasures(visit.here, only=names[0], at_once=at_once).states
     return (
         f"It is {state}." if state == "verified" else f"It is {state}: the rest follows by itself."
     )

@@ -38,7 +38,7 @@ def log(request: AnyRequest) -> Response[Any]:
     visit = shell.opened(request)
     following = request.app.state.following
     with transaction(visit.here.pool) as tx:
-        given = staff_orders.newest(tx, (OrderKind.cosign_log,), ORDERS_SHOWN_MAX)
+        given = staff_orders.list_newest(tx, (OrderKind.cosign_log,), ORDERS_SHOWN_MAX)
     try:
         ledger = documents.status(visit.here)
     except LicetError:  # what does not hold is said below

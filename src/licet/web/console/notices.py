@@ -14,7 +14,7 @@ from litestar import Response, get
 from litestar.params import FromPath
 from markupsafe import Markup
 
-from licet.consent import lint, markdown, notice, showings
+from licet.consent import lint, markdown, notice, notice_views
 from licet.errors import NotFoundError
 from licet.service import staff_tables
 from licet.store.connect import transaction
@@ -55,10 +55,10 @@ def one(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         seen = notice.get(tx, asked)
         if seen is None:
             raise NotFoundError("no such notice")
-        went = showings.of_notice(tx, asked)
+        went = notice_views.count_by_notice(tx, asked)
         others = [
             each
-            for each in notice.of_version(tx, seen.number, seen.variant)
+            for each in notice.list_by_version(tx, seen.number, seen.variant)
             if each.notice_id != asked
         ]
     policy = policies(visit.here)[seen.number]
@@ -67,7 +67,7 @@ def one(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         "went": went,
         "others": others,
         "version": policy.version,
-        "found": lint.source(seen.document, policy),
+        "found": lint.lint_source(seen.document, policy),
         "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
         # as above
         "gist": [Markup(markdown.inline(line)) for _, line in seen.text.gist],  # noqa: S704

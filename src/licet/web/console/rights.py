@@ -74,7 +74,7 @@ def rights_list(request: AnyRequest) -> Response[Any]:
         if state in list(RequestState)
         else [RequestState.open, RequestState.paused]
     )
-    found = rights_requests.listed(
+    found = rights_requests.list_requests(
         visit.here, PAGE_MAX + 1, kinds=kinds, states=states, after=after
     )
     view = {name: value for name, value in (("kind", kind), ("state", state)) if value}
@@ -109,7 +109,7 @@ def _one(
     said: str = "",
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
-    found = rights_requests.find(visit.here, name, with_words=answers)
+    found = rights_requests.get_request(visit.here, name, with_words=answers)
     values = {
         "request": found,
         "answers": answers and found.ended_at is None,
@@ -144,7 +144,7 @@ def step(
     visit = shell.opened(request)
     try:
         what = StaffAct(data.act)
-        rights_requests.act(
+        rights_requests.take_step(
             visit.here,
             request_id,
             what,

@@ -65,7 +65,7 @@ def _listed(
 ) -> Response[Any]:
     """The endpoints and the form; ``made`` is the one that was just added, with its secret."""
     with transaction(visit.here.pool) as tx:
-        given = staff_orders.newest(tx, KINDS, ORDERS_SHOWN_MAX)
+        given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
         "hosts": endpoints.backlogs(visit.here),
         "orders": given,
@@ -163,7 +163,7 @@ def _shown(
     """An endpoint; ``made`` is the secret that it was just given."""
     seen = endpoints.backlog_of(visit.here, endpoint)
     with transaction(visit.here.pool) as tx:
-        given = staff_orders.newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)
+        given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX, endpoint)
     values = {
         "seen": seen,
         "orders": given,
@@ -201,7 +201,9 @@ def rotate(request: AnyRequest, endpoint: FromPath[str], data: Fields) -> Respon
     if hours > OVERLAP_HOURS_MAX:
         raise UsageError(f"an overlap of `{hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
     with transaction(visit.here.pool) as tx:
-        last = ",".join(one.order_id.hex for one in staff_orders.newest(tx, KINDS, 1, endpoint))
+        last = ",".join(
+            one.order_id.hex for one in staff_orders.list_newest(tx, KINDS, 1, endpoint)
+        )
     if form.confirmed == "yes" and data.get("last", "") != last:
         raise RefusedError(
             f"endpoint `{endpoint}` was changed meanwhile", "load its page again", because="changed"

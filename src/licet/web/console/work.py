@@ -50,7 +50,7 @@ def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response
     shown.
     """
     visit = shell.opened(request)
-    by, since = visit.staff.recorded_as, sweeper.standing(visit.here).waits_since
+    by, since = visit.staff.recorded_as, sweeper.sweep_status(visit.here).waits_since
     faults = shell.why_faults(data.why) if since is not None else NO_FAULTS
     if faults:
         return _shown(visit, "", data, faults)
@@ -85,10 +85,10 @@ def _shown(
     visit: shell.Visit, said: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     values = {
-        "sweep": sweeper.standing(visit.here),
+        "sweep": sweeper.sweep_status(visit.here),
         "keys": epochs.status(visit.here),
-        "hosts": endpoints.every(visit.here),
-        "backups": archives.registered(visit.here, BACKUPS_LISTED_MAX),
+        "hosts": endpoints.list_endpoints(visit.here),
+        "backups": archives.list_registered(visit.here, BACKUPS_LISTED_MAX),
         "may_approve": visit.allows(APPROVES),
         "saved": said,
         "why": kept.why if kept is not None else "",

@@ -37,7 +37,7 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 def _page(here: Installation, who: PageReader, conversation: UUID) -> Response[str]:
     at = here.clock()
     with one_moment(here) as (tx, known):
-        mine = own_conversations.one(tx, here.keyring, known, who.account, conversation, at)
+        mine = own_conversations.get(tx, here.keyring, known, who.account, conversation, at)
     chat = line(who.words, dates_of(here, known), mine)
     return shell.page(
         "badge.html", who, at, title=chat.title, values={"chat": chat}, told=_told(mine)

@@ -120,7 +120,7 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
 
 def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
     """How keeping it out changes its end date, if that comes earlier."""
-    until = dates.policy.keep.opted_out.after(dates.at)
+    until = dates.policy.keep.of_turn(allowed=False).after(dates.at)
     if mine.kept_out or mine.keep_until is None or mine.keep_until <= until:
         return ""
     return words.say("chats.keep_out.warning", day=words.day(until))
@@ -128,7 +128,7 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
 
 def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
     """One line for each model that was trained on the person's rows."""
-    for rows in history.by_model(found):
+    for rows in history.group_by_model(found):
         yield words.say(
             "learnt.line",
             model=rows[0].model,

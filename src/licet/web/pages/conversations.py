@@ -22,9 +22,9 @@ from licet.consent import (
     takeout,
 )
 from licet.consent.catalogue import Catalogue
-from licet.consent.conversation_search import ConversationsCounted, Sought, UseFilter
+from licet.consent.conversation_search import ConversationQuery, ConversationsCounted, UseFilter
 from licet.consent.history import OwnProject
-from licet.consent.own_conversations import OwnConversation, PartSaid, SaidPage, TurnSaid
+from licet.consent.own_conversations import OwnConversation, OwnPart, OwnTurn, OwnTurnsPage
 from licet.errors import NotFoundError, RefusedError
 from licet.masked import Masked
 from licet.policy.file import Policies
@@ -64,10 +64,12 @@ def chats(request: AnyRequest) -> Response[Any]:
     start = shell.conversation_of(view.before) if view.before else None
     with one_moment(here) as (tx, known):
         dates, sought = dates_of(here, known), _sought(tx, here, who, view)
-        page = conversation_search.found(tx, here.keyring, known, account, at, sought, before=start)
-        there = conversation_search.counted(tx, known, account, at)
+        page = conversation_search.search(
+            tx, here.keyring, known, account, at, sought, before=start
+        )
+        there = conversation_search.count_conversations(tx, known, account, at)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
-        projects = _projects(words, history.projects(tx, here.keyring, account))
+        projects = _projects(words, history.list_projects(tx, here.keyring, account))
         told = selection.told_of(tx, here, who, known, dates, request.query_params)
     listed = page.listed
     saved = _saved(words, dates, request, acted)
@@ -104,7 +106,7 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     here, who = shell.opened(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
     with transaction(here.pool) as tx:
-        found = conversation_search.sealed_words(
+        found = conversation_search.seal_words(
             tx, here.keyring, who.account, fields.get("words", ""), here.keyring.random
         )
     view = ListView.of({**fields, "found": found, "before": ""})
@@ -127,11 +129,13 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
     with one_moment(here, records=True) as (tx, known):
-        mine = own_conversations.one(
+        mine = own_conversations.get(
             tx, here.keyring, known, who.account, shell.conversation_of(name), at
         )
         reads = _reads(tx, words, who.account, mine.conversation)
-        said = own_conversations.parts(tx, here.keyring, known, mine, who.account, at, after=start)
+        said = own_conversations.list_parts(
+            tx, here.keyring, known, mine, who.account, at, after=start
+        )
         dates = dates_of(here, known)
         made, saved, panel = line(words, dates, mine), _saved(words, dates, request, mine), None
         undo = (
@@ -206,9 +210,11 @@ def take_out(request: AnyRequest) -> Stream:
     return Stream(pieces, media_type="application/zip", headers=headers)
 
 
-def _sought(tx: Transaction, here: Installation, who: PageReader, view: ListView) -> Sought:
-    return Sought(
-        words=conversation_search.opened_words(tx, here.keyring, who.account, view.found),
+def _sought(
+    tx: Transaction, here: Installation, who: PageReader, view: ListView
+) -> ConversationQuery:
+    return ConversationQuery(
+        words=conversation_search.unseal_words(tx, here.keyring, who.account, view.found),
         use=view.use,
         project=shell.project_of(view.project) if view.project else None,
     )
@@ -219,7 +225,7 @@ def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, st
     return [
         (
             shown(Prefix.project, one.project),
-            own_conversations.cut(one.title)
+            own_conversations.truncate(one.title)
             or words.say("project.untitled", day=words.day(one.begun_at)),
         )
         for one in own
@@ -259,7 +265,7 @@ def _acted_on(
     """
     try:
         return (
-            own_conversations.one(
+            own_conversations.get(
                 tx, here.keyring, known, who.account, shell.conversation_of(name), here.clock()
             )
             if name
@@ -348,7 +354,7 @@ class PartLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[TurnLine, ...]
 
 
-def _part(words: Catalogue, part: PartSaid) -> PartLine:
+def _part(words: Catalogue, part: OwnPart) -> PartLine:
     first, last = part.turns[0].turn.number, part.turns[-1].turn.number
     return PartLine(
         heading=words.say(
@@ -362,7 +368,7 @@ def _part(words: Catalogue, part: PartSaid) -> PartLine:
     )
 
 
-def _turn(words: Catalogue, one: TurnSaid) -> TurnLine:
+def _turn(words: Catalogue, one: OwnTurn) -> TurnLine:
     said, role = one.content, one.turn.role
     more = []
     if said is None:
@@ -383,12 +389,12 @@ def _turn(words: Catalogue, one: TurnSaid) -> TurnLine:
     )
 
 
-def _is_one(said: SaidPage) -> bool:
+def _is_one(said: OwnTurnsPage) -> bool:
     """Whether all of the conversation is one part that stands on the page with its answer."""
     return len(said.parts) == 1 and said.next is None and not _unread(said)
 
 
-def _unread(said: SaidPage) -> bool:
+def _unread(said: OwnTurnsPage) -> bool:
     """Whether nothing of the page's messages can be read any more."""
     return bool(said.parts) and all(
         one.content is None for part in said.parts for one in part.turns

@@ -48,7 +48,7 @@ def design(request: AnyRequest) -> Response[str]:
 @cache
 def _page() -> str:
     words, policy = catalogue(), preset("article-2025")
-    text = notice.read(notice.fill(notice.shipped(policy)[0], policy))
+    text = notice.parse_notice(notice.fill(notice.shipped(policy)[0], policy))
     (own,) = text.words(policy.asks)
     asked = QuestionAsked(
         name=own.name,
@@ -61,12 +61,12 @@ def _page() -> str:
         yes_means=words.say(
             "notice.yes.means",
             purposes=shell.allowed(words, policy.covers),
-            period=words.period(policy.keep.opted_in),
+            period=words.period(policy.keep.of_turn(allowed=True)),
         ),
         no_means=words.say(
             "notice.no.means",
             purposes=shell.refused(words, policy.covers),
-            period=words.period(policy.keep.opted_out),
+            period=words.period(policy.keep.of_turn(allowed=False)),
         ),
         below=(KeepLine(number=1, what=words.say("below.project", title="Garden"), about=""),),
     )

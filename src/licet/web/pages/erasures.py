@@ -23,6 +23,7 @@ from licet.consent.selected_conversations import EVERYTHING_BATCH, DeleteEveryth
 from licet.erasure import certificates
 from licet.erasure.certificates import RECALL_DAYS, ErasureStatus
 from licet.errors import NotFoundError
+from licet.policy.retention import ContentKind
 from licet.store.connect import Transaction, transaction
 from licet.train import recipients
 from licet.vault import account_view, certificate
@@ -89,14 +90,14 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         row = account_view.accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.then(who, "/erasures")
-        there = conversation_search.counted(tx, known, account, at)
+        there = conversation_search.count_conversations(tx, known, account, at)
         left = len(account_view.kept_conversation_ids(tx, account, 1, deleted=False))
-        holding = history.holdings(tx, account)
-        learnt = list(dict.fromkeys(one.model for one in history.consumed(tx, account)))
+        holding = history.list_holdings(tx, account)
+        learnt = list(dict.fromkeys(one.model for one in history.list_consumed(tx, account)))
         copied = account_view.copied_conversation_ids(tx, account, at, 1)
     given = list(dict.fromkeys(one.recipient for one in recipients.list_by_account(here, account)))
     dates = dates_of(here, known)
-    until = known.in_force(at).keep.deleted.after(at) + SWEPT_WITHIN
+    until = known.in_force(at).keep.period(ContentKind.deleted).after(at) + SWEPT_WITHIN
     days = {"until": words.day(until), "gone": words.day(until + timedelta(days=dates.copies_days))}
     lines = [
         words.count(f"{what}.means.chats", there.conversations),
@@ -153,7 +154,7 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
     """Every erasure of the account, newest first, and how many are done."""
     here, who = shell.opened(request)
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
-    found = certificates.page_of(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
+    found = certificates.list_page(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
     with transaction(here.pool) as tx:
         states = certificate.states_of(tx, who.account)
         saved = _saved(tx, who, request)
@@ -189,7 +190,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     found = certificates.status(here, _own(here, who, name), for_person=True)
     values = {
         "erasure": _line(who.words, found),
-        "nothing": not certificates.places_named(here, found.erasure),
+        "nothing": not certificates.certified_places(here, found.erasure),
     }
     return shell.page(
         "erasure.html",

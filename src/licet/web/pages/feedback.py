@@ -44,7 +44,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
     before, said = request.query_params.get("before", ""), request.query_params.get("said", "")
     start = parse(Prefix.feedback, before) if before else None
     with one_moment(here) as (tx, known):
-        listed = feedback.listed(tx, here.keyring, known, who.account, at, before=start)
+        listed = feedback.list_feedback(tx, here.keyring, known, who.account, at, before=start)
     values = {
         "given": [_line(words, given) for given in listed.given],
         "from": before,

@@ -17,12 +17,12 @@ from typing import Any
 from litestar import Response, get, post
 from markupsafe import Markup
 
-from licet.consent import answer_forms, differences, markdown, prompt, showings
+from licet.consent import answer_forms, differences, markdown, notice_views, prompt
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.catalogue import Catalogue
 from licet.consent.notice import PublishedNotice, Variant
+from licet.consent.notice_views import ShowingRecord, ShownOn
 from licet.consent.prompt import Prompt, Reason, Uncovered
-from licet.consent.showings import ShowingRecord, ShownOn
 from licet.policy.decide import Gate
 from licet.policy.file import Policies
 from licet.policy.fold import Effect
@@ -167,7 +167,7 @@ def noted(
         texts += [outcome_text(who, asked, one) for one in made]
     if again:
         of = request.query_params.get("of", "").split(",")
-        texts.append(_again_text(who, asked, again, showings.find(tx, who.account, again), of))
+        texts.append(_again_text(who, asked, again, notice_views.find(tx, who.account, again), of))
     return " ".join(filter(None, texts)), made
 
 
@@ -217,7 +217,7 @@ def _asked(
     asked = prompt.ask(
         tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told
     )
-    showings.signal(tx, who.account, gpc=who.gpc, at=at)
+    notice_views.record_signal(tx, who.account, gpc=who.gpc, at=at)
     return asked
 
 
@@ -279,7 +279,7 @@ def _page(
     tx: Transaction | None = None,
 ) -> Response[str]:
     """The questions; that they were shown is on record before they leave."""
-    found, sent = prompt.asked_notice(asked), sent or PageForm()
+    found, sent = prompt.require_notice(asked), sent or PageForm()
     who = shell.offering(who, asked.languages)
     words, place = who.words, answer_forms.place(asked, FormPage.notice)
     # an answer that came back is shown with its question
@@ -302,7 +302,7 @@ def _page(
             "until": _until(who, asked) if asked.may_put_off else "",
         }
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=PageForm())
-        showing = showings.record(
+        showing = notice_views.record(
             tx,
             who.account,
             found,
@@ -521,7 +521,7 @@ def _holding(
     tx: Transaction, known: Policies, here: Installation, asked: Prompt, words: Catalogue
 ) -> list[str]:
     """What was answered, as it holds now."""
-    whole = differences.seen(tx, here.keyring, known, asked.account, here.clock())
+    whole = differences.load_differences(tx, here.keyring, known, asked.account, here.clock())
     return [one.text for one in questions.now_lines(words, whole)]
 
 

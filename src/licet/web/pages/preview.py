@@ -101,7 +101,7 @@ def _page(
         views = account_view.seen(
             tx, [(who.account, one.conversation) for one in seen.conversations], known, at
         )
-        titles = own_conversations.titles(tx, here.keyring, views, at)
+        titles = own_conversations.load_titles(tx, here.keyring, views, at)
     unread = seen.conversations[-1].unread if seen.conversations else 0
     base = f"{path}/preview" if path else ALL
     values = {

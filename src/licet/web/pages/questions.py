@@ -100,7 +100,7 @@ def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answe
     hangs on the others too.
     """
     keep, one = asked.in_force.keep, len(asked.in_force.asks) == 1
-    period = keep.opted_in if answer == "yes" else keep.opted_out
+    period = keep.of_turn(allowed=answer == "yes")
     purposes = (
         shell.allowed(words, question.covers)
         if answer == "yes"
@@ -114,7 +114,7 @@ def below_of(tx: Transaction, here: Installation, asked: Prompt) -> tuple[Questi
     """The questions with what is allowed below the account; nothing is read where nothing is."""
     if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
         return ()
-    return differences.seen(
+    return differences.load_differences(
         tx, here.keyring, policy_versions.applied(tx), asked.account, here.clock()
     ).questions
 

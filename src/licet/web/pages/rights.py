@@ -84,7 +84,9 @@ def list_rights(request: AnyRequest) -> Response[Any]:
     start = parse(Prefix.request, before) if before else None
     with one_moment(here) as (tx, known):
         region = account_region.of_accounts(tx, [who.account])[who.account]
-        rows = request_register.of_account(tx, who.account, PAGE_REQUESTS_MAX + 1, before=start)
+        rows = request_register.list_by_account(
+            tx, who.account, PAGE_REQUESTS_MAX + 1, before=start
+        )
         is_closed = (
             account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
         )
@@ -338,10 +340,10 @@ def _kind(text: str) -> RightKind:
 def _seen(here: Installation, who: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
     with one_moment(here) as (tx, _):
-        found = rights_requests.opened(
-            tx, here.keyring, rights_requests.own(tx, who.account, named)
+        found = rights_requests.open_request(
+            tx, here.keyring, rights_requests.get_own(tx, who.account, named)
         )
-    return rights_requests.seen_whole(found, here.clock(), for_staff=False)
+    return rights_requests.detail(found, here.clock(), for_staff=False)
 
 
 def _law(words: Catalogue, region: str | None) -> str:
@@ -358,7 +360,7 @@ def _authority(words: Catalogue, authority: str | None) -> str:
 
 
 def _line(words: Catalogue, row: RequestRow, at: datetime) -> RequestLine:
-    found = rights_requests.seen(row, at)
+    found = rights_requests.summary(row, at)
     right = words.say(f"rights.kind.{found.kind.value}")
     return RequestLine(
         id=found.id,

@@ -17,11 +17,11 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from licet.consent import conversation_search, differences, prompt, scope_forms, showings
+from licet.consent import conversation_search, differences, notice_views, prompt, scope_forms
 from licet.consent.catalogue import Catalogue
+from licet.consent.notice_views import ShownOn
 from licet.consent.prompt import Prompt
 from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult, ScopeStands
-from licet.consent.showings import ShownOn
 from licet.errors import RefusedError
 from licet.masked import Masked
 from licet.policy.file import Policies, Question, Reach
@@ -76,8 +76,8 @@ def panel(
     """How it stands and what can be done; that a question stood on the page is on record."""
     words, kind = who.words, seen.scope.kind
     asked = prompt.ask(tx, who.account, known, at, language=words.language)
-    whole = differences.seen(tx, here.keyring, known, who.account, at)
-    found = [(one, seen.why_not(known, at, one.question)) for one in asked.in_force.questions]
+    whole = differences.load_differences(tx, here.keyring, known, who.account, at)
+    found = [(one, seen.obstacle(known, at, one.question)) for one in asked.in_force.questions]
     uses = tuple(
         _use(words, asked, seen, one) for one, because in found if because is None and asked.notice
     )
@@ -156,7 +156,7 @@ def no_effect(
 def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datetime) -> str:
     if seen.kept_out:
         return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
-    ended = {grant.question for grant in seen.returns(known, at)}
+    ended = {grant.question for grant in seen.grants_to_end(known, at)}
     below = {question for question in ended if seen.project_grant(question) is not None}
     lines = []
     for key, found, say in (
@@ -177,10 +177,10 @@ def _shown(
     at: datetime,
 ) -> str:
     asked_in = unmarked("\n".join(f"{one.label}\n{one.means}" for one in uses))
-    return showings.record(
+    return notice_views.record(
         tx,
         who.account,
-        prompt.asked_notice(asked),
+        prompt.require_notice(asked),
         place=ShownOn.settings,
         surface=who.surface,
         gpc=who.gpc,
@@ -272,7 +272,11 @@ def said_of(
         return words.say("done.scope.again")
     if said == ScopeAct.keep_out.value and seen.kept_out:
         return words.say(f"done.scope.kept_out.{kind.value}")
-    if said == ScopeAct.as_settings.value and not seen.kept_out and not seen.returns(known, at):
+    if (
+        said == ScopeAct.as_settings.value
+        and not seen.kept_out
+        and not seen.grants_to_end(known, at)
+    ):
         return words.say(f"done.scope.as_settings.{kind.value}")
     if question is None:
         return ""
@@ -280,7 +284,7 @@ def said_of(
         return words.say(
             f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers)
         )
-    because = seen.why_not(known, at, question.question)
+    because = seen.obstacle(known, at, question.question)
     if said == "none" and because is not None:
         return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
     return ""
@@ -302,10 +306,12 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     at, words, named = here.clock(), who.words, shell.project_of(name)
     with one_moment(here, records=True) as (tx, known):
         seen = scope_forms.view(tx, known, who.account, at, project=named)
-        found = differences.seen(tx, here.keyring, known, who.account, at).project(named)
+        found = differences.load_differences(tx, here.keyring, known, who.account, at).project(
+            named
+        )
         made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)
-        sought = conversation_search.Sought(project=named)
-        page = conversation_search.found(
+        sought = conversation_search.ConversationQuery(project=named)
+        page = conversation_search.search(
             tx, here.keyring, known, who.account, at, sought
         ).listed.conversations
         dates = dates_of(here, known)

@@ -29,6 +29,7 @@ from licet.consent.selected_conversations import (
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.policy.file import Policies, Reach
+from licet.policy.retention import ContentKind
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
@@ -187,7 +188,7 @@ def _ask(
 ) -> Response[Any]:
     at, words = here.clock(), who.words
     with one_moment(here) as (tx, known):
-        found = own_conversations.several(tx, here.keyring, known, who.account, chosen, at)
+        found = own_conversations.get_many(tx, here.keyring, known, who.account, chosen, at)
     if len(found) < len(chosen):
         raise NotFoundError("no such conversation")
     mine, dates = [one for one in found if one.deleted_at is None], dates_of(here, known)
@@ -219,7 +220,7 @@ def deletion_lines(
     models.
     """
     several = ".several" if len(mine) > 1 else ""
-    due = dates.policy.keep.deleted.after(dates.at)
+    due = dates.policy.keep.period(ContentKind.deleted).after(dates.at)
     until = max(max(min(due, one.keep_until or due), dates.at) for one in mine)
     days = {
         "until": words.day(dates.destroyed_by(mine[0], until)),
@@ -325,7 +326,7 @@ def told_of(
         return None
     act = SelectedAct(said.removeprefix("selected_"))
     done, none = _read(query.get("done", "")), _read(query.get("none", ""))
-    found = own_conversations.several(
+    found = own_conversations.get_many(
         tx, here.keyring, known, who.account, [*done, *none], here.clock()
     )
     changed = [one for one in found if one.conversation in done and _stands(act, one)]

@@ -17,13 +17,13 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from licet.consent import differences, history, prompt, showings
+from licet.consent import differences, history, notice_views, prompt
 from licet.consent.answer_forms import FormPage
 from licet.consent.catalogue import Catalogue, catalogue
 from licet.consent.differences import Differences, PlaceDiffers, QuestionDiffers
 from licet.consent.history import ChoiceHistory, ChoiceMade
+from licet.consent.notice_views import ShownOn
 from licet.consent.prompt import Prompt
-from licet.consent.showings import ShownOn
 from licet.erasure.certificates import RECALL_DAYS
 from licet.errors import NotFoundError
 from licet.masked import Masked
@@ -31,6 +31,7 @@ from licet.policy.decide import Gate
 from licet.policy.file import Policy
 from licet.policy.fold import Effect
 from licet.policy.period import instant, parse_period
+from licet.policy.retention import ContentKind
 from licet.policy.state import GrantStanding, ScopeKind
 from licet.proof import documents, receipt
 from licet.proof.receipt import Receipt
@@ -197,10 +198,10 @@ def _page(
     at, words = here.clock(), who.words
     with one_moment(here, records=True) as (tx, known):
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
-        showings.signal(tx, who.account, gpc=who.gpc, at=at)
-        whole = differences.seen(tx, here.keyring, known, who.account, at)
+        notice_views.record_signal(tx, who.account, gpc=who.gpc, at=at)
+        whole = differences.load_differences(tx, here.keyring, known, who.account, at)
         asks, showing = _questions(tx, here, who, asked, whole)
-        on_record = history.recorded(tx, here.keyring, who.account)
+        on_record = history.load_history(tx, here.keyring, who.account)
         saved, made = noted(tx, who, asked, request)
         rows = recipients.given_rows(tx, who.account)
     given, several = recipients.describe(here, rows), len(asked.in_force.asks) > 1
@@ -263,7 +264,7 @@ def _questions(
             f"{one.question}\n{one.yes}\n{one.yes_means}\n{one.no}\n{one.no_means}" for one in asks
         )
     )
-    showing = showings.record(
+    showing = notice_views.record(
         tx,
         who.account,
         asked.notice,
@@ -297,7 +298,10 @@ def _if_no(
     lines = [
         (
             "chat",
-            words.say(f"if_no.stored{several}", period=words.period(asked.in_force.keep.opted_out)),
+            words.say(
+                f"if_no.stored{several}",
+                period=words.period(asked.in_force.keep.of_turn(allowed=False)),
+            ),
         )
     ]
     releases, models = len(on_record.holdings), len({one.model for one in on_record.consumed})
@@ -366,7 +370,8 @@ def _untitled(words: Catalogue, one: PlaceDiffers) -> str:
 
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
     """What a no does, part by part."""
-    out, flagged = words.period(policy.keep.opted_out), words.period(policy.keep.flagged)
+    out = words.period(policy.keep.of_turn(allowed=False))
+    flagged = words.period(policy.keep.period(ContentKind.flagged))
     several = ".several" if len(policy.asks) > 1 else ""
     refused = shell.refused(words, policy.covers)
     means = [

@@ -22,8 +22,8 @@ from licet.access import inbox_register
 from licet.consent import history, own_conversations, request_register
 from licet.consent.catalogue import Catalogue
 from licet.consent.history import ChoiceHistory, SuggestionSeen
+from licet.consent.notice_views import ShownOn
 from licet.consent.request_register import RequestRow
-from licet.consent.showings import ShownOn
 from licet.erasure import certificates
 from licet.errors import NotFoundError
 from licet.masked import Masked
@@ -164,7 +164,7 @@ def _told(
     """What the vault and the records of consent and of training know."""
     until, at = start[0] if start is not None else None, here.clock()
     copied = account_view.copied_conversation_ids(tx, who.account, at, SOURCE_LINES_MAX)
-    for seen in history.happened(tx, who.account, SOURCE_LINES_MAX, until=until):
+    for seen in history.list_events(tx, who.account, SOURCE_LINES_MAX, until=until):
         if seen.event != "flagged" or seen.conversation not in copied:
             yield TimelineEvent(
                 at=seen.at,
@@ -186,7 +186,7 @@ def _told(
                 conversation=conversation,
                 values={"day": who.words.day(view.turns.safety_until)},
             )
-    yield from _suggested(history.suggestions(tx, who.account, SOURCE_LINES_MAX))
+    yield from _suggested(history.list_suggestions(tx, who.account, SOURCE_LINES_MAX))
     for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=who.account):
         values = {
             "role": who.words.say(f"role.{read.role}"),
@@ -200,7 +200,7 @@ def _told(
             conversation=read.conversation,
             values={**values, "messages": who.words.count("chats.messages", read.turns)},
         )
-    for step in inbox_register.of_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
+    for step in inbox_register.list_by_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
         if step.words:
             yield TimelineEvent(
                 at=step.at,
@@ -209,8 +209,10 @@ def _told(
                 kind="worked",
                 values={"words": step.words},
             )
-    yield from _requested(who.words, request_register.of_account(tx, who.account, SOURCE_LINES_MAX))
-    on_record = history.recorded(tx, here.keyring, who.account)
+    yield from _requested(
+        who.words, request_register.list_by_account(tx, who.account, SOURCE_LINES_MAX)
+    )
+    on_record = history.load_history(tx, here.keyring, who.account)
     yield from _consented(who, on_record)
     yield from _trained(who.words, on_record)
 
@@ -320,7 +322,7 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
             kind="release",
             values=values,
         )
-    for rows in history.by_model(on_record.consumed):
+    for rows in history.group_by_model(on_record.consumed):
         run = rows[0]
         count = words.count("rows", sum(one.rows for one in rows))
         values, key = (
@@ -374,7 +376,7 @@ def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
 
 def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
     """The certificates, each with the page where it is."""
-    for one in certificates.page_of(here, who.account, LINES_MAX):
+    for one in certificates.list_page(here, who.account, LINES_MAX):
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
             yield TimelineEvent(
@@ -391,7 +393,7 @@ def _titles(
 ) -> dict[UUID, str]:
     ids = {one.conversation for one in page if one.conversation is not None}
     seen = account_view.seen(tx, [(who.account, one) for one in sorted(ids)], known, here.clock())
-    return own_conversations.titles(tx, here.keyring, seen, here.clock())
+    return own_conversations.load_titles(tx, here.keyring, seen, here.clock())
 
 
 def _line(words: Catalogue, one: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:

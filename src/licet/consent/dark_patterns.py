@@ -1,13 +1,12 @@
-"""Words that press: what no notice and no page of a choice may say.
+"""Dark patterns in words: what no notice and no page of a choice may say.
 
 Each rule is a pattern with its reason. The sources are the guidelines on deceptive design patterns
 of the European Data Protection Board (03/2022) and the rules of the State of California on symmetry
 in choice (11 CCR 7004).
 
 The patterns here are English. Another language has a list in ``pressing/TAG.txt``: a reason and a
-phrase a line, found wherever a word begins with it, or anywhere in a language that parts no words.
-A list finds the phrases that are in it and knows no grammar: a notice in another language needs its
-own eyes too.
+phrase a line, matched at the beginning of a word, or anywhere in a language without word
+separators. A list knows no grammar: a notice in another language needs a human review too.
 """
 
 from __future__ import annotations
@@ -55,8 +54,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-# Promises to take out what identifies, by whom they are kept: detectors of names and addresses, or
-# nobody.
+# Promises to remove identifiers, by what keeps them: detectors of names and addresses, or nothing.
 _WHAT = (
     r"(?:personal (?:details|data|information)|(?<!user )names?|(?<!mail )(?<!IP )address(?:es)?"
     r"|identif(?!ier)\w+|who (?:you|they) are)"
@@ -80,8 +78,8 @@ _ANONYMITY = re.compile(
 REMOVED, ANONYMITY = frozenset({"person", "address"}), "anonymity"
 
 
-def removals(text: str) -> dict[str, frozenset[str]]:
-    """Each promise of a text to take out what identifies, with what must look for it; nothing makes
+def find_removal_promises(text: str) -> dict[str, frozenset[str]]:
+    """The promises of a text to remove identifiers, each with the finder that it needs; none makes
     a text anonymous.
     """
     found = {
@@ -101,13 +99,13 @@ REASONS = {
 _UNPARTED = frozenset({"ar", "he", "hi", "ja", "ko", "zh-Hans"})
 
 
-def faults(*texts: str, language: str = "en") -> list[str]:
-    """Each place where a text presses, with the words."""
-    return [f"{reason}: `{words}`" for text in texts for reason, words in _found(text, language)]
+def find_faults(*texts: str, language: str = "en") -> list[str]:
+    """Each dark pattern in the texts, with the words."""
+    return [f"{reason}: `{words}`" for text in texts for reason, words in _find(text, language)]
 
 
-def listed() -> frozenset[str]:
-    """The languages that there are patterns or a list for."""
+def covered_languages() -> frozenset[str]:
+    """The languages with patterns or a list."""
     return frozenset(
         {
             "en",
@@ -121,10 +119,10 @@ def listed() -> frozenset[str]:
 
 @cache
 def rules(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The patterns of a language with their reasons; none for one that has no list."""
+    """The patterns of a language with their reasons; empty without a list."""
     if language == "en":
         return _RULES
-    if language not in listed():
+    if language not in covered_languages():
         return ()
     lines = (
         (files("licet.consent") / "pressing" / f"{language}.txt")
@@ -140,11 +138,11 @@ def rules(language: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 def _phrase(phrase: str) -> str:
-    """A pattern for a phrase: any blank for a blank, and ``#`` for a number."""
+    """The pattern of a phrase: any white space for a blank, a number for ``#``."""
     return r"\s+".join(re.escape(word).replace(r"\#", r"\d+") for word in phrase.split())
 
 
-def _found(text: str, language: str) -> Iterator[tuple[str, str]]:
+def _find(text: str, language: str) -> Iterator[tuple[str, str]]:
     for reason, pattern in rules(language):
         for match in pattern.finditer(text):
             yield reason, " ".join(match[0].split())

@@ -1,9 +1,8 @@
-"""Where an account stands, as a tree: the account, its projects and their conversations, and who
-said what about each.
+"""The consent status of an account as a tree: the account, its projects and their conversations.
 
-The account's page of it says where it stands with each question; an item below says what was given
-for exactly it, since when it is kept out, and which grant covers it now. Nothing here decides: the
-rule does (`policy.decide`).
+The account has its standing in each question; an item below has its own grants, since when it is
+kept out, and the grant that covers it now. Decisions are made by the rule (`policy.decide`), not
+here.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from licet.vault import account_view, projects
 from licet.vault.projects import StoredPlace
 
 
-class QuestionStood(msgspec.Struct, frozen=True, kw_only=True):
+class QuestionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A question of the version in force. ``answered`` names the version last answered, ``grant``
     is the account's own.
     """
@@ -64,36 +63,34 @@ class StandingTree(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     gate: Gate
     version: str
-    questions: tuple[QuestionStood, ...]
+    questions: tuple[QuestionStatus, ...]
     places: tuple[StandingPlace, ...]
     next: tuple[UUID, UUID] | None
 
 
-def questions_stood(
-    state: AccountState, policies: Policies, at: datetime, said: ConsentActs | None = None
-) -> tuple[QuestionStood, ...]:
-    """Where an account stands with each question of the version in force, in the order in which
-    they are asked.
-    """
+def question_statuses(
+    state: AccountState, policies: Policies, at: datetime, acts: ConsentActs | None = None
+) -> tuple[QuestionStatus, ...]:
+    """An account's standing in each question of the version in force, in the order of asking."""
     waiting = unanswered(state, policies, at)
     stood = []
     for asked in policies.in_force(at).questions:
         answered = state.answered(asked.question)
         stood.append(
-            QuestionStood(
+            QuestionStatus(
                 question=asked.question,
                 covers=tuple(sorted(asked.covers)),
                 standing=state.standing(asked.question),
                 answered=policies[answered].version if answered is not None else None,
                 unanswered=asked.question in waiting,
                 grant=state.grant(asked.question),
-                act=said.questions.get(asked.question) if said is not None else None,
+                act=acts.questions.get(asked.question) if acts is not None else None,
             )
         )
     return tuple(stood)
 
 
-def standing(
+def load_status(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,
@@ -104,24 +101,23 @@ def standing(
     limit: int,
     titled: bool,
 ) -> StandingTree:
-    """A page of up to ``limit`` places behind ``after``; NotFoundError for an account that does not
-    exist.
+    """A page of up to ``limit`` places after ``after``; NotFoundError for an unknown account.
 
-    Titles are content: they are opened only where ``titled``, for the account's own person.
+    Titles are content: they are unsealed only with ``titled``, for the account's own person.
     """
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
     state = account_view.brought(row, policies, at).account
-    said = acts.standing_acts(tx, keyring, policies, row, at)
+    standing = acts.standing_acts(tx, keyring, policies, row, at)
     found = projects.tree(tx, account, after, limit + 1)
     page = found[:limit]
     titles = _titles(tx, keyring, policies, account, page, at) if titled else {}
     return StandingTree(
         gate=gate(state, policies, at),
         version=policies.in_force(at).version,
-        questions=questions_stood(state, policies, at, said),
-        places=tuple(_place(place, state, said, titles) for place in page),
+        questions=question_statuses(state, policies, at, standing),
+        places=tuple(_place(place, state, standing, titles) for place in page),
         next=page[-1].cursor if len(found) > limit else None,
     )
 
@@ -129,7 +125,7 @@ def standing(
 def _place(
     place: StoredPlace,
     state: AccountState,
-    said: ConsentActs,
+    acts: ConsentActs,
     titles: Mapping[tuple[UUID, UUID], str],
 ) -> StandingPlace:
     kept_out = place.kept_out_at
@@ -138,7 +134,7 @@ def _place(
         title=titles.get(place.cursor, ""),
         kept_out=ConsentAct(act=ActKind.kept_out, at=kept_out) if kept_out is not None else None,
         own=tuple(
-            (grant, said.grants.get(grant.number))
+            (grant, acts.grants.get(grant.number))
             for grant in state.grants
             if grant.scope == place.scope
         ),
@@ -166,17 +162,19 @@ def _titles(
     page: Sequence[StoredPlace],
     at: datetime,
 ) -> dict[tuple[UUID, UUID], str]:
-    """What each place is called, as far as it can be opened."""
+    """The title of each place, if it can be unsealed."""
     keys = keyring.account_keys(tx, [account]).get(account)
     named = [(account, place.conversation) for place in page if place.conversation is not None]
-    opened = own_conversations.titles(tx, keyring, account_view.seen(tx, named, policies, at), at)
+    opened = own_conversations.load_titles(
+        tx, keyring, account_view.seen(tx, named, policies, at), at
+    )
     found = {
         place.cursor: opened.get(place.conversation, "")
         for place in page
         if place.conversation is not None
     }
     return found | {
-        place.cursor: history.title(place.title, account, keys)
+        place.cursor: history.unseal_title(place.title, account, keys)
         for place in page
         if place.conversation is None
     }

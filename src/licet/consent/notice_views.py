@@ -1,8 +1,8 @@
-"""What was shown to an account, recorded apart from what it answered.
+"""Notice views (showings): what was shown to an account, recorded apart from its answers.
 
-A row says which notice (its exact bytes, by hash), where, when, with which signal of the browser,
-and what was pre-selected: `none`, and the table takes no other word. Putting the notice off is
-recorded in the row; it is never a choice, and no row here makes anything usable.
+A row names the notice (its exact bytes, by hash), page, time, browser signal, and what was
+pre-selected: `none`, enforced by the table. Putting the notice off is recorded in the row; it is
+not a choice, and no row makes anything usable.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ class ShownOn(StrEnum):
 
 
 class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One showing. ``markup`` is the SHA-256 of the question as it was marked up, where Licet's own
-    pages asked.
+    """One showing. ``markup`` is the SHA-256 of the question's markup on Licet's own pages.
 
-    ``number`` is the policy version it asks about, ``after_seq`` the account's newest choice at
-    that moment, 0 for none.
+    ``number`` is the policy version, ``after_seq`` the account's newest choice at that moment, 0
+    for none.
     """
 
     shown_id: UUID
@@ -62,14 +61,12 @@ class ShowingRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def question(self) -> ShownQuestion:
-        """What a choice says that it answers."""
+        """The reference to this showing in a choice."""
         return ShownQuestion(showing=self.shown_id, after=self.after_seq, version=self.number)
 
 
 class NoticeShowings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the newest showings of a notice went on, of ``shown`` that were looked at; ``more`` says
-    that there are others.
-    """
+    """Outcomes of the newest ``shown`` showings of a notice; ``more``: there are others."""
 
     shown: int
     answered: int
@@ -79,7 +76,7 @@ class NoticeShowings(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime | None
 
 
-def of_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
+def count_by_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
     """The newest `COUNTED_MAX` showings of a notice: how many led to an answer, and how many were
     put off.
     """
@@ -103,17 +100,17 @@ def of_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
 
 
 def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
-    """The account's newest answer to each question that it ever answered for itself as a whole."""
+    """The account's newest answer to each question, for the whole account."""
     return {question: made for (_, question), made in account_choices.newest(tx, [account]).items()}
 
 
 def newest_choice(tx: Transaction, account: UUID) -> int:
     """The number of the account's newest choice, 0 before the first."""
-    return newest_of(newest_answers(tx, account))
+    return newest_number(newest_answers(tx, account))
 
 
-def newest_of(answers: Mapping[str, NewestChoice]) -> int:
-    """The number of the newest of these answers, 0 where there is none."""
+def newest_number(answers: Mapping[str, NewestChoice]) -> int:
+    """The number of the newest of these answers, 0 for none."""
     return max((made.seq for made in answers.values()), default=0)
 
 
@@ -130,11 +127,10 @@ def record(
     random: Callable[[int], bytes],
     markup: bytes | None = None,
 ) -> UUID:
-    """Records that ``notice`` was shown, and returns the showing's id; a page loaded again within
-    minutes is one.
+    """Records that ``notice`` was shown and returns the showing's id; reloads within minutes count
+    as one.
 
-    ``after`` is the newest choice that the page takes account of, read before anything else that it
-    shows.
+    ``after`` is the newest choice that the page reflects, read before anything else on it.
     """
     known = tx.execute(
         """SELECT shown_id FROM shown
@@ -186,7 +182,7 @@ def record(
         tx,
         [
             outbox.Entry(
-                told=outbox.EntryKind.notice_shown, occurred_at=at, account=account, facts=facts
+                kind=outbox.EntryKind.notice_shown, occurred_at=at, account=account, facts=facts
             )
         ],
     )
@@ -202,8 +198,8 @@ def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:
 
 
 def find(tx: Transaction, account: UUID, text: str) -> ShowingRecord | None:
-    """The account's own showing that ``text`` names as it was told to a host or a form; None for
-    any other text.
+    """The account's showing with the reference ``text``, as hosts and forms have it; None for any
+    other text.
     """
     try:
         named = UUID(hex=text) if len(text) == 32 else None
@@ -217,8 +213,8 @@ def find(tx: Transaction, account: UUID, text: str) -> ShowingRecord | None:
     return found[0] if found else None
 
 
-def every(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:
-    """What was shown to the account, newest first."""
+def list_by_account(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:
+    """The account's showings, newest first."""
     return _select(
         tx,
         "WHERE s.account_id = %s ORDER BY s.shown_at DESC, s.shown_id DESC LIMIT %s",
@@ -227,7 +223,7 @@ def every(tx: Transaction, account: UUID, *, limit: int) -> list[ShowingRecord]:
 
 
 def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> ShowingRecord:
-    """Records that the notice of a showing was put off; a second time changes nothing."""
+    """Records that the notice of a showing was put off; idempotent."""
     changed = tx.execute(
         """UPDATE shown SET put_off_at = greatest(%s, shown_at)
             WHERE account_id = %s AND shown_id = %s AND put_off_at IS NULL RETURNING shown_id""",
@@ -235,8 +231,8 @@ def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> Sho
     ).fetchone()
     if changed is not None:
         facts: dict[str, str | int | bool | None] = {"showing": shown_id.hex}
-        told = outbox.EntryKind.notice_put_off
-        outbox.append(tx, [outbox.Entry(told=told, occurred_at=at, account=account, facts=facts)])
+        kind = outbox.EntryKind.notice_put_off
+        outbox.append(tx, [outbox.Entry(kind=kind, occurred_at=at, account=account, facts=facts)])
     return get(tx, account, shown_id)
 
 
@@ -260,10 +256,8 @@ def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[Showin
     ]
 
 
-def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
-    """Records a change of what the account's browsers signal (`Sec-GPC`). It is evidence, and never
-    a choice.
-    """
+def record_signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
+    """Records a change of the account's browser signal (`Sec-GPC`): evidence, not a choice."""
     row = tx.execute(
         "SELECT gpc FROM signals WHERE account_id = %s ORDER BY occurred_at DESC LIMIT 1", [account]
     ).fetchone()
@@ -275,8 +269,8 @@ def signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
         )
 
 
-def signals(tx: Transaction, account: UUID, *, limit: int) -> list[tuple[datetime, bool]]:
-    """When the signal was first seen, and when it was gone, newest first."""
+def list_signals(tx: Transaction, account: UUID, *, limit: int) -> list[tuple[datetime, bool]]:
+    """The changes of the signal, newest first."""
     rows = tx.execute(
         "SELECT occurred_at, gpc FROM signals WHERE account_id = %s ORDER BY occurred_at "
         "DESC LIMIT %s",
