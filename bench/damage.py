@@ -108,7 +108,7 @@ def _installed(turns: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         config = Configuration(data=Path(folder), curate=NO_NAMES)
         with installation.installation(config, lambda: NOW) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
             fill(here, turns, Random(1))
             rows = release_build.build_release(
                 here, name="bench", purpose="improve_models"

@@ -192,7 +192,7 @@ def sealed(rows: int) -> tuple[float, list[float], float]:
         with installation.installation(
             Configuration(data=data, curate=NO_NAMES), lambda: NOW
         ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, by="bench")
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
             fill(here, (built_rows + QUIET) * TURNS_A_CONVERSATION, Random(1), 10)
             with transaction(here.pool) as tx:
                 chats = tx.execute(

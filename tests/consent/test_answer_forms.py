@@ -81,7 +81,7 @@ class FormDesk(Desk):
     def scoped(self, account: UUID, question: str, name: str, at: datetime) -> int:
         """Allows one project by itself; the number of its grant."""
         scope = ChosenScope(host_project=name.encode())
-        answer = self.choose(account, True, now=at, via="chats", question=question, scope=scope)
+        answer = self.choose(account, True, at=at, via="chats", question=question, scope=scope)
         (made,) = answer.answers
         assert made.grant is not None, made.because
         return made.grant

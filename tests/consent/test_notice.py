@@ -71,7 +71,7 @@ class Desk:
     def answer(self, account, allow: bool, at=NOW, via: str = "notice", **more) -> None:
         """The same answer to every question that is asked."""
         for question in self.known.in_force(at).asks:
-            self.choose(account, allow, now=at, via=via, question=question, **more)
+            self.choose(account, allow, at=at, via=via, question=question, **more)
 
     def ask(self, account, at=NOW, *, gpc: bool = False) -> prompt.Prompt:
         return prompt.ask(self.tx, account, self.known, at, gpc=gpc)
@@ -460,10 +460,10 @@ def test_a_yes_to_a_question_that_is_older_than_the_newest_answer_is_refused(des
     question = desk.known.in_force(NOW).asks[0]
     assert desk.choose(account, False, showing=showing).outcome is Outcome.done
     refused = desk.choose(
-        account, True, now=NOW + timedelta(minutes=1), showing=showing, question=question
+        account, True, at=NOW + timedelta(minutes=1), showing=showing, question=question
     )
     assert choices.is_stale(refused)
-    desk.choose(account, False, now=NOW + timedelta(minutes=2), showing=showing)
+    desk.choose(account, False, at=NOW + timedelta(minutes=2), showing=showing)
     assert desk.ask(account, NOW + timedelta(minutes=2)).state.grants == ()
 
 

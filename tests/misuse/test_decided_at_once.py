@@ -8,7 +8,7 @@ import pytest
 
 from licet.access import sessions
 from licet.errors import DeniedError, RefusedError
-from licet.misuse import suggestions
+from licet.misuse import screener, suggestions
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
 from licet.vault.ids import Prefix, shown
@@ -77,4 +77,4 @@ def test_who_neither_reviews_nor_protects_privacy_decides_nothing(house: House) 
 
 def test_who_may_not_read_conversations_has_none_screened(house: House) -> None:
     with pytest.raises(DeniedError, match="may not read conversations"):
-        suggestions._check(member(house, "cora", "curator", "owner"), "ticket-1", 1, 0.01)
+        screener._check_call(member(house, "cora", "curator", "owner"), "ticket-1", 1, 0.01)

@@ -134,7 +134,7 @@ def report_of(house: House, built: BuildResult, year: int = 2025) -> verifier.Ve
 def withdrawn(house: House, built: BuildResult) -> set[int]:
     """The rows that the gate of a training holds back."""
     made = gate_files.Publisher(house.here).publish(UUID(hex=built.manifest.release))
-    return set(bitmap.verified(made.file, gate_files.signer(house.here).verifier).ordinals)
+    return set(bitmap.verify_file(made.file, gate_files.signer(house.here).verifier).ordinals)
 
 
 def ended_before_the_leaf(house: House, ordinals: dict[UUID, int]) -> set[int]:

@@ -52,8 +52,8 @@ def test_one_hook_at_a_time_reads_the_transcripts(
 ) -> None:
     monkeypatch.setattr(memory, "BUSY_SECONDS", -1.0)
     one, another = (AgentMemory(tmp_path, "ana") for _ in range(2))
-    assert is_refused(one.alone(), another.alone())
-    assert not is_refused(nullcontext(), another.alone())
+    assert is_refused(one.exclusive(), another.exclusive())
+    assert not is_refused(nullcontext(), another.exclusive())
     for each in (one, another):
         each.close()
 
@@ -126,7 +126,7 @@ def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_ho
     with home.locked():
         assert is_locked(place.with_name(".one.lock"))
     assert not is_locked(place.with_name(".one.lock"))
-    with home.alone() as mine, home.alone() as another:
+    with home.exclusive() as mine, home.exclusive() as another:
         assert (mine, another) == (True, False)
 
 

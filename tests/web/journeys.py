@@ -47,7 +47,7 @@ class JourneyCost(msgspec.Struct, kw_only=True):
     def row(self, name: str) -> str:
         """A row of the table in docs/adr/0016-rooms-by-subject.md."""
         return (
-            f"| {name} | {self.calls} | {len(self.by_file)} | {self.grants_to_end} | "
+            f"| {name} | {self.calls} | {len(self.by_file)} | {self.returns} | "
             f"{self.statements} | {self.transactions} |"
         )
 
@@ -110,7 +110,7 @@ class Counting:
         name = path.removeprefix(ROOT)
         cost.calls += 1
         if name != self._at:
-            cost.grants_to_end += name in cost.by_file
+            cost.returns += name in cost.by_file
             self._at = name
         cost.by_file[name] += 1
         cost.parses += code is _PARSE

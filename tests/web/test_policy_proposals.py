@@ -227,7 +227,7 @@ def test_of_two_who_apply_at_once_one_wins(world) -> None:
 
     def attempt(by: str) -> object:
         try:
-            return apply(world, seen, actor=by)
+            return apply(world, seen, by=by)
         except LicetError as error:
             return error
 
@@ -241,7 +241,7 @@ def test_of_two_who_apply_at_once_one_wins(world) -> None:
 def test_the_same_person_is_refused_however_the_name_is_written(world) -> None:
     seen = proposed(world)
     with pytest.raises(RefusedError, match="does not apply it"):
-        apply(world, seen, actor=f"staff:{ADA.upper()}")
+        apply(world, seen, by=f"staff:{ADA.upper()}")
 
 
 def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
