@@ -2,8 +2,8 @@
 second delete one.
 
 Some rows are built as any are; the others are put beside them when the pages are read, with all
-that a build keeps of a
-row: tally, contents, proofs, runs in the database. From there on the product's own build goes on.
+that a build keeps of a row: tally, contents, proofs, runs in the database. From there on the
+product's own build goes on.
 Endings come from another process. A wait is an ending's own time, by the clock; the floor is that
 of the same before the seal.
 

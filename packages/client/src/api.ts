@@ -1112,7 +1112,7 @@ export interface components {
             /** @description Whether the person must decide before they write. */
             gate: components["schemas"]["Gate"];
             /** @description The questions of the version in force, and where the account stands with each. */
-            questions: components["schemas"]["QuestionStood"][];
+            questions: components["schemas"]["QuestionStatus"][];
             /** @description The choices on record, newest first. */
             choices: components["schemas"]["ChoiceSeen"][];
             /** @description How many conversations the account has. */
@@ -1323,7 +1323,7 @@ export interface components {
         };
         /**
          * ConsentAct
-         * @description `via` and `surface` are where it was said, None where that is not known; `policy` the version in force then. `cause` says by what a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
+         * @description `via` and `surface` are its channel, None if unknown; `policy` is the version in force then. `cause` says by what a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
          */
         ConsentAct: {
             /** @description What the person or the rule did. */
@@ -1376,7 +1376,7 @@ export interface components {
             /** @description Whether a legal hold keeps it. */
             held: boolean;
             /** @description The legal holds that its person may be told of. */
-            holds: components["schemas"]["HoldTold"][];
+            holds: components["schemas"]["VisibleHold"][];
             /** @description When it is erased at the latest; null under a legal hold. */
             keep_until: string | null;
             /** @description When the copy that the safety team keeps is erased; null where there is none. */
@@ -1622,24 +1622,6 @@ export interface components {
          */
         HoldReason: "litigation" | "investigation" | "regulator" | "preservation_order" | "other";
         /**
-         * HoldTold
-         * @description A legal hold that its person may be told of. What it is about is not in it; `review_at` is no end.
-         */
-        HoldTold: {
-            /** @description Why. */
-            reason: components["schemas"]["HoldReason"];
-            /**
-             * Format: date-time
-             * @description When the hold was placed.
-             */
-            placed_at: string;
-            /**
-             * Format: date-time
-             * @description The day on which the hold is to be reviewed. It does not end then.
-             */
-            review_at: string;
-        };
-        /**
          * HostCheck
          * @description What a host checked an answer by; `reward` is a score of any other kind, such as that of a
          *     reward model.
@@ -1648,7 +1630,7 @@ export interface components {
         HostCheck: "tests" | "build" | "lint" | "task" | "accepted" | "reward";
         /**
          * HostDelivery
-         * @description What one endpoint was told, and its acknowledgement. `delivered_at` is None if it reads events by itself.
+         * @description A removal event sent to an endpoint, and its acknowledgement. `delivered_at` is None if the endpoint polls.
          */
         HostDelivery: {
             /** @description The event, `evt_..`. */
@@ -2297,10 +2279,10 @@ export interface components {
             said: components["schemas"]["SaidAnswer"] | null;
         };
         /**
-         * QuestionStood
+         * QuestionStatus
          * @description A question of the version in force. `answered` names the version last answered, `grant` is the account's own.
          */
-        QuestionStood: {
+        QuestionStatus: {
             /** @description The question, by the name that the policy gives it. */
             question: string;
             /** @description The purposes that a yes to the question permits. */
@@ -2339,7 +2321,7 @@ export interface components {
         };
         /**
          * Recall
-         * @description What a recipient must take out of use; `overdue` if the day has passed without an acknowledgement.
+         * @description A recall: what a recipient must stop using; `overdue`: not acknowledged by `due_at`.
          */
         Recall: {
             /** @description The erasure, `era_..`. */
@@ -2378,8 +2360,7 @@ export interface components {
         RecallState: "in_use" | "shut" | "to_recall" | "recalled" | "overdue" | "deleted";
         /**
          * ReceivedVia
-         * @description How a request reached us: by a page of ours, by the host's call, or by staff who entered
-         *     it.
+         * @description The channel of a request: one of Licet's pages, the host's API call, or entered by staff.
          * @enum {string}
          */
         ReceivedVia: "page" | "api" | "staff";
@@ -2439,15 +2420,14 @@ export interface components {
         };
         /**
          * RequestState
-         * @description How far a request is: `open`, `paused` while its person is asked something, or how it
-         *     ended.
+         * @description The state of a request: `open`, `pause` while waiting for the person, or how it ended.
          * @enum {string}
          */
         RequestState: "open" | "paused" | "answered" | "refused" | "withdrawn";
         /**
          * RequestStep
-         * @description What happened to a request; ``no_recorded`` is the account's no to every question, which came
-         *     with it.
+         * @description A step of a request; ``no_recorded`` is the account's no to every question, recorded with
+         *     it.
          * @enum {string}
          */
         RequestStep: "received" | "identified" | "no_recorded" | "acknowledged" | "paused" | "replied" | "resumed" | "extended" | "answered" | "refused" | "withdrawn";
@@ -2528,7 +2508,7 @@ export interface components {
         };
         /**
          * SeenRequest
-         * @description A request as it is shown. `due_at` is by when it is answered: while its clock stands still, as if it went on now. `laws` are those whose clocks are counted, one unless the region is not known; `authority` is whom to complain to, None where that depends on the country. `extends_to` is the date of an extension that is still possible. `readable`: what was written can still be opened.
+         * @description A request for display. `due_at` with a stopped clock is as if it resumed now. `laws` are those that apply, one unless the region is unknown; `authority` is the one to complain to, None if it depends on the country. `extends_to` is the date of an extension that is still possible. `readable`: its texts can be unsealed.
          */
         SeenRequest: {
             /** @description The id of this object. */
@@ -2583,7 +2563,7 @@ export interface components {
         };
         /**
          * SeenStep
-         * @description A step as it is shown. `by` is `person`, `licet`, `host` or `staff`; staff see the name too.
+         * @description A step for display. `by` is `person`, `licet`, `host` or `staff`; staff also see the name.
          */
         SeenStep: {
             /** @description What happened. */
@@ -2751,8 +2731,8 @@ export interface components {
         };
         /**
          * TurnRole
-         * @description Who said a turn, or which tool answered in it; ``system`` is what the host instructed the
-         *     model with.
+         * @description The author of a turn, a tool included; ``system`` are the host's instructions to the
+         *     model.
          * @default user
          * @enum {string}
          */
@@ -2820,7 +2800,7 @@ export interface components {
         };
         /**
          * Variant
-         * @description ``existing`` asks an account that was there before the terms; ``signup`` one that opens under
+         * @description ``existing`` is for accounts opened before the terms, ``signup`` for those opened under
          *     them.
          * @enum {string}
          */
@@ -2840,6 +2820,24 @@ export interface components {
             material: boolean;
             /** @description SHA-256 as hexadecimal digits. */
             sha256: string;
+        };
+        /**
+         * VisibleHold
+         * @description A legal hold that may be disclosed to the person, without its matter. `review_at` is not its end.
+         */
+        VisibleHold: {
+            /** @description Why. */
+            reason: components["schemas"]["HoldReason"];
+            /**
+             * Format: date-time
+             * @description When the hold was placed.
+             */
+            placed_at: string;
+            /**
+             * Format: date-time
+             * @description The day on which the hold is to be reviewed. It does not end then.
+             */
+            review_at: string;
         };
         /**
          * WaitsFor

@@ -1,0 +1,511 @@
+"""Verbs about an account: opening and closing it, its plan, age and region, its projects, its
+choices.
+
+They fold with `policy.fold` into the state of a batch, which writes it as a whole (`vault.apply`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import assert_never
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from licet.errors import BrokenError
+from licet.keys.material import bucket_of
+from licet.ledger.outbox import EntryKind, scope_facts
+from licet.policy import fold
+from licet.policy.retention import ContentKind
+from licet.policy.state import (
+    NOTHING,
+    WHOLE_ACCOUNT,
+    Grant,
+    GrantScope,
+    ScopeKind,
+)
+from licet.vault import (
+    choice_references,
+    host_events,
+    table_changes,
+    tables,
+)
+from licet.vault.account_choices import NewestChoice
+from licet.vault.batch_state import BatchState
+from licet.vault.choice_references import ResolvedChoice
+from licet.vault.commands import (
+    STALE,
+    AboutProject,
+    Choose,
+    ChosenScope,
+    CloseAccount,
+    CommandResult,
+    LetProjectIn,
+    OpenAccount,
+    Outcome,
+    SetAge,
+    SetPlan,
+    SetRegion,
+)
+from licet.vault.host_events import LeaveReason as Leaving
+from licet.vault.host_events import NewHostEvent
+from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
+
+
+class AccountVerbs(BatchState):
+    """What a batch does to an account, folded one command at a time."""
+
+    def _open(self, command: OpenAccount) -> CommandResult:
+        known, at, opened_at = self.opened.get(command.host), command.at, command.opened_at
+        if known is not None:
+            closed_at = self.accounts[known].state.closed_at
+            if closed_at is None or not command.begin_anew:
+                return CommandResult(
+                    outcome=Outcome.duplicate, at=at, account=known, closed_at=closed_at
+                )
+            at = max(at, self.accounts[known].state.last_at)
+            # nothing from before the closure counts for the new one
+            opened_at = max(opened_at or at, closed_at)
+            self.flush()  # the closed account may be new in this batch
+            table_changes.release_host(self.tx, known, command.host)
+        state = fold.open_account(self.policies, at, command.plan, command.age, opened_at)
+        row = AccountRow(
+            account_id=command.account,
+            state=state,
+            last_seq=1,
+            next_slot=0,
+            bucket=bucket_of(command.account),
+            wrapped_key=b"",
+            host_hmac=command.host,
+            is_new=True,
+        )
+        self.add_account(row)
+        self.opened[command.host] = command.account
+        self.writes.new_account(row)
+        self.writes.journal(row, at, "account_opened", None, ends=False)
+        self.tell(row, at, EntryKind.account_opened)
+        return CommandResult(outcome=Outcome.done, at=at, account=command.account)
+
+    def bring_to(self, account: AccountRow, at: datetime) -> None:
+        """Applies versions that became effective since the account's newest event."""
+        self._changed(account, fold.advance(account.state, self.policies, at))
+
+    def pass_versions(self, account: AccountRow, at: datetime) -> None:
+        """`bring_to` by a background pass, which is no event of the account's."""
+        self._changed(account, fold.pass_versions(account.state, self.policies, at))
+
+    def _changed(self, account: AccountRow, changed: fold.AccountChange) -> None:
+        """Adopts the new state of an account, and shortens the dates of what is useless after the
+        end of its grants.
+        """
+        last_at = account.state.last_at
+        account.state = changed.account
+        self.writes.change(account)
+        for ending in _together(changed.endings):
+            # A version's first instant may be earlier than a sweep that ran before the version was
+            # known.
+            at = max(ending.at, last_at)
+            self._tell_ended(account, at, ending.at, ending.cause, ending.grants)
+            whole = any(grant.scope == WHOLE_ACCOUNT for grant in ending.grants)
+            if ending.cause is fold.EndingCause.lapsed and whole:
+                self._lapsed(account, at, ending)
+            if ending.cause in (fold.EndingCause.refused, fold.EndingCause.lapsed):
+                if whole and not any(
+                    grant.question in _questions(ending) for grant in ending.account.grants
+                ):
+                    self.note_event(_leaving(account.account_id, at, ending))
+                else:
+                    self._tell_leaving(account, at, ending)
+            self._after_ending(account, ending, whole=whole)
+
+    def _tell_ended(
+        self,
+        account: AccountRow,
+        at: datetime,
+        ended_at: datetime,
+        cause: fold.EndingCause,
+        grants: Sequence[Grant],
+    ) -> None:
+        self.journal(account, at, f"ended_{cause.value}", None, ends=True)
+        for grant in grants:
+            self.ended.append(grant)
+            self.tell(
+                account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number
+            )
+
+    def _tell_leaving(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
+        """Grants for projects and conversations ended: each conversation gets an event of its
+        own.
+        """
+        because = Leaving.withdrawn if ending.cause is fold.EndingCause.refused else Leaving.lapsed
+        for row in self.in_scope(account, ending):
+            questions = [
+                q for q in _questions(ending) if account.state.grant_for(q, row.state) is None
+            ]
+            if questions and row.state.deleted_at is None:
+                self.must_leave(row, at, because, at, questions)
+
+    def _after_ending(self, account: AccountRow, ending: fold.Ending, *, whole: bool) -> None:
+        """If no grant is left, nothing is useful, and one statement shortens all dates; otherwise
+        the rule decides for each.
+        """
+        if whole and not ending.account.grants and not ending.keep.by_surface:
+            self.shorten_all(account, ending.content_until(), ending.feedback_until)
+            return
+        rows = self.in_scope(account, ending)
+        self.flush()  # the tables must contain the grants of this batch
+        feedback = tables.feedback_of(
+            self.tx, account.account_id, [row.conversation_id for row in rows]
+        )
+        for row in rows:
+            after = fold.after_ending(ending, row.state, self.policies)
+            if after != row.state:
+                row.state = after
+                self.writes.conversations[row.conversation_id] = row
+        states = {row.conversation_id: row.state for row in rows}
+        for given, (conversation, state) in feedback.items():
+            nearer = fold.feedback_after(ending, states[conversation], state, self.policies)
+            if nearer != state:
+                self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
+
+    def _lapsed(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
+        policy = self.policies.in_force(at).version
+        for grant in ending.grants:
+            if grant.scope == WHOLE_ACCOUNT:
+                self.note_event(
+                    host_events.choice_changed(
+                        account.account_id,
+                        at,
+                        effect="lapsed",
+                        policy=policy,
+                        question=grant.question,
+                        standing=ending.account.standing(grant.question).value,
+                        scope=grant.scope,
+                    )
+                )
+
+    def _narrow(self, account: AccountRow, row: ConversationRow, at: datetime) -> bool:
+        """Keeps a conversation out; returns whether that changed anything."""
+        kept = fold.narrow(account.state, row.state, self.policies, at)
+        if kept.conversation is row.state:
+            return False
+        row.state, account.state = kept.conversation, kept.account
+        self.writes.conversations[row.conversation_id] = row
+        self.writes.change(account)
+        until = (
+            self.policies.in_force(at).keep.period(ContentKind.feedback, allowed=False).after(at)
+        )
+        self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+        self.note(account, row, at, EntryKind.narrowed, ends=True)
+        for grant in kept.ended:
+            self.ended.append(grant)
+            self.tell(
+                account,
+                at,
+                EntryKind.grant_ended,
+                cause=fold.EndingCause.narrowed.value,
+                grant=grant.number,
+            )
+        self.must_leave(row, at, Leaving.narrowed, at)
+        return True
+
+    def _change_account(
+        self,
+        account: AccountRow,
+        command: SetPlan | SetAge | SetRegion | CloseAccount,
+        at: datetime,
+    ) -> CommandResult:
+        before = account.state
+        match command:
+            case SetPlan():
+                changed = fold.set_plan(before, self.policies, at, command.plan)
+                told = EntryKind.plan_set
+            case SetAge():
+                changed = fold.set_age(before, self.policies, at, command.age)
+                told = EntryKind.age_found
+            case SetRegion():
+                changed = fold.set_region(before, self.policies, at, command.region)
+                told = EntryKind.region_set
+            case CloseAccount():
+                changed = fold.close_account(before, self.policies, at)
+                told = EntryKind.closed
+        # An age, a region or a plan can make content unusable without ending a grant: the rule
+        # reads them at the moment.
+        self.journal(account, at, told.value, None, ends=True)
+        self.tell(account, at, told)
+        self._changed(account, changed)
+        if changed.all_until is not None:
+            self.shorten_all(account, changed.all_until, changed.all_until)
+            if before.closed_at is None:
+                until = changed.all_until
+                leave_by = min([until, *(ending.content_until() for ending in changed.endings)])
+                event = host_events.must_leave(
+                    account.account_id, at, Leaving.closed, leave_by=leave_by
+                )
+                self.note_event(event)
+        outcome = Outcome.unchanged if changed.account == before else Outcome.done
+        return CommandResult(
+            outcome=outcome, at=at, account=command.account, ended=tuple(self.ended)
+        )
+
+    def _change_project(
+        self, account: AccountRow, command: AboutProject, at: datetime
+    ) -> CommandResult:
+        project = self.find_project(
+            account, command.project, command.host_project, command.title, at
+        )
+        if project is None:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
+        name, before = project.project_id.hex, account.state
+        if isinstance(command, LetProjectIn):
+            if command.out_at is not None and project.kept_out_at not in (None, command.out_at):
+                return CommandResult(
+                    outcome=Outcome.refused, at=at, because=STALE, account=account.account_id
+                )
+            account.state = fold.let_project_in(before, name)
+            changed = account.state is not before
+            if changed:
+                self.save_project(replace(project, kept_out_at=None))
+                self.note_project(account, project, at, EntryKind.project_let_in)
+        else:
+            changed = self._keep_project_out(account, project, at)
+        return CommandResult(
+            outcome=Outcome.done if changed else Outcome.unchanged,
+            at=at,
+            account=command.account,
+            project=project.project_id,
+            ended=tuple(self.ended),
+        )
+
+    def _keep_project_out(self, account: AccountRow, project: ProjectRow, at: datetime) -> bool:
+        """Keeps each conversation of a project out, and later ones; returns whether anything
+        changed.
+        """
+        name, was_out = project.project_id.hex, project.kept_out_at is not None
+        if not was_out:
+            self.note_project(account, project, at, EntryKind.project_kept_out, ends=True)
+            self.save_project(replace(project, kept_out_at=at))
+        self.load_all(account, project.project_id)
+        changed = not was_out
+        mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
+        for row in sorted(
+            mine, key=lambda row: row.conversation_id
+        ):  # a fixed order, independent of the rest of the batch
+            if row.state.project == name:
+                changed |= self._narrow(account, row, at)
+        self._changed(account, fold.keep_project_out(account.state, self.policies, at, name))
+        return changed
+
+    def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
+        """Takes a choice: its age first, then its answer, unless that is a repeat or a yes that is
+        refused.
+        """
+        asked = choice_references.resolve(
+            command, self, self.choices, self.policies, at, replay=self.replay
+        )
+        if self.replay and command.at < at and command.recorded_at is None:
+            command = replace(command, recorded_at=command.at)
+        before, scope = account.state, asked.scope
+        aged = fold.take_age(before, self.policies, at, command.age)
+        chosen = fold.ChoiceOutcome(account=aged.account, endings=aged.endings)
+        answered = not asked.refused and not (command.allow and asked.repeated)
+        if answered:
+            scope = self._begun_scope(account, command.scope, scope, at)
+            chosen = fold.choose(
+                before,
+                self.policies,
+                at,
+                command.allow,
+                question=command.question,
+                scope=scope,
+                conversation=asked.conversation,
+                keep=asked.keep,
+                age=command.age,
+            )
+            answered = not asked.repeated or chosen.account != aged.account
+        is_aged = aged.account.age != before.age
+        if is_aged:
+            self.journal(account, at, EntryKind.age_found.value, None, ends=True)
+            self.tell(account, at, EntryKind.age_found)
+        told = len(self.happened)
+        self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+        if answered:
+            leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
+            self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
+            for answer in chosen.answers or (None,):
+                self._chose(account, command, scope, answer, chosen.because, at)
+            self.happened += leaving  # a host gets the event of the no before its consequences
+        return self._chosen(command, asked, chosen, at, is_answered=answered, is_aged=is_aged)
+
+    def _begun_scope(
+        self, account: AccountRow, named: ChosenScope | None, found: GrantScope, at: datetime
+    ) -> GrantScope:
+        """The scope of a yes: a host's id of a project that is not stored yet begins it."""
+        if found.name != NOTHING or named is None or named.host_project is None:
+            return found
+        project = self.find_project(account, None, named.host_project, None, at)
+        assert project is not None, "a host's id finds or begins a project"
+        return GrantScope(ScopeKind.project, project.project_id.hex)
+
+    def _chosen(
+        self,
+        command: Choose,
+        asked: ResolvedChoice,
+        chosen: fold.ChoiceOutcome,
+        at: datetime,
+        *,
+        is_answered: bool,
+        is_aged: bool,
+    ) -> CommandResult:
+        because = chosen.because or next(
+            (answer.because for answer in chosen.answers if answer.because), None
+        )
+        if is_answered:
+            has_effect = {answer.effect for answer in chosen.answers} - {fold.Effect.none}
+            outcome, answers = Outcome.done if has_effect else Outcome.unchanged, chosen.answers
+        else:
+            outcome = Outcome.refused if asked.refused else Outcome.duplicate
+            answers = () if asked.refused else tuple(map(_given_before, asked.repeated))
+        return CommandResult(
+            outcome=outcome,
+            at=at,
+            account=command.account,
+            answers=answers,
+            could_name=chosen.could_name,
+            because=asked.refused or (because.value if because is not None and is_answered else ""),
+            ended=tuple(self.ended),
+            aged=is_aged,
+            not_taken=asked.not_taken,
+        )
+
+    def _chose(
+        self,
+        account: AccountRow,
+        command: Choose,
+        scope: GrantScope,
+        answer: fold.Answer | None,
+        because: fold.NoEffect | None,
+        at: datetime,
+    ) -> None:
+        """The row, the leaf and the event of one answer, and the grant that begins or continues by
+        it.
+        """
+        version = self.policies.number(at)
+        effect = fold.Effect.none if answer is None else answer.effect
+        self.journal(account, at, "choice", None, ends=not command.allow)
+        self.writes.choice(account, at, version, command, answer, because)
+        question = command.question if answer is None else answer.question
+        if question is not None and (answer is None or answer.scope == WHOLE_ACCOUNT):
+            self.choices[account.account_id, question] = NewestChoice(
+                seq=account.last_seq,
+                at=at,
+                question=question,
+                allow=command.allow,
+                effect=effect,
+                via=command.via,
+                showing=command.answers.showing if command.answers is not None else None,
+            )
+        self._log_choice(account, command, scope, answer, because, at)
+        if answer is None or effect is fold.Effect.none:
+            return
+        self.note_event(
+            host_events.choice_changed(
+                account.account_id,
+                at,
+                effect=effect.value,
+                standing=account.state.standing(answer.question).value,
+                policy=self.policies[version].version,
+                question=answer.question,
+                scope=answer.scope,
+            )
+        )
+        if answer.grant is not None:
+            kind = (
+                EntryKind.grant_begun if effect is fold.Effect.began else EntryKind.grant_affirmed
+            )
+            self.tell_grant(
+                account, at, kind, Grant(answer.grant, answer.question, answer.scope), version
+            )
+        for grant in answer.kept:
+            self.tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
+
+    def _log_choice(
+        self,
+        account: AccountRow,
+        command: Choose,
+        scope: GrantScope,
+        answer: fold.Answer | None,
+        because: fold.NoEffect | None,
+        at: datetime,
+    ) -> None:
+        """Adds the leaf of one answer."""
+        version = self.policies.number(at)
+        question = command.question if answer is None else answer.question
+        # A question that nobody asks is text of the sender: the log does not contain it.
+        asked = question if question in self.policies[version].asks else None
+        kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
+        # The hash of what was shown: the leaf commits to it, so that a receipt cannot name another
+        # notice later.
+        evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
+        # the leaf commits to its hash; what an amendment may change stands beside it
+        terms = self.policies[version]
+        why = answer.because if answer is not None else because
+        self.tell(
+            account,
+            at,
+            EntryKind.choice,
+            allow=command.allow,
+            effect=(fold.Effect.none if answer is None else answer.effect).value,
+            version=version,
+            evidence=evidence,
+            question=asked,
+            **scope_facts(scope),
+            **({"kept": kept} if kept else {}),
+            policy=terms.sha256().hex(),
+            decide_by=terms.decide_by.isoformat() if terms.decide_by is not None else None,
+            via=command.via,
+            grant=answer.grant if answer is not None else None,
+            because=why.value if why is not None else None,
+        )
+
+
+def _given_before(made: NewestChoice) -> fold.Answer:
+    return fold.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
+
+
+def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> NewHostEvent:
+    """The event to the hosts when grants for the account end, about all of its turns: their use for
+    these questions ends.
+    """
+    match ending.cause:
+        case fold.EndingCause.refused:
+            return host_events.must_leave(
+                account, at, Leaving.withdrawn, questions=_questions(ending)
+            )
+        case fold.EndingCause.lapsed:
+            return host_events.must_leave(account, at, Leaving.lapsed, questions=_questions(ending))
+        case fold.EndingCause.narrowed | fold.EndingCause.closed:
+            raise BrokenError("keeping out and closing have events of their own")
+        case _:
+            assert_never(ending.cause)
+
+
+def _together(endings: Sequence[fold.Ending]) -> list[fold.Ending]:
+    """Merges results of one cause and instant into one, with the account's state after the last of
+    them.
+
+    What was useless after the first is useless after the last, so the dates are the same; and a no
+    to every question reads and writes each conversation once.
+    """
+    found: list[fold.Ending] = []
+    for ending in endings:
+        if found and (found[-1].cause, found[-1].at) == (ending.cause, ending.at):
+            ending = replace(ending, grants=found.pop().grants + ending.grants)
+        found.append(ending)
+    return found
+
+
+def _questions(ending: fold.Ending) -> list[str]:
+    return sorted({grant.question for grant in ending.grants})

@@ -1,0 +1,440 @@
+"""Verbs about a conversation: its turns, keeping it out or letting it in, holds, flags, feedback,
+deletion.
+
+They fold with `policy.fold` into the state of a batch, which writes it as a whole (`vault.apply`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypedDict
+from uuid import UUID
+
+from licet.errors import BrokenError
+from licet.ledger.outbox import EntryKind
+from licet.policy import fold
+from licet.policy.retention import ContentKind
+from licet.policy.state import (
+    Feedback,
+    TurnRole,
+)
+from licet.vault import (
+    safety_copies,
+)
+from licet.vault.account_verbs import AccountVerbs
+from licet.vault.commands import (
+    BEFORE_THE_YES,
+    EXPIRED,
+    HELD_ALREADY,
+    LATE,
+    OUT_OF_ORDER,
+    STALE,
+    About,
+    CommandResult,
+    Delete,
+    Flag,
+    GiveFeedback,
+    Hold,
+    Narrow,
+    Outcome,
+    Say,
+    TakeBackFeedback,
+    Unflag,
+    Unhold,
+    Widen,
+)
+from licet.vault.copies import CopyPlace
+from licet.vault.host_events import LeaveReason as Leaving
+from licet.vault.ids import uuid7
+from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
+
+# Each turn dates every segment anew and writes those rows: the bound keeps the cost of every turn
+# alike.
+SEGMENTS_MAX = 256
+TOO_MANY_SEGMENTS = "too_many_segments"
+
+
+class _TurnProject(TypedDict):
+    """The project of a turn's conversation, as `CommandResult` has it."""
+
+    project: UUID | None
+    other_project: bool
+
+
+class ConversationVerbs(AccountVerbs):
+    """What a batch does to a conversation, folded one command at a time."""
+
+    def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
+        """A turn, unless it is stored already."""
+        row = self.find(command)
+        turn = None
+        if row is not None and command.host_turn is not None:
+            turn = self.turns_by_host.get(row.conversation_id, {}).get(command.host_turn)
+        if row is not None and turn is not None:
+            segment = next(
+                n for n, s in enumerate(row.state.segments) if s.first_turn <= turn <= s.last_turn
+            )
+            return CommandResult(
+                outcome=Outcome.duplicate,
+                at=command.at,
+                account=command.account,
+                conversation=row.conversation_id,
+                turn=turn,
+                segment=segment,
+                **self._project_of(row, command),
+            )
+        at = max(command.at, account.state.last_at)
+        self.bring_to(account, at)
+        self.ended = []
+        return self._say(account, row, command, at)
+
+    def _say(
+        self, account: AccountRow, row: ConversationRow | None, command: Say, at: datetime
+    ) -> CommandResult:
+        if row is None and command.conversation is not None:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
+        is_late = self.replay and command.at < at
+        if because := self._refusal(account, row, command, at):
+            return CommandResult(
+                outcome=Outcome.refused,
+                at=at,
+                because=because,
+                account=command.account,
+                conversation=(
+                    row.conversation_id if row is not None and because != BEFORE_THE_YES else None
+                ),
+            )
+        said_at = command.at if is_late else at
+        if row is None:
+            row = self._begin(account, command, said_at)
+        origin = command.origin or (
+            "typed" if command.role is TurnRole.user else command.role.value
+        )
+        is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
+        about = (
+            account.state,
+            row.state,
+            self.policies,
+            said_at,
+            command.role,
+            command.surface,
+            origin,
+        )
+        said = (
+            fold.add_late_turn(*about, now=at, is_erased=is_erased)
+            if is_late
+            else fold.add_turn(*about, is_erased=is_erased)
+        )
+        if said.segment >= SEGMENTS_MAX:
+            return CommandResult(
+                outcome=Outcome.refused,
+                at=at,
+                because=TOO_MANY_SEGMENTS,
+                account=command.account,
+                conversation=row.conversation_id,
+            )
+        row.state = said.conversation
+        if said.segment == len(row.keys):
+            row.keys.append(SegmentKeys())
+            self._began_segment(account, row, said, at)
+        self.writes.change_conversation(row)
+        self.writes.turn(account, row, said, said_at, command.role, origin, command.host_turn)
+        if command.host_turn is not None:
+            self.note_turn(row, command.host_turn, said.turn)
+        if command.content is not None:
+            self.writes.body(account, row, said.segment, said.turn, command.content)
+            if command.title is not None and said.turn == 1:
+                self.writes.body(account, row, said.segment, 0, command.title)
+        return CommandResult(
+            outcome=Outcome.done,
+            at=at,
+            account=command.account,
+            conversation=row.conversation_id,
+            turn=said.turn,
+            segment=said.segment,
+            **self._project_of(row, command),
+        )
+
+    def _refusal(
+        self, account: AccountRow, row: ConversationRow | None, command: Say, at: datetime
+    ) -> str:
+        """Why the turn may not be stored, or "" if it may."""
+        before = row.state if row is not None else None
+        if self.replay:
+            refusal = fold.refusal_of_history(account.state, before)
+        else:
+            refusal = fold.refusal(account.state, before, self.policies, at, command.role)
+        if refusal is not None:
+            return refusal.value
+        if command.under is not None and any(
+            grant.number > command.under for grant in account.state.grants
+        ):
+            return BEFORE_THE_YES
+        is_late = self.replay and command.at < at
+        if is_late and before is not None and command.at < before.segments[-1].last_at:
+            return OUT_OF_ORDER
+        return ""
+
+    def _project_of(self, row: ConversationRow, command: Say) -> _TurnProject:
+        """The project that a conversation began in, and whether a turn of it names another one."""
+        project = UUID(hex=row.state.project) if row.state.project else None
+        if command.host_project is None:
+            return _TurnProject(project=project, other_project=False)
+        named = self.projects_by_host.get((row.account_id, command.host_project))
+        return _TurnProject(
+            project=project, other_project=named is None or named.project_id != project
+        )
+
+    def _begin(self, account: AccountRow, command: Say, at: datetime) -> ConversationRow:
+        project = None
+        if command.host_project is not None:
+            project = self.find_project(
+                account, None, command.host_project, command.project_title, at
+            )
+        conversation_id = uuid7(at, self.writes.random(10))
+        row = ConversationRow(
+            account_id=command.account,
+            conversation_id=conversation_id,
+            host_hmac=command.host_conversation,
+            begun_at=at,
+            state=fold.begin_conversation(
+                account.state,
+                name=conversation_id.hex,
+                project=project.project_id.hex if project is not None else "",
+                incognito=command.incognito,
+                kind=command.kind,
+                narrow=command.narrow,
+            ),
+            saved=None,
+            keys=[],
+        )
+        self.conversations[row.conversation_id] = row
+        if command.host_conversation is not None:
+            self.by_host[command.account, command.host_conversation] = row
+        return row
+
+    def _began_segment(
+        self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime
+    ) -> None:
+        """A turn with another stamp may remove rows from a release: the whole conversation may be
+        excluded now.
+        """
+        if any(s.stamp.grants for s in row.state.segments[: said.segment]):
+            self.journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
+
+    def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
+        """A command about one conversation of the account; one of another account is as unknown as
+        one that does not exist.
+        """
+        row = self.conversations.get(command.conversation)
+        if row is None or row.account_id != account.account_id:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
+        if isinstance(command, GiveFeedback):
+            return self._feedback(account, row, command, at)
+        if isinstance(command, TakeBackFeedback):
+            return self._take_back(account, row, command, at)
+        before = row.state
+        match command:
+            case Delete():
+                row.state = fold.delete(before, self.policies, at)
+                until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
+                self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+                self.note(account, row, at, EntryKind.deleted, ends=True)
+                if row.state != before:
+                    self.must_leave(row, at, Leaving.deleted, until)
+            case Narrow():
+                self._narrow(account, row, at)
+            case Widen():
+                if (
+                    command.narrowings is not None
+                    and before.narrowed
+                    and before.narrowings != command.narrowings
+                ):
+                    return CommandResult(
+                        outcome=Outcome.refused, at=at, because=STALE, account=account.account_id
+                    )
+                row.state = fold.widen(before)
+                if row.state is not before:
+                    self.note(account, row, at, EntryKind.widened)
+            case Flag() | Unflag():
+                self._mark(account, row, command, at)
+            case Hold():
+                return self._hold(account, row, command, at)
+            case Unhold():
+                self._unhold(account, row, command, at)
+            case _:
+                raise BrokenError("a command about a conversation that has no handler")
+        self.writes.conversations[row.conversation_id] = row
+        outcome = Outcome.unchanged if row.state == before else Outcome.done
+        return CommandResult(
+            outcome=outcome,
+            at=at,
+            account=account.account_id,
+            conversation=row.conversation_id,
+            ended=tuple(self.ended),
+        )
+
+    def _mark(
+        self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime
+    ) -> None:
+        before = row.state
+        if isinstance(command, Unflag):
+            row.state = fold.unflag(before)
+            self.flush()
+            safety_copies.end(self.writes, row, at)
+            self.note(account, row, at, EntryKind.unflagged, ends=True)
+            return
+        row.state = fold.flag(account.state, before, self.policies, at)
+        if row.state is before:
+            return
+        self.note(account, row, at, EntryKind.flagged)
+        until = self.policies.in_force(at).keep.period(ContentKind.flag_score).after(at)
+        self.flush()
+        self.tx.execute(
+            """INSERT INTO flags (account_id, conversation_id, seq, flagged_at, score, score_until)
+               VALUES (%s, %s, %s, %s, %s, %s)""",
+            [account.account_id, row.conversation_id, account.last_seq, at, command.score, until],
+        )
+        safety_copies.copy(self.writes, account, row, at)
+
+    def _hold(
+        self, account: AccountRow, row: ConversationRow, command: Hold, at: datetime
+    ) -> CommandResult:
+        """Places a hold, or reviews the one of its matter; refused where there is nothing that it
+        would keep.
+        """
+        matter = self.writes.matter_hmac(command.matter)
+        outcome, because = Outcome.done, ""
+        if matter.hex() in row.state.holds:
+            outcome, because = Outcome.unchanged, HELD_ALREADY
+            self.writes.review_hold(row, matter, at, command)
+        elif not any(
+            s.keep_until > at and not k.erased
+            for s, k in zip(row.state.segments, row.keys, strict=True)
+        ):
+            outcome, because = Outcome.refused, EXPIRED
+        else:
+            row.state = fold.hold(row.state, at, matter.hex())
+            sealed = self.writes.seal_for_account(account, command.matter.encode())
+            self.writes.hold(row, matter, sealed, at, command)
+            self.note(
+                account,
+                row,
+                at,
+                EntryKind.held,
+                reason=command.reason.value,
+                person_told=command.is_told,
+            )
+        return CommandResult(
+            outcome=outcome,
+            at=at,
+            because=because,
+            account=account.account_id,
+            conversation=row.conversation_id,
+            ended=tuple(self.ended),
+        )
+
+    def _unhold(
+        self, account: AccountRow, row: ConversationRow, command: Unhold, at: datetime
+    ) -> None:
+        matter = self.writes.matter_hmac(command.matter)
+        if matter.hex() in row.state.holds:
+            row.state = fold.unhold(row.state, matter.hex())
+            self.writes.unhold(row, matter)
+            self.note(account, row, at, EntryKind.unheld)
+
+    def _feedback(
+        self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
+    ) -> CommandResult:
+        if command.turn > row.state.turns:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
+        if command.host is not None:
+            known = self.tx.execute(
+                "SELECT feedback_id FROM feedback WHERE account_id = %s AND host_hmac = %s",
+                [account.account_id, command.host],
+            ).fetchone()
+            if known is not None:
+                return self._gave(account, row, known[0], at, Outcome.duplicate)
+        if self.replay and command.at < at:
+            return CommandResult(
+                outcome=Outcome.refused, at=at, because=LATE, account=account.account_id
+            )
+        given = fold.give_feedback(account.state, row.state, self.policies, at, command.share)
+        if given is None:
+            return CommandResult(
+                outcome=Outcome.refused,
+                at=at,
+                because="closed_deleted_or_expired",
+                account=account.account_id,
+            )
+        if command.check is not None:  # it says something of the answer, and does not outlive it
+            given = fold.shorten_date(given, row.state.content_until)
+        self.flush()  # the copy is made from the tables
+        feedback = uuid7(at, self.writes.random(10))
+        self.note(account, row, at, EntryKind.feedback)
+        key_slot = self._copy_shared(account, row, feedback, command, given, at)
+        self.writes.feedback(row, feedback, command, given, key_slot, at)
+        self.flush()  # an end later in this batch must find it in its table
+        return self._gave(account, row, feedback, at, Outcome.done)
+
+    def _take_back(
+        self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, at: datetime
+    ) -> CommandResult:
+        """Feedback ends when its person takes it back: nothing uses it, and the next sweep erases
+        its copy.
+        """
+        self.flush()  # it may have been given in this batch
+        key = [account.account_id, row.conversation_id, command.feedback]
+        taken = self.tx.execute(
+            """UPDATE feedback SET taken_back_at = %s, keep_until = least(keep_until, %s)
+                WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s
+                  AND taken_back_at IS NULL
+            RETURNING feedback_id""",
+            [at, at, *key],
+        ).fetchone()
+        if taken is not None:
+            self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
+            return self._gave(account, row, command.feedback, at, Outcome.done)
+        known = self.tx.execute(
+            "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
+            "feedback_id = %s",
+            key,
+        ).fetchone()
+        if known is None:
+            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
+        return self._gave(account, row, command.feedback, at, Outcome.unchanged)
+
+    def _copy_shared(
+        self,
+        account: AccountRow,
+        row: ConversationRow,
+        feedback: UUID,
+        command: GiveFeedback,
+        given: Feedback,
+        at: datetime,
+    ) -> int | None:
+        """Seals what the person shared, and their comment, under a key of the feedback's own."""
+        shared = safety_copies.shared_bodies(
+            self.writes, account, row, given.share, command.turn, at
+        )
+        if not shared and command.comment is None:
+            return None
+        slot, key = self.writes.new_slot(account)
+        if command.comment is not None:
+            self.writes.feedback_body(row, feedback, 0, key, command.comment)
+        for turn, _, content in shared:
+            self.writes.feedback_body(row, feedback, turn, key, content)
+        segments = {segment for _, segment, _ in shared} or {0}
+        self.writes.register(row, segments, CopyPlace.feedback, feedback, at)
+        return slot
+
+    def _gave(
+        self, account: AccountRow, row: ConversationRow, feedback: UUID, at: datetime, how: Outcome
+    ) -> CommandResult:
+        return CommandResult(
+            outcome=how,
+            at=at,
+            account=account.account_id,
+            conversation=row.conversation_id,
+            feedback=feedback,
+        )
