@@ -131,13 +131,7 @@ def bring_forward(
     if misfits and finish is None:
         raise misfit_error(misfits)
     newest = max((record.life for record in journal.newest(NEWEST_RECORDS_MAX)), default=0)
-    told_lives = [
-        int(entry["facts"]["life"])
-        for log in known
-        for entry in log.entries
-        if entry["t"] == EntryKind.restored
-    ]
-    life = max(present, newest, *told_lives) + 1
+    life = max(present, newest, *_logged_lives(known)) + 1
     forward.mark_restored(tx, known, life, at)
     begun_anew = finish is not None and _restart_journal(
         tx, journal, [*heads, *([begins] if begins else [])], life
@@ -180,6 +174,13 @@ def bring_forward(
         keys_revoked=revoked,
         unfit=tuple(map(str, [*misfits, *plan.unexplained])),
     )
+
+
+def _logged_lives(known: Sequence[Ahead]) -> Iterator[int]:
+    for log in known:
+        for entry in log.entries:
+            if entry["t"] == EntryKind.restored:
+                yield int(entry["facts"]["life"])
 
 
 def _restart_journal(

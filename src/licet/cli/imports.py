@@ -15,6 +15,7 @@ from licet.intake import imports, takeouts
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.replay import Imported, LateHistory, RecordedAccount
 from licet.intake.takeouts import TakenOut
+from licet.policy.file import Policies
 from licet.vault import installation
 
 
@@ -102,21 +103,25 @@ def import_(
                 store_progress=lambda count: bar.advance(store, count),
             )
         plans = {account.plan for account in recorded} | ({default.plan} if default else set())
-        foreign = sorted(plans - {name for version in known.versions for name in version.plans})
-        notes = [
-            f"plan `{name}` is in no policy version: nothing said on it may be used"
-            for name in foreign
-        ]
-        if imported.choices_too_early:
-            first = known.versions[0].effective.date()
-            notes.append(
-                f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from "
-                "which day the policy is "
-                "effective: without effect. `licet init --effective DAY` says from which day your "
-                "terms have held"
-            )
+        notes = _notes(imported, known, plans)
         show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
+
+
+def _notes(imported: Imported, policies: Policies, plans: set[str]) -> list[str]:
+    """What an operator should know of an import beside its figures."""
+    foreign = sorted(plans - {name for version in policies.versions for name in version.plans})
+    notes = [
+        f"plan `{name}` is in no policy version: nothing said on it may be used" for name in foreign
+    ]
+    if imported.choices_too_early:
+        first = policies.versions[0].effective.date()
+        notes.append(
+            f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from which "
+            "day the policy is effective: without effect. `licet init --effective DAY` says from "
+            "which day your terms have held"
+        )
+    return notes
 
 
 def _import_takeout(taken: TakenOut, data: Path | None, at: str | None, as_json: bool) -> int:

@@ -170,6 +170,19 @@ def record(
             after,
         ],
     )
+    outbox.append(tx, [_entry(account, shown_id, notice, place, gpc=gpc, at=at)])
+    return shown_id
+
+
+def _entry(
+    account: UUID,
+    shown_id: UUID,
+    notice: PublishedNotice,
+    place: ShownOn,
+    *,
+    gpc: bool,
+    at: datetime,
+) -> outbox.Entry:
     facts: dict[str, str | int | bool | None] = {
         "showing": shown_id.hex,
         "number": notice.number,
@@ -178,15 +191,8 @@ def record(
         "default_state": DEFAULT_STATE,
         "gpc": gpc,
     }
-    outbox.append(
-        tx,
-        [
-            outbox.Entry(
-                kind=outbox.EntryKind.notice_shown, occurred_at=at, account=account, facts=facts
-            )
-        ],
-    )
-    return shown_id
+    kind = outbox.EntryKind.notice_shown
+    return outbox.Entry(kind=kind, occurred_at=at, account=account, facts=facts)
 
 
 def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:

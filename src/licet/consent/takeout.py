@@ -53,6 +53,7 @@ from licet.vault.ids import Prefix, shown, shown_turn
 from licet.vault.permit import Permit
 from licet.vault.permit import open as open_content
 from licet.vault.safety_copies import copied_turns
+from licet.vault.tables import AccountRow
 
 FORMAT = "licet-takeout-1"
 # The files that an import reads.
@@ -125,17 +126,9 @@ def takeout(
     about = Takeout(
         format=FORMAT, account=name, taken_at=written(at), policy=version, region=region
     )
-    accounts = [
-        [
-            name,
-            row.state.plan,
-            "" if row.state.age is None else row.state.age,
-            written(row.state.opened_at),
-        ]
-    ]
     files = [
         (ABOUT, msgspec.json.encode(about)),
-        (ACCOUNTS, _csv(["account", "plan", "age", "opened"], accounts)),
+        (ACCOUNTS, _csv(["account", "plan", "age", "opened"], [_account_row(name, row)])),
         (CHOICES, _csv(_CHOICE, _choice_rows(name, choices))),
         ("projects.csv", _csv(["project", "title", "begun", "kept_out"], _project_rows(within))),
         (
@@ -170,6 +163,11 @@ def takeout(
         },
     )
     return _pieces(files, streams, _pages(words, facts, conversation_lines(*given)))
+
+
+def _account_row(name: str, row: AccountRow) -> list[Any]:
+    state = row.state
+    return [name, state.plan, "" if state.age is None else state.age, written(state.opened_at)]
 
 
 def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:

@@ -17,12 +17,13 @@ from licet.intake import formats, imports
 from licet.intake.read_turn import ReadTurn
 from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.decide import IMPROVE, MEANING, DecisionReason
-from licet.policy.file import NamesTerm, from_document, preset
+from licet.policy.file import NamesTerm, Policy, from_document, preset
 from licet.policy.period import instant, written
 from licet.release import catalog
 from licet.service import answers as service_answers
 from licet.service import policy_changes
 from licet.vault import installation, verbs
+from licet.vault.installation import Installation
 from licet.vault.simulated_clock import SimulatedClock
 
 ACCOUNT = "you"
@@ -67,27 +68,7 @@ def play_files(
         )
         policy_changes.apply_policy(here, policy, actor="demo", languages=None)
         clock.set(max(last, allow_from or last) + timedelta(days=1))
-        say("assumptions")
-        say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
-        say(
-            f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, "
-            "before the first turn"
-        )
-        kinds = engine_settings.name_search(
-            here.config, left_in=engine_settings.lets_names_in(here)
-        ).kinds
-        names = (
-            "replaced where they are found"
-            if "person" in kinds
-            else "left in: nothing looks for them"
-        )
-        say(f"  people's names are {names}")
-        said = (
-            f"allowed on {written(allow_from)}"
-            if allow_from
-            else "never given, so nothing may be used (see --allow-from)"
-        )
-        say(f"  permission: {said}")
+        _show_assumptions(here, say, policy, plan, age, allow_from)
         if not times:
             say(f"  no turn has a time of its own: all are taken as said on {UNTIMED:%d %B %Y}")
         say(f"  today is {clock.now:%d %B %Y}, a day after the last event\n")
@@ -109,6 +90,32 @@ def play_files(
         _show_answers(here, say)
         progress("building the release", 0.7)
         return _finish(folder, here, clock, imported, say)
+
+
+def _show_assumptions(
+    here: Installation,
+    say: Say,
+    policy: Policy,
+    plan: str,
+    age: int,
+    allow_from: datetime | None,
+) -> None:
+    say("assumptions")
+    say(f"  one account, `{ACCOUNT}`: plan {plan}, age {age}")
+    say(
+        f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, "
+        "before the first turn"
+    )
+    left_in = engine_settings.lets_names_in(here)
+    finds = "person" in engine_settings.name_search(here.config, left_in=left_in).kinds
+    names = "replaced where they are found" if finds else "left in: nothing looks for them"
+    say(f"  people's names are {names}")
+    permission = (
+        f"allowed on {written(allow_from)}"
+        if allow_from
+        else "never given, so nothing may be used (see --allow-from)"
+    )
+    say(f"  permission: {permission}")
 
 
 def _show_imported(imported: Imported, say: Say) -> None:

@@ -102,11 +102,8 @@ def suggest(
     conversations_min = operating_points.conversations_min(alarms)
     with transaction(installation.pool) as tx:
         counted = count_readable(tx, at, ticket, weights)
-        readable = [
-            name
-            for name, waiting in counted.items()
-            if name in points or waiting >= conversations_min
-        ]
+        enough = {name for name, waiting in counted.items() if waiting >= conversations_min}
+        readable = [name for name in counted if name in points or name in enough]
         listed = select_readable(tx, at, ticket, weights, readable, limit + 1)
     screened, found = list[ScreenedDomain](), set[UUID]()
     for domain, waiting in counted.items():
@@ -124,9 +121,7 @@ def suggest(
                 operating_points.write(points_file, model.sha256, [point])
         threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
         above = [one for one in scored if threshold is not None and one.score > threshold]
-        for one in above:
-            with transaction(installation.pool) as tx:
-                store(tx, one, weights, installation.clock(), reader)
+        _store_all(installation, above, weights, reader)
         found |= {one.conversation for one in above}
         screened.append(
             ScreenedDomain(
@@ -152,6 +147,18 @@ def suggest(
         suggested=tuple(suggested),
         more=len(listed) > limit,
     )
+
+
+def _store_all(
+    installation: Installation,
+    scored: Sequence[ScoredConversation],
+    weights: bytes,
+    reader: StaffMember,
+) -> None:
+    """Stores a suggestion for each, in a transaction of its own."""
+    for one in scored:
+        with transaction(installation.pool) as tx:
+            store(tx, one, weights, installation.clock(), reader)
 
 
 def _check_call(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:

@@ -29,6 +29,7 @@ from licet.policy.decide import SAFETY
 from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release
 from licet.release.reader import LoadedRow
+from licet.release.registry import Release
 from licet.store.connect import transaction
 from licet.train import bitmap, cards, consumption, lineage, recipe, run_marks, statement
 from licet.train.gate import TrainingGate, Used, WhenStale
@@ -107,14 +108,7 @@ def sft(
     """
     chosen = settings or TrainingSettings()
     folder, known = find_release(installation, name)
-    if known.state != "sealed" or known.manifest_sha256 is None:
-        raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
-    if known.purpose == SAFETY:
-        raise RefusedError(
-            f"release `{known.name}` is for `{SAFETY}` alone",
-            "`licet train safety` trains on it",
-            because="purpose",
-        )
+    manifest_sha256 = _check_trainable(known)
     model_name = called or out.name
     lineage.check_name(model_name)
     _clear_killed_run(installation, out)
@@ -131,7 +125,7 @@ def sft(
         run_marks.mark_running(installation.config.data, model, mark),
         TemporaryDirectory(prefix="licet-gate-") as place,
     ):
-        gate = LocalGate(installation, known.release_id, known.manifest_sha256.hex(), Path(place))
+        gate = LocalGate(installation, known.release_id, manifest_sha256.hex(), Path(place))
         log, consumed = consumption.ConsumedLog(out / consumption.FILE, gate), 0
 
         def used(step: int, ordinals: Sequence[int]) -> None:
@@ -154,15 +148,7 @@ def sft(
         run = _run_statement(
             installation, model, model_name, record, trained, chosen, base, started
         )
-        described = cards.ModelDescription(
-            run=run,
-            release=manifest.read(folder)[0],
-            manifest_sha256=record.of.manifest_sha256,
-            consumed=len(record.ordinals),
-            base=base.name if base is not None else "",
-        )
-        write_documents(installation, folder, out, described, cards.card(described))
-        lineage.record(installation, out)
+        _record_model(installation, folder, out, run, record, base)
     return TrainedModel(
         model=shown(Prefix.model, model),
         name=model_name,
@@ -172,6 +158,41 @@ def sft(
         held_out_people=people,
         trained=trained,
     )
+
+
+def _record_model(
+    installation: Installation,
+    folder: Path,
+    out: Path,
+    run: RunStatement,
+    record: consumption.Record,
+    base: Path | None,
+) -> None:
+    """Writes the model's papers beside it, and puts it on record."""
+    described = cards.ModelDescription(
+        run=run,
+        release=manifest.read(folder)[0],
+        manifest_sha256=record.of.manifest_sha256,
+        consumed=len(record.ordinals),
+        base=base.name if base is not None else "",
+    )
+    write_documents(installation, folder, out, described, cards.card(described))
+    lineage.record(installation, out)
+
+
+def _check_trainable(release: Release) -> bytes:
+    """The hash of its manifest; RefusedError for a release that is not sealed, or is for safety
+    classifiers alone.
+    """
+    if release.state != "sealed" or release.manifest_sha256 is None:
+        raise RefusedError(f"release `{release.name}` is not sealed", because="not_sealed")
+    if release.purpose == SAFETY:
+        raise RefusedError(
+            f"release `{release.name}` is for `{SAFETY}` alone",
+            "`licet train safety` trains on it",
+            because="purpose",
+        )
+    return release.manifest_sha256
 
 
 def _clear_killed_run(installation: Installation, out: Path) -> None:

@@ -89,17 +89,7 @@ def mix(
         seed=seed,
         tokens=tokens,
         epochs=epochs,
-        sources=tuple(
-            MixedSource(
-                name=str(name),
-                weight=float(weight),
-                release="",
-                manifest_sha256="",
-                chosen="",
-                tokens=0,
-            )
-            for name, weight in sources.items()
-        ),
+        sources=tuple(_new_source(name, weight) for name, weight in sources.items()),
     )
     resumed = None if state is None else mix_plan.check_same_mix(MixState.decode(state), requested)
     row_keys = leases or node.local_leases(settings, clock)
@@ -124,6 +114,13 @@ def mix(
     whole = msgspec.structs.replace(resumed or requested, sources=tuple(chosen))
     mix_plan.check(whole)
     return ReleaseMix(whole, opened)
+
+
+def _new_source(name: str, weight: float) -> MixedSource:
+    """A source of which no row has been read yet."""
+    return MixedSource(
+        name=str(name), weight=float(weight), release="", manifest_sha256="", chosen="", tokens=0
+    )
 
 
 def _split(folder: Path, split: str) -> str:

@@ -294,6 +294,25 @@ def _arguments() -> argparse.ArgumentParser:
     chat.add_argument(
         "--log", action="append", default=[], help="the log that tells of the release"
     )
+    signed = _signed_arguments(commands)
+    proof = commands.add_parser("proof", help="one entry under one checkpoint")
+    proof.add_argument("file", type=Path)
+    proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
+    pair = commands.add_parser("checkpoint", help="an old checkpoint is the beginning of a new one")
+    pair.add_argument("old", type=Path)
+    pair.add_argument("new", type=Path)
+    by = pair.add_mutually_exclusive_group()
+    by.add_argument("--log", help="the log's folder or URL")
+    by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
+    for command in (log, release, chat, text, *signed, proof, pair):
+        _add_trust(command)
+    return parser
+
+
+def _signed_arguments(
+    commands: argparse._SubParsersAction[_Parser],
+) -> list[argparse.ArgumentParser]:
+    """The commands for what is signed by itself: a certificate, a receipt, a paper, a model."""
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
@@ -320,27 +339,19 @@ def _arguments() -> argparse.ArgumentParser:
     model.add_argument(
         "--log", action="append", default=[], help="the log that names the release; repeatable"
     )
-    proof = commands.add_parser("proof", help="one entry under one checkpoint")
-    proof.add_argument("file", type=Path)
-    proof.add_argument("--entry", type=Path, required=True, help="the entry's bytes")
-    pair = commands.add_parser("checkpoint", help="an old checkpoint is the beginning of a new one")
-    pair.add_argument("old", type=Path)
-    pair.add_argument("new", type=Path)
-    by = pair.add_mutually_exclusive_group()
-    by.add_argument("--log", help="the log's folder or URL")
-    by.add_argument("--proof", type=Path, help="a consistency proof: one base64 hash a line")
-    for command in (log, release, chat, text, receipt, certificate, paper, model, proof, pair):
-        command.add_argument("--key", action="append", default=[], help="the log's vkey")
-        command.add_argument(
-            "--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned"
-        )
-        command.add_argument("--origin", help="the log's origin, where it is not the key's name")
-        command.add_argument("--witness", action="append", default=[], help="the vkey of a witness")
-        command.add_argument(
-            "--quorum", type=int, help="how many of the witnesses must have cosigned"
-        )
-        command.add_argument("--json", action="store_true")
-    return parser
+    return [receipt, certificate, paper, model]
+
+
+def _add_trust(command: argparse.ArgumentParser) -> None:
+    """The options that every command has: whom to trust, and how to answer."""
+    command.add_argument("--key", action="append", default=[], help="the log's vkey")
+    command.add_argument(
+        "--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned"
+    )
+    command.add_argument("--origin", help="the log's origin, where it is not the key's name")
+    command.add_argument("--witness", action="append", default=[], help="the vkey of a witness")
+    command.add_argument("--quorum", type=int, help="how many of the witnesses must have cosigned")
+    command.add_argument("--json", action="store_true")
 
 
 if __name__ == "__main__":

@@ -241,18 +241,13 @@ def _check_opening(
     check_shape(receipt.get("log"), RECEIPT["log?"], place, "a receipt: `log`")
     log, record = receipt["log"], receipt["log"]["record"]
     event, account = receipt["record"]["events"][0], record["account"]
-    record_bytes = json.dumps(
-        record, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    record_text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    committed = hashlib.sha256(bytes.fromhex(log["nonce"]) + record_text.encode()).hexdigest()
     allow, effect = entry["facts"].get("allow"), entry["facts"].get("effect")
     state = STATES.get(str(effect), "ConsentInvalidated" if allow else "ConsentRefused")
     for promise, holds in (
         ("its entry tells a choice", entry["t"] == "choice"),
-        (
-            "it opens the commitment of its entry",
-            hashlib.sha256(bytes.fromhex(log["nonce"]) + record_bytes).hexdigest()
-            == entry["commit"],
-        ),
+        ("it opens the commitment of its entry", committed == entry["commit"]),
         ("its pseudonym is that of its entry", log["who"] == entry.get("who")),
         ("its salt gives its pseudonym", pseudonym(bytes.fromhex(log["salt"])) == log["who"]),
         (

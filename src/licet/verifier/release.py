@@ -79,34 +79,7 @@ def check_release(
     ):
         return report
     check.check_addenda()
-    later: tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...] = (
-        (
-            "parts and proofs",
-            "each file has the hash that the manifest or an addendum names",
-            check.check_files,
-        ),
-        (
-            "counts",
-            "they add up: every candidate is in, or left out for a reason",
-            check.counts,
-            Verdict.consistent,
-            True,
-        ),
-        *check.base_step(),
-        ("policies", "they are the texts that the log tells of", check.read_policies),
-        (
-            "rows and candidates",
-            "each was decided again, from what is stated of its turns",
-            check.rows,
-        ),
-        (
-            "rows in the parts",
-            "each part holds the rows that were decided, and no other",
-            check.rows_in_parts,
-        ),
-        check.names_step(),
-        *check.carried_step(),
-    )
+    later = check.later_steps()
     if report.findings:
         report.parts += [
             ArtefactPart(what, Verdict.unproved, "not looked at: what came before does not hold")
@@ -413,6 +386,37 @@ class _ReleaseCheck:
                     else "the manifest"
                 )
                 raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
+
+    def later_steps(self) -> tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...]:
+        """What is checked once manifest and log hold: title, promise, and the check of each step."""
+        return (
+            (
+                "parts and proofs",
+                "each file has the hash that the manifest or an addendum names",
+                self.check_files,
+            ),
+            (
+                "counts",
+                "they add up: every candidate is in, or left out for a reason",
+                self.counts,
+                Verdict.consistent,
+                True,
+            ),
+            *self.base_step(),
+            ("policies", "they are the texts that the log tells of", self.read_policies),
+            (
+                "rows and candidates",
+                "each was decided again, from what is stated of its turns",
+                self.rows,
+            ),
+            (
+                "rows in the parts",
+                "each part holds the rows that were decided, and no other",
+                self.rows_in_parts,
+            ),
+            self.names_step(),
+            *self.carried_step(),
+        )
 
     def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
         """The step that checks the base, where the release was made from one."""
