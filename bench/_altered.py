@@ -84,7 +84,7 @@ LIES: list[Callable[[random.Random, Record, list[Record]], None]] = [
     lambda draw, record, others: record.update(
         conversation=draw.choice(others).get("conversation")
     ),
-    lambda draw, record, others: record.update(now=draw.choice(others)["at"]),
+    lambda draw, record, others: record.update(at=draw.choice(others)["at"]),
     lambda draw, record, others: record.update(life=draw.choice([0, 1, 7, 2**31])),
     lambda draw, record, others: record.update(seq=draw.randrange(99)),
     lambda draw, record, others: record.update(kept=["project:" + "0" * 32], question="training"),

@@ -206,7 +206,7 @@ def plain_rows(folder: Path, rows: Sequence[LoadedRow], columns: Sequence[str]) 
             {
                 name: _without_scores(row[name]) if name == "labels" else row[name]
                 for name in columns
-            }  # type: ignore[literal-required]
+            }  # type: ignore[literal-required]  # of its columns
             for row in rows
         ]
     )

@@ -135,7 +135,7 @@ def test_no_page_fetches_anything_from_elsewhere(folder: Path, site: dict[Path, 
 # A fixture, asked for by its name.
 def test_the_first_pages_search_dark_and_versions_work_from_a_disk(
     folder: Path,
-    browser: Any,  # noqa: F811
+    browser: Any,  # noqa: F811  # the fixture
 ) -> None:
     """Without a console error, and without a request that is no file."""
     (folder / "0.9").mkdir(exist_ok=True)

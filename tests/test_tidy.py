@@ -522,18 +522,6 @@ def test_settings_that_stand_in_the_environment_make_no_test_fail() -> None:
     assert ran.returncode == 0, ran.stdout
 
 
-def test_every_silenced_check_has_its_reason() -> None:
-    bare = re.compile(r"#\s*(noqa(:\s*[A-Z0-9, ]+)?|type:\s*ignore(\[[a-z, -]+\])?)\s*$")
-
-    def rule(path: Path) -> Iterator[str]:
-        source = io.StringIO(path.read_text("utf-8"))
-        for token in tokenize.generate_tokens(source.readline):
-            if token.type == tokenize.COMMENT and bare.search(token.string):
-                yield f"{token.start[0]} {token.string}"
-
-    assert found(SRC, rule) == []
-
-
 @pytest.mark.parametrize(
     "pattern",
     [

@@ -1,5 +1,4 @@
-# torchrun --nproc-per-node 2 examples/train/accelerate_run.py autumn /run/licet withdrawn.pub  (or
-# `accelerate launch`)
+# torchrun --nproc-per-node 2 examples/train/accelerate_run.py autumn /run/licet withdrawn.pub
 import sys
 
 import torch
@@ -20,23 +19,18 @@ model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters
 def collate(rows):  # yours: a chat template and a tokenizer; here bytes stand for tokens
     texts = [str(row["messages"]).encode()[:64].ljust(64) for row in rows]
     ids = torch.tensor([list(text) for text in texts])
-    return {
-        "input_ids": ids,
-        "labels": ids.clone(),
-        "ordinal": torch.tensor([row["ordinal"] for row in rows]),
-    }
+    ordinals = torch.tensor([row["ordinal"] for row in rows])
+    return {"input_ids": ids, "labels": ids.clone(), "ordinal": ordinals}
 
 
 batches = RankBatches(0, len(rows), 2, accelerator.process_index, accelerator.num_processes)
-for step in MaskedSteps(
-    DataLoader(rows, batch_sampler=batches, collate_fn=collate), gate, ranks=TorchRanks()
-):
+loader = DataLoader(rows, batch_sampler=batches, collate_fn=collate)
+for step in MaskedSteps(loader, gate, ranks=TorchRanks()):
     for attempt in step:  # the loader is not prepared: its positions are dealt to the ranks above
         optimizer.zero_grad()
         for batch in attempt:
             logits = model(batch["input_ids"]).flatten(0, 1)
-            accelerator.backward(
-                torch.nn.functional.cross_entropy(logits, batch["labels"].flatten())
-            )
+            loss = torch.nn.functional.cross_entropy(logits, batch["labels"].flatten())
+            accelerator.backward(loss)
     optimizer.step()
     print(f"rank {accelerator.process_index} took a step", flush=True)

@@ -4,7 +4,6 @@ import sys
 import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import fully_shard
-from torch.utils.data import DataLoader
 
 import licet
 from licet.train.mix import RankBatches
@@ -21,19 +20,14 @@ optimizer = torch.optim.AdamW(model.parameters())
 def collate(rows):  # yours: a chat template and a tokenizer; here bytes stand for tokens
     texts = [str(row["messages"]).encode()[:64].ljust(64) for row in rows]
     ids = torch.tensor([list(text) for text in texts])
-    return {
-        "input_ids": ids,
-        "labels": ids.clone(),
-        "ordinal": torch.tensor([row["ordinal"] for row in rows]),
-    }
+    ordinals = torch.tensor([row["ordinal"] for row in rows])
+    return {"input_ids": ids, "labels": ids.clone(), "ordinal": ordinals}
 
 
 batches = RankBatches(0, len(rows), 2, dist.get_rank(), dist.get_world_size())
-for step in MaskedSteps(
-    DataLoader(rows, batch_sampler=batches, collate_fn=collate), gate, ranks=TorchRanks()
-):
-    # another one without it, on every rank, where a row was withdrawn meanwhile
-    for attempt in step:
+loader = torch.utils.data.DataLoader(rows, batch_sampler=batches, collate_fn=collate)
+for step in MaskedSteps(loader, gate, ranks=TorchRanks()):
+    for attempt in step:  # again, on every rank, where a row was withdrawn meanwhile
         optimizer.zero_grad()
         for batch in attempt:
             logits = model(batch["input_ids"]).flatten(0, 1)

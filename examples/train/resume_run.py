@@ -1,5 +1,4 @@
-# torchrun --nproc-per-node 4 examples/train/resume_run.py autumn /run/licet withdrawn.pub  (again:
-# it goes on)
+# torchrun --nproc-per-node 4 examples/train/resume_run.py autumn /run/licet withdrawn.pub
 import sys
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from licet.train.step_mask import MaskedSteps, TorchRanks
 
 dist.init_process_group("gloo")  # "nccl" on GPUs
 kept = torch.load("checkpoint.pt") if Path("checkpoint.pt").exists() else []
-# nothing older is accepted
 gate = licet.gate(*sys.argv[1:4], held=bytes(kept[3]) if kept else None)
 rows = licet.load(sys.argv[1], gate=gate)
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(64, 1))  # yours
@@ -26,7 +24,6 @@ def tensor(rows):  # yours: a chat template and a tokenizer; here bytes stand fo
 batches = RankBatches(0, len(rows), 2, dist.get_rank(), dist.get_world_size())
 loader = torch.utils.data.DataLoader(rows, batch_sampler=batches, collate_fn=list)
 steps = MaskedSteps(loader, gate, ranks=TorchRanks())
-# on as many ranks, or on others
 for part, state in zip((model, optimizer, steps), kept, strict=False):
     part.load_state_dict(state)
 for step in steps:

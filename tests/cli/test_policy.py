@@ -201,9 +201,9 @@ def test_what_was_planned_is_applied_once_with_who_hash_and_day(counsel: Counsel
     )[0]
     assert row == (planned["sha256"], "counsel", NOW)
     assert (
-        counsel.house.query("SELECT payload FROM outbox WHERE entry = 'policy_applied'")[-1][
-            0
-        ].count(row[0])
+        counsel.house.query(
+            "SELECT payload FROM outbox WHERE entry = 'policy_applied' ORDER BY outbox_id"
+        )[-1][0].count(row[0])
         == 1
     )
     assert (counsel.folder / "policy.yaml").read_text(encoding="utf-8") == file.read_text(

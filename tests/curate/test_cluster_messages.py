@@ -325,6 +325,7 @@ def built(count: int = 2, first: int = 5, number: int = 3) -> BuiltPage:
         # Figures are not looked at.
         row_lines=[b"r"] * count,
         carried=[False] * count,
+        # figures are of no account here
         figures=[None] * count,  # type: ignore[list-item]
     )
     return BuiltPage(

@@ -50,7 +50,7 @@ import json, os, sys
 from pathlib import Path
 from licet.vault import installation
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemAbout
+from licet.access.inbox_register import ItemSubject
 from licet.config import Configuration
 from licet.consent import rights_requests
 from licet.store.connect import transaction
@@ -89,11 +89,11 @@ with installation.installation(Configuration.of(os.environ, Path(sys.argv[1]))) 
     )
     name, by = rights_requests.enter(here, asked, "staff:ada@example.org").shown_id, "staff:ada@example.org"
     with transaction(here.pool) as tx:
-        staff = sessions.known_staff(tx, "ada@example.org", at, os.urandom)
-        inbox_register.note(
-            tx, here.keyring, ItemAbout(item=f"request:{name}", account=account), staff, at, say["note"]
+        staff = sessions.find_or_add_staff(tx, "ada@example.org", at, os.urandom)
+        inbox_register.add_note(
+            tx, here.keyring, ItemSubject(item=f"request:{name}", account=account), staff, at, say["note"]
         )
-    rights_requests.act(here, name, StaffAct.answer, by, words=say["reply"])
+    rights_requests.take_step(here, name, StaffAct.answer, by, words=say["reply"])
 """
 FIELDS = (
     "tool text", "tool name", "arguments", "call id", "thread", "attachment", "model", "path", "branch", "host chat",

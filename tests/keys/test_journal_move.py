@@ -151,7 +151,7 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
         before = dict(bucket.held)
         for act in (
             lambda: journal_move.forecast(folder, bucket),  # noqa: B023  # called at once
-            lambda: journal_move.move(folder, bucket, nothing),  # noqa: B023
+            lambda: journal_move.move(folder, bucket, nothing),  # noqa: B023  # as above
         ):
             with pytest.raises(RefusedError, match="already"):
                 act()

@@ -366,12 +366,12 @@ def test_a_hardened_program_dumps_no_core_and_locks_its_memory_where_it_may() ->
 
 FIRST = """
 import ctypes
-from licet.cli.shell import opened
+from licet.cli.shell import open_installation
 from licet.errors import UsageError
 dumpable = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
 before = dumpable()
 try:
-    opened(None).__enter__()
+    open_installation(None).__enter__()
 except UsageError as error:
     print(before, dumpable(), error.message)
 """

@@ -102,7 +102,7 @@ def watched(dsn: str, before: Callable[[str, Any], None]) -> Iterator[Pool]:
     with ConnectionPool(
         dsn, connection_class=Watched, min_size=1, max_size=4, configure=configure, open=True
     ) as pool:
-        yield pool  # type: ignore[misc]
+        yield pool  # type: ignore[misc]  # a generator
 
 
 def sealed_among(

@@ -55,7 +55,7 @@ def test_of_many_that_replace_a_version_at_once_one_does(store: Bucket) -> None:
         # A default of a lambda has no type.
         winners = at_once(
             lambda n, tag=tag, number=number: store.replace("head", b"%d by %d" % (number, n), tag)
-        )  # type: ignore[misc]
+        )  # type: ignore[misc]  # the default binds
         found = store.read("head")
         assert found is not None
         assert [b"%d by %d" % (number, n) for n in winners] == [found.content]

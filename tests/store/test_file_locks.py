@@ -126,7 +126,7 @@ def test_a_release_of_a_bucket_is_changed_by_one_process_of_a_host_and_of_all_ho
     with home.locked():
         assert is_locked(place.with_name(".one.lock"))
     assert not is_locked(place.with_name(".one.lock"))
-    with home.exclusive() as mine, home.exclusive() as another:
+    with home.alone() as mine, home.alone() as another:
         assert (mine, another) == (True, False)
 
 

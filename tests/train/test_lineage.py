@@ -161,6 +161,7 @@ def test_a_frame_that_was_cut_short_is_cut_off_and_the_run_goes_on(
     log.used(1, [1])
     whole = path.stat().st_size
     log.used(2, [2, 3])
+    log.close()
     path.write_bytes(path.read_bytes()[: max(whole, path.stat().st_size - cut)])
     gate.withdraw(1)
     again = consumption.ConsumedLog(path, gate)
@@ -198,6 +199,7 @@ def test_the_bytes_of_a_record_stay_as_they_are(tmp_path: Path) -> None:
     log = consumption.ConsumedLog(tmp_path / "consumed", Gate())
     log.used(7, [1, 5])
     data = (tmp_path / "consumed").read_bytes()
+    log.close()
     head, _, rest = data.partition(b"\n")
     assert head == b'licet-consumed-1 {"manifest_sha256":"%s","release":"%s"}' % (
         MANIFEST.encode(),

@@ -509,7 +509,7 @@ def test_an_export_that_fails_leaves_no_text_and_is_made_when_it_is_asked_for_ag
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(export_files.export_configs, "ready", full)
+        patch.setattr(export_files.export_configs, "config_files", full)
         with pytest.raises(OSError, match="No space"):
             export_files.export(house.here, "october", Format.trl, recipient=RECIPIENT, out=out)
     assert not left.exists()

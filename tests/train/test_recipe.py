@@ -702,7 +702,7 @@ def heard(step, ordinals):
     if step >= 2:
         os.kill(os.getpid(), signal.SIGKILL)
 with installation(Configuration.of(os.environ, Path(sys.argv[1]))) as here:
-    local_runs.sft(here, "october", Path(sys.argv[2]), settings=settings, heard=heard)
+    local_runs.sft(here, "october", Path(sys.argv[2]), settings=settings, on_step=heard)
 """
 
 

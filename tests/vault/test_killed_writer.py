@@ -32,7 +32,7 @@ from uuid import UUID
 from licet.policy.file import Policies, preset
 from licet.policy.period import instant
 from licet.store.writer import BatchWriter
-from licet.store.connect import opened
+from licet.store.connect import open_pool
 from licet.vault import commands as do
 from licet.vault.apply import apply
 from licet.vault.content import Content, encode
@@ -42,7 +42,7 @@ from licet.keys.material import FileProvider
 dsn, keys, account, name = sys.argv[1:]
 keyring, policies = Keyring(FileProvider(Path(keys))), Policies([preset("article-2025")])
 account, at = UUID(account), instant("2025-07-02")
-with opened(dsn) as pool, BatchWriter(pool, lambda tx, items: apply(tx, keyring, policies, items)) as writer:
+with open_pool(dsn) as pool, BatchWriter(pool, lambda tx, items: apply(tx, keyring, policies, items)) as writer:
     opening = do.OpenAccount(
         account=account, at=at, host=hashlib.sha256(name.encode()).digest()[:16], plan="free", age=30
     )

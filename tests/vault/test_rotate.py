@@ -570,7 +570,7 @@ KILLED = """
 import os, random, sys, time
 from datetime import datetime, timezone
 from pathlib import Path
-from licet.store.connect import opened
+from licet.store.connect import open_pool
 from licet.erasure import key_rotation
 from licet.keys.chain import epochs
 from licet.keys.keyring import Keyring
@@ -607,7 +607,7 @@ class Dying(FileProvider):
 
 
 def child():
-    with opened(dsn) as pool:
+    with open_pool(dsn) as pool:
         keyring, clock = Keyring(Dying(folder)), lambda: datetime.now(timezone.utc)
         key_rotation.rotate(pool, keyring, draw.choice(list(key_rotation.Rotation)), clock)
         key_rotation.destroy_due(pool, keyring, clock, timedelta(0))

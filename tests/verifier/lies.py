@@ -505,13 +505,13 @@ def story_lies() -> Iterator[Lie]:
             "choice.at",
             "after it was logged",
             "logged after it happened",
-            lambda e: e[4].update(now=moved(e[4]["logged"], seconds=1)),
+            lambda e: e[4].update(at=moved(e[4]["logged"], seconds=1)),
         ),
         (
             "choice.at",
             "before the account's last choice",
             "time of an account",
-            lambda e: e[13].update(now=moved(e[10]["at"], minutes=-1)),
+            lambda e: e[13].update(at=moved(e[10]["at"], minutes=-1)),
         ),
         ("choice.at", "no time", "is a time", put(4, "at", value="yesterday")),
         ("choice.at", "a day that is not", "is a time", put(4, "at", value="2026-02-30T00:00:00Z")),
@@ -673,7 +673,7 @@ def rewrite_lies() -> Iterator[Lie]:
     """The log written anew, in itself without fault, against what somebody kept."""
     choice = {
         "account": ANA,
-        "told": "choice",
+        "kind": "choice",
         "facts": {"allow": True, "effect": "none", "version": 0, "seq": 99},
     }
 

@@ -240,7 +240,7 @@ def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_noth
                 # A default of a lambda has no type.
                 wait_until(
                     lambda many=kills: len(served.told("worker has ended")) == many, "it is seen"
-                )  # type: ignore[misc]
+                )  # type: ignore[misc]  # the default binds
             goes_on()
         served.wait_ready()
         served.process.send_signal(signal.SIGTERM)
@@ -280,6 +280,11 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
         ]
         assert set(statuses) == {200, 429}
         answered = [line for line in served.told("answered") if line["route"] == "/v1/me"]
+        for _ in range(400):  # on a busy machine one worker may take them all for a while
+            if len({line["worker"] for line in answered}) > 1:
+                break
+            httpx.get(f"{served.url}/v1/me", headers=person, timeout=600)
+            answered = [line for line in served.told("answered") if line["route"] == "/v1/me"]
         first, *_, last = sorted(datetime.fromisoformat(line["at"]) for line in answered)
         assert statuses.count(200) <= 3 + (last - first).total_seconds() / 60, (
             "what one worker would allow"

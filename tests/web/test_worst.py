@@ -77,7 +77,7 @@ from pathlib import Path
 from licet.clock import utc_now
 from licet.vault import installation
 from licet.config import Configuration, Web
-from licet.store.connect import opened
+from licet.store.connect import open_pool
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.web.app import create_app
@@ -89,7 +89,7 @@ web = Web(
     url=url, token_key_file=folder / "token.key", person_requests_per_minute=10**6, unknown_requests_per_minute=10**6
 )
 from licet.web.app import load_previews
-with opened(dsn) as pool:
+with open_pool(dsn) as pool:
     here = installation.Installation(
         config=Configuration(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
         clock=utc_now,

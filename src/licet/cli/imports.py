@@ -70,10 +70,8 @@ def import_(
     )
     if alone is not None:
         return _import_takeout(alone, data, at, as_json)
-    size = imports.import_size(
-        paths
-    )  # what cannot be read is said before what is missing beside it
     if accounts is None and plan is None:
+        imports.import_size(paths)  # what cannot be read is named before what is missing beside it
         raise UsageError(
             "whose conversations are these?",
             "give --account, --plan and --age, or a file of --accounts",
@@ -88,7 +86,7 @@ def import_(
             read_choices(choices, known, now, _may_choose(recorded, default)) if choices else []
         )
         with progress("{task.completed:,.0f} {task.fields[unit]}") as bar:
-            read = bar.add_task("reading", total=size, unit="bytes")
+            read = bar.add_task("reading", total=imports.import_size(paths), unit="bytes")
             store = bar.add_task("storing", total=None, unit="turns")
             imported = imports.import_files(
                 here,

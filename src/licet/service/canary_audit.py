@@ -212,7 +212,7 @@ class _Planting:
         policy = preset("article-2025")
         apply_policy(
             self._here,
-            replace(policy, names=NamesTerm.left_in, keep=replace(policy.keep, opted_in=_KEPT)),
+            replace(policy, names=NamesTerm.left_in, keep=policy.keep.changed({"opted_in": _KEPT})),
             actor="canaries",
         )
         for group in CanaryGroup:

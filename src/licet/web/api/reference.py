@@ -67,10 +67,8 @@ class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def texts() -> ReferenceTexts:
-    found = yaml.load(
-        files(__package__).joinpath("reference.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
-    )
-    return msgspec.convert(found, ReferenceTexts)
+    text = files(__package__).joinpath("reference.yaml").read_text("utf-8")
+    return msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), ReferenceTexts)
 
 
 def operation_id(handler: HTTPRouteHandler, _method: object, _path: object) -> str:
