@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import ast
 import gc
-import io
 import os
 import re
 import subprocess
 import sys
-import tokenize
 from collections.abc import Callable, Iterator, Set
 from functools import cache
 from pathlib import Path
