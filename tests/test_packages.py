@@ -223,11 +223,11 @@ import sys
 from datetime import datetime
 from pathlib import Path
 import licet
-from licet.train.remote import Remote, key_in
+from licet.train.remote import Remote, read_key_file
 folder, gates, public, url, key, now = sys.argv[1:]
 clock = lambda: datetime.fromisoformat(now)
 gate = licet.gate(folder, gates, public, clock=lambda: clock().timestamp())
-with Remote(url, key_in(Path(key)), recipient="training", at=clock) as leases:
+with Remote(url, read_key_file(Path(key)), recipient="training", clock=clock) as leases:
     rows = licet.load(folder, gate=gate, leases=leases, clock=clock)
     print(sorted({message["content"] for row in rows for message in row["messages"]})[0])
 loaded = {name.partition(".")[0] for name in sys.modules}
