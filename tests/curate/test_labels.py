@@ -127,7 +127,7 @@ def test_ten_words_are_told_by_their_language_and_hardly_ever_wrongly() -> None:
             sum(one not in (code, labels.UNDETERMINED) for one in found),
         )
         if code == "hr":  # ten words of Croatian are Bosnian, too, and Serbian in Latin letters
-            assert wrong <= 0.06 * len(found)
+            assert wrong <= 0.05 * len(found)
         else:
             assert unsure <= 0.05 * len(found), code
             assert wrong <= 0.02 * len(found), code
