@@ -30,7 +30,7 @@ from licet.config import Configuration
 from licet.curate import release_build
 from licet.policy.state import TurnRole
 from licet.release import catalog, registry
-from licet.release.build import BuildResult
+from licet.release.build_order import BuildResult
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import groups
 from licet.release.row_runs import RowSource, RowSources

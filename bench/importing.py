@@ -31,8 +31,9 @@ from bench import Row, server_seconds
 from licet.backup import archives
 from licet.config import Configuration
 from licet.intake import formats, imports
+from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import ReadTurn
-from licet.intake.replay import Import, RecordedAccount
+from licet.intake.replay import Import
 from licet.keys.material import seal
 from licet.policy.file import preset
 from licet.service import policy_changes

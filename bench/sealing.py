@@ -33,7 +33,8 @@ from licet.config import Configuration
 from licet.curate import release_build
 from licet.policy.period import instant
 from licet.release import registry
-from licet.release.build import Builder, BuildOrder
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder
 from licet.release.contents import RowFigures, month, profile_of
 from licet.release.draft import Draft, KeptPage
 from licet.release.part import PartPromise

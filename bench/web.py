@@ -41,7 +41,7 @@ from licet.access import service_keys
 from licet.access.roles import Scope
 from licet.config import Configuration, Web
 from licet.intake import imports
-from licet.intake.replay import RecordedAccount
+from licet.intake.import_records import RecordedAccount
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import installation, verbs

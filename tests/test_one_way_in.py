@@ -30,8 +30,9 @@ from licet.agent import api_transport, local_transport
 from licet.cli import command as cli
 from licet.client import ConversationTurn
 from licet.intake import imports
+from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import ReadFeedback, ReadTurn
-from licet.intake.replay import Import, RecordedAccount
+from licet.intake.replay import Import
 from licet.plugins.gates import GatePermit
 from licet.plugins.recorder import Recorder
 from licet.plugins.settings import PluginSettings

@@ -22,7 +22,7 @@ from licet.backup.drills import DrillOutcome
 from licet.clock import utc_now
 from licet.consent import controller, notice, request_register
 from licet.curate import engine_settings
-from licet.erasure import certificates, sweeper
+from licet.erasure import certificates, recall_register, sweeper
 from licet.errors import LicetError
 from licet.keys.journal_frames import FINISH_HINT
 from licet.policy.period import written
@@ -558,7 +558,7 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
             f"{written(waits.since)}",
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )
-    overdue = sum(one.overdue for one in certificates.list_recalls(installation))
+    overdue = sum(one.overdue for one in recall_register.list_recalls(installation))
     if overdue:
         yield _warning(
             "recalls",

@@ -21,8 +21,8 @@ import structlog
 from licet.access.roles import Scope
 from licet.agent.api_transport import _turn
 from licet.intake import imports
+from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import ReadTurn
-from licet.intake.replay import RecordedAccount
 from licet.intake.transcript_follower import ReadMark, follow
 from licet.service import answers
 from licet.vault import verbs

@@ -11,7 +11,7 @@ from babel import Locale
 
 from licet import doctor
 from licet.config import Configuration, Curate
-from licet.consent import catalogue, dark_patterns, notice
+from licet.consent import catalogue, dark_patterns, name_sentences, notice
 from licet.curate import engine_settings, national_numbers, release_build, rules
 from licet.errors import RefusedError
 from licet.keys.keyring import Keyring
@@ -28,11 +28,11 @@ from ..terms import preset
 
 STRICT = preset("strict")
 OLD_WORDS = "We remove personal details such as addresses and numbers before anything is used."
-ALL = notice.NameSearch(frozenset({"person", "address"}), ("en", "sv"))
+ALL = name_sentences.NameSearch(frozenset({"person", "address"}), ("en", "sv"))
 
 
-def search(*kinds: str, others_stay: bool = False) -> notice.NameSearch:
-    return notice.NameSearch(frozenset(kinds), ("en", "sv") if kinds else (), others_stay)
+def search(*kinds: str, others_stay: bool = False) -> name_sentences.NameSearch:
+    return name_sentences.NameSearch(frozenset(kinds), ("en", "sv") if kinds else (), others_stay)
 
 
 def place(
@@ -93,7 +93,7 @@ def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is
     looking = search(*kinds)
     for source in notice.shipped(STRICT, ["en"]):
         text = notice.parse_notice(notice.fill(source, STRICT, looking))
-        sentence = notice.removal_sentence(catalogue.catalogue("en"), looking)
+        sentence = name_sentences.removal_sentence(catalogue.catalogue("en"), looking)
         assert sentence in text.body
         assert says in text.body
         assert does_not_say not in sentence
@@ -116,12 +116,15 @@ def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(
     words = catalogue.catalogue(language)
     looking = engine_settings.name_search(Configuration(data=Path()))
     assert len(looking.languages) == len(set(map(words.language_name, looking.languages))) == 12
-    said = notice.removal_sentence(words, looking)
+    said = name_sentences.removal_sentence(words, looking)
     assert all(words.language_name(one) in said for one in looking.languages)
-    for other in (looking, notice.NameSearch(looking.kinds, looking.languages, others_stay=True)):
-        sentence = notice.other_languages_sentence(words, other)
-        assert sentence in notice.removal_sentence(words, other)
-        assert language == "en" or sentence != notice.other_languages_sentence(
+    for other in (
+        looking,
+        name_sentences.NameSearch(looking.kinds, looking.languages, others_stay=True),
+    ):
+        sentence = name_sentences.other_languages_sentence(words, other)
+        assert sentence in name_sentences.removal_sentence(words, other)
+        assert language == "en" or sentence != name_sentences.other_languages_sentence(
             catalogue.catalogue("en"), other
         )
 
@@ -129,7 +132,9 @@ def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(
 def test_a_notice_that_names_a_language_in_which_nothing_looks_any_more_promises_too_much() -> None:
     source = notice.shipped(STRICT, ["en"])[0]
     text = notice.parse_notice(notice.fill(source, STRICT, ALL))
-    assert notice.unkept_promises(text, notice.NameSearch(ALL.kinds, ("en",))) == "removes: sv"
+    assert (
+        notice.unkept_promises(text, name_sentences.NameSearch(ALL.kinds, ("en",))) == "removes: sv"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from licet.consent.catalogue import catalogue
 from licet.consent.scope_forms import ScopeStands
 from licet.policy import fold
 from licet.policy.file import Policies, preset
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.period import instant
 from licet.policy.state import AccountState, ConversationState, GrantScope, ScopeKind, TurnRole
 from licet.vault.commands import CommandResult, Outcome

@@ -32,7 +32,7 @@ from licet.policy.file import Policy, from_document
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.release import catalog
-from licet.release.build import BuildResult
+from licet.release.build_order import BuildResult
 from licet.release.row_runs import RowSources
 from licet.store.connect import Pool, retrying, transaction
 from licet.vault import commands as do

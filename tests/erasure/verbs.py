@@ -21,7 +21,8 @@ from licet.erasure import certificates, epochs, sweeper
 from licet.erasure.key_rotation import Rotation
 from licet.proof import documents
 from licet.release import catalog
-from licet.release.build import Builder, BuildOrder
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import certificate, installation

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from licet.intake import formats, imports
+from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import BrokenRecord, ReadTurn, SkippedRecord
-from licet.intake.replay import RecordedAccount
 from licet.policy.period import instant
 from licet.store.connect import Pool
 

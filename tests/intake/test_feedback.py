@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from licet.intake import imports, open_webui
+from licet.intake.import_records import Imported, RecordedAccount, RecordedChoice
 from licet.intake.read_turn import BrokenRecord, ReadFeedback, SkippedRecord
-from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.period import instant
 from licet.policy.state import Share
 from licet.vault import commands as do

@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from licet.cli.imports import imported_text
-from licet.intake.replay import Imported, LateHistory, RecordedChoice
+from licet.intake.import_records import Imported, LateHistory, RecordedChoice
 from licet.policy import events as ev
 from licet.policy.file import from_document
 from licet.policy.period import instant

@@ -28,8 +28,9 @@ from msgspec.structs import replace
 from licet.curate import release_build
 from licet.errors import InputError, RefusedError, UsageError
 from licet.intake import formats, imports
+from licet.intake.import_records import Imported, RecordedAccount, RecordedChoice
 from licet.intake.recorded_history import read_accounts, read_choices
-from licet.intake.replay import Import, Imported, RecordedAccount, RecordedChoice
+from licet.intake.replay import Import
 from licet.policy import events as ev
 from licet.policy.file import Policies, from_document
 from licet.policy.period import instant, written
@@ -765,7 +766,8 @@ from pathlib import Path
 from licet.vault import installation
 from licet.config import Configuration
 from licet.intake import formats
-from licet.intake.replay import Import, RecordedAccount, RecordedChoice
+from licet.intake.replay import Import
+from licet.intake.import_records import RecordedAccount, RecordedChoice
 from licet.policy.period import instant
 
 import licet.intake.replay as replay

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from licet.intake import imports
-from licet.intake.replay import Imported, RecordedAccount
+from licet.intake.import_records import Imported, RecordedAccount
 from licet.policy.period import instant
 
 from ..installed import House

@@ -15,8 +15,9 @@ from random import Random
 
 import pytest
 
+from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import ReadTurn
-from licet.intake.replay import Import, RecordedAccount
+from licet.intake.replay import Import
 from licet.intake.turn_spool import BLOCK_BYTES, SpooledTurn, TurnSpool, WaitingTurns
 from licet.policy.period import instant
 from licet.policy.state import ConversationKind, TurnRole

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from licet.policy import fold
+from licet.policy import fold, outcomes
 from licet.policy.file import Policies, extend, preset
-from licet.policy.fold import Effect, EndingCause, NoEffect
+from licet.policy.outcomes import Effect, EndingCause, NoEffect
 from licet.policy.period import instant
 from licet.policy.state import (
     WHOLE_ACCOUNT,
@@ -56,7 +56,7 @@ def chat(account: AccountState, **changes: object) -> ConversationState:
 
 def outcome(
     account: AccountState, conversation: ConversationState | None = None, **choice: object
-) -> fold.ChoiceOutcome:
+) -> outcomes.ChoiceOutcome:
     scope = choice.pop("scope", WHOLE_ACCOUNT)
     return fold.choose(account, STRICT, AT, True, scope=scope, conversation=conversation, **choice)
 

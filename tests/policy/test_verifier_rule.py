@@ -29,7 +29,7 @@ from licet import verifier
 from licet.ledger import entries
 from licet.ledger.canonical_json import canonical
 from licet.policy import events as ev
-from licet.policy import fold, period
+from licet.policy import fold, outcomes, period
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies, Reach, from_document
 from licet.policy.period import instant
@@ -235,7 +235,7 @@ class Log:
             if answer is None:
                 continue
             if answer.grant is not None:
-                kind = "grant_begun" if answer.effect is fold.Effect.began else "grant_affirmed"
+                kind = "grant_begun" if answer.effect is outcomes.Effect.began else "grant_affirmed"
                 self.tell_for(kind, at, name, asked, scope, grant=answer.grant, version=version)
                 self.given[name, answer.grant] = Grant(answer.grant, answer.question, scope)
             for kept in answer.kept:

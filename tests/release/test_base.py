@@ -29,7 +29,8 @@ from licet.errors import BrokenError, NotFoundError
 from licet.keys.keyring import Keyring
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault import installation

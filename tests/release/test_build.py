@@ -27,7 +27,8 @@ from licet.errors import (
 from licet.policy.file import Policy, from_document
 from licet.policy.state import TurnRole
 from licet.release import catalog, manifest, registry
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.live_leases import DatabaseLeases
 from licet.release.part import EPOCH
 from licet.release.row_runs import RowSources

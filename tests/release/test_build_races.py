@@ -28,7 +28,8 @@ from licet.policy import events as ev
 from licet.policy.file import Policies, from_document
 from licet.policy.state import TurnRole
 from licet.policy.world import World
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.store.connect import ContentionError, Pool, transaction
 from licet.vault import apply, installation
 from licet.vault import commands as do

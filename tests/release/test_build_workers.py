@@ -33,7 +33,8 @@ from licet.curate.splits import Shares
 from licet.errors import BusyError, LicetError, UsageError
 from licet.keys.keyring import Keyring
 from licet.release import catalog
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.build_workers import Crew, Processes, WorkerSettings
 from licet.release.page_builder import PAGES_LOCK
 from licet.store.connect import Pool, transaction

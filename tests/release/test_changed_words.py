@@ -23,7 +23,8 @@ from licet.curate.plan import plan
 from licet.curate.rules import IdentifierKind
 from licet.curate.runners import Local
 from licet.release import card, catalog
-from licet.release.build import Builder, BuildOrder, BuildResult, DamageError
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult, DamageError
 from licet.release.changed_words import (
     SAMPLES_MAX,
     WORDS_MIN,

@@ -24,7 +24,8 @@ from licet.curate.splits import PARTS, Shares
 from licet.errors import UsageError
 from licet.policy.state import TurnRole
 from licet.release import card, catalog, reader
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.curation import Curated, Document
 from licet.release.live_leases import DatabaseLeases
 from licet.release.manifest import ACCOUNTS_MIN, OTHER, LanguageQuality

@@ -26,7 +26,8 @@ from psycopg_pool import ConnectionPool
 from licet import verifier
 from licet.curate import release_build
 from licet.proof import documents
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.store.connect import Pool, transaction
 from licet.train import bitmap, gate_files
 from licet.vault import account_journal, installation

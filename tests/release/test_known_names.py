@@ -23,7 +23,8 @@ from licet.curate.rules import IdentifierKind
 from licet.curate.runners import Local, Runner
 from licet.erasure import certificates
 from licet.policy.state import TurnRole
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.build_workers import WorkerSettings
 from licet.store.connect import transaction
 from licet.vault import commands as do

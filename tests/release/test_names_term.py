@@ -11,7 +11,7 @@ import pytest
 
 from licet import doctor, verifier
 from licet.config import Configuration, Curate
-from licet.consent import catalogue, notice
+from licet.consent import catalogue, name_sentences, notice
 from licet.curate import release_build
 from licet.curate.rules import IdentifierKind
 from licet.errors import RefusedError
@@ -143,7 +143,7 @@ def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
 @pytest.mark.parametrize("language", sorted(catalogue.load_languages().names))
 def test_the_notice_says_it_in_every_language(language: str) -> None:
     policy = preset("strict")
-    sentence = notice.left_in_sentence(catalogue.catalogue(language), ())
+    sentence = name_sentences.left_in_sentence(catalogue.catalogue(language), ())
     assert sentence != SAID or language == "en"
     for source in notice.shipped(policy, [language]):
         text = notice.parse_notice(notice.fill(source, policy))

@@ -25,7 +25,8 @@ from licet.policy.period import instant
 from licet.policy.state import TurnRole
 from licet.proof import documents
 from licet.proof import handles as finding
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.proof_lines import write_lines
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction

@@ -30,7 +30,8 @@ from licet.errors import BusyError
 from licet.policy.file import from_document
 from licet.policy.state import TurnRole
 from licet.release import card, catalog, manifest
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.part import groups
 from licet.service import policy_changes
 from licet.store.connect import Pool

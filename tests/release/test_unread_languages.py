@@ -18,7 +18,7 @@ from licet.policy import file
 from licet.policy.file import Policy, UnreadLanguagesTerm
 from licet.policy.period import instant
 from licet.release import catalog
-from licet.release.build import UnreadLanguagesError
+from licet.release.build_order import UnreadLanguagesError
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault.installation import Installation

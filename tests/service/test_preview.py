@@ -18,7 +18,7 @@ from licet.config import Configuration, Curate
 from licet.consent.catalogue import catalogue
 from licet.curate import release_build
 from licet.errors import BusyError, NotFoundError, RefusedError
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.state import TurnRole
 from licet.release.curation import LeftOut
 from licet.release.decision_pages import EMPTY, ERASED, TOO_LARGE

@@ -25,7 +25,7 @@ from tests.installed import House
 from licet import verifier
 from licet.cli.command import main
 from licet.curate import release_build
-from licet.erasure import certificates, recipient_answers
+from licet.erasure import certificates, recall_register, recipient_answers
 from licet.errors import RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer
 from licet.policy.state import Share, TurnRole
@@ -530,7 +530,7 @@ def test_an_erasure_is_recalled_from_the_recipient_of_an_export(
     )
     house.about(do.Delete, "bo", "bo")
     certificates.advance_erasures(house.here)
-    (recalled,) = certificates.list_recalls(house.here)
+    (recalled,) = recall_register.list_recalls(house.here)
     assert (recalled.recipient, recalled.release) == (RECIPIENT, "october")
 
 
@@ -554,10 +554,12 @@ def test_an_export_is_a_place_of_its_own_in_the_register_and_in_the_certificate(
         certificates.advance_erasures(house.here)
         if answered:
             (recalled,) = (
-                one for one in certificates.list_recalls(house.here) if one.erasure == seen.erasure
+                one
+                for one in recall_register.list_recalls(house.here)
+                if one.erasure == seen.erasure
             )
             signed = recipient_answers.sign(lab, recalled.erasure, recalled.handout, house.now)
-            certificates.acknowledge(house.here, recalled.erasure, recalled.handout, signed)
+            recall_register.acknowledge(house.here, recalled.erasure, recalled.handout, signed)
         certificates.advance_erasures(house.here, at_once=True)
         file = json.loads(certificates.certificate_file(house.here, seen.erasure))
         payload = json.loads(base64.urlsafe_b64decode(file["certificate"].split(".")[1] + "==="))
@@ -596,7 +598,7 @@ def test_a_whole_export_is_recalled_by_a_day_and_acknowledged(house: House, tmp_
         export_files.acknowledge(house.here, made.export)
     due = export_files.recall(house.here, made.export).due_at
     assert due is not None
-    house.passes(certificates.RECALL_DAYS)
+    house.passes(recall_register.RECALL_DAYS)
     assert export_files.list_exports(house.here)[0].overdue
     assert export_files.recall(house.here, made.export).due_at == due
     done = export_files.acknowledge(house.here, made.export)
@@ -625,7 +627,7 @@ def test_an_export_is_recalled_listed_and_acknowledged_by_commands(
     assert told("list", "--recipient", "another") == (0, "every recall is acknowledged\n")
     code, listed = told("list", "--recipient", RECIPIENT)
     assert (code, name in listed, "OVERDUE" in listed) == (0, True, False)
-    house.passes(certificates.RECALL_DAYS)
+    house.passes(recall_register.RECALL_DAYS)
     code, listed = told("list")
     assert (code, "OVERDUE" in listed) == (1, True)
     assert told("ack", name, "hand_" + "0" * 32)[0] == 64

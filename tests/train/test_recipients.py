@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.installed import House
 
 from licet.curate import release_build
-from licet.erasure import certificates
+from licet.erasure import certificates, recall_register
 from licet.store.connect import Pool
 from licet.train import export_files, gate_files, recipients
 from licet.train.exports import Format
@@ -97,7 +97,7 @@ def test_a_withdrawal_is_recalled_from_whoever_has_the_rows_as_text_once_and_row
     )
     assert "account" not in event, "a recipient knows no account"
     assert (export.rows_recalled, export.withdrawn, export.overdue) == (2, 2, False)
-    assert export.rows_due_at == house.now + timedelta(days=certificates.RECALL_DAYS)
+    assert export.rows_due_at == house.now + timedelta(days=recall_register.RECALL_DAYS)
 
 
 def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_elses(
@@ -111,9 +111,9 @@ def test_the_person_sees_each_recipient_and_the_state_of_the_recall_and_nobody_e
     asked = seen(house, "ana")
     assert (asked.state, asked.due_at) == (
         RecallState.recalled,
-        house.now + timedelta(days=certificates.RECALL_DAYS),
+        house.now + timedelta(days=recall_register.RECALL_DAYS),
     )
-    house.passes(certificates.RECALL_DAYS)
+    house.passes(recall_register.RECALL_DAYS)
     assert seen(house, "ana").state is RecallState.overdue
     assert recipients.overdue(house.here) == 1
     assert export_files.list_exports(house.here)[0].overdue
@@ -152,8 +152,8 @@ def test_what_is_erased_is_recalled_with_its_erasure_and_not_once_more(house: Ho
     assert recipients.recall_ended(house.here) == 0
     assert len(told(house)) == 1
     assert seen(house, "ana").state is RecallState.recalled
-    (recalled,) = certificates.list_recalls(house.here)
-    certificates.acknowledge(house.here, recalled.erasure, recalled.handout)
+    (recalled,) = recall_register.list_recalls(house.here)
+    recall_register.acknowledge(house.here, recalled.erasure, recalled.handout)
     assert seen(house, "ana").state is RecallState.in_use, "the other row may be used still"
 
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from licet import doctor, verifier
 from licet.cli.command import main
 from licet.curate import release_build
-from licet.erasure import certificates, recipient_answers, sweep_batches, sweeper
+from licet.erasure import certificates, recall_register, recipient_answers, sweep_batches, sweeper
 from licet.erasure.certificates import ErasureStatus, UnloggedErasure
 from licet.errors import BrokenError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer
@@ -92,7 +92,7 @@ def test_an_unknown_id_is_an_error_and_never_a_success(house: House) -> None:
         lambda: certificates.status(house.here, UNKNOWN),
         lambda: certificates.advance_erasures(house.here, only=UNKNOWN),
         lambda: certificates.certificate_file(house.here, UNKNOWN),
-        lambda: certificates.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
+        lambda: recall_register.acknowledge(house.here, UNKNOWN, "hand_" + "0" * 32),
         lambda: certificates.status(house.here, "nonsense"),
     ):
         with pytest.raises(NotFoundError):
@@ -125,8 +125,8 @@ def test_a_closure_is_certified_over_every_place_and_takes_the_accounts_own_keys
         )
     )
     release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = certificates.hand_out(house.here, "one", "lab-one")
-    assert handout == certificates.hand_out(house.here, "one", "lab-one")
+    handout = recall_register.hand_out(house.here, "one", "lab-one")
+    assert handout == recall_register.hand_out(house.here, "one", "lab-one")
     house.account(do.CloseAccount, "ana")
     certificates.advance_erasures(house.here, at_once=True)
     documents.append(house.here)
@@ -416,31 +416,31 @@ def test_a_place_that_nobody_can_read_back_is_never_certified(house: House) -> N
 
 def test_an_overdue_recall_is_shown_until_it_is_acknowledged(house: House) -> None:
     release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = certificates.hand_out(house.here, "one", "lab-one")
+    handout = recall_register.hand_out(house.here, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
     certificates.advance_erasures(house.here)
-    (recall,) = certificates.list_recalls(house.here)
+    (recall,) = recall_register.list_recalls(house.here)
     assert (recall.recipient, recall.handout, recall.overdue) == ("lab-one", handout, False)
     house.passes(15)
     assert certificates.status(house.here, recall.erasure).overdue == 1
-    done = certificates.acknowledge(house.here, recall.erasure, handout)
+    done = recall_register.acknowledge(house.here, recall.erasure, handout)
     assert (done.acknowledged_at, done.overdue) == (house.now, False)
-    assert certificates.list_recalls(house.here) == []
+    assert recall_register.list_recalls(house.here) == []
     with pytest.raises(NotFoundError):
-        certificates.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
+        recall_register.acknowledge(house.here, recall.erasure, "hand_" + "0" * 32)
 
 
 def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_path: Path) -> None:
     release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = certificates.hand_out(house.here, "one", "lab-one")
+    handout = recall_register.hand_out(house.here, "one", "lab-one")
     house.about(do.Delete, "ana", "chat")
     certificates.advance_erasures(house.here)
-    (recall,) = certificates.list_recalls(house.here)
+    (recall,) = recall_register.list_recalls(house.here)
     lab, other = (Signer("lab-one", SignatureType.ed25519, bytes([seed]) * 32) for seed in (1, 2))
 
     def acknowledged(signer: Signer, erasure: str) -> None:
         signed = recipient_answers.sign(signer, erasure, handout, house.now)
-        certificates.acknowledge(house.here, recall.erasure, handout, signed)
+        recall_register.acknowledge(house.here, recall.erasure, handout, signed)
 
     with pytest.raises(RefusedError, match="no key of `lab-one` is registered"):
         acknowledged(lab, recall.erasure)
@@ -455,9 +455,9 @@ def test_an_answer_is_kept_only_if_its_recipient_signed_it(house: House, tmp_pat
     ):
         with pytest.raises(RefusedError, match=match):
             acknowledged(signer, erasure)
-    assert certificates.list_recalls(house.here) == [recall]
+    assert recall_register.list_recalls(house.here) == [recall]
     acknowledged(lab, recall.erasure)
-    assert certificates.list_recalls(house.here) == []
+    assert recall_register.list_recalls(house.here) == []
 
 
 def test_holds_and_standing_flags_are_listed_with_the_day_of_their_review(

@@ -23,7 +23,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from licet.policy import events as ev
-from licet.policy import fold, period
+from licet.policy import fold, outcomes, period
 from licet.policy.state import AccountState, Grant, GrantScope, ScopeKind
 from licet.policy.world import World
 
@@ -309,7 +309,7 @@ class Installation:
             if answer is None:
                 continue
             if answer.grant is not None:
-                kind = "grant_begun" if answer.effect is fold.Effect.began else "grant_affirmed"
+                kind = "grant_begun" if answer.effect is outcomes.Effect.began else "grant_affirmed"
                 self._tell_for(kind, at, name, asked, scope, grant=answer.grant, version=version)
             for kept in answer.kept:
                 self._tell_for(

@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 from licet.access.roles import Scope
 from licet.keys.restriction_journal import Journal
 from licet.policy.file import preset
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.store.connect import Pool
 from licet.web.api.choices import WHAT_TO_DO
 

@@ -17,7 +17,7 @@ from licet import verifier
 from licet.access.roles import StaffRole
 from licet.consent import notice
 from licet.curate import release_build
-from licet.erasure import certificates
+from licet.erasure import recall_register
 from licet.proof import documents
 from licet.release import catalog
 from licet.service import canary_audit
@@ -116,7 +116,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     lived_in(site)
     here = site.town.here
     model = audited(here, tmp_path)
-    certificates.hand_out(here, "autumn", "lab-one")
+    recall_register.hand_out(here, "autumn", "lab-one")
     endpoints.add(here, "chat", "https://chat.example.org/events")
     with transaction(here.pool) as tx:
         name = next(one.notice_id for one in notice.list_in_force(tx, 1) if one.language == "en")

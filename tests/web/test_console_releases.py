@@ -18,7 +18,7 @@ from pyroaring import BitMap
 
 from licet.access.roles import StaffRole
 from licet.curate import duplicate_clusters, release_build
-from licet.erasure import certificates
+from licet.erasure import certificates, recall_register
 from licet.ledger import jws
 from licet.release import catalog, measurement, stats
 from licet.release.measurement import (
@@ -128,7 +128,7 @@ def test_the_page_shows_what_was_counted_last_and_when(api: Any, released: Relea
 
 def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Released) -> None:
     world = released.world
-    certificates.hand_out(world.here, "autumn", "lab-one")
+    recall_register.hand_out(world.here, "autumn", "lab-one")
     page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
     assert "<dt>Rows that may be used now</dt><dd>3 of 3</dd>" in page
     chat = UUID(hex=released.chats["ana"].partition("_")[2])

@@ -16,7 +16,7 @@ from licet.access.roles import StaffRole
 from licet.access.staff_orders import OrderKind
 from licet.consent import notice, notice_views
 from licet.curate import release_build
-from licet.erasure import certificates
+from licet.erasure import certificates, recall_register
 from licet.errors import RefusedError
 from licet.ledger.log import CHECKPOINT
 from licet.proof import documents
@@ -61,7 +61,7 @@ def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_de
     )
     chats = [lived.say("ana", f"Chat {n}", text) for n, text in enumerate(said)]
     release_build.build_release(lived.here, name="autumn", purpose="improve_models")
-    certificates.hand_out(lived.here, "autumn", "lab-one")
+    recall_register.hand_out(lived.here, "autumn", "lab-one")
     auditor = lived.staff(StaffRole.auditor)
     page = api.get("/console/recipients/lab-one", headers=auditor).text
     assert re.search(r'data-head="Rows">3<.*data-head="May be used now">3<', page)
@@ -76,7 +76,7 @@ def test_a_recipient_has_what_it_was_given_what_of_it_lives_and_what_it_is_to_de
         r'data-head="May be used now">2<.*data-head="Not acknowledged">1<.*data-head="Overdue">0<',
         page,
     )
-    lived.clock.set(lived.clock.now + timedelta(days=certificates.RECALL_DAYS))
+    lived.clock.set(lived.clock.now + timedelta(days=recall_register.RECALL_DAYS))
     page = api.get("/console/recipients/lab-one", headers=auditor).text
     assert 'data-head="Overdue" class="due">1<' in page
     assert 'class="due">yes' in api.get("/console/recipients?state=overdue", headers=auditor).text

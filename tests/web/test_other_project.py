@@ -16,7 +16,7 @@ from licet import client
 from licet.cli.imports import imported_text
 from licet.client import Client, ConversationTurn
 from licet.intake import imports
-from licet.intake.replay import Imported, RecordedAccount
+from licet.intake.import_records import Imported, RecordedAccount
 
 from .served import NOTICE, World, api, listening, world
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from licet.access import sessions
 from licet.access.roles import StaffRole
 from licet.curate import release_build
-from licet.erasure import certificates
+from licet.erasure import recall_register
 from licet.store.connect import transaction
 from licet.vault.commands import Delete
 
@@ -27,7 +27,7 @@ def deleted(world: World) -> str:
     world.open("ana", allow=True)
     chat = world.say("ana", "Pears", "How deep do the roots of an old pear tree go?")
     release_build.build_release(world.here, name="autumn", purpose="improve_models")
-    certificates.hand_out(world.here, "autumn", "lab-one")
+    recall_register.hand_out(world.here, "autumn", "lab-one")
     conversation = UUID(hex=chat.partition("_")[2])
     (done,) = world.tell(
         Delete(account=world.accounts["ana"], at=world.clock.now, conversation=conversation)

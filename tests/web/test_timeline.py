@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from licet import verifier
 from licet.consent import history, selected_conversations
 from licet.consent.catalogue import catalogue
-from licet.erasure import certificates, sweeper
+from licet.erasure import certificates, recall_register, sweeper
 from licet.policy.state import Share
 from licet.proof import documents
 from licet.store.connect import transaction
@@ -446,7 +446,7 @@ def test_an_erasure_says_what_it_waits_for_and_what_its_recipients_answered(
     lab.clock.set(recall.due_at)
     overdue = WORDS.say("erasure.recall.overdue", recipient="lab-one", day=WORDS.day(recall.due_at))
     assert overdue in page(lab, api, "/erasures")
-    certificates.acknowledge(lab.here, one.erasure, recall.handout)
+    recall_register.acknowledge(lab.here, one.erasure, recall.handout)
     answered = WORDS.say(
         "erasure.recall.answered", recipient="lab-one", day=WORDS.day(lab.clock.now)
     )

@@ -37,7 +37,7 @@ from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.curate import release_build
-from licet.erasure import certificates, sweeper
+from licet.erasure import certificates, recall_register, sweeper
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
@@ -463,7 +463,7 @@ def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> N
     house.open("ana", allow=True)
     house.talk("ana", "chat")
     release_build.build_release(house.here, name="one", purpose="improve_models")
-    handout = certificates.hand_out(house.here, "one", "lab-one")
+    handout = recall_register.hand_out(house.here, "one", "lab-one")
     endpoints.add(house.here, "lab", None, (EventKind.release_recalled,))
     house.about(do.Delete, "ana", "chat")
     certificates.advance_erasures(house.here)

@@ -17,7 +17,7 @@ from licet.config import Configuration
 from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
 from licet.policy.decide import gate
-from licet.policy.fold import Effect
+from licet.policy.outcomes import Effect
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.service import answers as service_answers
 from licet.store import embedded

@@ -17,8 +17,9 @@ from licet.cli.shell import (
     show,
 )
 from licet.clock import utc_now
-from licet.erasure import certificates, recipient_answers
-from licet.erasure.certificates import ErasureForecast, ErasureStatus, Recall
+from licet.erasure import certificates, recall_register, recipient_answers
+from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.erasure.recall_register import Recall
 from licet.errors import UsageError
 from licet.ledger.note import SignatureType
 from licet.policy.period import written
@@ -135,7 +136,7 @@ def handed(release: str, recipient: str, data: Path | None, at: str | None, as_j
     Example:  licet recall handed october lab-one
     """
     with open_installation(data, at) as here:
-        handout = certificates.hand_out(here, release, recipient)
+        handout = recall_register.hand_out(here, release, recipient)
         show({"handout": handout}, as_json, lambda: handout)
 
 
@@ -157,7 +158,7 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
 
     with open_installation(data, at) as here:
         erasures, exports = (
-            certificates.list_recalls(here, recipient),
+            recall_register.list_recalls(here, recipient),
             export_files.list_recalled(here, recipient),
         )
         lines = [*map(_recall_line, erasures), *map(export_line, exports)]
@@ -250,7 +251,7 @@ def acknowledged(
             show(export, as_json, lambda: export_line(export))
         else:
             answer = signed.read_text("utf-8", "replace").strip() if signed is not None else None
-            erasure = certificates.acknowledge(here, name, handout, answer)
+            erasure = recall_register.acknowledge(here, name, handout, answer)
             show(erasure, as_json, lambda: _recall_line(erasure))
 
 

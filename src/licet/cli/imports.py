@@ -12,8 +12,8 @@ from licet.cli.root import EXIT_NO
 from licet.cli.shell import answer_options, moment, open_installation, progress, show
 from licet.errors import UsageError
 from licet.intake import imports, takeouts
+from licet.intake.import_records import Imported, LateHistory, RecordedAccount
 from licet.intake.recorded_history import read_accounts, read_choices
-from licet.intake.replay import Imported, LateHistory, RecordedAccount
 from licet.intake.takeouts import TakenOut
 from licet.policy.file import Policies
 from licet.vault import installation

@@ -25,7 +25,7 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import json_option
 from licet.config import Configuration
 from licet.errors import LicetError, NotFoundError, RefusedError, UsageError
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.state import ScopeKind
 from licet.undecodable import UNDECODABLE
 

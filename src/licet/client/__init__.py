@@ -10,8 +10,7 @@
 `CHECK_SECONDS`, never raises, and returns no if the gate is unknown: call it before every message
 of a chat. Every change has an `Idempotency-Key`, so that a retry after a lost connection, a 503 or
 a 429 does it once. Errors are those of `licet.errors`; nothing else of Licet is imported but
-`licet.wire`, so that this package can be used alone with them. The types of the responses are in
-`licet.wire`.
+`licet.wire`, which has the types of the responses, so that this package can be used alone.
 """
 
 from __future__ import annotations

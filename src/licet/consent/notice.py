@@ -39,6 +39,7 @@ from licet.consent import catalogue as catalogues
 from licet.consent import dark_patterns, markdown
 from licet.consent.catalogue import BORROWED, Catalogue, Languages, stamp
 from licet.consent.language_tags import ENGLISH, fallbacks
+from licet.consent.name_sentences import NameSearch, left_in_sentence, removal_sentence
 from licet.errors import InputError, RefusedError
 from licet.ledger import outbox
 from licet.policy.file import QUESTION, NamesTerm, Policies, Policy
@@ -64,18 +65,6 @@ _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
 _OF = re.compile(r'(?m)^of: "([0-9a-f]+)"\n')
-
-
-class NameSearch(msgspec.Struct, frozen=True):
-    """The installed name finders: the ``kinds`` that they find and their ``languages`` (ISO 639-1).
-
-    ``others_stay``: names in other languages stay in; otherwise a conversation in another language
-    is not used.
-    """
-
-    kinds: frozenset[str] = frozenset()
-    languages: tuple[str, ...] = ()
-    others_stay: bool = False
 
 
 NO_SEARCH = NameSearch()
@@ -338,41 +327,6 @@ def _values(policy: Policy, words: Catalogue) -> dict[str, str | None]:
         # what holds for everybody who reads it
         "min_age": str(lowest) if lowest is not None else None,
     }
-
-
-def removal_sentence(words: Catalogue, search: NameSearch) -> str:
-    """The sentence on what de-identification removes: identifiers found by rules, and names."""
-    parts = [words.say("removes.rules")]
-    if search.kinds:
-        languages = words.listed(sorted(map(words.language_name, search.languages)))
-        parts.append(
-            words.say("removes.names", kinds=_kinds(words, search.kinds), languages=languages)
-        )
-    parts += filter(
-        None, [other_languages_sentence(words, search), left_in_sentence(words, search.kinds)]
-    )
-    return " ".join([*parts, words.say("removes.rest")])
-
-
-def other_languages_sentence(words: Catalogue, search: NameSearch) -> str:
-    """The sentence on languages without a name finder, for notices, manifests and cards; empty
-    without any finder.
-    """
-    key = "removes.others_stay" if search.others_stay else "removes.others_unused"
-    return words.say(key, kinds=_kinds(words, search.kinds)) if search.kinds else ""
-
-
-def left_in_sentence(words: Catalogue, kinds: Collection[str]) -> str:
-    """The sentence on kinds of names that stay in, for notices, manifests and cards; empty if none
-    do.
-    """
-    unsought = dark_patterns.REMOVED - set(kinds)
-    return words.say("removes.unsought", kinds=_kinds(words, unsought)) if unsought else ""
-
-
-def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
-    # persons before places
-    return words.listed([words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)])
 
 
 def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | None = None) -> str:

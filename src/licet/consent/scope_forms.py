@@ -23,7 +23,7 @@ from licet.errors import NotFoundError, RefusedError
 from licet.policy import fold
 from licet.policy.decide import unanswered
 from licet.policy.file import Policies
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.state import (
     AccountState,
     ConversationState,

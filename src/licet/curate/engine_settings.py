@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from licet.config import Configuration, Curate
-from licet.consent import notice
+from licet.consent import name_sentences, notice
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
-from licet.consent.notice import NameSearch
+from licet.consent.name_sentences import NameSearch
 from licet.curate.name_forms import LANGUAGES
 from licet.errors import RefusedError, UsageError
 from licet.policy.file import Policies
@@ -176,7 +176,7 @@ def pinned(names: NameKernel | None, data: Path) -> FoundBy:
             detectors=(DetectorPin(name=names.detector.name, sha256=names.detector.sha256),),
             kinds=kinds,
             languages=tuple(sorted(LANGUAGES)),
-            other_languages=notice.other_languages_sentence(catalogue(ENGLISH), search),
+            other_languages=name_sentences.other_languages_sentence(catalogue(ENGLISH), search),
         ),
         measured=measured,
     )

@@ -16,7 +16,8 @@ from licet.curate import engine_settings
 from licet.curate.rule_cleaner import RuleCleaner
 from licet.errors import UsageError
 from licet.release import catalog, homes, registry
-from licet.release.build import Builder, BuildOrder, BuildResult
+from licet.release.build import Builder
+from licet.release.build_order import BuildOrder, BuildResult
 from licet.release.build_workers import Crew, Processes, WorkerSettings
 from licet.store import statistics
 from licet.store.connect import transaction

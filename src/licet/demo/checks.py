@@ -14,7 +14,7 @@ from licet.policy.decide import IMPROVE, SAFETY, Gate
 from licet.policy.state import GrantStanding
 from licet.proof import documents
 from licet.release import catalog, registry
-from licet.release.build import BuildResult
+from licet.release.build_order import BuildResult
 from licet.release.curation import LeftOut
 from licet.store.connect import transaction
 from licet.vault import account_view, installation, integrity, verbs

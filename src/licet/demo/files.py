@@ -14,8 +14,8 @@ import yaml
 from licet.curate import engine_settings, release_build
 from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, show_promises, silent, stage
 from licet.intake import formats, imports
+from licet.intake.import_records import Imported, RecordedAccount, RecordedChoice
 from licet.intake.read_turn import ReadTurn
-from licet.intake.replay import Imported, RecordedAccount, RecordedChoice
 from licet.policy.decide import IMPROVE, MEANING, DecisionReason
 from licet.policy.file import NamesTerm, Policy, from_document, preset
 from licet.policy.period import instant, written

@@ -47,7 +47,7 @@ from licet.policy.file import NamesTerm, Policies, Policy, from_document, preset
 from licet.policy.period import instant
 from licet.policy.state import Share, TurnRole
 from licet.release import catalog, registry
-from licet.release.build import BuildResult
+from licet.release.build_order import BuildResult
 from licet.release.curation import LeftOut
 from licet.service import policy_changes, population_status
 from licet.store.connect import transaction

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from licet.intake import formats, messages, takeouts
+from licet.intake.import_records import Imported, RecordedAccount, RecordedChoice
 from licet.intake.read_turn import Read
 from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.records import Pass, Progress
-from licet.intake.replay import Import, Imported, RecordedAccount, RecordedChoice
+from licet.intake.replay import Import
 from licet.intake.takeouts import TakenOut
 from licet.store import statistics
 from licet.vault.installation import Installation, policies

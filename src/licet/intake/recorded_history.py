@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeAlias
 
 from licet.errors import InputError
-from licet.intake.replay import TIME_MIN, RecordedAccount, RecordedChoice
+from licet.intake.import_records import RecordedAccount, RecordedChoice
+from licet.intake.replay import TIME_MIN
 from licet.policy.events import NamedScope
 from licet.policy.file import AGE_MAX, Policies
 from licet.policy.period import instant

@@ -35,6 +35,16 @@ from msgspec.structs import replace
 
 from licet.erasure import sweep_batches
 from licet.errors import UsageError
+from licet.intake.import_records import (
+    DatedChoice,
+    Imported,
+    LateHistory,
+    PlacedEvent,
+    RecordedAccount,
+    RecordedChoice,
+    place_choices,
+    say_command,
+)
 from licet.intake.read_turn import (
     BrokenRecord,
     DuplicateRecord,
@@ -54,7 +64,7 @@ from licet.keys.keyring import Keyring
 from licet.masked import Masked
 from licet.policy import events
 from licet.policy.file import Policies
-from licet.policy.fold import Effect
+from licet.policy.outcomes import Effect
 from licet.policy.state import ScopeKind, Share
 from licet.policy.world import Owned, World
 from licet.store.connect import Pool, Transaction, transaction
@@ -77,83 +87,6 @@ _RATING_OVER = "a rating of a chat that is closed, deleted or expired"
 _OWN_ID = re.compile(rf"{Prefix.account.value}_[0-9a-f]{{32}}")
 
 Progress = Callable[[int], None]
-
-
-class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as the operator recorded it. ``opened_at`` None: it opened with its first
-    event.
-    """
-
-    host: str
-    plan: str
-    age: int | None
-    opened_at: datetime | None = None
-
-
-class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice as the operator recorded it, with the evidence of it.
-
-    ``question`` None answers all that were asked; ``scope`` None is the account; ``keep`` are the
-    scopes that a no left. Projects and conversations are named by the host's ids.
-    """
-
-    host: str
-    at: datetime
-    allow: bool
-    via: str
-    evidence: str = ""
-    question: str | None = None
-    scope: events.NamedScope | None = None
-    keep: tuple[events.NamedScope, ...] = ()
-
-
-class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """Late history of an account: turns stored under no grant, refusals that took effect now,
-    permissions and ratings that were left out.
-    """
-
-    host: str
-    turns: int = 0
-    refusals: int = 0
-    permissions: int = 0
-    ratings: int = 0
-
-
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an import. Counts are of turns, unless stated otherwise.
-
-    ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does
-    nothing. ``choices_too_early`` are those of before the first version is effective, which do
-    nothing either. ``opened_alone`` are accounts of the file of accounts that were opened and have
-    nothing in this import; ``opened_now``, those of them of which the file does not say when they
-    were opened. ``conversations`` are those in which turns were stored, ``conversations_known``
-    those that the import began or went on with, also where nothing of one is stored any more.
-    ``other_projects`` are turns that name another project than the one that their conversation
-    began in, which counts. ``late`` are accounts with later events in the vault, the first
-    `PLACES_KEPT_MAX` of ``late_accounts``.
-    """
-
-    turns: int
-    stored: int
-    known: int
-    choices: int
-    accounts: int
-    conversations: int
-    broken: int
-    skipped: int
-    refused: dict[str, int]
-    would_be_erased: dict[date, int]
-    effects: dict[str, int]
-    broken_places: tuple[BrokenRecord, ...]
-    skipped_reasons: dict[str, int]
-    feedback: int = 0
-    opened_alone: int = 0
-    opened_now: int = 0
-    choices_too_early: int = 0
-    conversations_known: int = 0
-    other_projects: int = 0
-    late_accounts: int = 0
-    late: tuple[LateHistory, ...] = ()
 
 
 class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -190,23 +123,6 @@ class _Known(NamedTuple):
     last_at: datetime
     turns: set[bytes]
     choices: KnownChoices
-
-
-class _Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded choice, and when it takes effect: at its own time or, of a late refusal, now."""
-
-    at: datetime
-    choice: RecordedChoice
-
-
-class _Waiting(NamedTuple):
-    """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a
-    choice, -2 for feedback, which comes after a turn of the same time and before a permission."""
-
-    at: datetime
-    rank: int
-    number: int
-    place: int
 
 
 class Import:
@@ -622,9 +538,9 @@ class Import:
         rated = self._new_feedback(host, account, begins=bool(waiting or choices))
         if known is not None:
             choices, rated = self._without_late(host, known.last_at, waiting, choices, rated)
-        waiting += _place_choices(choices)
+        waiting += place_choices(choices)
         waiting += [
-            _Waiting(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)
+            PlacedEvent(at=f.at, rank=1, number=_AFTER + n, place=-2) for n, f in enumerate(rated)
         ]
         waiting.sort()
         if not waiting and (account is not None or host not in self._recorded):
@@ -663,7 +579,7 @@ class Import:
                 yield self._choose(account_id, choices[event.number])
             else:
                 turn = self._spool.get(event.place)
-                yield _say_command(account_id, event.at, turn, stored=event.number not in dead)
+                yield say_command(account_id, event.at, turn, stored=event.number not in dead)
 
     def _load_known(self, tx: Transaction, account: UUID) -> _Known:
         last_at = account_view.accounts(tx, [account])[account].state.last_at
@@ -671,23 +587,23 @@ class Import:
 
     def _new_choices(
         self, recorded: Sequence[RecordedChoice], known: _Known | None
-    ) -> list[_Chosen]:
+    ) -> list[DatedChoice]:
         """The choices that the vault does not have, in the order of the file."""
         fresh = [
             c
             for c in recorded
             if known is None or not known.choices.take(self._key_of(c), c.question)
         ]
-        return [_Chosen(at=c.at, choice=c) for c in fresh]
+        return [DatedChoice(at=c.at, choice=c) for c in fresh]
 
     def _without_late(
         self,
         host: str,
         last_at: datetime,
-        waiting: Sequence[_Waiting],
-        choices: Sequence[_Chosen],
+        waiting: Sequence[PlacedEvent],
+        choices: Sequence[DatedChoice],
         rated: Sequence[_Rated],
-    ) -> tuple[list[_Chosen], list[_Rated]]:
+    ) -> tuple[list[DatedChoice], list[_Rated]]:
         """The choices and feedback to apply: late ones are left out, except refusals, which apply
         now.
         """
@@ -723,7 +639,7 @@ class Import:
             )
         return list({one.host: one for one in given if one.host not in known}.values())
 
-    def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[_Waiting]:
+    def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[PlacedEvent]:
         """The turns that the vault does not have, each once."""
         first: dict[bytes, WaitingTurn] = {}
         for turn in waiting:
@@ -731,12 +647,12 @@ class Import:
             if name not in first and not self._is_known(name, known):
                 first[name] = turn
         self._counts["known"] += len(waiting) - len(first)
-        return [_Waiting(at, 1, number, place) for at, number, place in first.values()]
+        return [PlacedEvent(at, 1, number, place) for at, number, place in first.values()]
 
     def _is_known(self, name: bytes, known: set[bytes]) -> bool:
         return name in known or not known.isdisjoint(self._names.get(name, ()))
 
-    def _choose(self, account: UUID, chosen: _Chosen) -> commands.Choose:
+    def _choose(self, account: UUID, chosen: DatedChoice) -> commands.Choose:
         choice = chosen.choice
         return commands.Choose(
             account=account,
@@ -805,7 +721,7 @@ class Import:
         return any(period.after(first) <= self._now for period in periods)
 
     def _expired_turns(
-        self, world: World, waiting: Sequence[_Waiting], choices: Sequence[_Chosen]
+        self, world: World, waiting: Sequence[PlacedEvent], choices: Sequence[DatedChoice]
     ) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without
         their content.
@@ -842,7 +758,7 @@ class Import:
                 self._erased[keep_until.date()] += 1
         return dead
 
-    def _choose_event(self, chosen: _Chosen) -> events.ChooseEvent:
+    def _choose_event(self, chosen: DatedChoice) -> events.ChooseEvent:
         """A choice as an event of the world, by HMACs."""
         choice = chosen.choice
 
@@ -874,35 +790,3 @@ class Import:
                         self._now,
                         only=accounts[start : start + sweep_batches.BATCH_SEGMENTS_MAX],
                     ).more
-
-
-def _place_choices(choices: Sequence[_Chosen]) -> Iterator[_Waiting]:
-    """Choices in their places: those of one time in the order of the file, refusals that come first
-    in it before turns; late ones after the rest.
-    """
-    allowed_at = set[datetime]()
-    for number, one in enumerate(choices):
-        if one.choice.allow:
-            allowed_at.add(one.at)
-        is_late = one.at != one.choice.at
-        rank = 3 if is_late else 2 if one.at in allowed_at else 0
-        yield _Waiting(at=one.at, rank=rank, number=number, place=-1)
-
-
-def _say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
-    return commands.Say(
-        account=account,
-        at=at,
-        host_conversation=turn.conversation,
-        host_turn=turn.host_turn,
-        role=turn.role,
-        origin=turn.origin,
-        surface=turn.surface,
-        kind=turn.kind,
-        incognito=turn.incognito,
-        narrow=turn.kept_out,
-        content=turn.envelope if stored else None,
-        title=turn.title if stored else None,
-        host_project=turn.project,
-        project_title=turn.project_title if stored else None,
-    )

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from licet.policy import fold
+from licet.policy import fold, outcomes
 from licet.policy.decide import UNKNOWN, Decision, Gate, decide, decide_feedback, gate
 from licet.policy.events import (
     ChooseEvent,
@@ -67,7 +67,7 @@ class World:
         self.conversations: dict[str, Owned] = {}
         self.turns: dict[str, tuple[str, TurnState]] = {}
         self.feedback: dict[str, tuple[str, Feedback]] = {}
-        self.refused: list[tuple[str, fold.Refusal | None]] = []
+        self.refused: list[tuple[str, outcomes.Refusal | None]] = []
 
     def apply(self, event: Event) -> datetime:
         """Applies one event and returns its time in the account's order."""
@@ -126,7 +126,7 @@ class World:
     def _advance(self, name: str, at: datetime) -> None:
         self._apply_change(name, fold.advance(self.accounts[name], self.policies, at))
 
-    def _apply_change(self, name: str, changed: fold.AccountChange) -> None:
+    def _apply_change(self, name: str, changed: outcomes.AccountChange) -> None:
         self.accounts[name] = changed.account
         if not changed.endings and changed.all_until is None:
             return
@@ -140,7 +140,7 @@ class World:
                     )
                     self._shorten_feedback(owned, changed.all_until)
 
-    def _apply_ending(self, owned: Owned, ending: fold.Ending) -> None:
+    def _apply_ending(self, owned: Owned, ending: outcomes.Ending) -> None:
         if not ending.covers(owned.conversation):
             return
         owned.conversation = fold.after_ending(ending, owned.conversation, self.policies)
@@ -182,7 +182,7 @@ class World:
             age=event.age,
         )
         self._apply_change(
-            event.account, fold.AccountChange(account=chosen.account, endings=chosen.endings)
+            event.account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
         )
 
     def _say(self, event: SayEvent, at: datetime, *, is_late: bool) -> None:

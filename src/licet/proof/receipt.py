@@ -50,7 +50,7 @@ from licet.ledger.sequence import LogPlace, PlacedRow
 from licet.ledger.storage import folder_exists
 from licet.policy import purposes
 from licet.policy.file import TRAINING, Policies, Policy
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.period import written
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction

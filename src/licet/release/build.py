@@ -43,7 +43,7 @@ from uuid import UUID
 import msgspec
 
 from licet.clock import Clock
-from licet.consent import notice
+from licet.consent import name_sentences, notice
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import BusyError, LicetError, RefusedError
@@ -63,8 +63,15 @@ from licet.release import (
     sketch_source,
 )
 from licet.release.base import BaseRelease, BaseSettings, why_whole
+from licet.release.build_order import (
+    BuildOrder,
+    BuildResult,
+    DamageError,
+    DecidedAs,
+    UnreadLanguagesError,
+)
 from licet.release.build_workers import BuildWorkers, WorkerSettings, dsn_of, passed_on
-from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, ChangedShare, lines, unusual
+from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, unusual
 from licet.release.curation import Cleaner, Curation, LeftOut, Plain, SurveyProtocol
 from licet.release.decision_pages import INCOMPLETE, PAGE_BYTES_MAX
 from licet.release.draft import BuildSettings, Draft, DroppedRows, End, Stage
@@ -105,84 +112,6 @@ from licet.vault.ids import uuid7
 ROWS_PER_PART = 10_000
 BUILD_LOCK = 0x11CE7
 ELECTED_ROWS_MAX = 1_000
-
-
-class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release and its folder. ``lock_seconds`` is for how long endings had to wait for it.
-
-    ``resumed_from`` is the first incomplete part when an unfinished build was resumed, None for an
-    uninterrupted build.
-    ``whole_because``: why nothing was carried from the base that was named.
-    """
-
-    folder: Path
-    manifest: ReleaseManifest
-    lock_seconds: float
-    resumed_from: int | None = None
-    whole_because: str = ""
-
-
-class DecidedAs(msgspec.Struct, frozen=True, kw_only=True):
-    """As of when the rows of a release are decided: the journal's position, the time, the policy
-    versions applied.
-    """
-
-    position: int
-    now: datetime
-    policies: Policies
-
-
-class BuildOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to build. ``folder`` must not exist, unless an unfinished build of the same name left
-    it: that build is resumed, or discarded with ``afresh``. ``accepts_changes``: it is sealed
-    though more was replaced than is usual. ``base`` is a release whose rows are carried where
-    nothing changed, with its folder.
-    """
-
-    name: str
-    purpose: str
-    folder: Path
-    software: str
-    afresh: bool = False
-    accepts_changes: bool = False
-    base: tuple[Path, Release] | None = None
-
-
-class DamageError(RefusedError):
-    """A build that would seal more replaced words than is usual: the shares, and some of the
-    places.
-    """
-
-    def __init__(self, shares: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> None:
-        super().__init__(
-            "more words were replaced than is usual: nothing is sealed\n" + lines(shares, samples),
-            "look at the places; if they are right, run the same command with `--accept-changes`, "
-            "which the manifest"
-            " records; otherwise report them and set LICET_CURATE__NAMES=off, where the policy "
-            "allows it",
-            because="damage",
-            details={"shares": msgspec.to_builtins(shares), "places": msgspec.to_builtins(samples)},
-        )
-        self.shares, self.samples = tuple(shares), tuple(samples)
-
-
-class UnreadLanguagesError(RefusedError):
-    """A build that would leave out conversations for their language, where the policy has it stop:
-    how many, by language.
-    """
-
-    def __init__(self, conversations: Mapping[str, int]) -> None:
-        each = ", ".join(
-            f"{count:,} in `{language}`" for language, count in sorted(conversations.items())
-        )
-        super().__init__(
-            f"nothing looks for names in the language of some conversations: {each}; "
-            "nothing is sealed",
-            "the policy says `unread_languages: build stopped`; under a version that does "
-            "not, they are left out",
-            because="unread_language",
-            details={"conversations": dict(sorted(conversations.items()))},
-        )
 
 
 class Builder:
@@ -729,7 +658,7 @@ class Builder:
         return (
             msgspec.UNSET
             if self._finds_names
-            else notice.left_in_sentence(catalogue(ENGLISH), kinds)
+            else name_sentences.left_in_sentence(catalogue(ENGLISH), kinds)
         )
 
     def _base_pin(self) -> BasePin | msgspec.UnsetType:

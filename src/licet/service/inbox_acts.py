@@ -16,7 +16,7 @@ import msgspec
 from licet.access.roles import StaffRole
 from licet.consent import rights_requests
 from licet.consent.rights_requests import StaffAct
-from licet.erasure import certificates, sweeper
+from licet.erasure import certificates, recall_register, sweeper
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.misuse import suggestions
@@ -131,7 +131,7 @@ def _moved(installation: Installation, _: StaffMember, subject: str, __: ActValu
 def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     erasure, _plus, handout = subject.partition("+")
     return (
-        f"On record: {certificates.acknowledge(installation, erasure, handout).recipient} has "
+        f"On record: {recall_register.acknowledge(installation, erasure, handout).recipient} has "
         "deleted it."
     )
 

@@ -27,7 +27,7 @@ from licet.access.roles import StaffRole
 from licet.backup import archives
 from licet.consent import request_register
 from licet.consent.deadlines import RightKind
-from licet.erasure import certificates, epochs, sweeper
+from licet.erasure import epochs, recall_register, sweeper
 from licet.ledger import sequence
 from licet.misuse import suggestions
 from licet.release import signatures
@@ -480,7 +480,7 @@ _LISTED = (
     ),
     ListedSource(
         kind=ItemKind.recall,
-        listing=certificates.RECALLS,
+        listing=recall_register.RECALLS,
         filters={"state": "overdue"},
         order="due",
         item=_recall,

@@ -33,7 +33,7 @@ from licet.masked import Masked
 from licet.policy import fold
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind, TurnRole, TurnState
 from licet.release.curation import Curated, Document
 from licet.release.decision_pages import (

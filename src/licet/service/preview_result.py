@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from licet.masked import Masked
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.state import TurnRole
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from licet.erasure import certificates
-from licet.erasure.certificates import RecipientHandout, ReleaseHandout
+from licet.erasure import recall_register
+from licet.erasure.recall_register import RecipientHandout, ReleaseHandout
 from licet.errors import LicetError, NotFoundError
 from licet.release import catalog, figures, homes, manifest, registry
 from licet.release.duplicates import DuplicateClusters
@@ -85,7 +85,7 @@ def view(installation: Installation, release: Release) -> ReleaseView:
     assert promised is not None
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:
-        handouts = certificates.handouts_by_release(tx, release.release_id, installation.clock())
+        handouts = recall_register.handouts_by_release(tx, release.release_id, installation.clock())
         leases, models = (
             gate_files.leases_by_recipient(tx, release.release_id),
             model_registry.list_all(tx),
@@ -150,7 +150,9 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
 def recipient(installation: Installation, name: str) -> RecipientView:
     """A recipient; NotFoundError for one that was given nothing."""
     with transaction(installation.pool) as tx:
-        handouts = certificates.handouts_by_recipient(tx, name, installation.clock(), HANDOUTS_MAX)
+        handouts = recall_register.handouts_by_recipient(
+            tx, name, installation.clock(), HANDOUTS_MAX
+        )
         leases = gate_files.newest_leases(tx, name, LEASES_MAX)
         if not handouts:
             raise NotFoundError(f"no recipient `{name}` was given anything")

@@ -21,7 +21,7 @@ import msgspec
 
 from licet.access import sessions, staff_orders
 from licet.consent import notice
-from licet.erasure import certificates
+from licet.erasure import recall_register
 from licet.misuse import suggestions
 from licet.policy.period import written
 from licet.release import registry
@@ -185,7 +185,7 @@ SUGGESTIONS = StaffTable(
 )
 RECALLS = StaffTable(
     name="recalls",
-    listing=certificates.RECALLS,
+    listing=recall_register.RECALLS,
     acts_on=(0, 1),
     columns=_columns(
         Erasure=K.erasure,
@@ -215,7 +215,7 @@ READINGS = StaffTable(
 )
 RECIPIENTS = StaffTable(
     name="recipients",
-    listing=certificates.HANDOUTS,
+    listing=recall_register.HANDOUTS,
     columns=_columns(
         Recipient=K.recipient,
         Release=K.release,

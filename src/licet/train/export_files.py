@@ -26,7 +26,7 @@ import msgspec
 from pyroaring import BitMap
 
 from licet.curate.splits import Split
-from licet.erasure.certificates import RECALL_DAYS, hand_out
+from licet.erasure.recall_register import RECALL_DAYS, hand_out
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.policy.period import written
 from licet.release import manifest, registry

@@ -22,7 +22,7 @@ import structlog
 
 from licet.clock import Clock
 from licet.config import Configuration
-from licet.erasure.certificates import hand_out
+from licet.erasure.recall_register import hand_out
 from licet.errors import DeniedError, NotFoundError, RefusedError, UsageError
 from licet.ledger.note import SignatureType, Signer, Verifier
 from licet.policy.decide import SAFETY

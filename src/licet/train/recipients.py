@@ -23,7 +23,7 @@ from uuid import UUID
 import msgspec
 from pyroaring import BitMap
 
-from licet.erasure.certificates import RECALL_DAYS
+from licet.erasure.recall_register import RECALL_DAYS
 from licet.keys import fence
 from licet.policy.period import written
 from licet.release import registry

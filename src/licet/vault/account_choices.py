@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.policy.fold import Effect
+from licet.policy.outcomes import Effect
 from licet.store.connect import Transaction
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from licet.errors import BrokenError
 from licet.keys.material import bucket_of
 from licet.ledger.outbox import EntryKind, scope_facts
-from licet.policy import fold
+from licet.policy import fold, outcomes
 from licet.policy.retention import ContentKind
 from licet.policy.state import (
     NOTHING,
@@ -96,7 +96,7 @@ class AccountVerbs(BatchState):
         """`bring_to` by a background pass, which is no event of the account's."""
         self._changed(account, fold.pass_versions(account.state, self.policies, at))
 
-    def _changed(self, account: AccountRow, changed: fold.AccountChange) -> None:
+    def _changed(self, account: AccountRow, changed: outcomes.AccountChange) -> None:
         """Adopts the new state of an account, and shortens the dates of what is useless after the
         end of its grants.
         """
@@ -109,9 +109,9 @@ class AccountVerbs(BatchState):
             at = max(ending.at, last_at)
             self._tell_ended(account, at, ending.at, ending.cause, ending.grants)
             whole = any(grant.scope == WHOLE_ACCOUNT for grant in ending.grants)
-            if ending.cause is fold.EndingCause.lapsed and whole:
+            if ending.cause is outcomes.EndingCause.lapsed and whole:
                 self._lapsed(account, at, ending)
-            if ending.cause in (fold.EndingCause.refused, fold.EndingCause.lapsed):
+            if ending.cause in (outcomes.EndingCause.refused, outcomes.EndingCause.lapsed):
                 if whole and not any(
                     grant.question in _questions(ending) for grant in ending.account.grants
                 ):
@@ -125,7 +125,7 @@ class AccountVerbs(BatchState):
         account: AccountRow,
         at: datetime,
         ended_at: datetime,
-        cause: fold.EndingCause,
+        cause: outcomes.EndingCause,
         grants: Sequence[Grant],
     ) -> None:
         self.journal(account, at, f"ended_{cause.value}", None, ends=True)
@@ -135,11 +135,13 @@ class AccountVerbs(BatchState):
                 account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number
             )
 
-    def _tell_leaving(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
+    def _tell_leaving(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
         """Grants for projects and conversations ended: each conversation gets an event of its
         own.
         """
-        because = Leaving.withdrawn if ending.cause is fold.EndingCause.refused else Leaving.lapsed
+        because = (
+            Leaving.withdrawn if ending.cause is outcomes.EndingCause.refused else Leaving.lapsed
+        )
         for row in self.in_scope(account, ending):
             questions = [
                 q for q in _questions(ending) if account.state.grant_for(q, row.state) is None
@@ -147,7 +149,7 @@ class AccountVerbs(BatchState):
             if questions and row.state.deleted_at is None:
                 self.must_leave(row, at, because, at, questions)
 
-    def _after_ending(self, account: AccountRow, ending: fold.Ending, *, whole: bool) -> None:
+    def _after_ending(self, account: AccountRow, ending: outcomes.Ending, *, whole: bool) -> None:
         """If no grant is left, nothing is useful, and one statement shortens all dates; otherwise
         the rule decides for each.
         """
@@ -170,7 +172,7 @@ class AccountVerbs(BatchState):
             if nearer != state:
                 self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
 
-    def _lapsed(self, account: AccountRow, at: datetime, ending: fold.Ending) -> None:
+    def _lapsed(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
         policy = self.policies.in_force(at).version
         for grant in ending.grants:
             if grant.scope == WHOLE_ACCOUNT:
@@ -205,7 +207,7 @@ class AccountVerbs(BatchState):
                 account,
                 at,
                 EntryKind.grant_ended,
-                cause=fold.EndingCause.narrowed.value,
+                cause=outcomes.EndingCause.narrowed.value,
                 grant=grant.number,
             )
         self.must_leave(row, at, Leaving.narrowed, at)
@@ -309,7 +311,7 @@ class AccountVerbs(BatchState):
             command = replace(command, recorded_at=command.at)
         before, scope = account.state, asked.scope
         aged = fold.take_age(before, self.policies, at, command.age)
-        chosen = fold.ChoiceOutcome(account=aged.account, endings=aged.endings)
+        chosen = outcomes.ChoiceOutcome(account=aged.account, endings=aged.endings)
         answered = not asked.refused and not (command.allow and asked.repeated)
         if answered:
             scope = self._begun_scope(account, command.scope, scope, at)
@@ -330,7 +332,9 @@ class AccountVerbs(BatchState):
             self.journal(account, at, EntryKind.age_found.value, None, ends=True)
             self.tell(account, at, EntryKind.age_found)
         told = len(self.happened)
-        self._changed(account, fold.AccountChange(account=chosen.account, endings=chosen.endings))
+        self._changed(
+            account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
+        )
         if answered:
             leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
             self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
@@ -353,7 +357,7 @@ class AccountVerbs(BatchState):
         self,
         command: Choose,
         asked: ResolvedChoice,
-        chosen: fold.ChoiceOutcome,
+        chosen: outcomes.ChoiceOutcome,
         at: datetime,
         *,
         is_answered: bool,
@@ -363,7 +367,7 @@ class AccountVerbs(BatchState):
             (answer.because for answer in chosen.answers if answer.because), None
         )
         if is_answered:
-            has_effect = {answer.effect for answer in chosen.answers} - {fold.Effect.none}
+            has_effect = {answer.effect for answer in chosen.answers} - {outcomes.Effect.none}
             outcome, answers = Outcome.done if has_effect else Outcome.unchanged, chosen.answers
         else:
             outcome = Outcome.refused if asked.refused else Outcome.duplicate
@@ -385,15 +389,15 @@ class AccountVerbs(BatchState):
         account: AccountRow,
         command: Choose,
         scope: GrantScope,
-        answer: fold.Answer | None,
-        because: fold.NoEffect | None,
+        answer: outcomes.Answer | None,
+        because: outcomes.NoEffect | None,
         at: datetime,
     ) -> None:
         """The row, the leaf and the event of one answer, and the grant that begins or continues by
         it.
         """
         version = self.policies.number(at)
-        effect = fold.Effect.none if answer is None else answer.effect
+        effect = outcomes.Effect.none if answer is None else answer.effect
         self.journal(account, at, "choice", None, ends=not command.allow)
         self.writes.choice(account, at, version, command, answer, because)
         question = command.question if answer is None else answer.question
@@ -408,7 +412,7 @@ class AccountVerbs(BatchState):
                 showing=command.answers.showing if command.answers is not None else None,
             )
         self._log_choice(account, command, scope, answer, because, at)
-        if answer is None or effect is fold.Effect.none:
+        if answer is None or effect is outcomes.Effect.none:
             return
         self.note_event(
             host_events.choice_changed(
@@ -423,7 +427,9 @@ class AccountVerbs(BatchState):
         )
         if answer.grant is not None:
             kind = (
-                EntryKind.grant_begun if effect is fold.Effect.began else EntryKind.grant_affirmed
+                EntryKind.grant_begun
+                if effect is outcomes.Effect.began
+                else EntryKind.grant_affirmed
             )
             self.tell_grant(
                 account, at, kind, Grant(answer.grant, answer.question, answer.scope), version
@@ -436,8 +442,8 @@ class AccountVerbs(BatchState):
         account: AccountRow,
         command: Choose,
         scope: GrantScope,
-        answer: fold.Answer | None,
-        because: fold.NoEffect | None,
+        answer: outcomes.Answer | None,
+        because: outcomes.NoEffect | None,
         at: datetime,
     ) -> None:
         """Adds the leaf of one answer."""
@@ -457,7 +463,7 @@ class AccountVerbs(BatchState):
             at,
             EntryKind.choice,
             allow=command.allow,
-            effect=(fold.Effect.none if answer is None else answer.effect).value,
+            effect=(outcomes.Effect.none if answer is None else answer.effect).value,
             version=version,
             evidence=evidence,
             question=asked,
@@ -471,35 +477,35 @@ class AccountVerbs(BatchState):
         )
 
 
-def _given_before(made: NewestChoice) -> fold.Answer:
-    return fold.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
+def _given_before(made: NewestChoice) -> outcomes.Answer:
+    return outcomes.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
 
 
-def _leaving(account: UUID, at: datetime, ending: fold.Ending) -> NewHostEvent:
+def _leaving(account: UUID, at: datetime, ending: outcomes.Ending) -> NewHostEvent:
     """The event to the hosts when grants for the account end, about all of its turns: their use for
     these questions ends.
     """
     match ending.cause:
-        case fold.EndingCause.refused:
+        case outcomes.EndingCause.refused:
             return host_events.must_leave(
                 account, at, Leaving.withdrawn, questions=_questions(ending)
             )
-        case fold.EndingCause.lapsed:
+        case outcomes.EndingCause.lapsed:
             return host_events.must_leave(account, at, Leaving.lapsed, questions=_questions(ending))
-        case fold.EndingCause.narrowed | fold.EndingCause.closed:
+        case outcomes.EndingCause.narrowed | outcomes.EndingCause.closed:
             raise BrokenError("keeping out and closing have events of their own")
         case _:
             assert_never(ending.cause)
 
 
-def _together(endings: Sequence[fold.Ending]) -> list[fold.Ending]:
+def _together(endings: Sequence[outcomes.Ending]) -> list[outcomes.Ending]:
     """Merges results of one cause and instant into one, with the account's state after the last of
     them.
 
     What was useless after the first is useless after the last, so the dates are the same; and a no
     to every question reads and writes each conversation once.
     """
-    found: list[fold.Ending] = []
+    found: list[outcomes.Ending] = []
     for ending in endings:
         if found and (found[-1].cause, found[-1].at) == (ending.cause, ending.at):
             ending = replace(ending, grants=found.pop().grants + ending.grants)
@@ -507,5 +513,5 @@ def _together(endings: Sequence[fold.Ending]) -> list[fold.Ending]:
     return found
 
 
-def _questions(ending: fold.Ending) -> list[str]:
+def _questions(ending: outcomes.Ending) -> list[str]:
     return sorted({grant.question for grant in ending.grants})

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.policy import fold
+from licet.policy import fold, outcomes
 from licet.policy.decide import Decision, Gate, decide, decide_each, gate, unanswered
 from licet.policy.file import Policies
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
@@ -59,7 +59,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
         return decide_each(self.state, self.turns, turns, policies, purpose, self.at)
 
 
-def brought(account: AccountRow, policies: Policies, at: datetime) -> fold.AccountChange:
+def brought(account: AccountRow, policies: Policies, at: datetime) -> outcomes.AccountChange:
     """The account at ``at``, or at its newest event if that is later."""
     return fold.advance(account.state, policies, max(at, account.state.last_at))
 

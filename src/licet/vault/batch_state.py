@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from licet.keys.keyring import Keyring
 from licet.keys.material import SLOTS_PER_PAGE, bucket_of
 from licet.ledger.outbox import Entry, EntryKind, scope_facts
-from licet.policy import fold
+from licet.policy import fold, outcomes
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind
 from licet.store.connect import Transaction
@@ -193,7 +193,7 @@ class BatchState:
         for conversation, host, turn in rows:
             self.turns_by_host.setdefault(conversation, {})[bytes(host)] = turn
 
-    def in_scope(self, account: AccountRow, ending: fold.Ending) -> list[ConversationRow]:
+    def in_scope(self, account: AccountRow, ending: outcomes.Ending) -> list[ConversationRow]:
         """The conversations in the scope of what ended; those of the batch with their state in
         it.
         """

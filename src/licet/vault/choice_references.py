@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from licet.policy.file import Policies
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.state import NOTHING, WHOLE_ACCOUNT, ConversationState, GrantScope, ScopeKind
 from licet.vault.account_choices import NewestChoice
 from licet.vault.commands import LATE, STALE, Choose, ChosenScope

@@ -18,7 +18,7 @@ import msgspec
 from licet.errors import UsageError
 from licet.masked import Masked
 from licet.policy.file import QUESTION
-from licet.policy.fold import Answer, Effect
+from licet.policy.outcomes import Answer, Effect
 from licet.policy.regions import REGION
 from licet.policy.state import ConversationKind, Grant, Share, TurnRole
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from licet.errors import BrokenError
 from licet.ledger.outbox import EntryKind
-from licet.policy import fold
+from licet.policy import fold, outcomes
 from licet.policy.retention import ContentKind
 from licet.policy.state import (
     Feedback,
@@ -214,7 +214,7 @@ class ConversationVerbs(AccountVerbs):
         return row
 
     def _began_segment(
-        self, account: AccountRow, row: ConversationRow, said: fold.TurnTaken, at: datetime
+        self, account: AccountRow, row: ConversationRow, said: outcomes.TurnTaken, at: datetime
     ) -> None:
         """A turn with another stamp may remove rows from a release: the whole conversation may be
         excluded now.

@@ -33,7 +33,7 @@ from licet.keys.material import (
     write_slot,
 )
 from licet.ledger.outbox import Entry
-from licet.policy import fold
+from licet.policy import outcomes
 from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import INSERTED_ROWS_MAX, Change, change, insert, insert_changes, pipelined
@@ -238,7 +238,7 @@ class Writes:
         self,
         account: AccountRow,
         row: ConversationRow,
-        said: fold.TurnTaken,
+        said: outcomes.TurnTaken,
         at: datetime,
         role: TurnRole,
         origin: str,
@@ -295,8 +295,8 @@ class Writes:
         at: datetime,
         version: int,
         command: Choose,
-        answer: fold.Answer | None,
-        because: fold.NoEffect | None,
+        answer: outcomes.Answer | None,
+        because: outcomes.NoEffect | None,
     ) -> None:
         """One answer of a choice, or that it answered nothing, under the account's newest number.
 
@@ -319,7 +319,7 @@ class Writes:
                 at,
                 version,
                 command.allow,
-                answer.effect.value if answer is not None else fold.Effect.none.value,
+                answer.effect.value if answer is not None else outcomes.Effect.none.value,
                 answer.grant if answer is not None else None,
                 command.via,
                 evidence,
@@ -332,7 +332,11 @@ class Writes:
                 command.recorded_at,
             ),
         )
-        if answer is not None and answer.effect is fold.Effect.began and answer.grant is not None:
+        if (
+            answer is not None
+            and answer.effect is outcomes.Effect.began
+            and answer.grant is not None
+        ):
             self._begun[account.account_id, answer.grant] = at
 
     def project(self, row: ProjectRow) -> None:

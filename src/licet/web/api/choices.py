@@ -17,7 +17,7 @@ from licet.consent.acts import ConsentAct
 from licet.consent.choices import ChoiceRequest
 from licet.consent.consent_status import QuestionStatus, StandingPlace
 from licet.errors import NotFoundError, UsageError
-from licet.policy.fold import Answer, Effect, NoEffect
+from licet.policy.outcomes import Answer, Effect, NoEffect
 from licet.policy.state import Grant
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view, policy_versions

@@ -8,8 +8,8 @@ from litestar import Response, get, post
 from litestar.params import JSONBody
 
 from licet.access.roles import Staff, StaffRole, may
-from licet.erasure import certificates, sweeper
-from licet.erasure.certificates import Recall
+from licet.erasure import certificates, recall_register, sweeper
+from licet.erasure.recall_register import Recall
 from licet.erasure.sweeper import SweepStatus
 from licet.misuse import suggestions
 from licet.misuse.suggestions import Suggestion
@@ -85,7 +85,7 @@ async def acknowledge_recall(
 
     def acknowledge() -> Recall:
         # what was acknowledged stays so
-        return certificates.acknowledge(site.here, erasure, handout)
+        return recall_register.acknowledge(site.here, erasure, handout)
 
     return await shell.acted(
         request, idempotency_key, lambda: Acted(acknowledge()), lambda _: acknowledge()

@@ -23,7 +23,7 @@ from licet.legal.papers import ListedPaper
 from licet.masked import Masked
 from licet.policy.decide import DecisionReason, Gate
 from licet.policy.file import QUESTION
-from licet.policy.fold import Effect, NoEffect
+from licet.policy.outcomes import Effect, NoEffect
 from licet.policy.state import ConversationKind, GrantStanding, ScopeKind, Share, TurnRole
 from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX

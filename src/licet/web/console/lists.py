@@ -11,7 +11,7 @@ from typing import Any
 
 from litestar import Response, get, post
 
-from licet.erasure import certificates
+from licet.erasure import certificates, recall_register
 from licet.errors import NotFoundError, RefusedError
 from licet.misuse import suggestions
 from licet.service import staff_tables
@@ -121,7 +121,7 @@ def act_on_erasures(request: AnyRequest, data: Fields) -> Response[Any]:
 # What recipients have to delete
 
 
-def _recall(visit: Visit, names: Sequence[str]) -> certificates.Recall:
+def _recall(visit: Visit, names: Sequence[str]) -> recall_register.Recall:
     erasure, handout = (*names, "", "")[:2]
     found = [
         one for one in certificates.status(visit.here, erasure).recalls if one.handout == handout
@@ -141,7 +141,7 @@ def _would_acknowledge(visit: Visit, names: Sequence[str], _: Mapping[str, Any])
 
 
 def _acknowledged(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
-    one = certificates.acknowledge(visit.here, *(*names, "", "")[:2])
+    one = recall_register.acknowledge(visit.here, *(*names, "", "")[:2])
     return f"On record: {one.recipient} has deleted it."
 
 

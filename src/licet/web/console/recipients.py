@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.params import FromPath
 
-from licet.erasure.certificates import RECALLS_COUNTED_MAX
+from licet.erasure.recall_register import RECALLS_COUNTED_MAX
 from licet.service import release_view, staff_tables
 from licet.web.console import shared as shell
 from licet.web.console import tables

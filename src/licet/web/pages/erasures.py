@@ -20,8 +20,9 @@ from licet.access.roles import Person
 from licet.consent import conversation_search, history
 from licet.consent.catalogue import Catalogue
 from licet.consent.selected_conversations import EVERYTHING_BATCH, DeleteEverything
-from licet.erasure import certificates
-from licet.erasure.certificates import RECALL_DAYS, ErasureStatus
+from licet.erasure import certificates, recall_register
+from licet.erasure.certificates import ErasureStatus
+from licet.erasure.recall_register import RECALL_DAYS
 from licet.errors import NotFoundError
 from licet.policy.retention import ContentKind
 from licet.store.connect import Transaction, transaction
@@ -259,7 +260,7 @@ def _line(words: Catalogue, one: ErasureStatus) -> ErasureLine:
     )
 
 
-def _recall(words: Catalogue, one: certificates.Recall) -> str:
+def _recall(words: Catalogue, one: recall_register.Recall) -> str:
     if one.acknowledged_at is not None:
         return words.say(
             "erasure.recall.answered", recipient=one.recipient, day=words.day(one.acknowledged_at)

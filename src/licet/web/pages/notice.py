@@ -25,7 +25,7 @@ from licet.consent.notice_views import ShowingRecord, ShownOn
 from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.policy.decide import Gate
 from licet.policy.file import Policies
-from licet.policy.fold import Effect
+from licet.policy.outcomes import Effect
 from licet.store.connect import Transaction, joined
 from licet.vault.account_choices import NewestChoice
 from licet.vault.installation import Installation, one_moment

@@ -25,7 +25,7 @@ from licet.consent.scope_forms import ScopeAct, ScopeForm, ScopeFormResult, Scop
 from licet.errors import RefusedError
 from licet.masked import Masked
 from licet.policy.file import Policies, Question, Reach
-from licet.policy.fold import NoEffect
+from licet.policy.outcomes import NoEffect
 from licet.policy.period import instant, written
 from licet.store.connect import Transaction
 from licet.vault.commands import STALE

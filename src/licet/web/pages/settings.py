@@ -24,12 +24,12 @@ from licet.consent.differences import Differences, PlaceDiffers, QuestionDiffers
 from licet.consent.history import ChoiceHistory, ChoiceMade
 from licet.consent.notice_views import ShownOn
 from licet.consent.prompt import Prompt
-from licet.erasure.certificates import RECALL_DAYS
+from licet.erasure.recall_register import RECALL_DAYS
 from licet.errors import NotFoundError
 from licet.masked import Masked
 from licet.policy.decide import Gate
 from licet.policy.file import Policy
-from licet.policy.fold import Effect
+from licet.policy.outcomes import Effect
 from licet.policy.period import instant, parse_period
 from licet.policy.retention import ContentKind
 from licet.policy.state import GrantStanding, ScopeKind

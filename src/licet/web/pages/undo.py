@@ -18,7 +18,7 @@ from licet.consent.catalogue import Catalogue
 from licet.consent.history import ChoiceMade
 from licet.consent.notice_views import ShownOn
 from licet.consent.prompt import Prompt
-from licet.policy.fold import Effect
+from licet.policy.outcomes import Effect
 from licet.vault.account_choices import NewestChoice
 from licet.web.pages.questions import QuestionAsked
 

@@ -1,0 +1,144 @@
+"""What an import is told, and what it answers: accounts, choices, late history, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from licet.intake.read_turn import (
+    BrokenRecord,
+)
+from licet.intake.turn_spool import SpooledTurn
+from licet.policy import events
+from licet.vault import commands
+
+
+class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as the operator recorded it. ``opened_at`` None: it opened with its first
+    event.
+    """
+
+    host: str
+    plan: str
+    age: int | None
+    opened_at: datetime | None = None
+
+
+class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A choice as the operator recorded it, with the evidence of it.
+
+    ``question`` None answers all that were asked; ``scope`` None is the account; ``keep`` are the
+    scopes that a no left. Projects and conversations are named by the host's ids.
+    """
+
+    host: str
+    at: datetime
+    allow: bool
+    via: str
+    evidence: str = ""
+    question: str | None = None
+    scope: events.NamedScope | None = None
+    keep: tuple[events.NamedScope, ...] = ()
+
+
+class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """Late history of an account: turns stored under no grant, refusals that took effect now,
+    permissions and ratings that were left out.
+    """
+
+    host: str
+    turns: int = 0
+    refusals: int = 0
+    permissions: int = 0
+    ratings: int = 0
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of an import. Counts are of turns, unless stated otherwise.
+
+    ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does
+    nothing. ``choices_too_early`` are those of before the first version is effective, which do
+    nothing either. ``opened_alone`` are accounts of the file of accounts that were opened and have
+    nothing in this import; ``opened_now``, those of them of which the file does not say when they
+    were opened. ``conversations`` are those in which turns were stored, ``conversations_known``
+    those that the import began or went on with, also where nothing of one is stored any more.
+    ``other_projects`` are turns that name another project than the one that their conversation
+    began in, which counts. ``late`` are accounts with later events in the vault, the first
+    `PLACES_KEPT_MAX` of ``late_accounts``.
+    """
+
+    turns: int
+    stored: int
+    known: int
+    choices: int
+    accounts: int
+    conversations: int
+    broken: int
+    skipped: int
+    refused: dict[str, int]
+    would_be_erased: dict[date, int]
+    effects: dict[str, int]
+    broken_places: tuple[BrokenRecord, ...]
+    skipped_reasons: dict[str, int]
+    feedback: int = 0
+    opened_alone: int = 0
+    opened_now: int = 0
+    choices_too_early: int = 0
+    conversations_known: int = 0
+    other_projects: int = 0
+    late_accounts: int = 0
+    late: tuple[LateHistory, ...] = ()
+
+
+class DatedChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded choice, and when it takes effect: at its own time or, of a late refusal, now."""
+
+    at: datetime
+    choice: RecordedChoice
+
+
+class PlacedEvent(NamedTuple):
+    """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a
+    choice, -2 for feedback, which comes after a turn of the same time and before a permission."""
+
+    at: datetime
+    rank: int
+    number: int
+    place: int
+
+
+def place_choices(choices: Sequence[DatedChoice]) -> Iterator[PlacedEvent]:
+    """Choices in their places: those of one time in the order of the file, refusals that come first
+    in it before turns; late ones after the rest.
+    """
+    allowed_at = set[datetime]()
+    for number, one in enumerate(choices):
+        if one.choice.allow:
+            allowed_at.add(one.at)
+        is_late = one.at != one.choice.at
+        rank = 3 if is_late else 2 if one.at in allowed_at else 0
+        yield PlacedEvent(at=one.at, rank=rank, number=number, place=-1)
+
+
+def say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
+    """The command for a spooled turn; without ``stored`` its time and place count, and no content is kept."""
+    return commands.Say(
+        account=account,
+        at=at,
+        host_conversation=turn.conversation,
+        host_turn=turn.host_turn,
+        role=turn.role,
+        origin=turn.origin,
+        surface=turn.surface,
+        kind=turn.kind,
+        incognito=turn.incognito,
+        narrow=turn.kept_out,
+        content=turn.envelope if stored else None,
+        title=turn.title if stored else None,
+        host_project=turn.project,
+        project_title=turn.project_title if stored else None,
+    )
