@@ -150,7 +150,7 @@ def ended_before_the_leaf(house: House, ordinals: dict[UUID, int]) -> set[int]:
     return {ordinals[account] for (account,) in found if account in ordinals}
 
 
-def check_sealed(house: House, built: BuildResult, ended: set[str], moved: set[str]) -> None:
+def assert_sealed(house: House, built: BuildResult, ended: set[str], moved: set[str]) -> None:
     """One decision, nothing that ended comes out of anything, and strangers see which rows ended
     before the leaf.
 
@@ -252,7 +252,7 @@ def test_something_ends_at_each_step_of_the_seal_and_one_attempt_seals(
     built, steps = sealed_among(house, dsn, acts)
     assert len(steps.texts) == len(ended) < STEPS
     assert steps.waited, "some came while the builder held the lock"
-    check_sealed(house, built, set(ended), set())
+    assert_sealed(house, built, set(ended), set())
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_an_ending_is_before_the_decision_and_out_or_after_it_and_comes_out_of_n
     assert len(met) == 1
     assert built.manifest.rows == (3 if where == LOCKED else 4)
     assert steps.waited == (met if where in ("FROM journal_position", "INSERT INTO outbox") else [])
-    check_sealed(house, built, {"p01"}, set())
+    assert_sealed(house, built, {"p01"}, set())
     assert len(names) == 4
 
 
@@ -291,7 +291,7 @@ def test_what_ends_and_comes_back_before_the_decision_is_decided_anew_and_stays(
         lambda step, text: (lambda: comes_back(house, "p02")) if text == LOCKED else None,
     )
     assert built.manifest.rows == 3
-    check_sealed(house, built, set(), {"p02"})
+    assert_sealed(house, built, set(), {"p02"})
 
 
 @pytest.mark.parametrize("seal", range(SEALS))
@@ -332,7 +332,7 @@ def test_wherever_endings_fall_what_may_be_used_is_what_comes_out(
     late = [name for name in all_of("seal") if steps[name] >= len(seen.texts)]
     act([*all_of("after"), *late])()
     ended = {name for name in chosen if chosen[name] is not comes_back}
-    check_sealed(house, built, ended, set(chosen) - ended)
+    assert_sealed(house, built, ended, set(chosen) - ended)
 
 
 def test_what_waits_for_the_lock_of_endings_has_no_number_yet(house: House, pool: Pool) -> None:

@@ -73,8 +73,3 @@ def _strip(answer: Answer | None) -> Answer | None:
 def unanswered(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
     """The keys without an answer, in the order of the file."""
     return tuple(key for key in ASKED if answers.get(key) is None)
-
-
-def keys_of_paper(paper: str) -> tuple[str, ...]:
-    """The keys that a paper needs."""
-    return tuple(key for key, (_, papers) in ASKED.items() if paper in papers.split(", "))

@@ -136,17 +136,12 @@ def mend(config: Configuration, journal: UUID | None) -> tuple[str, ...]:
     bucket = buckets.open_bucket(config.store)
     if bucket is not None:
         return mend_parts(_BucketPlace(bucket), _OBJECTS, journal)
-    return mend_parts(_FolderPlace(config.journal), _SEGMENTS, journal)
+    return mend_folder(config.journal, journal)
 
 
 def mend_folder(folder: Path, journal: UUID | None = None) -> tuple[str, ...]:
     """`mend` of a folder."""
     return mend_parts(_FolderPlace(folder), _SEGMENTS, journal)
-
-
-def mend_bucket(bucket: Bucket, journal: UUID | None = None) -> tuple[str, ...]:
-    """`mend` of a bucket."""
-    return mend_parts(_BucketPlace(bucket), _OBJECTS, journal)
 
 
 def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tuple[str, ...]:
