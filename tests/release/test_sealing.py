@@ -73,11 +73,11 @@ PLAINTEXT_LEVEL_3 = bytes.fromhex(
 )
 KEY = bytes.fromhex("f506c276cc2429e46b7898c1dd9a1ba2bf655dbf6d817ace90af96eedd561bed")
 SEALED = bytes.fromhex(
-    "020000f76eb8642c9ad862c62b74c81603de5acfbb72177421a7441d09300d5e3a0db6649ed2d28370a91e229231aba8"
-    "1b0a75d80fec3db3193750d4fa200880ffdd3c0e16a9c3bc55cfa4ecd2050213e5411fc14fa012524371db585c06e0f7"
-    "d9075140b524ad98b4ba041f3d10faf9ff4fa361c6fa8eec7c32c329613ad9978c579fc1c9b4c0175d63345c8ca500f7"
-    "76f79b6dc830e59df219052ed32029ea2920535ae8af159a560f4c6850fe3f577d4e3d77f94f42d2c732deb7f20d9b73"
-    "308f0e1b5c8f25357c117fd3b032d955a4eef0aa13e9e328089fa5594a60844cea073b836452"
+    "0200007819139ef6cd6b56e20c9b009d26f9ee2ae109b0f67d8ffca3e0594fdaaf31d373a1f0a7329431a525edad4120"
+    "ebf8f805ba5bf25d1aed4dfdb062fd2511dd8820dbf4caeae365c9ed1f518cbe8935d7003f8491a283695fa85c4c118b"
+    "adff07d87d40e9c77aca90ffdcc1bedd9dfed3e8f3b3cc046197e88c781bafd53178e2966e9b331474105df8d4ae3410"
+    "81d04373c2dcf7fd01fb9d4f78c032cf68530cb2974f550df744fd68b49fccfe02eb6ea02cf6aa47c657d1662d3bcbe6"
+    "1ba84cde52e7428eaf995b9381e6b17016b52b38d2bce032f02037c8cabe1d523a6238aa357c"
 )
 LABELS = Labels(
     split="train",
@@ -104,16 +104,16 @@ LABELS_PLAINTEXT = bytes.fromhex(
     "000000a673636f72657381a66d6973757365cb3fc0000000000000"
 )
 LABELLED_SEALED = bytes.fromhex(
-    "0200f73a3b6be0df4ed2df00353109c35640bcc1825082d8bde652d2a8390d78b913e79e41e3e31d95b5fe8e317717aa"
-    "c997a093e5b7b1a37985d1a1bdfd597b0aa36ef1d8a83590b4c1afa0baf2e4f0af47bb9c76158ab4cf1601ac22d3ec65"
-    "eb3a85e9530f429ef50bb5c9a71e209d56f81bdd1abc60f5ca234237af92194b496945eefbb38c47a349ba0690c11941"
-    "8d89cacce49e56f86cb65860bb4778743789de32d2e0bb31677efcbe6917f4112ad1525d5639ef905967de07597717e8"
-    "8e1d8312ebd555067a1b5cb5c00d56d66f6e1a027ba982ebc2852298b8ffcabd1182b613bcfa2410b11c70bd5a27b6c9"
-    "794d8d104df3d0c372f7f76eb8642c9ad862c62b74c81603de5acfbb72177421a7441d09300d5e3a0db6649ed2d28370"
-    "a91e229231aba81b0a75d80fec3db3193750d4fa200880ffdd3c0e16a9c3bc55cfa4ecd2050213e5411fc14fa0125243"
-    "71db585c06e0f7d9075140b524ad98b4ba041f3d10faf9ff4fa361c6fa8eec7c32c329613ad9978c579fc1c9b4c0175d"
-    "63345c8ca500f776f79b6dc830e59df219052ed32029ea2920535ae8af159a560f4c6850fe3f577d4e3d77f94f42d2c7"
-    "32deb7f20d9b73308f0e1b5c8f25357c117fd3b032d955a4eef0aa13e95c33fdc3746241b7c956ed9aa63f6bf6"
+    "0200f77a59b367e26ed08c4364e9a38855b84414a29cdedf2c1b74b473c58698f658c0f0aad2bb6b649ef0551ec23b34"
+    "6d9ed2bc9f6f492663dc868405fb98747f5d2056994a1e4175f51fa748d3a2e489b8b4bc9cf4743a83ae6116e5f7a960"
+    "c982983b418f9e78c1c345214b7a184699dd793e984bbae9e04f57bcabc2d0a9e688b2ef557b6b98997bf9295b82a538"
+    "a020765735c1153e2be50287ce6aa59c89f7d00ff109eaa476a9befd91deecd06bd3ba017b35a5b4e90bf599086a1629"
+    "b148f8f53df4663d18c3ed43481c652101b9177d650aad49e18ec3fdbc1bc84771fa29459b032a1b44d0135b69188366"
+    "2929cc4a30910bae63a725fc95725f1f8bc00a974ef4bc50e23b423efb1bfbfada7c4a1139816a5d2ee6ad086b9939b1"
+    "11566aa18dac35b2d638d0d23d11321670ec841ac4186ee4071d2780c1b6e444532e3667679dbe8ed4d05961f4238802"
+    "f62e56e5cb583f800d78b8c95b4afe378eb1cb72457d3d840c9c00a9724a779e4117aba01e7766ecbb032584882994bd"
+    "16580b4817ddae81a572b357dc151e126b71fb48b0689bc40be5ba2377f1bf31c05b5fc7dbb941002956039867e9412b"
+    "a927296854def54d0c731d53f50e9d9776597dd7b1fad7a84cb8833b8cc2ee01b4e5e3fe345258cf22f5e4bef2"
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -221,7 +221,8 @@ def test_the_keys_of_many_rows_are_those_of_each(keys: list[bytes], ordinal: int
 def test_a_sealed_row_is_these_bytes_and_opens() -> None:
     assert open_row(SEALED, KEY, RELEASE_ID, ROW.row_id) == payload_of(ROW)
     assert SEALED[:3] == row_keys.SEALED_V2 + bytes(2) == b"\x02\x00\x00"
-    assert SEALED[3:15] == hmac.digest(KEY, PLAINTEXT, hashlib.sha256)[:12]
+    beside = RELEASE_ID + ROW.row_id + SEALED[:3]
+    assert SEALED[3:15] == hmac.digest(KEY, beside + PLAINTEXT, hashlib.sha256)[:12]
     assert open_labels(SEALED, KEY, RELEASE_ID, ROW.row_id) is None
     assert (
         AESGCM(KEY).decrypt(SEALED[3:15], SEALED[15:], RELEASE_ID + ROW.row_id + SEALED[:3])
@@ -238,7 +239,9 @@ def test_labels_are_sealed_before_the_content_which_opens_beside_no_others() -> 
     )
     assert AESGCM(KEY).decrypt(head[3:15], head[15:], ids + b"\x02") == LABELS_PLAINTEXT
     assert AESGCM(KEY).decrypt(nonce, LABELLED_SEALED[end + 12 :], ids + head) == PLAINTEXT
-    assert head[3:15] == hmac.digest(KEY, LABELS_PLAINTEXT, hashlib.sha256)[:12]
+    assert head[3:15] == hmac.digest(KEY, ids + b"\x02" + LABELS_PLAINTEXT, hashlib.sha256)[:12]
+    assert nonce == hmac.digest(KEY, ids + head + PLAINTEXT, hashlib.sha256)[:12]
+    assert nonce != SEALED[3:15], "the same content beside other labels has a nonce of its own"
     shown = msgspec.to_builtins(LABELS)
     assert open_labels(LABELLED_SEALED, KEY, RELEASE_ID, ROW.row_id) == shown
     whole = open_row(LABELLED_SEALED, KEY, RELEASE_ID, ROW.row_id)

@@ -8,10 +8,11 @@ head, then the content; head = version byte, length of the labels (2 bytes, 0 wi
 Labels and content are each a nonce (12 bytes) and AES-256-GCM ciphertext with its tag; associated
 data = release id, row id, and the version byte for the labels, the head for the content, which
 opens beside no other labels. Every field before the last has a fixed length, so no two inputs give
-the same concatenation. Nonce = HMAC-SHA256(row key, plaintext), truncated (as the synthetic nonce
-of RFC 8452): equal rows seal equally, so a repeated build is byte-equal, and a different text, as
-labels are by their first byte, never reuses a nonce. The nonce is not recomputed on opening: the
-tag covers it.
+the same concatenation. Nonce = HMAC-SHA256(row key, associated data and plaintext), truncated (as
+the synthetic nonce of RFC 8452, which covers both): equal rows seal equally, so a repeated build is
+byte-equal, and neither another text nor the same one beside other labels reuses a nonce, with which
+two tags would give the authentication key away. The nonce is not recomputed on opening: the tag
+covers it.
 
 If opening fails, the key is wrong or the bytes were changed; AES-GCM cannot distinguish them, so it
 is denied.
@@ -143,7 +144,7 @@ def open_labels(sealed: bytes, key: bytes, release_id: bytes, row_id: bytes) -> 
 
 
 def _encrypt(key: bytes, plaintext: bytes, beside: bytes) -> bytes:
-    nonce = hmac.digest(key, plaintext, "sha256")[:NONCE_BYTES]
+    nonce = hmac.digest(key, beside + plaintext, "sha256")[:NONCE_BYTES]
     return nonce + AESGCM(key).encrypt(nonce, plaintext, beside)
 
 
