@@ -164,10 +164,8 @@ class AlteredWorld:
         """
         keys = FileProvider(self.config.keys)
         try:
-            if finish is not None and bucket is not None:
-                journal_mend.mend_bucket(bucket, self.manifest.journal)
-            elif finish is not None:
-                journal_mend.mend_folder(data / "restrictions", self.manifest.journal)
+            if finish is not None:
+                journal_mend.mend(bucket or data / "restrictions", self.manifest.journal)
             place = BucketObjects(bucket) if bucket is not None else data / "restrictions"
             journal = Journal(place)
             keyring = Keyring(keys, restrictions=journal, behind_fence=True)

@@ -187,7 +187,7 @@ def test_mending_keeps_every_record_that_can_be_read_and_what_it_replaces(tmp_pa
     files[1].unlink()
     (tmp_path / "99999999.log").write_bytes(b"put there")
     for _ in range(2):
-        kept = journal_mend.mend_folder(tmp_path, journal.id)
+        kept = journal_mend.mend(tmp_path, journal.id)
     assert kept == (), "done once, it is whole"
     assert len(list(tmp_path.glob("set-aside-*"))) == 2
     mended = Journal(tmp_path, key=KEY)

@@ -95,6 +95,7 @@ from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
 from licet.policy.period import written
 from licet.proof import documents
+from licet.store import bucket as buckets
 from licet.store import embedded
 from licet.store.connect import Transaction, joined, open_pool, retrying, transaction, translated
 from licet.store.files import make_folder
@@ -433,7 +434,10 @@ def restore(
     _check_until(manifest, until)
     set_aside: tuple[str, ...] = ()
     if finish is RestoreFinish.narrow:
-        set_aside = journal_mend.mend(config, manifest.journal if manifest is not None else None)
+        set_aside = journal_mend.mend(
+            buckets.open_bucket(config.store) or config.journal,
+            manifest.journal if manifest is not None else None,
+        )
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
         done = _restore_base(config, source, clock, until, finish)
     else:

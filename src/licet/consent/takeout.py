@@ -30,6 +30,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +69,7 @@ BATCH_CONVERSATIONS_MAX = 50
 OPENED_TURNS_MAX = 500
 
 Transactions = Callable[[], AbstractContextManager[Transaction]]
+_Turns = Sequence[tuple[TurnState, datetime | None]]  # in the order of their numbers
 
 
 class Takeout(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,31 +331,59 @@ def conversation_lines(
             seen = account_view.seen(
                 tx, [(account, conversation) for conversation in ids], policies, at
             )
-            conversation_lines = [
-                _line(tx, keyring, seen[conversation], at) for conversation in ids
-            ]
-        yield from (line for line in conversation_lines if line)
+            made = _lines(tx, keyring, [seen[conversation] for conversation in ids], at)
+        yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
         after = ids[-1]
 
 
-def _line(tx: Transaction, keyring: Keyring, view: account_view.AccountView, at: datetime) -> bytes:
-    """The conversation's line; empty if nothing of it can be unsealed any more."""
+def _lines(
+    tx: Transaction, keyring: Keyring, views: Sequence[account_view.AccountView], at: datetime
+) -> list[bytes]:
+    """The line of each conversation of an account, but for those of which nothing can be unsealed
+    any more.
+    """
+    if not views:
+        return []
+    stored = account_view.stored_turns(
+        tx, views[0].account.account_id, [view.conversation.conversation_id for view in views]
+    )
+    turns = [_readable(view, stored[view.conversation.conversation_id], at) for view in views]
+    contents = _contents(tx, keyring, views, turns, at)
+    return [
+        _line(view, said, list(islice(contents, len(said))))
+        for view, said in zip(views, turns, strict=True)
+        if any(turn.number > 0 for turn, _ in said)
+    ]
+
+
+def _contents(
+    tx: Transaction,
+    keyring: Keyring,
+    views: Sequence[account_view.AccountView],
+    turns: Sequence[_Turns],
+    at: datetime,
+) -> Iterator[Content]:
+    """The content of each turn, of one conversation after the other."""
+    permits = (
+        Permit.to_owner(view.account, view.conversation, view.turns, turn, at)
+        for view, said in zip(views, turns, strict=True)
+        if any(turn.number > 0 for turn, _ in said)
+        for turn, _ in said
+    )
+    while batch := list(islice(permits, OPENED_TURNS_MAX)):
+        yield from (one.content for one in open_content(tx, keyring, batch))
+
+
+def _line(view: account_view.AccountView, turns: _Turns, contents: Sequence[Content]) -> bytes:
     row = view.conversation
-    turns = _stored(tx, view, at)
-    opened: dict[int, Content] = {}
-    for start in range(0, len(turns), OPENED_TURNS_MAX):
-        batch = [turn for turn, _ in turns[start : start + OPENED_TURNS_MAX]]
-        permits = [Permit.to_owner(view.account, row, view.turns, turn, at) for turn in batch]
-        opened |= {o.permit.turn: o.content for o in open_content(tx, keyring, permits)}
+    opened = {turn.number: content for (turn, _), content in zip(turns, contents, strict=True)}
     messages = [
         _message(row.conversation_id, t, turn_at, opened[t.number])
         for t, turn_at in turns
         if t.number > 0
     ]
-    if not messages:
-        return b""
     title = opened.get(0)
     line = {
         "conversation_id": shown(Prefix.conversation, row.conversation_id),
@@ -371,16 +401,13 @@ def _line(tx: Transaction, keyring: Keyring, view: account_view.AccountView, at:
     return msgspec.json.encode(line) + b"\n"
 
 
-def _stored(
-    tx: Transaction, view: account_view.AccountView, at: datetime
-) -> list[tuple[TurnState, datetime | None]]:
-    """The turns with content that the person may read, with their times; turn 0 is the title."""
-    row = view.conversation
+def _readable(view: account_view.AccountView, stored: _Turns, at: datetime) -> _Turns:
+    """Of the turns with content, those that the person may read; turn 0 is the title."""
+    keys = view.conversation.keys
     return [
         (turn, turn_at)
-        for turn, turn_at in account_view.stored_turns(tx, row.account_id, row.conversation_id)
-        if Permit.readable(view.turns, turn.segment, at)
-        and row.keys[turn.segment].key_slot is not None
+        for turn, turn_at in stored
+        if Permit.readable(view.turns, turn.segment, at) and keys[turn.segment].key_slot is not None
     ]
 
 

@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from licet.config import Configuration
 from licet.errors import BrokenError
 from licet.keys import journal_bucket
 from licet.keys.journal_frames import MAGIC, frames_in, pack_frame, readable_frames
-from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
 from licet.store.files import make_folder, sync
 
@@ -128,20 +126,14 @@ _SEGMENTS = PartForm(8, ".log", 0, is_torn=True)
 _OBJECTS = PartForm(10, "", journal_bucket.MARK_BYTES, is_torn=False)
 
 
-def mend(config: Configuration, journal: UUID | None) -> tuple[str, ...]:
-    """Makes the installation's journal readable; returns where what was replaced is kept.
+def mend(place: Bucket | Path, journal: UUID | None) -> tuple[str, ...]:
+    """Makes the journal in a bucket or folder readable; returns where what was replaced is kept.
 
     ``journal`` is the id that it should have, for one that is gone or has no header left.
     """
-    bucket = buckets.open_bucket(config.store)
-    if bucket is not None:
-        return mend_parts(_BucketPlace(bucket), _OBJECTS, journal)
-    return mend_folder(config.journal, journal)
-
-
-def mend_folder(folder: Path, journal: UUID | None = None) -> tuple[str, ...]:
-    """`mend` of a folder."""
-    return mend_parts(_FolderPlace(folder), _SEGMENTS, journal)
+    if isinstance(place, Path):
+        return mend_parts(_FolderPlace(place), _SEGMENTS, journal)
+    return mend_parts(_BucketPlace(place), _OBJECTS, journal)
 
 
 def mend_parts(place: JournalPlace, form: PartForm, journal: UUID | None) -> tuple[str, ...]:

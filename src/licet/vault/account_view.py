@@ -329,20 +329,22 @@ def surfaces(tx: Transaction, conversations: Sequence[UUID]) -> dict[UUID, str]:
 
 
 def stored_turns(
-    tx: Transaction, account: UUID, conversation: UUID
-) -> list[tuple[TurnState, datetime | None]]:
-    """The turns with content, and the time of each; turn 0 is the title."""
+    tx: Transaction, account: UUID, conversations: Sequence[UUID]
+) -> dict[UUID, list[tuple[TurnState, datetime | None]]]:
+    """The turns with content of each conversation, and the time of each; turn 0 is the title."""
     rows = tx.execute(
-        """SELECT b.turn, b.segment, coalesce(t.role, 'user'), coalesce(t.origin, 'typed'),
-             t.occurred_at
+        """SELECT b.conversation_id, b.turn, b.segment, coalesce(t.role, 'user'),
+             coalesce(t.origin, 'typed'), t.occurred_at
              FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
-            WHERE b.account_id = %s AND b.conversation_id = %s ORDER BY b.turn""",
-        [account, conversation],
+            WHERE b.account_id = %s AND b.conversation_id = ANY(%s)
+            ORDER BY b.conversation_id, b.turn""",
+        [account, list(conversations)],
     )
-    return [
-        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), said)
-        for number, segment, role, origin, said in rows
-    ]
+    found: dict[UUID, list[tuple[TurnState, datetime | None]]] = {id: [] for id in conversations}
+    for conversation, number, segment, role, origin, said in rows:
+        turn = TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
+        found[conversation].append((turn, said))
+    return found
 
 
 def turn_by_host(
