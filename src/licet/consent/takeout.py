@@ -331,7 +331,7 @@ def conversation_lines(
             seen = account_view.seen(
                 tx, [(account, conversation) for conversation in ids], policies, at
             )
-            made = _lines(tx, keyring, [seen[conversation] for conversation in ids], at)
+            made = list(_lines(tx, keyring, [seen[conversation] for conversation in ids], at))
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
@@ -340,40 +340,34 @@ def conversation_lines(
 
 def _lines(
     tx: Transaction, keyring: Keyring, views: Sequence[account_view.AccountView], at: datetime
-) -> list[bytes]:
-    """The line of each conversation of an account, but for those of which nothing can be unsealed
-    any more.
+) -> Iterator[bytes]:
+    """The line of each conversation of an account; none if nothing of it can be unsealed any
+    more.
     """
     if not views:
-        return []
-    stored = account_view.stored_turns(
-        tx, views[0].account.account_id, [view.conversation.conversation_id for view in views]
-    )
-    turns = [_readable(view, stored[view.conversation.conversation_id], at) for view in views]
-    contents = _contents(tx, keyring, views, turns, at)
-    return [
-        _line(view, said, list(islice(contents, len(said))))
-        for view, said in zip(views, turns, strict=True)
-        if any(turn.number > 0 for turn, _ in said)
+        return
+    account = views[0].account.account_id
+    stored = account_view.stored_turns(tx, account, [v.conversation.conversation_id for v in views])
+    readable = [
+        (view, turns)
+        for view in views
+        if any(
+            turn.number > 0
+            for turn, _ in (turns := _readable(view, stored[view.conversation.conversation_id], at))
+        )
     ]
-
-
-def _contents(
-    tx: Transaction,
-    keyring: Keyring,
-    views: Sequence[account_view.AccountView],
-    turns: Sequence[_Turns],
-    at: datetime,
-) -> Iterator[Content]:
-    """The content of each turn, of one conversation after the other."""
     permits = (
         Permit.to_owner(view.account, view.conversation, view.turns, turn, at)
-        for view, said in zip(views, turns, strict=True)
-        if any(turn.number > 0 for turn, _ in said)
-        for turn, _ in said
+        for view, turns in readable
+        for turn, _ in turns
     )
-    while batch := list(islice(permits, OPENED_TURNS_MAX)):
-        yield from (one.content for one in open_content(tx, keyring, batch))
+    contents = (
+        one.content
+        for batch in iter(lambda: list(islice(permits, OPENED_TURNS_MAX)), [])
+        for one in open_content(tx, keyring, batch)
+    )
+    for view, turns in readable:
+        yield _line(view, turns, list(islice(contents, len(turns))))
 
 
 def _line(view: account_view.AccountView, turns: _Turns, contents: Sequence[Content]) -> bytes:
