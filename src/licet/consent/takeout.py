@@ -351,10 +351,8 @@ def _lines(
     readable = [
         (view, turns)
         for view in views
-        if any(
-            turn.number > 0
-            for turn, _ in (turns := _readable(view, stored[view.conversation.conversation_id], at))
-        )
+        for turns in [_readable(view, stored[view.conversation.conversation_id], at)]
+        if any(turn.number > 0 for turn, _ in turns)
     ]
     permits = (
         Permit.to_owner(view.account, view.conversation, view.turns, turn, at)
