@@ -83,7 +83,7 @@ def test_a_test_that_takes_turns_is_one_of_its_file() -> None:
     assert gone == []
 
 
-def test_in_four_days_every_test_has_its_turn_once_with_all_its_parameters() -> None:
+def test_in_eight_days_every_test_has_its_turn_once_with_all_its_parameters() -> None:
     found = items(*(f"tests/a.py::test_{n}[{way}]" for n in range(40) for way in "xy"), B)
     taking = {name_of(item.nodeid) for item in found} - {B}
     ran = [
@@ -99,7 +99,7 @@ def test_in_four_days_every_test_has_its_turn_once_with_all_its_parameters() -> 
 
 def test_what_takes_long_and_is_not_needed_takes_turns() -> None:
     cost = turns.SECONDS
-    seconds = {f"{A}[x]": cost / 2 + 0.1, f"{A}[y]": cost / 2, B: cost + 1, "tests/c.py::test_c": 1}
+    seconds = {f"{A}[x]": cost / 2 + 0.1, f"{A}[y]": cost / 2, B: cost + 1, "tests/c.py::test_c": cost}
     assert turns.taking_turns(seconds, set()) == [A, B]
     assert turns.taking_turns(seconds, {B}) == [A]
 

@@ -8,7 +8,7 @@ In a run that is not whole:
 * where the row says so in `in_a_run`, so many of its parameters run, others each day, or those that
   it names, parted by blanks;
 * of what is drawn at random a sixteenth is tried, another one each day: `share`, `seeds`;
-* the tests of `turns.txt` take turns, a quarter of them each day: they take long, and no promise
+* the tests of `turns.txt` take turns, an eighth of them each day: no promise
   of docs/promises.csv and no row of `whole.csv` rests on them. Who asks for a file or a test by its
   name has all of it.
 
@@ -33,7 +33,7 @@ import pytest
 SIXTEENTHS = 16
 TABLE = Path(__file__).with_name("whole.csv")
 TURNS = Path(__file__).with_name("turns.txt")
-DAYS = 4  # in which each test of turns.txt has its turn
+DAYS = 8  # in which each test of turns.txt has its turn
 IN_TURNS = os.environ.get("TESTS_TURNS") == "1"
 PART = os.environ.get("TESTS_PART", "")
 WHOLE = bool(PART) or os.environ.get("TESTS_WHOLE") == "1"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Set
 from . import promises, tiers
 from .recorded import COSTS
 
-SECONDS = 1.5
+SECONDS = 0.25
 # Who may do what: the day on which that changes is the day to see it.
 ALWAYS = frozenset({"tests/web/test_matrix.py::test_the_matrix_is_the_golden_one"})
 

@@ -412,10 +412,11 @@ class Cluster:
         """Stops the server; clients that are still connected are disconnected."""
         if not self.alive():
             return
+        # Nothing committed is lost by an immediate stop: the next start recovers it from the
+        # write-ahead log. On a full disk a fast one would wait for a checkpoint that never ends.
         try:
-            self._end("fast")
+            self._end("immediate" if is_full(self.folder) else "fast")
         except (BrokenError, BusyError):
-            # Nothing committed is lost: the next start recovers it from the write-ahead log.
             self._end("immediate")
         with contextlib.suppress(OSError):
             self.sockets.rmdir()
@@ -539,13 +540,16 @@ class Cluster:
         """Removes the lock files of a killed server, once its last process has ended.
 
         A server that was told to stop and does not end (PostgreSQL 18 does not where a full disk
-        ended it just before) is ended at once: what it committed is in its write-ahead log.
+        ended it just before, and then it is not waited for) is ended at once: what it committed is
+        in its write-ahead log.
         """
         locks = [self.data / "postmaster.pid", self.sockets / f"{SOCKET_NAME}.lock"]
         if not any(lock.exists() for lock in locks) or not Path("/proc/self/cwd").exists():
             # elsewhere init reaps at once, and PostgreSQL itself tells a stale file from a live one
             return
-        has_ended = waited(lambda: not workers(self.data), STALE_SECONDS_MAX)
+        has_ended = waited(
+            lambda: not workers(self.data), 0 if is_full(self.folder) else STALE_SECONDS_MAX
+        )
         if (
             not has_ended
             and self._state() == "stopping"
