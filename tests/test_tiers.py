@@ -99,7 +99,12 @@ def test_in_eight_days_every_test_has_its_turn_once_with_all_its_parameters() ->
 
 def test_what_takes_long_and_is_not_needed_takes_turns() -> None:
     cost = turns.SECONDS
-    seconds = {f"{A}[x]": cost / 2 + 0.1, f"{A}[y]": cost / 2, B: cost + 1, "tests/c.py::test_c": cost}
+    seconds = {
+        f"{A}[x]": cost / 2 + 0.1,
+        f"{A}[y]": cost / 2,
+        B: cost + 1,
+        "tests/c.py::test_c": cost,
+    }
     assert turns.taking_turns(seconds, set()) == [A, B]
     assert turns.taking_turns(seconds, {B}) == [A]
 

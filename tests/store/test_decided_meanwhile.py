@@ -32,7 +32,7 @@ from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.store.connect import Transaction, transaction
 from licet.train import withdrawn_rows
-from licet.vault import installation, policy_versions
+from licet.vault import installation, policy_plan, policy_versions
 from licet.vault.ids import Prefix, shown
 from licet.vault.staff_reads import ReaderRole
 
@@ -74,9 +74,24 @@ def test_of_two_versions_of_the_policy_at_once_the_second_is_held_against_the_fi
 ) -> None:
     later = replace(preset("article-2025"), version="2026-01-01", effective=instant("2026-01-01"))
     done = both(house, lambda tx: policy_versions.add(tx, later, house.now, "test"))
-    assert done.waited
-    assert isinstance(done.error, LicetError)
+    assert isinstance(done.error, RefusedError)
+    assert (done.waited, done.error.because) == (True, "exists")
     assert house.query("SELECT count(*) FROM policies") == [(2,)]
+
+
+def test_of_two_who_move_a_deadline_at_once_the_second_moves_it_no_earlier(house: House) -> None:
+    pool, known = house.here.pool, installation.policies(house.here)
+    newest = known[len(known) - 1]
+    assert newest.decide_by is not None
+    soon, late = (replace(newest, decide_by=newest.decide_by + n * DAY) for n in (1, 9))
+    done = meanwhile(
+        pool,
+        lambda tx: policy_versions.amend(tx, late, house.now, "test"),
+        in_transaction(pool, lambda tx: policy_versions.amend(tx, soon, house.now, "test")),
+    )
+    assert isinstance(done.error, RefusedError)
+    assert done.waited
+    assert installation.policies(house.here)[len(known) - 1].decide_by == late.decide_by
 
 
 def test_steps_of_an_inbox_item_are_numbered_one_after_another(house: House) -> None:
@@ -113,6 +128,51 @@ def test_who_has_read_an_inbox_item_and_changed_nothing_yet_is_waited_for(house:
         ),
     )
     assert (done.waited, done.error) == (True, None)
+
+
+def test_of_two_versions_that_were_planned_on_the_same_one_the_second_needs_another_plan(
+    house: House,
+) -> None:
+    pool, known = house.here.pool, installation.policies(house.here)
+    first, second = (
+        replace(
+            known[len(known) - 1],
+            version=day,
+            effective=instant(day),
+            decide_by=None,
+            material=False,
+        )
+        for day in ("2031-01-01", "2031-01-02")
+    )
+    with transaction(pool) as tx:
+        for new in (first, second):
+            drawn = policy_plan.draw(tx, known, new, house.now)
+            policy_plan.keep(tx, known, new, drawn, house.now, "counsel")
+    done = meanwhile(
+        pool,
+        lambda tx: policy_plan.apply(tx, first, house.now, "counsel"),
+        in_transaction(pool, lambda tx: policy_plan.apply(tx, second, house.now, "counsel")),
+    )
+    assert isinstance(done.error, RefusedError)
+    assert (done.waited, done.error.because) == (True, "no_plan")
+
+
+def test_what_reads_one_moment_sees_the_fence_that_it_waited_for(house: House) -> None:
+    def restore(tx: Transaction) -> None:
+        fence.wait_for_readers(tx)
+        fence.raise_fence(tx, house.now)
+
+    def read() -> object:
+        with installation.one_moment(house.here) as (_, known):
+            return known
+
+    try:
+        done = meanwhile(house.here.pool, restore, read)
+        assert done.waited
+        assert isinstance(done.error, fence.FencedError)
+    finally:
+        with transaction(house.here.pool) as tx:
+            fence.lift_fence(tx)
 
 
 def test_of_two_who_take_an_inbox_item_at_once_one_has_it(house: House) -> None:

@@ -5,10 +5,21 @@ asks it of each such check.
 from __future__ import annotations
 
 import csv
-from uuid import UUID
+from pathlib import Path
+from uuid import UUID, uuid4
 
+import msgspec
+import pytest
+
+from licet.access.roles import Staff, StaffRole
+from licet.errors import NotFoundError
+from licet.policy.file import preset
+from licet.store.connect import Pool, transaction
 from licet.vault.ids import Prefix, shown
+from licet.vault.staff_reads import ReadReason
+from licet.web.api import schema, staff
 
+from .served import ApplicationClient, World
 from .test_matrix import API_ROUTES, CALLERS, GOLDEN, Callers, api, call, cells, objects_of
 
 __all__ = ["api"]
@@ -50,3 +61,34 @@ def test_pages_answer_nobody_without_an_account_and_preview_no_project_that_ther
     api.world.open("ana")
     missing = f"/projects/{shown(Prefix.project, UUID(int=7))}/preview"
     assert api.get(missing, headers=api.world.browser("ana")).status_code == 404
+
+
+def test_where_no_version_asks_anybody_anything_there_are_no_terms_to_accept(
+    pool: Pool, tmp_path: Path
+) -> None:
+    asks_nothing = msgspec.structs.replace(preset("article-2025"), material=False)
+    world = World(pool, tmp_path / "data", policy=asks_nothing)
+    with ApplicationClient(world.app) as client:
+        path = f"/v1/accounts/{world.open('ana')}/terms"
+        assert client.post(path, json={}, headers=world.service()).status_code == 404
+
+
+def test_a_request_that_is_sent_again_after_it_was_forgotten_is_not_found(api) -> None:
+    account = api.world.open("ana")
+    headers = {**api.world.person("ana"), "idempotency-key": "once"}
+    body = {"kind": "access", "words": "all of mine"}
+    path = f"/v1/accounts/{account}/requests"
+    sent = [api.post(path, json=body, headers=headers).status_code for _ in range(2)]
+    for table in ("rights_steps", "rights_requests"):
+        api.world.rows(f"DELETE FROM {table} RETURNING request_id")
+    assert [*sent, api.post(path, json=body, headers=headers).status_code] == [201, 201, 404]
+
+
+def test_a_conversation_that_ended_while_staff_opened_it_is_not_found(api) -> None:
+    api.world.open("ana")
+    reader = Staff(
+        staff_id=uuid4(), email="r@example.org", roles=frozenset({StaffRole.reviewer}), session=b""
+    )
+    why = schema.NewRead(reason=next(iter(ReadReason)), ticket="T-1")
+    with transaction(api.world.here.pool) as tx, pytest.raises(NotFoundError):
+        staff.read_as_staff(tx, api.world.site, reader, api.world.accounts["ana"], uuid4(), why)
