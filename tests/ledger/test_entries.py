@@ -173,6 +173,12 @@ def test_no_sentence_is_ever_told(told: str, name: str, text: str) -> None:
     assert json.loads(entries.encode(row, KEY, AT, bytes))["facts"] == {}
 
 
+def test_a_listed_fact_without_a_value_is_not_told() -> None:
+    allow, word = CHOICE.facts["allow"], "version"
+    row = msgspec.structs.replace(CHOICE, facts={"allow": allow, word: None})
+    assert entries.public_facts(row) == {"allow": allow}
+
+
 def test_what_belongs_to_nobody_names_nobody() -> None:
     row = OutboxRow(
         outbox_id=1,

@@ -16,7 +16,7 @@ from licet.ledger import checkpoint as checkpoints
 from licet.ledger import note, proof, tree
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import BATCH_ENTRIES_MAX, LogHead, LogWriter, prune
-from licet.ledger.storage import Folder
+from licet.ledger.storage import Folder, Lock
 
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, Mount, entry_of, naive_root
 
@@ -343,3 +343,12 @@ def test_pruning_takes_only_what_a_full_tile_stands_for(tmp_path: Path) -> None:
     assert verifier.check_log(verifier.FolderFiles(tmp_path / "log"), TRUST).ok
     with opened(tmp_path) as log:
         assert log.append([b"on"]).size == 281
+
+
+def test_a_lock_that_is_closed_twice_closes_no_file_of_anybody_else(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    lock.close()
+    with (tmp_path / "another").open("w") as file:
+        lock.close()
+        file.write("there")
+    assert (tmp_path / "another").read_text() == "there"

@@ -177,3 +177,16 @@ def test_a_years_log_is_named_for_the_year() -> None:
 
 def test_signature_types_keep_their_numbers() -> None:
     assert [(t.name, t.value) for t in SignatureType] == [("ed25519", 1), ("cosignature", 4)]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\x01b", "n" * (note.NAME_BYTES_MAX + 1)])
+def test_no_key_has_a_name_that_no_note_can_hold(name: str) -> None:
+    assert Signer("n" * note.NAME_BYTES_MAX, SignatureType.ed25519, bytes(32)).verifier
+    with pytest.raises(RefusedError):
+        Signer(name, SignatureType.ed25519, bytes(32))
+
+
+def test_two_keys_are_equal_by_their_name_kind_and_seed() -> None:
+    again = Signer(SIGNER.name, SIGNER.type, SIGNER.seed)
+    assert again == SIGNER
+    assert again != Signer(SIGNER.name, SIGNER.type, bytes(32))

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from licet.errors import BrokenError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.ledger.sequence import LogPlace, RestoredError
+from licet.ledger import forward, sequence
+from licet.ledger.sequence import LogPlace, LogStanding, RestoredError
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction
 
@@ -155,3 +158,69 @@ def test_a_database_that_is_put_back_while_the_sequencer_runs_gives_no_place_bes
         office.account("ben")
         with pytest.raises(BrokenError, match="the database gave out place"):
             sequencer.run_once()
+
+
+def standing(office: Office) -> LogStanding:
+    with transaction(office.pool) as tx:
+        (found,) = sequence._standings(tx)
+    return found
+
+
+def is_awaited(office: Office, account: UUID) -> bool:
+    size = office.log().checkpoint.size
+    with transaction(office.pool) as tx:
+        return sequence.is_awaited(tx, account, lambda _: size)
+
+
+def test_a_log_that_has_the_whole_batch_or_none_of_it_is_the_database_s_and_no_other(
+    office: Office,
+) -> None:
+    office.account("ana")
+    office.sequence()
+    office.account("ben")
+    office.account("eva")
+    assert crash(office, BeforeAppend)
+    forward.check_log(office.place, office.seed, standing(office))
+    office.sequence()
+    office.account("kim")
+    assert crash(office, AfterAppend)
+    appended = standing(office)
+    forward.check_log(office.place, office.seed, appended)
+    with pytest.raises(BrokenError, match="other entries"):
+        forward.check_log(
+            office.place, office.seed, msgspec.structs.replace(appended, digest=bytes(32))
+        )
+
+
+def test_a_batch_whose_account_was_erased_before_it_was_appended_is_known_by_what_was_appended(
+    office: Office,
+) -> None:
+    ana = office.account("ana")
+    office.sequence()
+    assert not is_awaited(office, ana)
+    office.choose(ana, True)
+    assert is_awaited(office, ana)
+    assert crash(office, BeforeAppend)
+    assert is_awaited(office, ana), "it has a place, and the log lacks it"
+    office.destroy_key(ana)
+    assert crash(office, AfterAppend)
+    forward.check_log(office.place, office.seed, standing(office))
+
+
+def test_a_closed_sequencer_appends_nothing_more(office: Office) -> None:
+    with office.sequencing() as sequencer:
+        pass
+    office.account("ana")
+    with pytest.raises(BrokenError, match="it was closed"):
+        sequencer.run_once()
+
+
+def test_an_entry_that_the_published_log_does_not_have_yet_has_no_proof(office: Office) -> None:
+    office.account("ana")
+    office.sequence()
+    log = office.log()
+    size = log.checkpoint.size
+    assert log.entry_with_proof(size) == (None, None)
+    entry, proof = log.entry_with_proof(size - 1)
+    assert entry is not None
+    assert proof is not None
