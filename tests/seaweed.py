@@ -21,10 +21,10 @@ SECRET = "secret-of-the-test"
 
 
 class S3Server:
-    """A running server: ``endpoint``, and a file with its secret."""
+    """A running server: ``endpoint``, a file with its secret, and its process."""
 
-    def __init__(self, endpoint: str, secret: Path) -> None:
-        self.endpoint, self.secret = endpoint, secret
+    def __init__(self, endpoint: str, secret: Path, process: subprocess.Popen[bytes]) -> None:
+        self.endpoint, self.secret, self.process = endpoint, secret, process
 
     def settings(self, section: str, folder: str) -> dict[str, str]:
         """The environment by which a section of the configuration uses a folder of the bucket."""
@@ -82,7 +82,7 @@ def running(folder: Path) -> Iterator[S3Server]:
     )
     try:
         _make_bucket(weed, f"127.0.0.1:{master}.{master_grpc}")
-        found = S3Server(f"http://127.0.0.1:{s3}", folder / "secret")
+        found = S3Server(f"http://127.0.0.1:{s3}", folder / "secret", server)
         _take_objects(found)
         yield found
     finally:

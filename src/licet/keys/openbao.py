@@ -17,6 +17,7 @@ missing. OpenBao 2.x, https://openbao.org/api-docs/secret/transit/.
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -26,8 +27,9 @@ from urllib.parse import urlsplit
 
 from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError, UsageError
 from licet.keys.material import KEY_BYTES, KeyMaterial
+from licet.store.circuit import CircuitBreaker
 
-TIMEOUT_SECONDS_MAX = 5
+TIMEOUT_SECONDS_MAX = 2
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _AWAY = "check that it runs, is unsealed and can be reached; nothing is lost meanwhile"
 
@@ -62,9 +64,15 @@ class BaoProvider:
             url=address, verify=str(ca_file) if ca_file else True, timeout=TIMEOUT_SECONDS_MAX
         )
         self._errors: Any = hvac.exceptions
+        self.circuit = CircuitBreaker("the key provider", _AWAY)
 
     def __repr__(self) -> str:
         return "BaoProvider(sealed)"
+
+    def probe(self) -> None:
+        """BusyError if the server does not answer."""
+        with contextlib.suppress(_NothingThereError), self.circuit.calling(probes=True):
+            self._answer(0, lambda transit: transit.list_keys(mount_point=self._mount))
 
     def newest(self, after: int = 0) -> int:
         try:
@@ -140,6 +148,11 @@ class BaoProvider:
 
     # the client library has no types
     def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+        with self.circuit.calling():
+            return self._answer(epoch, act)
+
+    # the client library has no types
+    def _answer(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
         """The result of ``act``; errors are raised where no frame of the client, which contains
         what was sent, is left.
         """

@@ -56,6 +56,13 @@ ALERTS = (
         "figures-old",
     ),
     Alert(
+        "LicetDependencySilent",
+        "something that the server depends on has not answered it for half a minute",
+        "its label `dependency` names it: see that it runs and can be reached; what was "
+        "acknowledged is kept, and the server goes on when it answers",
+        "dependency-silent",
+    ),
+    Alert(
         "LicetLogBehind",
         "entries wait for the log for longer than five minutes",
         "`/readyz` says whether the sequencer has stopped; else see that one server runs",

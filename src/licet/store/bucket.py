@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from licet.errors import BrokenError, BusyError, UsageError
+from licet.store.circuit import CircuitBreaker
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
 SECRET_BYTES_MAX = 4_096
 CONNECT_SECONDS_MAX = 5
 REQUEST_SECONDS_MAX = 30
+PROMPT_SECONDS_MAX = 2  # of a request that somebody waits for
 RETRIES_MAX = 3
 OBJECT_BYTES_MAX = 1 << 28
 CACHE_BYTES_MAX = 16 * 2**20
 READS_AT_ONCE_MAX = 16
 CHUNK_BYTES = 4 * 2**20
 PROBE_FOLDER = "doctor/"
+_LOCAL = ("memory:", "file:")
 _HINT = "check that the object store answers, and that its address, key and secret are correct"
 
 
@@ -103,9 +106,11 @@ class TaggedObject(NamedTuple):
 class Bucket:
     """Objects below one address. Any thread may call it."""
 
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
+    def __init__(
+        self, url: str, options: dict[str, Any], circuit: CircuitBreaker | None = None
+    ) -> None:
         """``options`` is what `options` returned. The service is not contacted yet."""
-        self.url, self._options = url, options
+        self.url, self._options, self.circuit = url, options, circuit
         self._fixed: OrderedDict[str, bytes] = OrderedDict()
         self._fixed_bytes = 0
         self._mutex = threading.Lock()
@@ -126,8 +131,47 @@ class Bucket:
                 f"the object store `{self.url}` cannot be opened: {type(error).__name__}"
             ) from None
 
+    @cached_property
+    def prompt(self) -> Bucket:
+        """The same bucket for small objects that somebody waits for: a call takes at most
+        `PROMPT_SECONDS_MAX`, and after one that was not answered the others are refused at once.
+        """
+        seconds = PROMPT_SECONDS_MAX
+        limits = {
+            "client_options": {
+                **self._options.get("client_options", {}),
+                "connect_timeout": f"{seconds}s",
+                "timeout": f"{seconds}s",
+            },
+            "retry_config": {"max_retries": 1, "retry_timeout": timedelta(seconds=seconds)},
+        }
+        made = Bucket(
+            self.url, {**self._options, **limits}, CircuitBreaker("the object store", _HINT)
+        )
+        if self.url.startswith(_LOCAL):  # another of these would be another store
+            made.store = self.store
+        return made
+
+    def probe(self) -> None:
+        """BusyError if the service does not answer, for whoever watches a `prompt` bucket."""
+        assert self.circuit is not None
+        with self.circuit.calling(probes=True):
+            self._read(f"{PROBE_FOLDER}nothing")
+
+    @contextlib.contextmanager
+    def _calling(self, what: str) -> Iterator[None]:
+        with (
+            self.circuit.calling() if self.circuit is not None else contextlib.nullcontext(),
+            _translate_errors(what),
+        ):
+            yield
+
     def read(self, name: str) -> TaggedObject | None:
         """The current version of an object; None if there is none."""
+        with self._calling("read"):
+            return self._read(name)
+
+    def _read(self, name: str) -> TaggedObject | None:
         import obstore
 
         with _translate_errors("read"):
@@ -174,7 +218,7 @@ class Bucket:
         """An object of any size, piece by piece; None if there is none."""
         import obstore
 
-        with _translate_errors("read"):
+        with self._calling("read"):
             try:
                 found = obstore.get(self.store, name).stream(min_chunk_size=CHUNK_BYTES)
             except (obstore.exceptions.NotFoundError, FileNotFoundError):
@@ -182,7 +226,7 @@ class Bucket:
         return self._pieces(found)
 
     def _pieces(self, parts: Iterable[Any]) -> Iterator[bytes]:
-        with _translate_errors("read"):
+        with self._calling("read"):
             for chunk in parts:
                 yield bytes(chunk)
 
@@ -192,7 +236,7 @@ class Bucket:
         """
         import obstore
 
-        with _translate_errors("written"):
+        with self._calling("written"):
             obstore.put(self.store, name, file)
 
     def create(self, name: str, content: bytes) -> str | None:
@@ -230,7 +274,7 @@ class Bucket:
 
         taken = (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError)
         missing = (obstore.exceptions.NotFoundError, FileNotFoundError)
-        with _translate_errors("written"):
+        with self._calling("written"):
             try:
                 return (
                     obstore.put(self.store, name, content, mode=mode, use_multipart=False)["e_tag"]
@@ -245,7 +289,7 @@ class Bucket:
         """The names below ``prefix``, which ends with `/`, without it, at any depth, sorted."""
         import obstore
 
-        with _translate_errors("listed"):
+        with self._calling("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return sorted(one["path"].removeprefix(prefix) for page in pages for one in page)
 
@@ -255,7 +299,7 @@ class Bucket:
         """
         import obstore
 
-        with _translate_errors("listed"):
+        with self._calling("listed"):
             pages = obstore.list(self.store, prefix.rstrip("/"), chunk_size=1_000)
             return {
                 one["path"].removeprefix(prefix): one["last_modified"]
@@ -269,7 +313,7 @@ class Bucket:
         """
         import obstore
 
-        with _translate_errors("listed"):
+        with self._calling("listed"):
             pages = obstore.list(
                 self.store, prefix.rstrip("/"), offset=prefix + after, chunk_size=limit
             )
@@ -279,7 +323,7 @@ class Bucket:
         """The first components of the names below ``prefix``, as a folder listing, sorted."""
         import obstore
 
-        with _translate_errors("listed"):
+        with self._calling("listed"):
             found = obstore.list_with_delimiter(self.store, prefix.rstrip("/"))
         parts = {one["path"].removeprefix(prefix) for one in found["objects"]}
         return sorted(
@@ -291,7 +335,7 @@ class Bucket:
         import obstore
 
         with (
-            _translate_errors("deleted"),
+            self._calling("deleted"),
             contextlib.suppress(obstore.exceptions.NotFoundError, FileNotFoundError),
         ):
             obstore.delete(self.store, name)

@@ -216,6 +216,33 @@ def probe(pool: Pool) -> None:
 
 
 @contextlib.contextmanager
+def heartbeat(pool: Pool) -> Iterator[Callable[[], None]]:
+    """Yields a function that asks the database for nothing, on a connection of its own, which it
+    opens where there is none; LicetError if there is no answer. For one thread at a time.
+    """
+    open_: list[psycopg.Connection[Any]] = []
+
+    def ask() -> None:
+        with translated(pool):
+            try:
+                if not open_:
+                    named = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
+                    assert isinstance(pool.kwargs, dict)
+                    open_.append(psycopg.connect(named, **{**pool.kwargs, "autocommit": True}))
+                open_[0].execute("SELECT")
+            except psycopg.Error:
+                while open_:
+                    open_.pop().close()
+                raise
+
+    try:
+        yield ask
+    finally:
+        for conn in open_:
+            conn.close()
+
+
+@contextlib.contextmanager
 def locked(pool: Pool, lock: int) -> Iterator[bool]:
     """Whether this process holds the advisory lock ``lock`` until the block ends; on a connection
     of its own, so that a crash releases it.

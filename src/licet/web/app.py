@@ -162,7 +162,11 @@ def installed(
             "site": site,
             "edge": edge,
             "following": following,
-            "runs": [site.running, *beside],
+            "runs": [
+                site.running,
+                *([site.dependencies.running] if following else []),
+                *beside,
+            ],
             "workers": WorkersStanding(wanted=workers),
             "figures": None,
         }

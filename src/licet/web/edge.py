@@ -8,7 +8,7 @@ addresses. No metric has a label that could distinguish people.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import perf_counter
 
 import structlog
@@ -64,6 +64,13 @@ class EdgeMiddleware:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._silent = Gauge(
+            "licet_dependency_silent",
+            "1 for what the server depends on and does not answer it",
+            ("dependency",),
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         self._counts: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         frames = " ".join(["'self'", *settings.embed_origins])
         self._data = _headers(
@@ -92,6 +99,11 @@ class EdgeMiddleware:
             ("waited_for", stats.get("requests_waiting", 0)),
         ):
             self._pool.labels(state).set(count)
+
+    def measure_dependencies(self, watched: Collection[str], silent: Collection[str]) -> None:
+        """Which of what this process depends on do not answer it."""
+        for name in watched:
+            self._silent.labels(name).set(name in silent)
 
     async def before_send(self, message: Message, scope: Scope) -> None:
         """Adds the headers, counts and logs, when a response begins."""

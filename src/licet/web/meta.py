@@ -25,9 +25,10 @@ def healthz() -> dict[str, str]:
 
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
-async def readyz(request: AnyRequest) -> dict[str, str]:
+async def readyz(request: AnyRequest) -> dict[str, str | list[str]]:
     """The database answers, a policy has been applied and no worker's sequencer has stopped;
-    BusyError (503) otherwise.
+    BusyError (503) otherwise. `silent` names what does not answer and stops some requests only: the
+    bucket, the key provider.
 
     It queries the database at most once a second, and waits no longer than that.
     """
@@ -39,7 +40,9 @@ async def readyz(request: AnyRequest) -> dict[str, str]:
     if fault := next(filter(None, faults), ""):
         raise BusyError(f"the log's sequencer has stopped: `{fault}`", "read the log of the server")
 
-    return {"status": "ready", "policy": await site.policy_probe.answer()}
+    policy = await site.policy_probe.answer()
+    silent = list(site.dependencies.silent)
+    return {"status": "ready", "policy": policy, **({"silent": silent} if silent else {})}
 
 
 @get("/metrics", may=ANYBODY, include_in_schema=False)
@@ -51,6 +54,7 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     with suppress(LicetError):
         state.figures = await site.figures_probe.answer()
     state.edge.measure_pool(site.here.pool.get_stats())
+    state.edge.measure_dependencies(site.dependencies.watched, site.dependencies.silent)
     families = [*of_workers(state.workers), *of_installation(state.figures)]
     text = await sync_to_thread(shown, state.edge.registry, families)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})

@@ -30,7 +30,7 @@ from licet.service import installation_figures
 from licet.store.connect import Transaction, snapshot, statement, transaction
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
-from licet.vault.commands import Command, check
+from licet.vault.commands import Command, Say, check
 from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
 from licet.vault.installation import Installation, host_key
@@ -41,6 +41,7 @@ from licet.web.access.rates import EXCHANGE_SECONDS, Rates
 from licet.web.access.tokens import TokenVerifier
 from licet.web.api import problems
 from licet.web.api.batches import ASKING, WRITING, Batches
+from licet.web.dependencies import Dependencies
 from licet.web.probes import Probe
 
 Result = TypeVar("Result")
@@ -73,6 +74,7 @@ class Site:
         self.tokens = TokenVerifier(settings)
         self.shares_rates = here.config.store.url is not None
         rates_key = hmac.digest(self.host_key, b"rates", "sha256") if self.shares_rates else None
+        self.dependencies = Dependencies(here)
         self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
         self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
@@ -84,6 +86,7 @@ class Site:
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}
+        self._turns: Batches[Write, WriteResult | LicetError] | None = None
         self._writer: Batches[Write, WriteResult | LicetError] | None = None
         self._reader: Batches[UUID, GateSeen | None] | None = None
 
@@ -92,6 +95,8 @@ class Site:
         """Runs the writer, the reader and the clean-up of expired sessions; accepted requests are
         answered before it ends.
         """
+        # turns wait for no restriction, which waits for the restriction journal
+        self._turns = Batches(self.here.pool, self.writing.apply, WRITING, "web-turns")
         self._writer = Batches(self.here.pool, self.writing.apply, WRITING, "web-writer")
         self._reader = Batches(self.here.pool, self._gates, ASKING, "web-reader", begin=statement)
         beside = [asyncio.create_task(self._sweeping())]
@@ -102,6 +107,7 @@ class Site:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            await sync_to_thread(self._turns.close)
             await sync_to_thread(self._writer.close)
             await sync_to_thread(self._reader.close)
 
@@ -112,9 +118,11 @@ class Site:
         fence itself.
         """
         assert self._writer is not None
+        assert self._turns is not None
         if not isinstance(command, VerbRequest):
             check(command)
-        written = await self._writer.submit(Write(command=command, once=once))
+        writer = self._turns if isinstance(command, Say) else self._writer
+        written = await writer.submit(Write(command=command, once=once))
         if isinstance(written, LicetError):
             raise written
         return written

@@ -57,7 +57,9 @@ class WorkerLife:
         if made.leaves_slowly or self._channel.ended:
             made.should_exit = True
         if counter % TICKS_A_REPORT == 0:
-            self._app.state.edge.measure_pool(self._here.pool.get_stats())
+            edge, watch = self._app.state.edge, self._app.state.site.dependencies
+            edge.measure_pool(self._here.pool.get_stats())
+            edge.measure_dependencies(watch.watched, watch.silent)
             self._channel.tell(
                 WorkerReport(fault=self._app.state.following.fault, fatal=self._fatal())
             )

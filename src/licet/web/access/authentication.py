@@ -36,6 +36,7 @@ from licet.store.connect import Transaction
 from licet.web.site import Site
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_WITHOUT_DATABASE = ("/healthz", "/readyz", "/metrics", "/static/", "/verifier.py")
 _API = "/v1/"
 _FORM = (b"application/x-www-form-urlencoded", b"multipart/form-data")
 
@@ -52,6 +53,13 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["begun"] = perf_counter()
         site: Site = scope["litestar_app"].state.site
+        if scope["path"].startswith(_WITHOUT_DATABASE):
+            await self._pass(site, scope, receive, send)
+            return
+        with site.dependencies.needing_database(changes=scope.get("method") not in _SAFE):
+            await self._pass(site, scope, receive, send)
+
+    async def _pass(self, site: Site, scope: Scope, receive: Receive, send: Send) -> None:
         may = _may(scope)
         if may.anybody:
             scope["auth"] = Nobody(_address(scope))

@@ -1,0 +1,210 @@
+"""What the server depends on hangs: what needs it is answered soon, with its name, and everything
+else goes on; once it is back, so is everything, and nothing that was acknowledged is lost.
+
+A service is stopped by SIGSTOP, so that it takes connections and answers none: whoever waits for it
+waits until the test lets it go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from licet.keys import openbao
+from licet.ledger import witness_http
+from licet.store import bucket as buckets
+from licet.store import connect, embedded
+from licet.web import dependencies
+from licet.web.access import oidc
+from licet.webhooks import outbound_http
+
+from .. import seaweed
+from ..forking import FORKED, STARTED
+from ..waiting import HANG_SECONDS, wait_until
+from .test_serve import answers, free_port
+
+TEXT = "How do I plant a pear tree?"
+# Of an answer that does not depend on what is stopped, on a machine that is busy.
+ANSWER_SECONDS = HANG_SECONDS / 2
+
+
+OPERATE = Path(__file__).parents[2] / "docs" / "operate.md"
+TIME_OUTS = (
+    dependencies.SILENT_SECONDS,
+    connect.WAIT_SECONDS_MAX,
+    connect.CONNECT_SECONDS_MAX,
+    buckets.PROMPT_SECONDS_MAX,
+    buckets.REQUEST_SECONDS_MAX,
+    openbao.TIMEOUT_SECONDS_MAX,
+    oidc.TIMEOUT_SECONDS,
+    outbound_http.ANSWER_SECONDS,
+    witness_http.ASK_SECONDS_MAX,
+)
+
+
+class Host:
+    """A server of an installation with a database of its own, and a client with its key."""
+
+    def __init__(self, data: Path, **settings: str) -> None:
+        self.data, self.environment = data, {**os.environ, **settings}
+        self.licet("init", "--preset", "article-2025")
+        made = self.licet(
+            *("api-key", "create", "host", "--json"),
+            *("--scope", "accounts:write", "--scope", "turns:write", "--scope", "choices:write"),
+            *("--scope", "gate:read"),
+        )
+        self.headers = {"authorization": f"Bearer {json.loads(made)['key']}"}
+        self.url = ""
+
+    def licet(self, *words: str) -> str:
+        done = subprocess.run(
+            [FORKED, *words, "--data", str(self.data)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        port = free_port()
+        with subprocess.Popen(
+            [*STARTED, "serve", "--data", str(self.data), "--port", str(port)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
+            self.url = f"http://127.0.0.1:{port}"
+            try:
+                answers(server, self.url)
+                yield
+                server.send_signal(signal.SIGTERM)
+                server.communicate(timeout=HANG_SECONDS)
+                assert server.returncode == 0
+            finally:
+                server.kill()
+
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
+        return httpx.request(
+            method,
+            self.url + path,
+            json=body,
+            headers={**self.headers, **headers},
+            timeout=ANSWER_SECONDS,
+        )
+
+    def open(self, name: str) -> None:
+        body = {"host": name, "plan": "pro", "age": 30}
+        assert self.ask("POST", "/v1/accounts", body).status_code == 201
+        assert self.choose(name, True).status_code == 201
+
+    def choose(self, name: str, allow: bool) -> httpx.Response:
+        return self.ask("POST", f"/v1/accounts/host:{name}/choices", {"allow": allow})
+
+    def say(self, name: str, turn: str) -> httpx.Response:
+        body = {
+            "account": f"host:{name}",
+            "conversation": "host:chat",
+            "id": turn,
+            "role": "user",
+            "text": TEXT,
+        }
+        return self.ask("POST", "/v1/turns", body)
+
+    def gate(self, name: str) -> httpx.Response:
+        return self.ask("GET", f"/v1/accounts/host:{name}/gate")
+
+    def ready(self) -> httpx.Response:
+        return self.ask("GET", "/readyz")
+
+    def shows_silent(self, name: str) -> bool:
+        metrics = self.ask("GET", "/metrics").text
+        return f'licet_dependency_silent{{dependency="{name}"}} 1.0' in metrics
+
+
+@contextmanager
+def stopped(*processes: int) -> Iterator[None]:
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+def test_a_database_that_hangs_is_named_in_each_answer_and_all_goes_on_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    host = Host(tmp_path / "data")
+    with host.serving():
+        host.open("ana")
+        assert host.say("ana", "before").status_code == 201
+        processes = embedded.workers(tmp_path / "data" / "postgres" / embedded.CLUSTER)
+        assert processes
+        with stopped(*processes), ThreadPoolExecutor(8) as threads:
+            # under way when it falls silent, and afterwards
+            for _ in range(2):
+                asked = [
+                    threads.submit(host.gate, "ana"),
+                    threads.submit(host.say, "ana", "meanwhile"),
+                    threads.submit(host.choose, "ana", False),
+                ]
+                calls = [one.result() for one in asked]
+                assert [one.status_code for one in calls] == [503] * 3
+                assert all("the database does not answer" in one.json()["detail"] for one in calls)
+            assert host.ready().status_code == 503
+            assert host.ask("GET", "/healthz").status_code == 200
+            wait_until(lambda: host.shows_silent("database"), "the metric says it")
+        wait_until(lambda: host.ready().status_code == 200, "it is ready again")
+        assert not host.shows_silent("database")
+        assert host.say("ana", "before").status_code == 200, "it was kept"
+        assert host.say("ana", "meanwhile").status_code in (200, 201)
+        assert host.say("ana", "after").status_code == 201
+        assert host.choose("ana", False).status_code in (200, 201)
+    assert json.loads(host.licet("status", "--json"))["turns_kept"] == 3
+
+
+def test_a_bucket_that_hangs_stops_restrictions_alone_and_is_named_to_them(tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    with seaweed.running(tmp_path / "s3") as bucket:
+        host = Host(tmp_path / "data", **bucket.settings("STORE", "own"))
+        with host.serving():
+            for name in ("ana", "ben", "eva"):
+                host.open(name)
+            with stopped(bucket.process.pid), ThreadPoolExecutor(8) as threads:
+                first = threads.submit(host.choose, "ana", False)
+                turns = [threads.submit(host.say, "ben", f"t{n}") for n in range(20)]
+                assert {one.result().status_code for one in turns} == {201}
+                lost = first.result()
+                assert lost.status_code == 503
+                assert lost.json()["type"] == "urn:licet:problem:outcome_unknown"
+                refused = host.choose("ben", False)
+                assert refused.status_code == 503
+                assert "the object store does not answer" in refused.json()["detail"]
+                assert host.gate("ana").status_code == 200
+                assert host.say("ben", "still").status_code == 201
+                ready = host.ready()
+                assert ready.status_code == 200
+                assert ready.json()["silent"] == ["bucket"]
+                assert host.shows_silent("bucket")
+            wait_until(lambda: "silent" not in host.ready().json(), "it answers again")
+            assert host.choose("ben", False).status_code == 201
+            assert host.choose("ana", False).status_code in (200, 201)
+            assert host.say("eva", "after").status_code == 201
+
+
+def test_the_table_of_time_outs_is_that_of_the_code() -> None:
+    section = OPERATE.read_text("utf-8").split("## Time-outs\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
+    assert [float(seconds) for seconds in rows[1:]] == list(TIME_OUTS)
