@@ -25,8 +25,8 @@ from licet.vault.installation import Installation
 DATABASE, BUCKET, KEY_PROVIDER = "database", "bucket", "key_provider"
 ASK_SECONDS = 0.5  # between two questions to the database
 SILENT_SECONDS = 1.5  # without an answer
-PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, while it is open
-CALM_PROBE_SECONDS = 5.0  # and while it is not
+PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, while none is answered
+CALM_PROBE_SECONDS = 5.0  # and while they are
 _HINT = "see that PostgreSQL runs and can be reached; what was sent may be sent again"
 
 
@@ -60,7 +60,7 @@ class Dependencies:
     @property
     def silent(self) -> tuple[str, ...]:
         """The names of what does not answer."""
-        names = [one.name for one in self._guarded if one.circuit.is_open]
+        names = [one.name for one in self._guarded if one.circuit.is_failing]
         return tuple([DATABASE] * self._is_silent + names)
 
     @property
@@ -140,6 +140,6 @@ class Dependencies:
 
 
 def _probe(one: _Guarded, stop: threading.Event) -> None:
-    while not stop.wait(PROBE_SECONDS if one.circuit.is_open else CALM_PROBE_SECONDS):
+    while not stop.wait(PROBE_SECONDS if one.circuit.is_failing else CALM_PROBE_SECONDS):
         with suppress(BusyError):
             one.probe()
