@@ -109,6 +109,12 @@ def test_a_mistake_is_named_by_file_and_line() -> None:
         verifier.read_policy(b"quorum Z9\n")
 
 
+def test_a_file_that_may_be_cut_off_is_not_read() -> None:
+    with pytest.raises(InputError, match="the last line has no newline"):
+        quorum.parse_quorum(b"quorum none")
+    assert quorum.parse_quorum(b"quorum none\n").met([])
+
+
 def test_a_policy_that_lists_the_log_brings_its_key() -> None:
     data = f"log {SIGNER.verifier.vkey} https://log.example/2026\n{SPEC}quorum X1\n".encode()
     assert verifier.trust(None, policy=data).key.name == SIGNER.name

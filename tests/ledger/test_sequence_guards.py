@@ -14,7 +14,8 @@ import pytest
 from licet.errors import BrokenError
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.ledger import forward, sequence
+from licet.ledger import forward, outbox, sequence
+from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.sequence import LogPlace, LogStanding, RestoredError
 from licet.policy.period import instant
 from licet.store.connect import Pool, transaction
@@ -224,3 +225,28 @@ def test_an_entry_that_the_published_log_does_not_have_yet_has_no_proof(office: 
     entry, proof = log.entry_with_proof(size - 1)
     assert entry is not None
     assert proof is not None
+
+
+def test_a_year_is_forgotten_alone_and_has_the_releases_that_were_sealed_in_it(
+    office: Office,
+) -> None:
+    release = UUID(int=9)
+    kinds = (EntryKind.release_sealed, EntryKind.release_decided)
+    for year in (2025, 2026):
+        office.now = instant(f"{year}-11-01")
+        office.account(f"of {year}")
+        facts = {"release": release.hex}
+        with transaction(office.pool) as tx:
+            outbox.append(
+                tx, [Entry(kind=kind, occurred_at=office.now, facts=facts) for kind in kinds]
+            )
+        office.sequence()
+    with transaction(office.pool) as tx:
+        assert [outbox.logged_releases(tx, year) for year in (2025, 2026)] == [[release]] * 2
+        policies = [outbox.logged_policies(tx, year) for year in (2025, 2026)]
+        outbox.forget_year(tx, 2025)
+        assert [outbox.logged_releases(tx, year) for year in (2025, 2026)] == [[], [release]]
+        for table in ("logs", "log_accounts", "outbox"):
+            years = tx.execute(f"SELECT DISTINCT log_year FROM {table}").fetchall()
+            assert years == [(2026,)], table
+    assert policies[0] == {office.policies[0].sha256().hex()}

@@ -199,5 +199,11 @@ def test_a_memory_that_cannot_be_read_stops_the_witness(tmp_path: Path) -> None:
 
 
 def test_requests_that_are_too_large_are_refused() -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError, match="bytes"):
         Request.parse(b"old 0\n\n" + b"x" * (1 << 20))
+
+
+@pytest.mark.parametrize("body", [b"old 0\n", b"new 0\n\nlog\n", b""])
+def test_a_request_without_its_first_line_or_its_blank_one_is_refused_as_such(body: bytes) -> None:
+    with pytest.raises(RefusedError, match="an `old` line"):
+        Request.parse(body)
