@@ -64,14 +64,17 @@ class Host:
         self.headers = {"authorization": f"Bearer {json.loads(made)['key']}"}
         self.url = ""
 
-    def licet(self, *words: str) -> str:
-        done = subprocess.run(
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [FORKED, *words, "--data", str(self.data)],
             env=self.environment,
             capture_output=True,
             text=True,
             timeout=HANG_SECONDS,
         )
+
+    def licet(self, *words: str) -> str:
+        done = self.run(*words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -202,6 +205,10 @@ def test_a_bucket_that_hangs_stops_restrictions_alone_and_is_named_to_them(tmp_p
             assert host.choose("ben", False).status_code == 201
             assert host.choose("ana", False).status_code == 201
             assert host.say("eva", "after").status_code == 201
+        with stopped(bucket.process.pid):
+            refused_start = host.run("serve", "--port", str(free_port()))
+        assert refused_start.returncode == 75
+        assert "s3://licet/own" in refused_start.stderr
 
 
 def test_the_table_of_time_outs_is_that_of_the_code() -> None:

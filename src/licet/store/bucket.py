@@ -154,34 +154,40 @@ class Bucket:
 
     def probe(self) -> None:
         """BusyError if the service does not answer, for whoever watches a `prompt` bucket."""
-        assert self.circuit is not None
-        with self.circuit.calling(probes=True):
-            self._read(f"{PROBE_FOLDER}nothing")
+        with self._calling("read", probes=True):
+            self._get(f"{PROBE_FOLDER}nothing")
 
     @contextlib.contextmanager
-    def _calling(self, what: str) -> Iterator[None]:
-        with (
-            self.circuit.calling() if self.circuit is not None else contextlib.nullcontext(),
-            _translate_errors(what),
-        ):
-            yield
+    def _calling(self, what: str, *, probes: bool = False) -> Iterator[None]:
+        """Surrounds a request; BusyError if it fails. The library's message is not quoted: it may
+        have the secret.
+        """
+        import obstore
+
+        guarded = self.circuit and self.circuit.calling(probes=probes)
+        with guarded or contextlib.nullcontext():
+            try:
+                yield
+            except (obstore.exceptions.BaseError, OSError) as error:
+                raise BusyError(
+                    f"an object of `{self.url}` could not be {what}: {type(error).__name__}", _HINT
+                ) from None
 
     def read(self, name: str) -> TaggedObject | None:
         """The current version of an object; None if there is none."""
         with self._calling("read"):
-            return self._read(name)
+            return self._get(name)
 
-    def _read(self, name: str) -> TaggedObject | None:
+    def _get(self, name: str) -> TaggedObject | None:
         import obstore
 
-        with _translate_errors("read"):
-            try:
-                found = obstore.get(self.store, name)
-                if found.meta["size"] > OBJECT_BYTES_MAX:
-                    raise BrokenError(f"object `{name}` has more than `{OBJECT_BYTES_MAX}` bytes")
-                return TaggedObject(bytes(found.bytes()), found.meta["e_tag"] or "")
-            except (obstore.exceptions.NotFoundError, FileNotFoundError):
-                return None
+        try:
+            found = obstore.get(self.store, name)
+            if found.meta["size"] > OBJECT_BYTES_MAX:
+                raise BrokenError(f"object `{name}` has more than `{OBJECT_BYTES_MAX}` bytes")
+            return TaggedObject(bytes(found.bytes()), found.meta["e_tag"] or "")
+        except (obstore.exceptions.NotFoundError, FileNotFoundError):
+            return None
 
     def read_fixed(self, name: str) -> bytes | None:
         """An object whose bytes never change, cached in memory."""
@@ -341,19 +347,6 @@ class Bucket:
             obstore.delete(self.store, name)
         with self._mutex:
             self._fixed_bytes -= len(self._fixed.pop(name, b""))
-
-
-@contextlib.contextmanager
-def _translate_errors(what: str) -> Iterator[None]:
-    """The library's message is not quoted, as it may have the secret."""
-    import obstore
-
-    try:
-        yield
-    except (obstore.exceptions.BaseError, OSError) as error:
-        raise BusyError(
-            f"an object of the store could not be {what}: {type(error).__name__}", _HINT
-        ) from None
 
 
 @lru_cache(maxsize=8)
