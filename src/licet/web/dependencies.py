@@ -65,6 +65,7 @@ class Dependencies:
 
     @property
     def watched(self) -> tuple[str, ...]:
+        """The names of all that `silent` may name."""
         return (DATABASE, *(one.name for one in self._guarded))
 
     @contextmanager
