@@ -130,18 +130,18 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
         return folder
     if folder is not None:
         found = [
-            one.folder
-            for one in archives.list_backups(installation, folder)
-            if one.whole and not one.expired
+            backup.folder
+            for backup in archives.list_backups(installation, folder)
+            if backup.whole and not backup.expired
         ]
         if not found:
             raise NotFoundError(
                 f"no backup below `{folder}` that has not expired", "make one: `licet backup make`"
             )
         return found[-1]
-    at = installation.clock()
+    now = installation.clock()
     for one in archives.list_registered(installation, BACKUPS_MAX):
-        if one.folder is not None and one.pruned_at is None and one.expires_at > at:
+        if one.folder is not None and one.pruned_at is None and one.expires_at > now:
             return one.folder
     raise NotFoundError(
         "no backup is on record that has not expired",

@@ -65,10 +65,10 @@ class ConsentActs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def standing_acts(
-    tx: Transaction, keyring: Keyring, policies: Policies, holder: AccountRow, at: datetime
+    tx: Transaction, keyring: Keyring, policies: Policies, holder: AccountRow, now: datetime
 ) -> ConsentActs:
-    """The acts behind the grants and the standings of an account at ``at``."""
-    account, changed = holder.account_id, account_view.brought(holder, policies, at)
+    """The acts behind the grants and the standings of an account at ``now``."""
+    account, changed = holder.account_id, account_view.brought(holder, policies, now)
     state = changed.account
     keys = keyring.account_keys(tx, [account]).get(account)
     given = account_choices.behind(tx, account, [grant.number for grant in state.grants])
@@ -138,9 +138,9 @@ def _lapse_act(
     return None
 
 
-def _policy_act(policies: Policies, at: datetime) -> ConsentAct:
+def _policy_act(policies: Policies, now: datetime) -> ConsentAct:
     return ConsentAct(
-        act=ActKind.lapsed, at=at, policy=policies.in_force(at).version, cause="policy"
+        act=ActKind.lapsed, at=now, policy=policies.in_force(now).version, cause="policy"
     )
 
 

@@ -121,7 +121,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     def gist(self, name: str, policy: Policy) -> str:
         """The default text of one of a notice's four lines, with the policy's values."""
         several = len(policy.asks) > 1
-        purposes = self.listed([self.purpose(one) for one in sorted(policy.covers)])
+        purposes = self.listed([self.purpose(cover) for cover in sorted(policy.covers)])
         key = f"gist.{name}.{policy.reach.value}" if name == "what" else f"gist.{name}"
         return self.say(
             f"{key}.several" if several and name in ("what", "how_long") else key,

@@ -159,10 +159,10 @@ def lint_source(document: str, policy: Policy | None = None) -> list[LintFinding
     }
     words |= {name: markdown.plain(line) for name, line in text.gist}
     found: list[LintFinding] = []
-    for one in text.all_words:
-        words |= {_key(key, one): getattr(one, key) for key in notice.WORDS}
-        found += _check_lengths(one)
-        found += _check_question(one) if text.language == ENGLISH else ()
+    for all_word in text.all_words:
+        words |= {_key(key, all_word): getattr(all_word, key) for key in notice.WORDS}
+        found += _check_lengths(all_word)
+        found += _check_question(all_word) if text.language == ENGLISH else ()
     found += [
         LintFinding(_rule_of_fault(fault), key, fault)
         for key, value in words.items()

@@ -214,7 +214,7 @@ def _job_shape(job: WorkerJob) -> ClusterJob:
     return ClusterJob(
         dsn=job.dsn,
         config=job.config,
-        policies=tuple(one.text().decode() for one in job.policies.versions),
+        policies=tuple(version.text().decode() for version in job.policies.versions),
         release=job.release,
         plan=shape_of(job.curation.plan_steps),
         base=base,

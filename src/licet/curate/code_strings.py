@@ -159,9 +159,9 @@ class CodePlaces:
 
 
 def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
-    area = next((one for one in areas if one.start <= span.start < one.end), None)
+    area = next((area for area in areas if area.start <= span.start < area.end), None)
     if area is None:
-        if any(span.start < one.start < span.end for one in areas):
+        if any(span.start < area.start < span.end for area in areas):
             return False  # from prose into code
         start = text.rfind("\n", 0, span.start) + 1
         end = text.find("\n", span.start)

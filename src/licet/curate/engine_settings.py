@@ -117,8 +117,8 @@ def _looks(chosen: Curate, left_in: bool) -> bool:
 def lets_names_in(here: Installation) -> bool:
     """Whether each version of the policy so far lets names stay in; False before there is one."""
     with transaction(here.pool) as tx:
-        known = policy_versions.load(tx)
-    return known is not None and known.replacing_names(known.number(here.clock())) is None
+        versions = policy_versions.load(tx)
+    return versions is not None and versions.replacing_names(versions.number(here.clock())) is None
 
 
 def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:

@@ -70,7 +70,7 @@ def _counted(
     names: NameKernel | None, texts: Sequence[LabelledText]
 ) -> tuple[Counter[str], Counter[str], int, int]:
     kinds = {kind.value for kind in names.kinds} if names is not None else set()
-    named = names.found([one.text for one in texts]) if names is not None else [[] for _ in texts]
+    named = names.found([text.text for text in texts]) if names is not None else [[] for _ in texts]
     found: Counter[str] = Counter()
     labelled: Counter[str] = Counter()
     right = total = 0

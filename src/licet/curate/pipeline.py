@@ -64,7 +64,9 @@ class PlanCuration:
         compiled.allow()
         plan = self._plan.sketching
         return [
-            one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)
+            sketche
+            for batch in self._runner.run(plan, batches(documents))
+            for sketche in _sketches(batch)
         ]
 
 

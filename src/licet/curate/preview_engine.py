@@ -78,7 +78,11 @@ class PreviewEngine:
             return []
         detector = self._names.detector
         assert isinstance(detector, CachedDetector)
-        spoken = [each for one in documents for each in zip(one.texts, one.voices, strict=True)]
+        spoken = [
+            each
+            for document in documents
+            for each in zip(document.texts, document.voices, strict=True)
+        ]
         return detector.unasked(
             [text for text, voice in spoken if looked_at(text, voice)], self._names.kinds
         )

@@ -74,9 +74,9 @@ class RayActors:
 
     def ready(self, workers: Sequence[PageMaker]) -> Sequence[PageMaker]:
         by_answer = {
-            one.answer: one
-            for one in workers
-            if isinstance(one, ActorWorker) and one.answer is not None
+            worker.answer: worker
+            for worker in workers
+            if isinstance(worker, ActorWorker) and worker.answer is not None
         }
         done, _ = self._ray.wait(list(by_answer))
         return [by_answer[answer] for answer in done]

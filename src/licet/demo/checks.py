@@ -50,7 +50,7 @@ def check_all(
 
 def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
     """The vault and the bare rule give the same answer, for every turn and purpose."""
-    known, at = installation.policies(here), here.clock()
+    known, now = installation.policies(here), here.clock()
     asked = differ = 0
     with transaction(here.pool) as tx:
         for page in _pages(list(town.said)):
@@ -58,14 +58,14 @@ def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
                 conversation: town.person(town.said[conversation, n][0]).id
                 for conversation, n in page
             }
-            seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, at)
+            seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, now)
             turns = {c: account_view.turns(tx, owners[c], c) for c in owners}
             for conversation, number in page:
                 account, name = town.said[conversation, number]
                 turn = turns[conversation][number - 1]
                 for purpose in (IMPROVE, SAFETY):
                     mine = seen[conversation].decide(turn, known, purpose)
-                    bare = town.worlds[account].decide(name, purpose, at)
+                    bare = town.worlds[account].decide(name, purpose, now)
                     asked += 1
                     differ += (mine.because, mine.until) != (bare.because, bare.until)
     text = "every turn has a dated answer, and the vault's is that of the bare rule"
@@ -81,13 +81,13 @@ def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
 
 def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
     """Nothing of an account that never said yes may improve models."""
-    at = here.clock()
+    now = here.clock()
     never = [
         name
         for name, world in town.worlds.items()
         if world.accounts and world.accounts[name].granted == 0
     ]
-    usable = sum(len(town.worlds[name].usable(IMPROVE, at)) for name in never)
+    usable = sum(len(town.worlds[name].usable(IMPROVE, now)) for name in never)
     text = "nothing is usable without an act"
     return DemoPromise(
         text=text,
@@ -140,12 +140,12 @@ def _withdrawn(here: installation.Installation, withdrawn: Townsperson, copy: Pa
 
 def _gates(here: installation.Installation, town: Town) -> DemoPromise:
     """After the last day an undecided account cannot write; one that answered, either way, can."""
-    at = here.clock()
+    now = here.clock()
     wrong = waiting = 0
     for name, world in town.worlds.items():
         account = world.accounts[name]
-        answer = world.gate(name, at)
-        stood = [account.standing(question) for question in world.policies.in_force(at).asks]
+        answer = world.gate(name, now)
+        stood = [account.standing(question) for question in world.policies.in_force(now).asks]
         undecided = account.closed_at is None and GrantStanding.undecided in stood
         waiting += undecided and answer is Gate.must_decide
         wrong += undecided and answer in (Gate.open, Gate.notice)

@@ -34,17 +34,17 @@ def read_as_staff(
     """Staff read a conversation, with a record; returns whether there was anything that they may
     open.
     """
-    at, random = installation.clock(), installation.keyring.random
+    now, random = installation.clock(), installation.keyring.random
     email = OFFICER if role is ReaderRole.privacy_officer else REVIEWER
     try:
         with transaction(installation.pool) as tx:
             reading = Reading(
-                staff=sessions.find_or_add_staff(tx, email, at, random),
+                staff=sessions.find_or_add_staff(tx, email, now, random),
                 role=role,
                 reason=reason,
                 ticket=ticket,
             )
-            seen = account_view.seen(tx, [(account, conversation)], policies(installation), at)
+            seen = account_view.seen(tx, [(account, conversation)], policies(installation), now)
             turns = account_view.turns(tx, account, conversation)
             staff_reads.read(tx, installation.keyring, seen[conversation], turns, reading, random)
     except DeniedError:

@@ -133,10 +133,10 @@ def roles(here: installation.Installation) -> list[DemoRole]:
         if account is not None and account in names:
             found.append(DemoRole(word=word, what=what, name=names[account], to=to))
     new = f"new-{secrets.token_hex(4)}"
-    at = here.clock()
+    now = here.clock()
     opened = OpenAccount(
-        account=uuid7(at, here.keyring.random(10)),
-        at=at,
+        account=uuid7(now, here.keyring.random(10)),
+        at=now,
         host=host_hmac(installation.host_key(here), "account", new),
         plan="free",
         age=30,
@@ -149,12 +149,12 @@ def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStandin
     """An account with that standing, covered by the terms, with the most to show."""
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
-        one.account_id
-        for one in accounts
-        if ({said.standing for said in one.state.standings} or {GrantStanding.undecided})
+        account.account_id
+        for account in accounts
+        if ({said.standing for said in account.state.standings} or {GrantStanding.undecided})
         == {standing}
-        and one.state.closed_at is None
-        and one.state.plan in COVERED_PLANS
+        and account.state.closed_at is None
+        and account.state.plan in COVERED_PLANS
     ]
     return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
 

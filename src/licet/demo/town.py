@@ -443,7 +443,11 @@ class _Play:
     def _ask(self) -> None:
         """What people ask for under the law by now, and what is done about it."""
         self.requests.play(
-            [one.id for one in self.town.people if one.account is not None and not one.closed]
+            [
+                person.id
+                for person in self.town.people
+                if person.account is not None and not person.closed
+            ]
         )
 
     def _open(self, person: Townsperson) -> None:

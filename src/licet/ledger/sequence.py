@@ -510,16 +510,25 @@ def _register_accounts(tx: Transaction, accounts: set[UUID], year: int) -> Mappi
     return dict(rows)
 
 
-def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> OutboxRow:
+def _add_carried(tx: Transaction, account: UUID, from_year: int, now: datetime) -> OutboxRow:
     facts: dict[str, str | int | bool | None] = {"from": from_year}
     row = tx.execute(
         "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, "
         "%s) RETURNING outbox_id",
-        [account, EntryKind.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
+        [
+            account,
+            EntryKind.carried.value,
+            now,
+            msgspec.json.encode(facts, order="sorted").decode(),
+        ],
     ).fetchone()
     assert row is not None
     return OutboxRow(
-        outbox_id=row[0], account=account, kind=EntryKind.carried.value, occurred_at=at, facts=facts
+        outbox_id=row[0],
+        account=account,
+        kind=EntryKind.carried.value,
+        occurred_at=now,
+        facts=facts,
     )
 
 

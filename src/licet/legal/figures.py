@@ -201,7 +201,7 @@ def read(
     about.
     """
     tally, logs = LogTally(), []
-    for year in (int(one) for one in documents.years(installation) if int(one) <= position.year):
+    for year in (int(year) for year in documents.years(installation) if int(year) <= position.year):
         log = _published(installation, year)
         size = position.size if year == position.year else log.checkpoint.size
         logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
@@ -237,9 +237,9 @@ def _finder(installation: Installation) -> FindManifest:
             continue
 
     shared = {
-        one.manifest_sha256.hex(): one
-        for one in catalog.releases(installation)
-        if one.manifest_sha256 is not None
+        release.manifest_sha256.hex(): release
+        for release in catalog.releases(installation)
+        if release.manifest_sha256 is not None
     }
 
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
@@ -356,7 +356,7 @@ def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> 
 
 def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
     """The sums over some releases."""
-    counted = [one.contents for one in releases if one.contents is not None]
+    counted = [release.contents for release in releases if release.contents is not None]
     tokens = sum(one["tokens"] for one in counted)
     months = sorted(
         one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
@@ -364,25 +364,25 @@ def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
     return TotalFigures(
         releases=len(releases),
         uncounted=len(releases) - len(counted),
-        rows=sum(one.rows for one in releases),
-        user_data=any(one.rows for one in releases),
-        turns=sum(one.turns or 0 for one in releases),
+        rows=sum(release.rows for release in releases),
+        user_data=any(release.rows for release in releases),
+        turns=sum(release.turns or 0 for release in releases),
         bytes=sum(one["bytes"] for one in counted),
         tokens=tokens,
         size_bin=next((name for end, name in BINS if tokens < end), TOP_BIN),
         first_month=months[0] if months else None,
         last_month=months[-1] if months else None,
-        dropped=_summed(one.dropped or {} for one in releases),
-        replaced=_summed(one.replaced or {} for one in releases),
+        dropped=_summed(release.dropped or {} for release in releases),
+        replaced=_summed(release.replaced or {} for release in releases),
         **{name: _summed(one.get(name, {}) for one in counted) for name in BREAKDOWNS},
-        purged_rows=sum(one.purged_rows for one in releases),
-        reviewed_rows=sum(one.reviewed_rows for one in releases),
-        findings=sum(one.findings for one in releases),
+        purged_rows=sum(release.purged_rows for release in releases),
+        reviewed_rows=sum(release.reviewed_rows for release in releases),
+        findings=sum(release.findings for release in releases),
     )
 
 
 def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total = Counter[str]()
-    for one in counts:
-        total.update(one)
+    for count in counts:
+        total.update(count)
     return dict(sorted(total.items()))

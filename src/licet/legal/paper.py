@@ -69,7 +69,7 @@ def section(
     number: str, title: str, *lines: tuple[str, str], rows: str | None = None
 ) -> PaperSection:
     return PaperSection(
-        number=number, title=title, lines=tuple(PaperLine(*one) for one in lines), rows=rows
+        number=number, title=title, lines=tuple(PaperLine(*line) for line in lines), rows=rows
     )
 
 

@@ -183,7 +183,7 @@ def _purposes(policy: Mapping[str, Any]) -> list[str]:
 def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
     """What the database had on record when the last entry was logged: no log proves it."""
     at = instant(read.time)
-    within = {one.name for one in read.figures.releases}
+    within = {release.name for release in read.figures.releases}
     models = [one for one in model_registry.recorded_until(tx, at) if one.release in within]
     given = [
         f"{recipient}: release {release}"
@@ -192,9 +192,10 @@ def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
     ]
     return {
         "models": [
-            f"{one.name} ({one.recipe}, {one.rows} rows of release {one.release})" for one in models
+            f"{model.name} ({model.recipe}, {model.rows} rows of release {model.release})"
+            for model in models
         ],
-        "first_used": min((written(one.started_at)[:10] for one in models), default=None),
+        "first_used": min((written(model.started_at)[:10] for model in models), default=None),
         "recipients": given,
     }
 

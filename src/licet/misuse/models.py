@@ -216,10 +216,10 @@ def _sources(installation: Installation, names: Iterable[str], gates: Path) -> l
             release,
             gates,
             record,
-            [one.row["ordinal"] for rows in learnt.values() for one in rows],
+            [row.row["ordinal"] for rows in learnt.values() for row in rows],
         )
         left = {
-            key: [one for one in rows if one.row["ordinal"] not in gone]
+            key: [row for row in rows if row.row["ordinal"] not in gone]
             for key, rows in learnt.items()
         }
         sources.append(
@@ -279,7 +279,7 @@ def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Row
 
 
 def _is_learnt(rows: Sequence[_Sourced]) -> bool:
-    return all("labels" not in one.row or one.row["labels"]["split"] == "train" for one in rows)
+    return all("labels" not in row.row or row.row["labels"]["split"] == "train" for row in rows)
 
 
 def _handed(
@@ -305,7 +305,7 @@ def _handed(
 
 def _examples(of: _Rows) -> Iterator[LabelledExample]:
     for conversation, rows in of.items():
-        said = [m["content"] for one in rows for m in one.row["messages"] if m["role"] == "user"]
+        said = [m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"]
         text = "\n".join(said).strip()
         if text:
             labels = rows[0].row.get("labels")
@@ -313,7 +313,7 @@ def _examples(of: _Rows) -> Iterator[LabelledExample]:
             yield LabelledExample(
                 id=conversation.bytes,
                 text=text,
-                misuse=any(one.flagged for one in rows),
+                misuse=any(row.flagged for row in rows),
                 slice=slice_,
                 domain=rows[0].domain,
             )

@@ -97,14 +97,14 @@ def suggest(
     one of `classifier.FALSE_ALARMS`.
     """
     _check_call(reader, ticket, limit, alarms)
-    weights, at = bytes.fromhex(model.sha256), installation.clock()
-    points = operating_points.read(points_file, model.sha256, alarms, at)
+    weights, now = bytes.fromhex(model.sha256), installation.clock()
+    points = operating_points.read(points_file, model.sha256, alarms, now)
     conversations_min = operating_points.conversations_min(alarms)
     with transaction(installation.pool) as tx:
-        counted = count_readable(tx, at, ticket, weights)
+        counted = count_readable(tx, now, ticket, weights)
         enough = {name for name, waiting in counted.items() if waiting >= conversations_min}
         readable = [name for name in counted if name in points or name in enough]
-        listed = select_readable(tx, at, ticket, weights, readable, limit + 1)
+        listed = select_readable(tx, now, ticket, weights, readable, limit + 1)
     screened, found = list[ScreenedDomain](), set[UUID]()
     for domain, waiting in counted.items():
         in_domain = [
@@ -115,7 +115,7 @@ def suggest(
             scored = _score_conversations(installation, model, domain, in_domain, reader, ticket)
             if (
                 point is None
-                and (point := operating_points.choose(domain, _scores(scored), alarms, at))
+                and (point := operating_points.choose(domain, _scores(scored), alarms, now))
                 is not None
             ):
                 operating_points.write(points_file, model.sha256, [point])

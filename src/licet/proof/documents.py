@@ -266,7 +266,9 @@ def _checked(
         forward.check_beginning(shown, standing)
         if shown.cosigned is not None and asked is not None:
             raw, checkpoint = shown.cosigned
-            signed = note.verify(raw, [log, *(one.verifier for one in asked.witnesses)]).signed
+            signed = note.verify(
+                raw, [log, *(witnesse.verifier for witnesse in asked.witnesses)]
+            ).signed
             seen = {one.by: (checkpoint.size, one.at) for one in signed if one.by != log}
     except LicetError as error:
         fault = error.message
@@ -276,12 +278,14 @@ def _checked(
         fault=fault,
         witnesses=tuple(
             WitnessSeen(
-                name=one.name,
-                url=one.url,
-                size=seen[one.verifier][0] if one.verifier in seen else None,
-                cosigned_at=_moment(seen[one.verifier][1]) if one.verifier in seen else None,
+                name=witnesse.name,
+                url=witnesse.url,
+                size=seen[witnesse.verifier][0] if witnesse.verifier in seen else None,
+                cosigned_at=_moment(seen[witnesse.verifier][1])
+                if witnesse.verifier in seen
+                else None,
             )
-            for one in (asked.witnesses if asked is not None else ())
+            for witnesse in (asked.witnesses if asked is not None else ())
         ),
     )
 
@@ -352,8 +356,8 @@ def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
             one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
         ]
         made = {
-            one.sha256: legal_documents.encode_file(tx, place(installation), seed, one)
-            for one in papers
+            paper.sha256: legal_documents.encode_file(tx, place(installation), seed, paper)
+            for paper in papers
         }
     files = {
         f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()
@@ -430,7 +434,7 @@ def receipts(installation: Installation, account: UUID) -> list[Receipt]:
     """The receipt of each choice of an account, oldest first, with a proof if the choice is in the
     log.
     """
-    known = policies(installation)
+    versions = policies(installation)
     stated = controller(installation)
     with transaction(installation.pool) as tx:
         issuer = Issuer(
@@ -438,7 +442,7 @@ def receipts(installation: Installation, account: UUID) -> list[Receipt]:
             installation.keyring,
             LogKeys(installation.keyring),
             place(installation),
-            known,
+            versions,
             stated,
             installation.clock(),
         )

@@ -122,9 +122,9 @@ def search_release(
     report, found, proof = verifier.check_conversation_in(
         verifier.FolderFiles(folder), handle, salt_bytes, shown, logs
     )
-    broken = tuple((one.place, one.promise) for one in report.findings)
+    broken = tuple((finding.place, finding.promise) for finding in report.findings)
     lacks = tuple(
-        (one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks
+        (lack.place, f"{lack.why}; what would prove it: {lack.mend}") for lack in report.lacks
     )
     lines = [f"contradiction: {where}: broken promise: {promise}" for where, promise in broken]
     lines += [f"not proved: {where}: {why}" for where, why in lacks]

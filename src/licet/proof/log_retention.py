@@ -91,9 +91,9 @@ def plan(installation: Installation) -> tuple[YearSeen, ...]:
     period = retention(installation)
     seen: list[YearSeen] = []
     with transaction(installation.pool) as tx:
-        known = policies(installation)
+        versions = policies(installation)
         for year in map(int, years(installation)):
-            reasons = list(_kept_because(tx, known, year, period, installation.clock()))
+            reasons = list(_kept_because(tx, versions, year, period, installation.clock()))
             if any(before.kept_because for before in seen):
                 reasons.append("an earlier year is kept")
             entries = PublishedLog(

@@ -140,9 +140,9 @@ ALERTS = (
 
 def named(name: str) -> Alert:
     """The alert of a name; UsageError names those that there are."""
-    found = next((one for one in ALERTS if one.name == name), None)
+    found = next((alert for alert in ALERTS if alert.name == name), None)
     if found is None:
         raise UsageError(
-            f"no alert `{name}`", f"alerts are {', '.join(one.name for one in ALERTS)}"
+            f"no alert `{name}`", f"alerts are {', '.join(alert.name for alert in ALERTS)}"
         )
     return found

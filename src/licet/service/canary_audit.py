@@ -156,10 +156,10 @@ def check_model(installation: Installation, model: str) -> None:
 
 def keep(installation: Installation, model: str, found: Audit, *, actor: str) -> RecordedAudit:
     """Puts the result of an audit on record beside a model, as figures; NotFoundError."""
-    at = installation.clock()
-    excluded = [one for one in found.groups if one.group is not CanaryGroup.permitted]
+    now = installation.clock()
+    excluded = [group for group in found.groups if group.group is not CanaryGroup.permitted]
     new = RecordedAudit(
-        audited_at=at,
+        audited_at=now,
         audited_by=actor,
         licet=__version__,
         recipe=local_runs.RECIPE,
@@ -173,19 +173,19 @@ def keep(installation: Installation, model: str, found: Audit, *, actor: str) ->
         broken=found.broken,
         groups=tuple(
             AuditedGroup(
-                group=one.group,
-                planted=one.planted,
-                handed=one.handed,
-                exposure=one.exposure,
-                p=one.p,
+                group=group.group,
+                planted=group.planted,
+                handed=group.handed,
+                exposure=group.exposure,
+                p=group.p,
             )
-            for one in found.groups
+            for group in found.groups
         ),
     )
     with transaction(installation.pool) as tx:
         named = parse(Prefix.model, model)
         model_registry.get(tx, named)
-        canary_register.add(tx, uuid7(at, installation.keyring.random(10)), named, new)
+        canary_register.add(tx, uuid7(now, installation.keyring.random(10)), named, new)
     return new
 
 

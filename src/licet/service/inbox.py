@@ -121,9 +121,9 @@ def page(
 ) -> InboxPage:
     """A page of the items that the viewer's roles may see. An auditor sees all of them."""
     selected = [
-        one
-        for one in sources
-        if _may_see(viewer, KINDS[one.kind]) and view.kind in (None, one.kind)
+        source
+        for source in sources
+        if _may_see(viewer, KINDS[source.kind]) and view.kind in (None, source.kind)
     ]
     if view.held is HeldFilter.me:
         return _own_page(installation, viewer, view, selected)
@@ -272,14 +272,14 @@ def _own_page(
     with transaction(installation.pool) as tx:
         names = inbox_register.list_held(tx, viewer.staff_id, HELD_MAX)
         holders = inbox_register.find_holders(tx, names)
-    at, found = installation.clock(), list[InboxItem]()
-    with InboxReading(installation, at) as reading:
+    now, found = installation.clock(), list[InboxItem]()
+    with InboxReading(installation, now) as reading:
         # as the sources stand
         for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):
             one = _find(reading, name, selected)
             if one is not None and (one.overdue or not view.overdue):
                 found.append(_with_holder(one, holders.get(name)))
-    never = datetime.max.replace(tzinfo=at.tzinfo)
+    never = datetime.max.replace(tzinfo=now.tzinfo)
     return InboxPage(
         items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None
     )
@@ -392,7 +392,7 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
         holder=has.email if has else None,
         taken_at=has.taken_at if has else None,
         may_act=acts,
-        steps=tuple(one if acts else msgspec.structs.replace(one, words="") for one in steps),
+        steps=tuple(step if acts else msgspec.structs.replace(step, words="") for step in steps),
     )
 
 

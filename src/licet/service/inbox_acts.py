@@ -115,7 +115,7 @@ def _step(
         has_words=True,
         needs_words=needs_words,
         fields=(ActField.code,) if codes else (),
-        codes=tuple(one.value for one in codes) if codes else (),
+        codes=tuple(code.value for code in codes) if codes else (),
         destroys=destroys,
     )
 

@@ -288,11 +288,11 @@ def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall
     """
     if once is None:
         return False
-    at = installation.clock()
-    match idempotency.remembered(tx, [once], at).get(once.place):
+    now = installation.clock()
+    match idempotency.remembered(tx, [once], now).get(once.place):
         case None:
             idempotency.keep(
-                tx, [(once, CommandResult(outcome=Outcome.done, at=at, account=_NOBODY))], at
+                tx, [(once, CommandResult(outcome=Outcome.done, at=now, account=_NOBODY))], now
             )
             return False
         case LicetError() as error:

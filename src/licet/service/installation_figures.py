@@ -59,17 +59,17 @@ class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 def figures(installation: Installation) -> MonitoringFigures:
     """All of them now, in some ten short transactions; BusyError without the database."""
-    at = installation.clock()
+    now = installation.clock()
     with transaction(installation.pool) as tx:
         sweep, closures = sweeper.sweep_status_in(tx), certificates.count_unlogged_in(tx).closures
         log, webhooks = (
             sequence.count_waiting(tx, COUNTED_MAX),
             endpoints.count_backlog(tx, COUNTED_MAX),
         )
-        erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
+        erasures = certificate.open_by_age(tx, now, AGES, COUNTED_MAX)
     newest = archives.list_registered(installation, 1)
     return MonitoringFigures(
-        at=at,
+        at=now,
         sweep=sweep,
         closures=closures,
         log=log,
@@ -77,14 +77,14 @@ def figures(installation: Installation) -> MonitoringFigures:
         erasures=erasures,
         backup=newest[0].made_at if newest else None,
         rotations=epochs.status(installation).due,
-        queues=_queues(installation, at),
+        queues=_queues(installation, now),
     )
 
 
-def _queues(installation: Installation, at: datetime) -> dict[str, Queue]:
+def _queues(installation: Installation, now: datetime) -> dict[str, Queue]:
     """What the inbox of staff has, by kind."""
     found: dict[str, Queue] = {}
-    with InboxReading(installation, at) as reading:
+    with InboxReading(installation, now) as reading:
         for source in SOURCES:
             if source.kind in QUEUES:
                 items = source.page(reading, None, QUEUED_MAX).found

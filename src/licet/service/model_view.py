@@ -106,8 +106,8 @@ def _run(known: RecordedModel, raw: bytes, release_rows: int) -> ConsumedShare:
     return ConsumedShare(
         consumed=known.rows,
         release_rows=release_rows,
-        first_step=min((one.first for one in steps), default=0),
-        last_step=max((one.last for one in steps), default=0),
+        first_step=min((step.first for step in steps), default=0),
+        last_step=max((step.last for step in steps), default=0),
         gates=len(gates),
-        withdrawn_meanwhile=sum(len(one.added) for one in gates[1:]),
+        withdrawn_meanwhile=sum(len(gate.added) for gate in gates[1:]),
     )

@@ -116,7 +116,7 @@ def _record(
     now = installation.clock()
     order = uuid7(now, installation.keyring.random(10))
     with transaction(installation.pool) as tx:
-        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, at=now, said=result)
+        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, now=now, said=result)
     return order
 
 
@@ -246,8 +246,8 @@ def _would_drill(_: Installation, target: str) -> Iterator[str]:
 
 def _would_cosign(installation: Installation, _: str) -> Iterator[str]:
     quorum = documents.witnesses(installation)
-    for one in quorum.witnesses if quorum is not None else ():
-        yield f"{one.name} is asked." if one.url else f"{one.name} has no address."
+    for witnesse in quorum.witnesses if quorum is not None else ():
+        yield f"{witnesse.name} is asked." if witnesse.url else f"{witnesse.name} has no address."
 
 
 _WOULD: dict[OrderKind, Callable[[Installation, str], Iterator[str]]] = {

@@ -160,9 +160,9 @@ def apply_policy(
     """
     purposes.unworded_purposes(policy)
     with transaction(installation.pool) as tx:
-        at = installation.clock()
-        number = versions.add(tx, policy, at, actor)
-        restriction.keep_policy(tx, installation.keyring, policy, at, actor)
+        now = installation.clock()
+        number = versions.add(tx, policy, now, actor)
+        restriction.keep_policy(tx, installation.keyring, policy, now, actor)
         wanted = None if languages is None else {ENGLISH, *languages}
         _publish(installation, tx, notice.shipped(policy, wanted), None, actor)
     return number
@@ -178,9 +178,9 @@ def publish_notices(
     """Publishes notices for a policy version: by default those that ship, for the newest
     version.
     """
-    known = policies(installation)
+    versions = policies(installation)
     if sources is None:
-        sources = notice.shipped(notice.find_version(known, version))
+        sources = notice.shipped(notice.find_version(versions, version))
         if not sources:
             raise UsageError(
                 "no notice ships for this policy",
@@ -209,7 +209,7 @@ def _publish(
         known,
         sources,
         version=version,
-        at=installation.clock(),
+        now=installation.clock(),
         by=actor,
         random=installation.keyring.random,
         search=name_search(installation.config, left_in=left_in),
@@ -262,16 +262,16 @@ def plan_version(
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
     """`plan_policy` of a policy that was read already."""
-    known, now = policies(installation), installation.clock()
+    versions, now = policies(installation), installation.clock()
     unworded = purposes.unworded_purposes(policy)
     shortening = uuid7(now, installation.keyring.random(10)) if shorten_stored else None
     statistics.gather(installation.pool)
     with transaction(installation.pool) as tx:
-        drawn = policy_plan.draw(tx, known, policy, now, shortening=shortening)
-        named = policy_plan.keep(tx, known, policy, drawn, now, actor)
+        drawn = policy_plan.draw(tx, versions, policy, now, shortening=shortening)
+        named = policy_plan.keep(tx, versions, policy, drawn, now, actor)
         dates = None
         if shortening is not None:
-            after = policy_plan.with_version(known, policy)
+            after = policy_plan.with_version(versions, policy)
             dates = list_dates(tx, after, policy, now, shortening, cursor=None, limit=limit)
     return PlannedPolicy(
         plan=drawn,
@@ -289,10 +289,10 @@ def planned_dates(
     """The page behind ``cursor`` of the dates that a plan shortens; RefusedError for another plan
     than the newest one.
     """
-    policy, known, now = load_policy(file), policies(installation), installation.clock()
+    policy, versions, now = load_policy(file), policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
-        shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
-        after = policy_plan.with_version(known, policy)
+        shortening = policy_plan.shortening_of(tx, versions, policy, plan_sha256, now)
+        after = policy_plan.with_version(versions, policy)
         return list_dates(tx, after, policy, now, shortening, cursor=cursor, limit=limit)
 
 
@@ -302,11 +302,11 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
     """
     known = {notice.language_of(name) for name in notice.sources()}
     unsaid = [
-        f"`regions.{one.region}.languages` has "
-        f"{', '.join(f'`{name}`' for name in one.languages if name not in known)}, "
+        f"`regions.{region.region}.languages` has "
+        f"{', '.join(f'`{name}`' for name in region.languages if name not in known)}, "
         "in which no notice ships: publish one of your own"
-        for one in policy.regions
-        if set(one.languages) - known
+        for region in policy.regions
+        if set(region.languages) - known
     ]
     return (*regions.ages_below_law(policy.regions), *unsaid)
 
@@ -345,13 +345,13 @@ def apply_planned(
     With ``shorten_stored`` ``plan_sha256`` names the plan that listed the dates: no other date is
     shortened.
     """
-    policy, known, now = load_policy(file), policies(installation), installation.clock()
+    policy, versions, now = load_policy(file), policies(installation), installation.clock()
     purposes.unworded_purposes(policy)
-    number, shortening = len(known) - 1, None
+    number, shortening = len(versions) - 1, None
     if shorten_stored:
         with transaction(installation.pool) as tx:
-            shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
-    if policy != known[number]:
+            shortening = policy_plan.shortening_of(tx, versions, policy, plan_sha256, now)
+    if policy != versions[number]:
         with transaction(installation.pool) as tx:
             number = apply_in(installation, tx, policy, now, actor)
         (installation.config.data / "policy.yaml").write_text(

@@ -96,10 +96,10 @@ def propose(
     policy, now = parse(text, SENT), installation.clock()
     purposes.unworded_purposes(policy)
     with transaction(installation.pool) as tx:
-        known = policy_versions.applied(tx)
-        if policy in known.versions:
+        versions = policy_versions.applied(tx)
+        if policy in versions.versions:
             raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
-        policy_plan.check(known, policy, now)
+        policy_plan.check(versions, policy, now)
         named = uuid7(now, installation.keyring.random(10))
         found = policy_proposals.add(
             tx, named, policy.sha256(), policy.version, text.decode(), now, actor, identity
@@ -258,21 +258,21 @@ class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
 def version(installation: Installation, number: int) -> VersionDetail:
     """An applied version by its number; NotFoundError."""
     with transaction(installation.pool) as tx:
-        known = policy_versions.applied(tx)
-        if not 0 <= number < len(known):
+        versions = policy_versions.applied(tx)
+        if not 0 <= number < len(versions):
             raise NotFoundError(f"no policy version of number {number}")
-        row = policy_versions.newest_applied(tx, len(known) - number)[-1]
-        before = known[number - 1] if number else None
+        row = policy_versions.newest_applied(tx, len(versions) - number)[-1]
+        before = versions[number - 1] if number else None
         found = (
-            policy_plan.stored(tx, Policies(known.versions[:number]), known[number])
+            policy_plan.stored(tx, Policies(versions.versions[:number]), versions[number])
             if number
             else None
         )
-        is_two = policy_proposals.second_identity(tx, known[number].sha256())
-    changed = diff.diff(before, known[number]) if before else None
+        is_two = policy_proposals.second_identity(tx, versions[number].sha256())
+    changed = diff.diff(before, versions[number]) if before else None
     return VersionDetail(
         number=number,
-        policy=known[number],
+        policy=versions[number],
         applied_at=row.applied_at,
         applied_by=row.applied_by,
         second_identity=is_two,
@@ -383,10 +383,10 @@ def _are_two(row: ProposalRow) -> bool:
 
 def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
     with transaction(installation.pool) as tx:
-        row, known = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
+        row, versions = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
         policy = _policy(row)
         found = _stored(tx, policy)
-    base = _base(known, policy, row)
+    base = _base(versions, policy, row)
     changed = diff.diff(base, policy)
     return ProposalDetail(
         proposal=_seen(row),
@@ -395,7 +395,7 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
         direction=diff.describe(changed),
         changes=changed.changes,
         findings=policy_changes.findings_of(policy),
-        refusal=_refusal(known, policy, installation.clock())
+        refusal=_refusal(versions, policy, installation.clock())
         if row.state is ProposalState.open
         else "",
         plan=found.plan if found else None,

@@ -66,14 +66,14 @@ def status(installation: Installation) -> PopulationStatus:
     From what is counted as it changes: it reads no account and no content, however many there are.
     """
     due = retraining_due(installation)
-    known, at = policies(installation), installation.clock()
+    versions, now = policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
         counts.fold(tx)
-        people, kept = counts.accounts(tx, known, at), counts.content(tx)
+        people, kept = counts.accounts(tx, versions, now), counts.content(tx)
         return PopulationStatus(
-            at=at,
-            policy=known.in_force(at).policy,
-            version=known.in_force(at).version,
+            at=now,
+            policy=versions.in_force(now).policy,
+            version=versions.in_force(now).version,
             accounts=people.accounts,
             plans=people.plans,
             gates=people.gates,
@@ -81,15 +81,15 @@ def status(installation: Installation) -> PopulationStatus:
             conversations=sum(one.items for one in kept if one.what is CountedKind.conversations),
             turns_kept=sum(one.turns for one in kept),
             bytes_kept=sum(one.bytes for one in kept),
-            expires=_expires(kept, counts.held(tx), at),
-            overdue=expiry.due_count(tx, at, 2**31),
+            expires=_expires(kept, counts.held(tx), now),
+            overdue=expiry.due_count(tx, now, 2**31),
             held=counts.held_conversations(tx),
             flagged=sum(
                 one.items
                 for one in kept
                 if one.what is CountedKind.flagged
                 and one.ends_on is not None
-                and one.ends_on >= at.date()
+                and one.ends_on >= now.date()
             ),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
@@ -108,15 +108,15 @@ def retraining_due(installation: Installation) -> tuple[Affected, ...]:
 
 
 def _expires(
-    kept: Sequence[CountedContent], held: Sequence[CountedContent], at: datetime
+    kept: Sequence[CountedContent], held: Sequence[CountedContent], now: datetime
 ) -> dict[str, int]:
-    """The turns that expire within each horizon from ``at``, without those of the nearer horizons
+    """The turns that expire within each horizon from ``now``, without those of the nearer horizons
     and what a hold keeps. Each horizon counts to the end of its last day.
     """
     result: dict[str, int] = {}
     nearer = 0
     for name, days in _HORIZONS:
-        until = (at + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
+        until = (now + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
         ending = [
             sum(one.turns for one in of if one.ends_on is not None and one.ends_on <= until)
             for of in (kept, held)
@@ -139,8 +139,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 def forecast(installation: Installation, *, months: int = 63) -> Forecast:
     """How much of what is stored now will still be kept, month by month."""
-    at = installation.clock()
-    moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
+    now = installation.clock()
+    moments = [now + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(installation.pool) as tx:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)

@@ -100,12 +100,12 @@ def preview(
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
-    known, at = policies(installation), installation.clock()
-    question = known.in_force(at).question_of(purpose)
+    versions, now = policies(installation), installation.clock()
+    question = versions.in_force(now).question_of(purpose)
     if question is None:
         raise RefusedError(
             f"no question covers the purpose `{purpose}`",
-            f"covered are {', '.join(sorted(known.in_force(at).covers))}",
+            f"covered are {', '.join(sorted(versions.in_force(now).covers))}",
             because="purpose",
         )
     scope = _scope(conversation, project)
@@ -124,17 +124,17 @@ def preview(
                     project=project,
                 )
                 ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
-            seen = account_view.seen(tx, [(account, one) for one in ids], known, at)
+            seen = account_view.seen(tx, [(account, one) for one in ids], versions, now)
             if conversation is not None and conversation not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
             refused = None
             if assume:
-                seen, refused = _assumed(seen, known, question, scope, at)
-            loading = _Loading(tx, installation, seen, known, purpose, at, bounds)
+                seen, refused = _assumed(seen, versions, question, scope, now)
+            loading = _Loading(tx, installation, seen, versions, purpose, now, bounds)
             loaded = list(loading.each([one for one in ids if one in seen]))
         engine = engine_of(installation)
         made = list(
-            _curated(engine, loaded, installation.keyring.random(32), known, purpose, bounds)
+            _curated(engine, loaded, installation.keyring.random(32), versions, purpose, bounds)
         )
     following = ids[-1] if more else None
     if made and made[-1].unread:
@@ -144,7 +144,7 @@ def preview(
     return Preview(
         purpose=purpose,
         question=question,
-        at=at,
+        at=now,
         assumed=assume,
         refused=refused,
         next=following,
@@ -209,11 +209,11 @@ class _Loading:
         seen: Mapping[UUID, AccountView],
         versions: Policies,
         purpose: str,
-        at: datetime,
+        now: datetime,
         bounds: PreviewBounds,
     ) -> None:
         self._tx, self._here, self._seen, self._bounds = tx, installation, seen, bounds
-        self._known, self._purpose, self._at = versions, purpose, at
+        self._known, self._purpose, self._at = versions, purpose, now
         self._turns = self._bytes = 0
 
     def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
@@ -222,8 +222,8 @@ class _Loading:
             return
         account = self._seen[conversations[0]].account.account_id
         counts = account_view.turn_counts(self._tx, account, conversations)
-        for one in conversations:
-            found = self._load(self._seen[one], counts.get(one, 0))
+        for conversation in conversations:
+            found = self._load(self._seen[conversation], counts.get(conversation, 0))
             if found is None:
                 return
             yield found
@@ -304,7 +304,7 @@ def _assumed(
     versions: Policies,
     question: str,
     scope: GrantScope,
-    at: datetime,
+    now: datetime,
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
     """The conversations after a yes for the scope and one more turn of the person in each, and why
     it would do nothing.
@@ -312,7 +312,7 @@ def _assumed(
     found, refused = dict(seen), None
     for one, view in seen.items():
         named = view.turns if scope.kind is ScopeKind.conversation else None
-        moment = max(at, view.state.last_at)
+        moment = max(now, view.state.last_at)
         chosen = fold.choose(
             view.state, versions, moment, True, question=question, scope=scope, conversation=named
         )
@@ -333,8 +333,8 @@ def _assumed(
 class _Own:
     """The permit to show a person their own words, where the decision would let them be used."""
 
-    def __init__(self, seen: Mapping[UUID, AccountView], at: datetime) -> None:
-        self._seen, self._at = seen, at
+    def __init__(self, seen: Mapping[UUID, AccountView], now: datetime) -> None:
+        self._seen, self._at = seen, now
 
     def __call__(
         self, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState
@@ -364,14 +364,14 @@ def _previewed(
         out = PreviewedTurn(turn=turn.number, role=turn.role, used=False, because=because, text="")
         turns.append(shown_turns.get(turn.number, out))
     rows = [curated for curated, _ in made if curated.dropped is None]
-    labels = [one.labels for one in rows if one.labels is not None]
+    labels = [row.labels for row in rows if row.labels is not None]
     return PreviewedConversation(
         conversation=conversation,
         rows=len(rows),
         until=min(until, default=None),
         turns=tuple(turns),
-        languages=tuple(sorted({one.language for one in labels})),
-        topics=tuple(sorted({one.topic for one in labels})),
+        languages=tuple(sorted({label.language for label in labels})),
+        topics=tuple(sorted({label.topic for label in labels})),
     )
 
 

@@ -103,11 +103,11 @@ def measure(
         ended=lambda: _ended(installation, position),
     )
     kept = [row for row in rows if not row.left_out]
-    at = installation.clock()
+    now = installation.clock()
     stated = measurement.statement_of(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
-        at=at,
+        at=now,
         model=made.model,
         rows=made.rows,
         held_out=made.held_out,
@@ -119,7 +119,7 @@ def measure(
         jws = signed(stated.payload(), installation.keyring.log_seed(tx), measurement.SIGNED.typ)
         result = StatedMeasurement(statement=stated, jws=jws)
         measurement.add(
-            tx, uuid7(at, installation.keyring.random(10)), known.release_id, result, at
+            tx, uuid7(now, installation.keyring.random(10)), known.release_id, result, now
         )
     # after the commit, so that a file never states what the database does not have
     with homes.changing(installation, known, folder):
@@ -258,9 +258,9 @@ class _Found:
         self, curation: Curation, documents: list[Document]
     ) -> Iterator[tuple[Document, Curated]]:
         mine = [
-            one
-            for one in documents
-            if one.name not in self._names and self._is_sampled(one.account)
+            document
+            for document in documents
+            if document.name not in self._names and self._is_sampled(document.account)
         ]
         return zip(mine, curation.curate(mine) if mine else (), strict=True)
 

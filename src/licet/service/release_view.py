@@ -103,7 +103,7 @@ def view(installation: Installation, release: Release) -> ReleaseView:
         handouts=tuple(handouts),
         leases=tuple(leases),
         exports=tuple(export_files.list_exports(installation, release=release.release_id)),
-        models=tuple(one for one in models if one.release == release.name),
+        models=tuple(model for model in models if model.release == release.name),
         contents=promised.contents
         if promised.rows and promised.contents is not msgspec.UNSET
         else None,
@@ -156,25 +156,28 @@ def recipient(installation: Installation, name: str) -> RecipientView:
         leases = gate_files.newest_leases(tx, name, LEASES_MAX)
         if not handouts:
             raise NotFoundError(f"no recipient `{name}` was given anything")
-        released = {*(one.release_id for one in handouts), *(one.release_id for one in leases)}
+        released = {
+            *(handout.release_id for handout in handouts),
+            *(lease.release_id for lease in leases),
+        }
         names = registry.names(tx, list(released))
-        known = {one.release_id: registry.get(tx, one.release_id) for one in handouts}
+        known = {handout.release_id: registry.get(tx, handout.release_id) for handout in handouts}
     counted = {
-        one.release_id: _usable(installation, known[one.release_id])
-        for one in handouts[:USABLE_MAX]
+        handout.release_id: _usable(installation, known[handout.release_id])
+        for handout in handouts[:USABLE_MAX]
     }
     return RecipientView(
         recipient=name,
         releases=tuple(
             GivenRelease(
-                handout=one,
-                name=names[one.release_id],
-                rows=known[one.release_id].rows or 0,
-                usable=counted.get(one.release_id),
+                handout=handout,
+                name=names[handout.release_id],
+                rows=known[handout.release_id].rows or 0,
+                usable=counted.get(handout.release_id),
             )
-            for one in handouts
+            for handout in handouts
         ),
-        leases=tuple((names[one.release_id], one) for one in leases),
+        leases=tuple((names[lease.release_id], lease) for lease in leases),
         exports=tuple(export_files.list_exports(installation, name)[:HANDOUTS_MAX]),
     )
 

@@ -86,10 +86,10 @@ def read(
     if not 1 <= rows <= ROWS_MAX:
         raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
     role = signatures.reader_role(reader)
-    of, at = signatures.place(installation, name), installation.clock()
-    ticket = f"replacements-{uuid7(at, installation.keyring.random(10)).hex}"
+    of, now = signatures.place(installation, name), installation.clock()
+    ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
-        reading = _Reading(tx, of, policies(installation), at)
+        reading = _Reading(tx, of, policies(installation), now)
         engine = preview.engine_of(installation)
         drawn = _drawn(installation, reading, rows)
         found = {
@@ -106,7 +106,7 @@ def read(
                 of,
                 ordinal,
                 ticket,
-                at,
+                now,
                 staff=reader.staff_id,
                 role=role,
                 random=installation.keyring.random,
@@ -115,8 +115,8 @@ def read(
                 msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked)
                 for one in own
             ]
-        shown = [(PlaceRef(one.row, one.place), one.kind) for one in places]
-        shown_replacements.note_shown(tx, of.known.release_id, shown, staff=reader.staff_id, at=at)
+        shown = [(PlaceRef(place.row, place.place), place.kind) for place in places]
+        shown_replacements.note_shown(tx, of.known.release_id, shown, staff=reader.staff_id, at=now)
     differ = sum(own is None for own in found.values())
     return ReplacementsRead(rows=len(found) - differ, differ=differ, places=tuple(places))
 

@@ -132,17 +132,17 @@ def _on_record(
 ) -> SliceRead:
     """What ``find`` opens, with a reading of each row on record in the same transaction."""
     role = signatures.reader_role(reader)
-    of, at = signatures.place(installation, name), installation.clock()
-    ticket = f"slice-{uuid7(at, installation.keyring.random(10)).hex}"
+    of, now = signatures.place(installation, name), installation.clock()
+    ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
-        found = find(_Reading(tx, of, policies(installation), at))
+        found = find(_Reading(tx, of, policies(installation), now))
         for row in found.rows:
             sample.note_reading(
                 tx,
                 of,
                 row.ordinal,
                 ticket,
-                at,
+                now,
                 staff=reader.staff_id,
                 role=role,
                 random=installation.keyring.random,

@@ -277,13 +277,13 @@ _PREFIXES = {
 
 
 def read(
-    installation: Installation, table: StaffTable, view: TableView, at: datetime | None = None
+    installation: Installation, table: StaffTable, view: TableView, now: datetime | None = None
 ) -> TablePage:
-    """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a
+    """One page of a table, its rows of `TableCell`, as of ``now``, by default now; UsageError for a
     filter, an order or a place that it does not have.
     """
     with snapshot(installation.pool) as tx:
-        found = keyset.page(tx, table.listing, view, at or installation.clock())
+        found = keyset.page(tx, table.listing, view, now or installation.clock())
         return msgspec.structs.replace(found, rows=_cells(tx, table, found.rows))
 
 
@@ -294,8 +294,8 @@ def as_csv(installation: Installation, table: StaffTable, view: TableView) -> It
     Pages are read one after another, so that a row that is changed meanwhile is in the file as it
     was or as it is. A list longer than `CSV_ROWS_MAX` ends there, and its last line says so.
     """
-    at = installation.clock()
-    rows = keyset.all_rows(lambda asked: read(installation, table, asked, at), view, CSV_ROWS_MAX)
+    now = installation.clock()
+    rows = keyset.all_rows(lambda asked: read(installation, table, asked, now), view, CSV_ROWS_MAX)
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 

@@ -201,8 +201,8 @@ def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
     """Failed if an excluded group is detected, or if a row that was excluded from the start was
     handed to the run.
     """
-    control = next(one for one in groups if one.group is CanaryGroup.permitted)
-    excluded = [one for one in groups if one.group is not CanaryGroup.permitted]
+    control = next(group for group in groups if group.group is CanaryGroup.permitted)
+    excluded = [group for group in groups if group.group is not CanaryGroup.permitted]
     if any(
         one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during)
         for one in excluded

@@ -99,12 +99,12 @@ def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
             new.broken,
         ],
     )
-    for one in new.groups:
+    for group in new.groups:
         tx.execute(
             """INSERT INTO canary_audit_groups (audit_id, canary_group, planted, handed, exposure,
                p)
                VALUES (%s, %s, %s, %s, %s, %s)""",
-            [audit, one.group.value, one.planted, one.handed, one.exposure, one.p],
+            [audit, group.group.value, group.planted, group.handed, group.exposure, group.p],
         )
 
 

@@ -135,8 +135,14 @@ def split_instructions(row: ConversationShape) -> InstructedRow:
         else:
             has_answered = has_answered or message["role"] == "assistant"
             places.append(place)
-    words = BETWEEN.join(one["content"] for one in instructions if one["content"].strip())
-    tools = [tool for one in instructions for tool in offered_tools(one.get("tools") or "[]") or ()]
+    words = BETWEEN.join(
+        instruction["content"] for instruction in instructions if instruction["content"].strip()
+    )
+    tools = [
+        tool
+        for instruction in instructions
+        for tool in offered_tools(instruction.get("tools") or "[]") or ()
+    ]
     return InstructedRow(
         row=_select_messages(row, places),
         places=places,
@@ -379,9 +385,9 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
             return _Steps(place, is_read=False)
         results = messages[place + 1 : place + 1 + len(calls)]
         told = [
-            one.get("tool_call_id")
-            for one in results
-            if one["role"] == "tool" and one["content"].strip()
+            result.get("tool_call_id")
+            for result in results
+            if result["role"] == "tool" and result["content"].strip()
         ]
         if sorted(asked) != sorted(one or "" for one in told):
             return _Steps(place + 1, is_read=answered and place + 1 == len(messages))

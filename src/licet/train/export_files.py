@@ -229,16 +229,16 @@ def _register(
     installation: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap
 ) -> UUID:
     handout = parse(Prefix.handout, hand_out(installation, name, recipient))
-    at = installation.clock()
-    export_id = uuid7(at, installation.keyring.random(10))
+    now = installation.clock()
+    export_id = uuid7(now, installation.keyring.random(10))
     with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals,
                made_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-            [export_id, handout, release, to.value, len(usable), serialize(usable), at],
+            [export_id, handout, release, to.value, len(usable), serialize(usable), now],
         )
-        copies.register_exported(tx, release, list(usable), export_id, at)
+        copies.register_exported(tx, release, list(usable), export_id, now)
     return export_id
 
 
@@ -382,9 +382,9 @@ def list_recalled(installation: Installation, recipient: str | None = None) -> l
 
 def withdrawn_ordinals(installation: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
-    at = installation.clock()
+    now = installation.clock()
     known = gate_files.get_sealed(installation, release)
-    return withdrawn_rows.as_of(installation.pool, known, policies(installation), at)
+    return withdrawn_rows.as_of(installation.pool, known, policies(installation), now)
 
 
 def _to_export(
@@ -464,16 +464,16 @@ def acknowledge(installation: Installation, name: str) -> Export:
 
 def _acknowledge_rows(installation: Installation, name: str, row: _ExportRow) -> Export:
     """The recalled rows are deleted; those that may still be used stay with the recipient."""
-    at = installation.clock()
+    now = installation.clock()
     with transaction(installation.pool) as tx:
         tx.execute(
             "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
             "acknowledged_at IS NULL",
-            [at, row.export],
+            [now, row.export],
         )
         deleted = rows_recalled(tx, row.export)
         copies.end_exported_rows(
-            tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), at
+            tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), now
         )
     return get(installation, name)
 
@@ -490,17 +490,17 @@ def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) ->
 
 
 def _update(installation: Installation, name: str, change: str, *, ends: bool = False) -> Export:
-    at, export_id = installation.clock(), parse(Prefix.export, name)
+    now, export_id = installation.clock(), parse(Prefix.export, name)
     with transaction(installation.pool) as tx:
         tx.execute(
             f"UPDATE exports SET {change} WHERE export_id = %(export)s",
-            {"export": export_id, "at": at, "due": at + timedelta(days=RECALL_DAYS)},
+            {"export": export_id, "at": now, "due": now + timedelta(days=RECALL_DAYS)},
         )
         if ends:
             tx.execute(
                 "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
                 "acknowledged_at IS NULL",
-                [at, export_id],
+                [now, export_id],
             )
-            copies.end_whole(tx, CopyPlace.export, export_id, at)
+            copies.end_whole(tx, CopyPlace.export, export_id, now)
     return get(installation, name)

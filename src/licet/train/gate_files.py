@@ -221,7 +221,7 @@ def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
     if recipient not in policy.recipients:
         raise RefusedError(
             f"the policy does not name the recipient `{recipient}`, and data goes to no other",
-            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a "
+            f"it names {', '.join(f'`{recipient}`' for recipient in sorted(policy.recipients)) or 'nobody'}; a "
             "version that adds "
             "one more is material",
             because="recipient",
@@ -364,11 +364,11 @@ def _ordinals_of_part(installation: Installation, release: Release, part: int) -
         raise NotFoundError(
             f"the installation's own copy of release `{release.name}` is missing", "name `ordinals`"
         )
-    firsts = {each.number: each.first_ordinal for each in promised.parts}
+    firsts = {part.number: part.first_ordinal for part in promised.parts}
     if part not in firsts:
         raise NotFoundError(f"release `{release.name}` has no part `{part}`")
     after = min(
-        (each for each in firsts.values() if each > firsts[part]),
+        (first for first in firsts.values() if first > firsts[part]),
         default=firsts[part] + ROWS_PER_PART_MAX,
     )
     return range(firsts[part], min(after, firsts[part] + ROWS_PER_PART_MAX))

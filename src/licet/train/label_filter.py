@@ -177,7 +177,7 @@ class _Parser:
     def _parse_value(self, name: str, *, is_text: bool) -> str | float:
         token = self._current
         if token.kind != ("text" if is_text else "number"):
-            texts = ", ".join(f"`{each}`" for each in TEXTS)
+            texts = ", ".join(f"`{text}`" for text in TEXTS)
             raise _error(
                 token,
                 f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of "
@@ -199,7 +199,7 @@ class _Parser:
             )
         if name.startswith(_QUALITY):
             raise _error(
-                token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`"
+                token, f"one of {', '.join(f'`{signal}`' for signal in SIGNALS)} after `{_QUALITY}`"
             )
         score = name.removeprefix(_SCORES)
         self.scores.add(score)

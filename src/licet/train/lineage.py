@@ -81,7 +81,9 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
     )
     if checked.findings or checked.lacks:
         lacks = ((lack.place, lack.why) for lack in checked.lacks)
-        place, promise = next(chain(((one.place, one.promise) for one in checked.findings), lacks))
+        place, promise = next(
+            chain(((finding.place, finding.promise) for finding in checked.findings), lacks)
+        )
         raise RefusedError(
             f"the model cannot be registered: `{place}`: {promise}", because="broken"
         )

@@ -261,7 +261,7 @@ def split_held_out(
     }
     if len(out) < HELD_OUT_ROWS_MIN:
         people = {accounts[row["ordinal"]] for row in rows if row["ordinal"] not in out}
-        outside = {one for one in people if is_held_out(one)}
+        outside = {person for person in people if is_held_out(person)}
         if len(people) > 1 and (not outside or outside == people):
             outside = {min(people, key=account_rank)}
         out |= {row["ordinal"] for row in rows if accounts[row["ordinal"]] in outside}

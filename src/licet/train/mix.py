@@ -159,7 +159,7 @@ def _select_rows(
             found.add(row["ordinal"])
             tokens += tokens_of(row)
     if label_filter is not None and not found and (unknown := label_filter.scores - scores):
-        available = ", ".join(f"`{each}`" for each in sorted(scores)) or "none"
+        available = ", ".join(f"`{score}`" for score in sorted(scores)) or "none"
         raise UsageError(
             f"no row of `{source.name}` has the score `{min(unknown)}`",
             f"its rows have {available}",
@@ -340,5 +340,5 @@ class ReleaseMix(Sequence[Any]):
 
     def close(self) -> None:
         """Forgets keys, and closes files."""
-        for one in self._rows:
-            one.close()
+        for row in self._rows:
+            row.close()

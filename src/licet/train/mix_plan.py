@@ -131,7 +131,7 @@ def check(state: MixState) -> None:
 
 
 def _share(state: MixState, source: MixedSource) -> float:
-    return source.weight / sum(each.weight for each in state.sources)
+    return source.weight / sum(source.weight for source in state.sources)
 
 
 def _budget(state: MixState) -> float:

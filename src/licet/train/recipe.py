@@ -163,7 +163,7 @@ def sft(
         model.to(torch.device("cpu")).save_pretrained(out)
         tokenizer.save_pretrained(out)
     return TrainingResult(
-        parameters=sum(one.numel() for one in model.parameters()),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
         steps=run_settings.steps,
         rows=len(examples),
         unfit=unfit.total(),

@@ -154,8 +154,8 @@ class AgreedMask:
             before = self._gate.numbers
             check = _CountingHandOff(self._gate)
             found = [
-                mask_batch(one, check, step, pad=self._pad, ordinal=self._ordinal)
-                for one in batches
+                mask_batch(batch, check, step, pad=self._pad, ordinal=self._ordinal)
+                for batch in batches
             ]
             batches = [one for one, _ in found]
             gone += check.gone

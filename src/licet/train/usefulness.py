@@ -131,7 +131,7 @@ def people_held_out(people: Mapping[bytes, int], outside: Collection[bytes]) -> 
     training split, and those with the lowest numbers, up to one in `HELD_OUT_SHARE`, ten at least
     and half of all at most.
     """
-    out = {one for one in people if one in outside}
+    out = {person for person in people if person in outside}
     wanted = min(max(ACCOUNTS_MIN, len(people) // HELD_OUT_SHARE), len(people) // 2)
     others = sorted((number, one) for one, number in people.items() if one not in out)
     return frozenset(out | {one for _, one in others[: max(wanted - len(out), 0)]})
@@ -235,7 +235,7 @@ class _BaseBench:
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
         settings = msgspec.structs.replace(self._settings, seed=seed)
         model = recipe.fine_tuned(self._base, _taken(self._arms[arm], gone), settings)
-        self._parameters = sum(one.numel() for one in model.parameters())
+        self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
     def described(self, seeds: int) -> MeasuringModel:

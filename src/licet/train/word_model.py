@@ -68,7 +68,7 @@ class WordModel:
                 first = np.unique(hashed[order][1], return_index=True)[1]
                 contexts, sequences = contexts[first], sequences[first]
             self._orders.append(_counted(contexts, sequences))
-        self.parameters = sum(len(one.sequences) for one in self._orders)
+        self.parameters = sum(len(order.sequences) for order in self._orders)
 
     def loss(self, row: WordRow) -> float:
         """The sum of the loss over the assistant's words, in nats."""
