@@ -1,4 +1,4 @@
-"""Explanations: why a conversation may be used, and how an account stands."""
+"""Explanations: why a conversation may be used, and the status of an account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from licet.vault.projects import scope_of
 
 
 class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a grant is given for: `account`, or the project or conversation by our id."""
+    """The scope of a grant: `account`, or a project or conversation by our id."""
 
     scope: ScopeKind
     project: str | None = None
@@ -34,12 +34,11 @@ class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for a run of turns of one conversation, for one purpose. ``turns`` counts them;
-    the ids show the first ones.
+    """One answer for consecutive turns of a conversation, for one purpose. ``turns`` counts them;
+    ``turn`` is the first.
 
-    ``question`` is the one that covers the purpose, ``grant`` the number of the grant in force for
-    it and the conversation, ``given_for`` its scope, and ``act`` what is behind the answer: the
-    choice, or what took a permission away.
+    ``question`` covers the purpose, ``grant`` is the number of the grant in force, ``given_for``
+    its scope, and ``act`` the choice or restriction that decided.
     """
 
     turn: str
@@ -60,8 +59,8 @@ class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice about one question, for a scope. ``because`` says why it had no effect, ``kept``
-    what a no left.
+    """A choice about one question, for a scope. ``because`` says why it had no effect; ``kept``
+    numbers the grants that a no left in force.
     """
 
     at: datetime
@@ -77,7 +76,7 @@ class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a conversation, or one turn of it, may or may not be used, and how long it is kept."""
+    """Why a conversation, or one turn of it, may or may not be used, and its retention."""
 
     conversation: str
     account: str
@@ -95,8 +94,8 @@ class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """``region_values`` says whose values of the version in force hold for the account's
-    ``region``.
+    """An account's status. ``region_values`` says whether values of its ``region`` apply in the
+    policy in force.
     """
 
     account: str
@@ -117,10 +116,9 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
 def explain(
     installation: Installation, name: str, *, for_person: bool = False
 ) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the act and policy version behind it, at one moment;
-    NotFoundError.
+    """Explains a conversation, a turn or an account, read in one snapshot; NotFoundError.
 
-    ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
+    ``for_person`` leaves out what the person may not learn: a hold whose matter forbids it.
     """
     now, host = (
         installation.clock(),
@@ -161,8 +159,8 @@ _OURS = ("acc_", "conv_", "turn_")
 
 
 def _hashed(installation: Installation, name: str) -> bytes:
-    """The HMAC of the host's id of an account. Its key is made on first use, so not in a
-    transaction that only reads.
+    """Returns the HMAC of a host's account id. Its key is created on first use, so this needs a
+    writing transaction.
     """
     with transaction(installation.pool) as tx:
         policy_versions.applied(tx)
@@ -180,10 +178,10 @@ def explain_conversation(
     turn: int | None = None,
     for_person: bool = False,
 ) -> ConversationSeen:
-    """`explain` of an account's conversation, or of one turn of it; NotFoundError where it is not
-    that account's.
+    """Explains a conversation of an account, or one turn of it; NotFoundError for another
+    account's.
 
-    In a `snapshot`, as each of these statements decides what another shows.
+    The caller holds a `snapshot`: the statements must agree.
     """
     seen = (
         account_view.seen(tx, [(account, conversation)], versions, now, with_turns=True).get(
@@ -240,7 +238,7 @@ def _answers(
     versions: Policies,
     behind: _BackingActs,
 ) -> Iterator[TurnsExplained]:
-    """One answer for each run of turns with the same answer, for each purpose."""
+    """Groups consecutive turns with the same answer, purpose by purpose."""
     for purpose in sorted(versions.in_force(seen.at).covers):
         last: TurnsExplained | None = None
         for turn in turns:
@@ -324,7 +322,7 @@ NEWEST_CONVERSATIONS_MAX = 5
 def explain_account(
     tx: Transaction, keyring: Keyring, versions: Policies, account: UUID, now: datetime
 ) -> AccountSeen:
-    """`explain` of an account, in a `snapshot`; NotFoundError."""
+    """Explains an account, in the caller's `snapshot`; NotFoundError."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")

@@ -1,9 +1,9 @@
-"""The canary audit: does a trained model know what it must not have learnt (`train.canaries`)?
+"""The canary audit: tests whether a trained model knows content that was excluded
+(`train.canaries`).
 
-Creates an installation of its own with one account for each reason why content is excluded, builds
-a release and trains a model with the product's own code, and measures what the model knows. It
-audits code and configuration of training, from the first word to the weights, on a simulated clock.
-It contains no real person's words and touches no other installation.
+Creates its own installation with one account for each reason of exclusion, builds a release, trains
+a model with production code, and measures what the model knows. The clock is simulated, the text is
+synthetic, and no other installation is touched.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ _OPENED, _EARLY, _SPOKEN, _BUILT = map(
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """The result, group by group. ``broken`` is what the run's own record shows against it, empty
-    if nothing; ``rows`` counts the rows that the run consumed.
+    """The result by group. ``broken`` describes contradictions in the run's own record, empty if
+    none; ``rows`` counts consumed rows.
     """
 
     verdict: AuditResult
@@ -82,7 +82,7 @@ class Clock:
 
 @contextmanager
 def grounds() -> Iterator[tuple[Installation, Clock]]:
-    """An empty installation for the audit, deleted afterwards."""
+    """Yields an empty temporary installation for the audit, and its clock."""
     clock = Clock()
     with TemporaryDirectory(prefix="licet-canaries-") as folder:
         config = Configuration(
@@ -100,10 +100,10 @@ def audit(
     settings: TrainingSettings = SETTINGS,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> Audit:
-    """Plants, builds, trains and measures; RefusedError unless ``installation`` is empty and runs
-    on ``clock``.
+    """Plants canaries, builds a release, trains and measures; RefusedError unless ``installation``
+    is empty and runs on ``clock``.
 
-    ``gate_of`` wraps the gate that the run is given, for tests in which the audit must fail.
+    ``gate_of`` wraps the run's training gate, for tests in which the audit must fail.
     """
     with transaction(installation.pool) as tx:
         if policy_versions.load(tx) is not None or installation.clock is not clock:
@@ -144,7 +144,7 @@ def audit(
 
 
 def check_model(installation: Installation, model: str) -> None:
-    """UsageError unless a model is on record: asked before the minutes that an audit takes."""
+    """UsageError unless the model is registered; called before an audit of several minutes."""
     try:
         with transaction(installation.pool) as tx:
             model_registry.get(tx, parse(Prefix.model, model))
@@ -155,7 +155,7 @@ def check_model(installation: Installation, model: str) -> None:
 
 
 def keep(installation: Installation, model: str, found: Audit, *, actor: str) -> RecordedAudit:
-    """Puts the result of an audit on record beside a model, as figures; NotFoundError."""
+    """Records an audit's figures for a model; NotFoundError."""
     now = installation.clock()
     excluded = [group for group in found.groups if group.group is not CanaryGroup.permitted]
     new = RecordedAudit(
@@ -190,12 +190,12 @@ def keep(installation: Installation, model: str, found: Audit, *, actor: str) ->
 
 
 def with_steps(steps: int) -> TrainingSettings:
-    """The settings of the audit's run, with this many steps."""
+    """The audit's training settings with this number of steps."""
     return replace(SETTINGS, steps=steps)
 
 
 class _Planting:
-    """The accounts, and what they say and do. The same seed plants the same words in the same
+    """The audit's accounts and conversations. The same seed plants the same words in the same
     order.
     """
 
@@ -208,7 +208,7 @@ class _Planting:
         self._withdrawn = False
 
     def all(self) -> None:
-        """Opens every account, with its choice and its conversations. Nothing is built yet."""
+        """Opens all accounts with their choices and conversations."""
         policy = preset("article-2025")
         apply_policy(
             self._here,
@@ -238,15 +238,13 @@ class _Planting:
         self._choose(group.value, allow=False)
 
     def hears(self, step: int, _ordinals: Sequence[int]) -> None:
-        """Called after each step of the run. After the first one, an account withdraws."""
+        """Called after each training step; after the first one, an account withdraws."""
         if step >= WITHDRAWN_AT and not self._withdrawn:
             self._withdrawn = True
             self.withdraws(CanaryGroup.withdrawn_during)
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
-        """How many of these rows of the release belong to each group; None counts those of other
-        accounts.
-        """
+        """Counts these rows of the release by group; None counts those of other accounts."""
         of = {self._accounts[group.value]: group for group in CanaryGroup}
         with transaction(self._here.pool) as tx:
             built = registry.find(tx, RELEASE)
@@ -274,8 +272,8 @@ class _Planting:
             )
 
     def _open(self, name: str, *, held_out: bool) -> None:
-        """Opens an account that is in training or held out, as asked: the split follows from the
-        id, so ids are drawn until one fits.
+        """Opens an account on the required side of the train/held-out split. The split follows from
+        the id: draws ids until one fits.
         """
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
@@ -307,7 +305,9 @@ class _Planting:
         return answer.conversation if answer is not None else None
 
     def _tell(self, command: do.Command) -> do.CommandResult:
-        """Executes the commands one second apart, so that ids have the same order in every run."""
+        """Executes a command and advances the clock by a second, so that ids have the same order in
+        every run.
+        """
         (answer,) = verbs.tell(self._here, [command])
         if answer.outcome is not do.Outcome.done:
             raise RefusedError(

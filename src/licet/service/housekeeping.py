@@ -1,6 +1,4 @@
-"""The background work of the server: sweep, key rotation, recalls, withdrawn rows, and what ends by
-itself.
-"""
+"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, and other expiry."""
 
 from __future__ import annotations
 
@@ -20,15 +18,13 @@ DAY = timedelta(days=1)
 
 
 def watch_primary(installation: Installation, stop: threading.Event) -> None:
-    """Learns of a failover of the database, and drops the connections to the primary of before
-    it.
-    """
+    """Detects a database failover and drops connections to the former primary."""
     primary.keep_watch(installation.pool, stop)
 
 
 def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
-    """Sweeps, certifies, recalls, rotates and destroys what is due, repeatedly until ``stop``. Of
-    several processes, one works at a time.
+    """Runs all background work repeatedly until ``stop``. Of several processes, one works at a
+    time.
 
     A failure is logged and retried: the database or a key provider may be unreachable for a while.
     """
@@ -77,7 +73,7 @@ def _collect(installation: Installation) -> None:
 
 
 class _Daily:
-    """A work that is done once a day by each process, the first time a day after it began."""
+    """Work that each process does once a day, first a day after it started."""
 
     def __init__(self, work: Callable[[Installation], object]) -> None:
         self._work, self._due = work, utc_now() + DAY
@@ -89,7 +85,7 @@ class _Daily:
 
 
 def _tell_journal(installation: Installation) -> None:
-    """Tells the log how far the restriction journal has come."""
+    """Logs the head of the restriction journal."""
     if installation.keyring.restrictions is not None:
         with transaction(installation.pool) as tx:
             fence.check(tx)

@@ -1,10 +1,9 @@
-"""The inbox of staff: what waits for whom, until when, who has it, and what was done with it.
+"""The staff inbox: open items with due date, roles, holder and history.
 
-A page is merged from the sources (`inbox_sources`), what is due first before the rest, and goes on
-behind its last item. Each source reads a bounded number of rows, so a page costs the same whatever
-waits. Nothing is kept of an item: it is gone when what it tells of is done. What is kept is who has
-it and what they did, in `access.inbox_register`. A source that cannot answer says so as an item of
-its own, and the others answer all the same.
+A page merges all sources (`inbox_sources`) by due date and continues behind its last item. Each
+source reads a bounded number of rows, so the cost of a page does not grow with the backlog. Items
+are not stored: an item disappears when its subject is done. Only assignments and history are stored
+(`access.inbox_register`). A source that fails yields an item that says so; the others still answer.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ CSV_ITEMS_MAX = 100_000
 
 
 class HeldFilter(StrEnum):
-    """By whom the items of a view are had."""
+    """Filters items by their holder."""
 
     me = "me"
     nobody = "nobody"
@@ -62,14 +61,14 @@ class HeldFilter(StrEnum):
 
 
 class ItemSort(StrEnum):
-    """The order of a view: what is due first, or kind by kind."""
+    """The order of a view: by due date, or by kind."""
 
     due = "due"
     kind = "kind"
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """A query of the inbox; an empty filter is none. ``after`` is the cursor of the page before."""
+    """An inbox query; an empty filter matches everything. ``after`` is the previous page's cursor."""
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None
@@ -80,8 +79,8 @@ class InboxView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items in the order of a view. ``next`` is where the next page begins, None at the end;
-    ``stopped``: the page ended at the bound of what is looked at, and not because it was full.
+    """Items in the order of a view. ``next`` is the next page's cursor, None at the end;
+    ``stopped``: the page is short because `ROUNDS_MAX` was reached.
     """
 
     items: tuple[InboxItem, ...]
@@ -90,8 +89,8 @@ class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemSeen(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An item whole. ``waits`` is None once it is done; ``steps`` are without their words for
-    whoever may not do it.
+    """An item with its history. ``waits`` is None once it is done; ``steps`` have no text for
+    viewers who may not act.
     """
 
     item: str
@@ -119,7 +118,7 @@ def page(
     view: InboxView,
     sources: Sequence[InboxSource] = SOURCES,
 ) -> InboxPage:
-    """A page of the items that the viewer's roles may see. An auditor sees all of them."""
+    """A page of the items visible to the viewer's roles; an auditor sees all."""
     selected = [
         source
         for source in sources
@@ -173,11 +172,11 @@ def _merge_sources(
     after: ItemOrder | None,
     pages: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
-    """The items of all sources behind a place, up to where the first of them that has more stopped;
-    and that place.
+    """Merges the items of all sources behind ``after``, up to the first source's end that has more;
+    returns that end too.
 
-    ``pages`` is what the sources answered so far: one is asked again only when the place is behind
-    all that it found.
+    ``pages`` caches each source's last answer: a source is asked again only once ``after`` has
+    passed it.
     """
 
     def place(order: ItemOrder) -> tuple[Any, ...]:
@@ -207,8 +206,8 @@ def _merge_sources(
 def _ask_source(
     reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView
 ) -> SourcePage:
-    """The next items of a source; kind by kind, a kind before that of the place is done, and one
-    behind it is begun.
+    """The next items of a source. Sorted by kind, kinds before that of ``after`` are exhausted,
+    later ones start anew.
     """
     if after is not None and view.sort is ItemSort.kind and source.kind is not after.kind:
         order = list(ItemKind)
@@ -241,7 +240,6 @@ def _ask_source(
 def _with_holders(
     reading: InboxReading, found: Sequence[Placed]
 ) -> list[tuple[ItemOrder, InboxItem]]:
-    """The items with their holders."""
     if not found:
         return []
     holders = inbox_register.find_holders(reading.tx, [one.item.item for one in found])
@@ -353,7 +351,7 @@ def cells(item: InboxItem) -> tuple[TableCell, ...]:
 
 
 def as_csv(installation: Installation, viewer: StaffMember, view: InboxView) -> Iterator[bytes]:
-    """All that a view shows, as `staff_tables.as_csv` has it."""
+    """All items of a view as CSV (`staff_tables.csv_lines`)."""
     return staff_tables.csv_lines(
         COLUMNS, (cells(one) for one in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
     )
@@ -375,9 +373,7 @@ def _iter_items(
 
 
 def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
-    """An item with what was done with it; NotFoundError for one that there is not and never was, or
-    not for these roles.
-    """
+    """An item with its history; NotFoundError if it never existed or these roles may not see it."""
     waits, subject = find(installation, viewer, item)
     acts = may_act(viewer, waits, item)
     with transaction(installation.pool) as tx:
@@ -399,8 +395,8 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
 def find(
     installation: Installation, viewer: StaffMember, item: str
 ) -> tuple[InboxItem | None, ItemSubject]:
-    """The waiting item, None where it is done, and its subject; NotFoundError for what these roles
-    do not see.
+    """The open item, None once it is done, and its subject; NotFoundError for what these roles may
+    not see.
     """
     kind = kind_of(item)
     if not _may_see(viewer, KINDS[kind]):
@@ -410,12 +406,12 @@ def find(
 
 
 def may_act(viewer: StaffMember, waits: InboxItem | None, item: str) -> bool:
-    """Whether these roles do something about an item."""
+    """Whether the viewer's roles may act on an item."""
     return not viewer.roles.isdisjoint(waits.who if waits is not None else KINDS[kind_of(item)])
 
 
 def kind_of(item: str) -> ItemKind:
-    """The kind that an item's name begins with; NotFoundError for none."""
+    """The kind in an item's name; NotFoundError if there is none."""
     kind, colon, subject = item.partition(":")
     if (
         kind not in list(ItemKind)
@@ -442,7 +438,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
 
 
 def subject_of(tx: Transaction, item: str) -> ItemSubject:
-    """The subject of an item, by its name; NotFoundError for a name that is none of its kind."""
+    """The subject of an item, by its name; NotFoundError for a malformed name."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
     match kind:
@@ -470,7 +466,7 @@ def subject_of(tx: Transaction, item: str) -> ItemSubject:
 
 
 def _is_told(tx: Transaction, account: UUID, subject: str) -> bool:
-    """Whether the person may be told of a hold; not of one that has ended."""
+    """Whether the person may see a hold; False once it has ended."""
     try:
         conversation, matter = hold_keys(subject)
     except ValueError:

@@ -1,8 +1,7 @@
-"""What can be done about an item of the inbox, by kind: each act calls the verb that its page and
-its command call.
+"""The acts on inbox items, by kind: each calls the same function as its page and its command.
 
-What only a machine of the operator's can do has no act here: making a backup, running a rotation,
-mending an endpoint. Such an item says which command does it.
+What only the operator's host can do has no act here (backups, rotations, fixing an endpoint): such
+an item names the command.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ RETIRING = (StaffRole.owner, StaffRole.curator)
 
 
 class ActField(StrEnum):
-    """What an act asks for beside its reason."""
+    """What an act asks for besides its reason."""
 
     code = "code"  # a closed word, of those that the act allows
     matter = "matter"  # of a hold, in the words with which it was placed
@@ -51,7 +50,7 @@ class ActField(StrEnum):
 
 
 class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody fills in: ``reason`` always, the rest as the act asks for it."""
+    """The values filled in: ``reason`` always, the rest if the act asks for it."""
 
     reason: str
     code: str = ""
@@ -62,11 +61,10 @@ class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is done about an item. ``means`` says what that is; ``codes`` are the words
-    that `code` is one of.
+    """An act on an item. ``means`` describes it; ``codes`` are the allowed values of `code`.
 
-    ``has_words``: the verb keeps the reason itself, where the person reads it, and ``needs_words``
-    says whether it needs one.
+    ``has_words``: the act itself stores the reason, where the person reads it; ``needs_words``: it
+    requires one.
     """
 
     name: str
@@ -181,7 +179,7 @@ def _reviewed(
 
 
 def _of_matter(installation: Installation, subject: str, matter: str) -> str:
-    """The conversation of a hold, for whoever knows its matter; NotFoundError for another."""
+    """The conversation of a hold, if ``matter`` is its matter; else NotFoundError."""
     with transaction(installation.pool) as tx:
         if holds.matter_hash(installation, tx, matter) != hold_keys(subject)[1]:
             raise NotFoundError(
@@ -191,7 +189,7 @@ def _of_matter(installation: Installation, subject: str, matter: str) -> str:
 
 
 def _folder(installation: Installation, subject: str) -> str:
-    """Our own copy of a release."""
+    """Our own copy of a release; NotFoundError."""
     with transaction(installation.pool) as tx:
         known = registry.get(tx, parse(Prefix.release, subject))
     folder = homes.folder(installation, known)

@@ -1,8 +1,8 @@
-"""The sources of the inbox: what waits for staff, by kind, and who may do something about it.
+"""Sources of the staff inbox: open items by kind, and the roles that may act on them.
 
-A source asks one question of the room that owns the answer, bounded and in the order of what is
-due, so that a page of the inbox costs the same whatever waits. It reads from a place on: nothing is
-counted, and nothing is read twice. `KINDS` is the one table of who sees and does what.
+A source runs one bounded query of the room that owns the data, in order of the due date, so that
+the cost of a page does not grow with the backlog. `KINDS` is the one table of who sees and may do
+what.
 
     request:req_..            a request of a person          review:rel..       a release to read, signature:rel.. to sign
     erasure:era_..            an erasure that is late        sweep:..           a sweep that waits for approval
@@ -62,7 +62,7 @@ _NUMBER_MAX = (1 << 63) - 1
 
 
 class ItemKind(StrEnum):
-    """What an item tells of, in the order in which items of the same moment stand."""
+    """The kinds of items, in the order of items due at the same moment."""
 
     request = "request"
     erasure = "erasure"
@@ -102,10 +102,9 @@ nothing.
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that waits. ``act`` is what to do, on the ``page``, which is empty where that is a
-    command in ``act``; ``due_at`` is by when, None where it has no day. ``who`` may do it.
-    ``account`` is whose it is, None of what is nobody's; ``holder`` is who has it, since
-    ``taken_at``.
+    """An open item. ``act`` says what to do on ``page``, which is empty where ``act`` names a
+    command; ``due_at`` is None without a deadline. ``who`` may act. ``account`` is the person
+    concerned, if any; ``holder`` has it since ``taken_at``.
     """
 
     item: str
@@ -122,7 +121,7 @@ class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemOrder(msgspec.Struct, frozen=True):
-    """Where an item stands among all: by a moment, its kind, and its subject."""
+    """The sort key of an item: moment, kind and subject."""
 
     at: datetime
     kind: ItemKind
@@ -130,7 +129,7 @@ class ItemOrder(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """An item, and the moment by which it stands where it does."""
+    """An item with the moment it is sorted by."""
 
     at: datetime
     item: InboxItem
@@ -141,20 +140,17 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class SourcePage(msgspec.Struct, frozen=True):
-    """The next items of a source, in order. ``until`` is how far it has looked, None where there
-    are no more.
-    """
+    """The next items of a source, in order. ``until`` is how far it has read, None at the end."""
 
     found: list[Placed]
     until: ItemOrder | None = None
 
 
 class InboxReading:
-    """The one transaction in which a page is read, as of a moment. What several sources need is
-    asked once.
+    """The transaction in which a page is read, and answers that several sources share.
 
-    It begins with the first statement: a source that reads in transactions of its own is asked
-    before, so that nobody waits for a second connection while holding one.
+    It begins with the first statement: sources that open their own transactions are asked before,
+    so that no reader holds one connection while waiting for another.
     """
 
     def __init__(self, installation: Installation, now: datetime) -> None:
@@ -178,14 +174,12 @@ class InboxReading:
         return self._tx
 
     def reset(self) -> None:
-        """Goes on after a statement that failed. Nothing is written in this transaction, so nothing
-        is lost.
-        """
+        """Rolls back after a failed statement; nothing was written."""
         if self._tx is not None:
             self._tx.rollback()
 
     def once(self, ask: Callable[[InboxReading], Sequence[InboxItem]]) -> Sequence[InboxItem]:
-        """What is asked of a room, by its first answer."""
+        """The first answer to ``ask``, cached."""
         if ask not in self._known:
             self._known[ask] = ask(self)
         return self._known[ask]
@@ -196,15 +190,15 @@ class InboxSource(Protocol):
 
     @property
     def kind(self) -> ItemKind:
-        """Promise: always the same."""
+        """Promise: constant."""
 
     def page(self, reading: InboxReading, after: ItemOrder | None, limit: int) -> SourcePage:
-        """Promise: the first ``limit`` items behind a place, in order, as of a moment; a bounded
-        number of rows is read.
+        """Promise: the first ``limit`` items behind ``after``, in order; reads a bounded number of
+        rows.
         """
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
-        """Promise: the item of a subject, None where nothing of it waits."""
+        """Promise: the open item of a subject, or None."""
 
 
 def _item(
@@ -236,9 +230,9 @@ def _item(
 
 
 class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The items that a `Listing` finds. ``moment`` and ``key`` turn the first key of its order into
-    the moment of an item as of a moment, and back; ``ends`` are the smallest and the largest of its
-    other keys, ``keys_of`` those of a subject, and ``subject_of`` the reverse.
+    """Items of a `Listing`. ``moment`` converts the first key of its order to an item's moment,
+    ``key`` back; ``ends`` are the smallest and largest remaining keys; ``keys_of`` gives those of a
+    subject, ``subject_of`` the reverse.
 
     ``one`` narrows the list to a subject, whose account leads the index.
     """
@@ -284,9 +278,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
         return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
 
     def _behind(self, after: ItemOrder | None, now: datetime) -> str:
-        """The place in the list behind an item of any kind: of one of the same moment, kinds stand
-        in their order.
-        """
+        """The list's cursor behind an item of any kind; at the same moment, kinds are ordered."""
         if after is None or after.at == FIRST:
             return ""
         order = list(ItemKind)
@@ -298,7 +290,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _shift(days: int) -> dict[str, Any]:
-    """An order by when something was, of items that are due some days later."""
+    """Conversions for items due some days after the list's moment."""
     later = timedelta(days=days)
     return {"moment": lambda key, _: key + later, "key": lambda moment, _: moment - later}
 
@@ -312,7 +304,7 @@ def _of_conversation(tx: Transaction, subject: str) -> dict[str, str] | None:
 
 
 def _named(*prefixes: Prefix) -> dict[str, Any]:
-    """A subject of ids, and its keys."""
+    """Conversions for a subject made of ids."""
 
     def keys_of(subject: str) -> Row:
         return tuple(
@@ -529,9 +521,7 @@ _LISTED = (
 
 
 class FewSource(msgspec.Struct, frozen=True):
-    """Items of which there are a few at most: all are asked for, and those behind a place are
-    taken.
-    """
+    """Few items: all are read, and those behind ``after`` selected."""
 
     kind: ItemKind
     every: Callable[[InboxReading], Sequence[InboxItem]]

@@ -1,12 +1,10 @@
-"""What staff do with an item of the inbox: take it, give it back, hand it on, note something, and
-act on it.
+"""Staff operations on inbox items: take, give back, hand over, note, and act.
 
-An act is put on record with its reason before it is done, and ended after it: a crash between
-leaves an act of which nobody said whether it was done, and the item, which still waits, says that
-it was not. What refuses it is said of the step. The act itself is the verb of the room that owns
-the subject (`inbox_acts`).
+An act is recorded with its reason before it runs and completed after it: a crash between leaves an
+act without an outcome, and the item still open. A refusal is recorded too. The act itself belongs
+to the room that owns the subject (`inbox_acts`).
 
-With an `Idempotency-Key` a step that came before is not taken again.
+With an `Idempotency-Key`, a repeated step is not executed again.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ _NOBODY = UUID(int=0)
 
 
 class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An item after a step. ``said`` is what an act did, ``replayed`` that the step was taken
-    before under the same key.
+    """An item after a step. ``said`` describes what an act did; ``replayed``: the step had been
+    taken under the same key.
     """
 
     seen: ItemSeen
@@ -52,7 +50,7 @@ def take(
     *,
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Takes an item; RefusedError where another has it, or nothing of it waits any more."""
+    """Takes an item; RefusedError if a colleague holds it or it is done."""
     inbox_register.check_words(reason, needed=False)
     access = _check_access_later(installation, actor, item)
     with transaction(installation.pool) as tx:
@@ -79,9 +77,7 @@ def give_back(
     holder: str = "",
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Gives an item back: one's own, or with ``holder`` that of a colleague who was seen to have
-    it.
-    """
+    """Gives an item back: one's own, or with ``holder`` a colleague's."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
     access = _check_access_later(installation, actor, item, include_done=True)
     with transaction(installation.pool) as tx:
@@ -111,8 +107,8 @@ def hand(
     holder: str = "",
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError where the roles
-    of the colleague, given here or with a session, do nothing about it.
+    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError if no role of
+    the colleague, assigned or from a session, may act on it.
     """
     inbox_register.check_words(reason, needed=True)
     access = _check_access_later(installation, actor, item)
@@ -150,7 +146,7 @@ def note(
     *,
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Adds a note to an item, whoever has it."""
+    """Adds a note to an item, whoever holds it."""
     inbox_register.check_words(reason, needed=True)
     access = _check_access_later(installation, actor, item, include_done=True)
     with transaction(installation.pool) as tx:
@@ -177,8 +173,8 @@ def act(
     *,
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Does something about an item, with a reason; NotFoundError for an act that its kind does not
-    have, RefusedError where another has it, and whatever refuses the act itself.
+    """Performs an act on an item, with a reason; NotFoundError for an act that its kind does not
+    have, RefusedError if a colleague holds it, and the act's own errors.
     """
     kind = inbox.kind_of(item)
     inbox_act = next((one for one in inbox_acts.of(kind) if one.name == name), None)
@@ -227,7 +223,7 @@ def _run_act(
     does: Callable[[], str],
     once: IdempotentCall | None = None,
 ) -> str:
-    """Runs an act that is on record, and records whether it was done."""
+    """Runs a recorded act and records its outcome."""
     try:
         said = does()
     except LicetError:
@@ -249,8 +245,8 @@ def run_recorded(
     reason: str,
     does: Callable[[], str],
 ) -> str:
-    """Does something about a subject that need not wait in the inbox, with its reason on record as
-    that of an act on an item; RefusedError where a colleague has the item.
+    """Runs ``does`` on a subject that need not be open in the inbox, recorded with its reason like
+    an act; RefusedError if a colleague holds the item.
     """
     inbox_register.check_words(reason, needed=True)
     with transaction(installation.pool) as tx:
@@ -268,7 +264,7 @@ def run_recorded(
 
 
 def acts(actor: StaffMember, item: str) -> list[InboxAct]:
-    """What somebody with these roles can do about an item of its kind."""
+    """The acts that the actor's roles allow on an item of its kind."""
     return [
         one for one in inbox_acts.of(inbox.kind_of(item)) if not actor.roles.isdisjoint(one.who)
     ]
@@ -322,9 +318,7 @@ def _raise_if_error(access: ItemSubject | LicetError) -> ItemSubject:
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemSubject:
-    """The subject of an item that the actor may act on; with ``include_done`` also once nothing of
-    it waits.
-    """
+    """The subject of an item that the actor may act on; with ``include_done`` also once it is done."""
     waits, about = inbox.find(installation, actor, item)
     if not inbox.may_act(actor, waits, item):
         raise DeniedError(f"`{actor.email}` sees items of this kind, and does nothing about them")
@@ -338,7 +332,7 @@ def _check_access(
 
 
 def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]:
-    """A member of staff, and the roles that they have; NotFoundError for an unknown address."""
+    """A member of staff and their roles; NotFoundError for an unknown address."""
     found = sessions.find_staff(tx, email)
     if found is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")

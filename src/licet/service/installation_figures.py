@@ -1,8 +1,7 @@
-"""The figures of an installation for whoever watches it from outside: what waits, how old the
-oldest is, what is late.
+"""Monitoring figures of an installation: backlogs, the age of the oldest entry, and what is late.
 
-Each figure is read from an index that holds only what waits, and counted up to `COUNTED_MAX`: none
-of them costs more in a larger installation.
+Each figure reads an index of open entries only and counts up to `COUNTED_MAX`: its cost does not
+grow with the installation.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ QUEUES = (
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for people: how much, and how much of it is overdue."""
+    """Work waiting for people, and how much of it is overdue."""
 
     waiting: int
     overdue: int
 
 
 class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures at one time; other times are None where there is nothing to date."""
+    """The figures at one moment; a date is None where nothing waits."""
 
     at: datetime
     sweep: sweeper.SweepStatus
@@ -58,7 +57,7 @@ class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def figures(installation: Installation) -> MonitoringFigures:
-    """All of them now, in some ten short transactions; BusyError without the database."""
+    """Reads all figures in about ten short transactions; BusyError without the database."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
         sweep, closures = sweeper.sweep_status_in(tx), certificates.count_unlogged_in(tx).closures
@@ -82,7 +81,7 @@ def figures(installation: Installation) -> MonitoringFigures:
 
 
 def _queues(installation: Installation, now: datetime) -> dict[str, Queue]:
-    """What the inbox of staff has, by kind."""
+    """The staff inbox, counted by kind."""
     found: dict[str, Queue] = {}
     with InboxReading(installation, now) as reading:
         for source in SOURCES:

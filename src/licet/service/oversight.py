@@ -29,7 +29,7 @@ One = TypeVar("One")
 
 
 class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
-    """The newest entries of a list; ``total`` also counts those that are not in ``items``."""
+    """The newest entries of a list; ``total`` counts all."""
 
     items: tuple[One, ...]
     total: int
@@ -38,9 +38,8 @@ class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
 class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A legal hold on a conversation, without its matter. ``told``: the person may see it.
 
-    ``review_at`` is when somebody should ask whether it is still needed, and ``overdue`` holds from
-    then on: no hold ends by itself. ``turns_held`` are those that it keeps of its conversation,
-    ``turns_not_held`` the others: their time was over when it was placed.
+    At ``review_at`` staff should ask whether it is still needed; it is ``overdue`` from then on,
+    since no hold ends by itself. ``turns_not_held`` had expired before it was placed.
     """
 
     account: str
@@ -56,9 +55,7 @@ class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlagDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag that was not overturned and whose safety copy is kept until ``copy_until``; to be
-    reviewed at ``review_at``.
-    """
+    """A standing flag, whose safety copy is kept until ``copy_until``."""
 
     account: str
     conversation: str
@@ -89,7 +86,7 @@ class NoticeSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def holds(installation: Installation) -> NewestList[HoldSeen]:
-    """The legal holds, the next to be reviewed first."""
+    """The legal holds, by review date."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
         listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
@@ -112,7 +109,7 @@ def holds(installation: Installation) -> NewestList[HoldSeen]:
 
 
 def standing_flags(installation: Installation) -> list[FlagDue]:
-    """The first `LISTED_MAX` flags that were not overturned, the next to be reviewed first."""
+    """The first `LISTED_MAX` standing flags, by review date."""
     now, days = installation.clock(), timedelta(days=safety_copies.FLAG_REVIEW_DAYS)
     with transaction(installation.pool) as tx:
         found = safety_copies.standing_flags(tx, now, LISTED_MAX)
@@ -155,7 +152,7 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
 
 
 def notices(installation: Installation) -> NewestList[NoticeSeen]:
-    """The notices that were published."""
+    """The published notices."""
     with transaction(installation.pool) as tx:
         listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
     seen = (
@@ -173,7 +170,7 @@ def notices(installation: Installation) -> NewestList[NoticeSeen]:
 
 
 def conversation_by_host(installation: Installation, account: UUID, name: str) -> str | None:
-    """Our id of the account's conversation which the host calls ``name``."""
+    """Our id of the account's conversation with the host's id ``name``."""
     with transaction(installation.pool) as tx:
         hashed = host_hmac(installation.keyring.host_key(tx), "conversation", name)
         found = account_view.conversation_by_host(tx, account, hashed)

@@ -1,14 +1,14 @@
-"""A policy version applied by two people: one proposes it, another reads its plan and applies it
-with a reason.
+"""Two-person policy changes: one member of staff proposes a version, another reads its plan and
+applies it with a reason.
 
-Promise: nobody applies what they proposed, and what is applied does what the person who applied it
-read. The plan is named by its hash; where accounts have acted since it was drawn it is drawn again,
-and applied only if it says the same: no number moved by more than a hundredth. Two who apply at
-once wait for each other, and one is refused.
+Promise: nobody applies their own proposal, and what is applied is what the applier read. The plan
+is named by its hash; if accounts have acted since it was drawn, it is drawn again, and the version
+is applied only if no number moved by more than a hundredth. Concurrent appliers wait for each
+other, and one is refused.
 
-Two names are two people only where each signed in with the identity provider, as another subject
-(`access.identities`). Otherwise the version is on record as not confirmed by a second identity;
-where the installation asks for two, it is refused.
+Two names are two people only if each signed in through the identity provider, as different subjects
+(`access.identities`). Otherwise the version is recorded as not confirmed by a second identity, or
+refused where the installation requires two.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ SENT = "policy.yaml"  # what errors call a text that was sent
 
 
 class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal as staff see it in a list. ``has_identity``: whoever proposed it signed in with
-    the identity provider;
-    ``second_identity``: it was applied, by another identity of the provider.
+    """A proposal in a list. ``has_identity``: its proposer signed in through the identity provider;
+    ``second_identity``: another identity of the provider applied it.
     """
 
     id: str
@@ -63,11 +62,11 @@ class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal whole: what it changes in the newest version, and its plan where there is one of
-    the present versions.
+    """A proposal with its diff against the newest version, and its plan if there is one for the
+    present versions.
 
-    ``plan_sha256`` names the plan; whoever applies says which one they read. ``refusal`` is why it
-    cannot be applied any more, whatever its plan says.
+    ``plan_sha256`` names the plan, which the applier confirms. ``refusal`` is why it can no longer
+    be applied, whatever its plan says.
     """
 
     proposal: ProposalSeen
@@ -86,11 +85,11 @@ class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
 def propose(
     installation: Installation, text: bytes, *, actor: str, identity: bytes | None = None
 ) -> ProposalDetail:
-    """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with
+    """Stores a policy file as a proposal, and plans it at once if accounts are few; InputError with
     the line of a mistake.
 
-    The same text, proposed again while it is open, is the same proposal. RefusedError for somebody
-    without an identity, where the installation asks for two.
+    Proposing the same text again while it is open returns the same proposal. RefusedError for a
+    proposer without an identity, where the installation requires two.
     """
     identities.check(installation.config.web, identity)
     policy, now = parse(text, SENT), installation.clock()
@@ -117,15 +116,15 @@ def listed(installation: Installation) -> tuple[ProposalSeen, ...]:
 
 
 def show(installation: Installation, proposal: str) -> ProposalDetail:
-    """A proposal with its diff and its plan; NotFoundError."""
+    """A proposal with its diff and plan; NotFoundError."""
     return _detail(installation, _id(proposal))
 
 
 def plan(
     installation: Installation, proposal: str, *, actor: str, bounded: bool = True
 ) -> ProposalDetail:
-    """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too
-    many accounts for that.
+    """Plans an open proposal again; with ``bounded``, RefusedError if there are too many accounts
+    for a request.
     """
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal))
@@ -142,8 +141,8 @@ def plan(
 
 
 def is_planned_here(installation: Installation) -> bool:
-    """Whether the accounts are few enough for a plan within a request; else `licet policy proposals
-    ID --plan` draws it.
+    """Whether accounts are few enough to plan within a request; else `licet policy proposals ID
+    --plan` does.
     """
     with transaction(installation.pool) as tx:
         return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
@@ -157,7 +156,7 @@ def withdraw(
     identity: bytes | None = None,
     reason: str = "",
 ) -> ProposalSeen:
-    """Ends an open proposal without applying it; anybody who may propose may do that."""
+    """Ends an open proposal without applying it; anybody who may propose may do so."""
     _check_reason(reason, needed=False)
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal), lock=True)
@@ -178,9 +177,9 @@ def apply(
     reason: str,
     plan_sha256: str,
 ) -> AppliedPolicy:
-    """Applies a proposal of somebody else, whose plan ``plan_sha256`` the caller has read.
+    """Applies a colleague's proposal whose plan ``plan_sha256`` the actor has read.
 
-    RefusedError for one's own, one that has ended, and where the plan says something else by now.
+    RefusedError for one's own, for one that has ended, and if the plan has changed.
     """
     _check_reason(reason, needed=True)
     _plan_holds(installation, _id(proposal), plan_sha256, actor, identity)
@@ -198,7 +197,7 @@ def apply(
 
 
 def applied(installation: Installation, number: int) -> AppliedPolicy:
-    """What `apply` answered of a version that is applied; NotFoundError."""
+    """The result of `apply` for an applied version; NotFoundError."""
     seen = version(installation, number)
     return AppliedPolicy(
         number=number,
@@ -211,8 +210,8 @@ def applied(installation: Installation, number: int) -> AppliedPolicy:
 
 
 class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody may do with a proposal. ``refusal``: why the installation does not let them
-    apply it as they are signed in; ``confirms``: two identities would be on record.
+    """What the actor may do with a proposal. ``refusal``: why the installation does not let them
+    apply it as signed in; ``confirms``: two identities would be on record.
     """
 
     is_proposer: bool
@@ -223,7 +222,7 @@ class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
 def applier(
     installation: Installation, proposal: str, *, actor: str, identity: bytes | None
 ) -> ProposalApplier:
-    """What somebody may do with a proposal; NotFoundError."""
+    """What the actor may do with a proposal; NotFoundError."""
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, _id(proposal))
     pair, refusal = (row.proposed_identity, identity), ""
@@ -239,9 +238,8 @@ def applier(
 
 
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """An applied version: its text, what it changed in the one before, and the plan that it was
-    applied with, if there is one.
-    ``second_identity``: one identity of the identity provider proposed it, and another applied it.
+    """An applied version: its policy, diff to the one before, and the plan it was applied with, if
+    any. ``second_identity``: proposed by one identity of the identity provider, applied by another.
     """
 
     number: int
@@ -286,9 +284,7 @@ def version(installation: Installation, number: int) -> VersionDetail:
 def _plan_holds(
     installation: Installation, proposal: UUID, plan_sha256: str, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError unless the plan that was read is the stored one, and says the same if it is
-    drawn now.
-    """
+    """RefusedError unless the plan that was read is the stored one, and holds if drawn now."""
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, proposal)
         _check_applier(installation, row, actor, identity)
@@ -317,7 +313,7 @@ def _plan_holds(
 
 
 def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
-    """Whether it is who proposed it: by their address, or by their identity under another one."""
+    """Whether the actor is the proposer: by address, or by identity under another address."""
     is_same_identity = identity is not None and identity == row.proposed_identity
     return is_same_identity or row.proposed_by.casefold() == actor.casefold()
 
@@ -325,9 +321,7 @@ def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
 def _check_applier(
     installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError for who proposed it, and for one identity where the installation asks for
-    two.
-    """
+    """RefusedError for the proposer, and for a single identity where the installation requires two."""
     _is_open(row)
     if is_proposer(row, actor, identity):
         raise RefusedError(
@@ -406,9 +400,7 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
 
 
 def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
-    """The version that the proposal changes: the newest one, or the one before it once it is
-    applied itself.
-    """
+    """The version that the proposal changes: the newest, or once it is applied the one before it."""
     applied = [
         number
         for number, version in enumerate(versions.versions)

@@ -1,8 +1,6 @@
-"""The status of an installation: its accounts, its content, what expires when, and what will still
-be kept.
+"""The status of an installation: accounts, content, expiry, and a forecast of what is kept.
 
-From what is counted as it changes (`licet.vault.counts`): no account and no content is read,
-however many there are.
+Reads maintained counters (`licet.vault.counts`) only: no account, no content.
 """
 
 from __future__ import annotations
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts of the installation and what expires when. Each field counts accounts,
-    conversations or turns, as it is named; ``standings`` by question of the version in force.
+    """Counts of accounts, conversations or turns, as named; ``standings`` by question of the
+    version in force.
     """
 
     at: datetime
@@ -54,17 +52,13 @@ _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826),
 
 
 def turns_kept(installation: Installation) -> int:
-    """How many turns have content here."""
+    """The number of turns with content."""
     with transaction(installation.pool) as tx:
         return sum(one.turns for one in counts.content(tx))
 
 
 def status(installation: Installation) -> PopulationStatus:
-    """Accounts, gates, what expires when, the releases, and the classifiers that are due for
-    retraining.
-
-    From what is counted as it changes: it reads no account and no content, however many there are.
-    """
+    """Accounts, gates, expiry, releases, and classifiers due for retraining."""
     due = retraining_due(installation)
     versions, now = policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
@@ -98,7 +92,7 @@ def status(installation: Installation) -> PopulationStatus:
 
 
 def retraining_due(installation: Installation) -> tuple[Affected, ...]:
-    """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
+    """The misuse classifiers that learnt from rows withdrawn or erased since."""
     with transaction(installation.pool) as tx:
         if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
@@ -110,8 +104,8 @@ def retraining_due(installation: Installation) -> tuple[Affected, ...]:
 def _expires(
     kept: Sequence[CountedContent], held: Sequence[CountedContent], now: datetime
 ) -> dict[str, int]:
-    """The turns that expire within each horizon from ``now``, without those of the nearer horizons
-    and what a hold keeps. Each horizon counts to the end of its last day.
+    """Turns that expire within each horizon, without those of nearer horizons and those under a
+    hold. A horizon includes its whole last day.
     """
     result: dict[str, int] = {}
     nearer = 0
@@ -126,10 +120,10 @@ def _expires(
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the
-    first is the present. What ends on a day is kept until that day is over.
+    """Sealed bytes still kept at each moment, the first being the present, if nothing is added and
+    every sweep is on time. What ends on a day is kept until that day is over.
 
-    Content under a hold is counted throughout. ``short`` is what is kept for a year at most.
+    Content under a hold is always counted. ``short`` is what is kept for a year at most.
     """
 
     moments: tuple[datetime, ...]
@@ -138,7 +132,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def forecast(installation: Installation, *, months: int = 63) -> Forecast:
-    """How much of what is stored now will still be kept, month by month."""
+    """Forecasts how much of today's content is kept, month by month."""
     now = installation.clock()
     moments = [now + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(installation.pool) as tx:

@@ -1,18 +1,16 @@
-"""What a release built now would hold of somebody's chats, shown to that person: before they say
-yes, and after.
+"""Previews for a person what a release built now would contain of their chats, before and after a
+yes.
 
-Promise: the texts are those that a build would seal, by the same decision, the same
-de-identification and under the same keys; nothing is built, and nothing of it is written anywhere.
-What a build finds out only from everybody's chats is not
-shown: whether a row is left out because others hold the same.
+Promise: the texts are those that a build would seal: the same decision, de-identification and keys;
+nothing is built or written. What depends on everybody's chats is not shown: whether a row is
+dropped as a duplicate.
 
-With ``assume`` it answers another question: what would be used if the person said yes for this, and
-went on with the chat. Then the rule is asked of the state that this would lead to.
+With ``assume``, the answer is for the state after a yes for this scope and one more turn in each
+chat.
 
-A call is bounded (`PreviewBounds`), and one at a time is made in a process. What does not fit goes
-to the next page. A conversation that fits on no page is told with the bound that it is beyond: a
-row is curated whole or not at all, so a part of it would not be what a release holds. Names are
-looked for in parts, over as many calls as it takes.
+A call is bounded (`PreviewBounds`), and a process makes one at a time. What does not fit goes to
+the next page. A conversation that fits on no page is listed with the bound that it exceeds: a row
+is curated whole or not at all. Names are searched in parts, over as many calls as it takes.
 """
 
 from __future__ import annotations
@@ -67,9 +65,9 @@ START = UUID(int=0)  # before every conversation
 
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call shows at most: turns, bytes of content, and the weight of what it reads for
-    names (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds
-    a megabyte, names one.
+    """The bounds of one call: turns, bytes of content, and the weight of text searched for names
+    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a
+    megabyte, names one.
     """
 
     turns_max: int = 2_000
@@ -94,8 +92,8 @@ def preview(
     after: UUID | None = None,
     bounds: PreviewBounds = A_REQUEST,
 ) -> Preview:
-    """One conversation, those of a project, or all of the account, a page at a time, for its own
-    person.
+    """Previews one conversation, a project's, or all of the account's, a page at a time, for its
+    own person.
 
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
@@ -153,15 +151,13 @@ def preview(
 
 
 def load(installation: Installation) -> None:
-    """Loads what previews need, for a process that is to answer requests: none of them pays for it
-    then.
-    """
+    """Loads the preview engine when a process starts, so that no request pays for it."""
     with _one_at_a_time:
         engine_of(installation)
 
 
 def engine_of(installation: Installation) -> PreviewEngine:
-    """What curates previews in this process; its caller holds `alone`."""
+    """The process's preview engine; its caller holds `alone`."""
     left_in = engine_settings.lets_names_in(installation)
     return preview_engine.engine(installation.config.curate, left_in)
 
@@ -171,7 +167,9 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One preview at a time: what curates serves one thread, and the memory is that of one."""
+    """One preview at a time: the engine serves one thread, and memory is that of one. BusyError
+    after `WAIT_SECONDS_MAX`.
+    """
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS_MAX):
         raise BusyError(
             "other previews are being made, or what makes them is being loaded", "ask again"
@@ -183,7 +181,7 @@ def alone() -> Iterator[None]:
 
 
 class _LoadedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation, decided and opened, or why it is not."""
+    """A decided and opened conversation, or the bound that it exceeds."""
 
     view: AccountView
     page: DecisionPage | None = None
@@ -217,7 +215,7 @@ class _Loading:
         self._turns = self._bytes = 0
 
     def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
-        """Those that fit, in order; one that no page holds is told so."""
+        """The conversations that fit, in order; one that no page can hold has ``beyond`` set."""
         if not conversations:
             return
         account = self._seen[conversations[0]].account.account_id
@@ -265,9 +263,7 @@ def _curated(
     purpose: str,
     bounds: PreviewBounds,
 ) -> Iterator[PreviewedConversation]:
-    """Each of these as curation makes it, up to the first one that is not read for names to its
-    end.
-    """
+    """Curates each conversation, up to the first that is not yet searched for names to its end."""
     names = bounds.names_max
     for one in loaded:
         beyond, unread = one.beyond, 0
@@ -306,8 +302,8 @@ def _assumed(
     scope: GrantScope,
     now: datetime,
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
-    """The conversations after a yes for the scope and one more turn of the person in each, and why
-    it would do nothing.
+    """The conversations after a yes for the scope and one more turn in each, and why the yes would
+    have no effect.
     """
     found, refused = dict(seen), None
     for one, view in seen.items():
@@ -331,7 +327,7 @@ def _assumed(
 
 
 class _Own:
-    """The permit to show a person their own words, where the decision would let them be used."""
+    """The permit to show people their own words, as far as the decision would allow use."""
 
     def __init__(self, seen: Mapping[UUID, AccountView], now: datetime) -> None:
         self._seen, self._at = seen, now
@@ -378,8 +374,8 @@ def _previewed(
 def _thread(
     thread: Sequence[Said], curated: Curated, replaced: Sequence[Sequence[Substitution]]
 ) -> dict[int, PreviewedTurn]:
-    """The turns of what may become a row, as a model would read them, or with why curation leaves
-    them out.
+    """The turns of a possible row, as a model would read them, or with the reason curation drops
+    them.
     """
     found, of_text = {}, iter(replaced)
     for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
@@ -407,9 +403,7 @@ def _thread(
 
 
 def _pieces(text: str, replaced: Sequence[Substitution]) -> Iterator[ReplacedText]:
-    """What was replaced in a text, in order. A value that stands for itself (nobody's address, say)
-    is not told.
-    """
+    """The replacements in a text, in order, without values that are replaced by themselves."""
     for span, instead in replaced:
         was = text[span.start : span.end]
         if was != instead:

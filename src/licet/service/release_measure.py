@@ -1,14 +1,13 @@
-"""Measures what curation costs a release, and states it beside the manifest (`train.usefulness`,
-`release.measurement`).
+"""Measures the cost of curation for a release, and states it beside the manifest
+(`train.usefulness`, `release.measurement`).
 
-The rows as they leave are read from the release. As they were said, and what filters left out, are
-decided and opened again, page by page, as a build does: only what may be used now is in any of it.
-Texts are in memory only, of a sample of the people where the release is larger than asked for, and
-the models are thrown away. Of every row eight bytes are in memory, so a release of a hundred
-million rows takes 0.8 GB. What is kept are figures of ten people at least.
+Curated rows are read from the release; the original texts, and what filters dropped, are decided
+and opened again page by page, as in a build, so only content usable now is included. Texts of a
+sample of people are held in memory, and the models are discarded. Each row takes eight bytes of
+memory: 0.8 GB for a hundred million. Stored figures cover at least ten people.
 
-A crash between the commit and the file leaves a measurement on record without its file; the next
-one writes both.
+After a crash between the commit and the file, the measurement is recorded without its file; the
+next one writes both.
 """
 
 from __future__ import annotations
@@ -58,9 +57,9 @@ Says = Callable[[str], None]
 
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure: of about ``rows_max`` rows, with a model that counts words, or models that
-    begin from the folder ``base``, to which ``settings`` and ``seeds`` belong; without ``filters``
-    de-identification alone.
+    """What to measure: about ``rows_max`` rows, with a word-count model, or with models that start
+    from the folder ``base``, to which ``settings`` and ``seeds`` apply; without ``filters``,
+    de-identification only.
     """
 
     settings: TrainingSettings = TrainingSettings()
@@ -73,7 +72,9 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
 def measure(
     installation: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
 ) -> StatedMeasurement:
-    """Measures a sealed release; RefusedError for one that cannot be, or of too few people."""
+    """Measures a sealed release; RefusedError if it is not sealed, is for safety, or has too few
+    people.
+    """
     folder, known = find_release(installation, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -129,7 +130,7 @@ def measure(
 
 
 def _ended(installation: Installation, position: int) -> Collection[bytes]:
-    """The people who took something back, or deleted it, after a position of the journal."""
+    """The people who withdrew or deleted something after a position of the journal."""
     with transaction(installation.pool) as tx:
         return {ending.account.bytes for ending in account_journal.endings_after(tx, position)}
 
@@ -146,9 +147,7 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
 
 
 def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
-    """How many words of the messages were said, and how many of those are not in the message as it
-    leaves.
-    """
+    """Counts the words of the original messages, and those missing from the curated ones."""
     said = changed = 0
     for row in rows:
         for before, after in zip(row.said["messages"], row.leaves["messages"], strict=True):
@@ -160,15 +159,15 @@ def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
 
 
 class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A row as it leaves, and whose it is."""
+    """A curated row and its person."""
 
     person: bytes
     row: LoadedRow
 
 
 class _Found:
-    """What is measured: rows, what was left out, and whom to hold out. People are sampled by a hash
-    of their account.
+    """Collects rows, dropped content and the people to hold out. People are sampled by a hash of
+    their account.
     """
 
     def __init__(
@@ -198,7 +197,7 @@ class _Found:
         )
 
     def of_release(self, name: str) -> list[MeasuredRow]:
-        """The rows of the people sampled, of which nothing was taken back since."""
+        """The rows of the sampled people that are still permitted."""
         leaving, found = self._leaving(name), list[MeasuredRow]()
         for page in self._passes.rows(self._known.release_id, END):
             for ordinal, document in page:
@@ -224,9 +223,7 @@ class _Found:
         return usefulness.people_held_out(self._people, self._outside)
 
     def left_out(self) -> list[MeasuredRow]:
-        """What filters kept from becoming rows, of the people sampled: `rows_max` by reason at
-        most.
-        """
+        """What filters dropped, of the sampled people: at most `rows_max` for each reason."""
         found, accepted = dict[str, list[MeasuredRow]](), list[tuple[bytes, MeasuredRow]]()
         with (
             engine_settings.curation(self._here, RuleCleaner()) as curation,
@@ -265,7 +262,7 @@ class _Found:
         return zip(mine, curation.curate(mine) if mine else (), strict=True)
 
     def _leaving(self, name: str) -> dict[int, _Leaving]:
-        """The rows of the people sampled, by ordinal."""
+        """The rows of the sampled people, by ordinal."""
         found: dict[int, _Leaving] = {}
         pin, batch = self._promised.curation, list[LoadedRow]()
         splits: Mapping[str, object] = {} if pin is msgspec.UNSET else pin.splits
@@ -300,10 +297,10 @@ class _Found:
 
 
 class NamedDocuments:
-    """A set of documents by their names, as eight bytes of a hash each: 8 MB for a million.
+    """A set of document names, as eight bytes of a hash each: 8 MB for a million.
 
-    Of a million rows and a million other documents, one of the latter is taken for a row with a
-    chance of 1 in 18 million.
+    With a million rows, one of a million other documents is mistaken for a row with probability 1
+    in 18 million.
     """
 
     def __init__(self) -> None:
@@ -331,9 +328,7 @@ def _hash(name: bytes) -> int:
 
 
 def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
-    """A row with the texts that it had before they were de-identified; None where the document is
-    another.
-    """
+    """A row with its texts before de-identification; None if the document is not its source."""
     text = iter(document.texts)
     messages: list[MessageShape] = []
     try:
@@ -355,9 +350,7 @@ def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
 
 
 def _left_out(document: Document, curated: Curated) -> MeasuredRow:
-    """What a filter left out, as a row would have it; what identifies calls of tools is not known,
-    so none is whole.
-    """
+    """A dropped document in the form of a row, without tool calls, whose ids are unknown."""
     roles = {role.value for role in TurnRole}
     messages: list[MessageShape] = [
         {"role": TurnRole(voice.value).value, "content": text}

@@ -1,13 +1,12 @@
-"""Replaced names of a release, each as it was said beside what stands in its place, for a member of
-staff.
+"""Shows staff the names replaced in a release: original text beside its replacement.
 
-The rules are those of a review (`release.sample`): a reviewer or the privacy officer reads; rows
-are drawn from those that the present decision still allows; each reading is recorded in the
-transaction that opens the row, and its person sees it. What was said is opened by the same decision
-as for a build, and curated as a build would; a row whose curated text is not, letter for letter,
-what the release holds is not shown: its conversation, or what looks for names, is another now.
+The rules are those of a review (`release.sample`): reviewers and the privacy officer read; rows are
+drawn from those still permitted; each reading is recorded in the transaction that opens the row,
+and its person sees it. The original is opened by the decision of a build and curated again; a row
+whose curated text differs from the release's is not shown: its conversation or the name search has
+changed.
 
-A mark that something was no name changes no release and teaches nothing: it is counted
+Marking a replacement as no name changes nothing in the release: it is counted
 (`release.shown_replacements`).
 """
 
@@ -44,8 +43,8 @@ AROUND_CHARS = 60  # on each side of a place
 
 
 class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One place: ``said`` as it was and ``leaves`` as the release has it, each a text before, the
-    name and a text behind.
+    """One replacement: ``said`` is the original and ``leaves`` the release's text, each as text
+    before, the name, and text after.
     """
 
     row: int
@@ -57,8 +56,8 @@ class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
-    holds if made now.
+    """The ``places`` of ``rows`` rows; ``differ`` more rows were drawn, but would be curated
+    differently now.
     """
 
     rows: int
@@ -76,10 +75,9 @@ class _Reading(NamedTuple):
 def read(
     installation: Installation, name: str, reader: StaffMember, rows: int = ROWS
 ) -> ReplacementsRead:
-    """Draws ``rows`` of the rows in which a name was replaced, opens what was said in them and
-    records that.
+    """Draws ``rows`` rows with a replaced name, opens their originals and records the reading.
 
-    DeniedError for somebody who may not read rows; BusyError while previews are made.
+    DeniedError for staff who may not read rows; BusyError while previews are made.
     """
     from licet.service import preview  # curation is loaded where it is used
 
@@ -129,8 +127,8 @@ def mark(
     *,
     no_name: bool = True,
 ) -> Mapping[str, MarkCounts]:
-    """Marks a place that the reader was shown as no name, or takes that back; returns the counts of
-    the release.
+    """Marks a place that the reader was shown as no name, or removes the mark; returns the
+    release's counts.
 
     RefusedError for a place that they were not shown.
     """
@@ -155,9 +153,7 @@ def counts(installation: Installation, release: UUID) -> Mapping[str, MarkCounts
 
 
 def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
-    """``rows`` rows in which a name was replaced, each with the same chance; no other text is
-    kept.
-    """
+    """``rows`` rows with a replaced name, by reservoir sampling; no other text is kept."""
     # seeded with as much as it accepts
     random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
     found = list[tuple[int, Payload]]()
@@ -180,7 +176,7 @@ def _places(
     ordinal: int,
     payload: Payload,
 ) -> list[ReplacedPlace] | None:
-    """The places of a row; None where what was said would not become this very row."""
+    """The places of a row; None if its source would not become this very row now."""
     from licet.service import preview  # curation is loaded where it is used
 
     tx, of, known, at = reading
