@@ -1,4 +1,4 @@
-"""The promises of the town, each checked on what the vault really stores."""
+"""The town's promises, checked against what the vault stores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_all(
     withdrawn: Townsperson,
     planted: str,
 ) -> list[DemoPromise]:
-    """Every promise, in the order in which somebody would ask."""
+    """Checks every promise."""
     for world in town.worlds.values():
         world.advance(here.clock())
     return [
@@ -49,7 +49,7 @@ def check_all(
 
 
 def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
-    """The vault and the bare rule give the same answer, for every turn and purpose."""
+    """The vault and the bare rule give the same answer for every turn and purpose."""
     known, now = installation.policies(here), here.clock()
     asked = differ = 0
     with transaction(here.pool) as tx:
@@ -97,9 +97,7 @@ def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
 
 
 def _release(here: installation.Installation, town: Town, built: BuildResult) -> DemoPromise:
-    """A release contains what the rule permitted at its moment, reconciles, and is what was
-    sealed.
-    """
+    """A release contains exactly what the rule permitted at its time, and is what was sealed."""
     counts, name = built.manifest.counts, built.manifest.name
     found = catalog.verify_release(here, name)
     expected = town.expected[name]
@@ -139,7 +137,7 @@ def _withdrawn(here: installation.Installation, withdrawn: Townsperson, copy: Pa
 
 
 def _gates(here: installation.Installation, town: Town) -> DemoPromise:
-    """After the last day an undecided account cannot write; one that answered, either way, can."""
+    """After the last day an undecided account cannot write; one that answered either way can."""
     now = here.clock()
     wrong = waiting = 0
     for name, world in town.worlds.items():
@@ -160,9 +158,7 @@ def _gates(here: installation.Installation, town: Town) -> DemoPromise:
 
 
 def _erased_is_gone(here: installation.Installation) -> DemoPromise:
-    """Of erased content there is neither a key nor a sealed byte; after a sweep nothing that is due
-    is left.
-    """
+    """Erased content has neither key nor sealed bytes; after a sweep nothing is due."""
     sweeper.sweep(here)
     with transaction(here.pool) as tx:
         erased = integrity.segments_erased(tx)
@@ -190,7 +186,7 @@ def _twice_is_once(here: installation.Installation, town: Town) -> DemoPromise:
 
 
 def _decided_again(here: installation.Installation, built: Sequence[BuildResult]) -> DemoPromise:
-    """A third party, with the log and without content, comes to the same decision on every row."""
+    """A third party, with the log and without content, reaches the same decision on every row."""
     documents.append(here)
     rows, broken = 0, 0
     for one in built:
@@ -211,9 +207,7 @@ def _decided_again(here: installation.Installation, built: Sequence[BuildResult]
 
 
 def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPromise:
-    """A sentence said in one chat is nowhere in clear: not in tables, WAL, logs, releases or
-    copies.
-    """
+    """A sentence from one chat is nowhere in clear: not in tables, WAL, logs, releases or copies."""
     control = here.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
     paths = sorted(p for p in here.config.data.rglob("*") if p.is_file())
@@ -228,16 +222,14 @@ def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPro
 
 
 def _below(count: int) -> int:
-    """The power of ten below: the number of a database's files varies between runs, and the figures
-    must not.
+    """The power of ten below: a database's number of files varies between runs, and the output must
+    not.
     """
     return int(10 ** (len(str(count)) - 1))
 
 
 def _holds(path: Path, needle: bytes) -> bool:
-    """Whether a file holds the needle. The database removes files while it runs: one that is gone
-    holds nothing.
-    """
+    """Whether a file contains the needle; False for files that the database removes meanwhile."""
     rest = b""
     try:
         with path.open("rb") as file:

@@ -1,11 +1,9 @@
-"""Coding sessions of the town: a person asks, an assistant reads, runs and edits, and the tools
-answer.
+"""The town's coding sessions: a person asks, an assistant reads, runs and edits, and tools answer.
 
-A session is one project with its folder, branch and stack, and one thing that is wrong in it. What
-tools print has the shape of the real thing (numbered files, failing tests with a stack trace,
-unified diffs), and identifiers where people leave them: in settings, logs and the authors of
-commits. Keys look real and open nothing: they are the examples of the documentation, or drawn so
-that no checksum holds.
+A session has one project with folder, branch and stack, and one bug. Tool output looks real
+(numbered files, failing tests with a stack trace, unified diffs), with identifiers where people
+leave them: in settings, logs and commit authors. Keys look real and open nothing: they are
+documentation examples, or fail their checksum.
 """
 
 from __future__ import annotations
@@ -179,7 +177,7 @@ _DONE = (
 
 
 class Stack(NamedTuple):
-    """A language with its files, how its tests are run, and how its failures look."""
+    """A language: its files, test command and failure output."""
 
     file: str
     test_file: str
@@ -289,9 +287,7 @@ STACKS = (_PYTHON, _PYTHON, _TYPESCRIPT, _GO, _SQL)
 
 
 class TownRepository(NamedTuple):
-    """Where somebody works: the project, its stack, the account's name there, and the name on the
-    commits.
-    """
+    """A person's project, its stack, their account name there, and the name on commits."""
 
     project: str
     stack: Stack
@@ -310,7 +306,7 @@ def repository(random: Random) -> TownRepository:
 
 
 class _Names(dict[str, str]):
-    """The names of one session; figures and keys are drawn at their first use."""
+    """The names of one session; figures and keys are drawn at first use."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -342,7 +338,7 @@ class _Names(dict[str, str]):
 
 
 class CodingSession:
-    """One session in a repository, and the problem there."""
+    """One session in a repository, with its bug."""
 
     def __init__(self, random: Random, repository: TownRepository) -> None:
         self.repository, self.stack = repository, repository.stack

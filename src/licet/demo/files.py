@@ -1,5 +1,5 @@
-"""The same on a person's own files: one account, a policy before the first turn, the clock a day
-after the last.
+"""Demonstrates a person's own files: one account, a policy from before the first turn, and a clock
+a day after the last.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def play_files(
     say: Say,
     progress: Progress = silent,
 ) -> DemoReport:
-    """Imports the files, shows what may be used and why, and builds the release that follows."""
+    """Imports the files, shows what may be used and why, and builds a release."""
     progress("reading the files", 0)
     times = [
         item.at
@@ -136,7 +136,7 @@ def _show_imported(imported: Imported, say: Say) -> None:
 
 
 def _show_answers(here: installation.Installation, say: Say) -> None:
-    """What may be used, why, until when: for the first conversations."""
+    """Shows what may be used, why and until when, for the first conversations."""
     say("\nwhat may be used to improve models, and why")
     shown, met = 0, set[DecisionReason]()
     for name in verbs.conversations_of(here, ACCOUNT):

@@ -1,6 +1,4 @@
-"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody,
-without a password or host.
-"""
+"""Serves the town's pages on this machine, with links that sign in without a password or host."""
 
 from __future__ import annotations
 
@@ -47,7 +45,7 @@ COVERED_PLANS = ("free", "pro", "max")
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
-    """A role to sign in as: the word in the link, a description, the host's name of the person, and
+    """A role to sign in as: the word in the link, a description, the host's id of the person, and
     the first page.
     """
 
@@ -91,7 +89,7 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
 
 
 def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
-    """The application with the links of its people; each link with the role that it signs in."""
+    """The application and its sign-in links."""
     people = {role.word: role for role in roles(here)}
 
     @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
@@ -117,7 +115,7 @@ def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[t
 
 
 def roles(here: installation.Installation) -> list[DemoRole]:
-    """The people to show: somebody who has not decided, somebody new, and somebody who said yes."""
+    """The people to show: somebody undecided, somebody new, and somebody who said yes."""
     found = []
     with transaction(here.pool) as tx:
         accounts = list(tables.every_account(tx))
@@ -146,7 +144,7 @@ def roles(here: installation.Installation) -> list[DemoRole]:
 
 
 def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding) -> UUID | None:
-    """An account with that standing, covered by the terms, with the most to show."""
+    """An account with that standing, covered by the terms, with the most content."""
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
         account.account_id
@@ -171,7 +169,7 @@ def _names(tx: Transaction, here: installation.Installation, accounts: int) -> d
 
 
 def officer_link(here: installation.Installation) -> str:
-    """The secret of a link that signs the town's privacy officer in, once."""
+    """The secret of a one-time link that signs in the privacy officer."""
     now = utc_now()
     with transaction(here.pool) as tx:
         return sessions.add_staff(
@@ -180,9 +178,8 @@ def officer_link(here: installation.Installation) -> str:
 
 
 def listener(wanted: int) -> socket.socket:
-    """A socket that listens on ``wanted``, or on any free port where somebody else has that one. It
-    is held from here on: a port that is only known to be free may be somebody else's by the time it
-    is used.
+    """A socket listening on ``wanted``, or on any free port if it is taken. Held from here on, so
+    that nobody else takes the port.
     """
     for port in (wanted, 0):
         try:

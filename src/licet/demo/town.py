@@ -1,13 +1,12 @@
-"""A small town: some two thousand accounts of all plans, from August to December 2025, through the
-real code.
+"""A town of about two thousand accounts of all plans, from August to December 2025, on the real
+code.
 
-Every event goes to the vault and, beside it, to a world in memory that holds the meaning only. At
-the end the two are held against each other turn by turn, and every promise is checked on what is
-really stored.
+Every event goes to the vault and to an in-memory world that has only the meaning. At the end both
+are compared turn by turn, and every promise is checked against what is stored.
 
-The same seed gives the same figures. Ids and keys are drawn by chance in every run, so nothing that
-is told may depend on them: accounts get their ids from the seed, and questions that are asked again
-have as many turns each time.
+The same seed gives the same figures. Other ids and keys are random in every run, so no output may
+depend on them: accounts get their ids from the seed, and repeated questions always have as many
+turns.
 """
 
 from __future__ import annotations
@@ -88,9 +87,7 @@ def play_town(
     progress: Progress = silent,
     check: Callable[..., Iterable[DemoPromise]] = check_all,
 ) -> DemoReport:
-    """Plays the town and returns what was promised and seen; leaves ``folder`` for the other
-    commands.
-    """
+    """Plays the town and returns its promises and figures; leaves ``folder`` for other commands."""
     clock = SimulatedClock(BEGIN)
     progress("starting the database", 0)
     with stage(folder, clock, say) as here:
@@ -122,8 +119,8 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The terms of the article, with an additional recipient, and with names left in, as nothing
-    here need find them; also written into ``folder``.
+    """The policy of the article with an additional recipient, and with names left in, since no name
+    search is needed here; also written to ``folder``.
     """
     document = preset("article-2025").document() | {
         "recipients": [scenes.RECIPIENT],
@@ -134,7 +131,7 @@ def _policy(folder: Path) -> Policy:
 
 
 class _Play:
-    """The town's days."""
+    """The town, day by day."""
 
     def __init__(
         self,
@@ -161,7 +158,7 @@ class _Play:
         self.requests = TownRequests(here)
 
     def story(self, population: int) -> Iterator[BuildResult]:
-        """The town from its first day to its last; yields each release."""
+        """Plays the town from first day to last; yields each release."""
         self._people(population)
         self._until(NOTICE)
         self._tell(
@@ -207,7 +204,7 @@ class _Play:
             self.say(line)
 
     def _people(self, population: int) -> None:
-        """Opens the accounts that were there before the terms changed."""
+        """Opens the accounts that existed before the terms changed."""
         self.town.people = populate(self.random, population, BEGIN, NOTICE, END)
         for person in self.town.people:
             if person.opens_at <= BEGIN:
@@ -215,7 +212,7 @@ class _Play:
         self._flush()
 
     def _until(self, end: datetime) -> None:
-        """Plays days until ``end``; a sweep every Sunday."""
+        """Plays days until ``end``, with a sweep every Sunday."""
         while self.day < end:
             self.progress(
                 f"{self.day.day} {self.day:%B}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
@@ -266,7 +263,7 @@ class _Play:
         self._seldom(person, moment + timedelta(hours=1), seldom)
 
     def _seldom(self, person: Townsperson, now: datetime, chance: float) -> None:
-        """What people do occasionally, to one of their conversations or to the account."""
+        """What a person does occasionally, to one of their conversations or to the account."""
         random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
@@ -304,7 +301,7 @@ class _Play:
             )
 
     def _later(self, person: Townsperson, days: int, act: Callable[[datetime], None]) -> None:
-        """Does something after that many days, unless the account is closed by then."""
+        """Does something after some days, unless the account is closed by then."""
         at = self.day + timedelta(days=days)
         self.later.append((at, lambda day: None if person.closed else act(day)))
 
@@ -373,8 +370,8 @@ class _Play:
     def _flag(
         self, person: Townsperson, now: datetime, name: str, conversation: UUID, *, is_misuse: bool
     ) -> None:
-        """The classifier of the host flags a chat; a reviewer reads it two days later, and removes
-        a false flag.
+        """The host's classifier flags a chat; a reviewer reads it two days later and removes a
+        false flag.
         """
         score = round(
             self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3
@@ -396,7 +393,7 @@ class _Play:
             self._later(person, 2, review)
 
     def _hold(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
-        """A legal hold, for one of a few matters; half of them end after six weeks."""
+        """A legal hold, for one of a few matters; half end after six weeks."""
         reason, matter, is_told = self.random.choice(MATTERS)
         self._add(
             events.HoldEvent(at=now, account=person.name, conversation=name, matter=matter),
@@ -441,7 +438,7 @@ class _Play:
         self._ask()
 
     def _ask(self) -> None:
-        """What people ask for under the law by now, and what is done about it."""
+        """Sends people's legal requests that are due, and the officer's answers."""
         self.requests.play(
             [
                 person.id
@@ -498,7 +495,7 @@ class _Play:
         )
 
     def _chat(self, person: Townsperson, now: datetime) -> None:
-        """A conversation, begun or resumed."""
+        """Begins or resumes a conversation."""
         random = self.random
         open_ones = [
             name for name, _ in person.conversations[-3:] if self.town.begun[name].about is not None
@@ -565,7 +562,7 @@ class _Play:
     def _words(
         self, person: Townsperson, chat: BegunChat, *, resumed: bool
     ) -> Iterator[tuple[TurnRole, Content]]:
-        """What is said; once in the town's life, the sentence that is searched for at the end."""
+        """Draws the turns; one, once, contains the sentence that is searched for at the end."""
         for role, content in chats.draw_turns(self.random, person, chat, resumed=resumed):
             if not self.planted and role is TurnRole.user:
                 self.planted = True
@@ -583,7 +580,7 @@ class _Play:
             self._flush()
 
     def _flush(self) -> None:
-        """Sends the events to the vault, and then to the world beside it, in the same order."""
+        """Sends the events to the vault, then to the world, in the same order."""
         if not self.queue:
             return
         queue, self.queue = self.queue, []
@@ -604,7 +601,7 @@ class _Play:
     # Releases
 
     def _release(self, name: str, purpose: str) -> BuildResult:
-        """Builds a release and records, from the world beside it, what it should contain."""
+        """Builds a release and records what the world expects in it."""
         self._flush()
         self.progress(
             f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
@@ -630,7 +627,7 @@ class _Play:
         return built
 
     def _withdraw_after(self, built: BuildResult) -> None:
-        """The day after a release: a copy of it is handed out, and somebody in it withdraws."""
+        """The day after a release: a copy is handed out, and somebody in it withdraws."""
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
         with transaction(self.here.pool) as tx:
@@ -650,12 +647,12 @@ class _Play:
 
     @property
     def left(self) -> Townsperson:
-        """Whoever withdrew on the day after the first release."""
+        """Who withdrew on the day after the first release."""
         assert self._left is not None
         return self._left
 
     def sum_up(self) -> None:
-        """What happened, in a few lines."""
+        """Prints the town's figures."""
         o = self.outcomes
         self.say("\nwhat happened:")
         self.say(

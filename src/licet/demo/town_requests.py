@@ -1,8 +1,8 @@
-"""What people of the town ask for under the law, and what its privacy officer does about it,
-through the same verbs as anywhere.
+"""People's legal requests in the town, and how its privacy officer handles them, through the
+product's own functions.
 
-Some requests are answered, one is refused, one waits for its person, one was extended, one is late,
-and some are new.
+Some are answered, one is refused, one waits for its person, one was extended, one is late, and some
+are new.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class TownAct(msgspec.Struct, frozen=True):
 
 
 class TownRequest(msgspec.Struct, frozen=True):
-    """A request: from which day on it is sent, by somebody of which region, and what is done about
-    it.
-    """
+    """A request: when it is sent, its person's region, and how it is handled."""
 
     day: str
     region: str
@@ -155,7 +153,7 @@ LETTER = (
 
 
 class TownRequests:
-    """The requests as they come in: `play` does what is due by the clock."""
+    """Handles requests by the clock."""
 
     def __init__(self, installation: Installation) -> None:
         self._here = installation
@@ -164,9 +162,7 @@ class TownRequests:
         self.count = 0
 
     def play(self, accounts: Sequence[UUID]) -> None:
-        """Sends what is due, each by another of ``accounts``, and does what the officer does by
-        now.
-        """
+        """Sends due requests, each from another of ``accounts``, and does what the officer has due."""
         now = self._here.clock()
         for number, asked in enumerate(REQUESTS):
             if number not in self._sent and instant(asked.day) <= now and accounts:
@@ -204,7 +200,7 @@ class TownRequests:
         self.count += 1
 
     def letter(self) -> None:
-        """Somebody without an account writes a letter, which the officer enters."""
+        """Enters a letter from somebody without an account."""
         entered = EnteredRequest(
             kind=RightKind.erasure,
             words=LETTER,

@@ -1,6 +1,4 @@
-"""The documentation of training data that California asks for: Civil Code 3111(a), its twelve items
-in their order.
-"""
+"""California's documentation of training data: Civil Code 3111(a), its twelve items in order."""
 
 from __future__ import annotations
 

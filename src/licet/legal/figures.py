@@ -1,15 +1,13 @@
-"""The numbers of a paper: what the published log and the manifests of its releases say at a
-position of the log.
+"""The figures of a paper: what the published log and its releases' manifests say at a position of
+the log.
 
-A position is a year and how many entries of that year's log count; the logs of earlier years count
-whole, as long as their retention keeps them. Nothing is asked of the database: so the same position
-gives the same numbers for ever, and a stranger with the published log and the manifests counts the
-same (`verifier.document`).
+A position is a year and a number of entries of that year's log; logs of earlier years count whole,
+while retained. The database is not read: the same position always gives the same figures, and
+anybody with the published log and the manifests gets the same (`verifier.document`).
 
-A release counts from its leaf on. Its manifest is believed if its hash is the one in the leaf;
-where the manifest is not there, or is of before contents were counted, the release is listed and
-adds nothing to those totals (`uncounted`). A conversation may be in several releases: totals count
-it once in each.
+A release counts from its leaf on. Its manifest is trusted if it has the hash in the leaf; if it is
+missing, or older than content counts, the release is listed and adds nothing to those totals
+(`uncounted`). A conversation in several releases counts in each.
 """
 
 from __future__ import annotations
@@ -53,16 +51,14 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class CountedLog(msgspec.Struct, frozen=True, kw_only=True):
-    """A log that counts, up to ``size`` entries."""
+    """A log, counted up to ``size`` entries."""
 
     origin: str
     size: int
 
 
 class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """A release as its leaf and its manifest say it; what the manifest says is null where it is not
-    there.
-    """
+    """A release, from its leaf and its manifest; fields of a missing manifest are null."""
 
     release: str
     manifest_sha256: str
@@ -82,7 +78,7 @@ class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums over the releases of a paper; the months are null where nothing was counted."""
+    """Sums over the releases of a paper; months are null if nothing was counted."""
 
     releases: int
     uncounted: int
@@ -108,9 +104,7 @@ class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the log tells of each act; reads of content by the stated reason, keys by why they
-    were destroyed.
-    """
+    """Entries of the log by type; reads of content by reason, destroyed keys by cause."""
 
     entries: int
     answers_yes: int
@@ -131,7 +125,7 @@ class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """All numbers of a paper."""
+    """All figures of a paper."""
 
     log: LogFigures
     totals: TotalFigures
@@ -139,8 +133,8 @@ class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read up to a position: ``time`` is when its last entry was logged, ``policy`` the
-    version then in force.
+    """Figures up to a position: ``time`` is when its last entry was logged, ``policy`` the version
+    then in force.
     """
 
     position: LogPosition
@@ -151,7 +145,7 @@ class LogReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedEntry(msgspec.Struct, frozen=True):
-    """An entry as it lies in the log, as far as a paper reads it."""
+    """A log entry, as far as papers read it."""
 
     t: str
     at: str
@@ -163,9 +157,7 @@ read_entry = msgspec.json.Decoder(LoggedEntry).decode
 
 
 def position_of(installation: Installation, text: str | None) -> LogPosition:
-    """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest
-    log.
-    """
+    """Parses a position, `SIZE` or `YEAR/SIZE`; by default the end of the newest log."""
     known = documents.years(installation)
     if not known:
         raise RefusedError(
@@ -197,9 +189,7 @@ def position_of(installation: Installation, text: str | None) -> LogPosition:
 def read(
     installation: Installation, position: LogPosition, only: Sequence[str] | None = None
 ) -> LogReading:
-    """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is
-    about.
-    """
+    """Counts everything up to ``position``; ``only`` lists the ids of the paper's releases."""
     tally, logs = LogTally(), []
     for year in (int(year) for year in documents.years(installation) if int(year) <= position.year):
         log = _published(installation, year)
@@ -226,9 +216,7 @@ def _published(installation: Installation, year: int) -> PublishedLog:
 
 
 def _finder(installation: Installation) -> FindManifest:
-    """Finds a manifest among the installation's releases, in the folders of this host or in the
-    bucket.
-    """
+    """Finds manifests of the installation's releases, on this host or in the bucket."""
     folders: dict[str, Path] = {}
     for file in sorted(installation.config.releases.glob(f"*/{manifests.FILE}")):
         try:
@@ -314,7 +302,7 @@ class LogTally:
         )
 
     def releases(self, find: FindManifest, only: Sequence[str] | None) -> Iterator[ReleaseFigures]:
-        """The sealed releases, or those of them that are asked for, in the order of the log."""
+        """The sealed releases, or those in ``only``, in the order of the log."""
         if missing := set(only or ()) - self._sealed.keys():
             raise RefusedError(
                 f"the log does not tell of release `{min(missing)}` up to there",
@@ -355,7 +343,6 @@ def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> 
 
 
 def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
-    """The sums over some releases."""
     counted = [release.contents for release in releases if release.contents is not None]
     tokens = sum(one["tokens"] for one in counted)
     months = sorted(

@@ -1,10 +1,9 @@
-"""A paper: sections of lines, each a question of the law and its answer, over the values that the
-answers name.
+"""A paper: sections of questions the law asks, with answers over named values.
 
-An answer is text with places in braces, as `{figures.totals.rows}`. Each place names a value of the
-payload: of the log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of
-what the operator ``stated``. So a text holds no number of its own, and whoever checks the figures
-has checked what the paper says. `paper_pages` fills them in.
+An answer is text with placeholders, as `{figures.totals.rows}`. Each names a value of the payload:
+of the log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of what the
+operator ``stated``. Texts contain no figures of their own, so checking the figures checks the
+paper. `paper_pages` fills them in.
 
 Payload (canonical JSON, signed):
 {"at":{"entries","log","time"},"figures":..,"kind","law","logs":[..],"policy":{"document",
@@ -28,7 +27,7 @@ VERSION, TYPE, JWS_TYPE = 1, "licet-document", "licet-document+jws"
 
 
 class PaperKind(StrEnum):
-    """The papers, by the word of the command."""
+    """The papers, by their names on the command line."""
 
     ropa = "ropa"
     training_summary = "training-summary"
@@ -37,15 +36,15 @@ class PaperKind(StrEnum):
 
 
 class PaperLine(msgspec.Struct, frozen=True):
-    """What the law asks, and what is answered."""
+    """A question of the law and its answer."""
 
     asks: str
     says: str
 
 
 class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered part of a paper. ``rows`` names a list of values that is shown as a table below
-    the lines.
+    """A numbered part of a paper. ``rows`` names a list of values, shown as a table below the
+    lines.
     """
 
     number: str
@@ -55,9 +54,7 @@ class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper without its values: the law it follows, and its sections in the order of the law or
-    its template.
-    """
+    """A paper without values: its law, and its sections in the order of the law or template."""
 
     kind: PaperKind
     title: str
@@ -74,7 +71,7 @@ def section(
 
 
 def stated_by(controller: Controller) -> dict[str, Any]:
-    """Everything that the operator states, each key with its answer or null."""
+    """All of the operator's statements, by key; null without an answer."""
     own: dict[str, Any] = {
         key: value if value or value is False else None
         for key, value in msgspec.to_builtins(controller).items()
@@ -84,12 +81,12 @@ def stated_by(controller: Controller) -> dict[str, Any]:
 
 
 def names_in(text: str) -> list[str]:
-    """The values that an answer names."""
+    """The values that a text refers to."""
     return [part.partition("}")[0] for part in text.split("{")[1:]]
 
 
 def value_of(payload: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 a value of JSON
-    """The value of a payload by its dotted name; KeyError where there is none."""
+    """A value of a payload by its dotted name; KeyError."""
     value: Any = payload
     for key in name.split("."):
         if not isinstance(value, Mapping):

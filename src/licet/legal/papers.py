@@ -1,9 +1,8 @@
-"""The verbs of the papers: make one at a position of the log, list them, compare two, and hand one
-out as a file.
+"""Makes papers at a position of the log, lists and compares them, and writes them as files.
 
-The same position, answers and version of Licet give the same bytes: a paper holds no time of its
-own but that of the last entry that counts, and its signature is deterministic. What is made is kept
-with its leaf in one transaction; made again, it is found and nothing is written.
+The same position, answers and version of Licet give the same bytes: a paper's only time is that of
+the last counted entry, and its signature is deterministic. A paper is stored with its leaf in one
+transaction; making it again finds it and writes nothing.
 """
 
 from __future__ import annotations
@@ -47,10 +46,9 @@ FORMS: Mapping[PaperKind, Callable[[], PaperForm]] = {
 
 
 class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper: its hash, which the log names, where it stands in the log, and what is still to be
-    provided in it.
+    """A paper: its hash, which the log names, its position in the log, and its open questions.
 
-    ``kept`` is false for a dry run; ``again`` says that the same one was there already.
+    ``kept`` is false for a dry run; ``again``: the same paper existed already.
     """
 
     kind: str
@@ -68,8 +66,6 @@ class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper as a list shows it."""
-
     kind: str
     position: str
     sha256: str
@@ -78,9 +74,7 @@ class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that differs between two papers, by its place in them; None where one of them lacks
-    it.
-    """
+    """A value that differs between two papers, by its place; None if absent."""
 
     place: str
     before: str | None
@@ -88,7 +82,7 @@ class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed from one paper to another of the same kind."""
+    """The changes between two papers of a kind."""
 
     kind: str
     before: str
@@ -105,7 +99,7 @@ def make(
     releases: Sequence[str] = (),
     dry_run: bool = False,
 ) -> MadePaper:
-    """Makes and keeps a paper at a position (`figures.position_of`), about all releases or the
+    """Makes and stores a paper at a position (`figures.position_of`), about all releases or the
     named ones.
     """
     position = figures.position_of(installation, at)
@@ -143,7 +137,7 @@ def payload(
     read: LogReading,
     scope: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """What is signed: the form with all values that its answers name."""
+    """The signed payload: the form with all values that its answers name."""
     number, sha256 = read.policy
     text = policy_versions.texts(tx, [bytes.fromhex(sha256)]).get(bytes.fromhex(sha256))
     if text is None:
@@ -181,7 +175,7 @@ def _purposes(policy: Mapping[str, Any]) -> list[str]:
 
 
 def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
-    """What the database had on record when the last entry was logged: no log proves it."""
+    """What the database had recorded when the last entry was logged; no log proves it."""
     at = instant(read.time)
     within = {release.name for release in read.figures.releases}
     models = [one for one in model_registry.recorded_until(tx, at) if one.release in within]
@@ -211,7 +205,7 @@ def _release_id(installation: Installation, name: str) -> str:
 
 
 def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
-    """The answers of the operator that the paper names and that nobody has given, in its order."""
+    """The operator's answers that the paper needs and nobody has given, in its order."""
     names = [
         name
         for one in stated["sections"]
@@ -224,24 +218,20 @@ def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
 
 
 def payload_of(document: str) -> dict[str, Any]:
-    """What a paper says; its signature is not checked."""
+    """The payload of a paper; does not verify its signature."""
     said: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
     return said
 
 
 def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes:
-    """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document`
-    takes.
-    """
+    """A paper as `markdown`, `html` or `json`; the last is the file for `licet verify document`."""
     if form == "json":
         return file_of(installation, paper.sha256)
     return _rendered(paper.payload, paper.sha256, form)
 
 
 def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
-    """A paper that was made, as `written_as` has it; NotFoundError where there is none of this
-    hash.
-    """
+    """A stored paper in a format (`written_as`); NotFoundError."""
     if form == "json":
         return file_of(installation, sha256)
     with transaction(installation.pool) as tx:
@@ -255,7 +245,7 @@ def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
 
 
 def listed(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
-    """The papers that were made, the newest first."""
+    """The papers, newest first."""
     with transaction(installation.pool) as tx:
         found = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
@@ -271,7 +261,7 @@ def listed(installation: Installation, kind: PaperKind | None = None) -> list[Li
 
 
 def file_of(installation: Installation, sha256: str) -> bytes:
-    """The file of a paper, with its proof once its leaf is in the log; a hash may be shortened."""
+    """A paper's file, with its proof once its leaf is in the log; ``sha256`` may be a prefix."""
     with transaction(installation.pool) as tx:
         kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
         return legal_documents.encode_file(tx, documents.place(installation), seed, kept)
@@ -280,9 +270,7 @@ def file_of(installation: Installation, sha256: str) -> bytes:
 def diff(
     installation: Installation, kind: PaperKind, before: str | None = None, after: str | None = None
 ) -> PaperDiff:
-    """What changed between two papers of a kind, by their hashes: by default from the one before to
-    the newest.
-    """
+    """Compares two papers of a kind, by hash; by default the last two."""
     with transaction(installation.pool) as tx:
         newest = [] if before and after else legal_documents.newest(tx, kind.value, 2)
         if (before is None or after is None) and len(newest) < 2:
@@ -309,7 +297,7 @@ def diff(
 
 
 def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
-    """Each simple value with its place; a section by its number, so that a new one moves no
+    """Each simple value with its place. Sections are keyed by number, so that a new one moves no
     other.
     """
     if isinstance(value, dict):

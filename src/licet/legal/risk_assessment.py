@@ -1,8 +1,7 @@
-"""The risk assessment that California asks for before personal information trains a model: 11 CCR
-7150 and 7152.
+"""California's risk assessment before training on personal information: 11 CCR 7150 and 7152.
 
-It has the items of section 7152(a) that the facts of an installation bear on; what is weighed is
-the operator's alone.
+Contains the items of section 7152(a) that facts of an installation bear on; the weighing is the
+operator's.
 """
 
 from __future__ import annotations
@@ -120,7 +119,6 @@ SECTIONS = (
 
 
 def form() -> PaperForm:
-    """The risk assessment."""
     return PaperForm(
         kind=PaperKind.risk_assessment,
         title="Risk assessment",

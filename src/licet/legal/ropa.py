@@ -1,5 +1,5 @@
-"""The record of processing activities: GDPR Article 30(1), letter by letter, and 30(2) for a
-processor.
+"""The record of processing activities: GDPR Article 30(1), and 30(2) for processors, letter by
+letter.
 """
 
 from __future__ import annotations
@@ -169,7 +169,6 @@ PROCESSOR = section(
 
 
 def form() -> PaperForm:
-    """The record of processing activities."""
     return PaperForm(
         kind=PaperKind.ropa,
         title="Record of processing activities",

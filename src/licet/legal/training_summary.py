@@ -202,7 +202,6 @@ PROCESSING = (
 
 
 def form() -> PaperForm:
-    """The public summary."""
     return PaperForm(
         kind=PaperKind.training_summary,
         title="Public summary of training content",
