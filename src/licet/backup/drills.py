@@ -103,10 +103,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
                 said="",
-                accounts=seen.accounts,
-                segments=seen.segments,
-                keys=seen.keys,
-                entries=seen.entries,
+                **msgspec.structs.asdict(seen),
             )
         except BusyError:
             raise

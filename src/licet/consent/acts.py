@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent.choices import Evidence, read_evidence
 from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
@@ -32,7 +33,7 @@ class ActKind(StrEnum):
     kept_out = "kept_out"
 
 
-class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentAct(wire.Said, frozen=True, kw_only=True):
     """``via`` and ``surface`` are its channel, None if unknown; ``policy`` is the version in force
     then.
 
@@ -40,7 +41,6 @@ class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     act: ActKind
-    at: datetime
     via: str | None = None
     surface: str | None = None
     policy: str | None = None

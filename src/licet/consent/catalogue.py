@@ -288,11 +288,6 @@ def load_languages(folder: Path | None = None) -> Languages:
     return found
 
 
-def languages() -> tuple[str, ...]:
-    """The languages that ship, English first."""
-    return load_languages().names
-
-
 def catalogue(language: str = ENGLISH) -> Catalogue:
     """The catalogue of a language that ships; see `Languages.catalogue`."""
     return load_languages().catalogue(language)

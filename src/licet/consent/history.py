@@ -20,7 +20,6 @@ from licet.masked import Masked
 from licet.store.connect import Transaction
 from licet.store.rows import select
 from licet.vault import account_choices, account_journal, policy_versions, tables
-from licet.vault.account_choices import NewestChoice
 from licet.vault.account_journal import JournalSeen
 from licet.vault.content import decode
 
@@ -111,16 +110,6 @@ def load_history(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHist
         terms=tuple(_terms(tx, account)),
         holdings=tuple(list_holdings(tx, account)),
         consumed=tuple(list_consumed(tx, account)),
-    )
-
-
-NewestAnswer = NewestChoice
-
-
-def newest_answer(tx: Transaction, account: UUID) -> NewestAnswer | None:
-    """The newest choice for the whole account, of any question; None before the first."""
-    return max(
-        account_choices.newest(tx, [account]).values(), key=lambda made: made.seq, default=None
     )
 
 

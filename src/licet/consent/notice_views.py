@@ -104,11 +104,6 @@ def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
     return {question: made for (_, question), made in account_choices.newest(tx, [account]).items()}
 
 
-def newest_choice(tx: Transaction, account: UUID) -> int:
-    """The number of the account's newest choice, 0 before the first."""
-    return newest_number(newest_answers(tx, account))
-
-
 def newest_number(answers: Mapping[str, NewestChoice]) -> int:
     """The number of the newest of these answers, 0 for none."""
     return max((made.seq for made in answers.values()), default=0)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent.deadlines import RightKind
 from licet.consent.rights import ReceivedVia, RequestClock, RequestState, RequestStep
 from licet.keys.keyring import Keyring, forget_request_keys
@@ -43,24 +44,19 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     forgotten_at: datetime | None = None
 
 
-class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step to write. ``by`` is `person`, `licet`, or `staff:`, `user:` or `host:` with a name."""
+class SeenStep(Masked, wire.SentRequestStep, frozen=True, kw_only=True):
+    """A step for display. ``by`` is `person`, `licet`, `host` or `staff`; staff also see the
+    name.
+    """
 
     step: RequestStep
-    at: datetime
-    by: str
+
+
+class NewRequestStep(SeenStep, frozen=True, kw_only=True):
+    """A step to write."""
+
     reason: str = ""
     words: str = ""
-
-
-class RequestStepRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded step. ``words`` is empty without a text, or if it cannot be unsealed."""
-
-    step: RequestStep
-    at: datetime
-    by: str
-    reason: str
-    words: str
 
 
 _COLUMNS = """t.request_id, t.account_id, t.via, t.forgotten_at, t.kind, t.region, t.received_at, t.due_at, t.acknowledge_by,
@@ -248,7 +244,7 @@ def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | No
     return keys.own if keys is not None else None
 
 
-def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[RequestStepRow], bool]:
+def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[SeenStep], bool]:
     """Every step in order, with its text if it can be unsealed; and whether texts can be unsealed
     and added.
     """
@@ -258,7 +254,7 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Requ
     ).fetchall()
     key = _key(tx, keyring, row)
     return [
-        RequestStepRow(
+        SeenStep(
             step=RequestStep(step),
             at=at,
             by=by,

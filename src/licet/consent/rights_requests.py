@@ -16,10 +16,11 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent import deadlines, request_register, rights
 from licet.consent.choices import ChoiceRequest
 from licet.consent.deadlines import PauseReason, RightKind
-from licet.consent.request_register import NewRequestStep, RequestRow, RequestStepRow
+from licet.consent.request_register import NewRequestStep, RequestRow, SeenStep
 from licet.consent.rights import (
     SAYS_NO,
     ExtensionReason,
@@ -64,7 +65,7 @@ class RightsRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A request with its steps; ``readable``: its texts can be unsealed."""
 
     row: RequestRow
-    steps: tuple[RequestStepRow, ...]
+    steps: tuple[SeenStep, ...]
     readable: bool
 
     @property
@@ -350,19 +351,7 @@ def _parse_reason(reasons: type[Reason], text: str) -> Reason:
 # What is seen of them
 
 
-class SeenStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step for display. ``by`` is `person`, `licet`, `host` or `staff`; staff also see the
-    name.
-    """
-
-    step: RequestStep
-    at: datetime
-    by: str
-    reason: str
-    words: str
-
-
-class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class SeenRequest(Masked, wire.SentRequest, frozen=True, kw_only=True):
     """A request for display. ``due_at`` with a stopped clock is as if it resumed now.
 
     ``laws`` are those that apply, one unless the region is unknown; ``authority`` is the one to
@@ -370,25 +359,9 @@ class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     is still possible. ``readable``: its texts can be unsealed.
     """
 
-    id: str
-    account: str | None
     kind: RightKind
     via: ReceivedVia
-    region: str | None
-    laws: tuple[str, ...]
-    authority: str | None
     state: RequestState
-    received_at: datetime
-    due_at: datetime
-    overdue: bool
-    acknowledge_by: datetime | None
-    acknowledged_at: datetime | None
-    extended_at: datetime | None
-    extends_to: datetime | None
-    paused_at: datetime | None
-    clock_stops: bool
-    ended_at: datetime | None
-    readable: bool | None = None
     steps: tuple[SeenStep, ...] = ()
 
 
@@ -429,11 +402,9 @@ def detail(
     includes the texts.
     """
     steps = tuple(
-        SeenStep(
-            step=step.step,
-            at=step.at,
+        msgspec.structs.replace(
+            step,
             by=step.by if for_staff else _role(step.by),
-            reason=step.reason,
             words=step.words if with_words else "",
         )
         for step in request.steps

@@ -1,8 +1,7 @@
-"""Tables over all code points, for what is counted in a text without a Python object for a word:
-its class, its script.
+"""Tables of character classes and scripts over all code points, to classify texts without an object
+for each word.
 
-A table is made when it is first asked for, by the very methods of `str` and the expressions that
-plain code uses.
+A table is built on first use, with the `str` methods and expressions of the plain code.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ BULLETS = frozenset("-*•‣▪")
 
 @cache
 def classes() -> NDArray[np.uint8]:
-    """The class of each code point: what `str.isspace`, `str.splitlines`, `str.isalpha`,
-    ``BULLETS`` and `\\w` say.
+    """The class of each code point, by `str.isspace`, `str.splitlines`, `str.isalpha`, ``BULLETS``
+    and `\\w`.
     """
     table = np.zeros(POINTS, np.uint8)
     every = _every()

@@ -1,37 +1,30 @@
-"""The structured layer of de-identification: what a pattern and a check digit can find, replaced so
-that the text still works.
+"""The structured layer of de-identification: finds what patterns and check digits can find, and
+replaces it so that the text still works.
 
-Promises:
-- ``detect`` gives spans in characters of the text as it was given; they do not overlap within a
-  text, and each slices to the value that was matched, invisible characters inside it included.
-- ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one
-  surrogate throughout, so that who did what survives; another conversation has another key. A name
-  that is found in one text is replaced in all (repeated_names.py). A text in which nothing is found
-  is returned as it is.
-- What is written in escapes of JSON, HTML, URLs, mail or Markdown, in letters apart, over the end
-  of a line, with letters of another script, in base64, base32 or hexadecimal is found as if it
-  stood there in plain (views.py), and cut as it is written; also where it is encoded up to
-  ``LAYERS_MAX`` times, or compressed (packed_text.py).
-- What is encoded more often, and what is compressed and cannot be read, is cut and ``doubtful``: a
-  release leaves the conversation out. So is JSON that would not be JSON any more.
-- It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies
-  in a range that belongs to nobody, and such values (a reader's own alice@example.com too) are left
-  alone.
-- The same texts and key give the same result, here and on any machine; growing a conversation
-  changes no earlier surrogate.
+Promises: - ``detect`` gives spans in characters of the given text; they do not overlap within a
+text, and each slices to the matched value, including invisible characters inside it. -
+``deidentify`` takes the texts of ONE conversation in order. A value is replaced by the same
+surrogate throughout, so that it stays clear who did what; another conversation has another key. A
+name found in one text is replaced in all (repeated_names.py). A text without findings is returned
+unchanged. - Values in escapes of JSON, HTML, URLs, mail or Markdown, spaced letter by letter,
+across a line break, in letters of another script, in base64, base32 or hexadecimal are found as in
+plain text (views.py), up to ``LAYERS_MAX`` encodings deep or compressed (packed_text.py), and cut
+as they are written. - What is encoded more deeply, and compressed data that cannot be read, is cut
+and ``doubtful``: a release leaves the conversation out. So is JSON that would no longer be valid. -
+It is a fixed point: every surrogate lies in a range that belongs to nobody, and such values (also a
+reader's own alice@example.com) are left alone. - The same texts and key give the same result on any
+machine; growing a conversation changes no earlier surrogate.
 
-What it does not promise: names, streets and places in free text (detectors for them, behind
-``detect.Detector``, say where they are; a second pass over what they left may find more), national
-telephone numbers without separators or words around them, what is encrypted, a number that a line's
-end cuts where it has no group's end.
+Not promised: names, streets and places in free text (detectors behind ``detect.Detector`` find
+them; a second pass over what they left may find more), national telephone numbers without
+separators or context, encrypted data, and numbers broken by a line end within a group.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs
-to nobody takes part and then drops out, so that a looser rule does not replace what the stricter
-one has recognised.
+to nobody takes part and is then dropped, so that a looser rule does not replace it.
 
-Evasion: full-width and other digits, look-alike @, hyphens and blanks, and zero-width characters
-are folded for detection only, with a map back; texts without any of them (one scan says so) skip
-the fold. A lone surrogate counts as one character that matches nothing.
+Evasion: full-width and other digits, look-alikes of @, hyphens and blanks, and zero-width
+characters are folded for detection only, with a map back; texts without any (one scan) skip the
+fold. A lone surrogate counts as one character that matches nothing.
 """
 
 from __future__ import annotations
@@ -66,15 +59,15 @@ class Replacement(StrEnum):
 
 
 class Substitution(NamedTuple):
-    """A span of a text and what stands there in its stead."""
+    """A span of a text and its replacement."""
 
     span: DetectedSpan
     instead: str
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
-    """The texts with every span replaced, and how many spans of each kind there were. ``doubtful``:
-    they may still hold what identifies, or are broken.
+    """The texts with every span replaced, and the number of spans by kind. ``doubtful``: they may
+    still identify somebody, or are broken.
     """
 
     texts: tuple[str, ...]
@@ -86,14 +79,12 @@ class DeidentifiedTexts(msgspec.Struct, frozen=True):
 
 
 def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
-    """The spans our own rules find, in order, those of ``reserved`` values left out."""
+    """The spans that our own rules find, in order, without ``reserved`` values."""
     return _detect(texts, rules.ours(), prefilter=True)
 
 
 def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
-    """What our own rules find in each text, in order, and whether it is a value that belongs to
-    nobody.
-    """
+    """What our own rules find in each text, in order, and whether it belongs to nobody."""
     found = _resolved(texts, rules.ours(), prefilter=True)
     return [
         [(span, surrogates.reserved(span.kind, _read(text, span))) for span in own]
@@ -107,11 +98,10 @@ def deidentify(
     replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> DeidentifiedTexts:
-    """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or
+    """De-identifies the texts of one conversation, in order, under its own ``key`` (16 bytes or
     more).
 
-    ``names``: what detectors of names found, a list for each text. What a rule covers is the
-    rule's.
+    ``names``: a detector's findings for each text; rules take precedence.
     """
     return substituted(texts, substitutions(texts, key, replacement, names))
 
@@ -122,7 +112,7 @@ def substitutions(
     replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> list[list[Substitution]]:
-    """What `deidentify` puts in the place of what, in order, a list for each text."""
+    """The replacements of `deidentify`, in order, a list for each text."""
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`",
@@ -155,7 +145,7 @@ def _substituted(
 
 
 def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
-    """The texts with what `substitutions` found put in its place."""
+    """The texts with `substitutions` applied."""
     if not any(found):
         return DeidentifiedTexts(tuple(texts), {})
     counts = Counter(each.span.kind for own in found for each in own)
@@ -170,7 +160,7 @@ def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -
 
 
 def _is_broken(text: str, made: str) -> bool:
-    """Whether JSON is no JSON any more."""
+    """Whether JSON is no longer valid."""
     return text.lstrip()[:1] in ("{", "[") and _is_json(text) and not _is_json(made)
 
 
@@ -188,8 +178,8 @@ def _joined(
     spans: Sequence[DetectedSpan],
     names: Sequence[DetectedSpan],
 ) -> list[DetectedSpan]:
-    """The rules' spans and what of the names lies outside of all that rules know, values of nobody
-    included.
+    """The rules' spans, and the parts of names outside everything rules know, including values of
+    nobody.
     """
     pieces = [piece for name in names for piece in uncovered(name, covers)]
     own = [trimmed for piece in pieces if (trimmed := _trimmed(text, piece)) is not None]
@@ -197,7 +187,7 @@ def _joined(
 
 
 def _trimmed(text: str, span: DetectedSpan) -> DetectedSpan | None:
-    """The span without what is no letter or digit at its ends; None where nothing is left."""
+    """The span without other characters than letters and digits at its ends; None if empty."""
     start, end = span.start, span.end
     while start < end and not text[start].isalnum():
         start += 1
@@ -216,9 +206,7 @@ def _replace(text: str, found: Sequence[Substitution]) -> str:
 
 
 class _Substitutes:
-    """What replaces each value of one conversation, and that no two values share it while the
-    kind's range lasts.
-    """
+    """The surrogates of one conversation; no two values share one while the kind's range lasts."""
 
     def __init__(self, key: bytes, replacement: Replacement) -> None:
         self._key, self._replacement = key, replacement
@@ -261,13 +249,13 @@ class _Substitutes:
         )
 
     def _word(self, word: str, role: str) -> str:
-        """A word of a name keeps the role in which it was met first, and with it its surrogate."""
+        """The surrogate of a word of a name, which keeps the role in which it was first met."""
         own = surrogates.normalised(IdentifierKind.PERSON, word)
         return self._surrogate(IdentifierKind.PERSON, own, word, self._roles.setdefault(own, role))
 
     def _free_draw(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> int:
-        """The first draw that no other value has and that the rules leave alone; the last one where
-        there is none.
+        """The first draw that no other value has and that rules leave alone; the last one if there
+        is none.
         """
         for number in range(surrogates.DRAWS_MAX):
             drawn = surrogates.surrogate(self._key, kind, value, prefix=prefix, number=number)
@@ -290,7 +278,7 @@ def _detect(
 def _resolved(
     texts: Sequence[str], book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    """What the rules find in each text and in its other readings, with what belongs to nobody."""
+    """What the rules find in each text and its views, including values of nobody."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
@@ -312,9 +300,8 @@ def _seen_through(
     prefilter: bool,
     layers: int = LAYERS_MAX,
 ) -> Iterator[tuple[int, DetectedSpan]]:
-    """What stands in the texts encoded or broken apart, each with the number of its text; an
-    encoded run in which anything is found is found as a whole. Most conversations have none: they
-    are scanned whole, as ``data``, first.
+    """Findings in encoded or broken-up text, each with its text's number; an encoded run with a
+    finding is cut as a whole. Conversations are first scanned whole, as ``data``: most have none.
     """
     if not (ways := views.hidden(data)):
         return
@@ -345,8 +332,8 @@ def _whole_run(text: str, start: int, end: int, rule: str) -> DetectedSpan:
 
 
 def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
-    """What is found in a reading of a text as it stands, and what is encoded in it once more; after
-    the last layer, that something is.
+    """Findings in one view of a text and in what is encoded in it again; after the last layer, that
+    something is.
     """
     texts = [sound(text)]
     data = texts[0].encode()
@@ -362,8 +349,8 @@ def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list
 def _found(
     texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    """What the rules find in each text as it is written, with what belongs to nobody and what
-    overlaps. ``data``: the texts in UTF-8, a line's end between each two.
+    """What the rules find in each text as written, including overlaps and values of nobody.
+    ``data``: the texts in UTF-8, joined by line ends.
     """
     removed: list[list[int]] = []
     seen = texts
@@ -392,9 +379,7 @@ def _found(
 def _characters(
     found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]
 ) -> list[tuple[int, int, int, int]]:
-    """(number of the text, start, end, rule) in characters of that text, by one pass over the
-    bytes.
-    """
+    """(text number, start, end, rule) in characters of that text, by one pass over the bytes."""
     numbers = [bisect_left(ends, f.start) for f in found]
     starts = [ends[n - 1] + 1 if n else 0 for n in numbers]
     if data.isascii():
@@ -414,7 +399,7 @@ def _characters(
 
 
 def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
-    """The spans that win, in order of place."""
+    """The winning spans, in order of place."""
     if len(spans) == 1:
         return spans
     orders = rules.ours().orders

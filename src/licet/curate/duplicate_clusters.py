@@ -1,13 +1,12 @@
-"""The duplicates of a release, found anew: which of all that may be used now holds the same as
-something else.
+"""Recomputes the duplicates of a release: which content usable now equals other content.
 
-A build elects one conversation of those that hold the same, and forgets the others: nothing that
-tells duplicates apart is stored (docs/adr/0008). So everything that may be used for the purpose of
-the release is read once more, as a build's survey does it: decided and opened page by page,
-sketched under a key that dies with the count. Nothing of it is written anywhere but the figures.
-They are of today: who has withdrawn since the build is not in them, and who came later is.
+A build elects one conversation among duplicates and stores nothing that identifies duplicates
+(docs/adr/0008). So everything usable for the release's purpose is read again as in a build's
+survey: decided and opened page by page, sketched under a key that is discarded. Only the figures
+are stored. They describe today: whoever withdrew since the build is missing, and newcomers are
+included.
 
-Memory: beside an election's some 32 bytes a document, above a million of them in unnamed files.
+Memory: besides an election's, some 32 bytes a document, above a million of them in unnamed files.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ ASKED_MAX = 1_000  # conversations of a cluster that are looked for among the ro
 def count(
     here: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None
 ) -> DuplicateClusters:
-    """Counts the clusters of what may be used now for the purpose of a sealed release, and keeps
+    """Counts the clusters of what may be used now for the purpose of a sealed release, and stores
     the figures with it.
 
-    ``progress`` hears of conversations as they are read. RefusedError for a release that was never
+    ``progress`` gets the number of conversations read. RefusedError for a release that was never
     sealed.
     """
     _, known = catalog.sealed_release(here, name)
@@ -70,7 +69,7 @@ def count(
 
 
 class _Read:
-    """What was read: an election, and of each document whose it is and of which conversation."""
+    """An election, with each document's account and conversation."""
 
     def __init__(self, here: Installation) -> None:
         folder = here.config.data
@@ -116,7 +115,7 @@ class _Read:
 
 
 class _Ids:
-    """Ids by the number of a document."""
+    """Ids by document number."""
 
     def __init__(self, folder: Path) -> None:
         self._halves = (SpilledArray("u8", folder), SpilledArray("u8", folder))

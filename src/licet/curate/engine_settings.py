@@ -1,6 +1,4 @@
-"""What a build's curation is, as the installation is configured: who looks for names, what scores,
-on which engine.
-"""
+"""The curation of a build, as the installation is configured: name search, scorers, engine."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:  # their numpy would make every command start a tenth of a sec
 
 
 class NamesSetting(StrEnum):
-    """What looks for names. What is installed beside Licet changes nothing."""
+    """The configured name search. What is installed beside Licet changes nothing."""
 
     policy = "policy"  # what ships, unless every version of the policy lets names in
     built_in = "built-in"  # what ships
@@ -44,7 +42,7 @@ FOUND_KINDS = frozenset({"person", "address"})  # of names, by what ships
 def curation(
     here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()
 ) -> Iterator[Curation]:
-    """Curation of one build, under a key that nobody else ever has."""
+    """The curation of one build, under a key of its own."""
     from licet.curate.pipeline import Pipeline
     from licet.curate.plan import plan
     from licet.curate.runners import Engine, runner
@@ -66,7 +64,7 @@ def curation(
 
 
 def compared_with(chosen: Curate) -> Benchmarks:
-    """The questions of benchmarks that a row may not hold."""
+    """The configured benchmark questions."""
     from licet.curate import benchmarks
 
     return (
@@ -79,11 +77,10 @@ def compared_with(chosen: Curate) -> Benchmarks:
 def named(
     chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False
 ) -> NameKernel | None:
-    """The step that looks for names; None where nothing is to look.
+    """The step that searches for names; None if none does.
 
-    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build.
-    ``left_in``: the policy lets names in, so that `policy` means nobody, and a text that is not
-    looked at may stay.
+    It caches ``remembered_max`` texts, by default as many as suit a build. ``left_in``: the policy
+    lets names in, so that `policy` means no search, and an unsearched text may stay.
     """
     from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector
     from licet.curate.kernels import NameKernel
@@ -115,16 +112,16 @@ def _looks(chosen: Curate, left_in: bool) -> bool:
 
 
 def lets_names_in(here: Installation) -> bool:
-    """Whether each version of the policy so far lets names stay in; False before there is one."""
+    """Whether every policy version so far lets names stay in; False without a version."""
     with transaction(here.pool) as tx:
         versions = policy_versions.load(tx)
     return versions is not None and versions.replacing_names(versions.number(here.clock())) is None
 
 
 def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
-    """What a build, as configured, looks for and in which languages.
+    """What a configured build searches for, and in which languages.
 
-    ``left_in``: each version of the policy so far lets names in.
+    ``left_in``: every policy version so far lets names in.
     """
     if not _looks(config.curate, left_in):
         return NameSearch()
@@ -132,8 +129,8 @@ def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
 
 
 def hold_to_notices(here: Installation, known: Policies) -> None:
-    """RefusedError where a notice that people answered promises to take out more than a build looks
-    for, or does not say that names are left in.
+    """RefusedError if an answered notice promises more removal than a build does, or does not say
+    that names are left in.
     """
     number = known.number(here.clock())
     with transaction(here.pool) as tx:
@@ -161,9 +158,7 @@ def hold_to_notices(here: Installation, known: Policies) -> None:
 
 
 def pinned(names: NameKernel | None, data: Path) -> FoundBy:
-    """What a manifest says of what looks for names; ``data`` holds the operator's own figures,
-    where there are any.
-    """
+    """The manifest's description of the name search; ``data`` may hold the operator's own figures."""
     from licet.curate import names_measure
 
     measured = names_measure.known(names, data)

@@ -48,7 +48,7 @@ def forms(name: str, language: str) -> Iterator[str]:
         return
     if language not in _ENDINGS or len(name) < 3:
         return
-    hard, first, soft = (ending.split() for ending in _ENDINGS[language])
+    hard, first, soft = (one.split() for one in _ENDINGS[language])
     last = name[-1]
     if last not in _VOWELS[language]:
         yield from _with(name, hard, language)

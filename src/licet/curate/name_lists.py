@@ -132,7 +132,7 @@ def words_around(language: str) -> LanguageWords:
     words = {
         key: frozenset(told.get(key, "").split()) for key in LanguageWords.__struct_fields__[:7]
     }
-    words["never"] |= {word.capitalize() for word in words["never"]}
+    words["never"] |= {one.capitalize() for one in words["never"]}
     said = {key: tuple(filter(None, told.get(key, "").split("|"))) for key in phrases}
     return LanguageWords(
         **words,

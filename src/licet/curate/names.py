@@ -150,9 +150,7 @@ def likely_language(text: str) -> str:
     scores = _scores(text)
     if not text.isascii() and _CYRILLIC.search(text[:GUESSED_CHARS]):
         return "uk" if _UKRAINIAN.search(text) or scores["uk"] > scores["ru"] else "ru"
-    return max(
-        (language for language in LANGUAGES if language not in ("ru", "uk")), key=scores.__getitem__
-    )
+    return max((one for one in LANGUAGES if one not in ("ru", "uk")), key=scores.__getitem__)
 
 
 def _straight(text: str) -> str:
@@ -245,7 +243,7 @@ class _TextNames:
         """The last word of a name that begins at ``at``, and its score; -1 where there is none."""
         word = run[at]
         no_names = (self._words.never, self._words.titles, self._common.before_places)
-        if len(word.bare) < 2 or any(word.bare in no_name for no_name in no_names):
+        if len(word.bare) < 2 or any(word.bare in each for each in no_names):
             return -1, 0
         at_start = self._is_start(run[at].start)
         reason = self._reason(run, at)
@@ -364,7 +362,7 @@ class _TextNames:
             return True
         words = [one for one in line.split() if one[0].isalpha()]
         return (
-            len(words) >= 3 and all(word[0].isupper() for word in words) and line[-1:] not in ".!?,"
+            len(words) >= 3 and all(one[0].isupper() for one in words) and line[-1:] not in ".!?,"
         )
 
     # --- what stands around -----------------------------------------------------------------------
@@ -504,6 +502,4 @@ def _alike(word: str, name: str) -> bool:
 
 def _phrase_stands(plain: str, phrases: Sequence[str]) -> bool:
     """Whether one of the phrases ends ``plain`` and is no part of a word there."""
-    return any(
-        plain.endswith(phrase) and not plain[: -len(phrase)][-1:].isalnum() for phrase in phrases
-    )
+    return any(plain.endswith(one) and not plain[: -len(one)][-1:].isalnum() for one in phrases)

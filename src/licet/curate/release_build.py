@@ -1,6 +1,4 @@
-"""Building a release: what may be learnt, curated as the installation says, sealed into a
-folder.
-"""
+"""Builds a release: usable content, curated as configured, sealed into a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ WORKER_START = "licet.curate.worker_start"
 
 
 def _crew(config: Configuration) -> Crew:
-    """Where the workers come from: the cluster, where curation has one."""
+    """The workers' source: the configured cluster, or this machine."""
     from licet.curate.ray_workers import RayActors
     from licet.curate.runners import Engine
 
@@ -54,16 +52,15 @@ def build_release(
     workers: int = 1,
     accepts_changes: bool = False,
 ) -> BuildResult:
-    """Builds and seals a release into ``folder``, by default beside the others of the installation.
+    """Builds and seals a release into ``folder``, by default among the installation's releases.
 
-    A build of this name that was killed goes on, unless it was made with something else or is to
-    start ``afresh``; ``says`` is told which, and why.
-    ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated
-    again (`release.base`). ``workers`` is how many make the pages, processes of this machine or
-    actors of the cluster that the configuration names; the release is the same, whatever their
-    number. ``accepts_changes`` seals it though more words were replaced than is usual
-    (`release.changed_words`). ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has
-    each score of its worst turn in its labels.
+    An interrupted build of this name continues, unless its inputs differ or it is to start
+    ``afresh``; ``says`` reports which, and why. ``base`` is an earlier release: its unchanged rows
+    are carried over without curation (`release.base`). ``workers`` is the number of page workers,
+    local processes or actors of the configured cluster; the release does not depend on it.
+    ``accepts_changes`` seals it although unusually many words were replaced
+    (`release.changed_words`). ``scorers`` (`curate.kernels.Scorer`) score texts; a row's labels
+    have each score of its worst turn.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(

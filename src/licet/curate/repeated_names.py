@@ -1,10 +1,9 @@
-"""Where else in a conversation a name stands that was found somewhere in it: what is replaced once
-is replaced throughout.
+"""Finds repetitions of a conversation's names, so that a name replaced once is replaced throughout.
 
-Promise: every place at which a found value stands whole, in the same letters, is given, but for
-what is covered already and for code (code_strings.py). Of a person's name that was found for
-certain each word counts by itself, except a short one and one that is a usual word too: `Will` and
-`May` begin sentences. Without names in a conversation nothing is read.
+Promise: every whole, identical occurrence of a found value is given, except what is already covered
+and code (code_strings.py). Each word of a person's name found with certainty counts by itself,
+except short and common words: `Will` and `May` begin sentences. Conversations without names are not
+read.
 """
 
 from __future__ import annotations
@@ -50,9 +49,7 @@ def repeated(
     covers: Sequence[Sequence[DetectedSpan]],
     found: Sequence[Sequence[DetectedSpan]],
 ) -> list[list[DetectedSpan]]:
-    """For each text where what was ``found`` in any of them stands besides, outside of what
-    ``covers`` it.
-    """
+    """For each text, other occurrences of what was ``found`` in any of them, outside of ``covers``."""
     values: dict[str, DetectedSpan] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
@@ -86,9 +83,7 @@ def _is_usual(word: str) -> bool:
 
 
 def _pattern(values: Sequence[str]) -> re.Pattern[str]:
-    """A pattern of all values, the longest first; one in a script without blanks needs none around
-    it.
-    """
+    """A pattern of all values, longest first; in scripts without spaces, without word boundaries."""
     apart = [re.escape(value) for value in values if not unspaced(value)]
     together = [re.escape(value) for value in values if unspaced(value)]
     begins = "".join(sorted({re.escape(value[0]) for value in values}))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent import acts, history, own_conversations
 from licet.consent.acts import ConsentAct
 from licet.consent.consent_status import QuestionStatus, question_statuses
@@ -33,7 +34,7 @@ class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str | None = None
 
 
-class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
+class TurnsExplained(wire.Explained, frozen=True, kw_only=True):
     """One answer for consecutive turns of a conversation, for one purpose. ``turns`` counts them;
     ``turn`` is the first.
 
@@ -41,20 +42,8 @@ class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
     its scope, and ``act`` the choice or restriction that decided.
     """
 
-    turn: str
-    turns: int
-    role: str
-    origin: str
-    purpose: str
-    use: bool
     because: DecisionReason
-    meaning: str
-    until: datetime | None
-    policy: str
-    policy_in_force: str
-    question: str | None
-    grant: int | None
-    given_for: ScopeSeen | None
+    given_for: ScopeSeen | None  # type: ignore[assignment]  # clients read it as a dict
     act: ConsentAct | None
 
 
@@ -75,22 +64,10 @@ class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
 
 
-class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
+class ConversationSeen(wire.Explanation, frozen=True, kw_only=True):
     """Why a conversation, or one turn of it, may or may not be used, and its retention."""
 
-    conversation: str
-    account: str
-    project: str | None
-    kind: str
-    incognito: bool
-    kept_out: bool
-    deleted_at: datetime | None
-    held: bool
-    keep_until: datetime | None
-    safety_until: datetime | None
-    erased: bool
     answers: tuple[TurnsExplained, ...]
-    releases: tuple[str, ...]
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):

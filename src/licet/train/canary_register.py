@@ -7,7 +7,6 @@ made-up words of nobody, and are not kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from licet.store.connect import Transaction
+from licet.store.rows import select
 
 AUDITS_MAX = 20  # the newest of a model that are shown
 
@@ -109,33 +109,20 @@ def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
 
 
 def list_by_model(tx: Transaction, model: UUID) -> list[RecordedAudit]:
-    """The newest audits of a model, the newest first."""
-    found = tx.execute(
-        """SELECT audit_id, audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound,
-             rows, steps, seed, broken
-             FROM canary_audits WHERE model_id = %s
-               ORDER BY audited_at DESC, audit_id DESC LIMIT %s""",
-        [model, AUDITS_MAX],
-    ).fetchall()
-    groups = _groups(tx, [row[0] for row in found])
-    return [
-        RecordedAudit(
-            audited_at=at,
-            audited_by=by,
-            licet=licet,
-            recipe=recipe,
-            verdict=AuditResult(verdict),
-            planted=planted,
-            exposed=exposed,
-            bound=bound,
-            rows=rows,
-            steps=steps,
-            seed=seed,
-            broken=broken,
-            groups=tuple(groups.get(audit, ())),
-        )
-        for audit, at, by, licet, recipe, verdict, planted, exposed, bound, rows, steps, seed, broken in found
-    ]
+    """The newest audits of a model, newest first."""
+    return select(
+        tx,
+        RecordedAudit,
+        """SELECT audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound, rows,
+             steps, seed, broken,
+             (SELECT json_agg(json_build_object('group', canary_group, 'planted', planted,
+                                'handed', handed, 'exposure', exposure, 'p', p)
+                              ORDER BY array_position(%(groups)s::text[], canary_group))
+                FROM canary_audit_groups g WHERE g.audit_id = a.audit_id) AS groups
+             FROM canary_audits a WHERE model_id = %(model)s
+               ORDER BY audited_at DESC, audit_id DESC LIMIT %(limit)s""",
+        {"groups": [group.value for group in CanaryGroup], "model": model, "limit": AUDITS_MAX},
+    )
 
 
 def newest_by_model(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]:
@@ -145,20 +132,3 @@ def newest_by_model(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]
             ORDER BY model_id, audited_at DESC, audit_id DESC"""
     )
     return {model: (at, AuditResult(verdict)) for model, at, verdict in rows}
-
-
-def _groups(tx: Transaction, audits: Sequence[UUID]) -> dict[UUID, list[AuditedGroup]]:
-    order, result = list(CanaryGroup), dict[UUID, list[AuditedGroup]]()
-    rows = tx.execute(
-        """SELECT audit_id, canary_group, planted, handed, exposure, p FROM canary_audit_groups
-            WHERE audit_id = ANY(%s)""",
-        [list(audits)],
-    )
-    for audit, group, planted, handed, exposure, p in rows:
-        one = AuditedGroup(
-            group=CanaryGroup(group), planted=planted, handed=handed, exposure=exposure, p=p
-        )
-        result.setdefault(audit, []).append(one)
-    for found in result.values():
-        found.sort(key=lambda one: order.index(one.group))
-    return result

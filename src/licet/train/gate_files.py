@@ -33,6 +33,7 @@ from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease, RatedMessage
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
+from licet.store.rows import select
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.vault.ids import uuid7
@@ -243,16 +244,14 @@ class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
     """The leases of a release's row keys, summed by recipient, the newest first."""
-    rows = tx.execute(
-        """SELECT recipient, count(*), sum(given)::bigint, max(given_at) FROM leases
-            WHERE release_id = %s
-            GROUP BY recipient ORDER BY max(given_at) DESC""",
+    return select(
+        tx,
+        LeasesGiven,
+        """SELECT recipient, count(*) AS leases, sum(given)::bigint AS keys,
+                  max(given_at) AS newest_at
+             FROM leases WHERE release_id = %s GROUP BY recipient ORDER BY max(given_at) DESC""",
         [release_id],
     )
-    return [
-        LeasesGiven(recipient=recipient, leases=leases, keys=keys, newest_at=newest_at)
-        for recipient, leases, keys, newest_at in rows
-    ]
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,18 +269,13 @@ class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGiven]:
     """The newest ``limit`` leases of a recipient."""
-    rows = tx.execute(
+    return select(
+        tx,
+        LeaseGiven,
         """SELECT release_id, part, asked, given, given_at, expires_at FROM leases
-            WHERE recipient = %s
-            ORDER BY given_at DESC LIMIT %s""",
+            WHERE recipient = %s ORDER BY given_at DESC LIMIT %s""",
         [recipient, limit],
     )
-    return [
-        LeaseGiven(
-            release_id=release, part=part, asked=asked, given=given, given_at=at, expires_at=until
-        )
-        for release, part, asked, given, at, until in rows
-    ]
 
 
 def lease(installation: Installation, request: LeaseRequest, holder: LeaseHolder) -> LeasedPart:

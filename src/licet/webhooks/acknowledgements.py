@@ -11,26 +11,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from licet.errors import NotFoundError, RefusedError
 from licet.store.connect import Transaction
 from licet.vault.host_events import EventKind
 from licet.vault.ids import Prefix, shown
+from licet.wire import EventDelivery
 
 
-class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class HostDelivery(EventDelivery, frozen=True, kw_only=True):
     """A removal event sent to an endpoint, and its acknowledgement. ``delivered_at`` is None if the
     endpoint polls.
     """
-
-    event: str
-    endpoint: str
-    told_at: datetime
-    delivered_at: datetime | None
-    due_at: datetime
-    acknowledged_at: datetime | None
-    overdue: bool
 
 
 _TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by,
