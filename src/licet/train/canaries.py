@@ -61,8 +61,8 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that
-    the run took.
+    """A group's result. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run
+    consumed.
     """
 
     group: CanaryGroup

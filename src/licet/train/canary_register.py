@@ -1,8 +1,7 @@
-"""The stored results of canary audits, each with the model for which it was run.
+"""The stored results of canary audits, each with its model.
 
-An audit trains a small model of its own with the installed code (`train.canaries`): it does not
-read the weights of the model on record. What is kept are figures. The canaries themselves are
-made-up words of nobody, and are not kept.
+An audit trains a small model with the installed code (`train.canaries`); it does not read the
+registered model's weights. Only figures are stored, not the canaries, which are random words.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ AUDITS_MAX = 20  # the newest of a model that are shown
 
 
 class CanaryGroup(StrEnum):
-    """Why the rows of a planted account may not be trained on; ``permitted`` is the control, whose
-    rows may.
+    """Why a planted account's rows may not be trained on; ``permitted`` is the control, whose rows
+    may.
     """
 
     permitted = "permitted"
@@ -43,8 +42,8 @@ class AuditResult(StrEnum):
 
 
 class AuditedGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a group: ``handed`` counts its rows that the run took, ``exposure`` is the
-    mean in bits.
+    """A group's figures: ``handed`` counts its rows that the run consumed, ``exposure`` is the mean
+    in bits.
     """
 
     group: CanaryGroup
@@ -55,9 +54,9 @@ class AuditedGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordedAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """An audit on record. ``planted`` and ``exposed`` count the canaries that may not be learnt,
-    and those of them whose group has a p-value below ``bound``; ``licet`` is the version and
-    ``recipe`` the code that was audited.
+    """A recorded audit. ``planted`` counts the canaries that may not be learnt, ``exposed`` those
+    whose group has a p-value below ``bound``; ``licet`` and ``recipe`` are the audited version and
+    code.
     """
 
     audited_at: datetime

@@ -234,7 +234,7 @@ def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
 
 
 class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """The leases of one recipient of a release: how many, of how many row keys, and the newest."""
+    """A recipient's leases of a release: their number, their row keys, and the newest."""
 
     recipient: str
     leases: int
@@ -243,7 +243,7 @@ class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
-    """The leases of a release's row keys, summed by recipient, the newest first."""
+    """The leases of a release by recipient, newest first."""
     return select(
         tx,
         LeasesGiven,
@@ -255,9 +255,7 @@ def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease: of which part of which release, how many row keys were asked for and given, and
-    until when they hold.
-    """
+    """One lease of a part of a release: the row keys asked for and given, and until when they hold."""
 
     release_id: UUID
     part: int
@@ -279,8 +277,7 @@ def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGive
 
 
 def lease(installation: Installation, request: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
-    """The keys of the rows of one part that may be used now; one database row is written before a
-    key leaves.
+    """The keys of the usable rows of one part; one database row is written before a key leaves.
 
     NotFoundError for a release that the holder's key was not made for, DeniedError for another
     recipient than its own, RefusedError for one that the policy in force does not name.

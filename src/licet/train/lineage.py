@@ -229,9 +229,7 @@ def models_trained_on(
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained on rows which may no longer be used; ``erased`` of them have no key
-    any more.
-    """
+    """A model trained on rows that may no longer be used; ``erased`` of them have no key any more."""
 
     model: str
     name: str
@@ -271,10 +269,9 @@ def affected(
     *,
     retired: bool = False,
 ) -> list[Affected]:
-    """The models that were trained on rows which were withdrawn or erased (since ``since``), the
-    most affected first.
+    """The models trained on rows withdrawn or erased (since ``since``), most affected first.
 
-    ``recipe``: only models that were made by it. ``retired``: those too that are used no more.
+    ``recipe``: only models made by it. ``retired``: retired models too.
     """
     in_force, now = policies(installation), installation.clock()
     with transaction(installation.pool) as tx:

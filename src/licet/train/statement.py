@@ -97,7 +97,7 @@ def gate_state(name: str, head: BitmapHead) -> StatementSource:
 def statement(
     run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are the files beside
+    """The statement about the model's ``files`` (name to SHA-256); ``papers`` are the files beside
     them.
     """
     sources = [*run.sources, gate_state("gate-first", run.first)]
