@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 POINTS = 0x110000
-# the planes that have letters and blanks; what is above are tags, selectors and private use
+# the planes with letters and blanks; above are tags, selectors and private use
 NAMED = 0x40000
 SPACE, BREAK, ALPHA, BULLET, WORD = 1, 2, 4, 8, 16  # bits of a class
 UNSPACED_SHIFT = 5  # where the numbers of scripts stand beside them (`label_columns`)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from types import ModuleType
 
-PLAIN_BYTES = 4 * 2**20  # that a process reads before
+PLAIN_BYTES = 4 * 2**20  # that a process reads first
 
 
 class _Read:

@@ -41,7 +41,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 INT: Any = np.int64
 U = np.uint64
 POWER = U(GOLDEN)
-LONG_S = 0x17F  # what is the same as s where case is ignored
+LONG_S = 0x17F  # equals s when case is ignored
 FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 

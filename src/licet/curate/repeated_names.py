@@ -28,7 +28,7 @@ NAMES = frozenset(
         IdentifierKind.ORGANISATION,
     }
 )
-# a rule of its own finds it wherever it stands
+# its own rule finds it everywhere
 _FOUND_BARE = re.compile(r"[a-z]{2,15}_[a-z]{2,15}_\d{4}")
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _USUAL_WORDS = """

@@ -44,7 +44,7 @@ _RANGES = (
 )
 _BELOW = (
     bytes(range(0xD6)) + b"\xe2"
-)  # bytes of UTF-8 that are in no character of these: what is below them, and punctuation
+)  # bytes of UTF-8 that occur in none of these characters: lower ones, and punctuation
 _WRITTEN_TOGETHER = re2.compile(r"([\x{e01}-\x{eff}\x{1000}-\x{109f}\x{1780}-\x{17d3}])")
 
 

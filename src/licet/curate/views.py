@@ -20,7 +20,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 from licet.curate.packed_text import is_packed, unpacked
 from licet.curate.rules import IdentifierKind
 
-UNPACKED_MAX = 8 * 2**20  # characters of what is packed in the texts of a conversation
+UNPACKED_MAX = 8 * 2**20  # unpacked characters in the texts of a conversation
 ENCODED_BYTES_MIN = 11
 PROBED_CHARACTERS = 64  # of a run: where these are no text, the rest is not decoded
 PRINTABLE_MIN = 0.95
@@ -29,7 +29,7 @@ UNDONE_MAX = 4  # escapes within escapes of one value
 AROUND = 60  # characters before and behind a break that its view holds
 CHECKED = (IdentifierKind.IBAN, IdentifierKind.CARD, IdentifierKind.SECRET)
 
-# from, to, what is read there: characters, each written in so many
+# start, end, replacement: characters, each with its written length
 Edit = tuple[int, int, Sequence[tuple[str, int]]]
 
 

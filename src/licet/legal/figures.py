@@ -221,7 +221,7 @@ def _finder(installation: Installation) -> FindManifest:
     for file in sorted(installation.config.releases.glob(f"*/{manifests.FILE}")):
         try:
             folders[manifests.read(file.parent)[1]] = file.parent
-        except InputError:  # `licet release verify` tells what is wrong with it
+        except InputError:  # `licet release verify` reports what is wrong
             continue
 
     shared = {

@@ -49,8 +49,8 @@ SETTINGS = TrainingSettings(
 )
 RELEASE = "canaries"
 OTHERS, EACH_SAYS = 12, 3
-WITHDRAWN_AT = 1  # the step in which somebody withdraws: step 0 is the vocabulary
-# what is allowed is kept so long in the audit, so that it can expire within the notice
+WITHDRAWN_AT = 1  # the step of the withdrawal: step 0 is the vocabulary
+# opted-in content is kept this long, so that it can expire within the audit
 _KEPT = Period(30, Unit.days)
 _OPENED, _EARLY, _SPOKEN, _BUILT = map(
     instant, ("2025-08-20", "2025-08-29", "2025-09-25", "2025-09-29")
@@ -87,7 +87,7 @@ def grounds() -> Iterator[tuple[Installation, Clock]]:
     with TemporaryDirectory(prefix="licet-canaries-") as folder:
         config = Configuration(
             data=Path(folder), curate=Curate(names="off")
-        )  # a canary's words are to stay as they are
+        )  # canaries must not be altered
         with installation(config, clock) as here:
             yield here, clock
 
@@ -124,7 +124,7 @@ def audit(
     except RefusedError as error:
         if error.because != "broken":
             raise
-        broken = error.message  # the weights are there, and the record beside them does not hold
+        broken = error.message  # the weights exist, but contradict the record beside them
     handed = planted.groups_of(consumption.read(out / consumption.FILE).ordinals)
     model, tokenizer = _opened(out)
     ranks: dict[CanaryGroup, list[int]] = {}

@@ -28,7 +28,7 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
 
     A failure is logged and retried: the database or a key provider may be unreachable for a while.
     """
-    import structlog  # here: a command that sweeps once logs nothing
+    import structlog  # imported here: a command that sweeps once logs nothing
 
     record = structlog.get_logger("licet.sweep")
     works: dict[str, Callable[[Installation], object]] = {**_WORK, "objects": _Daily(_collect)}
@@ -54,20 +54,20 @@ def _rotate(installation: Installation) -> None:
 
 
 def _recall(installation: Installation) -> None:
-    # here, so that no other command waits for what reads exports
+    # imported here, so that other commands need not load it
     from licet.train import recipients
 
     recipients.recall_ended(installation)
 
 
 def _withdraw(installation: Installation) -> None:
-    from licet.train import gate_files  # here, as above
+    from licet.train import gate_files  # imported here, as above
 
     gate_files.update_all(installation)
 
 
 def _collect(installation: Installation) -> None:
-    from licet.release import homes  # here, as above
+    from licet.release import homes  # imported here, as above
 
     homes.collect(installation, utc_now())
 

@@ -46,8 +46,8 @@ from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
 
 PAGE_ITEMS, PAGE_ITEMS_MAX = 50, 200
-HELD_MAX = 500  # items of one member of staff that a view of their own shows
-ROUNDS_MAX = 5  # how often a page that a filter left empty looks on
+HELD_MAX = 500  # items held by the viewer that are shown
+ROUNDS_MAX = 5  # reads of the sources for a page that filters leave short
 CURSOR_CHARACTERS_MAX = 500
 CSV_ITEMS_MAX = 100_000
 
@@ -155,7 +155,7 @@ def _page(
             return InboxPage(items=tuple(found), next=_encode_cursor(at, fitting[room - 1][0]))
         after = until
         if after is not None and view.overdue and view.sort is ItemSort.due and after.at > at:
-            after = None  # what is behind is not due yet
+            after = None  # later items are not due yet
         if after is None or len(found) >= view.most:
             return InboxPage(
                 items=tuple(found), next=_encode_cursor(at, after) if after is not None else None
@@ -307,7 +307,7 @@ def _read_cursor(text: str) -> _Cursor | None:
         )
         if found.asked_at.tzinfo is None or found.at.tzinfo is None or not found.subject.isascii():
             raise ValueError("no place")
-        for source in SOURCES:  # a subject that no item has names no place
+        for source in SOURCES:  # a subject that no item can have is no cursor
             if source.kind is found.kind and found.at != FIRST and isinstance(source, ListedSource):
                 source.keys_of(found.subject)
         return found

@@ -42,11 +42,11 @@ RETIRING = (StaffRole.owner, StaffRole.curator)
 class ActField(StrEnum):
     """What an act asks for besides its reason."""
 
-    code = "code"  # a closed word, of those that the act allows
-    matter = "matter"  # of a hold, in the words with which it was placed
+    code = "code"  # one of the words that the act allows
+    matter = "matter"  # a hold's, exactly as when it was placed
     review_at = "review_at"
-    amount = "amount"  # that was shown to whoever approves
-    names_in = "names_in"  # that nobody looked for names in a release
+    amount = "amount"  # that was shown for approval
+    names_in = "names_in"  # confirms that a release was not searched for names
 
 
 class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):

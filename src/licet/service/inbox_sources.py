@@ -43,15 +43,15 @@ from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 RELEASES_MAX = 50
-SUGGESTION_DAYS = 7  # within which somebody should look at what was suggested
-BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever mends it
-ROTATION_DAYS = 1  # after a rotation is due: the server runs it by itself
-LOG_HOURS = 1  # that an entry may wait for the log
+SUGGESTION_DAYS = 7  # to decide a suggestion
+BACKUP_DAYS = 2  # after the newest backup: backups are daily, plus a day to repair
+ROTATION_DAYS = 1  # after a rotation is due, which the server runs by itself
+LOG_HOURS = 1  # that an entry may wait to be logged
 ENTRIES_COUNTED_MAX = 10_000
 BACKGROUND, KEYS, BACKUPS = "/console/background", "/console/keys", "/console/backups"
 WEBHOOKS = "/console/webhooks"
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # where what has no day stands
-FIRST = datetime(1, 1, 1, tzinfo=UTC)  # where what is overdue without a day stands
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # orders items without a due date
+FIRST = datetime(1, 1, 1, tzinfo=UTC)  # orders overdue items without a due date
 
 OFFICER, OWNER = (StaffRole.privacy_officer,), (StaffRole.owner,)
 LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
@@ -744,7 +744,7 @@ def compact_age(now: datetime) -> str:
 
 
 SOURCES: tuple[InboxSource, ...] = (
-    FewSource(ItemKind.model, _models),  # the first, as it reads in transactions of its own
+    FewSource(ItemKind.model, _models),  # first, because it opens its own transactions
     *_LISTED,
     FewSource(ItemKind.recall, _exports),
     FewSource(ItemKind.review, _reviews),

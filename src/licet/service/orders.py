@@ -121,7 +121,7 @@ def _record(
 
 def keep_working(installation: Installation, stop: threading.Event) -> None:
     """Runs open orders until ``stop``. Of several processes, one works at a time."""
-    import structlog  # here: a command that carries out one order logs nothing
+    import structlog  # imported here: a command that runs one order logs nothing
 
     record = structlog.get_logger("licet.orders")
     while not stop.wait(POLL_SECONDS):
@@ -152,7 +152,7 @@ def _run_order(installation: Installation, order: StaffOrder, stop: threading.Ev
         return False
     except LicetError as error:
         outcome, result = OrderOutcome.failed, error.message.replace("`", "")
-    except OSError as error:  # a full disk, or a folder that is not there any more
+    except OSError as error:  # a full disk, or a missing folder
         outcome, result = OrderOutcome.failed, f"The system refused: {error.strerror}"
     with transaction(installation.pool) as tx:
         staff_orders.end(tx, order.order_id, outcome, result, installation.clock())

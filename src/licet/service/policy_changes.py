@@ -103,7 +103,7 @@ def init(
     _check_languages(languages)
     unused(installation)
     target = installation.config.data / "policy.yaml"
-    # with a database of one's own nothing made it yet
+    # with an operator's own database nothing has created it yet
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if file is None:
         target.write_text(
@@ -193,7 +193,7 @@ def _publish(
     version: str | None,
     actor: str,
 ) -> list[notice.NoticePublication]:
-    # here, not above: it knows of everything that curates
+    # imported here, because it imports all of curation
     from licet.curate.engine_settings import name_search
 
     known = versions.load(tx)

@@ -96,7 +96,7 @@ def retraining_due(installation: Installation) -> tuple[Affected, ...]:
     with transaction(installation.pool) as tx:
         if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
-    from licet.train import lineage  # here, so that no other command waits for what it imports
+    from licet.train import lineage  # imported here, so that other commands need not load it
 
     return tuple(lineage.affected(installation, recipe=model_registry.CLASSIFIER))
 
@@ -138,7 +138,7 @@ def forecast(installation: Installation, *, months: int = 63) -> Forecast:
     with transaction(installation.pool) as tx:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)
-    # What a hold keeps has no end, and is not kept for a short time, whatever its own day is.
+    # Content under a hold has no end, and is not short-term, whatever its date.
     ends = [(one.ends_on, one.is_long, one.bytes) for one in found]
     ends += [(one.ends_on, one.is_long, -one.bytes) for one in held]
     ends += [(None, True, one.bytes) for one in held]

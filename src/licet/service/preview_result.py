@@ -18,7 +18,7 @@ class PreviewBound(StrEnum):
 
     turns = "turns"
     bytes = "bytes"
-    # what looking for names in a message costs, in characters of prose
+    # the cost of searching a message for names, in characters of prose
     message_weight = "message_weight"
 
 

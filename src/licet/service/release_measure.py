@@ -184,9 +184,9 @@ class _Found:
             order,
         )
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
-        self._names = NamedDocuments()  # those that are rows
-        self._people: dict[bytes, int] = {}  # of the rows, with their numbers
-        self._outside: set[bytes] = set()  # who are not in the training split
+        self._names = NamedDocuments()  # of the rows
+        self._people: dict[bytes, int] = {}  # of the rows, with their rank
+        self._outside: set[bytes] = set()  # outside the training split
         self._passes = Passes(
             installation.pool,
             installation.keyring,
@@ -243,7 +243,7 @@ class _Found:
                     ):
                         found[reason.value].append(row)
             while survey.asked() is not None:
-                pass  # nothing but the rows of the release stays
+                pass  # only the rows of the release are kept
             lost = [row for name, row in accepted if survey.is_lost(name)]
         if lost:
             found[LeftOut.duplicate.value] = [
@@ -317,7 +317,7 @@ class NamedDocuments:
         return place < len(self._hashes) and self._hashes[place] == wanted
 
     def _sort(self) -> None:
-        import numpy as np  # here, because a server that measures nothing needs none
+        import numpy as np  # imported here: a server that measures nothing does not need it
 
         np.frombuffer(self._hashes, np.uint64).sort()  # in place, without a Python object for each
         self._sorted = len(self._hashes)

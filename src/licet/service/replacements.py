@@ -33,13 +33,13 @@ from licet.store.connect import Transaction, transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
 
-if TYPE_CHECKING:  # numpy and Arrow are loaded with the first preview, not with the server
+if TYPE_CHECKING:  # numpy and Arrow are loaded by the first preview, not by the server
     from licet.curate.deidentify import Substitution
     from licet.curate.preview_engine import PreviewEngine
 
 ROWS, ROWS_MAX = 5, 20
-PLACES_MAX = 20  # of a row
-AROUND_CHARS = 60  # on each side of a place
+PLACES_MAX = 20  # in a row
+AROUND_CHARS = 60  # on each side of a replacement
 
 
 class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ def read(
 
     DeniedError for staff who may not read rows; BusyError while previews are made.
     """
-    from licet.service import preview  # curation is loaded where it is used
+    from licet.service import preview  # loads curation
 
     if not 1 <= rows <= ROWS_MAX:
         raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
@@ -177,7 +177,7 @@ def _places(
     payload: Payload,
 ) -> list[ReplacedPlace] | None:
     """The places of a row; None if its source would not become this very row now."""
-    from licet.service import preview  # curation is loaded where it is used
+    from licet.service import preview  # loads curation
 
     tx, of, known, at = reading
     (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])

@@ -175,7 +175,7 @@ def _verify_release(
     held = verifier.check_release_in(files, told, before)
     held.parts += report.parts
     held.merge(report)
-    # the others are of files that were looked at here
+    # the other notes are about files that were checked here
     held.notes = [note for note in held.notes if "--base" in note]
     if held.purged:
         checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")

@@ -154,7 +154,7 @@ def _atomic_folder(folder: Path) -> Iterator[Path]:
     place = unfinished
     try:
         yield unfinished
-        # what is in a folder before the folder
+        # contents before the folder
         for file in sorted(unfinished.rglob("*"), reverse=True):
             sync(file)
         sync(unfinished)

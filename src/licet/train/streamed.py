@@ -140,7 +140,7 @@ def _id_of(name: str, shared: Store) -> str:
     assert bucket is not None
     for ident in bucket.below("releases/"):
         index = bucket.read(f"releases/{ident}/{INDEX_FILE}")
-        if index is None:  # it is being written, or whoever wrote it was killed
+        if index is None:  # it is being written, or its writer was killed
             continue
         hashed = decoded_index(index.content).get(manifest.FILE)
         data = bucket.read_fixed(f"releases/{ident}/{hashed}")
@@ -268,7 +268,7 @@ class Streamed:
                 for chunk in obstore.get(store.store, store.key(file)).stream():
                     target.write(chunk)
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
-            if store.learn():  # it was purged, and lies under another name now
+            if store.learn():  # it was purged, and has another name now
                 self._fetch(file)
         except (obstore.exceptions.BaseError, OSError) as error:
             raise unreachable("read", error) from None

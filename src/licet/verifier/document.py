@@ -75,7 +75,7 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 
 
 class EntryCounts:
-    """What entries tell, counted in the order of the logs."""
+    """The counts of log entries."""
 
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
@@ -109,7 +109,7 @@ class EntryCounts:
             self.since.setdefault(facts["release"], []).append(entry)
 
     def figures(self) -> dict[str, Any]:
-        """How often the entries tell of each act."""
+        """The number of entries of each act."""
         simple = {
             "deletions": "deleted", "closures": "closed", "certificates": "certificate", "feedback": "feedback",
             "flags": "flagged", "holds": "held", "restores": "restored", "policies": "policy_applied",
@@ -127,7 +127,7 @@ class EntryCounts:
         }
 
     def releases(self, scope: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        """What the entries tell of each release, in the order of its leaf."""
+        """The logged figures of each release, in the order of its leaf."""
         for entry in self.sealed:
             facts = entry["facts"]
             if scope is None or facts["release"] in scope:
@@ -152,14 +152,14 @@ def _count_in(counts: dict[str, int], name: str) -> None:
 
 
 class DocumentStory(Story):
-    """A log's story, whose first entries are counted for a paper."""
+    """A log's story that counts its first entries for a paper."""
 
     def __init__(self, year: int, size: int, counts: EntryCounts) -> None:
         super().__init__(year)
         self.size, self.counts, self.counted = size, counts, 0
 
     def on_entry(self, index: int, entry: dict[str, Any]) -> None:
-        """An entry counts if it is among the first."""
+        """Counts an entry if it is within the paper's position."""
         if index < self.size:
             self.counts.take(entry)
             self.counted += 1
@@ -207,7 +207,7 @@ def _trusted_of(raw: bytes, keys: Sequence[Trust]) -> Trust:
 
 
 class _DocumentCheck:
-    """One paper as it is checked, step by step."""
+    """The check of one paper, step by step."""
 
     def __init__(
         self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str
@@ -276,7 +276,7 @@ class _DocumentCheck:
             raise ContradictionError(self.place, "its entry tells this paper")
 
     def count_entries(self) -> None:
-        """Reads the logs that count; the paper says how many entries of each."""
+        """Reads the counted logs; the paper gives the number of entries of each."""
         given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
         for one in self.said["logs"]:
@@ -348,7 +348,7 @@ class _DocumentCheck:
     def _release(
         self, stated: dict[str, Any], logged: dict[str, Any], manifests: Mapping[str, bytes]
     ) -> dict[str, Any]:
-        """The figures of one release, by its manifest; as they are said where none was given."""
+        """The figures of one release, by its manifest; as stated if none was given."""
         name, raw = f"release {logged['release'][:12]}", manifests.get(logged["manifest_sha256"])
         if raw is None:
             check_shape(
@@ -419,9 +419,7 @@ SAID_OF_A_MANIFEST = {
 
 
 def _trust_of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
-    """The key of the log that a proof names: a paper may be told to the log of the year after its
-    position.
-    """
+    """The key of the log that a proof names: a paper may be logged in the year after its position."""
     named = [own for own, _ in logs if isinstance(proof, str) and f"\n{own.origin}\n" in proof]
     return named[0] if named else trusted
 
