@@ -40,26 +40,28 @@ FOUND_KINDS = frozenset({"person", "address"})  # of names, by what ships
 
 @contextmanager
 def curation(
-    here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()
+    installation: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()
 ) -> Iterator[Curation]:
     """The curation of one build, under a key of its own."""
     from licet.curate.pipeline import Pipeline
     from licet.curate.plan import plan
     from licet.curate.runners import Engine, runner
 
-    chosen = here.config.curate
+    chosen = installation.config.curate
     if chosen.runner not in set(Engine):
         raise UsageError(
             f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine",
             f"engines are {', '.join(Engine)}",
         )
     known = compared_with(chosen)
-    names = named(chosen, left_in=lets_names_in(here))
-    made = plan(cleaner, here.keyring.random(32), benchmarks=known, scorers=scorers, names=names)
+    names = named(chosen, left_in=lets_names_in(installation))
+    made = plan(
+        cleaner, installation.keyring.random(32), benchmarks=known, scorers=scorers, names=names
+    )
     engine = runner(Engine(chosen.runner), chosen.ray_address or "")
-    found_by = pinned(names, here.config.data)
-    here.config.data.mkdir(parents=True, exist_ok=True)
-    with closing(Pipeline(made, engine, here.config.data, found_by=found_by)) as pipeline:
+    found_by = pinned(names, installation.config.data)
+    installation.config.data.mkdir(parents=True, exist_ok=True)
+    with closing(Pipeline(made, engine, installation.config.data, found_by=found_by)) as pipeline:
         yield pipeline
 
 
@@ -111,11 +113,14 @@ def _looks(chosen: Curate, left_in: bool) -> bool:
     )
 
 
-def lets_names_in(here: Installation) -> bool:
+def lets_names_in(installation: Installation) -> bool:
     """Whether every policy version so far lets names stay in; False without a version."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         versions = policy_versions.load(tx)
-    return versions is not None and versions.replacing_names(versions.number(here.clock())) is None
+    return (
+        versions is not None
+        and versions.replacing_names(versions.number(installation.clock())) is None
+    )
 
 
 def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
@@ -128,14 +133,14 @@ def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
     return NameSearch(FOUND_KINDS & set(config.curate.names_kinds), LANGUAGES, others_stay=left_in)
 
 
-def hold_to_notices(here: Installation, known: Policies) -> None:
+def hold_to_notices(installation: Installation, known: Policies) -> None:
     """RefusedError if an answered notice promises more removal than a build does, or does not say
     that names are left in.
     """
-    number = known.number(here.clock())
-    with transaction(here.pool) as tx:
+    number = known.number(installation.clock())
+    with transaction(installation.pool) as tx:
         found = notice.list_in_force(tx, number)
-    search = name_search(here.config, left_in=known.replacing_names(number) is None)
+    search = name_search(installation.config, left_in=known.replacing_names(number) is None)
     for one in found:
         if beyond := notice.unkept_promises(one.text, search):
             raise RefusedError(

@@ -39,7 +39,7 @@ def _crew(config: Configuration) -> Crew:
 
 
 def build_release(
-    here: Installation,
+    installation: Installation,
     *,
     name: str,
     purpose: str,
@@ -70,29 +70,31 @@ def build_release(
     order = BuildOrder(
         name=name,
         purpose=purpose,
-        folder=folder or here.config.releases / name,
+        folder=folder or installation.config.releases / name,
         software=installed_version("licet"),
         afresh=afresh,
         accepts_changes=accepts_changes,
-        base=catalog.find_release(here, base) if base is not None else None,
+        base=catalog.find_release(installation, base) if base is not None else None,
     )
-    engine_settings.hold_to_notices(here, policies(here))
-    statistics.gather(here.pool)
+    engine_settings.hold_to_notices(installation, policies(installation))
+    statistics.gather(installation.pool)
     cleaner = RuleCleaner()
-    with engine_settings.curation(here, cleaner, scorers) as curation:
+    with engine_settings.curation(installation, cleaner, scorers) as curation:
         builder = Builder(
-            here.pool,
-            here.keyring,
-            policies(here),
+            installation.pool,
+            installation.keyring,
+            policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             progress,
             curation=curation,
             says=says,
-            workers=WorkerSettings(count=workers, config=here.config, crew=_crew(here.config)),
+            workers=WorkerSettings(
+                count=workers, config=installation.config, crew=_crew(installation.config)
+            ),
         )
         built = builder.run(order)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known = registry.get(tx, UUID(hex=built.manifest.release))
-    homes.publish(here, known, built.folder)
+    homes.publish(installation, known, built.folder)
     return built

@@ -13,9 +13,10 @@ from licet.demo.code_sessions import TownRepository, repository
 from licet.policy import events
 from licet.policy.file import Policies
 from licet.policy.world import World
-from licet.vault import commands, installation
+from licet.vault import commands
 from licet.vault.commands import CommandResult
 from licet.vault.ids import host_hmac
+from licet.vault.installation import Installation, host_key
 
 PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), ("gov", 1))
 
@@ -108,10 +109,10 @@ class Town:
     def person(self, name: str) -> Townsperson:
         return self._by_name[name]
 
-    def host(self, here: installation.Installation, what: str, name: str) -> bytes:
+    def host(self, installation: Installation, what: str, name: str) -> bytes:
         """The HMAC of one of the town's names."""
         if self._host_key is None:
-            self._host_key = installation.host_key(here)
+            self._host_key = host_key(installation)
         return host_hmac(self._host_key, what, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:

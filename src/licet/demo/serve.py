@@ -28,9 +28,11 @@ from licet.errors import NotFoundError
 from licet.policy.state import GrantStanding
 from licet.release import registry
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, installation, tables, verbs
+from licet.vault import account_view, tables, verbs
 from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, host_key
+from licet.vault.installation import installation as open_installation
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.vault.tables import AccountRow
 from licet.web.access import tokens
@@ -68,10 +70,10 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
     key_file.chmod(0o600)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
-        with installation.installation(
+        with open_installation(
             Configuration(data=folder, web=Web(token_key_file=key_file)), clock
-        ) as here:
-            app, links = stand(here, key)
+        ) as installation:
+            app, links = stand(installation, key)
             with listener(PORT) as listening:
                 port = listening.getsockname()[1]
                 say(
@@ -88,38 +90,38 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
         key_file.unlink(missing_ok=True)
 
 
-def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
+def stand(installation: Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
     """The application and its sign-in links."""
-    people = {role.word: role for role in roles(here)}
+    people = {role.word: role for role in roles(installation)}
 
     @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
     def sign_in_as(word: FromPath[str]) -> Redirect:
         """Signs in as somebody of the town."""
         if word == "privacy-officer":
-            return Redirect(f"/sign-in/link/{officer_link(here)}")
+            return Redirect(f"/sign-in/link/{officer_link(installation)}")
         if word not in people:
             raise NotFoundError("nobody of that name")
         role = people[word]
         token = tokens.signed(
             key,
             role.name,
-            tokens.audience_of(here.config.web, tokens.TokenUse.enter),
+            tokens.audience_of(installation.config.web, tokens.TokenUse.enter),
             utc_now().timestamp(),
         )
         return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
 
-    app = create_app(here, here.config.web, sequencer=True)
+    app = create_app(installation, installation.config.web, sequencer=True)
     app.register(sign_in_as)
     links = [(f"/as/{role.word}", role.what) for role in people.values()]
     return app, [*links, ("/as/privacy-officer", "the privacy officer")]
 
 
-def roles(here: installation.Installation) -> list[DemoRole]:
+def roles(installation: Installation) -> list[DemoRole]:
     """The people to show: somebody undecided, somebody new, and somebody who said yes."""
     found = []
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         accounts = list(tables.every_account(tx))
-        names = _names(tx, here, len(accounts))
+        names = _names(tx, installation, len(accounts))
         undecided, granted = (
             _one(tx, accounts, standing)
             for standing in (GrantStanding.undecided, GrantStanding.granted)
@@ -131,15 +133,15 @@ def roles(here: installation.Installation) -> list[DemoRole]:
         if account is not None and account in names:
             found.append(DemoRole(word=word, what=what, name=names[account], to=to))
     new = f"new-{secrets.token_hex(4)}"
-    now = here.clock()
+    now = installation.clock()
     opened = OpenAccount(
-        account=uuid7(now, here.keyring.random(10)),
+        account=uuid7(now, installation.keyring.random(10)),
         at=now,
-        host=host_hmac(installation.host_key(here), "account", new),
+        host=host_hmac(host_key(installation), "account", new),
         plan="free",
         age=30,
     )
-    verbs.tell(here, [opened])
+    verbs.tell(installation, [opened])
     return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
 
 
@@ -157,9 +159,9 @@ def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStandin
     return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
 
 
-def _names(tx: Transaction, here: installation.Installation, accounts: int) -> dict[UUID, str]:
+def _names(tx: Transaction, installation: Installation, accounts: int) -> dict[UUID, str]:
     """The town's names of its accounts: the vault stores only hashes, so all names are tried."""
-    key = here.keyring.host_key(tx)
+    key = installation.keyring.host_key(tx)
     names = {
         host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)
     }
@@ -168,12 +170,12 @@ def _names(tx: Transaction, here: installation.Installation, accounts: int) -> d
     }
 
 
-def officer_link(here: installation.Installation) -> str:
+def officer_link(installation: Installation) -> str:
     """The secret of a one-time link that signs in the privacy officer."""
     now = utc_now()
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return sessions.add_staff(
-            tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random
+            tx, OFFICER, [StaffRole.privacy_officer], now, installation.keyring.random
         )
 
 

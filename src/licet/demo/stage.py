@@ -19,7 +19,8 @@ from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service.population_status import Forecast
 from licet.store import embedded
-from licet.vault import installation
+from licet.vault.installation import Installation
+from licet.vault.installation import installation as open_installation
 from licet.vault.simulated_clock import CLOCK_FILE, SimulatedClock, save
 
 Say = Callable[[str], object]
@@ -77,7 +78,7 @@ def replaces(folder: Path) -> bool:
 
 
 @contextmanager
-def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installation.Installation]:
+def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[Installation]:
     """A fresh installation in ``folder`` on ``clock``; deletes an earlier demonstration there."""
     if replaces(folder):
         say(f"clearing the earlier demonstration in {folder}")
@@ -88,10 +89,10 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installatio
     save(folder, clock)
     # Models of names, if some are installed, would take a hundred times as long as everything that
     # is shown.
-    with installation.installation(
+    with open_installation(
         Configuration(data=folder, curate=Curate(names="off")), clock
-    ) as here:
-        yield here
+    ) as installation:
+        yield installation
         save(folder, clock)
 
 

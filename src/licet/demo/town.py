@@ -51,10 +51,11 @@ from licet.release.curation import LeftOut
 from licet.service import policy_changes, population_status
 from licet.store.connect import transaction
 from licet.train import recipients
-from licet.vault import commands, installation, verbs
+from licet.vault import commands, verbs
 from licet.vault.commands import CommandResult, HoldReason, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
 from licet.vault.simulated_clock import SimulatedClock
 from licet.vault.staff_reads import ReaderRole, ReadReason
 
@@ -90,22 +91,24 @@ def play_town(
     """Plays the town and returns its promises and figures; leaves ``folder`` for other commands."""
     clock = SimulatedClock(BEGIN)
     progress("starting the database", 0)
-    with stage(folder, clock, say) as here:
+    with stage(folder, clock, say) as installation:
         policy = _policy(folder)
-        policy_changes.apply_policy(here, policy, actor="demo", languages=None)
+        policy_changes.apply_policy(installation, policy, actor="demo", languages=None)
         say(
             f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
             "August to 15 December 2025\n"
         )
-        play = _Play(here, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
+        play = _Play(installation, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
         releases = list(play.story(population))
         play.sum_up()
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
-        for line in plot(population_status.forecast(here)):
+        for line in plot(population_status.forecast(installation)):
             say(line)
         progress("checking the promises", DAYS_SHARE + 0.15)
         say("\npromises, checked on what is stored:")
-        promises = list(check(here, play.town, releases, play.kept_copy, play.left, PLANTED))
+        promises = list(
+            check(installation, play.town, releases, play.kept_copy, play.left, PLANTED)
+        )
         show_promises(promises, say)
         progress("", 1)
         say(
@@ -135,27 +138,33 @@ class _Play:
 
     def __init__(
         self,
-        here: installation.Installation,
+        installation: Installation,
         clock: SimulatedClock,
         town: Town,
         random: Random,
         say: Say,
         progress: Progress,
     ) -> None:
-        self.here, self.clock, self.town, self.random, self.say = here, clock, town, random, say
+        self.installation, self.clock, self.town, self.random, self.say = (
+            installation,
+            clock,
+            town,
+            random,
+            say,
+        )
         self.progress = progress
         self.day = BEGIN
         self.queue: list[tuple[events.Event, commands.Command]] = []
         self.later: list[tuple[datetime, Callable[[datetime], None]]] = []
         self.outcomes: Counter[str] = Counter()
         self.swept = SweepResult()
-        self.kept_copy = here.config.data / "copies" / "october"
+        self.kept_copy = installation.config.data / "copies" / "october"
         self._left: Townsperson | None = None
         self.conversations = 0
         self.planted = False
         self.to_read: list[tuple[ReaderRole, ReadReason, Townsperson, UUID]] = []
         self.readings = 0
-        self.requests = TownRequests(here)
+        self.requests = TownRequests(installation)
 
     def story(self, population: int) -> Iterator[BuildResult]:
         """Plays the town from first day to last; yields each release."""
@@ -173,22 +182,22 @@ class _Play:
         self._until(FIRST_RELEASE)
         yield (first := self._release("october", "improve_models"))
         self._withdraw_after(first)
-        rows, export = scenes.export_rows(self.here, "october")
+        rows, export = scenes.export_rows(self.installation, "october")
         self._tell(
             f"{rows:,} rows go to {scenes.RECIPIENT}, the recipient that the policy names, "
             "as plain text"
         )
         self._until(RECALL)
-        recalled = recipients.recall_ended(self.here)
+        recalled = recipients.recall_ended(self.installation)
         self._tell(
             f"{recalled:,} of these rows may no longer be used: {scenes.RECIPIENT} is asked "
             "to delete them, and did"
         )
         if recalled:
-            scenes.acknowledge_deletion(self.here, export)
+            scenes.acknowledge_deletion(self.installation, export)
         self._until(SECOND_RELEASE)
         yield (second := self._release("december", "improve_models"))
-        learnt = scenes.train(self.here, second.manifest.name)
+        learnt = scenes.train(self.installation, second.manifest.name)
         self._tell(
             f"the model {scenes.MODEL} learns from {learnt:,} rows of it; the gate is asked "
             "before every step"
@@ -197,7 +206,7 @@ class _Play:
         self._until(END)
         self._ask()
         self.requests.letter()
-        recipients.recall_ended(self.here)
+        recipients.recall_ended(self.installation)
 
     def _tell(self, said: str, *more: str) -> None:
         for line in dated_lines(self.clock.now, said, *more):
@@ -227,13 +236,13 @@ class _Play:
             self._end_day()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
-                self.swept = self.swept.plus(sweeper.sweep(self.here))
+                self.swept = self.swept.plus(sweeper.sweep(self.installation))
             self.day += timedelta(days=1)
         self.clock.set(end)
 
     def asked(self, gate: str) -> str:
         """The number of accounts with that gate now."""
-        return f"{population_status.status(self.here).gates.get(gate, 0):,} accounts"
+        return f"{population_status.status(self.installation).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Townsperson) -> None:
         """One day of one person."""
@@ -285,7 +294,7 @@ class _Play:
 
     def _keep_project(self, person: Townsperson, now: datetime, project: str) -> None:
         """Keeps a project out; one in three is let in again."""
-        host = self.town.host(self.here, "project", project)
+        host = self.town.host(self.installation, "project", project)
         self._add(
             events.NarrowEvent(at=now, account=person.name, project=project),
             commands.KeepProjectOut(at=now, account=person.id, host_project=host),
@@ -432,7 +441,7 @@ class _Play:
         for role, reason, person, conversation in self.to_read:
             ticket = f"T-{self.readings + 101}"
             self.readings += scenes.read_as_staff(
-                self.here, role, reason, ticket, person.id, conversation
+                self.installation, role, reason, ticket, person.id, conversation
             )
         self.to_read.clear()
         self._ask()
@@ -455,7 +464,7 @@ class _Play:
             commands.OpenAccount(
                 at=at,
                 account=person.id,
-                host=self.town.host(self.here, "account", person.name),
+                host=self.town.host(self.installation, "account", person.name),
                 plan=person.plan,
                 age=person.age,
             ),
@@ -475,7 +484,7 @@ class _Play:
 
     def _share(self, person: Townsperson, now: datetime, project: str) -> None:
         """Somebody who said no says yes to one project."""
-        host = self.town.host(self.here, "project", project)
+        host = self.town.host(self.installation, "project", project)
         self._add(
             events.ChooseEvent(
                 at=now,
@@ -509,7 +518,7 @@ class _Play:
         surface = "bedrock" if random.random() < 0.02 else chat.surface
         incognito, narrow = random.random() < 0.03, random.random() < 0.02
         project = (
-            self.town.host(self.here, "project", chat.project)
+            self.town.host(self.installation, "project", chat.project)
             if chat.project and not resumed
             else None
         )
@@ -536,8 +545,8 @@ class _Play:
                 commands.Say(
                     at=now,
                     account=person.id,
-                    host_conversation=self.town.host(self.here, "conversation", name),
-                    host_turn=self.town.host(self.here, "turn", turn),
+                    host_conversation=self.town.host(self.installation, "conversation", name),
+                    host_turn=self.town.host(self.installation, "turn", turn),
                     role=role,
                     surface=surface,
                     incognito=incognito,
@@ -584,7 +593,7 @@ class _Play:
         if not self.queue:
             return
         queue, self.queue = self.queue, []
-        answers = verbs.tell(self.here, [command for _, command in queue])
+        answers = verbs.tell(self.installation, [command for _, command in queue])
         for (event, command), answer in zip(queue, answers, strict=True):
             self.town.apply(event, command, answer)
             self._count(event, answer)
@@ -606,7 +615,7 @@ class _Play:
         self.progress(
             f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
         )
-        built = release_build.build_release(self.here, name=name, purpose=purpose)
+        built = release_build.build_release(self.installation, name=name, purpose=purpose)
         self.town.expect(name, purpose, self.clock.now)
         counts = built.manifest.counts
         curated = {why.value for why in LeftOut}
@@ -630,15 +639,15 @@ class _Play:
         """The day after a release: a copy is handed out, and somebody in it withdraws."""
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             account, count = next(
                 iter(registry.rows_by_account(tx, UUID(hex=built.manifest.release)).items())
             )
         self._left = next(p for p in self.town.people if p.account == account)
-        before = sum(1 for _ in catalog.open_release(self.here, "october"))
+        before = sum(1 for _ in catalog.open_release(self.installation, "october"))
         self._choose(self.left, WITHDRAWAL, False, "settings")
         self._flush()
-        after = sum(1 for _ in catalog.open_release(self.here, "october"))
+        after = sum(1 for _ in catalog.open_release(self.installation, "october"))
         self._tell(
             f"{self.left.name} withdraws; {count} rows of the release handed out yesterday "
             "were theirs",

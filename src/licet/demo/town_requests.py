@@ -156,14 +156,14 @@ class TownRequests:
     """Handles requests by the clock."""
 
     def __init__(self, installation: Installation) -> None:
-        self._here = installation
+        self._installation = installation
         self._sent: dict[int, str] = {}
         self._done: set[tuple[int, int]] = set()
         self.count = 0
 
     def play(self, accounts: Sequence[UUID]) -> None:
         """Sends due requests, each from another of ``accounts``, and does what the officer has due."""
-        now = self._here.clock()
+        now = self._installation.clock()
         for number, asked in enumerate(REQUESTS):
             if number not in self._sent and instant(asked.day) <= now and accounts:
                 self._send(number, asked, accounts[7 * number % len(accounts)], now)
@@ -174,7 +174,7 @@ class TownRequests:
                     and instant(act.day) <= now
                 ):
                     rights_requests.take_step(
-                        self._here,
+                        self._installation,
                         self._sent[number],
                         act.act,
                         BY,
@@ -184,12 +184,14 @@ class TownRequests:
                     self._done.add((number, place))
 
     def _send(self, number: int, asked: TownRequest, account: UUID, now: datetime) -> None:
-        verbs.tell(self._here, [SetRegion(account=account, at=now, region=asked.region or None)])
+        verbs.tell(
+            self._installation, [SetRegion(account=account, at=now, region=asked.region or None)]
+        )
         row = self._ask(
             SendRequest(
                 account=account,
                 at=now,
-                keyring=self._here.keyring,
+                keyring=self._installation.keyring,
                 kind=asked.kind,
                 words=asked.words,
                 via=asked.via,
@@ -207,12 +209,12 @@ class TownRequests:
             identity="A copy of an identity card, seen and sent back.",
             region="SE",
         )
-        rights_requests.enter(self._here, entered, BY)
+        rights_requests.enter(self._installation, entered, BY)
         self.count += 1
 
     def _ask(self, verb: VerbRequest) -> object:
-        with transaction(self._here.pool) as tx:
-            (result,) = WriteBatch(self._here.keyring, self._here.clock).apply(
+        with transaction(self._installation.pool) as tx:
+            (result,) = WriteBatch(self._installation.keyring, self._installation.clock).apply(
                 tx, [Write(command=verb)]
             )
         if isinstance(result, LicetError):

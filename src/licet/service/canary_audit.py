@@ -42,7 +42,8 @@ from licet.vault import commands as do
 from licet.vault import policy_versions, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, parse, uuid7
-from licet.vault.installation import Installation, host_key, installation
+from licet.vault.installation import Installation, host_key
+from licet.vault.installation import installation as open_installation
 
 SETTINGS = TrainingSettings(
     steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500
@@ -88,8 +89,8 @@ def grounds() -> Iterator[tuple[Installation, Clock]]:
         config = Configuration(
             data=Path(folder), curate=Curate(names="off")
         )  # canaries must not be altered
-        with installation(config, clock) as here:
-            yield here, clock
+        with open_installation(config, clock) as installation:
+            yield installation, clock
 
 
 def audit(
@@ -200,7 +201,7 @@ class _Planting:
     """
 
     def __init__(self, installation: Installation, clock: Clock, seed: int) -> None:
-        self._here, self._clock, self._seed = installation, clock, seed
+        self._installation, self._clock, self._seed = installation, clock, seed
         self._random = Random(f"licet accounts {seed}")  # noqa: S311 ids of nobody
         self._host_key = host_key(installation)
         self._accounts: dict[str, UUID] = {}
@@ -211,7 +212,7 @@ class _Planting:
         """Opens all accounts with their choices and conversations."""
         policy = preset("article-2025")
         apply_policy(
-            self._here,
+            self._installation,
             replace(policy, names=NamesTerm.left_in, keep=policy.keep.changed({"opted_in": _KEPT})),
             actor="canaries",
         )
@@ -246,7 +247,7 @@ class _Planting:
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
         """Counts these rows of the release by group; None counts those of other accounts."""
         of = {self._accounts[group.value]: group for group in CanaryGroup}
-        with transaction(self._here.pool) as tx:
+        with transaction(self._installation.pool) as tx:
             built = registry.find(tx, RELEASE)
             assert built is not None
             accounts = registry.accounts_at(tx, built.release_id, list(ordinals))
@@ -308,7 +309,7 @@ class _Planting:
         """Executes a command and advances the clock by a second, so that ids have the same order in
         every run.
         """
-        (answer,) = verbs.tell(self._here, [command])
+        (answer,) = verbs.tell(self._installation, [command])
         if answer.outcome is not do.Outcome.done:
             raise RefusedError(
                 f"a canary could not be planted: `{answer.because}`", because=answer.because

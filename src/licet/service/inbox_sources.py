@@ -154,7 +154,7 @@ class InboxReading:
     """
 
     def __init__(self, installation: Installation, now: datetime) -> None:
-        self.here, self.at = installation, now
+        self.installation, self.at = installation, now
         self._tx: Transaction | None = None
         self._until_closed = ExitStack()
         self._known: dict[object, Sequence[InboxItem]] = {}
@@ -170,7 +170,7 @@ class InboxReading:
     def tx(self) -> Transaction:
         """The transaction."""
         if self._tx is None:
-            self._tx = self._until_closed.enter_context(transaction(self.here.pool))
+            self._tx = self._until_closed.enter_context(transaction(self.installation.pool))
         return self._tx
 
     def reset(self) -> None:
@@ -558,7 +558,7 @@ def _signatures(reading: InboxReading) -> list[InboxItem]:
 
 
 def _releases(reading: InboxReading) -> list[InboxItem]:
-    asks_for_two = reading.here.config.web.second_identity
+    asks_for_two = reading.installation.config.web.second_identity
     return [
         _release(one)
         for one in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
@@ -630,7 +630,7 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
 
 
 def _backup(reading: InboxReading) -> list[InboxItem]:
-    known = archives.list_registered(reading.here, 1, reading.tx)
+    known = archives.list_registered(reading.installation, 1, reading.tx)
     if not known:
         return [
             _item(
@@ -705,7 +705,7 @@ def _log(reading: InboxReading) -> list[InboxItem]:
 
 
 def _exports(reading: InboxReading) -> list[InboxItem]:
-    count = recipients.overdue(reading.here, reading.tx)
+    count = recipients.overdue(reading.installation, reading.tx)
     if not count:
         return []
     what = (
@@ -734,7 +734,7 @@ def _models(reading: InboxReading) -> list[InboxItem]:
             "Train it again, or retire it: licet train safety --again.",
             "/console/models",
         )
-        for one in population_status.retraining_due(reading.here)
+        for one in population_status.retraining_due(reading.installation)
     ]
 
 

@@ -210,7 +210,7 @@ class _Loading:
         now: datetime,
         bounds: PreviewBounds,
     ) -> None:
-        self._tx, self._here, self._seen, self._bounds = tx, installation, seen, bounds
+        self._tx, self._installation, self._seen, self._bounds = tx, installation, seen, bounds
         self._known, self._purpose, self._at = versions, purpose, now
         self._turns = self._bytes = 0
 
@@ -227,7 +227,7 @@ class _Loading:
             yield found
 
     def _load(self, view: AccountView, turns: int) -> _LoadedConversation | None:
-        bounds, here, at = self._bounds, self._here, self._at
+        bounds, installation, at = self._bounds, self._installation, self._at
         if turns > bounds.turns_max:
             beyond = BeyondBound(bound=PreviewBound.turns, found=turns, most=bounds.turns_max)
             return _LoadedConversation(view=view, beyond=beyond)
@@ -243,7 +243,7 @@ class _Loading:
             seen=self._seen,
             permit=_Own(self._seen, at),
         )
-        size = page.content_bytes(self._tx, here.keyring, bounds.bytes_max)
+        size = page.content_bytes(self._tx, installation.keyring, bounds.bytes_max)
         if size > bounds.bytes_max:
             beyond = BeyondBound(bound=PreviewBound.bytes, found=size, most=bounds.bytes_max)
             return _LoadedConversation(view=view, beyond=beyond)
@@ -251,7 +251,7 @@ class _Loading:
             return None
         self._turns, self._bytes = self._turns + turns, self._bytes + size
         return _LoadedConversation(
-            view=view, page=page, threads=page.threads(self._tx, here.keyring), beyond=None
+            view=view, page=page, threads=page.threads(self._tx, installation.keyring), beyond=None
         )
 
 

@@ -177,7 +177,7 @@ class _Found:
         promised: ReleaseManifest,
         order: MeasuringOrder,
     ) -> None:
-        self._here, self._known, self._promised, self._order = (
+        self._installation, self._known, self._promised, self._order = (
             installation,
             release,
             promised,
@@ -226,8 +226,8 @@ class _Found:
         """What filters dropped, of the sampled people: at most `rows_max` for each reason."""
         found, accepted = dict[str, list[MeasuredRow]](), list[tuple[bytes, MeasuredRow]]()
         with (
-            engine_settings.curation(self._here, RuleCleaner()) as curation,
-            closing(DuplicateSurvey(self._here.config.data)) as survey,
+            engine_settings.curation(self._installation, RuleCleaner()) as curation,
+            closing(DuplicateSurvey(self._installation.config.data)) as survey,
         ):
             for page in self._passes.documents(START, lambda _conversation: True):
                 documents = [document for document, _ in page]
@@ -269,7 +269,7 @@ class _Found:
         others = {split for split in splits if split != "train"}
 
         def take() -> None:
-            with transaction(self._here.pool) as tx:
+            with transaction(self._installation.pool) as tx:
                 of = registry.accounts_at(
                     tx, self._known.release_id, [row["ordinal"] for row in batch]
                 )
@@ -282,7 +282,7 @@ class _Found:
                     self._outside.add(person)
             batch.clear()
 
-        for row in open_release(self._here, name):
+        for row in open_release(self._installation, name):
             batch.append(row)
             if len(batch) == catalog.LEASED_ROWS_MAX:
                 take()
