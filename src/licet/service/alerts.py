@@ -138,7 +138,7 @@ ALERTS = (
 )
 
 
-def named(name: str) -> Alert:
+def get_alert(name: str) -> Alert:
     """Returns an alert by name; UsageError lists the names."""
     found = next((alert for alert in ALERTS if alert.name == name), None)
     if found is None:

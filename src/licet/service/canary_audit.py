@@ -82,7 +82,7 @@ class Clock:
 
 
 @contextmanager
-def grounds() -> Iterator[tuple[Installation, Clock]]:
+def audit_installation() -> Iterator[tuple[Installation, Clock]]:
     """Yields an empty temporary installation for the audit, and its clock."""
     clock = Clock()
     with TemporaryDirectory(prefix="licet-canaries-") as folder:
@@ -115,12 +115,12 @@ def audit(
     planted.all()
     clock.now = _BUILT
     build_release(installation, name=RELEASE, purpose=IMPROVE)
-    planted.withdraws(CanaryGroup.withdrawn_before)
+    planted.withdraw(CanaryGroup.withdrawn_before)
     clock.now += timedelta(minutes=1)
     out, broken = installation.config.data / "model", ""
     try:
         local_runs.sft(
-            installation, RELEASE, out, settings=settings, on_step=planted.hears, gate_of=gate_of
+            installation, RELEASE, out, settings=settings, on_step=planted.on_step, gate_of=gate_of
         )
     except RefusedError as error:
         if error.because != "broken":
@@ -220,29 +220,29 @@ class _Planting:
             self._open(group.value, held_out=False)
         for number in range(OTHERS):
             self._open(f"other-{number}", held_out=number == 0)
-        self._at(_EARLY)
+        self._advance_to(_EARLY)
         self._choose(CanaryGroup.expired.value, allow=True)
-        self._says_canaries(CanaryGroup.expired)
-        self._at(_SPOKEN)
+        self._plant_group(CanaryGroup.expired)
+        self._advance_to(_SPOKEN)
         for group in CanaryGroup:
             if group not in (CanaryGroup.expired, CanaryGroup.undecided):
                 self._choose(group.value, allow=True)
             if group is not CanaryGroup.expired:
-                self._says_canaries(group)
+                self._plant_group(group)
         told = iter(canaries.filler_conversations(self._seed, OTHERS * EACH_SAYS))
         for number in range(OTHERS):
             self._choose(f"other-{number}", allow=True)
             for chat in range(EACH_SAYS):
                 self._talk(f"other-{number}", f"other-{number}-{chat}", next(told))
 
-    def withdraws(self, group: CanaryGroup) -> None:
+    def withdraw(self, group: CanaryGroup) -> None:
         self._choose(group.value, allow=False)
 
-    def hears(self, step: int, _ordinals: Sequence[int]) -> None:
+    def on_step(self, step: int, _ordinals: Sequence[int]) -> None:
         """Called after each training step; after the first one, an account withdraws."""
         if step >= WITHDRAWN_AT and not self._withdrawn:
             self._withdrawn = True
-            self.withdraws(CanaryGroup.withdrawn_during)
+            self.withdraw(CanaryGroup.withdrawn_during)
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
         """Counts these rows of the release by group; None counts those of other accounts."""
@@ -253,12 +253,12 @@ class _Planting:
             accounts = registry.accounts_at(tx, built.release_id, list(ordinals))
         return Counter(of.get(account) for account in accounts.values())
 
-    def _says_canaries(self, group: CanaryGroup) -> None:
+    def _plant_group(self, group: CanaryGroup) -> None:
         for canary in self.canaries:
             if canary.group is group:
-                self._canary(canary)
+                self._plant(canary)
 
-    def _canary(self, canary: Canary) -> None:
+    def _plant(self, canary: Canary) -> None:
         name, chat = canary.group.value, f"box-{canary.box}"
         conversation = self._talk(
             name,
@@ -268,7 +268,7 @@ class _Planting:
             surface="api" if canary.group is CanaryGroup.out_of_scope else "app",
         )
         if canary.group is CanaryGroup.deleted and conversation is not None:
-            self._tell(
+            self._execute(
                 do.Delete(account=self._accounts[name], at=self._clock(), conversation=conversation)
             )
 
@@ -283,10 +283,12 @@ class _Planting:
                 break
         self._accounts[name] = account
         host = host_hmac(self._host_key, "account", name)
-        self._tell(do.OpenAccount(account=account, at=self._clock(), host=host, plan="pro", age=30))
+        self._execute(
+            do.OpenAccount(account=account, at=self._clock(), host=host, plan="pro", age=30)
+        )
 
     def _choose(self, name: str, *, allow: bool) -> None:
-        self._tell(do.Choose(account=self._accounts[name], at=self._clock(), allow=allow))
+        self._execute(do.Choose(account=self._accounts[name], at=self._clock(), allow=allow))
 
     def _talk(self, name: str, chat: str, said: tuple[str, str], **more: Any) -> UUID | None:  # noqa: ANN401 of `Say`
         answer = None
@@ -302,10 +304,10 @@ class _Planting:
                 host_turn=host_hmac(self._host_key, "turn", chat, str(number)),
                 **more,
             )
-            answer = self._tell(told)
+            answer = self._execute(told)
         return answer.conversation if answer is not None else None
 
-    def _tell(self, command: do.Command) -> do.CommandResult:
+    def _execute(self, command: do.Command) -> do.CommandResult:
         """Executes a command and advances the clock by a second, so that ids have the same order in
         every run.
         """
@@ -317,7 +319,7 @@ class _Planting:
         self._clock.now += timedelta(seconds=1)
         return answer
 
-    def _at(self, moment: datetime) -> None:
+    def _advance_to(self, moment: datetime) -> None:
         self._clock.now = max(self._clock.now, moment)
 
 

@@ -75,7 +75,7 @@ class InboxView(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool = False
     sort: ItemSort = ItemSort.due
     after: str = ""
-    most: int = PAGE_ITEMS
+    limit: int = PAGE_ITEMS
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,14 +149,14 @@ def _page(
             for order, one in _with_holders(reading, merged)
             if _matches(one, viewer, view)
         ]
-        room = view.most - len(found)
+        room = view.limit - len(found)
         found += [one for _, one in fitting[:room]]
         if len(fitting) > room:
             return InboxPage(items=tuple(found), next=_encode_cursor(at, fitting[room - 1][0]))
         after = until
         if after is not None and view.overdue and view.sort is ItemSort.due and after.at > at:
             after = None  # later items are not due yet
-        if after is None or len(found) >= view.most:
+        if after is None or len(found) >= view.limit:
             return InboxPage(
                 items=tuple(found), next=_encode_cursor(at, after) if after is not None else None
             )
@@ -216,7 +216,7 @@ def _ask_source(
         after = None
     try:
         with translated():
-            return source.page(reading, after, view.most + 1)
+            return source.page(reading, after, view.limit + 1)
     except LicetError as error:
         reading.reset()
         if after is not None:
@@ -363,7 +363,7 @@ def _iter_items(
     after: str | None = ""
     while after is not None:
         found = page(
-            installation, viewer, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX)
+            installation, viewer, msgspec.structs.replace(view, after=after, limit=PAGE_ITEMS_MAX)
         )
         yield from found.items
         after = found.next

@@ -79,7 +79,7 @@ class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
     needs_words: bool = True
 
 
-def of(kind: ItemKind) -> tuple[InboxAct, ...]:
+def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
     """The acts on items of a kind."""
     return _ACTS.get(kind, ())
 
@@ -121,12 +121,14 @@ def _step(
 # The others
 
 
-def _moved(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _run_erasure(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     (state,) = certificates.advance_erasures(installation, only=subject).states
     return f"It is {state}."
 
 
-def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _acknowledge_recall(
+    installation: Installation, _: StaffMember, subject: str, __: ActValues
+) -> str:
     erasure, _plus, handout = subject.partition("+")
     return (
         f"On record: {recall_register.acknowledge(installation, erasure, handout).recipient} has "
@@ -134,7 +136,7 @@ def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: 
     )
 
 
-def _decided(
+def _decide_suggestion(
     installation: Installation,
     actor: StaffMember,
     subject: str,
@@ -148,7 +150,7 @@ def _decided(
     return f"On record: {done.decision}."
 
 
-def _ended(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
+def _end_hold(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
     conversation = _of_matter(installation, subject, values.matter)
     holds.end(installation, [conversation], matter=values.matter)
     return (
@@ -158,7 +160,7 @@ def _ended(installation: Installation, _: StaffMember, subject: str, values: Act
     )
 
 
-def _reviewed(
+def _review_hold(
     installation: Installation, actor: StaffMember, subject: str, values: ActValues
 ) -> str:
     conversation = _of_matter(installation, subject, values.matter)
@@ -198,29 +200,33 @@ def _folder(installation: Installation, subject: str) -> str:
     return str(folder)
 
 
-def _drawn(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _draw_sample(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     signatures.draw(installation, _folder(installation, subject))
     return "A sample is drawn: read its rows on the page of the release."
 
 
-def _stated(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _close_review(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     signatures.close(installation, _folder(installation, subject))
     return "What was found is stated, beside the manifest."
 
 
-def _signed(installation: Installation, actor: StaffMember, subject: str, values: ActValues) -> str:
+def _sign_release(
+    installation: Installation, actor: StaffMember, subject: str, values: ActValues
+) -> str:
     signatures.sign(installation, _folder(installation, subject), actor, names_in=values.names_in)
     return "Signed, and on record."
 
 
-def _approved(installation: Installation, actor: StaffMember, _: str, values: ActValues) -> str:
+def _approve_sweep(
+    installation: Installation, actor: StaffMember, _: str, values: ActValues
+) -> str:
     sweeper.approve(
         installation, f"staff:{actor.email}", due=-1 if values.amount is None else values.amount
     )
     return "Approved, and on record: the next sweep erases that much."
 
 
-def _retired(
+def _retire_model(
     installation: Installation, actor: StaffMember, subject: str, values: ActValues
 ) -> str:
     lineage.retire(installation, subject, actor=f"staff:{actor.email}", reason=values.reason)
@@ -263,7 +269,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Move it on",
             means="What is due of it is erased and certified now.",
             who=OFFICER,
-            does=_moved,
+            does=_run_erasure,
             destroys=True,
         ),
     ),
@@ -272,7 +278,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             name="acknowledge",
             label="Record the acknowledgement",
             who=OFFICER,
-            does=_acknowledged,
+            does=_acknowledge_recall,
             means=(
                 "It goes on record that the recipient took these rows out of use. The person "
                 "sees it."
@@ -284,7 +290,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             name="flag",
             label="Flag as misuse",
             who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject),
+            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject),
             means=(
                 "A safety copy of what is flagged is kept for the period of the policy. The "
                 "person sees the flag."
@@ -295,7 +301,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Dismiss",
             means="It is no misuse. Nothing of it changes.",
             who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject, dismiss=True),
+            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject, dismiss=True),
         ),
     ),
     ItemKind.flag: (
@@ -304,7 +310,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Overturn the flag",
             means="The safety copy ends with its flag.",
             who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject, overturn=True),
+            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject, overturn=True),
             destroys=True,
         ),
     ),
@@ -314,14 +320,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Set its next review",
             means="The hold stays until then, and beyond.",
             who=OFFICER,
-            does=_reviewed,
+            does=_review_hold,
             fields=(ActField.matter, ActField.review_at),
         ),
         InboxAct(
             name="end",
             label="End the hold",
             who=OFFICER,
-            does=_ended,
+            does=_end_hold,
             fields=(ActField.matter,),
             destroys=True,
             means="What nothing else holds and is over its time is erased by the next sweep.",
@@ -333,14 +339,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Draw a sample",
             means="100 rows by chance and 20 by risk.",
             who=DRAWING,
-            does=_drawn,
+            does=_draw_sample,
         ),
         InboxAct(
             name="close",
             label="State what was found",
             means="It is signed, beside the manifest.",
             who=DRAWING,
-            does=_stated,
+            does=_close_review,
         ),
     ),
     ItemKind.signature: (
@@ -349,7 +355,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Sign it off",
             means="Every check of the release is made before it is signed.",
             who=SIGNING,
-            does=_signed,
+            does=_sign_release,
             fields=(ActField.names_in,),
         ),
     ),
@@ -358,7 +364,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             name="approve",
             label="Approve it",
             who=(*OFFICER, *OWNER),
-            does=_approved,
+            does=_approve_sweep,
             fields=(ActField.amount,),
             means="The next sweep erases that much. It cannot be brought back.",
             destroys=True,
@@ -370,7 +376,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Retire it",
             means="Nobody is told of rows that are withdrawn from it any more.",
             who=RETIRING,
-            does=_retired,
+            does=_retire_model,
         ),
     ),
 }

@@ -52,20 +52,18 @@ def take(
 ) -> InboxResult:
     """Takes an item; RefusedError if a colleague holds it or it is done."""
     inbox_register.check_words(reason, needed=False)
-    access = _check_access_later(installation, actor, item)
-    with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about = _raise_if_error(access)
-            inbox_register.take_item(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-            )
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        inbox_register.take_item(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+        )
+
+    return _take_step(installation, actor, item, record, once)
 
 
 def give_back(
@@ -79,22 +77,19 @@ def give_back(
 ) -> InboxResult:
     """Gives an item back: one's own, or with ``holder`` a colleague's."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
-    access = _check_access_later(installation, actor, item, include_done=True)
-    with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about = _raise_if_error(access)
-            of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.give_back(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-                holder=of,
-            )
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        inbox_register.give_back(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+            holder=_colleague(tx, holder)[0] if holder else None,
+        )
+
+    return _take_step(installation, actor, item, record, once, include_done=True)
 
 
 def hand(
@@ -111,31 +106,28 @@ def hand(
     the colleague, assigned or from a session, may act on it.
     """
     inbox_register.check_words(reason, needed=True)
-    access = _check_access_later(installation, actor, item)
-    with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about = _raise_if_error(access)
-            other, roles = _colleague(tx, to)
-            roles_of_kind = KINDS[inbox.kind_of(item)]
-            if roles.isdisjoint(roles_of_kind):
-                raise RefusedError(
-                    f"`{to}` has no role that does something about it",
-                    f"these do: {', '.join(role.value for role in roles_of_kind)}",
-                    because="role",
-                )
-            of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.hand_over(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-                to=other,
-                holder=of,
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        colleague, roles = _colleague(tx, to)
+        roles_of_kind = KINDS[inbox.kind_of(item)]
+        if roles.isdisjoint(roles_of_kind):
+            raise RefusedError(
+                f"`{to}` has no role that does something about it",
+                f"these do: {', '.join(role.value for role in roles_of_kind)}",
+                because="role",
             )
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+        inbox_register.hand_over(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+            to=colleague,
+            holder=_colleague(tx, holder)[0] if holder else None,
+        )
+
+    return _take_step(installation, actor, item, record, once)
 
 
 def note(
@@ -148,19 +140,35 @@ def note(
 ) -> InboxResult:
     """Adds a note to an item, whoever holds it."""
     inbox_register.check_words(reason, needed=True)
-    access = _check_access_later(installation, actor, item, include_done=True)
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        inbox_register.add_note(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+        )
+
+    return _take_step(installation, actor, item, record, once, include_done=True)
+
+
+def _take_step(
+    installation: Installation,
+    actor: StaffMember,
+    item: str,
+    record: Callable[[Transaction, ItemSubject], None],
+    once: IdempotentCall | None,
+    *,
+    include_done: bool = False,
+) -> InboxResult:
+    """Records a step on an item that the actor may act on, unless it is a repetition."""
+    access = _check_access_later(installation, actor, item, include_done=include_done)
     with transaction(installation.pool) as tx:
         replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _raise_if_error(access)
-            inbox_register.add_note(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-            )
+            record(tx, _raise_if_error(access))
     return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
@@ -177,7 +185,7 @@ def act(
     have, RefusedError if a colleague holds it, and the act's own errors.
     """
     kind = inbox.kind_of(item)
-    inbox_act = next((one for one in inbox_acts.of(kind) if one.name == name), None)
+    inbox_act = next((one for one in inbox_acts.list_acts(kind) if one.name == name), None)
     if inbox_act is None:
         raise NotFoundError(f"no act `{name[:40]}` on an item of the kind `{kind.value}`")
     _check_role(actor, inbox_act)
@@ -266,7 +274,9 @@ def run_recorded(
 def acts(actor: StaffMember, item: str) -> list[InboxAct]:
     """The acts that the actor's roles allow on an item of its kind."""
     return [
-        one for one in inbox_acts.of(inbox.kind_of(item)) if not actor.roles.isdisjoint(one.who)
+        one
+        for one in inbox_acts.list_acts(inbox.kind_of(item))
+        if not actor.roles.isdisjoint(one.who)
     ]
 
 

@@ -67,7 +67,7 @@ class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
     names: NamesTerm
 
 
-def unused(installation: Installation) -> None:
+def check_unused(installation: Installation) -> None:
     """RefusedError if the installation already has a policy."""
     with transaction(installation.pool) as tx:
         if versions.load(tx) is not None:
@@ -101,7 +101,7 @@ def init(
     if file is not None and names_left_in:
         raise UsageError("a file of your own has its own terms", "write `names: left in` into it")
     _check_languages(languages)
-    unused(installation)
+    check_unused(installation)
     target = installation.config.data / "policy.yaml"
     # with an operator's own database nothing has created it yet
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,8 +116,15 @@ def init(
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     if responsible is not None or not installation.config.controller.exists():
         controller.write(installation.config.controller, responsible or Controller())
-    return _begun(
-        target, policy, apply_policy(installation, policy, actor=actor, languages=languages)
+    number = apply_policy(installation, policy, actor=actor, languages=languages)
+    return InstallationBegun(
+        file=target,
+        policy=policy.policy,
+        version=policy.version,
+        effective=policy.effective,
+        decide_by=policy.decide_by,
+        number=number,
+        names=policy.names,
     )
 
 
@@ -398,15 +405,3 @@ def _shorten(
         if batch.last is None:
             return total, left
         after = batch.last
-
-
-def _begun(file: Path, policy: Policy, number: int) -> InstallationBegun:
-    return InstallationBegun(
-        file=file,
-        policy=policy.policy,
-        version=policy.version,
-        effective=policy.effective,
-        decide_by=policy.decide_by,
-        number=number,
-        names=policy.names,
-    )

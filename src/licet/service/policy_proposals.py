@@ -117,7 +117,7 @@ def listed(installation: Installation) -> tuple[ProposalSeen, ...]:
 
 def show(installation: Installation, proposal: str) -> ProposalDetail:
     """A proposal with its diff and plan; NotFoundError."""
-    return _detail(installation, _id(proposal))
+    return _detail(installation, _parse_id(proposal))
 
 
 def plan(
@@ -127,8 +127,8 @@ def plan(
     for a request.
     """
     with transaction(installation.pool) as tx:
-        row = policy_proposals.get(tx, _id(proposal))
-        _is_open(row)
+        row = policy_proposals.get(tx, _parse_id(proposal))
+        _check_open(row)
         if bounded and not account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX):
             raise RefusedError(
                 f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan "
@@ -159,8 +159,8 @@ def withdraw(
     """Ends an open proposal without applying it; anybody who may propose may do so."""
     _check_reason(reason, needed=False)
     with transaction(installation.pool) as tx:
-        row = policy_proposals.get(tx, _id(proposal), lock=True)
-        _is_open(row)
+        row = policy_proposals.get(tx, _parse_id(proposal), lock=True)
+        _check_open(row)
         end = ProposalState.withdrawn
         policy_proposals.end(
             tx, row.proposal_id, end, installation.clock(), actor, identity, reason.strip()
@@ -182,10 +182,10 @@ def apply(
     RefusedError for one's own, for one that has ended, and if the plan has changed.
     """
     _check_reason(reason, needed=True)
-    _plan_holds(installation, _id(proposal), plan_sha256, actor, identity)
+    _plan_holds(installation, _parse_id(proposal), plan_sha256, actor, identity)
     with transaction(installation.pool) as tx:
         now = installation.clock()
-        row = policy_proposals.get(tx, _id(proposal), lock=True)
+        row = policy_proposals.get(tx, _parse_id(proposal), lock=True)
         _check_applier(installation, row, actor, identity)
         policy = _policy(row)
         number = policy_changes.apply_in(installation, tx, policy, now, actor)
@@ -224,7 +224,7 @@ def applier(
 ) -> ProposalApplier:
     """What the actor may do with a proposal; NotFoundError."""
     with transaction(installation.pool) as tx:
-        row = policy_proposals.get(tx, _id(proposal))
+        row = policy_proposals.get(tx, _parse_id(proposal))
     pair, refusal = (row.proposed_identity, identity), ""
     try:
         identities.check_two(installation.config.web, pair)
@@ -322,7 +322,7 @@ def _check_applier(
     installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
     """RefusedError for the proposer, and for a single identity where the installation requires two."""
-    _is_open(row)
+    _check_open(row)
     if is_proposer(row, actor, identity):
         raise RefusedError(
             "whoever proposed a version does not apply it",
@@ -332,7 +332,7 @@ def _check_applier(
     identities.check_two(installation.config.web, (row.proposed_identity, identity))
 
 
-def _is_open(row: ProposalRow) -> None:
+def _check_open(row: ProposalRow) -> None:
     if row.state is not ProposalState.open:
         raise RefusedError(f"the proposal was {row.state.value} by {row.ended_by}", because="ended")
 
@@ -344,7 +344,7 @@ def _check_reason(reason: str, *, needed: bool) -> None:
         raise UsageError(f"the reason is longer than {REASON_CHARACTERS_MAX} characters")
 
 
-def _id(proposal: str) -> UUID:
+def _parse_id(proposal: str) -> UUID:
     return parse_id(Prefix.proposal, proposal)
 
 

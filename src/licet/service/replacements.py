@@ -67,9 +67,9 @@ class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Reading(NamedTuple):
     tx: Transaction
-    of: ReleaseCopy
-    known: Policies
-    at: datetime
+    copy: ReleaseCopy
+    versions: Policies
+    now: datetime
 
 
 def read(
@@ -84,24 +84,24 @@ def read(
     if not 1 <= rows <= ROWS_MAX:
         raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
     role = signatures.reader_role(reader)
-    of, now = signatures.place(installation, name), installation.clock()
+    copy, now = signatures.place(installation, name), installation.clock()
     ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
-        reading = _Reading(tx, of, policies(installation), now)
+        reading = _Reading(tx, copy, policies(installation), now)
         engine = preview.engine_of(installation)
         drawn = _drawn(installation, reading, rows)
         found = {
             ordinal: _places(installation, engine, reading, ordinal, payload)
             for ordinal, payload in drawn
         }
-        marked = shown_replacements.marked(tx, of.known.release_id)
+        marked = shown_replacements.marked(tx, copy.known.release_id)
         places = list[ReplacedPlace]()
         for ordinal, own in found.items():
             if own is None:
                 continue
             sample.note_reading(
                 tx,
-                of,
+                copy,
                 ordinal,
                 ticket,
                 now,
@@ -114,7 +114,9 @@ def read(
                 for one in own
             ]
         shown = [(PlaceRef(place.row, place.place), place.kind) for place in places]
-        shown_replacements.note_shown(tx, of.known.release_id, shown, staff=reader.staff_id, at=now)
+        shown_replacements.note_shown(
+            tx, copy.known.release_id, shown, staff=reader.staff_id, at=now
+        )
     differ = sum(own is None for own in found.values())
     return ReplacementsRead(rows=len(found) - differ, differ=differ, places=tuple(places))
 
@@ -133,17 +135,19 @@ def mark(
     RefusedError for a place that they were not shown.
     """
     signatures.reader_role(reader)
-    of = signatures.place(installation, name)
+    copy = signatures.place(installation, name)
     with transaction(installation.pool) as tx:
         at = installation.clock() if no_name else None
-        if not shown_replacements.mark(tx, of.known.release_id, ref, staff=reader.staff_id, at=at):
+        if not shown_replacements.mark(
+            tx, copy.known.release_id, ref, staff=reader.staff_id, at=at
+        ):
             raise RefusedError(
                 f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "
                 "shown last",
                 "read it first",
                 because="not_read",
             )
-        return shown_replacements.counts(tx, of.known.release_id)
+        return shown_replacements.counts(tx, copy.known.release_id)
 
 
 def counts(installation: Installation, release: UUID) -> Mapping[str, MarkCounts]:
@@ -159,7 +163,7 @@ def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tup
     found = list[tuple[int, Payload]]()
     matching = 0
     for one in sample.scanned(
-        reading.tx, installation.keyring, reading.of, reading.known, reading.at, random
+        reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
     ):
         if not shown_replacements.KINDS & set(one[1].replaced):
             continue
@@ -179,9 +183,11 @@ def _places(
     """The places of a row; None if its source would not become this very row now."""
     from licet.service import preview  # loads curation
 
-    tx, of, known, at = reading
-    (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
-    page = DecisionPage(tx, [(source.account, source.conversation)], known, of.known.purpose, at)
+    tx, copy, versions, now = reading
+    (source,) = registry.rows_at(tx, copy.known.release_id, [ordinal])
+    page = DecisionPage(
+        tx, [(source.account, source.conversation)], versions, copy.known.purpose, now
+    )
     try:
         size = page.content_bytes(tx, installation.keyring, preview.A_REQUEST.bytes_max)
         threads = (

@@ -75,7 +75,7 @@ def read(
         # each row that matches so far is in it with the same chance; no other text is kept
         found: list[SliceRow] = []
         for ordinal, payload in sample.scanned(
-            reading.tx, installation.keyring, reading.of, reading.known, reading.at, random
+            reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
         ):
             if payload.labels is msgspec.UNSET:
                 raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
@@ -105,7 +105,7 @@ def read_numbered(
 
     def found(reading: _Reading) -> SliceRead:
         opened = sample.numbered(
-            reading.tx, installation.keyring, reading.of, reading.known, reading.at, ordinals
+            reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, ordinals
         )
         rows = tuple(_row(*one) for one in opened)
         return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
@@ -117,9 +117,9 @@ class _Reading(NamedTuple):
     """What rows are opened with."""
 
     tx: Transaction
-    of: ReleaseCopy
-    known: Policies
-    at: datetime
+    copy: ReleaseCopy
+    versions: Policies
+    now: datetime
 
 
 def _on_record(
@@ -130,14 +130,14 @@ def _on_record(
 ) -> SliceRead:
     """Returns what ``find`` opens, and records a reading of each row in the same transaction."""
     role = signatures.reader_role(reader)
-    of, now = signatures.place(installation, name), installation.clock()
+    copy, now = signatures.place(installation, name), installation.clock()
     ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
-        found = find(_Reading(tx, of, policies(installation), now))
+        found = find(_Reading(tx, copy, policies(installation), now))
         for row in found.rows:
             sample.note_reading(
                 tx,
-                of,
+                copy,
                 row.ordinal,
                 ticket,
                 now,
