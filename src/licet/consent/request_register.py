@@ -362,7 +362,7 @@ def find_received(
     return None if row is None else request_row(row)
 
 
-def forget(tx: Transaction, now: datetime, limit: int = FORGOTTEN_MAX) -> int:
+def forget(tx: Transaction, now: datetime) -> int:
     """Erases the texts of people without an account `RECORD` after their requests ended; returns of
     how many requests.
     """
@@ -370,7 +370,7 @@ def forget(tx: Transaction, now: datetime, limit: int = FORGOTTEN_MAX) -> int:
         """SELECT request_id, ended_at FROM rights_requests
             WHERE account_id IS NULL AND forgotten_at IS NULL AND ended_at <= %s
             ORDER BY ended_at LIMIT %s FOR NO KEY UPDATE""",
-        [now, limit],
+        [now, FORGOTTEN_MAX],
     ).fetchall()
     over = [request for request, ended in due if RECORD.after(ended) <= now]
     if over:

@@ -43,10 +43,10 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
 DOCUMENTS: pa.Schema = pa.schema(_FIELDS)
 
 
-def batches(documents: Iterable[Document], *, first: int = 0) -> Iterator[pa.RecordBatch]:
-    """``documents`` in batches of bounded size, numbered from ``first``."""
+def batches(documents: Iterable[Document]) -> Iterator[pa.RecordBatch]:
+    """``documents`` in batches of bounded size, numbered."""
     held: list[Document] = []
-    size = 0
+    first = size = 0
     for document in documents:
         own = sum(map(len, document.texts))
         if held and (len(held) == BATCH_DOCUMENTS_MAX or size + own > BATCH_BYTES_MAX):

@@ -32,7 +32,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -51,11 +50,6 @@ UNREAD = "unread"  # what may hold anything
 LAYERS_MAX = 3  # of encoding around a value
 KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
-
-
-class Replacement(StrEnum):
-    TAGS = "tags"  # <EMAIL_1>, numbered by first appearance in the conversation
-    SURROGATES = "surrogates"
 
 
 class Substitution(NamedTuple):
@@ -95,7 +89,6 @@ def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
 def deidentify(
     texts: Sequence[str],
     key: bytes,
-    replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> DeidentifiedTexts:
     """De-identifies the texts of one conversation, in order, under its own ``key`` (16 bytes or
@@ -103,13 +96,12 @@ def deidentify(
 
     ``names``: a detector's findings for each text; rules take precedence.
     """
-    return substituted(texts, substitutions(texts, key, replacement, names))
+    return substituted(texts, substitutions(texts, key, names))
 
 
 def substitutions(
     texts: Sequence[str],
     key: bytes,
-    replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> list[list[Substitution]]:
     """The replacements of `deidentify`, in order, a list for each text."""
@@ -126,7 +118,7 @@ def substitutions(
     ]
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
-    substitutes = _Substitutes(key, replacement)
+    substitutes = _Substitutes(key)
     out = [_substituted(text, own, substitutes) for text, own in zip(texts, spans, strict=True)]
     for text, own, more in zip(texts, out, repeated(texts, found, spans), strict=True):
         if more:
@@ -208,12 +200,11 @@ def _replace(text: str, found: Sequence[Substitution]) -> str:
 class _Substitutes:
     """The surrogates of one conversation; no two values share one while the kind's range lasts."""
 
-    def __init__(self, key: bytes, replacement: Replacement) -> None:
-        self._key, self._replacement = key, replacement
+    def __init__(self, key: bytes) -> None:
+        self._key = key
         self._numbers: dict[tuple[IdentifierKind, str], int] = {}
         self._owners: dict[tuple[IdentifierKind, str], str] = {}
         self._roles: dict[str, str] = {}
-        self._counts: Counter[IdentifierKind] = Counter()
         self._made: dict[tuple[IdentifierKind, str, str], str] = {}
 
     def of(self, span: DetectedSpan, value: str) -> str:
@@ -224,8 +215,6 @@ class _Substitutes:
 
     def _of(self, span: DetectedSpan, value: str) -> str:
         own = surrogates.normalised(span.kind, value)
-        if self._replacement is Replacement.TAGS:
-            return self._tag(span.kind, own)
         if span.kind is IdentifierKind.PERSON:
             return made_up_names.by_word(value, self._word)
         if span.rule.startswith(NAMED_USER):
@@ -234,12 +223,6 @@ class _Substitutes:
         return self._surrogate(
             span.kind, own, value, rule.prefix_of(value) if rule is not None else ""
         )
-
-    def _tag(self, kind: IdentifierKind, own: str) -> str:
-        if (kind, own) not in self._numbers:
-            self._counts[kind] += 1
-            self._numbers[kind, own] = self._counts[kind]
-        return f"<{kind.upper()}_{self._numbers[kind, own]}>"
 
     def _surrogate(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> str:
         if (kind, own) not in self._numbers:

@@ -90,19 +90,12 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     turns: dict[str, dict[str, int]]
 
 
-def explain(
-    installation: Installation, name: str, *, for_person: bool = False
-) -> ConversationSeen | AccountSeen:
-    """Explains a conversation, a turn or an account, read in one snapshot; NotFoundError.
-
-    ``for_person`` leaves out what the person may not learn: a hold whose matter forbids it.
-    """
-    now, host = (
-        installation.clock(),
-        None if name.startswith(_OURS) else _hashed(installation, name),
-    )
+def explain(installation: Installation, name: str) -> ConversationSeen | AccountSeen:
+    """Explains a conversation, a turn or an account, read in one snapshot; NotFoundError."""
+    now = installation.clock()
+    host = None if name.startswith(_OURS) else _hashed(installation, name)
     with snapshot(installation.pool) as tx:
-        applied = policy_versions.applied(tx)
+        applied, keyring = policy_versions.applied(tx), installation.keyring
         if name.startswith(("turn_", "conv_")):
             conversation, number = (
                 parse_turn(name)
@@ -111,14 +104,7 @@ def explain(
             )
             holder = account_view.owner(tx, conversation)
             return explain_conversation(
-                tx,
-                installation.keyring,
-                applied,
-                holder,
-                conversation,
-                now,
-                turn=number,
-                for_person=for_person,
+                tx, keyring, applied, holder, conversation, now, turn=number
             )
         account = (
             parse(Prefix.account, name) if host is None else account_view.account_by_host(tx, host)
@@ -129,7 +115,7 @@ def explain(
                 "ids begin with acc_, conv_ or turn_; an account may also be named by the "
                 "host's own id",
             )
-        return explain_account(tx, installation.keyring, applied, account, now)
+        return explain_account(tx, keyring, applied, account, now)
 
 
 _OURS = ("acc_", "conv_", "turn_")
