@@ -151,10 +151,8 @@ def back_up(
             base_backup.may_replicate(tx)
     make_folder(target, 0o700)
     with _lock_folder(target, fcntl.LOCK_SH):
-        backup, until = (
-            uuid7(now, installation.keyring.random(10)),
-            now + backup_window(installation),
-        )
+        backup = uuid7(now, installation.keyring.random(10))
+        until = now + backup_window(installation)
         folder = target / f"{now:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
         manifest = _register(installation, form, backup, now, until, folder)
         make_folder(folder, 0o700)

@@ -8,9 +8,11 @@ compared exactly; a coding session's exactly or by similarity, by message and by
 otherwise a file read many times would make all sessions of a project similar. For the same reason a
 turn's weight is its bytes, at most ``WEIGHT_MAX``.
 
-Invariants: - The content of a dropped document is in kept documents, within the thresholds. A
-dropped document drops no other one. - When a document ends, its duplicates survive it: each release
-elects anew among the documents then permitted. No result of an election is stored (docs/adr/0008).
+Invariants:
+- The content of a dropped document is in kept documents, within the thresholds. A dropped document
+  drops no other one.
+- When a document ends, its duplicates survive it: each release elects anew among the documents then
+  permitted. No result of an election is stored (docs/adr/0008).
 - The result does not depend on the order in which documents are added.
 
 Memory is bounded: beyond a million numbers, what grows with turns and documents is in unnamed files
@@ -73,7 +75,9 @@ class Elected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place(*names: bytes) -> bytes:
-    """The order of a document with these names; not keyed, so that it is the same in every release."""
+    """The order of a document with these names; not keyed, so that it is the same in every
+    release.
+    """
     digest = blake2b(digest_size=8, person=b"licet elect 1")
     for name in names:
         digest.update(len(name).to_bytes(8, "little") + name)
@@ -200,7 +204,9 @@ class Election:
             yield keys[order], documents[order]
 
     def _contested(self, units: Roots, starts: Numbers) -> NDArray[np.bool_]:
-        """For each document, whether one of its units also occurs elsewhere, in itself or another."""
+        """For each document, whether one of its units also occurs elsewhere, in itself or
+        another.
+        """
         counts = spilled.scratch(len(units), np.int32, self._folder)
         for at in spilled.slices(len(units)):
             found, times = np.unique(units[at], return_counts=True)

@@ -1,19 +1,23 @@
 """The structured layer of de-identification: finds what patterns and check digits can find, and
 replaces it so that the text still works.
 
-Promises: - ``detect`` gives spans in characters of the given text; they do not overlap within a
-text, and each slices to the matched value, including invisible characters inside it. -
-``deidentify`` takes the texts of ONE conversation in order. A value is replaced by the same
-surrogate throughout, so that it stays clear who did what; another conversation has another key. A
-name found in one text is replaced in all (repeated_names.py). A text without findings is returned
-unchanged. - Values in escapes of JSON, HTML, URLs, mail or Markdown, spaced letter by letter,
-across a line break, in letters of another script, in base64, base32 or hexadecimal are found as in
-plain text (views.py), up to ``LAYERS_MAX`` encodings deep or compressed (packed_text.py), and cut
-as they are written. - What is encoded more deeply, and compressed data that cannot be read, is cut
-and ``doubtful``: a release leaves the conversation out. So is JSON that would no longer be valid. -
-It is a fixed point: every surrogate lies in a range that belongs to nobody, and such values (also a
-reader's own alice@example.com) are left alone. - The same texts and key give the same result on any
-machine; growing a conversation changes no earlier surrogate.
+Promises:
+- ``detect`` gives spans in characters of the given text; they do not overlap within a text, and
+  each slices to the matched value, including invisible characters inside it.
+- ``deidentify`` takes the texts of ONE conversation in order. A value is replaced by the same
+  surrogate throughout, so that it stays clear who did what; another conversation has another key. A
+  name found in one text is replaced in all (repeated_names.py). A text without findings is returned
+  unchanged.
+- Values in escapes of JSON, HTML, URLs, mail or Markdown, spaced letter by letter, across a line
+  break, in letters of another script, in base64, base32 or hexadecimal are found as in plain text
+  (views.py), up to ``LAYERS_MAX`` encodings deep or compressed (packed_text.py), and cut as they
+  are written.
+- What is encoded more deeply, and compressed data that cannot be read, is cut and ``doubtful``: a
+  release leaves the conversation out. So is JSON that would no longer be valid.
+- It is a fixed point: every surrogate lies in a range that belongs to nobody, and such values (also
+  a reader's own alice@example.com) are left alone.
+- The same texts and key give the same result on any machine; growing a conversation changes no
+  earlier surrogate.
 
 Not promised: names, streets and places in free text (detectors behind ``detect.Detector`` find
 them; a second pass over what they left may find more), national telephone numbers without

@@ -163,7 +163,9 @@ def hold_to_notices(installation: Installation, known: Policies) -> None:
 
 
 def pinned(names: NameKernel | None, data: Path) -> FoundBy:
-    """The manifest's description of the name search; ``data`` may hold the operator's own figures."""
+    """The manifest's description of the name search; ``data`` may hold the operator's own
+    figures.
+    """
     from licet.curate import names_measure
 
     measured = names_measure.known(names, data)

@@ -203,7 +203,9 @@ def _prose(text: str, *, without_code: bool) -> list[str]:
 
 
 def _classified(text: str) -> tuple[str, float]:
-    """The likeliest language of a text and its probability; undetermined for what is no language."""
+    """The likeliest language of a text and its probability; undetermined for what is no
+    language.
+    """
     if not text:
         return UNDETERMINED, 0.0
     shares = Counter[str]()
@@ -242,7 +244,9 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
 
 
 def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:
-    """The topic of a chat by its characters in all lines and in code, marks of argument, and words."""
+    """The topic of a chat by its characters in all lines and in code, marks of argument, and
+    words.
+    """
     if lines and code >= CODE_MIN * lines:
         return Topic.coding
     return (

@@ -46,7 +46,9 @@ FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 
 def jit(function: _Function) -> _Function:
-    """Compiles ``function`` to be called from Python, cached on disk if there is a folder for it."""
+    """Compiles ``function`` to be called from Python, cached on disk if there is a folder for
+    it.
+    """
     try:
         made = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
@@ -82,7 +84,9 @@ def grown(numbers: Numbers, size: int) -> Numbers:
 
 @inner
 def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
-    """For each byte, whether it is in a word (1), is one by itself (2) or neither, and its value."""
+    """For each byte, whether it is in a word (1), is one by itself (2) or neither, and its
+    value.
+    """
     kinds, valued = np.zeros(256, np.uint8), np.zeros(256, np.uint64)
     for byte in range(256):
         valued[byte] = values[lower[byte]]

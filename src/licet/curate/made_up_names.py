@@ -1,11 +1,13 @@
 """Invented names of people, streets, places and organisations for releases, which are recognised
 again.
 
-Promises: - A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the
-same person in a conversation. Case is preserved; titles and particles stay. - Invented names come
-from the lists below and words like `Street`, and ``.._made`` recognises them. The lists hold names
-that hardly anybody has: common ones would have to be replaced wherever a real person has them. - No
-invented name adds a quote, backslash or line break: code stays valid.
+Promises:
+- A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the same person
+  in a conversation. Case is preserved; titles and particles stay.
+- Invented names come from the lists below and words like `Street`, and ``.._made`` recognises them.
+  The lists hold names that hardly anybody has: common ones would have to be replaced wherever a
+  real person has them.
+- No invented name adds a quote, backslash or line break: code stays valid.
 """
 
 from __future__ import annotations

@@ -63,7 +63,9 @@ def _is_zlib(data: bytes) -> bool:
 def _read(
     unpack: Callable[[bytes, int], bytes], data: bytes, *, is_sure: bool = True
 ) -> bytes | None:
-    """``is_sure``: the first bytes leave no doubt that it is compressed, so damage is unreadable."""
+    """``is_sure``: the first bytes leave no doubt that it is compressed, so damage is
+    unreadable.
+    """
     out = bytearray()
     try:
         for at in range(0, len(data), _CHUNK):

@@ -49,7 +49,9 @@ def repeated(
     covers: Sequence[Sequence[DetectedSpan]],
     found: Sequence[Sequence[DetectedSpan]],
 ) -> list[list[DetectedSpan]]:
-    """For each text, other occurrences of what was ``found`` in any of them, outside of ``covers``."""
+    """For each text, other occurrences of what was ``found`` in any of them, outside of
+    ``covers``.
+    """
     values: dict[str, DetectedSpan] = {}
     for text, spans in zip(texts, found, strict=True):
         for span in spans:
@@ -83,7 +85,9 @@ def _is_usual(word: str) -> bool:
 
 
 def _pattern(values: Sequence[str]) -> re.Pattern[str]:
-    """A pattern of all values, longest first; in scripts without spaces, without word boundaries."""
+    """A pattern of all values, longest first; in scripts without spaces, without word
+    boundaries.
+    """
     apart = [re.escape(value) for value in values if not unspaced(value)]
     together = [re.escape(value) for value in values if unspaced(value)]
     begins = "".join(sorted({re.escape(value[0]) for value in values}))

@@ -5,11 +5,13 @@ Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, in time li
 RE2 never backtracks, a pattern is tried only at its keyword or trigger, and a refused match is
 retried at most once per separator inside it.
 
-Invariants: - A rule file that does not decode, names an unknown validator or does not compile is an
-InputError: no rule is skipped. - The prefilter is sound: what it excludes cannot match. A rule's
-triggers occur in each of its matches (a test compares detection with and without it). - A value
-lies in one text. Its context may lie in the one before: a question ends a turn and its answer opens
-the next.
+Invariants:
+- A rule file that does not decode, names an unknown validator or does not compile is an InputError:
+  no rule is skipped.
+- The prefilter is sound: what it excludes cannot match. A rule's triggers occur in each of its
+  matches (a test compares detection with and without it).
+- A value lies in one text. Its context may lie in the one before: a question ends a turn and its
+  answer opens the next.
 
 Syntax: RE2 (github.com/google/re2/wiki/Syntax). Service token shapes follow what the issuers
 publish.
@@ -108,7 +110,9 @@ def _options(memory_bytes_max: int) -> re2.Options:
 
 
 def _is_rare(rule: DetectorRule) -> bool:
-    """Whether its triggers are rare in texts: a national number, or the letters that open a token."""
+    """Whether its triggers are rare in texts: a national number, or the letters that open a
+    token.
+    """
     is_token = (
         rule.kind is IdentifierKind.SECRET and rule.keywords and not rule.pattern.startswith("(?i)")
     )

@@ -5,13 +5,15 @@ same value gets the same surrogate throughout a conversation, another conversati
 another, and without the key nothing leads back. Two values of a conversation share one only if the
 kind's range is used up.
 
-Invariants: - Surrogates belong to nobody: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the
-RFC 7042 range of MAC addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's
-07700 900xxx) or not assigned (+999, 000..., 1000...), cards of the unassigned issuer 9999, the IBAN
-country XX, national numbers with wrong check digits, secrets that say EXAMPLE; invented names,
-streets and places (made_up_names.py). - ``reserved`` recognises every surrogate, so de-identifying
-twice changes nothing more. - A surrogate adds no quote, backslash or line break, and an all-digit
-number no leading zero: valid code and JSON stay valid.
+Invariants:
+- Surrogates belong to nobody: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042 range
+  of MAC addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700 900xxx)
+  or not assigned (+999, 000..., 1000...), cards of the unassigned issuer 9999, the IBAN country XX,
+  national numbers with wrong check digits, secrets that say EXAMPLE; invented names, streets and
+  places (made_up_names.py).
+- ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
+- A surrogate adds no quote, backslash or line break, and an all-digit number no leading zero: valid
+  code and JSON stay valid.
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ class Unspaced(msgspec.Struct, frozen=True):
     saying: float = 0.0
 
     def apart(self, text: str) -> str:
-        """The text with its letters separated where words.py would take a run of them for one word."""
+        """The text with its letters separated where words.py would take a run of them for one
+        word.
+        """
         return _WRITTEN_TOGETHER.sub(r"\1 ", text) if self.together else text
 
 

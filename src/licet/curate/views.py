@@ -228,7 +228,9 @@ def _spaced(text: str) -> Iterator[View]:
 
 
 def _broken(text: str) -> Iterator[View]:
-    """Text around breaks between groups of four: columns of numbers are common, and few validate."""
+    """Text around breaks between groups of four: columns of numbers are common, and few
+    validate.
+    """
     for view in _edited(text, [(*match.span(1), []) for match in _BREAK.finditer(text)], AROUND):
         marked = [
             kind

@@ -1,1 +1,3 @@
-"""The demonstration: the real code on a simulated clock, in a folder that other commands can use."""
+"""The demonstration: the real code on a simulated clock, in a folder that other commands can
+use.
+"""

@@ -208,7 +208,9 @@ def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> 
 
 
 def _sealed_everywhere(installation: Installation, planted: str) -> DemoPromise:
-    """A sentence from one chat is nowhere in clear: not in tables, WAL, logs, releases or copies."""
+    """A sentence from one chat is nowhere in clear: not in tables, WAL, logs, releases or
+    copies.
+    """
     control = installation.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
     paths = sorted(p for p in installation.config.data.rglob("*") if p.is_file())

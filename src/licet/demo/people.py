@@ -76,7 +76,9 @@ class Townsperson:
 def populate(
     random: Random, count: int, begin: datetime, notice: datetime, end: datetime
 ) -> list[Townsperson]:
-    """Draws the people. Nine in ten joined before the terms changed; the others sign up under them."""
+    """Draws the people. Nine in ten joined before the terms changed; the others sign up under
+    them.
+    """
     people = []
     for number in range(1, count + 1):
         new = number % 10 == 0

@@ -1,4 +1,6 @@
-"""What staff, recipients and trainers do in the town: readings, exports, recalls, a training run."""
+"""What staff, recipients and trainers do in the town: readings, exports, recalls, a training
+run.
+"""
 
 from __future__ import annotations
 

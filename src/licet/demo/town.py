@@ -98,7 +98,8 @@ def play_town(
             f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
             "August to 15 December 2025\n"
         )
-        play = _Play(installation, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
+        random = Random(seed)  # noqa: S311 a town, not a secret
+        play = _Play(installation, clock, Town(Policies([policy])), random, say, progress)
         releases = list(play.story(population))
         play.sum_up()
         say("\nwhat is stored now, and for how long, if nobody says anything more:")

@@ -162,7 +162,9 @@ class TownRequests:
         self.count = 0
 
     def play(self, accounts: Sequence[UUID]) -> None:
-        """Sends due requests, each from another of ``accounts``, and does what the officer has due."""
+        """Sends due requests, each from another of ``accounts``, and does what the officer has
+        due.
+        """
         now = self._installation.clock()
         for number, asked in enumerate(REQUESTS):
             if number not in self._sent and instant(asked.day) <= now and accounts:

@@ -16,12 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import msgspec
+import yaml
 
 from licet.consent import operator_answers
 from licet.consent.controller import Controller
+from licet.policy.retention import RULES, ContentKind
 
 VERSION, TYPE, JWS_TYPE = 1, "licet-document", "licet-document+jws"
 
@@ -62,11 +66,50 @@ class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
     sections: tuple[PaperSection, ...]
 
 
-def section(
-    number: str, title: str, *lines: tuple[str, str], rows: str | None = None
-) -> PaperSection:
-    return PaperSection(
-        number=number, title=title, lines=tuple(PaperLine(*line) for line in lines), rows=rows
+class _SectionText(msgspec.Struct, forbid_unknown_fields=True):
+    """A section in a file; ``lines`` are answers by question, after those of the ``periods``."""
+
+    number: str
+    title: str
+    lines: dict[str, str]
+    rows: str | None = None
+    periods: bool = False
+
+
+class _FormText(msgspec.Struct, forbid_unknown_fields=True):
+    title: str
+    law: str
+    sections: tuple[_SectionText, ...]
+
+
+_PERIOD_NOTES = {
+    ContentKind.deleted: " at most after the deletion, and not used from the deletion on"
+}
+_PERIODS = tuple(
+    PaperLine(rule.label, f"{{policy.document.keep.{rule.key}}}{_PERIOD_NOTES.get(rule.kind, '')}")
+    for rule in RULES
+)
+
+
+@cache
+def load_form(kind: PaperKind) -> PaperForm:
+    """The form of a paper, from the file of its name."""
+    text = (files("licet.legal") / f"{kind.name}.yaml").read_bytes()
+    form = msgspec.convert(yaml.safe_load(text), _FormText)
+    return PaperForm(
+        kind=kind,
+        title=form.title,
+        law=form.law,
+        sections=tuple(
+            PaperSection(
+                number=part.number,
+                title=part.title,
+                lines=(_PERIODS if part.periods else ())
+                + tuple(PaperLine(asks, says) for asks, says in part.lines.items()),
+                rows=part.rows,
+            )
+            for part in form.sections
+        ),
     )
 
 

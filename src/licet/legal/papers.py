@@ -7,7 +7,7 @@ transaction; making it again finds it and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from licet.consent import controller as controllers
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
-from licet.legal import ab2013, figures, paper_pages, risk_assessment, ropa, training_summary
+from licet.legal import figures, paper_pages
 from licet.legal.figures import LogPosition, LogReading
 from licet.legal.paper import (
     JWS_TYPE,
@@ -23,6 +23,7 @@ from licet.legal.paper import (
     VERSION,
     PaperForm,
     PaperKind,
+    load_form,
     names_in,
     stated_by,
     value_of,
@@ -36,13 +37,6 @@ from licet.train import model_registry, recipients
 from licet.vault import policy_versions
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
-
-FORMS: Mapping[PaperKind, Callable[[], PaperForm]] = {
-    PaperKind.ropa: ropa.form,
-    PaperKind.training_summary: training_summary.form,
-    PaperKind.ab2013: ab2013.form,
-    PaperKind.risk_assessment: risk_assessment.form,
-}
 
 
 class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +100,7 @@ def make(
     scope = tuple(_release_id(installation, name) for name in releases) or None
     read = figures.read(installation, position, scope)
     with transaction(installation.pool) as tx:
-        said = payload(installation, tx, FORMS[kind](), read, scope)
+        said = payload(installation, tx, load_form(kind), read, scope)
         document = jws.sign(said, installation.keyring.log_seed(tx), JWS_TYPE)
         kept = KeptDocument(
             sha256=legal_documents.hash_of(document),

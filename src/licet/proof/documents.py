@@ -329,7 +329,9 @@ def publish(installation: Installation, target: Path) -> PublishResult:
 
 
 def _gathered(installation: Installation) -> dict[str, GatheredCosignatures]:
-    """The witnesses' answers by origin; empty without witnesses or while another process asks them."""
+    """The witnesses' answers by origin; empty without witnesses or while another process asks
+    them.
+    """
     try:
         return {one.origin: one for one in cosign(installation)}
     except (NotFoundError, BusyError):

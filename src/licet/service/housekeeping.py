@@ -1,4 +1,6 @@
-"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, and other expiry."""
+"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, and other
+expiry.
+"""
 
 from __future__ import annotations
 

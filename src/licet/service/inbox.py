@@ -68,7 +68,9 @@ class ItemSort(StrEnum):
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """An inbox query; an empty filter matches everything. ``after`` is the previous page's cursor."""
+    """An inbox query; an empty filter matches everything. ``after`` is the previous page's
+    cursor.
+    """
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None

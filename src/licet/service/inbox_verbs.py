@@ -328,7 +328,9 @@ def _raise_if_error(access: ItemSubject | LicetError) -> ItemSubject:
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemSubject:
-    """The subject of an item that the actor may act on; with ``include_done`` also once it is done."""
+    """The subject of an item that the actor may act on; with ``include_done`` also once it is
+    done.
+    """
     waits, about = inbox.find(installation, actor, item)
     if not inbox.may_act(actor, waits, item):
         raise DeniedError(f"`{actor.email}` sees items of this kind, and does nothing about them")

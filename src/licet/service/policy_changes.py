@@ -180,7 +180,9 @@ def publish_notices(
     version: str | None = None,
     actor: str,
 ) -> list[notice.NoticePublication]:
-    """Publishes notices for a policy version: by default the shipped ones, for the newest version."""
+    """Publishes notices for a policy version: by default the shipped ones, for the newest
+    version.
+    """
     versions = policies(installation)
     if sources is None:
         sources = notice.shipped(notice.find_version(versions, version))

@@ -321,7 +321,9 @@ def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
 def _check_applier(
     installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError for the proposer, and for a single identity where the installation requires two."""
+    """RefusedError for the proposer, and for a single identity where the installation requires
+    two.
+    """
     _check_open(row)
     if is_proposer(row, actor, identity):
         raise RefusedError(
@@ -400,7 +402,9 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
 
 
 def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
-    """The version that the proposal changes: the newest, or once it is applied the one before it."""
+    """The version that the proposal changes: the newest, or once it is applied the one before
+    it.
+    """
     applied = [
         number
         for number, version in enumerate(versions.versions)

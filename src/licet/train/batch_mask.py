@@ -69,7 +69,9 @@ def mask_batch(
     pad: int = 0,
     ordinal: str = ORDINAL,
 ) -> tuple[Any, bool]:
-    """``batch`` with the rows masked that may not be used in ``step``, and whether any row is left."""
+    """``batch`` with the rows masked that may not be used in ``step``, and whether any row is
+    left.
+    """
     if isinstance(batch, Mapping):
         if ordinal not in batch:
             raise UsageError(f"the batch has no `{ordinal}`, so its rows cannot be checked")

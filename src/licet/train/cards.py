@@ -121,7 +121,8 @@ def bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
     ]
     card: dict[str, Any] = {
         "modelParameters": {
-            "approach": {"type": "supervised"}, "task": model.task, "modelArchitecture": model.architecture,
+            "approach": {"type": "supervised"}, "task": model.task,
+            "modelArchitecture": model.architecture,
             "datasets": [{"ref": "release"}], "inputs": [{"format": "text"}], "outputs": [{"format": "text"}],
         },
         "quantitativeAnalysis": {"performanceMetrics": measured},
@@ -130,7 +131,8 @@ def bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
             "ethicalConsiderations": [
                 {
                     "name": "somebody withdraws after the run",
-                    "mitigationStrategy": "the rows are on record; the model is listed as affected, and trained anew",
+                    "mitigationStrategy": "the rows are on record; the model is listed as affected, and "
+                    "trained anew",
                 }
             ],
         },

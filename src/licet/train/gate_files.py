@@ -255,7 +255,9 @@ def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease of a part of a release: the row keys asked for and given, and until when they hold."""
+    """One lease of a part of a release: the row keys asked for and given, and until when they
+    hold.
+    """
 
     release_id: UUID
     part: int

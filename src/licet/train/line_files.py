@@ -128,7 +128,9 @@ class TarShards:
 
 
 class LanceLines:
-    """A Lance data set, written by Lance itself; NotInstalledError without the package `pylance`."""
+    """A Lance data set, written by Lance itself; NotInstalledError without the package
+    `pylance`.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:

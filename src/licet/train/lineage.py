@@ -229,7 +229,9 @@ def models_trained_on(
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model trained on rows that may no longer be used; ``erased`` of them have no key any more."""
+    """A model trained on rows that may no longer be used; ``erased`` of them have no key any
+    more.
+    """
 
     model: str
     name: str

@@ -137,7 +137,9 @@ def _narrowed(rows: RowDataset, before: MixedSource) -> MixedSource:
 def _select_rows(
     rows: RowDataset, source: MixedSource, where: str, tokens_of: TokensOf
 ) -> MixedSource:
-    """``source`` with the usable, matching rows, to which ``rows`` is narrowed, and their tokens."""
+    """``source`` with the usable, matching rows, to which ``rows`` is narrowed, and their
+    tokens.
+    """
     label_filter = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
 

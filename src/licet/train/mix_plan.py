@@ -149,7 +149,9 @@ def rows_of(state: MixState) -> list[int]:
 
 
 def order(state: MixState) -> array[int]:
-    """For each position, the place of its source times 2**32 plus the place in the source's rows."""
+    """For each position, the place of its source times 2**32 plus the place in the source's
+    rows.
+    """
     counts = rows_of(state)
     places = [
         _shuffled_passes(source, state.seed, count)

@@ -328,7 +328,9 @@ def _spans(
     tools: Sequence[dict[str, Any]],
     tokens_max: int,
 ) -> tuple[list[int] | None, list[tuple[int, int]]]:
-    """The tokens of a conversation, and the spans of its answers; None if the template rejects it."""
+    """The tokens of a conversation, and the spans of its answers; None if the template rejects
+    it.
+    """
     spans: list[tuple[int, int]] = []
     tokens: list[int] = []
     for place, message in enumerate(messages):

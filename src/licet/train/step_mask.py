@@ -135,7 +135,9 @@ class MaskedTogether(NamedTuple):
 
 
 class AgreedMask:
-    """Masks batches by one bitmap, the same on all ``ranks``, which call `mask` in the same order."""
+    """Masks batches by one bitmap, the same on all ``ranks``, which call `mask` in the same
+    order.
+    """
 
     def __init__(
         self, gate: RowGate, ranks: Ranks, *, pad: int = 0, ordinal: str = ORDINAL

@@ -209,7 +209,9 @@ class LocalParts:
 
 
 class Streamed:
-    """The parts of a release in an object store, through the cache of `folder`. It can be pickled."""
+    """The parts of a release in an object store, through the cache of `folder`. It can be
+    pickled.
+    """
 
     def __init__(self, place: Path, stream: _Stream) -> None:
         self._place, self._stream = place, stream

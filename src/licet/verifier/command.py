@@ -310,7 +310,9 @@ def _arguments() -> argparse.ArgumentParser:
 def _signed_arguments(
     commands: argparse._SubParsersAction[_Parser],
 ) -> list[argparse.ArgumentParser]:
-    """The commands for self-contained signed artefacts: a certificate, a receipt, a paper, a model."""
+    """The commands for self-contained signed artefacts: a certificate, a receipt, a paper, a
+    model.
+    """
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")

@@ -225,7 +225,9 @@ def _open_reasons(
 def _verify_lines(
     manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]]:
-    """The lines of the conversation. Raises unless their neighbours prove that they are complete."""
+    """The lines of the conversation. Raises unless their neighbours prove that they are
+    complete.
+    """
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
     found, keys, indexes = [], [], []

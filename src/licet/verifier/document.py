@@ -419,7 +419,9 @@ SAID_OF_A_MANIFEST = {
 
 
 def _trust_of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
-    """The key of the log that a proof names: a paper may be logged in the year after its position."""
+    """The key of the log that a proof names: a paper may be logged in the year after its
+    position.
+    """
     named = [own for own, _ in logs if isinstance(proof, str) and f"\n{own.origin}\n" in proof]
     return named[0] if named else trusted
 

@@ -226,5 +226,7 @@ def read_time(value: object, place: str, name: str) -> datetime:
 
 
 def time_text(time: str) -> str:
-    """A time that `read_time` accepts, to the microsecond: the order of texts is that of instants."""
+    """A time that `read_time` accepts, to the microsecond: the order of texts is that of
+    instants.
+    """
     return time if len(time) > _TIME_WIDTH else f"{time[:-1]}.000000Z"

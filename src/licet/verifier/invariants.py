@@ -165,7 +165,9 @@ GrantKey = tuple[int, str, str]
 
 
 def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Counter[GrantKey]]:
-    """The number of accounts carried over from a year, and the grants said to have begun by then."""
+    """The number of accounts carried over from a year, and the grants said to have begun by
+    then.
+    """
     carried = [told for told in accounts if told.carried_from == year]
     return len(carried), Counter(
         key for told in carried if told.grants is not None for key in told.grants.before

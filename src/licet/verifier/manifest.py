@@ -1,11 +1,13 @@
 """The manifest of a release, and its proof files.
 
 A release is a folder: manifest.json, a card, parts of sealed rows (which are only hashed here), and
-its proofs: proof/policies.jsonl.gz each policy version, by its number proof/candidates.jsonl.gz
-each candidate conversation, by handle: turns in, turns out and why proof/rows.jsonl.gz each row, by
-handle and ordinal: the inputs of its decision Each holds one canonical JSON object a line, in
-order. The lines of each file form an RFC 6962 tree, whose root and size the manifest names: a path
-proves that a line is in the file, and two neighbours prove that none lies between.
+its proofs:
+    proof/policies.jsonl.gz     each policy version, by its number
+    proof/candidates.jsonl.gz   each candidate conversation, by handle: turns in, turns out and why
+    proof/rows.jsonl.gz         each row, by handle and ordinal: the inputs of its decision
+Each holds one canonical JSON object a line, in order. The lines of each file form an RFC 6962 tree,
+whose root and size the manifest names: a path proves that a line is in the file, and two neighbours
+prove that none lies between.
 """
 
 from __future__ import annotations

@@ -420,7 +420,9 @@ class _ReleaseCheck:
         return (what,) if "base" in self.manifest else ()
 
     def base(self) -> None:
-        """The base must have been sealed before, with the root and rows that the manifest states."""
+        """The base must have been sealed before, with the root and rows that the manifest
+        states.
+        """
         stated = self.manifest.get("base")
         if stated is None or self.permissions is None or self.permissions.broken:
             return

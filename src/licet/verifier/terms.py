@@ -163,7 +163,9 @@ def parse_questions(
 def read_policies(
     files: Files, manifest: dict[str, Any], permissions: Permissions | None, report: VerifierReport
 ) -> ReleasePolicies:
-    """The versions in the proof file; with a log, exactly those that it named before the release."""
+    """The versions in the proof file; with a log, exactly those that it named before the
+    release.
+    """
     path = PROOFS["policies"]
     versions = [
         parse_terms(raw, f"{path} line {n}")
