@@ -121,10 +121,8 @@ def create_key(
         )
     _check(granted, bound)
     _check_limits(requests_per_minute, expires_at, now)
-    key_id, secret = (
-        uuid7(now, random(10)),
-        base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode(),
-    )
+    key_id = uuid7(now, random(10))
+    secret = base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode()
     made = tx.execute(
         """INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at, recipient, own,
                                  releases, endpoint_id,
@@ -283,10 +281,8 @@ def set_limits(
             because="changed",
         )
     _check_limits(limits.requests_per_minute, limits.expires_at, act.at)
-    leases, answers = (
-        Scope.release_lease in limits.scopes,
-        Scope.events_acknowledge in limits.scopes,
-    )
+    leases = Scope.release_lease in limits.scopes
+    answers = Scope.events_acknowledge in limits.scopes
     bound = KeyBinding(
         recipient=known.recipient if leases else None,
         own=known.own and leases,

@@ -333,10 +333,8 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
             [record.backup, record.at, record.until, record.base],
         )
         return True
-    policy, known = (
-        from_document(msgspec.json.decode(record.document), file="the restriction journal"),
-        versions.load(tx),
-    )
+    policy = from_document(msgspec.json.decode(record.document), file="the restriction journal")
+    known = versions.load(tx)
     add = (
         versions.amend
         if known is not None and versions.amends(known[len(known) - 1], policy)

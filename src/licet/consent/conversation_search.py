@@ -166,11 +166,9 @@ def search(
             tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
         fits, size = _matching(tx, keyring, policies, seen, query, now)
-        looked, turns, opened = (
-            looked + len(ids),
-            turns + sum(len(o.said) for o in seen.values()),
-            opened + size,
-        )
+        looked += len(ids)
+        turns += sum(len(view.said) for view in seen.values())
+        opened += size
         hits += [one for one in ids if one in fits]
         is_end, is_full = len(ids) < BATCH_CONVERSATIONS, len(hits) >= PAGE_CONVERSATIONS_MAX
         stopped = looked >= LOOKED_MAX or turns >= TURNS_MAX or opened >= BYTES_MAX

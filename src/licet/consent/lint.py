@@ -271,10 +271,8 @@ def lint_page(page: RenderedPage, *, settings: RenderedPage | None = None) -> li
                 _control_name(control), control.label.strip().split("\n", 1)[0]
             )
     if settings is not None:
-        giving, leaving = (
-            count_steps(page, LabelMeaning.yes),
-            count_steps(settings, LabelMeaning.no),
-        )
+        giving = count_steps(page, LabelMeaning.yes)
+        leaving = count_steps(settings, LabelMeaning.no)
         if leaving is None or (giving is not None and leaving > giving):
             took = "cannot be done there" if leaving is None else f"takes {leaving} steps"
             found.append(

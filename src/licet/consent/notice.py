@@ -338,10 +338,8 @@ def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | No
     promised = frozenset(text.removes.split())
     if beyond := promised - search.kinds - set(search.languages):
         return f"removes: {', '.join(sorted(beyond))}"
-    content, words = (
-        _plain_text(text),
-        (languages or catalogues.load_languages()).catalogue(text.language),
-    )
+    content = _plain_text(text)
+    words = (languages or catalogues.load_languages()).catalogue(text.language)
     kinds = promised & KINDS
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):

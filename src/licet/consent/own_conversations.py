@@ -182,10 +182,8 @@ def get_many(
         tx, [(account, conversation) for conversation in ids], policies, now, with_turns=True
     )
     named, began = load_titles(tx, keyring, seen, now), _grant_times(tx, account, policies, seen)
-    releases, learnt = (
-        releases_by_conversation(tx, account, list(ids)),
-        consumed_by_conversation(tx, account, list(ids)),
-    )
+    releases = releases_by_conversation(tx, account, list(ids))
+    learnt = consumed_by_conversation(tx, account, list(ids))
     holds = _visible_holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
     return [
         msgspec.structs.replace(

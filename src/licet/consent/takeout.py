@@ -58,13 +58,11 @@ from licet.vault.tables import AccountRow
 
 FORMAT = "licet-takeout-1"
 # The files that an import reads.
-ABOUT, ACCOUNTS, CHOICES, MESSAGES, FEEDBACK = (
-    "licet.json",
-    "accounts.csv",
-    "choices.csv",
-    "messages.jsonl",
-    "feedback.jsonl",
-)
+ABOUT = "licet.json"
+ACCOUNTS = "accounts.csv"
+CHOICES = "choices.csv"
+MESSAGES = "messages.jsonl"
+FEEDBACK = "feedback.jsonl"
 BATCH_CONVERSATIONS_MAX = 50
 OPENED_TURNS_MAX = 500
 
@@ -188,10 +186,8 @@ def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:
 
 def _describe_choice(words: Catalogue, choice: ChoiceMade) -> str:
     """A choice in words, for the index."""
-    answer, effect = (
-        words.say("answer.yes" if choice.allow else "answer.no"),
-        words.say(f"effect.{choice.effect}"),
-    )
+    answer = words.say("answer.yes" if choice.allow else "answer.no")
+    effect = words.say(f"effect.{choice.effect}")
     question = (
         words.question(choice.question)
         if choice.question is not None

@@ -25,11 +25,9 @@ T = TypeVar("T")
 SAID = frozenset({Voice.user, Voice.assistant, Voice.tool, Voice.call})
 PROSE = frozenset({Voice.user, Voice.assistant})
 STRING, BINARY = pa.large_string(), pa.large_binary()
-STRINGS, BINARIES, NUMBERS = (
-    pa.large_list(STRING),
-    pa.large_list(BINARY),
-    pa.large_list(pa.uint32()),
-)
+STRINGS = pa.large_list(STRING)
+BINARIES = pa.large_list(BINARY)
+NUMBERS = pa.large_list(pa.uint32())
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("number", pa.uint64()),
     ("account", BINARY),

@@ -67,10 +67,8 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
         found = []
         for text in texts:
             own = np.unique(np.concatenate([_hashes(piece, self.rule) for piece in _pieces(text)]))
-            first, last = (
-                np.searchsorted(hashes, own, "left"),
-                np.searchsorted(hashes, own, "right"),
-            )
+            first = np.searchsorted(hashes, own, "left")
+            last = np.searchsorted(hashes, own, "right")
             among = [questions[first[n] : last[n]] for n in np.flatnonzero(last > first)]
             asked, counts = np.unique(np.concatenate(among or [questions[:0]]), return_counts=True)
             found.append(

@@ -181,10 +181,8 @@ class Election:
         taken = spilled.scratch(len(units), np.int32, self._folder)
         for _, documents in self._in_order():
             for document in documents[contested[documents]].tolist():
-                first, end = (
-                    int(starts[document]),
-                    int(starts[document + 1]) if document + 1 < len(self) else len(units),
-                )
+                first = int(starts[document])
+                end = int(starts[document + 1]) if document + 1 < len(self) else len(units)
                 whole, *turns = units[first:end].tolist()
                 if taken[whole]:
                     made.lost[document] = made.holds[taken[whole] - 1] = True

@@ -291,15 +291,11 @@ def labelled(
     for text in range(len(ends) - 1):
         longest = max(longest, min(ends[text + 1] - ends[text], text_max))
     signals = np.zeros((count, SIGNALS), np.int64)
-    figures, scripts = (
-        np.zeros((count, FIGURES), np.int64),
-        np.zeros((len(prose), SCRIPTS), np.int64),
-    )
-    codes, read, hashes = (
-        np.empty(longest, np.uint32),
-        np.empty(read_max, np.uint32),
-        np.empty(longest + 1, np.uint64),
-    )
+    figures = np.zeros((count, FIGURES), np.int64)
+    scripts = np.zeros((len(prose), SCRIPTS), np.int64)
+    codes = np.empty(longest, np.uint32)
+    read = np.empty(read_max, np.uint32)
+    hashes = np.empty(longest + 1, np.uint64)
     kinds, valued = byte_tables(lower, values)
     held, stamps = np.empty(1 << 8, np.uint64), np.zeros(1 << 8, np.int64)
     for document in range(count):
@@ -320,10 +316,8 @@ def labelled(
                 )
                 made = shingled(hashes[:made], factors, hashes, 0)
                 if len(held) < 2 * made:
-                    held, stamps = (
-                        np.empty(_space(made), np.uint64),
-                        np.zeros(_space(made), np.int64),
-                    )
+                    held = np.empty(_space(made), np.uint64)
+                    stamps = np.zeros(_space(made), np.int64)
                 signals[document, 8] += _again(hashes[:made], held, stamps, text + 1)
                 signals[document, 9] += made
             kept = _taken(own[:each], read, kept, nth)
@@ -424,11 +418,9 @@ def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
 @inner
 def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
     size, end = 16, len(codes)
-    firsts, lasts, hashed = (
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-        np.empty(size, np.uint64),
-    )
+    firsts = np.empty(size, np.int64)
+    lasts = np.empty(size, np.int64)
+    hashed = np.empty(size, np.uint64)
     count, seen, at = 0, 0, 0
     while at < end and seen < lines_max:
         stop = at

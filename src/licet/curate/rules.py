@@ -189,10 +189,8 @@ class Rules:
             [self.rules[order] for order in own] for own in (self._always, self._asked)
         )
         gates = _gates(asked)
-        self._set, self._gated = (
-            _set([*map(trigger, always), *gates]),
-            _set(list(map(trigger, asked))),
-        )
+        self._set = _set([*map(trigger, always), *gates])
+        self._gated = _set(list(map(trigger, asked)))
         self._gates = [re2.compile(gate.encode(), _options(SET_MEMORY_BYTES_MAX)) for gate in gates]
 
     def suspects(self, data: bytes) -> list[int]:
@@ -355,10 +353,8 @@ def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Ru
     """Reads the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a table of
     national numbers, whose rules follow.
     """
-    parsed, world = (
-        _parsed(text, _File, file),
-        _parsed(numbers, national_numbers.Table, file) if numbers else None,
-    )
+    parsed = _parsed(text, _File, file)
+    world = _parsed(numbers, national_numbers.Table, file) if numbers else None
     national = msgspec.convert(
         list(national_numbers.rules(world)) if world is not None else [], list[DetectorRule]
     )
@@ -383,10 +379,8 @@ _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
     pattern, trigger = rule.pattern, rule.trigger
     for name, meaning in macros.items():
-        pattern, trigger = (
-            pattern.replace(f"{{{name}}}", meaning),
-            trigger.replace(f"{{{name}}}", meaning),
-        )
+        pattern = pattern.replace(f"{{{name}}}", meaning)
+        trigger = trigger.replace(f"{{{name}}}", meaning)
     return msgspec.structs.replace(rule, pattern=pattern, trigger=trigger)
 
 

@@ -195,10 +195,8 @@ def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> 
         log = verifier.FolderFiles(installation.config.data / "log" / str(year))
         trusted = verifier.trust(documents.key(installation, year).vkey)
         report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
-        rows, broken = (
-            rows + report.size,
-            broken + (0 if report.ok else max(1, len(report.findings))),
-        )
+        rows = rows + report.size
+        broken = broken + (0 if report.ok else max(1, len(report.findings)))
     text = "strangers decide every row again, from the log and without content"
     return DemoPromise(
         text=text,

@@ -69,11 +69,9 @@ def language(name: str) -> SpokenLanguage:
         )
         for topic, given in read.pop("topics").items()
     }
-    share, people, thanks = (
-        int(read.pop("share")),
-        _lists(read.pop("people")),
-        str(read.pop("thanks")),
-    )
+    share = int(read.pop("share"))
+    people = _lists(read.pop("people"))
+    thanks = str(read.pop("thanks"))
     between = str(read.pop("between", " "))
     lines: dict[str, Any] = {key: value.splitlines() for key, value in read.items()}
     return SpokenLanguage(

@@ -61,11 +61,9 @@ from licet.vault.staff_reads import ReaderRole, ReadReason
 
 BEGIN, END = instant("2025-08-01"), instant("2025-12-15")
 NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
-FIRST_RELEASE, WITHDRAWAL, SECOND_RELEASE = (
-    instant("2025-10-14"),
-    instant("2025-10-15"),
-    instant("2025-12-09"),
-)
+FIRST_RELEASE = instant("2025-10-14")
+WITHDRAWAL = instant("2025-10-15")
+SECOND_RELEASE = instant("2025-12-09")
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
@@ -146,13 +144,11 @@ class _Play:
         say: Say,
         progress: Progress,
     ) -> None:
-        self.installation, self.clock, self.town, self.random, self.say = (
-            installation,
-            clock,
-            town,
-            random,
-            say,
-        )
+        self.installation = installation
+        self.clock = clock
+        self.town = town
+        self.random = random
+        self.say = say
         self.progress = progress
         self.day = BEGIN
         self.queue: list[tuple[events.Event, commands.Command]] = []

@@ -98,10 +98,8 @@ class BucketObjects:
             taken = _next_batch(rest)
             if not taken:
                 break
-            number, payloads = (
-                self._number + 1,
-                [payload for one in taken for payload in one.payloads],
-            )
+            number = self._number + 1
+            payloads = [payload for one in taken for payload in one.payloads]
             frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
             content = MAGIC + self.tail.journal.bytes + self._random(MARK_BYTES) + b"".join(frames)
             if self._bucket.create(PREFIX + object_name(number), content) is None:

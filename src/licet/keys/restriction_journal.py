@@ -351,10 +351,8 @@ class Journal:
         """
         if not records:
             return
-        payloads, life = (
-            tuple(map(_encode_restriction, records)),
-            max(record.life for record in records),
-        )
+        payloads = tuple(map(_encode_restriction, records))
+        life = max(record.life for record in records)
         with self._gate:
             ticket = self._asked
             self._waiting.append(WaitingRecords(ticket, life, payloads))

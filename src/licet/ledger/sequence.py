@@ -286,10 +286,8 @@ class Sequencer:
         return found[0]
 
     def _open_log(self, standing: LogStanding) -> LogWriter:
-        folder, state = (
-            self._place.folder / str(standing.year),
-            self._place.state / str(standing.year),
-        )
+        folder = self._place.folder / str(standing.year)
+        state = self._place.state / str(standing.year)
         signer = self._place.signer(self._seed, standing.year)
         try:
             return LogWriter.open(folder, state, standing.origin, signer)

@@ -247,11 +247,9 @@ class LogTally:
         self._kinds, self._choices = Counter[str](), Counter[str]()
         self._reads, self._keys = Counter[str](), Counter[str]()
         self._sealed: dict[str, LoggedEntry] = {}
-        self._purged, self._reviewed, self._findings = (
-            Counter[str](),
-            Counter[str](),
-            Counter[str](),
-        )
+        self._purged = Counter[str]()
+        self._reviewed = Counter[str]()
+        self._findings = Counter[str]()
 
     def take(self, entry: LoggedEntry) -> None:
         facts = entry.facts

@@ -391,10 +391,8 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
 
 def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, score, suggested_at, *_, account = row
-    name, due_at = (
-        shown(Prefix.conversation, conversation),
-        suggested_at + timedelta(days=SUGGESTION_DAYS),
-    )
+    name = shown(Prefix.conversation, conversation)
+    due_at = suggested_at + timedelta(days=SUGGESTION_DAYS)
     return _item(
         ItemKind.misuse,
         name,

@@ -61,10 +61,8 @@ def figures(installation: Installation) -> MonitoringFigures:
     now = installation.clock()
     with transaction(installation.pool) as tx:
         sweep, closures = sweeper.sweep_status_in(tx), certificates.count_unlogged_in(tx).closures
-        log, webhooks = (
-            sequence.count_waiting(tx, COUNTED_MAX),
-            endpoints.count_backlog(tx, COUNTED_MAX),
-        )
+        log = sequence.count_waiting(tx, COUNTED_MAX)
+        webhooks = endpoints.count_backlog(tx, COUNTED_MAX)
         erasures = certificate.open_by_age(tx, now, AGES, COUNTED_MAX)
     newest = archives.list_registered(installation, 1)
     return MonitoringFigures(

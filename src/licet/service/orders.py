@@ -217,10 +217,8 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
 
 
 def _would_rotate(installation: Installation, target: str) -> Iterator[str]:
-    begun, would = (
-        epochs.status(installation).unfinished,
-        epochs.forecast(installation, Rotation(target)),
-    )
+    begun = epochs.status(installation).unfinished
+    would = epochs.forecast(installation, Rotation(target))
     if begun:
         yield f"The rotation into epoch {begun} was begun: it is finished first."
     yield (

@@ -129,10 +129,8 @@ def standing_flags(installation: Installation) -> list[FlagDue]:
 def versions(installation: Installation) -> NewestList[VersionSeen]:
     """The versions of the policy, including future ones."""
     with transaction(installation.pool) as tx:
-        listed, total = (
-            policy_versions.newest_applied(tx, LISTED_MAX),
-            policy_versions.applied_count(tx),
-        )
+        listed = policy_versions.newest_applied(tx, LISTED_MAX)
+        total = policy_versions.applied_count(tx)
     seen = []
     for one in listed:
         policy = read_policy(msgspec.json.decode(one.document))

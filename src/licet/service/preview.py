@@ -382,10 +382,8 @@ def _thread(
         content = opened.content
         own, learnt = [content.text, content.tools or content.tool_name], [message.content]
         for call, cleaned in zip(content.tool_calls, message.tool_calls, strict=True):
-            own, learnt = (
-                [*own, call.name, call.arguments],
-                [*learnt, cleaned.function.name, cleaned.function.arguments],
-            )
+            own = [*own, call.name, call.arguments]
+            learnt = [*learnt, cleaned.function.name, cleaned.function.arguments]
         pieces = [piece for text in own for piece in _pieces(text, next(of_text))]
         if curated.dropped is not None:
             because, learnt, pieces = curated.dropped.value, [], []

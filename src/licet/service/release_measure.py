@@ -177,12 +177,10 @@ class _Found:
         promised: ReleaseManifest,
         order: MeasuringOrder,
     ) -> None:
-        self._installation, self._known, self._promised, self._order = (
-            installation,
-            release,
-            promised,
-            order,
-        )
+        self._installation = installation
+        self._known = release
+        self._promised = promised
+        self._order = order
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
         self._names = NamedDocuments()  # of the rows
         self._people: dict[bytes, int] = {}  # of the rows, with their rank

@@ -83,10 +83,8 @@ def view(installation: Installation, release: Release) -> ReleaseView:
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:
         handouts = recall_register.handouts_by_release(tx, release.release_id, installation.clock())
-        leases, models = (
-            gate_files.leases_by_recipient(tx, release.release_id),
-            model_registry.list_all(tx),
-        )
+        leases = gate_files.leases_by_recipient(tx, release.release_id)
+        models = model_registry.list_all(tx)
         stats = figures.kept(tx, release.release_id, FiguresKind.stats, ReleaseStats)
         duplicates = figures.kept(tx, release.release_id, FiguresKind.duplicates, DuplicateClusters)
     return ReleaseView(

@@ -414,8 +414,6 @@ class LocalLeases:
             # which closes it.
             opened, stack = held_installation(self._config, self._clock)
             self._stacks.append(stack)
-            self._pid, self._leases = (
-                os.getpid(),
-                DatabaseLeases(opened.pool, opened.keyring, opened.clock),
-            )
+            self._pid = os.getpid()
+            self._leases = DatabaseLeases(opened.pool, opened.keyring, opened.clock)
         return self._leases

@@ -137,12 +137,10 @@ class LanceLines:
             import lance
         except ImportError:
             raise NotInstalledError("pylance", "train") from None
-        self._write, self._folder, self._waiting, self._is_new = (
-            lance.write_dataset,
-            folder,
-            list[Line](),
-            True,
-        )
+        self._write = lance.write_dataset
+        self._folder = folder
+        self._waiting = list[Line]()
+        self._is_new = True
 
     def write(self, lines: Sequence[Line]) -> None:
         self._waiting += lines

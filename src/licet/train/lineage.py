@@ -89,15 +89,11 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
         )
     signed = (folder / statement.FILE).read_bytes()
     content = statement.verify(signed, next(key for key in keys if key.name.encode() in signed))
-    consumed, raw = (
-        consumption.read(folder / consumption.FILE),
-        (folder / consumption.FILE).read_bytes(),
-    )
+    consumed = consumption.read(folder / consumption.FILE)
+    raw = (folder / consumption.FILE).read_bytes()
     predicate = content["predicate"]
-    metadata, parameters = (
-        predicate["runDetails"]["metadata"],
-        predicate["buildDefinition"]["externalParameters"],
-    )
+    metadata = predicate["runDetails"]["metadata"]
+    parameters = predicate["buildDefinition"]["externalParameters"]
     check_name(parameters["name"])
     model, release = UUID(hex=metadata["invocationId"]), UUID(hex=consumed.of.release)
     heads = [

@@ -44,11 +44,9 @@ class SequenceGroup:
     def __init__(self, group: Any) -> None:  # noqa: ANN401 torch's own
         import torch.distributed as dist
 
-        self._group, self._first, self.ranks = (
-            group,
-            dist.get_global_rank(group, 0),
-            TorchRanks(group),
-        )
+        self._group = group
+        self._first = dist.get_global_rank(group, 0)
+        self.ranks = TorchRanks(group)
         self.place, self.size = dist.get_rank(group), dist.get_world_size(group)
 
     @classmethod

@@ -216,11 +216,9 @@ class _BaseBench:
         for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
             made[name] = [each for each in made[name] if id(each[0]) in both]
         held = _fitting(held_out, self._example, said=True)
-        self._arms, self.held_out, self._held = (
-            made,
-            [row for row, _ in held],
-            [tokens for _, tokens in held],
-        )
+        self._arms = made
+        self.held_out = [row for row, _ in held]
+        self._held = [tokens for _, tokens in held]
 
     def _example(self, row: LoadedRow) -> TokenizedRow | None:
         made = recipe.example(self._tokenizer, row, self._settings.tokens_max)

@@ -92,11 +92,9 @@ def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) ->
             or sum(part["findings"].values()) > part["read"]
         ):
             return False
-    bound, findings, rows = (
-        statement["bound"],
-        sum(statement["chance"]["findings"].values()),
-        statement["chance"]["read"],
-    )
+    bound = statement["bound"]
+    findings = sum(statement["chance"]["findings"].values())
+    rows = statement["chance"]["read"]
     times = [
         read_time(time, REVIEW, "time")
         for time in (manifest["built_at"], statement["drawn_at"], statement["closed_at"])

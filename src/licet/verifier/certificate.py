@@ -174,11 +174,9 @@ def _check_places(certificate: dict[str, Any], place: str) -> None:
     """
     verified = read_time(certificate["verified"], place, "verified")
     for place_stated in certificate["places"]:
-        done, read_back, kept = (
-            place_stated["done"],
-            place_stated["read_back"],
-            place_stated["kept_until"],
-        )
+        done = place_stated["done"]
+        read_back = place_stated["read_back"]
+        kept = place_stated["kept_until"]
         later = [
             value["at"] for value in (place_stated["recalled"], place_stated["answered"]) if value
         ] + [place_stated["registered"]]

@@ -112,10 +112,8 @@ def report_lines(report: VerifierReport) -> list[str]:
 def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
     match call.what:
         case "log":
-            older, files = (
-                [(str(path), path.read_bytes()) for path in call.older],
-                _open_files(call.folder),
-            )
+            older = [(str(path), path.read_bytes()) for path in call.older]
+            files = _open_files(call.folder)
             trusted = select_key(files.read("checkpoint") or b"", keys)
             if call.before is None or call.plain:
                 return check_log(

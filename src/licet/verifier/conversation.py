@@ -267,11 +267,9 @@ def check_conversation_in(
     logs: Sequence[tuple[Trust, Files]],
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
     """Reports on a conversation, by a stored proof or one made from the release's folder."""
-    report, shown, found = (
-        VerifierReport("conversation"),
-        list[dict[str, Any]](),
-        list[ConversationFound](),
-    )
+    report = VerifierReport("conversation")
+    shown = list[dict[str, Any]]()
+    found = list[ConversationFound]()
     raw = b""
 
     def check_lines() -> None:

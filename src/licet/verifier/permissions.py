@@ -244,20 +244,16 @@ class Permissions:
             case "deleted":
                 conversation.deleted = True
             case "narrowed":
-                conversation.narrowed, conversation.narrowed_on, conversation.narrowings = (
-                    True,
-                    day,
-                    conversation.narrowings + 1,
-                )
+                conversation.narrowed = True
+                conversation.narrowed_on = day
+                conversation.narrowings = conversation.narrowings + 1
             case "widened":
                 conversation.out += (
                     [(conversation.narrowed_on, day)] if conversation.narrowed else []
                 )
-                conversation.narrowed, conversation.widened, conversation.widened_on = (
-                    False,
-                    conversation.widened + 1,
-                    day,
-                )
+                conversation.narrowed = False
+                conversation.widened = conversation.widened + 1
+                conversation.widened_on = day
             case "flagged":
                 conversation.flagged_on.append(day)
             case "unflagged":

@@ -146,13 +146,11 @@ class _ReleaseCheck:
         other_logs: Sequence[tuple[Trust, Files]],
         base: Files | None,
     ) -> None:
-        self.files, self.report, self.trusted, self.log, self.other_logs = (
-            files,
-            report,
-            trusted,
-            log,
-            other_logs,
-        )
+        self.files = files
+        self.report = report
+        self.trusted = trusted
+        self.log = log
+        self.other_logs = other_logs
         self.base_files = base
         self.raw, self.manifest = b"", dict[str, Any]()
         self.permissions: Permissions | None = None
@@ -188,11 +186,9 @@ class _ReleaseCheck:
 
     def check_addenda(self) -> None:
         """Checks each addendum, the review and the measurement, as separate parts."""
-        there, head, at = (
-            set(self.files.paths()),
-            hashlib.sha256(self.raw).hexdigest(),
-            self.manifest["built_at"],
-        )
+        there = set(self.files.paths())
+        head = hashlib.sha256(self.raw).hexdigest()
+        at = self.manifest["built_at"]
         for number in range(1, PURGES_MAX + 1):
             path = f"purge-{number}.json"
             if path not in there:
@@ -458,10 +454,10 @@ class _ReleaseCheck:
 
     def _base_facts(self) -> dict[str, Any] | None:
         """The facts of the base's leaf."""
-        told, release = (
-            [self.permissions, *self._other_permissions()] if self.permissions is not None else [],
-            self.manifest["base"]["release"],
+        told = (
+            [self.permissions, *self._other_permissions()] if self.permissions is not None else []
         )
+        release = self.manifest["base"]["release"]
         return next(
             (one.bases[release] for one in told if release in one.bases and not one.broken), None
         )
@@ -474,10 +470,8 @@ class _ReleaseCheck:
         self.policies = read_policies(self.files, self.manifest, self.permissions, self.report)
 
     def rows(self) -> None:
-        built_at, pin = (
-            read_time(self.manifest["built_at"], MANIFEST, "built_at"),
-            self.manifest["policy"],
-        )
+        built_at = read_time(self.manifest["built_at"], MANIFEST, "built_at")
+        pin = self.manifest["policy"]
         decider = Decider(
             self.manifest["release"],
             self.manifest["purpose"],

@@ -160,9 +160,7 @@ def set_of(runs: list[tuple[int, int]]) -> dict[int, int]:
     found: dict[int, int] = {}
     for first, last in runs:
         for key in range(first // CHUNK_BITS, last // CHUNK_BITS + 1):
-            low, high = (
-                max(first - key * CHUNK_BITS, 0),
-                min(last - key * CHUNK_BITS, CHUNK_BITS - 1),
-            )
+            low = max(first - key * CHUNK_BITS, 0)
+            high = min(last - key * CHUNK_BITS, CHUNK_BITS - 1)
             found[key] = found.get(key, 0) | ((1 << high + 1) - (1 << low))
     return found
