@@ -304,8 +304,7 @@ def add_staff(
     staff = find_or_add_staff(tx, email, now, random)
     tx.execute(
         "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || "
-        "%s::text[]) r)"
-        " WHERE staff_id = %s",
+        "%s::text[]) r) WHERE staff_id = %s",
         [named, staff],
     )
     return _link(tx, staff, now, random)

@@ -129,8 +129,7 @@ def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, now: dat
 
 
 _ORDERS = (
-    "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said "
-    "FROM "
+    "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said FROM "
     "staff_orders"
 )
 

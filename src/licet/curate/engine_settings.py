@@ -145,8 +145,7 @@ def hold_to_notices(installation: Installation, known: Policies) -> None:
         if beyond := notice.unkept_promises(one.text, search):
             raise RefusedError(
                 f"the notice `{one.text.variant.value}` in `{one.language}` of version "
-                f"`{one.text.version}` promises"
-                f" more than a build does: `{beyond}`",
+                f"`{one.text.version}` promises more than a build does: `{beyond}`",
                 "install what looks for names and turn it on (docs/curate.md), or publish words "
                 "that promise less:"
                 f" `licet notice publish --version {one.text.version}`",

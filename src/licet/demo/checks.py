@@ -108,8 +108,7 @@ def _release(installation: Installation, town: Town, built: BuildResult) -> Demo
     )
     seen = (
         f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, "
-        f"{expected:,} permitted by the"
-        f" rule, {len(found)} contradictions"
+        f"{expected:,} permitted by the rule, {len(found)} contradictions"
     )
     kept = counts.included + curated == expected > 0 < counts.included and not found
     return DemoPromise(text=text, kept=kept, seen=seen)
@@ -195,8 +194,8 @@ def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> 
         log = verifier.FolderFiles(installation.config.data / "log" / str(year))
         trusted = verifier.trust(documents.key(installation, year).vkey)
         report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
-        rows = rows + report.size
-        broken = broken + (0 if report.ok else max(1, len(report.findings)))
+        rows += report.size
+        broken += 0 if report.ok else max(1, len(report.findings))
     text = "strangers decide every row again, from the log and without content"
     return DemoPromise(
         text=text,

@@ -146,33 +146,27 @@ _PLANS = (
 )
 _FOUND = (
     "Found it. In line {line} of {file}, `{fn}` hands the {parts} on before they are complete, so "
-    "{wrong}. The smallest "
-    "change is to {fix}.",
+    "{wrong}. The smallest change is to {fix}.",
     "The cause is in `{fn}`. It trusts the caller for the {parts}, and `{fn2}` does not keep that "
-    "promise, which is why {wrong}. "
-    "I suggest to {fix}.",
+    "promise, which is why {wrong}. I suggest to {fix}.",
     (
         "This confirms it, {wrong}. Nothing else in {file} depends on the old behaviour; "
         "`{fn2}` only reads it. I will {fix}."
     ),
     "It is not what I expected. `{fn}` is right, and `{fn2}` calls it {n} times for each {noun} at "
-    "line {line}. If we {fix}, "
-    "both come out right.",
+    "line {line}. If we {fix}, both come out right.",
 )
 _DONE = (
     "Done. `{fn}` now does it right for the {parts}, {test} passes, and so do the other {nn} tests "
-    "of {noun}. I left `{fn2}` "
-    "alone and noted at line {line} why.",
+    "of {noun}. I left `{fn2}` alone and noted at line {line} why.",
     (
         "That is fixed in {file}. To sum up, {wrong}, and now we {fix}. The run took {hundreds} "
         "ms, {n} of {nn} cases are new."
     ),
     "Both pass. One thing to decide, whether a {noun} of {year} should be rewritten. I would not, "
-    "since its {parts} are never "
-    "read again after {nn} days.",
+    "since its {parts} are never read again after {nn} days.",
     "{nn} tests pass, none is skipped. You may want to tell {author} that `{fn2}` relied on it, I "
-    "added a line to the change log "
-    "under 0.{n}.{two}.",
+    "added a line to the change log under 0.{n}.{two}.",
 )
 
 

@@ -122,8 +122,7 @@ def _show_imported(imported: Imported, say: Say) -> None:
     many = "s" * (imported.conversations != 1)
     say(
         f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} "
-        f"conversation{many}"
-        f"{f', {imported.known:,} were copies' if imported.known else ''}"
+        f"conversation{many}{f', {imported.known:,} were copies' if imported.known else ''}"
     )
     for day, count in imported.would_be_erased.items():
         say(f"  {count:,} turns would have been erased on {day}: not stored")

@@ -113,8 +113,7 @@ def table(figures: Sequence[Figures], name: str = "slice") -> str:
     ]
     lines += [
         f"| {figure.slice} | {figure.examples:,} | {figure.misuse:,} | {_figure(figure.auprc)} | "
-        f"{_figure(figure.auroc)}"
-        f" | {_share(figure.found)} | {_share(figure.false_alarms)} |"
+        f"{_figure(figure.auroc)} | {_share(figure.found)} | {_share(figure.false_alarms)} |"
         for figure in figures
     ]
     return "\n".join(lines)

@@ -154,8 +154,7 @@ def _end_hold(installation: Installation, _: StaffMember, subject: str, values: 
     conversation = _of_matter(installation, subject, values.matter)
     holds.end(installation, [conversation], matter=values.matter)
     return (
-        "The hold has ended. What nothing else holds and is over its time is erased by the "
-        "next "
+        "The hold has ended. What nothing else holds and is over its time is erased by the next "
         "sweep."
     )
 
