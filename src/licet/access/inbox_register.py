@@ -106,8 +106,8 @@ def take_item(
     words: str = "",
 ) -> ItemHolder:
     """Assigns an item to ``staff``; idempotent; RefusedError if somebody else has it."""
-    has, steps = _locked(tx, item)
-    if has is None:
+    current, steps = _locked(tx, item)
+    if current is None:
         _write(
             tx,
             keyring,
@@ -116,8 +116,10 @@ def take_item(
             _NewStep(step=InboxStepKind.taken, staff=staff, at=now, words=words),
         )
         _hold(tx, item.item, staff, now)
-    elif has.staff != staff:
-        raise RefusedError(f"`{has.email}` has it since {written(has.taken_at)}", because="taken")
+    elif current.staff != staff:
+        raise RefusedError(
+            f"`{current.email}` has it since {written(current.taken_at)}", because="taken"
+        )
     found = find_holders(tx, [item.item]).get(item.item)
     assert found is not None
     return found
@@ -198,10 +200,10 @@ def begin_act(
     """Records an act before it is carried out, with its reason; returns the number of its step.
     RefusedError if somebody else has the item.
     """
-    has, steps = _locked(tx, item)
-    if has is not None and has.staff != staff:
+    current, steps = _locked(tx, item)
+    if current is not None and current.staff != staff:
         raise RefusedError(
-            f"`{has.email}` has it since {written(has.taken_at)}",
+            f"`{current.email}` has it since {written(current.taken_at)}",
             "ask them, or take it over first",
             because="taken",
         )
@@ -345,11 +347,13 @@ def _locked(tx: Transaction, item: ItemSubject) -> tuple[ItemHolder | None, int]
 
 
 def _require_holder(tx: Transaction, item: ItemSubject, holder: UUID) -> int:
-    has, steps = _locked(tx, item)
-    if has is None:
+    current, steps = _locked(tx, item)
+    if current is None:
         raise RefusedError("nobody has it", "take it first", because="not_taken")
-    if has.staff != holder:
-        raise RefusedError(f"`{has.email}` has it since {written(has.taken_at)}", because="taken")
+    if current.staff != holder:
+        raise RefusedError(
+            f"`{current.email}` has it since {written(current.taken_at)}", because="taken"
+        )
     return steps
 
 

@@ -10,7 +10,7 @@
     learnt.csv       which models were trained on which conversations
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     requests.jsonl   every request under the law, with its dates, its steps and what was written in it
-    recipients.csv   who was given rows of theirs, what was asked back, and what they answered
+    recipients.csv   who was given rows of the person's, what was recalled, and what they answered
     licet.json       what the zip is, and the person's region, if known
     index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
     feedback.html, safety_copies.html  the same as the files of that name

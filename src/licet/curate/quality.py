@@ -121,9 +121,9 @@ def _quality(said: TurnSignals, scripts: Sequence[Unspaced], repeats: int, fives
     )
 
 
-def _share(part: int, of: int) -> float:
+def _share(part: int, whole: int) -> float:
     """Rounded, so that all engines agree."""
-    return round(part / of, 4) if of else 0.0
+    return round(part / whole, 4) if whole else 0.0
 
 
 def quality_columns(
@@ -156,16 +156,16 @@ def quality_columns(
     }
 
 
-def _shares(parts: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.float64]:
+def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
     """`_share` of each; values near the middle between two decimals are rounded by Python, which is
     exact.
     """
-    exact = parts / np.maximum(of, 1)
+    exact = parts / np.maximum(wholes, 1)
     scaled = exact * 1e4
     out: NDArray[np.float64] = np.rint(scaled) / 1e4
     for number in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < 1e-3).tolist():
         out[number] = round(float(exact[number]), 4)
-    out[of == 0] = 0.0
+    out[wholes == 0] = 0.0
     return out
 
 

@@ -326,9 +326,8 @@ class Journal:
         return self.storage.tail.journal
 
     def unlock(self, key: bytes) -> None:
-        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest record
-        that is authentic: what somebody put behind it is neither continued nor believed to begin a
-        life.
+        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest
+        authentic record: forged records after it are neither continued nor accepted as a new life.
         """
         self.storage.tail.key = key = chain_key(key, self.id)
         parts = (placed for placed in self.storage.batches(newest_first=True) if placed.frames)

@@ -168,7 +168,7 @@ class Deliverer:
         self, installation: Installation, conn: Transaction, resolved: Resolve = resolve
     ) -> None:
         """``conn`` holds the lock: a round begins only while the connection exists."""
-        self._here, self._conn, self._resolved = installation, conn, resolved
+        self._installation, self._conn, self._resolved = installation, conn, resolved
         file = installation.config.webhooks.ca_file
         try:
             self._ca = ssl.create_default_context(cafile=file) if file is not None else None
@@ -186,10 +186,10 @@ class Deliverer:
         """Sends what is due now, for each account from its first event on; another round may find
         more.
         """
-        now = self._here.clock()
+        now = self._installation.clock()
         self._conn.execute("SELECT")
         self._conn.commit()
-        with transaction(self._here.pool) as tx:
+        with transaction(self._installation.pool) as tx:
             fence.check(tx)
             while host_events.give_numbers(tx):
                 pass
@@ -222,14 +222,14 @@ class Deliverer:
         for row in rows:
             if (row[0], row[2]) not in self._posters:
                 self._posters[row[0], row[2]] = Poster(
-                    self._here.config.webhooks.inside, self._ca, self._resolved
+                    self._installation.config.webhooks.inside, self._ca, self._resolved
                 )
         return [
             _Endpoint(
                 endpoint=row[0],
                 name=row[1],
                 url=row[2],
-                signing=Signing(self._here.keyring, tx, row[0], now),
+                signing=Signing(self._installation.keyring, tx, row[0], now),
             )
             for row in rows
         ]
@@ -248,7 +248,7 @@ class Deliverer:
 
     def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
         """Sends the chains in several threads, and records their outcomes in this one."""
-        outgoing = _Outgoing(chains, self._here.clock, self._silent)
+        outgoing = _Outgoing(chains, self._installation.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
         said: Counter[str] = Counter()
@@ -300,7 +300,7 @@ class Deliverer:
             answer = self._posters[to.endpoint, to.url].post(to.url, body, headers)
             if answer.status == 410:
                 self._silent.add(to.endpoint)
-            sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._here.clock()))
+            sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._installation.clock()))
             if not answer.is_success:
                 return
         if chain.is_cut:
@@ -312,8 +312,8 @@ class Deliverer:
         """
         if not self._cut:
             return
-        at = self._here.clock() + TURN
-        with transaction(self._here.pool) as tx:
+        at = self._installation.clock() + TURN
+        with transaction(self._installation.pool) as tx:
             for endpoint in {chain.to.endpoint for chain in self._cut}:
                 accounts = [
                     chain.messages[0].account
@@ -333,7 +333,7 @@ class Deliverer:
         if not outcomes:
             return
         taken = [outcome for outcome in outcomes if outcome.answer.is_success]
-        with transaction(self._here.pool) as tx, tx.pipeline():
+        with transaction(self._installation.pool) as tx, tx.pipeline():
             # What a crash loses of this is sent again, so it need not wait for the disk.
             tx.execute("SET LOCAL synchronous_commit TO off")
             if taken:
@@ -396,7 +396,7 @@ class Deliverer:
     def _delay(self, attempts: int, answer: HttpReply) -> timedelta:
         """The delay before the next attempt, after ``attempts`` earlier ones."""
         seconds = DELAYS_SECONDS[min(attempts, len(DELAYS_SECONDS) - 1)]
-        share = int.from_bytes(self._here.keyring.random(2), "big") / 2**16
+        share = int.from_bytes(self._installation.keyring.random(2), "big") / 2**16
         return timedelta(seconds=max(seconds * (1 + share / 5), answer.retry_after_seconds))
 
     def _prune(self, tx: Transaction, now: datetime) -> None:
