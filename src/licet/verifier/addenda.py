@@ -115,7 +115,7 @@ def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any
     come after the release.
     """
     held, costs = statement["held_out"], statement["costs"]
-    slices = {(one["of"], one["slice"], one["value"]) for one in costs}
+    slices = {(cost["of"], cost["slice"], cost["value"]) for cost in costs}
     return (
         read_time(statement["measured_at"], MEASUREMENT, "time")
         >= read_time(manifest["built_at"], MEASUREMENT, "time")
@@ -126,7 +126,7 @@ def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any
         and held["people"] <= held["rows"]
         and ("deidentification", "all", "all") in slices
         and len(slices) == len(costs) <= COSTS_MAX
-        and all(_is_consistent_cost(one, held) for one in costs)
+        and all(_is_consistent_cost(cost, held) for cost in costs)
     )
 
 

@@ -193,7 +193,7 @@ class VerifierReport:
         if new_findings:
             answer = (
                 Verdict.contradicted
-                if any(one.readable for one in new_findings)
+                if any(new_finding.readable for new_finding in new_findings)
                 else Verdict.unreadable
             )
             why = f"{new_findings[0].place}: broken promise: {new_findings[0].promise}"

@@ -161,9 +161,9 @@ def _imports(wanted: Iterable[tuple[str, str]]) -> str:
     blocks = []
     for is_standard in (True, False):
         chosen = [
-            one
-            for one in names
-            if (one.partition(".")[0] in sys.stdlib_module_names) is is_standard
+            name
+            for name in names
+            if (name.partition(".")[0] in sys.stdlib_module_names) is is_standard
         ]
         lines = [f"import {module}" for module in chosen if module in plain]
         lines += [

@@ -146,7 +146,7 @@ def check_certificate(
                 place_stated,
                 statement,
                 place,
-                {one.key.name: one for one in recipient_keys},
+                {recipient_key.key.name: recipient_key for recipient_key in recipient_keys},
                 report,
             )
         report.notes += [_describe_place(seen) for seen in statement["places"]] or [

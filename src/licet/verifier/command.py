@@ -193,7 +193,7 @@ def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
                     "answer": report.answer,
                     "found": found_fields,
                     "parts": [asdict(part) for part in report.parts],
-                    "findings": [asdict(one) for one in report.findings],
+                    "findings": [asdict(finding) for finding in report.findings],
                     "lacks": [asdict(lack) for lack in report.lacks],
                     "proof": proof,
                 },

@@ -44,7 +44,7 @@ def check_contents(manifest: dict[str, Any]) -> None:
     if not rows:
         fits = months == [None, None]
     else:
-        fits = all(isinstance(one, str) and _MONTH.fullmatch(one) for one in months)
+        fits = all(isinstance(month, str) and _MONTH.fullmatch(month) for month in months)
         fits = fits and months == sorted(months) and months[1] <= manifest["built_at"][:7]
     if not fits or (told["accounts"] is not None and not ACCOUNTS_MIN <= told["accounts"] <= rows):
         raise ContradictionError(MANIFEST, "its months and accounts can be")

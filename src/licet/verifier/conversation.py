@@ -280,7 +280,7 @@ def check_conversation_in(
 
     def check_manifest_logged() -> None:
         year = str(_parse_manifest(raw).get("built_at"))[:4]
-        own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), None)
+        own = next((log for log in logs if log[0].origin.endswith(f"/{year}")), None)
         if own is None:
             report.add_lack(
                 MANIFEST,

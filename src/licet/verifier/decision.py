@@ -122,8 +122,8 @@ class Decider:
 
     def _in_scope(self, row: dict[str, Any], plan: str, surface: str, version: int) -> bool:
         return all(
-            plan in one.plans and surface in one.surfaces
-            for one in self._applicable_terms(row, version)
+            plan in applicable_term.plans and surface in applicable_term.surfaces
+            for applicable_term in self._applicable_terms(row, version)
         )
 
     def _check_source(
@@ -284,8 +284,8 @@ class Decider:
     def _has_lapsed(self, question: str, told_on: str) -> bool:
         """Whether a version without the question became effective since the grant's first entry."""
         return any(
-            question not in one.questions and told_on < one.effective.date().isoformat()
-            for one in self.policies.versions[: self.number + 1]
+            question not in version.questions and told_on < version.effective.date().isoformat()
+            for version in self.policies.versions[: self.number + 1]
         )
 
     def _is_dated(

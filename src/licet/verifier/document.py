@@ -242,14 +242,14 @@ class _DocumentCheck:
         choice = policy["document"]["choice"]
         questions = choice if isinstance(choice, list) else [choice]
         if policy["purposes"] != sorted(
-            {purpose for one in questions for purpose in one["covers"]}
+            {purpose for question in questions for purpose in question["covers"]}
         ):
             raise ContradictionError(self.place, "its purposes are those of its policy")
         if not logs or (logs[-1]["origin"], logs[-1]["size"]) != (at["log"], at["entries"]):
             raise ContradictionError(
                 self.place, "the last log that counts is the one of its position"
             )
-        if len({one["origin"] for one in logs}) != len(logs):
+        if len({log["origin"] for log in logs}) != len(logs):
             raise ContradictionError(self.place, "each log counts once")
         for part in self.said["sections"]:
             for name in [part["rows"]] if part["rows"] else []:
@@ -446,7 +446,7 @@ def _resolve_name(document: object, name: str, place: str) -> object:
 
 def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The sums over the releases."""
-    counted = [one["contents"] for one in releases if one["contents"] is not None]
+    counted = [release["contents"] for release in releases if release["contents"] is not None]
     months = sorted(
         one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
     )
@@ -454,22 +454,22 @@ def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "releases": len(releases),
         "uncounted": len(releases) - len(counted),
-        "rows": sum(one["rows"] for one in releases),
-        "user_data": any(one["rows"] for one in releases),
-        "turns": sum(one["turns"] or 0 for one in releases),
+        "rows": sum(release["rows"] for release in releases),
+        "user_data": any(release["rows"] for release in releases),
+        "turns": sum(release["turns"] or 0 for release in releases),
         "bytes": sum(one["bytes"] for one in counted),
         "tokens": tokens,
         "size_bin": next((name for end, name in SIZE_BINS if tokens < end), TOP_SIZE_BIN),
         "first_month": months[0] if months else None,
         "last_month": months[-1] if months else None,
-        "dropped": _summed_counts([one["dropped"] or {} for one in releases]),
-        "replaced": _summed_counts([one["replaced"] or {} for one in releases]),
+        "dropped": _summed_counts([release["dropped"] or {} for release in releases]),
+        "replaced": _summed_counts([release["replaced"] or {} for release in releases]),
         **{
             name: _summed_counts([one.get(name) or {} for one in counted])
             for name in COUNTED_OF_ROWS
         },
         **{
-            name: sum(one[name] for one in releases)
+            name: sum(release[name] for release in releases)
             for name in ("purged_rows", "reviewed_rows", "findings")
         },
     }

@@ -90,13 +90,13 @@ def check_release(
     if check.permissions is None:
         report.parts = [
             ArtefactPart(
-                one.what,
+                part.what,
                 Verdict.unproved,
                 f"it agrees with `{MANIFEST}`, which no log was given for",
             )
-            if one.answer in LEVELS
-            else one
-            for one in report.parts
+            if part.answer in LEVELS
+            else part
+            for part in report.parts
         ]
     if "base" in check.manifest and base is None:
         report.notes.append(
@@ -126,12 +126,12 @@ def check_release_in(
         return report
     year = read_manifest(read_bounded(files, MANIFEST, report))["built_at"][:4]
     own = next(
-        (one for one in logs if one[0].origin.endswith(f"/{year}")),
+        (log for log in logs if log[0].origin.endswith(f"/{year}")),
         logs[0] if len(logs) == 1 else None,
     )
     if own is None:
         return check_release(files, base=base)
-    return check_release(files, *own, [one for one in logs if one is not own], base)
+    return check_release(files, *own, [log for log in logs if log is not own], base)
 
 
 class _ReleaseCheck:
@@ -510,7 +510,7 @@ class _ReleaseCheck:
         """The parts must hold the decided rows, except purged ones: each with its ordinal, id, end
         and sealed bytes.
         """
-        remaining = [one for one in self.leaves if one[0] not in self.purged]
+        remaining = [leaf for leaf in self.leaves if leaf[0] not in self.purged]
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
         if remaining and (not firsts or remaining[0][0] < firsts[0]):
             raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
