@@ -181,10 +181,10 @@ LISTING = Listing(
         "kind": ListFilter(
             label="What",
             choices={
-                one.value: ListChoice(
-                    label=one.value.replace("_", " "), kept=f"t.kind = '{one.value}'"
+                order_kind.value: ListChoice(
+                    label=order_kind.value.replace("_", " "), kept=f"t.kind = '{order_kind.value}'"
                 )
-                for one in OrderKind
+                for order_kind in OrderKind
             },
         ),
     },

@@ -390,7 +390,7 @@ def _unneeded_wal(
         (target / ARCHIVES).glob(f"{wal_receiver.prefix(journal_of(installation))}*")
     ):
         oldest = min(
-            (one.begins for one in bases if one.archive == archive.name),
+            (manifest.begins for manifest in bases if manifest.archive == archive.name),
             key=lambda n: n[8:],
             default=None,
         )
@@ -480,7 +480,7 @@ def forecast(
                 None, life, list_lacking(tx, journal_of(here), life, walk), walk.ended()
             )
         begun, lives = manifest.made_at, manifest.life
-        found = [one.record for one in journal_of(here).survey(walk)]
+        found = [numbered.record for numbered in journal_of(here).survey(walk)]
         since = [
             one
             for one in found

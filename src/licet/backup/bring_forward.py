@@ -282,7 +282,7 @@ def list_lacking(
     is applied.
     """
     found: list[Restriction] = []
-    for part in _batched((one.record for one in journal.survey(walk)), RECORDS_MAX):
+    for part in _batched((numbered.record for numbered in journal.survey(walk)), RECORDS_MAX):
         found += [
             record
             for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True)

@@ -326,9 +326,9 @@ def _count_entries(installation: Installation, tx: Transaction, keyring: Keyring
 def _backup_id(installation: Installation, source: Path) -> str:
     """The registered id of the backup in a folder, as its manifest may be damaged."""
     folder = source.absolute()
-    for one in archives.list_registered(installation, BACKUPS_MAX):
-        if one.folder == folder:
-            return one.backup
+    for backup in archives.list_registered(installation, BACKUPS_MAX):
+        if backup.folder == folder:
+            return backup.backup
     return backup_manifest.read(source).backup
 
 

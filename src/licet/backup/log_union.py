@@ -157,7 +157,8 @@ class LogUnion:
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
         """The plan, given the records ``lacking`` in the database."""
         present = account_view.existing(
-            self._tx, {one.account for one in lacking if one.account is not None}
+            self._tx,
+            {restriction.account for restriction in lacking if restriction.account is not None},
         )
         kept: list[Restriction] = []
         withdrawn: set[UUID] = set()

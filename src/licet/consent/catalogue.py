@@ -215,10 +215,10 @@ class Languages:
     def __init__(self, *folders: Traversable) -> None:
         self._english = _decode_file(_SHIPPED / f"{ENGLISH}.json", dict[str, str])
         self._files = {
-            one.name.removesuffix(".json"): one
+            entry.name.removesuffix(".json"): entry
             for folder in folders
-            for one in folder.iterdir()
-            if one.name.endswith(".json")
+            for entry in folder.iterdir()
+            if entry.name.endswith(".json")
         }
         self.names = (ENGLISH, *sorted(name for name in self._files if name != ENGLISH))
         self._found: dict[str, Catalogue] = {}

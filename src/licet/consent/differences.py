@@ -90,9 +90,9 @@ class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     def project(self, project: UUID) -> PlaceDiffers:
         """NotFoundError for one that is not the account's."""
-        for one in self.projects:
-            if one.id == project:
-                return one
+        for place in self.projects:
+            if place.id == project:
+                return place
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
 
     def own(self, kind: ScopeKind, name: str) -> tuple[ScopedGrant, ...]:
@@ -116,21 +116,24 @@ def load_differences(
     named = account_view.seen(tx, [(account, chat) for chat in chats], policies, now)
     titles = own_conversations.load_titles(tx, keyring, named, now)
     own = history.list_projects(tx, keyring, account)
-    titles |= {one.project: own_conversations.truncate(" ".join(one.title.split())) for one in own}
+    titles |= {
+        project.project: own_conversations.truncate(" ".join(project.title.split()))
+        for project in own
+    }
     grants = [_scoped_grant(grant, titles, standing) for grant in scoped]
     return Differences(
         questions=tuple(_question_differences(tx, account, state, policies, now, standing, grants)),
         projects=tuple(
             PlaceDiffers(
                 kind=ScopeKind.project,
-                id=one.project,
-                title=titles.get(one.project, ""),
-                begun_at=one.begun_at,
-                kept_out=one.kept_out_at is not None,
-                kept_out_at=one.kept_out_at,
-                own=tuple(grant for grant in grants if grant.id == one.project),
+                id=project.project,
+                title=titles.get(project.project, ""),
+                begun_at=project.begun_at,
+                kept_out=project.kept_out_at is not None,
+                kept_out_at=project.kept_out_at,
+                own=tuple(grant for grant in grants if grant.id == project.project),
             )
-            for one in own
+            for project in own
         ),
         chats=tuple(
             PlaceDiffers(

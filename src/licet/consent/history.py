@@ -85,8 +85,8 @@ class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
 def group_by_model(consumed: Iterable[ConsumedBy]) -> list[list[ConsumedBy]]:
     """Consumed rows grouped by model and release, in the order of the input."""
     runs: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
-    for one in consumed:
-        runs.setdefault((one.model, one.release, one.finished_at), []).append(one)
+    for model in consumed:
+        runs.setdefault((model.model, model.release, model.finished_at), []).append(model)
     return list(runs.values())
 
 
@@ -118,21 +118,21 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         ChoiceMade(
-            seq=one.seq,
-            at=one.at,
-            question=one.question,
-            project=one.project,
-            conversation=one.conversation,
-            allow=one.allow,
-            effect=one.effect,
-            because=one.because,
-            grant=one.grant,
-            kept=one.kept,
-            via=one.via,
-            version=one.version,
-            evidence=evidence_of(one, account, keys),
+            seq=choice.seq,
+            at=choice.at,
+            question=choice.question,
+            project=choice.project,
+            conversation=choice.conversation,
+            allow=choice.allow,
+            effect=choice.effect,
+            because=choice.because,
+            grant=choice.grant,
+            kept=choice.kept,
+            via=choice.via,
+            version=choice.version,
+            evidence=evidence_of(choice, account, keys),
         )
-        for one in made
+        for choice in made
     ]
 
 
@@ -141,12 +141,12 @@ def list_projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnP
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         OwnProject(
-            project=one.project_id,
-            title=unseal_title(one.title, account, keys),
-            begun_at=one.begun_at,
-            kept_out_at=one.kept_out_at,
+            project=project.project_id,
+            title=unseal_title(project.title, account, keys),
+            begun_at=project.begun_at,
+            kept_out_at=project.kept_out_at,
         )
-        for one in tables.projects_of(tx, account)
+        for project in tables.projects_of(tx, account)
     ]
 
 
@@ -234,8 +234,8 @@ def consumed_by_conversation(
 ) -> dict[UUID, list[ConsumedBy]]:
     """The models trained on each conversation."""
     found: dict[UUID, list[ConsumedBy]] = {}
-    for one in list_consumed(tx, account, conversations):
-        found.setdefault(one.conversation, []).append(one)
+    for model in list_consumed(tx, account, conversations):
+        found.setdefault(model.conversation, []).append(model)
     return found
 
 

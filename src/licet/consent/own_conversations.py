@@ -433,7 +433,7 @@ def _open_turns(
         and Permit.readable(view.turns, turn.segment, view.at)
         and view.conversation.keys[turn.segment].key_slot is not None
     ]
-    opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
+    opened = {turn.permit.turn: turn.content for turn in open_content(tx, keyring, permits)}
     return [OwnTurn(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
 
 

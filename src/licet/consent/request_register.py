@@ -339,7 +339,7 @@ def list_by_due(
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(most)s""",
         {
-            "states": [one.value for one in asked],
+            "states": [state.value for state in asked],
             "kinds": [kind.value for kind in kinds or list(RightKind)],
             "due": start.clock.due_at if start is not None else None,
             "after": after,

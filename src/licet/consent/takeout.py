@@ -173,14 +173,14 @@ def _account_row(name: str, row: AccountRow) -> list[Any]:
 def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:
     return [
         [
-            one.model,
-            written(one.finished_at),
-            one.release,
-            one.purpose,
-            shown(Prefix.conversation, one.conversation),
-            one.rows,
+            model.model,
+            written(model.finished_at),
+            model.release,
+            model.purpose,
+            shown(Prefix.conversation, model.conversation),
+            model.rows,
         ]
-        for one in history.list_consumed(tx, account)
+        for model in history.list_consumed(tx, account)
     ]
 
 
@@ -358,9 +358,9 @@ def _lines(
         for turn, _ in turns
     )
     contents = (
-        one.content
+        turn.content
         for batch in iter(lambda: list(islice(permits, OPENED_TURNS_MAX)), [])
-        for one in open_content(tx, keyring, batch)
+        for turn in open_content(tx, keyring, batch)
     )
     for view, turns in readable:
         yield _line(view, turns, list(islice(contents, len(turns))))
@@ -531,8 +531,10 @@ def request_lines(
                 tx, account, BATCH_CONVERSATIONS_MAX, before=before
             )
             found = [rights_requests.open_request(tx, keyring, row) for row in rows]
-        for one in found:
-            yield msgspec.json.encode(rights_requests.detail(one, now, for_staff=False)) + b"\n"
+        for request in found:
+            yield (
+                msgspec.json.encode(rights_requests.detail(request, now, for_staff=False)) + b"\n"
+            )
         if len(rows) < BATCH_CONVERSATIONS_MAX:
             return
         before = rows[-1].request

@@ -32,11 +32,11 @@ def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]])
         words[ChangePlace.code] += code
         words[ChangePlace.prose] += max(_words(text) - code, 0)
         places = CodePlaces(text) if own else None
-        for each in own:
-            kind, place = each.span.kind.value, place_of(text, each, places)
-            changed[kind, place] += _words(text[each.span.start : each.span.end])
+        for substitution in own:
+            kind, place = substitution.span.kind.value, place_of(text, substitution, places)
+            changed[kind, place] += _words(text[substitution.span.start : substitution.span.end])
             if len(samples) < SAMPLES_MAX and kind in NAMES:
-                samples.append(ChangedPlace(kind, place, *_around(text, each)))
+                samples.append(ChangedPlace(kind, place, *_around(text, substitution)))
     return ChangedWords(dict(words), dict(changed), tuple(samples))
 
 

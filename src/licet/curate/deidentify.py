@@ -144,11 +144,11 @@ def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -
     """The texts with `substitutions` applied."""
     if not any(found):
         return DeidentifiedTexts(tuple(texts), {})
-    counts = Counter(each.span.kind for own in found for each in own)
+    counts = Counter(substitution.span.kind for own in found for substitution in own)
     out = tuple(
         _replace(text, own) if own else text for text, own in zip(texts, found, strict=True)
     )
-    doubtful = any(each.span.rule == UNREAD for own in found for each in own)
+    doubtful = any(substitution.span.rule == UNREAD for own in found for substitution in own)
     broken = any(
         _is_broken(text, made) for text, made, own in zip(texts, out, found, strict=True) if own
     )

@@ -141,22 +141,22 @@ def hold_to_notices(installation: Installation, known: Policies) -> None:
     with transaction(installation.pool) as tx:
         found = notice.list_in_force(tx, number)
     search = name_search(installation.config, left_in=known.replacing_names(number) is None)
-    for one in found:
-        if beyond := notice.unkept_promises(one.text, search):
+    for published in found:
+        if beyond := notice.unkept_promises(published.text, search):
             raise RefusedError(
-                f"the notice `{one.text.variant.value}` in `{one.language}` of version "
-                f"`{one.text.version}` promises more than a build does: `{beyond}`",
+                f"the notice `{published.text.variant.value}` in `{published.language}` of version "
+                f"`{published.text.version}` promises more than a build does: `{beyond}`",
                 "install what looks for names and turn it on (docs/curate.md), or publish words "
                 "that promise less:"
-                f" `licet notice publish --version {one.text.version}`",
+                f" `licet notice publish --version {published.text.version}`",
                 because="notice_promises",
             )
-        if sentence := notice.missing_disclosure(one.text, known[one.number], search):
+        if sentence := notice.missing_disclosure(published.text, known[published.number], search):
             raise RefusedError(
-                f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` "
+                f"names are left in, and the notice `{published.text.variant.value}` in `{published.language}` "
                 "of version"
-                f" `{one.text.version}` does not say so: {sentence}",
-                f"publish words that do: `licet notice publish --version {one.text.version}`",
+                f" `{published.text.version}` does not say so: {sentence}",
+                f"publish words that do: `licet notice publish --version {published.text.version}`",
                 because="notice_silent",
             )
 

@@ -250,14 +250,17 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
         )
         return adding(
             batch,
-            texts=(STRINGS, [list(one.texts) for one in cleaned]),
-            replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
-            replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
+            texts=(STRINGS, [list(result.texts) for result in cleaned]),
+            replaced_kinds=(STRINGS, [list(result.replaced) for result in cleaned]),
+            replaced_counts=(
+                NUMBERS,
+                [list(result.replaced.values()) for result in cleaned],
+            ),
             doubtful=(
                 pa.bool_(),
                 [was or one.doubtful for was, one in zip(before, cleaned, strict=True)],
             ),
-            changes=(BINARY, [_changes.encode(one.changes) for one in cleaned]),
+            changes=(BINARY, [_changes.encode(result.changes) for result in cleaned]),
         )
 
 

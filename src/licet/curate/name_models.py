@@ -122,7 +122,7 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
                 marked.setdefault(language, []).extend(own)
         else:
             plain.append(text)
-    texts = [*plain, *(one.text for own in marked.values() for one in own)]
+    texts = [*plain, *(labelled.text for own in marked.values() for labelled in own)]
     told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
         found = deidentify.substitutions(
@@ -168,7 +168,7 @@ def folder_in_words(made: FolderMeasure) -> str:
         for language, count in sorted(made.unread.items())
     ]
     lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
-    lines += [in_words(one) for one in made.labelled]
+    lines += [in_words(figures) for figures in made.labelled]
     lines += [f"unusual: {one}" for one in made.unusual]
     lines += map(changed_words.sample_line, made.samples)
     return "\n".join(lines)

@@ -65,12 +65,12 @@ def _of(text: str, found: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> lis
         for span, is_nobodys in found
     )
     looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
-    for one in chain(sure, _made_up(text), looks):
+    for mark in chain(sure, _made_up(text), looks):
         if len(kept) == MARKS_MAX:
             break
-        if one.start < one.end and not any(taken[one.start : one.end]):
-            taken[one.start : one.end] = b"\x01" * (one.end - one.start)
-            kept.append(one)
+        if mark.start < mark.end and not any(taken[mark.start : mark.end]):
+            taken[mark.start : mark.end] = b"\x01" * (mark.end - mark.start)
+            kept.append(mark)
     return sorted(kept)
 
 

@@ -39,7 +39,7 @@ def check_all(
     return [
         _decisions(installation, town),
         _no_act_no_use(installation, town),
-        *(_release(installation, town, one) for one in built),
+        *(_release(installation, town, build) for build in built),
         _withdrawn(installation, withdrawn, copy),
         _gates(installation, town),
         _erased_is_gone(installation),
@@ -189,11 +189,11 @@ def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> 
     """A third party, with the log and without content, reaches the same decision on every row."""
     documents.append(installation)
     rows, broken = 0, 0
-    for one in built:
-        year = one.manifest.built_at.year
+    for build in built:
+        year = build.manifest.built_at.year
         log = verifier.FolderFiles(installation.config.data / "log" / str(year))
         trusted = verifier.trust(documents.key(installation, year).vkey)
-        report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
+        report = verifier.check_release(verifier.FolderFiles(build.folder), trusted, log)
         rows += report.size
         broken += 0 if report.ok else max(1, len(report.findings))
     text = "strangers decide every row again, from the log and without content"

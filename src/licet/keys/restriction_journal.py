@@ -548,9 +548,12 @@ class FolderSegments:
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         with self._locked():
             self._seek_end()
-            late = {one.ticket for one in waiting if one.life < self.tail.life}
+            late = {batch.ticket for batch in waiting if batch.life < self.tail.life}
             payloads = [
-                payload for one in waiting if one.ticket not in late for payload in one.payloads
+                payload
+                for batch in waiting
+                if batch.ticket not in late
+                for payload in batch.payloads
             ]
             frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
             self._write(frames)

@@ -172,7 +172,7 @@ def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
     """What the database had recorded when the last entry was logged; no log proves it."""
     at = instant(read.time)
     within = {release.name for release in read.figures.releases}
-    models = [one for one in model_registry.recorded_until(tx, at) if one.release in within]
+    models = [model for model in model_registry.recorded_until(tx, at) if model.release in within]
     given = [
         f"{recipient}: release {release}"
         for recipient, release in recipients.given_until(tx, at)
@@ -244,13 +244,13 @@ def listed(installation: Installation, kind: PaperKind | None = None) -> list[Li
         found = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
         ListedPaper(
-            kind=one.kind,
-            position=str(LogPosition(year=one.log_year, size=one.entries)),
-            sha256=one.sha256,
-            made_at=written(one.made_at),
-            made_by=one.made_by,
+            kind=document.kind,
+            position=str(LogPosition(year=document.log_year, size=document.entries)),
+            sha256=document.sha256,
+            made_at=written(document.made_at),
+            made_by=document.made_by,
         )
-        for one in found
+        for document in found
     ]
 
 
@@ -274,14 +274,14 @@ def diff(
             )
         old = legal_documents.get(tx, before) if before else newest[1]
         new = legal_documents.get(tx, after) if after else newest[0]
-    for one in (old, new):
-        if one.kind != kind.value:
+    for document in (old, new):
+        if document.kind != kind.value:
             raise RefusedError(
-                f"`{one.sha256[:12]}` is a paper `{one.kind}`",
+                f"`{document.sha256[:12]}` is a paper `{document.kind}`",
                 "compare two of a kind",
                 because="kind",
             )
-    sides = [dict(_flat(payload_of(one.document))) for one in (old, new)]
+    sides = [dict(_flat(payload_of(document.document))) for document in (old, new)]
     changes = [
         PaperChange(place=place, before=sides[0].get(place), after=sides[1].get(place))
         for place in sorted({*sides[0], *sides[1]})

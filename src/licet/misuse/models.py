@@ -128,8 +128,11 @@ def train(
                 if source.learnt
             ]
             started = installation.clock()
-            model = classifier.train([one for source in sources for one in source.learnt])
-            held_out = _measured(model, [one for source in sources for one in source.held_out])
+            model = classifier.train([example for source in sources for example in source.learnt])
+            held_out = _measured(
+                model,
+                [example for source in sources for example in source.held_out],
+            )
             model.save(made)
             ids = [
                 _put(
@@ -169,8 +172,8 @@ def forecast(installation: Installation, releases: Sequence[str], out: Path) -> 
     """
     old = _known(installation, out)
     gone = {
-        one.model: one.withdrawn
-        for one in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
+        affected.model: affected.withdrawn
+        for affected in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
     }
     return RetrainingForecast(
         name=old[0][1],
@@ -264,8 +267,11 @@ def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Row
     rows = list(open_release(installation, str(folder)))
     with transaction(installation.pool) as tx:
         origins = {
-            one.ordinal: (one.conversation, any(place is CopyPlace.safety for _, place in one.keys))
-            for one in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
+            sources.ordinal: (
+                sources.conversation,
+                any(place is CopyPlace.safety for _, place in sources.keys),
+            )
+            for sources in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
         }
         surfaces = account_view.surfaces(
             tx, sorted({conversation for conversation, _ in origins.values()})
@@ -322,7 +328,7 @@ def _examples(of: _Rows) -> Iterator[LabelledExample]:
 def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
     if not held_out:
         return ()
-    scores = model.score([one.text for one in held_out])
+    scores = model.score([example.text for example in held_out])
     return tuple(
         classifier.figures(scores, held_out, model.card.points[classifier.TOLD_AT].threshold)
     )

@@ -263,7 +263,11 @@ def _checked(
             signed = note.verify(
                 raw, [log, *(witnesse.verifier for witnesse in asked.witnesses)]
             ).signed
-            seen = {one.by: (checkpoint.size, one.at) for one in signed if one.by != log}
+            seen = {
+                signature.by: (checkpoint.size, signature.at)
+                for signature in signed
+                if signature.by != log
+            }
     except LicetError as error:
         fault = error.message
     return LogChecked(
@@ -333,7 +337,7 @@ def _gathered(installation: Installation) -> dict[str, GatheredCosignatures]:
     them.
     """
     try:
-        return {one.origin: one for one in cosign(installation)}
+        return {cosignatures.origin: cosignatures for cosignatures in cosign(installation)}
     except (NotFoundError, BusyError):
         return {}
 
@@ -344,7 +348,9 @@ def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
         applied, published = policy_versions.texts(tx), notice.texts_by_hash(tx)
         seed = installation.keyring.log_seed(tx)
         papers = [
-            one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
+            document
+            for kind in legal_documents.PUBLIC
+            for document in legal_documents.newest(tx, kind)
         ]
         made = {
             paper.sha256: legal_documents.encode_file(tx, place(installation), seed, paper)

@@ -236,9 +236,11 @@ def choices(
     key = chain[account].own
     made = account_choices.of_account(tx, account, most=CHOICES_MAX)
     given = {
-        one.grant: scope_of(one.project, one.conversation) for one in made if one.grant is not None
+        choice.grant: scope_of(choice.project, choice.conversation)
+        for choice in made
+        if choice.grant is not None
     }
-    return [_choice(account, key, policies, one, given) for one in made]
+    return [_choice(account, key, policies, choice, given) for choice in made]
 
 
 def _choice(

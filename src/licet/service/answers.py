@@ -155,7 +155,7 @@ def explain_conversation(
     )
     if account is None or seen is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    turns = [one for one in seen.said if turn is None or one.number == turn]
+    turns = [turn_state for turn_state in seen.said if turn is None or turn_state.number == turn]
     if not turns:
         raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation

@@ -195,14 +195,17 @@ def _merge_sources(
             after is not None and old.until is not None and place(old.until) <= place(after)
         ):
             pages[number] = _ask_source(reading, source, after, view)
-    ends = [one.until for one in pages.values() if one.until is not None]
+    ends = [source_page.until for source_page in pages.values() if source_page.until is not None]
     until = min(ends, key=place) if ends else None
     found = sorted(
-        (one for part in pages.values() for one in part.found), key=lambda one: place(one.order)
+        (placed for part in pages.values() for placed in part.found),
+        key=lambda one: place(one.order),
     )
     if after is not None:
-        found = [one for one in found if place(one.order) > place(after)]
-    return [one for one in found if until is None or place(one.order) <= place(until)], until
+        found = [placed for placed in found if place(placed.order) > place(after)]
+    return [
+        placed for placed in found if until is None or place(placed.order) <= place(until)
+    ], until
 
 
 def _ask_source(
@@ -244,8 +247,10 @@ def _with_holders(
 ) -> list[tuple[ItemOrder, InboxItem]]:
     if not found:
         return []
-    holders = inbox_register.find_holders(reading.tx, [one.item.item for one in found])
-    return [(one.order, _with_holder(one.item, holders.get(one.item.item))) for one in found]
+    holders = inbox_register.find_holders(reading.tx, [placed.item.item for placed in found])
+    return [
+        (placed.order, _with_holder(placed.item, holders.get(placed.item.item))) for placed in found
+    ]
 
 
 def _with_holder(item: InboxItem, has: ItemHolder | None) -> InboxItem:
@@ -355,7 +360,7 @@ def cells(item: InboxItem) -> tuple[TableCell, ...]:
 def as_csv(installation: Installation, viewer: StaffMember, view: InboxView) -> Iterator[bytes]:
     """All items of a view as CSV (`staff_tables.csv_lines`)."""
     return staff_tables.csv_lines(
-        COLUMNS, (cells(one) for one in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
+        COLUMNS, (cells(item) for item in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
     )
 
 

@@ -275,7 +275,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
             self.item(at, row, keys)
             for row, keys in keyset.first_rows(reading.tx, self.listing, view, at)
         )
-        return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
+        return next((item for item in items if item.item == f"{self.kind.value}:{subject}"), None)
 
     def _behind(self, after: ItemOrder | None, now: datetime) -> str:
         """The list's cursor behind an item of any kind; at the same moment, kinds are ordered."""
@@ -530,15 +530,19 @@ class FewSource(msgspec.Struct, frozen=True):
         def place(one: Placed) -> tuple[datetime, int, str]:
             return one.at, order.index(one.item.kind), one.order.subject
 
-        found = sorted((_placed(one) for one in reading.once(self.every)), key=place)
+        found = sorted((_placed(item) for item in reading.once(self.every)), key=place)
         if after is not None:
             behind = (after.at, order.index(after.kind), after.subject)
-            found = [one for one in found if place(one) > behind]
+            found = [placed for placed in found if place(placed) > behind]
         return SourcePage(found[:limit], found[limit - 1].order if len(found) > limit else None)
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
         return next(
-            (one for one in reading.once(self.every) if one.item == f"{self.kind.value}:{subject}"),
+            (
+                item
+                for item in reading.once(self.every)
+                if item.item == f"{self.kind.value}:{subject}"
+            ),
             None,
         )
 
@@ -548,18 +552,18 @@ def _placed(item: InboxItem) -> Placed:
 
 
 def _reviews(reading: InboxReading) -> list[InboxItem]:
-    return [one for one in reading.once(_releases) if one.kind is ItemKind.review]
+    return [item for item in reading.once(_releases) if item.kind is ItemKind.review]
 
 
 def _signatures(reading: InboxReading) -> list[InboxItem]:
-    return [one for one in reading.once(_releases) if one.kind is ItemKind.signature]
+    return [item for item in reading.once(_releases) if item.kind is ItemKind.signature]
 
 
 def _releases(reading: InboxReading) -> list[InboxItem]:
     asks_for_two = reading.installation.config.web.second_identity
     return [
-        _release(one)
-        for one in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
+        _release(release)
+        for release in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
     ]
 
 
@@ -658,30 +662,30 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
 
 def _endpoints(reading: InboxReading) -> list[InboxItem]:
     found = []
-    for one in endpoints.list_troubled(reading.tx, reading.at):
-        if one.disabled_at is not None:
+    for endpoint in endpoints.list_troubled(reading.tx, reading.at):
+        if endpoint.disabled_at is not None:
             found.append(
                 _item(
                     ItemKind.endpoint,
-                    one.endpoint,
-                    f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
+                    endpoint.endpoint,
+                    f"Endpoint {endpoint.endpoint} hears nothing any more: {endpoint.disabled_because}",
                     "Mend it, then resume it.",
-                    f"{WEBHOOKS}/{one.endpoint}",
-                    due_at=one.disabled_at,
+                    f"{WEBHOOKS}/{endpoint.endpoint}",
+                    due_at=endpoint.disabled_at,
                     overdue=True,
                     who=OWNER,
                 )
             )
-        elif one.overdue:
-            more = " and more" if one.overdue == endpoints.OVERDUE_COUNTED_MAX else ""
-            owed = f"{one.overdue:,}{more} {'answer' if one.overdue == 1 else 'answers'}"
+        elif endpoint.overdue:
+            more = " and more" if endpoint.overdue == endpoints.OVERDUE_COUNTED_MAX else ""
+            owed = f"{endpoint.overdue:,}{more} {'answer' if endpoint.overdue == 1 else 'answers'}"
             found.append(
                 _item(
                     ItemKind.endpoint,
-                    one.endpoint,
-                    f"Endpoint {one.endpoint} owes {owed}",
+                    endpoint.endpoint,
+                    f"Endpoint {endpoint.endpoint} owes {owed}",
                     "Ask whoever runs it whether it deleted what it was told to.",
-                    f"{WEBHOOKS}/{one.endpoint}",
+                    f"{WEBHOOKS}/{endpoint.endpoint}",
                     overdue=True,
                 )
             )
@@ -725,14 +729,14 @@ def _models(reading: InboxReading) -> list[InboxItem]:
     return [
         _item(
             ItemKind.model,
-            one.model,
-            f"Classifier {one.name} learnt from {one.withdrawn:,} "
-            f"{'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
+            affected.model,
+            f"Classifier {affected.name} learnt from {affected.withdrawn:,} "
+            f"{'row' if affected.withdrawn == 1 else 'rows'} withdrawn or erased"
             " since",
             "Train it again, or retire it: licet train safety --again.",
             "/console/models",
         )
-        for one in population_status.retraining_due(reading.installation)
+        for affected in population_status.retraining_due(reading.installation)
     ]
 
 

@@ -85,6 +85,6 @@ def _queues(installation: Installation, now: datetime) -> dict[str, Queue]:
         for source in SOURCES:
             if source.kind in QUEUES:
                 items = source.page(reading, None, QUEUED_MAX).found
-                overdue = sum(one.item.overdue for one in items)
+                overdue = sum(placed.item.overdue for placed in items)
                 found[source.kind.value] = Queue(waiting=len(items), overdue=overdue)
     return found

@@ -55,18 +55,18 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 def models(installation: Installation) -> list[ModelView]:
     """All registered models, newest first, with later withdrawals."""
-    since = {one.model: one for one in lineage.affected(installation, retired=True)}
+    since = {affected.model: affected for affected in lineage.affected(installation, retired=True)}
     with transaction(installation.pool) as tx:
         known, audited = model_registry.list_all(tx), canary_register.newest_by_model(tx)
-        ids = {one.name: one.release_id for one in registry.every(tx)}
+        ids = {release.name: release.release_id for release in registry.every(tx)}
     result = []
-    for one in known:
-        at, verdict = audited.get(parse(Prefix.model, one.model), (None, None))
+    for model in known:
+        at, verdict = audited.get(parse(Prefix.model, model.model), (None, None))
         result.append(
             ModelView(
-                model=one,
-                affected=since.get(one.model),
-                release_id=ids[one.release],
+                model=model,
+                affected=since.get(model.model),
+                release_id=ids[model.release],
                 audited_at=at,
                 audit=verdict,
             )

@@ -92,18 +92,18 @@ def holds(installation: Installation) -> NewestList[HoldSeen]:
         listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
     seen = (
         HoldSeen(
-            account=_account(one.account),
-            conversation=_conversation(one.conversation),
-            reason=one.reason,
-            placed_at=one.placed_at,
-            placed_by=one.placed_by,
-            review_at=one.review_at,
-            told=one.is_told,
-            overdue=one.review_at <= now,
-            turns_held=one.turns_held,
-            turns_not_held=one.turns_not_held,
+            account=_account(hold.account),
+            conversation=_conversation(hold.conversation),
+            reason=hold.reason,
+            placed_at=hold.placed_at,
+            placed_by=hold.placed_by,
+            review_at=hold.review_at,
+            told=hold.is_told,
+            overdue=hold.review_at <= now,
+            turns_held=hold.turns_held,
+            turns_not_held=hold.turns_not_held,
         )
-        for one in listed
+        for hold in listed
     )
     return NewestList(items=tuple(seen), total=total)
 
@@ -132,8 +132,8 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
         listed = policy_versions.newest_applied(tx, LISTED_MAX)
         total = policy_versions.applied_count(tx)
     seen = []
-    for one in listed:
-        policy = read_policy(msgspec.json.decode(one.document))
+    for version in listed:
+        policy = read_policy(msgspec.json.decode(version.document))
         seen.append(
             VersionSeen(
                 version=policy.version,
@@ -141,9 +141,9 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
                 effective=policy.effective,
                 decide_by=policy.decide_by,
                 material=policy.material,
-                sha256=one.sha256.hex(),
-                applied_at=one.applied_at,
-                applied_by=one.applied_by,
+                sha256=version.sha256.hex(),
+                applied_at=version.applied_at,
+                applied_by=version.applied_by,
             )
         )
     return NewestList(items=tuple(seen), total=total)

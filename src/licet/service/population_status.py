@@ -54,7 +54,7 @@ _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826),
 def turns_kept(installation: Installation) -> int:
     """The number of turns with content."""
     with transaction(installation.pool) as tx:
-        return sum(one.turns for one in counts.content(tx))
+        return sum(content.turns for content in counts.content(tx))
 
 
 def status(installation: Installation) -> PopulationStatus:
@@ -72,18 +72,20 @@ def status(installation: Installation) -> PopulationStatus:
             plans=people.plans,
             gates=people.gates,
             standings=people.standings,
-            conversations=sum(one.items for one in kept if one.what is CountedKind.conversations),
-            turns_kept=sum(one.turns for one in kept),
-            bytes_kept=sum(one.bytes for one in kept),
+            conversations=sum(
+                content.items for content in kept if content.what is CountedKind.conversations
+            ),
+            turns_kept=sum(content.turns for content in kept),
+            bytes_kept=sum(content.bytes for content in kept),
             expires=_expires(kept, counts.held(tx), now),
             overdue=expiry.due_count(tx, now, 2**31),
             held=counts.held_conversations(tx),
             flagged=sum(
-                one.items
-                for one in kept
-                if one.what is CountedKind.flagged
-                and one.ends_on is not None
-                and one.ends_on >= now.date()
+                content.items
+                for content in kept
+                if content.what is CountedKind.flagged
+                and content.ends_on is not None
+                and content.ends_on >= now.date()
             ),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
@@ -112,7 +114,11 @@ def _expires(
     for name, days in _HORIZONS:
         until = (now + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
         ending = [
-            sum(one.turns for one in of if one.ends_on is not None and one.ends_on <= until)
+            sum(
+                content.turns
+                for content in of
+                if content.ends_on is not None and content.ends_on <= until
+            )
             for of in (kept, held)
         ]
         result[name], nearer = ending[0] - ending[1] - nearer, ending[0] - ending[1]
@@ -139,9 +145,9 @@ def forecast(installation: Installation, *, months: int = 63) -> Forecast:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)
     # Content under a hold has no end, and is not short-term, whatever its date.
-    ends = [(one.ends_on, one.is_long, one.bytes) for one in found]
-    ends += [(one.ends_on, one.is_long, -one.bytes) for one in held]
-    ends += [(None, True, one.bytes) for one in held]
+    ends = [(content.ends_on, content.is_long, content.bytes) for content in found]
+    ends += [(content.ends_on, content.is_long, -content.bytes) for content in held]
+    ends += [(None, True, content.bytes) for content in held]
 
     def after(place: int, *, only_short: bool) -> int:
         day = moments[place].date()

@@ -265,18 +265,21 @@ def _curated(
 ) -> Iterator[PreviewedConversation]:
     """Curates each conversation, up to the first that is not yet searched for names to its end."""
     names = bounds.names_max
-    for one in loaded:
-        beyond, unread = one.beyond, 0
-        if beyond is None and (heaviest := engine.heaviest(one.documents)) > bounds.names_max:
+    for conversation in loaded:
+        beyond, unread = conversation.beyond, 0
+        if (
+            beyond is None
+            and (heaviest := engine.heaviest(conversation.documents)) > bounds.names_max
+        ):
             beyond = BeyondBound(
                 bound=PreviewBound.message_weight, found=heaviest, most=bounds.names_max
             )
         if beyond is None:
-            spent, unread = engine.read(one.documents, names)
+            spent, unread = engine.read(conversation.documents, names)
             names -= spent
-        if one.page is None or beyond is not None or unread:
+        if conversation.page is None or beyond is not None or unread:
             yield PreviewedConversation(
-                conversation=one.conversation,
+                conversation=conversation.conversation,
                 rows=0,
                 until=None,
                 turns=(),
@@ -284,7 +287,13 @@ def _curated(
                 unread=unread,
             )
         else:
-            yield _previewed(one, one.page, engine.curate(one.documents, key), versions, purpose)
+            yield _previewed(
+                conversation,
+                conversation.page,
+                engine.curate(conversation.documents, key),
+                versions,
+                purpose,
+            )
         if unread:
             return
 

@@ -139,7 +139,8 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
     blocks = broken = 0
     for row in rows:
         said, leaves = (
-            [message["content"] for message in each["messages"]] for each in (row.said, row.leaves)
+            [message["content"] for message in loaded["messages"]]
+            for loaded in (row.said, row.leaves)
         )
         mine, lost = code_kept.counted(said, leaves)
         blocks, broken = blocks + mine, broken + lost
@@ -245,7 +246,8 @@ class _Found:
             lost = [row for name, row in accepted if survey.is_lost(name)]
         if lost:
             found[LeftOut.duplicate.value] = [
-                msgspec.structs.replace(one, left_out=LeftOut.duplicate.value) for one in lost
+                msgspec.structs.replace(measured, left_out=LeftOut.duplicate.value)
+                for measured in lost
             ]
         return [row for rows in found.values() for row in rows]
 

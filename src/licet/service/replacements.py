@@ -110,8 +110,11 @@ def read(
                 random=installation.keyring.random,
             )
             places += [
-                msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked)
-                for one in own
+                msgspec.structs.replace(
+                    replaced_place,
+                    no_name=PlaceRef(replaced_place.row, replaced_place.place) in marked,
+                )
+                for replaced_place in own
             ]
         shown = [(PlaceRef(place.row, place.place), place.kind) for place in places]
         shown_replacements.note_shown(

@@ -252,8 +252,8 @@ ORDERS = StaffTable(
     ),
 )
 TABLES = {
-    one.name: one
-    for one in (
+    table.name: table
+    for table in (
         ERASURES,
         CONVERSATIONS,
         ACCOUNTS,

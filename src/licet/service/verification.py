@@ -162,7 +162,10 @@ def _verify_release(
             )
             return
         found = folder_check.verify(path, proofs=False, key=key)
-        report.add_contradictions((one.file, f"{one.promise.value}: {one.found}") for one in found)
+        report.add_contradictions(
+            (broken_promise.file, f"{broken_promise.promise.value}: {broken_promise.found}")
+            for broken_promise in found
+        )
 
     made_again = "they are made again from the manifest and its addenda, and nothing signs them"
     report.step("parts, card and descriptions", made_again, check_parts, Verdict.consistent, True)

@@ -149,8 +149,8 @@ def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     """
     found: dict[Path, CacheFound] = {}
     for root in places:
-        for one in _find_in_root(root, {other.folder for other in places if other is not root}):
-            found.setdefault(one.path, one)
+        for cache in _find_in_root(root, {other.folder for other in places if other is not root}):
+            found.setdefault(cache.path, cache)
     return sorted(found.values(), key=lambda one: str(one.path))
 
 

@@ -204,8 +204,8 @@ def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
     control = next(group for group in groups if group.group is CanaryGroup.permitted)
     excluded = [group for group in groups if group.group is not CanaryGroup.permitted]
     if any(
-        one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during)
-        for one in excluded
+        figures.p < ALPHA or (figures.handed and figures.group is not CanaryGroup.withdrawn_during)
+        for figures in excluded
     ):
         return AuditResult.failed
     return AuditResult.passed if control.p < ALPHA else AuditResult.inconclusive

@@ -243,7 +243,11 @@ def _continues_calls(earlier: MessageShape, later: MessageShape) -> bool:
 
 
 def _with_calls(earlier: MessageShape, later: MessageShape) -> MessageShape:
-    words = BETWEEN.join(one["content"] for one in (earlier, later) if one["content"].strip())
+    words = BETWEEN.join(
+        message_shape["content"]
+        for message_shape in (earlier, later)
+        if message_shape["content"].strip()
+    )
     calls = [*earlier.get("tool_calls", ()), *later["tool_calls"]]
     return {"role": "assistant", "content": words, "tool_calls": calls}
 

@@ -301,7 +301,10 @@ def verdicts(row: LoadedRow) -> dict[int, bool]:
     for check in row.get("checks", ()):
         checked.setdefault(check["message"], set()).add(check["passed"])
     found = {message: each.pop() for message, each in checked.items() if len(each) == 1}
-    found |= {one["message"]: one["rating"] == UP for one in row.get("ratings", ())}
+    found |= {
+        rated_shape["message"]: rated_shape["rating"] == UP
+        for rated_shape in row.get("ratings", ())
+    }
     return {
         place: good
         for place, good in found.items()

@@ -222,7 +222,11 @@ def _kto(
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}
         case Format.axolotl:
-            instructions = [one["content"] for one in before[:1] if one["role"] == "system"]
+            instructions = [
+                message_shape["content"]
+                for message_shape in before[:1]
+                if message_shape["role"] == "system"
+            ]
             text = _chatml(before[len(instructions) :])
             if text is None or any(_TURNED in one for one in (answer["content"], *instructions)):
                 return None

@@ -81,7 +81,7 @@ def update_all(installation: Installation) -> None:
     later changes.
     """
     with transaction(installation.pool) as tx:
-        releases = [one for one in registry.every(tx) if one.state == "sealed"]
+        releases = [release for release in registry.every(tx) if release.state == "sealed"]
     if releases:  # without one there may be no policy
         in_force, now = policies(installation), installation.clock()
         for release in releases:

@@ -84,7 +84,8 @@ def check_same_mix(kept_state: MixState, requested: MixState) -> MixState:
         if (kept := getattr(kept_state, name)) != (given := getattr(requested, name)):
             raise UsageError(f"the state is that of a mix with `{name}` of `{kept}`, not `{given}`")
     kept, given = (
-        [(source.name, source.weight) for source in one.sources] for one in (kept_state, requested)
+        [(source.name, source.weight) for source in mix_state.sources]
+        for mix_state in (kept_state, requested)
     )
     if kept != given:
         said = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)

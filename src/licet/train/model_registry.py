@@ -98,8 +98,8 @@ def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
         ).fetchall(),
     )
     return [
-        msgspec.structs.replace(one, retired_at=None, retired_by=None, retired_reason=None)
-        for one in found
+        msgspec.structs.replace(model, retired_at=None, retired_by=None, retired_reason=None)
+        for model in found
     ]
 
 

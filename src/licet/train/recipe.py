@@ -283,7 +283,7 @@ def tokenized(
     made = [example(tokenizer, row, tokens_max) for row in rows]
     return (
         [one for one in made if isinstance(one, TokenizedRow)],
-        Counter(one for one in made if isinstance(one, UnfitRow)),
+        Counter(unfit for unfit in made if isinstance(unfit, UnfitRow)),
     )
 
 

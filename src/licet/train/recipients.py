@@ -112,9 +112,11 @@ def recall_ended(installation: Installation) -> int:
     ]
     gone = {
         release: export_files.withdrawn_ordinals(installation, release)
-        for release in {one.release for one in found}
+        for release in {open_export.release for open_export in found}
     }
-    return sum(_recall(installation, one, gone[one.release]) for one in found)
+    return sum(
+        _recall(installation, open_export, gone[open_export.release]) for open_export in found
+    )
 
 
 def _recall(installation: Installation, target: _OpenExport, withdrawn: BitMap) -> int:

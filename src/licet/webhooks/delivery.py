@@ -279,8 +279,8 @@ class Deliverer:
                 is_halted.set()
                 while left:
                     left -= sent.get() is None
-        for one in working:
-            one.result()
+        for future in working:
+            future.result()
         return said
 
     def _send_in_order(
@@ -348,22 +348,22 @@ class Deliverer:
             self._silent.update(row[0] for row in ended)
 
     def _record_taken(self, tx: Transaction, taken: list[_Sent]) -> None:
-        endpoints = list({one.to.endpoint for one in taken})
+        endpoints = list({sent.to.endpoint for sent in taken})
         tx.execute(
             _DELIVERED,
             {
-                "account": [one.waiting.account for one in taken],
-                "event": [one.waiting.event for one in taken],
-                "endpoint": [one.to.endpoint for one in taken],
-                "said": [one.answer.said for one in taken],
-                "at": [one.at for one in taken],
+                "account": [sent.waiting.account for sent in taken],
+                "event": [sent.waiting.event for sent in taken],
+                "endpoint": [sent.to.endpoint for sent in taken],
+                "said": [sent.answer.said for sent in taken],
+                "at": [sent.at for sent in taken],
             },
         )
-        for one in taken:
-            if one.waiting.attempts:
+        for sent in taken:
+            if sent.waiting.attempts:
                 tx.execute(
                     _FREE,
-                    {"endpoint": one.to.endpoint, "account": one.waiting.account, "at": one.at},
+                    {"endpoint": sent.to.endpoint, "account": sent.waiting.account, "at": sent.at},
                 )
         tx.execute(
             "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND "

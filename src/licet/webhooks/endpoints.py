@@ -321,7 +321,7 @@ def backlogs(installation: Installation) -> list[EndpointBacklog]:
     now = installation.clock()
     with transaction(installation.pool) as tx:
         found = [_backlog(installation.keyring, tx, name, now) for name in list_names(tx)]
-    return [one for one in found if one is not None]
+    return [endpoint_backlog for endpoint_backlog in found if endpoint_backlog is not None]
 
 
 def _backlog(keyring: Keyring, tx: Transaction, name: str, now: datetime) -> EndpointBacklog | None:
