@@ -130,8 +130,7 @@ def train(
             started = installation.clock()
             model = classifier.train([example for source in sources for example in source.learnt])
             held_out = _measured(
-                model,
-                [example for source in sources for example in source.held_out],
+                model, [example for source in sources for example in source.held_out]
             )
             model.save(made)
             ids = [

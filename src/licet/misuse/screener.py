@@ -113,12 +113,10 @@ def suggest(
         point, scored = points.get(domain), list[ScoredConversation]()
         if point is not None or len(in_domain) >= conversations_min:
             scored = _score_conversations(installation, model, domain, in_domain, reader, ticket)
-            if (
-                point is None
-                and (point := operating_points.choose(domain, _scores(scored), alarms, now))
-                is not None
-            ):
-                operating_points.write(points_file, model.sha256, [point])
+            if point is None:
+                point = operating_points.choose(domain, _scores(scored), alarms, now)
+                if point is not None:
+                    operating_points.write(points_file, model.sha256, [point])
         threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
         above = [
             conversation
