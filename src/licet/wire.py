@@ -1,8 +1,8 @@
 """The API's answers with open words in the place of closed ones: what a client reads.
 
-`licet.client` reads these types, and `licet.web.api.schema` derives the server's from them, naming
-the closed set of each word. A client ignores unknown keys and accepts unknown words, so that a
-newer server does not break it.
+`licet.client` reads these types, and the server's answers derive from them, naming the closed set
+of each word. A client ignores unknown keys and accepts unknown words, so that a newer server does
+not break it.
 """
 
 from __future__ import annotations

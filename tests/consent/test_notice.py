@@ -173,7 +173,7 @@ def test_the_notices_that_were_published_are_counted_and_the_newest_come_first(d
     assert notice.published_count(desk.tx) == len(desk.published) == 2
     (newer,) = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
     assert notice.published_count(desk.tx) == 3
-    assert [one.sha256.hex() for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
+    assert [one.sha256 for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
 
 
 def test_a_published_notice_cannot_hold_other_bytes_than_its_hash(desk: Desk) -> None:

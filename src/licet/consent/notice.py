@@ -658,7 +658,7 @@ class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     language: str
     variant: str
-    sha256: bytes
+    sha256: str
     published_at: datetime
     published_by: str
 
@@ -666,8 +666,8 @@ class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
 def list_newest(tx: Transaction, limit: int) -> list[NoticeListed]:
     """The newest ``limit`` notices."""
     rows = tx.execute(
-        """SELECT version, language, variant, sha256, published_at, published_by FROM notices
-            ORDER BY position DESC LIMIT %s""",
+        """SELECT version, language, variant, encode(sha256, 'hex'), published_at, published_by
+             FROM notices ORDER BY position DESC LIMIT %s""",
         [limit],
     ).fetchall()
     named = policy_versions.names(tx)

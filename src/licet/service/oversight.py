@@ -76,15 +76,6 @@ class VersionSeen(msgspec.Struct, frozen=True, kw_only=True):
     applied_by: str
 
 
-class NoticeSeen(msgspec.Struct, frozen=True, kw_only=True):
-    version: str
-    language: str
-    variant: str
-    sha256: str
-    published_at: datetime
-    published_by: str
-
-
 def holds(installation: Installation) -> NewestList[HoldSeen]:
     """The legal holds, by review date."""
     now = installation.clock()
@@ -149,22 +140,11 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
     return NewestList(items=tuple(seen), total=total)
 
 
-def notices(installation: Installation) -> NewestList[NoticeSeen]:
+def notices(installation: Installation) -> NewestList[notice.NoticeListed]:
     """The published notices."""
     with transaction(installation.pool) as tx:
         listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
-    seen = (
-        NoticeSeen(
-            version=one.version,
-            language=one.language,
-            variant=one.variant,
-            sha256=one.sha256.hex(),
-            published_at=one.published_at,
-            published_by=one.published_by,
-        )
-        for one in listed
-    )
-    return NewestList(items=tuple(seen), total=total)
+    return NewestList(items=tuple(listed), total=total)
 
 
 def conversation_by_host(installation: Installation, account: UUID, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,19 +13,9 @@ from licet.ledger.log import CHECKPOINT
 from licet.release import folder_check, manifest, measurement, review
 from licet.release.purge import LogKey
 from licet.verifier import Verdict
+from licet.verifier.answer import ArtefactPart
 
 MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
-
-
-class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of what was checked, with its own answer and reason; ``is_aside``: the overall answer
-    does not depend on it.
-    """
-
-    what: str
-    answer: Verdict
-    why: str
-    is_aside: bool = False
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +25,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
     answer: Verdict
     checked: tuple[str, ...]
-    parts: tuple[CheckedPart, ...]
+    parts: tuple[ArtefactPart, ...]
     broken: tuple[tuple[str, str], ...]
     lacks: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
@@ -88,12 +79,7 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
     """Merges reports into one result with the worst answer."""
     alone = len(reports) == 1
     parts = [
-        CheckedPart(
-            what=part.what if alone else f"{report.origin}: {part.what}",
-            answer=part.answer,
-            why=part.why,
-            is_aside=part.is_aside,
-        )
+        part if alone else replace(part, what=f"{report.origin}: {part.what}")
         for report in reports
         for part in report.parts
     ]
