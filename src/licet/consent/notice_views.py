@@ -106,7 +106,7 @@ def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
 
 def newest_number(answers: Mapping[str, NewestChoice]) -> int:
     """The number of the newest of these answers, 0 for none."""
-    return max((made.seq for made in answers.values()), default=0)
+    return max((choice.seq for choice in answers.values()), default=0)
 
 
 def record(

@@ -125,7 +125,9 @@ class Opening:
         return chosen
 
     def _promised(self, part: PartPromise) -> set[int]:
-        """Read from the unverified file: every row is still verified before it is opened."""
+        """The ordinals of a part, read from its unverified file; every row is verified before it is
+        opened.
+        """
         ordinals = set(self._chain.now(part).ordinals)
         try:
             with self._stored.opened(part.file) as file:
