@@ -87,7 +87,7 @@ def jaccard(one: list[str], other: list[str]) -> float:
 def sketch_of(number: int, text: str, signature: bytes) -> dedupe.Sketch:
     return dedupe.Sketch(
         order=number.to_bytes(8, "big"),
-        whole=sketches.exact([text], KEY),
+        whole=sketches.exact_each([text], KEY)[0],
         whole_signature=signature,
         turns=(),
         weights=(),

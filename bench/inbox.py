@@ -141,7 +141,7 @@ def of_sources(here: Installation, staff: UUID, count: int, floor: Spent) -> lis
         staff_id=staff, email="ada@example.org", roles=frozenset(StaffRole), via="console"
     )
     first = InboxView(kind=ItemKind.request)
-    middle = inbox.page(here, by, InboxView(kind=ItemKind.request, most=200)).next
+    middle = inbox.page(here, by, InboxView(kind=ItemKind.request, limit=200)).next
     assert middle is not None
     views = {
         "what is due first": InboxView(),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""What tells the time, in UTC."""
+"""Returns the current time, in UTC."""
 
 
 def utc_now() -> datetime:

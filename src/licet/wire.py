@@ -1,12 +1,13 @@
 """The API's answers with open words in the place of closed ones: what a client reads.
 
-`licet.client` reads these types, and `licet.web.api.schema` derives the server's from them, naming
-the closed set of each word. A client ignores unknown keys and accepts unknown words, so that a
-newer server does not break it.
+`licet.client` reads these types, and the server's answers derive from them, naming the closed set
+of each word. A client ignores unknown keys and accepts unknown words, so that a newer server does
+not break it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -88,23 +89,44 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None
 
 
-class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer. ``because`` says why it is unknown, and is empty
-    otherwise.
+class GateStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """``may_write`` is all that an assistant needs; ``policy`` is the version in force.
 
-    ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest
-    grant in force, 0 for none.
+    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
+    numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
     """
 
+    account: str
     gate: str
     may_write: bool
-    account: str = ""
-    standings: dict[str, str] = {}
-    unanswered: tuple[str, ...] = ()
-    grant: int = 0
-    policy: str = ""
-    decide_by: date | None = None
+    standings: Mapping[str, str]
+    unanswered: tuple[str, ...]
+    grant: int
+    policy: str
+    decide_by: date | None
+
+
+class GateResult(GateStatus, frozen=True, kw_only=True):
+    """The answer about an account, or why there is none: ``because`` is empty unless the gate is
+    unknown.
+    """
+
     because: str = ""
+
+
+def unknown_gate(because: str) -> GateResult:
+    """The answer where the server gave none: closed."""
+    return GateResult(
+        account="",
+        gate="unknown",
+        may_write=False,
+        standings={},
+        unanswered=(),
+        grant=0,
+        policy="",
+        decide_by=None,
+        because=because,
+    )
 
 
 class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -374,7 +396,7 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentRequests(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of requests, newest first, without their steps."""
+    """Requests without their steps, and without what was written."""
 
     items: tuple[SentRequest, ...]
     next: str | None
@@ -522,8 +544,11 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the account must be asked now. ``notice`` has the published text, None if there is
-    none.
+    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without
+    `later`.
+
+    ``unanswered`` are the questions that wait for an answer, each of which takes a choice of its
+    own.
     """
 
     account: str
@@ -538,6 +563,7 @@ class NoticeResult(msgspec.Struct, frozen=True, kw_only=True):
     asks_age: bool
     languages: tuple[str, ...]
     unanswered: tuple[str, ...]
+    terms_accepted_at: datetime | None
     notice: dict[str, Any] | None
 
 

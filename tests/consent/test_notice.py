@@ -55,7 +55,7 @@ class Desk:
 
     def publish(self, sources: list[str]) -> list[notice.NoticePublication]:
         return notice.publish(
-            self.tx, self.known, sources, version=None, at=BEFORE, by="test", random=os.urandom
+            self.tx, self.known, sources, version=None, now=BEFORE, by="test", random=os.urandom
         )
 
     def account(self, opened=BEFORE, age: int | None = 30):
@@ -113,7 +113,7 @@ class Desk:
             place=place,
             surface="app",
             gpc=False,
-            at=at,
+            now=at,
             after=asked.newest_choice,
             random=os.urandom,
         )
@@ -173,7 +173,7 @@ def test_the_notices_that_were_published_are_counted_and_the_newest_come_first(d
     assert notice.published_count(desk.tx) == len(desk.published) == 2
     (newer,) = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
     assert notice.published_count(desk.tx) == 3
-    assert [one.sha256.hex() for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
+    assert [one.sha256 for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
 
 
 def test_a_published_notice_cannot_hold_other_bytes_than_its_hash(desk: Desk) -> None:
@@ -346,7 +346,7 @@ def test_whoever_is_shown_anything_else_has_another_showing(desk: Desk) -> None:
             "after": 0,
             "markup": b"m" * 32,
         } | other
-        return notice_views.record(desk.tx, to, what, at=NOW, random=os.urandom, **like)
+        return notice_views.record(desk.tx, to, what, now=NOW, random=os.urandom, **like)
 
     first = shown()
     assert shown() == first
@@ -520,7 +520,7 @@ def test_a_browsers_signal_is_kept_when_it_changes_and_at_no_other_time(desk: De
     account, other = desk.account(), desk.account()
 
     def seen(gpc: bool, minutes: int) -> list[bool]:
-        notice_views.record_signal(desk.tx, account, gpc=gpc, at=NOW + timedelta(minutes=minutes))
+        notice_views.record_signal(desk.tx, account, gpc=gpc, now=NOW + timedelta(minutes=minutes))
         return [kept for _, kept in notice_views.list_signals(desk.tx, account, limit=10)]
 
     assert seen(False, 0) == []

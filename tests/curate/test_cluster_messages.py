@@ -279,7 +279,7 @@ def test_no_module_of_the_cluster_unpickles() -> None:
     for module in (cluster_messages, ray_workers):
         assert module.__file__ is not None
         assert "pickle" not in Path(module.__file__).read_text().replace(
-            "unpickles what it brings", ""
+            "unpickles what it delivers", ""
         )
 
 

@@ -19,8 +19,8 @@ from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.canonical_json import canonical
 from licet.legal import paper_pages, papers
-from licet.legal.paper import JWS_TYPE, PaperKind, names_in
-from licet.legal.papers import FORMS, MadePaper
+from licet.legal.paper import JWS_TYPE, PaperKind, load_form, names_in
+from licet.legal.papers import MadePaper
 from licet.proof import documents
 from licet.service import verification
 from licet.store.connect import Pool, transaction
@@ -270,7 +270,7 @@ def test_what_is_not_answered_is_to_be_provided_and_never_guessed(
     paper = made(house, kind)
     asked = {
         name
-        for part in FORMS[kind]().sections
+        for part in load_form(kind).sections
         for line in part.lines
         for name in names_in(line.says)
     }
@@ -289,7 +289,7 @@ def test_every_answer_that_is_asked_for_stands_in_the_papers_that_it_is_asked_fo
     for kind in PaperKind:
         said = {
             name
-            for part in FORMS[kind]().sections
+            for part in load_form(kind).sections
             for line in part.lines
             for name in names_in(line.says)
         }
@@ -325,7 +325,7 @@ def test_the_papers_read_as_they_were_read(house: House, kind: PaperKind) -> Non
 
 
 def test_the_template_of_the_commission_stands_in_its_own_order() -> None:
-    numbers = [part.number for part in FORMS[PaperKind.training_summary]().sections]
+    numbers = [part.number for part in load_form(PaperKind.training_summary).sections]
     assert numbers == [
         "1.1",
         "1.2",
@@ -341,9 +341,9 @@ def test_the_template_of_the_commission_stands_in_its_own_order() -> None:
         "3.2",
         "3.3",
     ]
-    twelve = [part.number for part in FORMS[PaperKind.ab2013]().sections][1:]
+    twelve = [part.number for part in load_form(PaperKind.ab2013).sections][1:]
     assert twelve == [f"(a)({number})" for number in range(1, 13)]
-    letters = [part.number for part in FORMS[PaperKind.ropa]().sections]
+    letters = [part.number for part in load_form(PaperKind.ropa).sections]
     assert letters == [*(f"30(1)({letter})" for letter in "abcdefg"), "30(2)"]
 
 

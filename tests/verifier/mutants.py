@@ -31,8 +31,8 @@ from licet.ledger.canonical_json import canonical
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.proof import InclusionProof
-from licet.legal import ab2013, figures, ropa
-from licet.legal.paper import stated_by
+from licet.legal import figures
+from licet.legal.paper import PaperKind, load_form, stated_by
 from licet.proof.receipt import sign
 from licet.release import manifest as manifests
 from licet.release import merkle
@@ -1034,7 +1034,7 @@ def papers() -> list[dict[str, Any]]:
         log=tally.figures(), totals=figures.totals([release]), releases=(release,)
     )
     policy = release_lies.ASKED.document()
-    forms = [msgspec.to_builtins(form()) for form in (ab2013.form, ropa.form)]
+    forms = [msgspec.to_builtins(load_form(kind)) for kind in (PaperKind.ab2013, PaperKind.ropa)]
     stated = stated_by(Controller(name="Example Ltd"))
     said = {
         "v": 1,

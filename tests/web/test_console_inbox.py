@@ -347,7 +347,7 @@ def test_a_view_that_leaves_most_items_out_asks_no_source_twice_for_the_same(liv
         ]
         return Counted(kind, FewSource(kind, lambda _: made))
 
-    view = {"sources": (items(ItemKind.hold, 30), items(ItemKind.flag, 3)), "most": 9}
+    view = {"sources": (items(ItemKind.hold, 30), items(ItemKind.flag, 3)), "limit": 9}
     assert listed(lived, held=HeldFilter.somebody, **view) == []
     assert asked.count(ItemKind.hold) == 3 and asked.count(ItemKind.flag) == 1
     assert len(listed(lived, held=HeldFilter.nobody, **view)) == 9

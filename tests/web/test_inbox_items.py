@@ -283,7 +283,7 @@ def test_pages_of_the_inbox_together_have_every_item_once_in_order_whatever_thei
         for most in (1, 2, 3, 10):
             found, after = list[str](), ""
             while True:
-                page = inbox.page(lived.here, both, InboxView(sort=sort, most=most, after=after))
+                page = inbox.page(lived.here, both, InboxView(sort=sort, limit=most, after=after))
                 found += [one.item for one in page.items]
                 lived.clock.set(lived.clock.now + timedelta(minutes=1))
                 if page.next is None:

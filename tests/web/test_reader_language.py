@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from licet.consent import catalogue_check, notice
-from licet.consent.catalogue import catalogue, languages, load_languages, stamp
+from licet.consent.catalogue import catalogue, load_languages, stamp
 from licet.policy.file import preset
 from licet.proof import documents
 from licet.service import policy_changes
@@ -68,7 +68,7 @@ def page(world: World, api: Any, path: str, **headers: str) -> Any:
 def test_a_page_speaks_the_language_of_its_reader_and_says_so(pool: Pool, tmp_path: Path) -> None:
     ana = with_ana(World(pool, tmp_path / "data", person_requests_per_minute=10**6))
     with ApplicationClient(ana.app) as api:
-        for language in languages():
+        for language in load_languages().names:
             words = catalogue(language)
             for path in ("/settings", "/chats", "/notice", "/feedback"):
                 answer = page(ana, api, path, **{"accept-language": f"{language}, en;q=0.1"})
@@ -158,7 +158,7 @@ def test_a_language_is_picked_without_a_script_and_kept_in_a_cookie_that_holds_n
     )
     assert form is not None and form[1] == "/settings"
     assert '<option value="de" lang="de" dir="ltr" selected>Deutsch</option>' in form[2]
-    assert set(re.findall(r'<option value="([^"]+)"', form[2])) == set(languages())
+    assert set(re.findall(r'<option value="([^"]+)"', form[2])) == set(load_languages().names)
     picked = page(ana, api, "/settings?lang=ja", **{"accept-language": "de"})
     assert '<html lang="ja"' in picked.text
     (kept,) = [v for k, v in picked.headers.multi_items() if k == "set-cookie"]
@@ -205,7 +205,7 @@ def test_a_component_speaks_its_hosts_language_and_neither_reads_nor_sets_the_co
 
 def test_an_answer_given_in_one_language_counts_as_in_any_other(ana: World, api: Any) -> None:
     ana.tell(Choose(account=ana.accounts["ana"], at=ana.clock.now, allow=True, via="notice"))
-    for language in languages():
+    for language in load_languages().names:
         words = catalogue(language)
         purposes = words.listed(
             [words.purpose(name) for name in ("improve_models", "safety_classifiers")]
@@ -260,7 +260,9 @@ def test_both_answers_weigh_the_same_in_every_language_and_nothing_runs_out_of_a
     site.town.open("eve", age=None)
     existing(site)
     visited = site.visit("eve", "/notice", viewport=PHONE)
-    for language in languages() if WHOLE else languages()[SIXTEENTH % 4 :: 4]:  # others each day
+    for language in (
+        load_languages().names if WHOLE else load_languages().names[SIXTEENTH % 4 :: 4]
+    ):  # others each day
         for path in ("/notice", "/settings"):
             visited.goto(f"{site.url}{path}?lang={language}")
             assert visited.evaluate("() => document.documentElement.lang") == language

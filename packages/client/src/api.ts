@@ -1089,7 +1089,7 @@ export interface components {
         };
         /**
          * AccountSeen
-         * @description `region_values` says whose values of the version in force hold for the account's `region`.
+         * @description An account's status. `region_values` says whether values of its `region` apply in the policy in force.
          */
         AccountSeen: {
             /** @description The account, `acc_..`. */
@@ -1265,7 +1265,7 @@ export interface components {
         };
         /**
          * ChoiceSeen
-         * @description A choice about one question, for a scope. `because` says why it had no effect, `kept` what a no left.
+         * @description A choice about one question, for a scope. `because` says why it had no effect; `kept` numbers the grants that a no left in force.
          */
         ChoiceSeen: {
             /**
@@ -1402,7 +1402,7 @@ export interface components {
         };
         /**
          * ConversationSeen
-         * @description Why a conversation, or one turn of it, may or may not be used, and how long it is kept.
+         * @description Why a conversation, or one turn of it, may or may not be used, and its retention.
          */
         ConversationSeen: {
             /** @description The conversation, `conv_..`, or `host:` and the host's own id. */
@@ -2198,7 +2198,7 @@ export interface components {
         };
         /**
          * PreviewBound
-         * @description What a conversation has too much of to be shown.
+         * @description The bound that a conversation exceeds.
          * @enum {string}
          */
         PreviewBound: "turns" | "bytes" | "message_weight";
@@ -2496,7 +2496,7 @@ export interface components {
         ScopeKind: "conversation" | "project" | "account";
         /**
          * ScopeSeen
-         * @description What a grant is given for: `account`, or the project or conversation by our id.
+         * @description The scope of a grant: `account`, or a project or conversation by our id.
          */
         ScopeSeen: {
             /** @description What it is for: the account, one project or one conversation. */
@@ -2764,7 +2764,7 @@ export interface components {
         };
         /**
          * TurnsExplained
-         * @description The answer for a run of turns of one conversation, for one purpose. `turns` counts them; the ids show the first ones. `question` is the one that covers the purpose, `grant` the number of the grant in force for it and the conversation, `given_for` its scope, and `act` what is behind the answer: the choice, or what took a permission away.
+         * @description One answer for consecutive turns of a conversation, for one purpose. `turns` counts them; `turn` is the first. `question` covers the purpose, `grant` is the number of the grant in force, `given_for` its scope, and `act` the choice or restriction that decided.
          */
         TurnsExplained: {
             /** @description The turn, `turn_..`. */

@@ -98,21 +98,28 @@ class _NewStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_item(
-    tx: Transaction, keyring: Keyring, item: ItemSubject, staff: UUID, at: datetime, words: str = ""
+    tx: Transaction,
+    keyring: Keyring,
+    item: ItemSubject,
+    staff: UUID,
+    now: datetime,
+    words: str = "",
 ) -> ItemHolder:
     """Assigns an item to ``staff``; idempotent; RefusedError if somebody else has it."""
-    has, steps = _locked(tx, item)
-    if has is None:
+    current, steps = _locked(tx, item)
+    if current is None:
         _write(
             tx,
             keyring,
             item,
             steps,
-            _NewStep(step=InboxStepKind.taken, staff=staff, at=at, words=words),
+            _NewStep(step=InboxStepKind.taken, staff=staff, at=now, words=words),
         )
-        _hold(tx, item.item, staff, at)
-    elif has.staff != staff:
-        raise RefusedError(f"`{has.email}` has it since {written(has.taken_at)}", because="taken")
+        _hold(tx, item.item, staff, now)
+    elif current.staff != staff:
+        raise RefusedError(
+            f"`{current.email}` has it since {written(current.taken_at)}", because="taken"
+        )
     found = find_holders(tx, [item.item]).get(item.item)
     assert found is not None
     return found
@@ -123,7 +130,7 @@ def give_back(
     keyring: Keyring,
     item: ItemSubject,
     staff: UUID,
-    at: datetime,
+    now: datetime,
     words: str = "",
     *,
     holder: UUID | None = None,
@@ -137,7 +144,7 @@ def give_back(
         keyring,
         item,
         steps,
-        _NewStep(step=InboxStepKind.given_back, staff=staff, at=at, words=words),
+        _NewStep(step=InboxStepKind.given_back, staff=staff, at=now, words=words),
     )
     _hold(tx, item.item, None, None)
 
@@ -147,7 +154,7 @@ def hand_over(
     keyring: Keyring,
     item: ItemSubject,
     staff: UUID,
-    at: datetime,
+    now: datetime,
     words: str,
     *,
     to: UUID,
@@ -162,13 +169,13 @@ def hand_over(
         keyring,
         item,
         steps,
-        _NewStep(step=InboxStepKind.handed, staff=staff, at=at, words=words, to=to),
+        _NewStep(step=InboxStepKind.handed, staff=staff, at=now, words=words, to=to),
     )
-    _hold(tx, item.item, to, at)
+    _hold(tx, item.item, to, now)
 
 
 def add_note(
-    tx: Transaction, keyring: Keyring, item: ItemSubject, staff: UUID, at: datetime, words: str
+    tx: Transaction, keyring: Keyring, item: ItemSubject, staff: UUID, now: datetime, words: str
 ) -> None:
     """Adds a note to an item, which anybody may have."""
     _, steps = _locked(tx, item)
@@ -177,7 +184,7 @@ def add_note(
         keyring,
         item,
         steps,
-        _NewStep(step=InboxStepKind.noted, staff=staff, at=at, words=words),
+        _NewStep(step=InboxStepKind.noted, staff=staff, at=now, words=words),
     )
 
 
@@ -186,17 +193,17 @@ def begin_act(
     keyring: Keyring,
     item: ItemSubject,
     staff: UUID,
-    at: datetime,
+    now: datetime,
     words: str,
     act: str,
 ) -> int:
     """Records an act before it is carried out, with its reason; returns the number of its step.
     RefusedError if somebody else has the item.
     """
-    has, steps = _locked(tx, item)
-    if has is not None and has.staff != staff:
+    current, steps = _locked(tx, item)
+    if current is not None and current.staff != staff:
         raise RefusedError(
-            f"`{has.email}` has it since {written(has.taken_at)}",
+            f"`{current.email}` has it since {written(current.taken_at)}",
             "ask them, or take it over first",
             because="taken",
         )
@@ -205,7 +212,7 @@ def begin_act(
         keyring,
         item,
         steps,
-        _NewStep(step=InboxStepKind.acted, staff=staff, at=at, words=words, act=act),
+        _NewStep(step=InboxStepKind.acted, staff=staff, at=now, words=words, act=act),
     )
     return steps
 
@@ -340,17 +347,19 @@ def _locked(tx: Transaction, item: ItemSubject) -> tuple[ItemHolder | None, int]
 
 
 def _require_holder(tx: Transaction, item: ItemSubject, holder: UUID) -> int:
-    has, steps = _locked(tx, item)
-    if has is None:
+    current, steps = _locked(tx, item)
+    if current is None:
         raise RefusedError("nobody has it", "take it first", because="not_taken")
-    if has.staff != holder:
-        raise RefusedError(f"`{has.email}` has it since {written(has.taken_at)}", because="taken")
+    if current.staff != holder:
+        raise RefusedError(
+            f"`{current.email}` has it since {written(current.taken_at)}", because="taken"
+        )
     return steps
 
 
-def _hold(tx: Transaction, item: str, staff: UUID | None, at: datetime | None) -> None:
+def _hold(tx: Transaction, item: str, staff: UUID | None, now: datetime | None) -> None:
     tx.execute(
-        "UPDATE inbox_items SET staff_id = %s, taken_at = %s WHERE item = %s", [staff, at, item]
+        "UPDATE inbox_items SET staff_id = %s, taken_at = %s WHERE item = %s", [staff, now, item]
     )
 
 

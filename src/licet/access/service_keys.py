@@ -95,18 +95,18 @@ class ServiceKey(msgspec.Struct, frozen=True, kw_only=True):
             expires_at=self.expires_at,
         )
 
-    def state(self, at: datetime) -> str:
+    def state(self, now: datetime) -> str:
         """`revoked`, `expired` or `valid`."""
         if self.revoked_at is not None:
             return "revoked"
-        return "expired" if self.expires_at is not None and self.expires_at <= at else "valid"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
 
 def create_key(
     tx: Transaction,
     name: str,
     scopes: Iterable[Scope],
-    at: datetime,
+    now: datetime,
     random: Callable[[int], bytes],
     bound: KeyBinding = UNBOUND,
     *,
@@ -120,11 +120,9 @@ def create_key(
             f"`{name}` is not a name for a key", "use lower-case letters, digits, `-`, `_` and `.`"
         )
     _check(granted, bound)
-    _check_limits(requests_per_minute, expires_at, at)
-    key_id, secret = (
-        uuid7(at, random(10)),
-        base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode(),
-    )
+    _check_limits(requests_per_minute, expires_at, now)
+    key_id = uuid7(now, random(10))
+    secret = base64.urlsafe_b64encode(random(SECRET_BYTES)).rstrip(b"=").decode()
     made = tx.execute(
         """INSERT INTO api_keys (key_id, name, secret_sha256, scopes, made_at, recipient, own,
                                  releases, endpoint_id,
@@ -136,7 +134,7 @@ def create_key(
             name,
             hashlib.sha256(secret.encode()).digest(),
             granted,
-            at,
+            now,
             bound.recipient,
             bound.own,
             list(bound.releases) if bound.recipient is not None else None,
@@ -178,7 +176,9 @@ def _check(granted: Collection[str], bound: KeyBinding) -> None:
             f"`{bound.recipient}` is no name of a recipient",
             "use lower-case letters, digits, `-`, `_`, `.`",
         )
-    wrong = next((one for one in bound.releases if _RELEASES.fullmatch(one) is None), None)
+    wrong = next(
+        (release for release in bound.releases if _RELEASES.fullmatch(release) is None), None
+    )
     if wrong is not None or len(bound.releases) > RELEASES_MAX:
         raise UsageError(
             f"`{wrong}` is no name of a release"
@@ -188,10 +188,10 @@ def _check(granted: Collection[str], bound: KeyBinding) -> None:
         )
 
 
-def _check_limits(rate: int | None, expires_at: datetime | None, at: datetime) -> None:
+def _check_limits(rate: int | None, expires_at: datetime | None, now: datetime) -> None:
     if rate is not None and not 1 <= rate <= RATE_MAX:
         raise UsageError(f"`{rate}` requests a minute: a key may have from 1 to {RATE_MAX}")
-    if expires_at is not None and expires_at <= at:
+    if expires_at is not None and expires_at <= now:
         raise UsageError("a key expires in the future", "to end it now, revoke it")
 
 
@@ -281,10 +281,8 @@ def set_limits(
             because="changed",
         )
     _check_limits(limits.requests_per_minute, limits.expires_at, act.at)
-    leases, answers = (
-        Scope.release_lease in limits.scopes,
-        Scope.events_acknowledge in limits.scopes,
-    )
+    leases = Scope.release_lease in limits.scopes
+    answers = Scope.events_acknowledge in limits.scopes
     bound = KeyBinding(
         recipient=known.recipient if leases else None,
         own=known.own and leases,
@@ -355,24 +353,26 @@ def revoke(tx: Transaction, name: str, act: KeyAct, journal: Journal | None) -> 
     restriction.keep_key(tx, journal, known.key_id, known.revoked_at or act.at)
 
 
-def restore_revocation(tx: Transaction, key: UUID, at: datetime) -> bool:
+def restore_revocation(tx: Transaction, key: UUID, now: datetime) -> bool:
     """Revokes a key that a restore brought back, as named by the restriction journal; False if
     there is no such valid key.
     """
     revoked = tx.execute(
-        "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL", [at, key]
+        "UPDATE api_keys SET revoked_at = %s WHERE key_id = %s AND revoked_at IS NULL", [now, key]
     )
     return revoked.rowcount == 1
 
 
-def revoke_all(tx: Transaction, at: datetime) -> int:
+def revoke_all(tx: Transaction, now: datetime) -> int:
     """Revokes every key, when the restored journal cannot tell which were revoked; returns how
     many.
     """
-    return tx.execute("UPDATE api_keys SET revoked_at = %s WHERE revoked_at IS NULL", [at]).rowcount
+    return tx.execute(
+        "UPDATE api_keys SET revoked_at = %s WHERE revoked_at IS NULL", [now]
+    ).rowcount
 
 
-def find(tx: Transaction, text: str, at: datetime) -> Service | None:
+def find(tx: Transaction, text: str, now: datetime) -> Service | None:
     """The service with the key ``text``; None if it is unknown, revoked or expired."""
     match = _KEY.fullmatch(text)
     if match is None:
@@ -381,7 +381,7 @@ def find(tx: Transaction, text: str, at: datetime) -> Service | None:
         """SELECT name, secret_sha256, scopes, recipient, own, releases, endpoint_id,
             requests_per_minute FROM api_keys
             WHERE key_id = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %s)""",
-        [UUID(match[1]), at],
+        [UUID(match[1]), now],
     ).fetchone()
     if row is None or not hmac.compare_digest(row[1], hashlib.sha256(match[2].encode()).digest()):
         return None

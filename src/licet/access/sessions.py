@@ -224,7 +224,7 @@ def list_staff(tx: Transaction, now: datetime) -> list[StaffAccount]:
 
 def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffAccount:
     """A member of staff by id; NotFoundError."""
-    found = next((one for one in list_staff(tx, now) if one.staff_id == staff), None)
+    found = next((account for account in list_staff(tx, now) if account.staff_id == staff), None)
     if found is None:
         raise NotFoundError("no such member of staff")
     return found
@@ -304,8 +304,7 @@ def add_staff(
     staff = find_or_add_staff(tx, email, now, random)
     tx.execute(
         "UPDATE staff SET roles = (SELECT array_agg(DISTINCT r ORDER BY r) FROM unnest(roles || "
-        "%s::text[]) r)"
-        " WHERE staff_id = %s",
+        "%s::text[]) r) WHERE staff_id = %s",
         [named, staff],
     )
     return _link(tx, staff, now, random)

@@ -88,7 +88,7 @@ def record(
     *,
     reason: str,
     by: str,
-    at: datetime,
+    now: datetime,
     said: str | None,
 ) -> None:
     """Records an order: as done, with its outcome, or as open if ``said`` is None.
@@ -106,10 +106,10 @@ def record(
             "kind": kind.value,
             "about": about,
             "reason": validate_reason(reason),
-            "at": at,
+            "at": now,
             "by": by,
             "said": said,
-            "ended_at": None if said is None else at,
+            "ended_at": None if said is None else now,
             "outcome": None if said is None else OrderOutcome.done.value,
         },
     ).rowcount
@@ -119,18 +119,17 @@ def record(
         )
 
 
-def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, at: datetime) -> None:
+def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, now: datetime) -> None:
     """Records how an open order ended."""
     tx.execute(
         "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
         "%s AND ended_at IS NULL",
-        [at, outcome.value, said[:SAID_CHARACTERS_MAX], order],
+        [now, outcome.value, said[:SAID_CHARACTERS_MAX], order],
     )
 
 
 _ORDERS = (
-    "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said "
-    "FROM "
+    "SELECT order_id, kind, about, reason, ordered_at, ordered_by, ended_at, outcome, said FROM "
     "staff_orders"
 )
 
@@ -182,10 +181,10 @@ LISTING = Listing(
         "kind": ListFilter(
             label="What",
             choices={
-                one.value: ListChoice(
-                    label=one.value.replace("_", " "), kept=f"t.kind = '{one.value}'"
+                order_kind.value: ListChoice(
+                    label=order_kind.value.replace("_", " "), kept=f"t.kind = '{order_kind.value}'"
                 )
-                for one in OrderKind
+                for order_kind in OrderKind
             },
         ),
     },

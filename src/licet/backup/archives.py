@@ -145,15 +145,16 @@ def back_up(
     installation: Installation, target: Path, form: BackupForm = BackupForm.dump
 ) -> KeptBackup:
     """Takes a backup into a new folder below ``target``; complete when this returns."""
-    at = installation.clock()
+    now = installation.clock()
     if form is BackupForm.base:
         with transaction(installation.pool) as tx:
             base_backup.may_replicate(tx)
     make_folder(target, 0o700)
     with _lock_folder(target, fcntl.LOCK_SH):
-        backup, until = uuid7(at, installation.keyring.random(10)), at + backup_window(installation)
-        folder = target / f"{at:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
-        manifest = _register(installation, form, backup, at, until, folder)
+        backup = uuid7(now, installation.keyring.random(10))
+        until = now + backup_window(installation)
+        folder = target / f"{now:%Y%m%dT%H%M%SZ}-{backup.hex[-8:]}"
+        manifest = _register(installation, form, backup, now, until, folder)
         make_folder(folder, 0o700)
         match form:
             case BackupForm.dump:
@@ -174,7 +175,7 @@ def back_up(
         with transaction(installation.pool) as tx:
             seed = installation.keyring.log_seed(tx)
         Durable(Folder(folder)).write({MANIFEST: backup_manifest.write(manifest, seed)})
-    return _kept_backup(folder, at, {})
+    return _kept_backup(folder, now, {})
 
 
 def _server_time(installation: Installation) -> datetime | None:
@@ -204,7 +205,7 @@ def _register(
     installation: Installation,
     form: BackupForm,
     backup: UUID,
-    at: datetime,
+    now: datetime,
     until: datetime,
     folder: Path,
 ) -> BackupManifest:
@@ -218,25 +219,25 @@ def _register(
         tx.execute(
             "INSERT INTO backups (backup_id, made_at, expires_at, base, folder) VALUES (%s, "
             "%s, %s, %s, %s)",
-            [backup, at, until, is_base, os.fspath(folder.absolute())],
+            [backup, now, until, is_base, os.fspath(folder.absolute())],
         )
         archive = wal_receiver.slot(tx, journal) if is_base else None
         life = fence.life(tx)
         record = Restriction(
-            life=life, kind=RestrictionKind.backup, at=at, backup=backup, until=until, base=is_base
+            life=life, kind=RestrictionKind.backup, at=now, backup=backup, until=until, base=is_base
         )
         restriction.keep_records(tx, journal, [record])
     with transaction(
         installation.pool
     ) as tx:  # the journal has the backup by now, and the backup has where the journal stood
-        journal_evidence.tell_head(tx, journal, head := journal.durable, at)
+        journal_evidence.tell_head(tx, journal, head := journal.durable, now)
         logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), installation.keyring.wrapped_log_seed(tx)
     return BackupManifest(
         v=VERSION,
         form=form,
         backup=shown(Prefix.backup, backup),
-        made_at=at,
+        made_at=now,
         expires_at=until,
         schema=migrations()[-1].number,
         life=life,
@@ -389,7 +390,7 @@ def _unneeded_wal(
         (target / ARCHIVES).glob(f"{wal_receiver.prefix(journal_of(installation))}*")
     ):
         oldest = min(
-            (one.begins for one in bases if one.archive == archive.name),
+            (manifest.begins for manifest in bases if manifest.archive == archive.name),
             key=lambda n: n[8:],
             default=None,
         )
@@ -479,7 +480,7 @@ def forecast(
                 None, life, list_lacking(tx, journal_of(here), life, walk), walk.ended()
             )
         begun, lives = manifest.made_at, manifest.life
-        found = [one.record for one in journal_of(here).survey(walk)]
+        found = [numbered.record for numbered in journal_of(here).survey(walk)]
         since = [
             one
             for one in found
@@ -643,9 +644,9 @@ def refuse_own_server(config: Configuration, source: Path) -> None:
         )
 
 
-def _fence_in(dsn: str, at: datetime) -> None:
+def _fence_in(dsn: str, now: datetime) -> None:
     with open_pool(dsn, 1) as pool, transaction(pool) as tx:
-        fence.raise_fence(tx, at)
+        fence.raise_fence(tx, now)
 
 
 def _raise_fence(
@@ -756,7 +757,7 @@ def _refuse_unfit(
             forward.check_log(place, seed, stood.standing(manifest.made_at))
 
 
-def _kept_backup(folder: Path, at: datetime, days: Mapping[str, datetime]) -> KeptBackup:
+def _kept_backup(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBackup:
     """A backup in its folder. ``days`` are the registered expiry days, which override the
     manifest's: a changed manifest cannot extend one.
     """
@@ -782,7 +783,7 @@ def _kept_backup(folder: Path, at: datetime, days: Mapping[str, datetime]) -> Ke
         expires_at=day,
         size=_size(folder),
         whole=True,
-        expired=day <= at,
+        expired=day <= now,
     )
 
 

@@ -62,8 +62,8 @@ class LoggedState(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     digest: str
 
-    def standing(self, at: datetime) -> LogStanding:
-        """The same as the database had it; ``at`` is the backup's moment."""
+    def standing(self, now: datetime) -> LogStanding:
+        """The same as the database had it; ``now`` is the backup's moment."""
         return LogStanding(
             year=self.year,
             origin=self.origin,
@@ -71,7 +71,7 @@ class LoggedState(msgspec.Struct, frozen=True, kw_only=True):
             root=bytes.fromhex(self.root),
             size=self.size,
             digest=bytes.fromhex(self.digest),
-            logged_at=at,
+            logged_at=now,
         )
 
 

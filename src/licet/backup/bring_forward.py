@@ -118,7 +118,7 @@ def bring_forward(
     """Applies the restrictions made since the backup, brings the database up to the log, and begins
     a new life of the database.
     """
-    journal, at = journal_of(installation), installation.clock()
+    journal, now = journal_of(installation), installation.clock()
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
     present = fence.life(tx)
     seed, place = installation.keyring.log_seed(tx), documents.place(installation)
@@ -132,13 +132,13 @@ def bring_forward(
         raise misfit_error(misfits)
     newest = max((record.life for record in journal.newest(NEWEST_RECORDS_MAX)), default=0)
     life = max(present, newest, *_logged_lives(known)) + 1
-    forward.mark_restored(tx, known, life, at)
+    forward.mark_restored(tx, known, life, now)
     begun_anew = finish is not None and _restart_journal(
         tx, journal, [*heads, *([begins] if begins else [])], life
     )
     # Written before anything is read: from here on nothing of an earlier life is added, so nothing
     # is missed.
-    journal.append([Restriction(life=life, kind=RestrictionKind.life, at=at)])
+    journal.append([Restriction(life=life, kind=RestrictionKind.life, at=now)])
     keys = LogKeys(installation.keyring)
     names = {
         log.year: dict(
@@ -153,13 +153,13 @@ def bring_forward(
     applied, gone = _apply_again(installation, tx, plan.records)
     withdrawn, revoked = _withdraw_unexplained(installation, tx, plan, misfits, finish)
     done = forward.bring_forward(tx, keys, place, seed, known, names)
-    fence.begin(tx, life, journal, at, account_journal.last_position(tx), backup)
-    journal_evidence.tell_head(tx, journal, journal.durable, at)
+    fence.begin(tx, life, journal, now, account_journal.last_position(tx), backup)
+    journal_evidence.tell_head(tx, journal, journal.durable, now)
     if begun_anew:
         journal_heads.record_restart(tx, journal.id, journal.durable)
     account_journal.skip_positions(tx, forward.OUTBOX_GAP)
     ended = sessions.end_all(tx)
-    endpoints.disable_all(tx, at)
+    endpoints.disable_all(tx, now)
     return RestoreResult(
         backup=manifest.backup if manifest is not None else None,
         life=life,
@@ -282,7 +282,7 @@ def list_lacking(
     is applied.
     """
     found: list[Restriction] = []
-    for part in _batched((one.record for one in journal.survey(walk)), RECORDS_MAX):
+    for part in _batched((numbered.record for numbered in journal.survey(walk)), RECORDS_MAX):
         found += [
             record
             for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True)
@@ -333,10 +333,8 @@ def _register_again(tx: Transaction, record: Restriction) -> bool:
             [record.backup, record.at, record.until, record.base],
         )
         return True
-    policy, known = (
-        from_document(msgspec.json.decode(record.document), file="the restriction journal"),
-        versions.load(tx),
-    )
+    policy = from_document(msgspec.json.decode(record.document), file="the restriction journal")
+    known = versions.load(tx)
     add = (
         versions.amend
         if known is not None and versions.amends(known[len(known) - 1], policy)

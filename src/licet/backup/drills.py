@@ -103,10 +103,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
                 said="",
-                accounts=seen.accounts,
-                segments=seen.segments,
-                keys=seen.keys,
-                entries=seen.entries,
+                **msgspec.structs.asdict(seen),
             )
         except BusyError:
             raise
@@ -130,18 +127,18 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
         return folder
     if folder is not None:
         found = [
-            one.folder
-            for one in archives.list_backups(installation, folder)
-            if one.whole and not one.expired
+            backup.folder
+            for backup in archives.list_backups(installation, folder)
+            if backup.whole and not backup.expired
         ]
         if not found:
             raise NotFoundError(
                 f"no backup below `{folder}` that has not expired", "make one: `licet backup make`"
             )
         return found[-1]
-    at = installation.clock()
+    now = installation.clock()
     for one in archives.list_registered(installation, BACKUPS_MAX):
-        if one.folder is not None and one.pruned_at is None and one.expires_at > at:
+        if one.folder is not None and one.pruned_at is None and one.expires_at > now:
             return one.folder
     raise NotFoundError(
         "no backup is on record that has not expired",
@@ -329,9 +326,9 @@ def _count_entries(installation: Installation, tx: Transaction, keyring: Keyring
 def _backup_id(installation: Installation, source: Path) -> str:
     """The registered id of the backup in a folder, as its manifest may be damaged."""
     folder = source.absolute()
-    for one in archives.list_registered(installation, BACKUPS_MAX):
-        if one.folder == folder:
-            return one.backup
+    for backup in archives.list_registered(installation, BACKUPS_MAX):
+        if backup.folder == folder:
+            return backup.backup
     return backup_manifest.read(source).backup
 
 

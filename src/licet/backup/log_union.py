@@ -157,7 +157,8 @@ class LogUnion:
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
         """The plan, given the records ``lacking`` in the database."""
         present = account_view.existing(
-            self._tx, {one.account for one in lacking if one.account is not None}
+            self._tx,
+            {restriction.account for restriction in lacking if restriction.account is not None},
         )
         kept: list[Restriction] = []
         withdrawn: set[UUID] = set()
@@ -355,7 +356,7 @@ def _policy_hash(record: Restriction) -> str:
 def _record(
     kind: RestrictionKind,
     account: UUID,
-    at: datetime,
+    now: datetime,
     *,
     question: str = "",
     conversation: UUID | None = None,
@@ -365,7 +366,7 @@ def _record(
     return Restriction(
         life=0,
         kind=kind,
-        at=at,
+        at=now,
         account=account,
         question=question,
         conversation=conversation,
@@ -374,15 +375,15 @@ def _record(
     )
 
 
-def withdrawals(tx: Transaction, accounts: Iterable[UUID], at: datetime) -> list[Restriction]:
+def withdrawals(tx: Transaction, accounts: Iterable[UUID], now: datetime) -> list[Restriction]:
     """The restrictions after which nothing of ``accounts`` may be used for anything: a no, and
     every flag overturned.
     """
     found: list[Restriction] = []
     for account in sorted(accounts):
-        found.append(_record(RestrictionKind.refused, account, at))
+        found.append(_record(RestrictionKind.refused, account, now))
         found += [
-            _record(RestrictionKind.unflagged, account, at, conversation=conversation)
+            _record(RestrictionKind.unflagged, account, now, conversation=conversation)
             for conversation in restriction_targets.flagged(tx, account)
         ]
     return found

@@ -66,7 +66,7 @@ def canaries(
     if model is not None:
         with open_installation(data, at) as theirs:
             audits.check_model(theirs, model)
-    with audits.grounds() as (here, clock):
+    with audits.audit_installation() as (here, clock):
         settings = audits.with_steps(steps)
         found = audits.audit(here, clock, seed=seed, settings=settings)
     if model is not None:

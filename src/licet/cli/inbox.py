@@ -95,7 +95,7 @@ def listed(
         overdue=overdue,
         sort=ItemSort(sort),
         after=after,
-        most=limit,
+        limit=limit,
     )
     with open_installation(data, at) as here:
         found = items.page(here, signatures.member(here, by), view)

@@ -123,7 +123,7 @@ def init(
     by_hand = not any(stated.values())
     responsible = None if by_hand else _whole(stated)
     with open_installation(data, make=True) as here:
-        policy_changes.unused(here)
+        policy_changes.check_unused(here)
         if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
             responsible = _asked()
         begun = policy_changes.init(
@@ -255,7 +255,7 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
               licet doctor --alert LicetBackupLate
     """
     if alert is not None:
-        found = alerts.named(alert)
+        found = alerts.get_alert(alert)
         show(
             found,
             as_json,

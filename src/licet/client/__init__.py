@@ -624,7 +624,7 @@ def _unknown(error: Exception) -> GateResult:
     because = (
         error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
     )
-    return GateResult(gate="unknown", may_write=False, because=because)
+    return unknown_gate(because)
 
 
 def _within(seconds: float, ask: Callable[[], Result]) -> Result:

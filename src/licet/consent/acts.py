@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent.choices import Evidence, read_evidence
 from licet.keys.keyring import Keyring
 from licet.keys.material import AccountKeys, account_place, unseal
@@ -32,7 +33,7 @@ class ActKind(StrEnum):
     kept_out = "kept_out"
 
 
-class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentAct(wire.Said, frozen=True, kw_only=True):
     """``via`` and ``surface`` are its channel, None if unknown; ``policy`` is the version in force
     then.
 
@@ -40,7 +41,6 @@ class ConsentAct(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     act: ActKind
-    at: datetime
     via: str | None = None
     surface: str | None = None
     policy: str | None = None
@@ -65,10 +65,10 @@ class ConsentActs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def standing_acts(
-    tx: Transaction, keyring: Keyring, policies: Policies, holder: AccountRow, at: datetime
+    tx: Transaction, keyring: Keyring, policies: Policies, holder: AccountRow, now: datetime
 ) -> ConsentActs:
-    """The acts behind the grants and the standings of an account at ``at``."""
-    account, changed = holder.account_id, account_view.brought(holder, policies, at)
+    """The acts behind the grants and the standings of an account at ``now``."""
+    account, changed = holder.account_id, account_view.brought(holder, policies, now)
     state = changed.account
     keys = keyring.account_keys(tx, [account]).get(account)
     given = account_choices.behind(tx, account, [grant.number for grant in state.grants])
@@ -138,9 +138,9 @@ def _lapse_act(
     return None
 
 
-def _policy_act(policies: Policies, at: datetime) -> ConsentAct:
+def _policy_act(policies: Policies, now: datetime) -> ConsentAct:
     return ConsentAct(
-        act=ActKind.lapsed, at=at, policy=policies.in_force(at).version, cause="policy"
+        act=ActKind.lapsed, at=now, policy=policies.in_force(now).version, cause="policy"
     )
 
 

@@ -86,13 +86,13 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     later: bool = False
     showing: str = ""
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """A yes needs its question and terms as they were shown, a no needs neither: it is never
         lost beside a stale yes.
         """
-        asked = prompt.ask(tx, self.account, known, self.at, language=self.language)
+        asked = prompt.ask(tx, self.account, versions, self.at, language=self.language)
         if self.page is FormPage.notice:
-            notice_views.record_signal(tx, self.account, gpc=self.gpc, at=self.at)
+            notice_views.record_signal(tx, self.account, gpc=self.gpc, now=self.at)
         if self.later:
             return self._put_off(tx, asked)
         answers = self._answers(asked)
@@ -111,7 +111,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             asked=asked,
             unknown_showing=is_unknown,
             stale_terms=accepts
-            and (is_unknown or not choices.shows_terms(known, self.at, answered)),
+            and (is_unknown or not choices.shows_terms(versions, self.at, answered)),
         )
         accepted = accepts and not result.stale_terms
         return VerbStep(
@@ -124,7 +124,7 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
             finish=lambda done: self._finish(
                 tx,
                 result,
-                known.newest_material(self.at) if accepted else None,
+                versions.newest_material(self.at) if accepted else None,
                 answered,
                 list(answers),
                 done,

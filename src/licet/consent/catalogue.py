@@ -121,7 +121,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     def gist(self, name: str, policy: Policy) -> str:
         """The default text of one of a notice's four lines, with the policy's values."""
         several = len(policy.asks) > 1
-        purposes = self.listed([self.purpose(one) for one in sorted(policy.covers)])
+        purposes = self.listed([self.purpose(cover) for cover in sorted(policy.covers)])
         key = f"gist.{name}.{policy.reach.value}" if name == "what" else f"gist.{name}"
         return self.say(
             f"{key}.several" if several and name in ("what", "how_long") else key,
@@ -215,10 +215,10 @@ class Languages:
     def __init__(self, *folders: Traversable) -> None:
         self._english = _decode_file(_SHIPPED / f"{ENGLISH}.json", dict[str, str])
         self._files = {
-            one.name.removesuffix(".json"): one
+            entry.name.removesuffix(".json"): entry
             for folder in folders
-            for one in folder.iterdir()
-            if one.name.endswith(".json")
+            for entry in folder.iterdir()
+            if entry.name.endswith(".json")
         }
         self.names = (ENGLISH, *sorted(name for name in self._files if name != ENGLISH))
         self._found: dict[str, Catalogue] = {}
@@ -286,11 +286,6 @@ def load_languages(folder: Path | None = None) -> Languages:
     if folder is not None:
         _ = found.named  # decodes them all: a malformed file fails at start, not on a person's page
     return found
-
-
-def languages() -> tuple[str, ...]:
-    """The languages that ship, English first."""
-    return load_languages().names
 
 
 def catalogue(language: str = ENGLISH) -> Catalogue:

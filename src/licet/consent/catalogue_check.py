@@ -149,7 +149,7 @@ def required_keys(english: Mapping[str, str], language: str) -> list[str]:
         if not is_plural(english, head) or category not in cldr.CATEGORIES:
             keys.append(key)
         elif category == "one":
-            keys += [f"{head}.{one}" for one in cldr.CATEGORIES if one in needed]
+            keys += [f"{head}.{category}" for category in cldr.CATEGORIES if category in needed]
     return keys
 
 
@@ -166,7 +166,7 @@ def _check_category(key: str, language: str, english: Mapping[str, str]) -> _Fou
     _, known = cldr.categories(language)
     is_unit = OPTIONAL.fullmatch(key) is not None and key.startswith("unit.")
     if (is_plural(english, head) or is_unit) and category not in known:
-        names = ", ".join(one for one in cldr.CATEGORIES if one in known)
+        names = ", ".join(category for category in cldr.CATEGORIES if category in known)
         yield key, CatalogueRule.category, f"the language has {names}"
 
 

@@ -95,7 +95,7 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
     gpc: bool = False
     fault: ChoiceFault | None = None
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """One command. The age counts, and so does a no, even if a reference is unknown."""
         answered = (
             notice_views.find(tx, self.account, self.showing) if self.showing is not None else None
@@ -141,40 +141,40 @@ def is_stale(answer: CommandResult) -> bool:
     return answer.outcome is Outcome.refused and answer.because in (STALE, ChoiceFault.showing)
 
 
-def shows_terms(policies: Policies, at: datetime, answered: ShowingRecord | None) -> bool:
+def shows_terms(policies: Policies, now: datetime, answered: ShowingRecord | None) -> bool:
     """Whether the showing showed the terms in force; True without a showing, or before the first
     material version.
     """
-    number = policies.newest_material(at)
+    number = policies.newest_material(now)
     return number is None or answered is None or answered.number == number
 
 
 def accept_terms(
-    tx: Transaction, account: UUID, policies: Policies, at: datetime, *, showing: UUID | None
+    tx: Transaction, account: UUID, policies: Policies, now: datetime, *, showing: UUID | None
 ) -> bool:
     """Records that the terms in force were accepted; False where they had been already.
 
     RefusedError (`stale`) where ``showing`` showed other terms than those in force.
     """
     answered = notice_views.get(tx, account, showing) if showing is not None else None
-    if not shows_terms(policies, at, answered):
+    if not shows_terms(policies, now, answered):
         raise RefusedError(
             "other terms are in force than those that were shown",
             "show the notice again",
             because=STALE,
         )
-    number = policies.newest_material(at)
-    return number is not None and record_terms(tx, account, number, at, showing=showing)
+    number = policies.newest_material(now)
+    return number is not None and record_terms(tx, account, number, now, showing=showing)
 
 
 def record_terms(
-    tx: Transaction, account: UUID, number: int, at: datetime, *, showing: UUID | None
+    tx: Transaction, account: UUID, number: int, now: datetime, *, showing: UUID | None
 ) -> bool:
     """Records that the terms of a version were accepted; False where they had been already."""
     added = tx.execute(
         """INSERT INTO terms (account_id, version, accepted_at, shown_id) VALUES (%s, %s, %s, %s)
            ON CONFLICT DO NOTHING RETURNING version""",
-        [account, number, at, showing],
+        [account, number, now, showing],
     ).fetchone()
     if added is not None:
         facts: dict[str, str | int | bool | None] = {"number": number}
@@ -183,7 +183,7 @@ def record_terms(
             [
                 outbox.Entry(
                     kind=outbox.EntryKind.terms_accepted,
-                    occurred_at=at,
+                    occurred_at=now,
                     account=account,
                     facts=facts,
                 )

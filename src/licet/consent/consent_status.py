@@ -69,12 +69,12 @@ class StandingTree(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def question_statuses(
-    state: AccountState, policies: Policies, at: datetime, acts: ConsentActs | None = None
+    state: AccountState, policies: Policies, now: datetime, acts: ConsentActs | None = None
 ) -> tuple[QuestionStatus, ...]:
     """An account's standing in each question of the version in force, in the order of asking."""
-    waiting = unanswered(state, policies, at)
+    waiting = unanswered(state, policies, now)
     stood = []
-    for asked in policies.in_force(at).questions:
+    for asked in policies.in_force(now).questions:
         answered = state.answered(asked.question)
         stood.append(
             QuestionStatus(
@@ -95,7 +95,7 @@ def load_status(
     keyring: Keyring,
     policies: Policies,
     account: UUID,
-    at: datetime,
+    now: datetime,
     *,
     after: tuple[UUID, UUID] | None,
     limit: int,
@@ -108,15 +108,15 @@ def load_status(
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
-    state = account_view.brought(row, policies, at).account
-    standing = acts.standing_acts(tx, keyring, policies, row, at)
+    state = account_view.brought(row, policies, now).account
+    standing = acts.standing_acts(tx, keyring, policies, row, now)
     found = projects.tree(tx, account, after, limit + 1)
     page = found[:limit]
-    titles = _titles(tx, keyring, policies, account, page, at) if titled else {}
+    titles = _titles(tx, keyring, policies, account, page, now) if titled else {}
     return StandingTree(
-        gate=gate(state, policies, at),
-        version=policies.in_force(at).version,
-        questions=question_statuses(state, policies, at, standing),
+        gate=gate(state, policies, now),
+        version=policies.in_force(now).version,
+        questions=question_statuses(state, policies, now, standing),
         places=tuple(_place(place, state, standing, titles) for place in page),
         next=page[-1].cursor if len(found) > limit else None,
     )
@@ -160,13 +160,13 @@ def _titles(
     policies: Policies,
     account: UUID,
     page: Sequence[StoredPlace],
-    at: datetime,
+    now: datetime,
 ) -> dict[tuple[UUID, UUID], str]:
     """The title of each place, if it can be unsealed."""
     keys = keyring.account_keys(tx, [account]).get(account)
     named = [(account, place.conversation) for place in page if place.conversation is not None]
     opened = own_conversations.load_titles(
-        tx, keyring, account_view.seen(tx, named, policies, at), at
+        tx, keyring, account_view.seen(tx, named, policies, now), now
     )
     found = {
         place.cursor: opened.get(place.conversation, "")

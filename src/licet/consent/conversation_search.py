@@ -90,7 +90,7 @@ def is_usable(view: AccountView, policies: Policies) -> bool:
 
 
 def count_conversations(
-    tx: Transaction, policies: Policies, account: UUID, at: datetime
+    tx: Transaction, policies: Policies, account: UUID, now: datetime
 ) -> ConversationsCounted:
     """The conversations of an account, at most `COUNTED_MAX` of them or about `TURNS_MAX` turns."""
     chats = usable = deleted = copied = looked = turns = 0
@@ -100,7 +100,9 @@ def count_conversations(
         ids = account_view.kept_conversation_ids(
             tx, account, BATCH_CONVERSATIONS * 4, before=before
         )
-        seen = account_view.seen(tx, [(account, one) for one in ids], policies, at, with_turns=True)
+        seen = account_view.seen(
+            tx, [(account, one) for one in ids], policies, now, with_turns=True
+        )
         for conversation, one in seen.items():
             turns += len(one.said)
             if not one.is_stored:
@@ -113,7 +115,7 @@ def count_conversations(
                 is_held = bool(one.turns.holds) and own_conversations.has_visible_hold(
                     tx, account, conversation
                 )
-                if until > at and not is_held:
+                if until > now and not is_held:
                     nearest = until if nearest is None else min(nearest, until)
         looked += len(ids)
         is_end = len(ids) < BATCH_CONVERSATIONS * 4
@@ -144,7 +146,7 @@ def search(
     keyring: Keyring,
     policies: Policies,
     account: UUID,
-    at: datetime,
+    now: datetime,
     query: ConversationQuery,
     *,
     before: UUID | None = None,
@@ -152,7 +154,7 @@ def search(
     """The account's conversations that match ``query``, begun before ``before``."""
     if not query.is_narrow:
         return SearchPage(
-            listed=own_conversations.list_page(tx, keyring, policies, account, at, before=before)
+            listed=own_conversations.list_page(tx, keyring, policies, account, now, before=before)
         )
     hits: list[UUID] = []
     looked = turns = opened = 0
@@ -160,13 +162,13 @@ def search(
         ids = account_view.kept_conversation_ids(
             tx, account, BATCH_CONVERSATIONS, before=before, project=query.project
         )
-        seen = account_view.seen(tx, [(account, one) for one in ids], policies, at, with_turns=True)
-        fits, size = _matching(tx, keyring, policies, seen, query, at)
-        looked, turns, opened = (
-            looked + len(ids),
-            turns + sum(len(o.said) for o in seen.values()),
-            opened + size,
+        seen = account_view.seen(
+            tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
+        fits, size = _matching(tx, keyring, policies, seen, query, now)
+        looked += len(ids)
+        turns += sum(len(view.said) for view in seen.values())
+        opened += size
         hits += [one for one in ids if one in fits]
         is_end, is_full = len(ids) < BATCH_CONVERSATIONS, len(hits) >= PAGE_CONVERSATIONS_MAX
         stopped = looked >= LOOKED_MAX or turns >= TURNS_MAX or opened >= BYTES_MAX
@@ -179,7 +181,7 @@ def search(
     return SearchPage(
         listed=ConversationList(
             conversations=tuple(
-                own_conversations.get_many(tx, keyring, policies, account, page, at)
+                own_conversations.get_many(tx, keyring, policies, account, page, now)
             ),
             next=last if more else None,
         ),
@@ -193,14 +195,14 @@ def _matching(
     policies: Policies,
     seen: dict[UUID, AccountView],
     query: ConversationQuery,
-    at: datetime,
+    now: datetime,
 ) -> tuple[set[UUID], int]:
     """The matching conversations, and how many sealed bytes were unsealed to find them."""
     fits = {one: view for one, view in seen.items() if _matches_use(view, policies, query.use)}
     words = query.words.casefold().split()
     if not words or not fits:
         return set(fits), 0
-    titles, size = own_conversations.load_titles_measured(tx, keyring, fits, at)
+    titles, size = own_conversations.load_titles_measured(tx, keyring, fits, now)
     return {one for one in fits if _contains_words(titles.get(one, ""), words)}, size
 
 

@@ -189,8 +189,8 @@ def deadline(kind: RightKind, region: str | None) -> Deadline:
     clock = clock_of(region)
     held = load_clocks() if clock is None else (clock,)
     return Deadline(
-        rules=tuple(one.rule(kind) for one in held),
-        laws=tuple(one.law for one in held),
+        rules=tuple(clock.rule(kind) for clock in held),
+        laws=tuple(clock.law for clock in held),
         authority=clock.authority if clock is not None else None,
     )
 

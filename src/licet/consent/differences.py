@@ -86,63 +86,66 @@ class Differences(Masked, msgspec.Struct, frozen=True, kw_only=True):
     chats: tuple[PlaceDiffers, ...]
 
     def question(self, name: str) -> QuestionDiffers | None:
-        return next((one for one in self.questions if one.question == name), None)
+        return next((question for question in self.questions if question.question == name), None)
 
     def project(self, project: UUID) -> PlaceDiffers:
         """NotFoundError for one that is not the account's."""
-        for one in self.projects:
-            if one.id == project:
-                return one
+        for place in self.projects:
+            if place.id == project:
+                return place
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
 
     def own(self, kind: ScopeKind, name: str) -> tuple[ScopedGrant, ...]:
         """The grants of exactly this project or conversation."""
-        grants = (grant for one in self.questions for grant in one.below)
+        grants = (grant for question in self.questions for grant in question.below)
         return tuple(grant for grant in grants if grant.kind is kind and grant.id.hex == name)
 
 
 def load_differences(
-    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+    tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, now: datetime
 ) -> Differences:
-    """The differences of an account at ``at``; NotFoundError if it does not exist."""
+    """The differences of an account at ``now``; NotFoundError if it does not exist."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
-    state = account_view.brought(row, policies, at).account
-    standing = acts.standing_acts(tx, keyring, policies, row, at)
+    state = account_view.brought(row, policies, now).account
+    standing = acts.standing_acts(tx, keyring, policies, row, now)
     scoped = [grant for grant in state.grants if grant.scope.kind is not ScopeKind.account]
     out = account_view.kept_out_ids(tx, account, CHATS_MAX)
     chats = list(dict.fromkeys([*_scope_ids(scoped, ScopeKind.conversation), *out]))
-    named = account_view.seen(tx, [(account, one) for one in chats], policies, at)
-    titles = own_conversations.load_titles(tx, keyring, named, at)
+    named = account_view.seen(tx, [(account, chat) for chat in chats], policies, now)
+    titles = own_conversations.load_titles(tx, keyring, named, now)
     own = history.list_projects(tx, keyring, account)
-    titles |= {one.project: own_conversations.truncate(" ".join(one.title.split())) for one in own}
+    titles |= {
+        project.project: own_conversations.truncate(" ".join(project.title.split()))
+        for project in own
+    }
     grants = [_scoped_grant(grant, titles, standing) for grant in scoped]
     return Differences(
-        questions=tuple(_question_differences(tx, account, state, policies, at, standing, grants)),
+        questions=tuple(_question_differences(tx, account, state, policies, now, standing, grants)),
         projects=tuple(
             PlaceDiffers(
                 kind=ScopeKind.project,
-                id=one.project,
-                title=titles.get(one.project, ""),
-                begun_at=one.begun_at,
-                kept_out=one.kept_out_at is not None,
-                kept_out_at=one.kept_out_at,
-                own=tuple(grant for grant in grants if grant.id == one.project),
+                id=project.project,
+                title=titles.get(project.project, ""),
+                begun_at=project.begun_at,
+                kept_out=project.kept_out_at is not None,
+                kept_out_at=project.kept_out_at,
+                own=tuple(grant for grant in grants if grant.id == project.project),
             )
-            for one in own
+            for project in own
         ),
         chats=tuple(
             PlaceDiffers(
                 kind=ScopeKind.conversation,
-                id=one,
-                title=titles.get(one, ""),
+                id=chat,
+                title=titles.get(chat, ""),
                 begun_at=None,
-                kept_out=one in out,
+                kept_out=chat in out,
                 kept_out_at=None,
-                own=tuple(grant for grant in grants if grant.id == one),
+                own=tuple(grant for grant in grants if grant.id == chat),
             )
-            for one in chats
+            for chat in chats
         ),
     )
 
@@ -152,13 +155,13 @@ def _question_differences(
     account: UUID,
     state: AccountState,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     acts: ConsentActs,
     grants: Sequence[ScopedGrant],
 ) -> list[QuestionDiffers]:
-    newest = policies.newest_material(at)
+    newest = policies.newest_material(now)
     began = account_choices.began(
-        tx, account, [one.number for one in state.grants if one.scope == WHOLE_ACCOUNT]
+        tx, account, [grant.number for grant in state.grants if grant.scope == WHOLE_ACCOUNT]
     )
     return [
         QuestionDiffers(
@@ -170,7 +173,7 @@ def _question_differences(
             since=began.get(state.grant(asked.question) or 0),
             below=tuple(grant for grant in grants if grant.question == asked.question),
         )
-        for asked in policies.in_force(at).questions
+        for asked in policies.in_force(now).questions
     ]
 
 

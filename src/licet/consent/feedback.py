@@ -56,7 +56,7 @@ def list_feedback(
     keyring: Keyring,
     policies: Policies,
     account: UUID,
-    at: datetime,
+    now: datetime,
     *,
     before: UUID | None = None,
     limit: int = PAGE_FEEDBACK_MAX,
@@ -64,18 +64,22 @@ def list_feedback(
     """A page of the account's stored feedback, given before ``before``."""
     rows = feedback.kept(tx, account, before=before, limit=limit + 1)
     return ListedFeedback(
-        given=tuple(_person_feedback(tx, keyring, policies, rows[:limit], at)),
+        given=tuple(_person_feedback(tx, keyring, policies, rows[:limit], now)),
         next=rows[limit - 1].feedback if len(rows) > limit else None,
     )
 
 
 def _person_feedback(
-    tx: Transaction, keyring: Keyring, policies: Policies, rows: Sequence[FeedbackRow], at: datetime
+    tx: Transaction,
+    keyring: Keyring,
+    policies: Policies,
+    rows: Sequence[FeedbackRow],
+    now: datetime,
 ) -> list[PersonFeedback]:
     seen = account_view.seen(
-        tx, sorted({(row.account, row.conversation) for row in rows}), policies, at
+        tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
-    shared = feedback.shared(tx, keyring, rows, at)
+    shared = feedback.shared(tx, keyring, rows, now)
     made = []
     for row in rows:
         about = seen[row.conversation]
@@ -84,10 +88,10 @@ def _person_feedback(
         )
         state = row.state
         # that no verb has written yet
-        for ending in account_view.brought(about.account, policies, at).endings:
+        for ending in account_view.brought(about.account, policies, now).endings:
             if ending.covers(about.turns):
                 state = fold.feedback_after(ending, about.turns, state, policies)
-        decision = decide_feedback(about.state, about.turns, state, policies, at)
+        decision = decide_feedback(about.state, about.turns, state, policies, now)
         made.append(
             PersonFeedback(
                 row=row,
@@ -104,7 +108,7 @@ class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
 
     feedback: UUID
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError for one that the account never gave."""
         conversation = feedback.conversation_of(tx, self.account, self.feedback)
         if conversation is None:

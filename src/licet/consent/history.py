@@ -20,7 +20,6 @@ from licet.masked import Masked
 from licet.store.connect import Transaction
 from licet.store.rows import select
 from licet.vault import account_choices, account_journal, policy_versions, tables
-from licet.vault.account_choices import NewestChoice
 from licet.vault.account_journal import JournalSeen
 from licet.vault.content import decode
 
@@ -86,8 +85,8 @@ class ConsumedBy(msgspec.Struct, frozen=True, kw_only=True):
 def group_by_model(consumed: Iterable[ConsumedBy]) -> list[list[ConsumedBy]]:
     """Consumed rows grouped by model and release, in the order of the input."""
     runs: dict[tuple[str, str, datetime], list[ConsumedBy]] = {}
-    for one in consumed:
-        runs.setdefault((one.model, one.release, one.finished_at), []).append(one)
+    for model in consumed:
+        runs.setdefault((model.model, model.release, model.finished_at), []).append(model)
     return list(runs.values())
 
 
@@ -114,36 +113,26 @@ def load_history(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHist
     )
 
 
-NewestAnswer = NewestChoice
-
-
-def newest_answer(tx: Transaction, account: UUID) -> NewestAnswer | None:
-    """The newest choice for the whole account, of any question; None before the first."""
-    return max(
-        account_choices.newest(tx, [account]).values(), key=lambda made: made.seq, default=None
-    )
-
-
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
     made = account_choices.of_account(tx, account, newest_first=True, most=RECORDS_MAX)
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         ChoiceMade(
-            seq=one.seq,
-            at=one.at,
-            question=one.question,
-            project=one.project,
-            conversation=one.conversation,
-            allow=one.allow,
-            effect=one.effect,
-            because=one.because,
-            grant=one.grant,
-            kept=one.kept,
-            via=one.via,
-            version=one.version,
-            evidence=evidence_of(one, account, keys),
+            seq=choice.seq,
+            at=choice.at,
+            question=choice.question,
+            project=choice.project,
+            conversation=choice.conversation,
+            allow=choice.allow,
+            effect=choice.effect,
+            because=choice.because,
+            grant=choice.grant,
+            kept=choice.kept,
+            via=choice.via,
+            version=choice.version,
+            evidence=evidence_of(choice, account, keys),
         )
-        for one in made
+        for choice in made
     ]
 
 
@@ -152,12 +141,12 @@ def list_projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnP
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         OwnProject(
-            project=one.project_id,
-            title=unseal_title(one.title, account, keys),
-            begun_at=one.begun_at,
-            kept_out_at=one.kept_out_at,
+            project=project.project_id,
+            title=unseal_title(project.title, account, keys),
+            begun_at=project.begun_at,
+            kept_out_at=project.kept_out_at,
         )
-        for one in tables.projects_of(tx, account)
+        for project in tables.projects_of(tx, account)
     ]
 
 
@@ -245,8 +234,8 @@ def consumed_by_conversation(
 ) -> dict[UUID, list[ConsumedBy]]:
     """The models trained on each conversation."""
     found: dict[UUID, list[ConsumedBy]] = {}
-    for one in list_consumed(tx, account, conversations):
-        found.setdefault(one.conversation, []).append(one)
+    for model in list_consumed(tx, account, conversations):
+        found.setdefault(model.conversation, []).append(model)
     return found
 
 

@@ -159,10 +159,10 @@ def lint_source(document: str, policy: Policy | None = None) -> list[LintFinding
     }
     words |= {name: markdown.plain(line) for name, line in text.gist}
     found: list[LintFinding] = []
-    for one in text.all_words:
-        words |= {_key(key, one): getattr(one, key) for key in notice.WORDS}
-        found += _check_lengths(one)
-        found += _check_question(one) if text.language == ENGLISH else ()
+    for all_word in text.all_words:
+        words |= {_key(key, all_word): getattr(all_word, key) for key in notice.WORDS}
+        found += _check_lengths(all_word)
+        found += _check_question(all_word) if text.language == ENGLISH else ()
     found += [
         LintFinding(_rule_of_fault(fault), key, fault)
         for key, value in words.items()
@@ -271,10 +271,8 @@ def lint_page(page: RenderedPage, *, settings: RenderedPage | None = None) -> li
                 _control_name(control), control.label.strip().split("\n", 1)[0]
             )
     if settings is not None:
-        giving, leaving = (
-            count_steps(page, LabelMeaning.yes),
-            count_steps(settings, LabelMeaning.no),
-        )
+        giving = count_steps(page, LabelMeaning.yes)
+        leaving = count_steps(settings, LabelMeaning.no)
         if leaving is None or (giving is not None and leaving > giving):
             took = "cannot be done there" if leaving is None else f"takes {leaving} steps"
             found.append(

@@ -139,8 +139,10 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     def words(self, questions: Sequence[str]) -> tuple[QuestionWords, ...]:
         """The words of these questions of the policy, in order; InputError if some are missing."""
         if not self.asks and len(questions) == 1:
-            return tuple(msgspec.structs.replace(one, name=questions[0]) for one in self.all_words)
-        known = {one.name: one for one in self.asks}
+            return tuple(
+                msgspec.structs.replace(all_word, name=questions[0]) for all_word in self.all_words
+            )
+        known = {ask.name: ask for ask in self.asks}
         for name in questions:
             if name not in known:
                 raise InputError(
@@ -336,10 +338,8 @@ def unkept_promises(text: Text, search: NameSearch, *, languages: Languages | No
     promised = frozenset(text.removes.split())
     if beyond := promised - search.kinds - set(search.languages):
         return f"removes: {', '.join(sorted(beyond))}"
-    content, words = (
-        _plain_text(text),
-        (languages or catalogues.load_languages()).catalogue(text.language),
-    )
+    content = _plain_text(text)
+    words = (languages or catalogues.load_languages()).catalogue(text.language)
     kinds = promised & KINDS
     for size in range(len(kinds) + 1):
         for some in combinations(sorted(kinds), size):
@@ -410,9 +410,9 @@ def parse_notice(document: str) -> Text:
         _require(key, getattr(text, key))
     for key in GIST if text.gist else ():
         _require(key, getattr(text, key))
-    for one in text.all_words:
+    for all_word in text.all_words:
         for key in WORDS:
-            _require(f"{key}.{one.name}" if one.name else key, getattr(one, key))
+            _require(f"{key}.{all_word.name}" if all_word.name else key, getattr(all_word, key))
     if text.variant is Variant.signup and text.later:
         raise InputError("cannot be put off at sign-up", "leave it out", key="later")
     return text
@@ -483,7 +483,7 @@ def publish(
     sources: Sequence[str],
     *,
     version: str | None,
-    at: datetime,
+    now: datetime,
     by: str,
     random: Callable[[int], bytes],
     search: NameSearch = NO_SEARCH,
@@ -502,7 +502,7 @@ def publish(
         _validate(fill(source, policy, search, languages=found), policy, search, found)
         for source in sources
     ]
-    return [_insert(tx, number, document, text, at, by, random) for document, text in checked]
+    return [_insert(tx, number, document, text, now, by, random) for document, text in checked]
 
 
 def find_version(policies: Policies, version: str | None) -> Policy:
@@ -532,7 +532,11 @@ def _validate(
     if policy.min_ages.strictest is None and text.age:
         raise InputError("asks what the policy does not need", "leave it out", key="age")
     _check_questions(text, policy)
-    parts = [part for one in text.all_words for part in (one.question, one.yes, one.no)]
+    parts = [
+        part
+        for all_word in text.all_words
+        for part in (all_word.question, all_word.yes, all_word.no)
+    ]
     parts += [markdown.plain(line) for _, line in text.gist]
     texts = (text.title, *parts, text.later, markdown.plain(text.body))
     found = dark_patterns.find_faults(*texts, language=text.language)
@@ -569,10 +573,10 @@ def _check_questions(text: Text, policy: Policy) -> None:
             key="question",
         )
     text.words(policy.asks)
-    for one in text.asks:
-        if one.name not in policy.asks:
+    for ask in text.asks:
+        if ask.name not in policy.asks:
             raise InputError(
-                "asks what the policy does not", "leave it out", key=f"question.{one.name}"
+                "asks what the policy does not", "leave it out", key=f"question.{ask.name}"
             )
 
 
@@ -581,7 +585,7 @@ def _insert(
     number: int,
     document: str,
     text: Text,
-    at: datetime,
+    now: datetime,
     by: str,
     random: Callable[[int], bytes],
 ) -> NoticePublication:
@@ -591,13 +595,13 @@ def _insert(
         "%s AND sha256 = %s",
         [number, text.language, text.variant.value, sha256],
     ).fetchone()
-    notice_id = known[0] if known else uuid7(at, random(10))
+    notice_id = known[0] if known else uuid7(now, random(10))
     if known is None:
         tx.execute(
             """INSERT INTO notices (notice_id, version, language, variant, document, sha256,
                published_at, published_by)
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-            [notice_id, number, text.language, text.variant.value, document, sha256, at, by],
+            [notice_id, number, text.language, text.variant.value, document, sha256, now, by],
         )
         facts: dict[str, str | int | bool | None] = {
             "number": number,
@@ -606,7 +610,7 @@ def _insert(
             "sha256": sha256.hex(),
         }
         outbox.append(
-            tx, [outbox.Entry(kind=outbox.EntryKind.notice_published, occurred_at=at, facts=facts)]
+            tx, [outbox.Entry(kind=outbox.EntryKind.notice_published, occurred_at=now, facts=facts)]
         )
     return NoticePublication(
         notice=notice_id,
@@ -654,7 +658,7 @@ class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     language: str
     variant: str
-    sha256: bytes
+    sha256: str
     published_at: datetime
     published_by: str
 
@@ -662,8 +666,8 @@ class NoticeListed(msgspec.Struct, frozen=True, kw_only=True):
 def list_newest(tx: Transaction, limit: int) -> list[NoticeListed]:
     """The newest ``limit`` notices."""
     rows = tx.execute(
-        """SELECT version, language, variant, sha256, published_at, published_by FROM notices
-            ORDER BY position DESC LIMIT %s""",
+        """SELECT version, language, variant, encode(sha256, 'hex'), published_at, published_by
+             FROM notices ORDER BY position DESC LIMIT %s""",
         [limit],
     ).fetchall()
     named = policy_versions.names(tx)

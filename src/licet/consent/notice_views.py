@@ -104,14 +104,9 @@ def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
     return {question: made for (_, question), made in account_choices.newest(tx, [account]).items()}
 
 
-def newest_choice(tx: Transaction, account: UUID) -> int:
-    """The number of the account's newest choice, 0 before the first."""
-    return newest_number(newest_answers(tx, account))
-
-
 def newest_number(answers: Mapping[str, NewestChoice]) -> int:
     """The number of the newest of these answers, 0 for none."""
-    return max((made.seq for made in answers.values()), default=0)
+    return max((choice.seq for choice in answers.values()), default=0)
 
 
 def record(
@@ -122,7 +117,7 @@ def record(
     place: ShownOn,
     surface: str,
     gpc: bool,
-    at: datetime,
+    now: datetime,
     after: int,
     random: Callable[[int], bytes],
     markup: bytes | None = None,
@@ -145,13 +140,13 @@ def record(
             surface,
             gpc,
             markup,
-            at - timedelta(minutes=SAME_MINUTES),
+            now - timedelta(minutes=SAME_MINUTES),
             after,
         ],
     ).fetchone()
     if known is not None:
         return UUID(bytes=known[0].bytes)
-    shown_id = uuid7(at, random(10))
+    shown_id = uuid7(now, random(10))
     tx.execute(
         """INSERT INTO shown (account_id, shown_id, notice_id, place, surface, default_state, gpc,
                               markup_sha256,
@@ -166,11 +161,11 @@ def record(
             DEFAULT_STATE,
             gpc,
             markup,
-            at,
+            now,
             after,
         ],
     )
-    outbox.append(tx, [_entry(account, shown_id, notice, place, gpc=gpc, at=at)])
+    outbox.append(tx, [_entry(account, shown_id, notice, place, gpc=gpc, now=now)])
     return shown_id
 
 
@@ -181,7 +176,7 @@ def _entry(
     place: ShownOn,
     *,
     gpc: bool,
-    at: datetime,
+    now: datetime,
 ) -> outbox.Entry:
     facts: dict[str, str | int | bool | None] = {
         "showing": shown_id.hex,
@@ -192,7 +187,7 @@ def _entry(
         "gpc": gpc,
     }
     kind = outbox.EntryKind.notice_shown
-    return outbox.Entry(kind=kind, occurred_at=at, account=account, facts=facts)
+    return outbox.Entry(kind=kind, occurred_at=now, account=account, facts=facts)
 
 
 def get(tx: Transaction, account: UUID, shown_id: UUID) -> ShowingRecord:
@@ -228,17 +223,17 @@ def list_by_account(tx: Transaction, account: UUID, *, limit: int) -> list[Showi
     )
 
 
-def put_off(tx: Transaction, account: UUID, shown_id: UUID, at: datetime) -> ShowingRecord:
+def put_off(tx: Transaction, account: UUID, shown_id: UUID, now: datetime) -> ShowingRecord:
     """Records that the notice of a showing was put off; idempotent."""
     changed = tx.execute(
         """UPDATE shown SET put_off_at = greatest(%s, shown_at)
             WHERE account_id = %s AND shown_id = %s AND put_off_at IS NULL RETURNING shown_id""",
-        [at, account, shown_id],
+        [now, account, shown_id],
     ).fetchone()
     if changed is not None:
         facts: dict[str, str | int | bool | None] = {"showing": shown_id.hex}
         kind = outbox.EntryKind.notice_put_off
-        outbox.append(tx, [outbox.Entry(kind=kind, occurred_at=at, account=account, facts=facts)])
+        outbox.append(tx, [outbox.Entry(kind=kind, occurred_at=now, account=account, facts=facts)])
     return get(tx, account, shown_id)
 
 
@@ -262,7 +257,7 @@ def _select(tx: Transaction, rest: str, params: Sequence[object]) -> list[Showin
     ]
 
 
-def record_signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) -> None:
+def record_signal(tx: Transaction, account: UUID, *, gpc: bool, now: datetime) -> None:
     """Records a change of the account's browser signal (`Sec-GPC`): evidence, not a choice."""
     row = tx.execute(
         "SELECT gpc FROM signals WHERE account_id = %s ORDER BY occurred_at DESC LIMIT 1", [account]
@@ -271,7 +266,7 @@ def record_signal(tx: Transaction, account: UUID, *, gpc: bool, at: datetime) ->
         tx.execute(
             "INSERT INTO signals (account_id, occurred_at, gpc) VALUES (%s, %s, %s) ON "
             "CONFLICT DO NOTHING",
-            [account, at, gpc],
+            [account, now, gpc],
         )
 
 

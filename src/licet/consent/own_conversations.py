@@ -139,7 +139,7 @@ def list_page(
     keyring: Keyring,
     policies: Policies,
     account: UUID,
-    at: datetime,
+    now: datetime,
     *,
     before: UUID | None = None,
 ) -> ConversationList:
@@ -149,7 +149,7 @@ def list_page(
     )
     ids = found[:PAGE_CONVERSATIONS_MAX]
     return ConversationList(
-        conversations=tuple(get_many(tx, keyring, policies, account, ids, at)),
+        conversations=tuple(get_many(tx, keyring, policies, account, ids, now)),
         next=ids[-1] if len(found) > PAGE_CONVERSATIONS_MAX else None,
     )
 
@@ -160,10 +160,10 @@ def get(
     policies: Policies,
     account: UUID,
     conversation: UUID,
-    at: datetime,
+    now: datetime,
 ) -> OwnConversation:
     """One conversation of the account's own; NotFoundError for any other id."""
-    found = get_many(tx, keyring, policies, account, [conversation], at)
+    found = get_many(tx, keyring, policies, account, [conversation], now)
     if not found:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
     return found[0]
@@ -175,17 +175,15 @@ def get_many(
     policies: Policies,
     account: UUID,
     ids: Sequence[UUID],
-    at: datetime,
+    now: datetime,
 ) -> list[OwnConversation]:
     """Those of ``ids`` that are the account's, in order."""
     seen = account_view.seen(
-        tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
+        tx, [(account, conversation) for conversation in ids], policies, now, with_turns=True
     )
-    named, began = load_titles(tx, keyring, seen, at), _grant_times(tx, account, policies, seen)
-    releases, learnt = (
-        releases_by_conversation(tx, account, list(ids)),
-        consumed_by_conversation(tx, account, list(ids)),
-    )
+    named, began = load_titles(tx, keyring, seen, now), _grant_times(tx, account, policies, seen)
+    releases = releases_by_conversation(tx, account, list(ids))
+    learnt = consumed_by_conversation(tx, account, list(ids))
     holds = _visible_holds(tx, account, [c for c, one in seen.items() if one.turns.holds])
     return [
         msgspec.structs.replace(
@@ -231,7 +229,7 @@ def _with_grant(
     """The badge with the grant that permits the use; a used safety copy needs none."""
     question = policies.in_force(view.at).question_of(badge.purpose)
     number = None if question is None else view.state.grant_for(question, view.turns)
-    grant = next((one for one in view.state.grants if one.number == number), None)
+    grant = next((grant for grant in view.state.grants if grant.number == number), None)
     if grant is None or badge.use is Use.none or badge.because is DecisionReason.flagged:
         return badge
     return msgspec.structs.replace(badge, scope=grant.scope.kind, since=began.get(grant.number))
@@ -339,20 +337,20 @@ def _reason(view: account_view.AccountView, turn: TurnState, decision: Decision)
 
 
 def load_titles(
-    tx: Transaction, keyring: Keyring, view: dict[UUID, account_view.AccountView], at: datetime
+    tx: Transaction, keyring: Keyring, view: dict[UUID, account_view.AccountView], now: datetime
 ) -> dict[UUID, str]:
     """The title of each readable conversation, else its first words."""
-    return load_titles_measured(tx, keyring, view, at)[0]
+    return load_titles_measured(tx, keyring, view, now)[0]
 
 
 def load_titles_measured(
-    tx: Transaction, keyring: Keyring, view: dict[UUID, account_view.AccountView], at: datetime
+    tx: Transaction, keyring: Keyring, view: dict[UUID, account_view.AccountView], now: datetime
 ) -> tuple[dict[UUID, str], int]:
     """`load_titles` with the number of bytes unsealed: at most `OPENED_BYTES_MAX` at a time, or a
     single larger one.
     """
     readable = {
-        c: s for c, s in view.items() if s.turns.segments and Permit.readable(s.turns, 0, at)
+        c: s for c, s in view.items() if s.turns.segments and Permit.readable(s.turns, 0, now)
     }
     beginnings = account_view.beginnings(
         tx, [(s.account.account_id, c) for c, s in readable.items()]
@@ -368,7 +366,7 @@ def load_titles_measured(
             named |= _first_words(tx, keyring, batch)
             batch, held = [], 0
         first = TurnState(number=number, segment=0, role=TurnRole.user, origin="typed")
-        batch.append(Permit.to_owner(about.account, about.conversation, about.turns, first, at))
+        batch.append(Permit.to_owner(about.account, about.conversation, about.turns, first, now))
         total, held = total + size, held + size
     return named | _first_words(tx, keyring, batch), total
 
@@ -405,7 +403,7 @@ def list_turns(
     policies: Policies,
     account: UUID,
     conversation: UUID,
-    at: datetime,
+    now: datetime,
     *,
     after: int,
     limit: int,
@@ -413,7 +411,7 @@ def list_turns(
     """Up to ``limit`` turns after number ``after``, in order; None if the conversation is not the
     account's.
     """
-    seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
+    seen = account_view.seen(tx, [(account, conversation)], policies, now).get(conversation)
     if seen is None:
         return None
     return _open_turns(
@@ -435,7 +433,7 @@ def _open_turns(
         and Permit.readable(view.turns, turn.segment, view.at)
         and view.conversation.keys[turn.segment].key_slot is not None
     ]
-    opened = {one.permit.turn: one.content for one in open_content(tx, keyring, permits)}
+    opened = {turn.permit.turn: turn.content for turn in open_content(tx, keyring, permits)}
     return [OwnTurn(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
 
 
@@ -464,14 +462,14 @@ def list_parts(
     policies: Policies,
     mine: OwnConversation,
     account: UUID,
-    at: datetime,
+    now: datetime,
     *,
     after: int = 0,
 ) -> OwnTurnsPage:
     """The turns after number ``after``, by part: at most `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX`,
     but at least one.
     """
-    seen = account_view.seen(tx, [(account, mine.conversation)], policies, at)[mine.conversation]
+    seen = account_view.seen(tx, [(account, mine.conversation)], policies, now)[mine.conversation]
     found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
     taken, held = 0, 0
     for _, _, size in found[:PAGE_TURNS_MAX]:
@@ -496,7 +494,7 @@ def _part(
     segment: int,
     turns: tuple[OwnTurn, ...],
 ) -> OwnPart:
-    states = [one.turn for one in turns]
+    states = [turn.turn for turn in turns]
     return OwnPart(
         badges=tuple(
             badge(view, states, policies, purpose)

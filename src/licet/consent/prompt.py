@@ -179,7 +179,7 @@ def _uncovered(account: AccountState, now: Policy, number: int | None) -> Uncove
     )
 
 
-def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) -> Reason:
+def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, now: datetime) -> Reason:
     match answer:
         case Gate.closed:
             return Reason.closed
@@ -192,7 +192,7 @@ def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, at: datetime) 
         case Gate.notice:
             if gpc:
                 return Reason.gpc
-            rests = put_off_at is not None and at < put_off_at + timedelta(days=REST_DAYS)
+            rests = put_off_at is not None and now < put_off_at + timedelta(days=REST_DAYS)
             return Reason.put_off if rests else Reason.first
         case _:
             assert_never(answer)

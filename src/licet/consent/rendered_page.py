@@ -77,7 +77,7 @@ def measure_address(address: str, environment: Mapping[str, str]) -> RenderedPag
             browser = driver.chromium.launch(executable_path=find_chromium(environment))
             page = browser.new_page()
             page.goto(url)
-            page.wait_for_timeout(SETTLES_MILLISECONDS)  # a sign-in goes on to the page it is for
+            page.wait_for_timeout(SETTLES_MILLISECONDS)  # a sign-in redirects to its page
             page.wait_for_load_state("networkidle")
             return measure(page)
     except Error as error:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent.deadlines import RightKind
 from licet.consent.rights import ReceivedVia, RequestClock, RequestState, RequestStep
 from licet.keys.keyring import Keyring, forget_request_keys
@@ -43,24 +44,19 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     forgotten_at: datetime | None = None
 
 
-class NewRequestStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step to write. ``by`` is `person`, `licet`, or `staff:`, `user:` or `host:` with a name."""
+class SeenStep(Masked, wire.SentRequestStep, frozen=True, kw_only=True):
+    """A step for display. ``by`` is `person`, `licet`, `host` or `staff`; staff also see the
+    name.
+    """
 
     step: RequestStep
-    at: datetime
-    by: str
+
+
+class NewRequestStep(SeenStep, frozen=True, kw_only=True):
+    """A step to write."""
+
     reason: str = ""
     words: str = ""
-
-
-class RequestStepRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded step. ``words`` is empty without a text, or if it cannot be unsealed."""
-
-    step: RequestStep
-    at: datetime
-    by: str
-    reason: str
-    words: str
 
 
 _COLUMNS = """t.request_id, t.account_id, t.via, t.forgotten_at, t.kind, t.region, t.received_at, t.due_at, t.acknowledge_by,
@@ -248,7 +244,7 @@ def _key(tx: Transaction, keyring: Keyring, row: RequestRow) -> KeyMaterial | No
     return keys.own if keys is not None else None
 
 
-def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[RequestStepRow], bool]:
+def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[SeenStep], bool]:
     """Every step in order, with its text if it can be unsealed; and whether texts can be unsealed
     and added.
     """
@@ -258,7 +254,7 @@ def steps(tx: Transaction, keyring: Keyring, row: RequestRow) -> tuple[list[Requ
     ).fetchall()
     key = _key(tx, keyring, row)
     return [
-        RequestStepRow(
+        SeenStep(
             step=RequestStep(step),
             at=at,
             by=by,
@@ -309,8 +305,8 @@ class OpenRequests(msgspec.Struct, frozen=True, kw_only=True):
     next_due: datetime | None
 
 
-def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
-    """Counts all open requests at ``at``; overdue as in `RequestClock.is_overdue`."""
+def open_requests(tx: Transaction, now: datetime) -> OpenRequests:
+    """Counts all open requests at ``now``; overdue as in `RequestClock.is_overdue`."""
     (counted,) = select(
         tx,
         OpenRequests,
@@ -321,7 +317,7 @@ def open_requests(tx: Transaction, at: datetime) -> OpenRequests:
                FROM (SELECT *, due_at + CASE WHEN stops THEN greatest(%(at)s - paused_at, '0')
                  ELSE '0' END AS due
                        FROM rights_requests WHERE ended_at IS NULL) r) o""",
-        {"at": at},
+        {"at": now},
     )
     return counted
 
@@ -343,8 +339,8 @@ def list_by_due(
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
              ORDER BY due_at, request_id LIMIT %(most)s""",
         {
-            "states": [one.value for one in asked],
-            "kinds": [one.value for one in kinds or list(RightKind)],
+            "states": [state.value for state in asked],
+            "kinds": [kind.value for kind in kinds or list(RightKind)],
             "due": start.clock.due_at if start is not None else None,
             "after": after,
             "most": limit,
@@ -354,19 +350,19 @@ def list_by_due(
 
 
 def find_received(
-    tx: Transaction, account: UUID, kind: RightKind, at: datetime
+    tx: Transaction, account: UUID, kind: RightKind, now: datetime
 ) -> RequestRow | None:
-    """The newest request of that kind received from an account at exactly ``at``."""
+    """The newest request of that kind received from an account at exactly ``now``."""
     row = tx.execute(
         f"""SELECT {_COLUMNS} FROM rights_requests t WHERE account_id = %s AND kind = %s
              AND received_at = %s
              ORDER BY request_id DESC LIMIT 1""",
-        [account, kind.value, at],
+        [account, kind.value, now],
     ).fetchone()
     return None if row is None else request_row(row)
 
 
-def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:
+def forget(tx: Transaction, now: datetime) -> int:
     """Erases the texts of people without an account `RECORD` after their requests ended; returns of
     how many requests.
     """
@@ -374,13 +370,13 @@ def forget(tx: Transaction, at: datetime, limit: int = FORGOTTEN_MAX) -> int:
         """SELECT request_id, ended_at FROM rights_requests
             WHERE account_id IS NULL AND forgotten_at IS NULL AND ended_at <= %s
             ORDER BY ended_at LIMIT %s FOR NO KEY UPDATE""",
-        [at, limit],
+        [now, FORGOTTEN_MAX],
     ).fetchall()
-    over = [request for request, ended in due if RECORD.after(ended) <= at]
+    over = [request for request, ended in due if RECORD.after(ended) <= now]
     if over:
         forget_request_keys(tx, over)
         tx.execute("UPDATE rights_steps SET words = NULL WHERE request_id = ANY(%s)", [over])
         tx.execute(
-            "UPDATE rights_requests SET forgotten_at = %s WHERE request_id = ANY(%s)", [at, over]
+            "UPDATE rights_requests SET forgotten_at = %s WHERE request_id = ANY(%s)", [now, over]
         )
     return len(over)

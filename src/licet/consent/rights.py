@@ -100,56 +100,56 @@ class RequestClock(msgspec.Struct, frozen=True, kw_only=True):
     def deadline(self) -> Deadline:
         return deadline(self.kind, self.region)
 
-    def is_overdue(self, at: datetime) -> bool:
-        """Whether the answer or the confirmation of receipt was due before ``at``."""
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether the answer or the confirmation of receipt was due before ``now``."""
         if self.ended_at is not None:
             return False
         unconfirmed = (
             self.acknowledge_by is not None
             and self.acknowledged_at is None
-            and self.acknowledge_by < at
+            and self.acknowledge_by < now
         )
-        return unconfirmed or self.due(at) < at
+        return unconfirmed or self.due(now) < now
 
-    def due(self, at: datetime) -> datetime:
-        """The due date; with a stopped clock, as if it resumed at ``at``."""
+    def due(self, now: datetime) -> datetime:
+        """The due date; with a stopped clock, as if it resumed at ``now``."""
         if self.paused_at is None or not self.stops:
             return self.due_at
-        return self.due_at + max(at - self.paused_at, timedelta())
+        return self.due_at + max(now - self.paused_at, timedelta())
 
-    def may_extend(self, at: datetime) -> bool:
+    def may_extend(self, now: datetime) -> bool:
         return (
             self.ended_at is None
             and self.extended_at is None
-            and self.due(at) >= at
+            and self.due(now) >= now
             and self.deadline.extended_to(self.received_at) is not None
         )
 
 
-def receive(kind: RightKind, region: str | None, at: datetime, *, confirmed: bool) -> RequestClock:
-    """A request received at ``at``; ``confirmed``: the person saw the confirmation."""
+def receive(kind: RightKind, region: str | None, now: datetime, *, confirmed: bool) -> RequestClock:
+    """A request received at ``now``; ``confirmed``: the person saw the confirmation."""
     times = deadline(kind, region)
     return RequestClock(
         kind=kind,
         region=region,
-        received_at=at,
-        due_at=times.due_at(at),
-        acknowledge_by=times.acknowledge_by(at),
-        acknowledged_at=at if confirmed else None,
+        received_at=now,
+        due_at=times.due_at(now),
+        acknowledge_by=times.acknowledge_by(now),
+        acknowledged_at=now if confirmed else None,
     )
 
 
-def acknowledge(clock: RequestClock, at: datetime) -> RequestClock:
+def acknowledge(clock: RequestClock, now: datetime) -> RequestClock:
     """Confirms its receipt; the first confirmation counts."""
     _require_open(clock)
     return (
         clock
         if clock.acknowledged_at is not None
-        else msgspec.structs.replace(clock, acknowledged_at=at)
+        else msgspec.structs.replace(clock, acknowledged_at=now)
     )
 
 
-def pause(clock: RequestClock, reason: PauseReason, at: datetime) -> RequestClock:
+def pause(clock: RequestClock, reason: PauseReason, now: datetime) -> RequestClock:
     """Pauses for information from the person; RefusedError if already paused."""
     _require_open(clock)
     if clock.paused_at is not None:
@@ -157,16 +157,16 @@ def pause(clock: RequestClock, reason: PauseReason, at: datetime) -> RequestCloc
             "the request waits for its person already", "resume it first", because="paused"
         )
     # an overdue request stays overdue
-    stops = clock.deadline.stops_for(reason) and at <= clock.due_at
-    return msgspec.structs.replace(clock, state=RequestState.paused, paused_at=at, stops=stops)
+    stops = clock.deadline.stops_for(reason) and now <= clock.due_at
+    return msgspec.structs.replace(clock, state=RequestState.paused, paused_at=now, stops=stops)
 
 
-def resume(clock: RequestClock, at: datetime) -> RequestClock:
+def resume(clock: RequestClock, now: datetime) -> RequestClock:
     """Resumes; RefusedError if it is not paused."""
     _require_open(clock)
     if clock.paused_at is None:
         raise RefusedError("the request does not wait for its person", because="not_paused")
-    still = max(at - clock.paused_at, timedelta()) if clock.stops else timedelta()
+    still = max(now - clock.paused_at, timedelta()) if clock.stops else timedelta()
     return msgspec.structs.replace(
         clock,
         state=RequestState.open,
@@ -177,7 +177,7 @@ def resume(clock: RequestClock, at: datetime) -> RequestClock:
     )
 
 
-def extend(clock: RequestClock, at: datetime) -> RequestClock:
+def extend(clock: RequestClock, now: datetime) -> RequestClock:
     """Applies the law's extension; RefusedError a second time, after the due date, or if the law
     has none.
     """
@@ -189,19 +189,19 @@ def extend(clock: RequestClock, at: datetime) -> RequestClock:
     until = clock.deadline.extended_to(clock.received_at)
     if until is None:
         raise RefusedError("the law of this request has no extension", because="no_extension")
-    if clock.due(at) < at:
+    if clock.due(now) < now:
         raise RefusedError(
             "the request was due before", "an extension is told in time", because="too_late"
         )
-    return msgspec.structs.replace(clock, extended_at=at, due_at=until + clock.stopped)
+    return msgspec.structs.replace(clock, extended_at=now, due_at=until + clock.stopped)
 
 
-def end(clock: RequestClock, state: RequestState, at: datetime) -> RequestClock:
+def end(clock: RequestClock, state: RequestState, now: datetime) -> RequestClock:
     """Ends as answered, refused or withdrawn; ends a pause."""
     _require_open(clock)
     if clock.paused_at is not None:
-        clock = resume(clock, at)
-    return msgspec.structs.replace(clock, state=state, ended_at=at)
+        clock = resume(clock, now)
+    return msgspec.structs.replace(clock, state=state, ended_at=now)
 
 
 def _require_open(clock: RequestClock) -> None:

@@ -16,10 +16,11 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent import deadlines, request_register, rights
 from licet.consent.choices import ChoiceRequest
 from licet.consent.deadlines import PauseReason, RightKind
-from licet.consent.request_register import NewRequestStep, RequestRow, RequestStepRow
+from licet.consent.request_register import NewRequestStep, RequestRow, SeenStep
 from licet.consent.rights import (
     SAYS_NO,
     ExtensionReason,
@@ -64,7 +65,7 @@ class RightsRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A request with its steps; ``readable``: its texts can be unsealed."""
 
     row: RequestRow
-    steps: tuple[RequestStepRow, ...]
+    steps: tuple[SeenStep, ...]
     readable: bool
 
     @property
@@ -87,7 +88,7 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
     via: ReceivedVia
     by: str = PERSON
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError for an unknown account; RefusedError for a closed one, or one with too many
         open requests.
         """
@@ -108,7 +109,7 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
                 because="too_many_requests",
             )
         region = account_region.of_accounts(tx, [self.account])[self.account]
-        if self.kind in SAYS_NO and known.in_force(self.at).asks:
+        if self.kind in SAYS_NO and versions.in_force(self.at).asks:
             no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(
                 None
             )
@@ -147,7 +148,7 @@ class ReplyToRequest(VerbRequest, frozen=True, kw_only=True):
     request: UUID
     words: str
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError for another account's request; RefusedError if it is not paused."""
         check_words(self.words)
         if not self.words.strip():
@@ -166,7 +167,7 @@ class WithdrawRequest(VerbRequest, frozen=True, kw_only=True):
     keyring: Keyring
     request: UUID
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError for another account's request; RefusedError if it has ended."""
         tables.lock_accounts(tx, [self.account])
         row = get_own(tx, self.account, self.request, locks=True)
@@ -226,8 +227,8 @@ def enter(installation: Installation, entered: EnteredRequest, by: str) -> Right
     The region defaults to the account's. UsageError for a receipt in the future or more than a year
     ago.
     """
-    at = installation.clock()
-    received_at = entered.received_at or at
+    now = installation.clock()
+    received_at = entered.received_at or now
     for words in (entered.words, entered.identity):
         check_words(words)
         if not words.strip():
@@ -238,25 +239,25 @@ def enter(installation: Installation, entered: EnteredRequest, by: str) -> Right
     deadlines.check_region(entered.region)
     if (
         received_at.tzinfo is None
-        or not at - timedelta(days=RECEIVED_DAYS_MAX) <= received_at <= at
+        or not now - timedelta(days=RECEIVED_DAYS_MAX) <= received_at <= now
     ):
         raise UsageError(
             "`received_at` is in the future, more than a year ago, or has no offset",
             "write it as 2026-06-01",
         )
     with transaction(installation.pool) as tx:
-        row = _entered(tx, installation.keyring, entered, received_at, at)
+        row = _entered(tx, installation.keyring, entered, received_at, now)
         steps = [
             NewRequestStep(step=RequestStep.received, at=received_at, by=by, words=entered.words),
-            NewRequestStep(step=RequestStep.identified, at=at, by=by, words=entered.identity),
+            NewRequestStep(step=RequestStep.identified, at=now, by=by, words=entered.identity),
         ]
         request_register.add(tx, installation.keyring, row, steps)
-        _notify_host(tx, row, at, received=True)
+        _notify_host(tx, row, now, received=True)
         return open_request(tx, installation.keyring, row)
 
 
 def _entered(
-    tx: Transaction, keyring: Keyring, entered: EnteredRequest, received_at: datetime, at: datetime
+    tx: Transaction, keyring: Keyring, entered: EnteredRequest, received_at: datetime, now: datetime
 ) -> RequestRow:
     region = entered.region
     if entered.account is not None:
@@ -266,7 +267,7 @@ def _entered(
         region = account_region.of_accounts(tx, [entered.account])[entered.account] or region
     clock = rights.receive(entered.kind, region, received_at, confirmed=False)
     return RequestRow(
-        request=uuid7(at, keyring.random(10)),
+        request=uuid7(now, keyring.random(10)),
         account=entered.account,
         via=ReceivedVia.staff,
         clock=clock,
@@ -290,7 +291,7 @@ def take_step(
     check_words(words)
     if act not in (StaffAct.acknowledge, StaffAct.resume) and not words.strip():
         raise UsageError(f"`{act.value}` needs `words`", "they are what the person reads")
-    at, named = installation.clock(), parse(Prefix.request, request)
+    now, named = installation.clock(), parse(Prefix.request, request)
     with transaction(installation.pool) as tx:
         found = request_register.get(tx, named)
         if found is not None and found.account is not None:
@@ -298,34 +299,34 @@ def take_step(
         row = request_register.get(tx, named, locks=True)
         if row is None:
             raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
-        step, moved = _next_step(row.clock, act, reason, at)
+        step, moved = _next_step(row.clock, act, reason, now)
         if moved != row.clock:
             row = msgspec.structs.replace(row, clock=moved)
-            done = NewRequestStep(step=step, at=at, by=by, reason=reason, words=words)
+            done = NewRequestStep(step=step, at=now, by=by, reason=reason, words=words)
             request_register.advance(tx, installation.keyring, row, [done])
             if moved.ended_at is not None:
-                _notify_host(tx, row, at)
+                _notify_host(tx, row, now)
         return open_request(tx, installation.keyring, row)
 
 
 def _next_step(
-    clock: RequestClock, act: StaffAct, reason: str, at: datetime
+    clock: RequestClock, act: StaffAct, reason: str, now: datetime
 ) -> tuple[RequestStep, RequestClock]:
     match act:
         case StaffAct.acknowledge:
-            return RequestStep.acknowledged, rights.acknowledge(clock, at)
+            return RequestStep.acknowledged, rights.acknowledge(clock, now)
         case StaffAct.pause:
-            return RequestStep.paused, rights.pause(clock, _parse_reason(PauseReason, reason), at)
+            return RequestStep.paused, rights.pause(clock, _parse_reason(PauseReason, reason), now)
         case StaffAct.resume:
-            return RequestStep.resumed, rights.resume(clock, at)
+            return RequestStep.resumed, rights.resume(clock, now)
         case StaffAct.extend:
             _parse_reason(ExtensionReason, reason)
-            return RequestStep.extended, rights.extend(clock, at)
+            return RequestStep.extended, rights.extend(clock, now)
         case StaffAct.answer:
-            return RequestStep.answered, rights.end(clock, RequestState.answered, at)
+            return RequestStep.answered, rights.end(clock, RequestState.answered, now)
         case StaffAct.refuse:
             _parse_reason(RefusalReason, reason)
-            return RequestStep.refused, rights.end(clock, RequestState.refused, at)
+            return RequestStep.refused, rights.end(clock, RequestState.refused, now)
         case _:
             assert_never(act)
 
@@ -339,7 +340,7 @@ REASONS: dict[StaffAct, type[StrEnum]] = {
 
 def _parse_reason(reasons: type[Reason], text: str) -> Reason:
     """Parses ``text`` as one of ``reasons``; UsageError for another."""
-    known = {one.value: one for one in reasons}
+    known = {reason.value: reason for reason in reasons}
     if text not in known:
         raise UsageError(
             "`reason` is not one of those of this step", f"write one of {', '.join(known)}"
@@ -350,19 +351,7 @@ def _parse_reason(reasons: type[Reason], text: str) -> Reason:
 # What is seen of them
 
 
-class SeenStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step for display. ``by`` is `person`, `licet`, `host` or `staff`; staff also see the
-    name.
-    """
-
-    step: RequestStep
-    at: datetime
-    by: str
-    reason: str
-    words: str
-
-
-class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class SeenRequest(Masked, wire.SentRequest, frozen=True, kw_only=True):
     """A request for display. ``due_at`` with a stopped clock is as if it resumed now.
 
     ``laws`` are those that apply, one unless the region is unknown; ``authority`` is the one to
@@ -370,29 +359,13 @@ class SeenRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     is still possible. ``readable``: its texts can be unsealed.
     """
 
-    id: str
-    account: str | None
     kind: RightKind
     via: ReceivedVia
-    region: str | None
-    laws: tuple[str, ...]
-    authority: str | None
     state: RequestState
-    received_at: datetime
-    due_at: datetime
-    overdue: bool
-    acknowledge_by: datetime | None
-    acknowledged_at: datetime | None
-    extended_at: datetime | None
-    extends_to: datetime | None
-    paused_at: datetime | None
-    clock_stops: bool
-    ended_at: datetime | None
-    readable: bool | None = None
     steps: tuple[SeenStep, ...] = ()
 
 
-def summary(row: RequestRow, at: datetime) -> SeenRequest:
+def summary(row: RequestRow, now: datetime) -> SeenRequest:
     """A request in a list, without its texts."""
     clock, times = row.clock, row.clock.deadline
     return SeenRequest(
@@ -405,40 +378,40 @@ def summary(row: RequestRow, at: datetime) -> SeenRequest:
         authority=times.authority,
         state=clock.state,
         received_at=clock.received_at,
-        due_at=clock.due(at),
-        overdue=clock.is_overdue(at),
+        due_at=clock.due(now),
+        overdue=clock.is_overdue(now),
         acknowledge_by=clock.acknowledge_by,
         acknowledged_at=clock.acknowledged_at,
         extended_at=clock.extended_at,
-        extends_to=_extends_to(clock, at),
+        extends_to=_extends_to(clock, now),
         paused_at=clock.paused_at,
         clock_stops=clock.stops,
         ended_at=clock.ended_at,
     )
 
 
-def _extends_to(clock: RequestClock, at: datetime) -> datetime | None:
+def _extends_to(clock: RequestClock, now: datetime) -> datetime | None:
     until = clock.deadline.extended_to(clock.received_at)
-    return until + clock.stopped if until is not None and clock.may_extend(at) else None
+    return until + clock.stopped if until is not None and clock.may_extend(now) else None
 
 
 def detail(
-    request: RightsRequest, at: datetime, *, for_staff: bool, with_words: bool = True
+    request: RightsRequest, now: datetime, *, for_staff: bool, with_words: bool = True
 ) -> SeenRequest:
     """A request with its steps; a person does not see which staff took a step; ``with_words``
     includes the texts.
     """
     steps = tuple(
-        SeenStep(
-            step=one.step,
-            at=one.at,
-            by=one.by if for_staff else _role(one.by),
-            reason=one.reason,
-            words=one.words if with_words else "",
+        msgspec.structs.replace(
+            step,
+            by=step.by if for_staff else _role(step.by),
+            words=step.words if with_words else "",
         )
-        for one in request.steps
+        for step in request.steps
     )
-    return msgspec.structs.replace(summary(request.row, at), steps=steps, readable=request.readable)
+    return msgspec.structs.replace(
+        summary(request.row, now), steps=steps, readable=request.readable
+    )
 
 
 def _role(by: str) -> str:
@@ -455,29 +428,31 @@ def list_requests(
     after: str = "",
 ) -> list[SeenRequest]:
     """Requests by due date, after the one named; NotFoundError if it is unknown."""
-    at, behind = installation.clock(), parse(Prefix.request, after) if after else None
+    now, behind = installation.clock(), parse(Prefix.request, after) if after else None
     with transaction(installation.pool) as tx:
         if behind is not None and request_register.get(tx, behind) is None:
             raise NotFoundError(f"no request `{after}`")
         rows = request_register.list_by_due(tx, limit, kinds=kinds, states=states, after=behind)
-    return [summary(row, at) for row in rows]
+    return [summary(row, now) for row in rows]
 
 
 def get_request(
     installation: Installation, request: str, *, with_words: bool = True
 ) -> SeenRequest:
     """A request in detail, for staff; NotFoundError if it is unknown."""
-    at, named = installation.clock(), parse(Prefix.request, request)
+    now, named = installation.clock(), parse(Prefix.request, request)
     with transaction(installation.pool) as tx:
         row = request_register.get(tx, named)
         if row is None:
             raise NotFoundError(f"no request `{request}`", "`licet request list` shows them")
         return detail(
-            open_request(tx, installation.keyring, row), at, for_staff=True, with_words=with_words
+            open_request(tx, installation.keyring, row), now, for_staff=True, with_words=with_words
         )
 
 
-def _notify_host(tx: Transaction, row: RequestRow, at: datetime, *, received: bool = False) -> None:
+def _notify_host(
+    tx: Transaction, row: RequestRow, now: datetime, *, received: bool = False
+) -> None:
     """Sends an event to the host of a locked account; without an account there is no host."""
     if row.account is None:
         return
@@ -486,13 +461,13 @@ def _notify_host(tx: Transaction, row: RequestRow, at: datetime, *, received: bo
     if received:
         events.append(
             host_events.request_received(
-                row.account, at, row.request, right=kind, due_at=row.clock.due_at
+                row.account, now, row.request, right=kind, due_at=row.clock.due_at
             )
         )
     if row.clock.ended_at is not None:
         events.append(
             host_events.request_ended(
-                row.account, at, row.request, right=kind, state=row.clock.state.value
+                row.account, now, row.request, right=kind, state=row.clock.state.value
             )
         )
     host_events.append(tx, events)

@@ -82,7 +82,11 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
             return None
         whole = GrantScope(ScopeKind.project, self.conversation.project)
         return next(
-            (one for one in self.state.grants if (one.question, one.scope) == (question, whole)),
+            (
+                grant
+                for grant in self.state.grants
+                if (grant.question, grant.scope) == (question, whole)
+            ),
             None,
         )
 
@@ -93,13 +97,13 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
             return replace(self, conversation=fold.widen(self.conversation))
         return replace(self, state=fold.let_project_in(self.state, self.scope.name), out_at=None)
 
-    def obstacle(self, policies: Policies, at: datetime, question: str) -> NoEffect | None:
+    def obstacle(self, policies: Policies, now: datetime, question: str) -> NoEffect | None:
         """Why a yes for it would have no effect, after it is let in; None if it would have."""
         seen = self.let_in
         made = fold.choose(
             seen.state,
             policies,
-            at,
+            now,
             True,
             question=question,
             scope=self.scope,
@@ -107,11 +111,11 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         )
         return made.because or made.answers[0].because
 
-    def grants_to_end(self, policies: Policies, at: datetime) -> tuple[Grant, ...]:
+    def grants_to_end(self, policies: Policies, now: datetime) -> tuple[Grant, ...]:
         """Its own grants that `as in my settings` ends: those of questions that the account has
         answered with no. With a yes, ending one would withdraw what both allow.
         """
-        waiting = unanswered(self.state, policies, at)
+        waiting = unanswered(self.state, policies, now)
         return tuple(
             grant
             for grant in self.own
@@ -123,14 +127,14 @@ def view(
     tx: Transaction,
     policies: Policies,
     account: UUID,
-    at: datetime,
+    now: datetime,
     *,
     conversation: UUID | None = None,
     project: UUID | None = None,
 ) -> ScopeStands:
     """A conversation or a project of the account's own; NotFoundError for any other id."""
     if conversation is not None:
-        seen = account_view.seen(tx, [(account, conversation)], policies, at).get(conversation)
+        seen = account_view.seen(tx, [(account, conversation)], policies, now).get(conversation)
         if seen is None:
             raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
         scope = GrantScope(ScopeKind.conversation, conversation.hex)
@@ -140,7 +144,7 @@ def view(
     found = tables.load_projects(tx, [(account, project)], [])
     if row is None or not found:
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
-    state = account_view.brought(row, policies, at).account
+    state = account_view.brought(row, policies, now).account
     return ScopeStands(
         state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at
     )
@@ -168,31 +172,36 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
     surface: str = "app"
     gpc: bool = False
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """RefusedError (`stale`) if the state has changed since the page and the act would give a
         permission.
         """
         seen = view(
-            tx, known, self.account, self.at, conversation=self.conversation, project=self.project
+            tx,
+            versions,
+            self.account,
+            self.at,
+            conversation=self.conversation,
+            project=self.project,
         )
         match self.act:
             case ScopeAct.use:
-                return self._use(tx, known, seen)
+                return self._use(tx, versions, seen)
             case ScopeAct.keep_out:
                 return VerbStep(commands=(self._keep_out(),), finish=_form_result)
             case ScopeAct.as_settings:
                 return VerbStep(
-                    commands=tuple(self._as_settings(tx, known, seen)), finish=_form_result
+                    commands=tuple(self._as_settings(tx, versions, seen)), finish=_form_result
                 )
 
     @property
     def _scope(self) -> ChosenScope:
         return ChosenScope(project=self.project, conversation=self.conversation)
 
-    def _use(self, tx: Transaction, known: Policies, scope_state: ScopeStands) -> VerbStep:
-        asks = known.in_force(self.at).asks
+    def _use(self, tx: Transaction, versions: Policies, scope_state: ScopeStands) -> VerbStep:
+        asks = versions.in_force(self.at).asks
         question = asks[0] if self.question == "" and len(asks) == 1 else self.question
-        because = scope_state.obstacle(known, self.at, question)
+        because = scope_state.obstacle(versions, self.at, question)
         if because is not None:
             return VerbStep(finish=lambda _: ScopeFormResult(because=because))
         answered = notice_views.find(tx, self.account, self.showing)
@@ -250,11 +259,11 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
         ]
 
     def _as_settings(
-        self, tx: Transaction, known: Policies, scope_state: ScopeStands
+        self, tx: Transaction, versions: Policies, scope_state: ScopeStands
     ) -> list[Command]:
         answered = notice_views.find(tx, self.account, self.showing)
         commands: list[Command] = self._let_in(scope_state)
-        for ended in scope_state.grants_to_end(known, self.at):
+        for ended in scope_state.grants_to_end(versions, self.at):
             others = (
                 g
                 for g in scope_state.state.grants

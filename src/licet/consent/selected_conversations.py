@@ -47,12 +47,12 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
     conversations: tuple[UUID, ...]
     narrowings: tuple[tuple[UUID, int], ...] = ()
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError if one is not the account's; UsageError for more than `SELECTED_MAX`."""
         ids = tuple(dict.fromkeys(self.conversations))
         if len(ids) > SELECTED_MAX:
             raise UsageError(f"more than {SELECTED_MAX} conversations", "select fewer of them")
-        seen = account_view.seen(tx, [(self.account, one) for one in ids], known, self.at)
+        seen = account_view.seen(tx, [(self.account, one) for one in ids], versions, self.at)
         for one in ids:
             if one not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, one)}`")
@@ -111,7 +111,7 @@ class DeleteEverything(VerbRequest, frozen=True, kw_only=True):
     the next goes on.
     """
 
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         ids = account_view.kept_conversation_ids(tx, self.account, EVERYTHING_BATCH, deleted=False)
         return VerbStep(
             commands=tuple(

@@ -10,7 +10,7 @@
     learnt.csv       which models were trained on which conversations
     suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
     requests.jsonl   every request under the law, with its dates, its steps and what was written in it
-    recipients.csv   who was given rows of theirs, what was asked back, and what they answered
+    recipients.csv   who was given rows of the person's, what was recalled, and what they answered
     licet.json       what the zip is, and the person's region, if known
     index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
     feedback.html, safety_copies.html  the same as the files of that name
@@ -58,13 +58,11 @@ from licet.vault.tables import AccountRow
 
 FORMAT = "licet-takeout-1"
 # The files that an import reads.
-ABOUT, ACCOUNTS, CHOICES, MESSAGES, FEEDBACK = (
-    "licet.json",
-    "accounts.csv",
-    "choices.csv",
-    "messages.jsonl",
-    "feedback.jsonl",
-)
+ABOUT = "licet.json"
+ACCOUNTS = "accounts.csv"
+CHOICES = "choices.csv"
+MESSAGES = "messages.jsonl"
+FEEDBACK = "feedback.jsonl"
 BATCH_CONVERSATIONS_MAX = 50
 OPENED_TURNS_MAX = 500
 
@@ -105,7 +103,7 @@ def takeout(
     keyring: Keyring,
     policies: Policies,
     account: UUID,
-    at: datetime,
+    now: datetime,
     papers: Sequence[tuple[str, bytes]] = (),
     words: Catalogue | None = None,
 ) -> Iterator[bytes]:
@@ -124,9 +122,9 @@ def takeout(
         region = account_region.of_accounts(tx, [account])[account]
         suggested = _suggestion_rows(tx, account)
         learnt = _learnt_rows(tx, account)
-    name, version = shown(Prefix.account, account), policies.in_force(at).version
+    name, version = shown(Prefix.account, account), policies.in_force(now).version
     about = Takeout(
-        format=FORMAT, account=name, taken_at=written(at), policy=version, region=region
+        format=FORMAT, account=name, taken_at=written(now), policy=version, region=region
     )
     files = [
         (ABOUT, msgspec.json.encode(about)),
@@ -143,7 +141,7 @@ def takeout(
         ),
         *papers,
     ]
-    given = (transactions, keyring, policies, account, at)
+    given = (transactions, keyring, policies, account, now)
     streams: list[tuple[str, Iterator[bytes]]] = [
         (MESSAGES, conversation_lines(*given)),
         ("safety_copies.jsonl", safety_copies(*given)),
@@ -153,11 +151,11 @@ def takeout(
         (takeout_pages.COPIES, takeout_pages.safety_copies(words, safety_copies(*given))),
     ]
     facts = IndexFacts(
-        taken_at=at,
+        taken_at=now,
         plan=row.state.plan,
         files=(*(name for name, _ in files), *(name for name, _ in streams[:4])),
         lines={
-            "settings.record": tuple(_describe_choice(words, one) for one in choices),
+            "settings.record": tuple(_describe_choice(words, choice) for choice in choices),
             "rights.requests": tuple(_describe_requests(words, request_lines(*given))),
             "learnt.title": tuple(
                 f"{model}, {release}, {when}" for model, when, release, *_ in learnt
@@ -175,23 +173,21 @@ def _account_row(name: str, row: AccountRow) -> list[Any]:
 def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:
     return [
         [
-            one.model,
-            written(one.finished_at),
-            one.release,
-            one.purpose,
-            shown(Prefix.conversation, one.conversation),
-            one.rows,
+            model.model,
+            written(model.finished_at),
+            model.release,
+            model.purpose,
+            shown(Prefix.conversation, model.conversation),
+            model.rows,
         ]
-        for one in history.list_consumed(tx, account)
+        for model in history.list_consumed(tx, account)
     ]
 
 
 def _describe_choice(words: Catalogue, choice: ChoiceMade) -> str:
     """A choice in words, for the index."""
-    answer, effect = (
-        words.say("answer.yes" if choice.allow else "answer.no"),
-        words.say(f"effect.{choice.effect}"),
-    )
+    answer = words.say("answer.yes" if choice.allow else "answer.no")
+    effect = words.say(f"effect.{choice.effect}")
     question = (
         words.question(choice.question)
         if choice.question is not None
@@ -232,22 +228,24 @@ _CHOICE = [
 def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]:
     """Each choice, oldest first. Grants that a no kept are named by their scopes."""
     scopes = {
-        one.grant: _scope(one.project, one.conversation) for one in choices if one.grant is not None
+        choice.grant: _scope(choice.project, choice.conversation)
+        for choice in choices
+        if choice.grant is not None
     }
     return [
         [
             name,
-            written(one.at),
-            "true" if one.allow else "false",
-            one.question or "",
-            _scope(one.project, one.conversation),
-            "|".join(filter(None, (scopes.get(kept, "") for kept in one.kept))),
-            one.because or "",
-            one.version,
-            one.via,
-            _evidence(one.evidence),
+            written(choice.at),
+            "true" if choice.allow else "false",
+            choice.question or "",
+            _scope(choice.project, choice.conversation),
+            "|".join(filter(None, (scopes.get(kept, "") for kept in choice.kept))),
+            choice.because or "",
+            choice.version,
+            choice.via,
+            _evidence(choice.evidence),
         ]
-        for one in reversed(choices)
+        for choice in reversed(choices)
     ]
 
 
@@ -261,12 +259,12 @@ def _scope(project: UUID | None, conversation: UUID | None) -> str:
 def _project_rows(projects: Sequence[OwnProject]) -> list[list[object]]:
     return [
         [
-            shown(Prefix.project, one.project),
-            one.title,
-            written(one.begun_at),
-            written(one.kept_out_at) if one.kept_out_at else "",
+            shown(Prefix.project, project.project),
+            project.title,
+            written(project.begun_at),
+            written(project.kept_out_at) if project.kept_out_at else "",
         ]
-        for one in projects
+        for project in projects
     ]
 
 
@@ -276,14 +274,14 @@ def _suggestion_rows(tx: Transaction, account: UUID) -> list[list[object]]:
     """
     return [
         [
-            shown(Prefix.conversation, one.conversation),
-            written(one.suggested_at),
-            "" if one.score is None else f"{one.score:.4f}",
-            "" if one.model is None else one.model.hex(),
-            one.decision or "",
-            written(one.decided_at) if one.decided_at else "",
+            shown(Prefix.conversation, suggestion.conversation),
+            written(suggestion.suggested_at),
+            "" if suggestion.score is None else f"{suggestion.score:.4f}",
+            "" if suggestion.model is None else suggestion.model.hex(),
+            suggestion.decision or "",
+            written(suggestion.decided_at) if suggestion.decided_at else "",
         ]
-        for one in history.list_suggestions(tx, account)
+        for suggestion in history.list_suggestions(tx, account)
     ]
 
 
@@ -319,7 +317,7 @@ def _pieces(
 
 
 def conversation_lines(
-    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, now: datetime
 ) -> Iterator[bytes]:
     """One line a conversation, oldest first; a bounded number are unsealed at a time."""
     after: UUID | None = None
@@ -329,9 +327,9 @@ def conversation_lines(
                 tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False
             )
             seen = account_view.seen(
-                tx, [(account, conversation) for conversation in ids], policies, at
+                tx, [(account, conversation) for conversation in ids], policies, now
             )
-            made = list(_lines(tx, keyring, [seen[conversation] for conversation in ids], at))
+            made = list(_lines(tx, keyring, [seen[conversation] for conversation in ids], now))
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
@@ -339,7 +337,7 @@ def conversation_lines(
 
 
 def _lines(
-    tx: Transaction, keyring: Keyring, views: Sequence[account_view.AccountView], at: datetime
+    tx: Transaction, keyring: Keyring, views: Sequence[account_view.AccountView], now: datetime
 ) -> Iterator[bytes]:
     """The line of each conversation of an account; none if nothing of it can be unsealed any
     more.
@@ -351,18 +349,18 @@ def _lines(
     readable = [
         (view, turns)
         for view in views
-        for turns in [_readable(view, stored[view.conversation.conversation_id], at)]
+        for turns in [_readable(view, stored[view.conversation.conversation_id], now)]
         if any(turn.number > 0 for turn, _ in turns)
     ]
     permits = (
-        Permit.to_owner(view.account, view.conversation, view.turns, turn, at)
+        Permit.to_owner(view.account, view.conversation, view.turns, turn, now)
         for view, turns in readable
         for turn, _ in turns
     )
     contents = (
-        one.content
+        turn.content
         for batch in iter(lambda: list(islice(permits, OPENED_TURNS_MAX)), [])
-        for one in open_content(tx, keyring, batch)
+        for turn in open_content(tx, keyring, batch)
     )
     for view, turns in readable:
         yield _line(view, turns, list(islice(contents, len(turns))))
@@ -393,13 +391,14 @@ def _line(view: account_view.AccountView, turns: _Turns, contents: Sequence[Cont
     return msgspec.json.encode(line) + b"\n"
 
 
-def _readable(view: account_view.AccountView, stored: _Turns, at: datetime) -> _Turns:
+def _readable(view: account_view.AccountView, stored: _Turns, now: datetime) -> _Turns:
     """Of the turns with content, those that the person may read; turn 0 is the title."""
     keys = view.conversation.keys
     return [
         (turn, turn_at)
         for turn, turn_at in stored
-        if Permit.readable(view.turns, turn.segment, at) and keys[turn.segment].key_slot is not None
+        if Permit.readable(view.turns, turn.segment, now)
+        and keys[turn.segment].key_slot is not None
     ]
 
 
@@ -429,19 +428,23 @@ def _message(
 
 
 def safety_copies(
-    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, now: datetime
 ) -> Iterator[bytes]:
     """One line a conversation with a readable safety copy, oldest first."""
     after: UUID | None = None
     while True:
         with transactions() as tx:
             ids = account_view.copied_conversation_ids(
-                tx, account, at, BATCH_CONVERSATIONS_MAX, after=after
+                tx, account, now, BATCH_CONVERSATIONS_MAX, after=after
             )
             seen = account_view.seen(
-                tx, [(account, conversation) for conversation in ids], policies, at, with_turns=True
+                tx,
+                [(account, conversation) for conversation in ids],
+                policies,
+                now,
+                with_turns=True,
             )
-            made = [_safety_copy(tx, keyring, seen[conversation], at) for conversation in ids]
+            made = [_safety_copy(tx, keyring, seen[conversation], now) for conversation in ids]
         yield from made
         if len(ids) < BATCH_CONVERSATIONS_MAX:
             return
@@ -449,15 +452,15 @@ def safety_copies(
 
 
 def _safety_copy(
-    tx: Transaction, keyring: Keyring, view: account_view.AccountView, at: datetime
+    tx: Transaction, keyring: Keyring, view: account_view.AccountView, now: datetime
 ) -> bytes:
     row, state = view.conversation, view.turns
     copied = copied_turns(tx, row.account_id, row.conversation_id)
-    turns = [turn for turn in view.said if turn.number in copied and _is_kept(view, turn, at)]
+    turns = [turn for turn in view.said if turn.number in copied and _is_kept(view, turn, now)]
     messages: list[dict[str, Any]] = []
     for start in range(0, len(turns), OPENED_TURNS_MAX):
         batch = turns[start : start + OPENED_TURNS_MAX]
-        permits = [Permit.of_safety_copy(view.account, row, state, turn, at) for turn in batch]
+        permits = [Permit.of_safety_copy(view.account, row, state, turn, now) for turn in batch]
         messages += [
             {
                 "id": shown_turn(row.conversation_id, turn.number),
@@ -474,24 +477,24 @@ def _safety_copy(
     return msgspec.json.encode(line) + b"\n"
 
 
-def _is_kept(view: account_view.AccountView, turn: TurnState, at: datetime) -> bool:
+def _is_kept(view: account_view.AccountView, turn: TurnState, now: datetime) -> bool:
     until = view.turns.segments[turn.segment].safety_until
     return (
         view.conversation.keys[turn.segment].safety_slot is not None
         and until is not None
-        and at < until
+        and now < until
     )
 
 
 def feedback_lines(
-    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, now: datetime
 ) -> Iterator[bytes]:
     """One line a stored feedback, newest first."""
     before: UUID | None = None
     while True:
         with transactions() as tx:
             page = feedback.list_feedback(
-                tx, keyring, policies, account, at, before=before, limit=BATCH_CONVERSATIONS_MAX
+                tx, keyring, policies, account, now, before=before, limit=BATCH_CONVERSATIONS_MAX
             )
         for given in page.given:
             row = given.row
@@ -518,7 +521,7 @@ def feedback_lines(
 
 
 def request_lines(
-    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, at: datetime
+    transactions: Transactions, keyring: Keyring, policies: Policies, account: UUID, now: datetime
 ) -> Iterator[bytes]:
     """One line a rights request, newest first, with its steps and texts."""
     before: UUID | None = None
@@ -528,8 +531,10 @@ def request_lines(
                 tx, account, BATCH_CONVERSATIONS_MAX, before=before
             )
             found = [rights_requests.open_request(tx, keyring, row) for row in rows]
-        for one in found:
-            yield msgspec.json.encode(rights_requests.detail(one, at, for_staff=False)) + b"\n"
+        for request in found:
+            yield (
+                msgspec.json.encode(rights_requests.detail(request, now, for_staff=False)) + b"\n"
+            )
         if len(rows) < BATCH_CONVERSATIONS_MAX:
             return
         before = rows[-1].request
@@ -540,7 +545,7 @@ def _describe_requests(words: Catalogue, lines: Iterator[bytes]) -> Iterator[str
     for line in lines:
         request = msgspec.json.decode(line, type=SeenRequest)
         right = words.say(f"rights.kind.{request.kind.value}")
-        written_in = [one.words for one in request.steps if one.words]
+        written_in = [step.words for step in request.steps if step.words]
         yield ": ".join(
             [words.say("request.of", right=right, day=words.day(request.received_at)), *written_in]
         )

@@ -193,8 +193,8 @@ def index(words: Catalogue, facts: IndexFacts, chats: Sequence[PageLink]) -> byt
         f"<p>{escape(words.say('takeout.index.about', day=words.moment(facts.taken_at), plan=facts.plan))}</p>"
     )
     listed = [
-        f'<a href="{escape(one.href)}">{escape(one.title)}</a> <small>{escape(one.about)}</small>'
-        for one in chats
+        f'<a href="{escape(chat.href)}">{escape(chat.title)}</a> <small>{escape(chat.about)}</small>'
+        for chat in chats
     ]
     body.append(_list(words.say("chats.list"), listed, words.say("chats.none")))
     for name, href in (("feedback.title", FEEDBACK), ("data.safety", COPIES)):

@@ -1,1 +1,1 @@
-"""What may be learnt: de-identify, deduplicate, label, split, build a release."""
+"""Curation: de-identification, deduplication, labels, splits, and the build of a release."""

@@ -1,11 +1,11 @@
-"""Documents as Arrow record batches: what kernels read and write, the same types under every
-engine.
+"""Documents as Arrow record batches, the input and output of kernels, with the same types under
+every engine.
 
-A document is what becomes one row of a release: the texts of one conversation, or of one side
-thread in it. Each text has a voice, which says whose it is.
+A document becomes one row of a release: the texts of one conversation, or of one side thread in it.
+Each text has a voice, which says whose it is.
 
-Types are the large ones throughout (64-bit offsets): a batch may hold a turn of 50 MB, and engines
-that know no others give back what they were given. Nothing here is nullable.
+Types have 64-bit offsets throughout, because a turn may have 50 MB and some engines know no others.
+Nothing is nullable.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ T = TypeVar("T")
 SAID = frozenset({Voice.user, Voice.assistant, Voice.tool, Voice.call})
 PROSE = frozenset({Voice.user, Voice.assistant})
 STRING, BINARY = pa.large_string(), pa.large_binary()
-STRINGS, BINARIES, NUMBERS = (
-    pa.large_list(STRING),
-    pa.large_list(BINARY),
-    pa.large_list(pa.uint32()),
-)
+STRINGS = pa.large_list(STRING)
+BINARIES = pa.large_list(BINARY)
+NUMBERS = pa.large_list(pa.uint32())
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("number", pa.uint64()),
     ("account", BINARY),
@@ -43,10 +41,10 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
 DOCUMENTS: pa.Schema = pa.schema(_FIELDS)
 
 
-def batches(documents: Iterable[Document], *, first: int = 0) -> Iterator[pa.RecordBatch]:
-    """``documents`` in batches of bounded size, numbered from ``first``."""
+def batches(documents: Iterable[Document]) -> Iterator[pa.RecordBatch]:
+    """``documents`` in batches of bounded size, numbered."""
     held: list[Document] = []
-    size = 0
+    first = size = 0
     for document in documents:
         own = sum(map(len, document.texts))
         if held and (len(held) == BATCH_DOCUMENTS_MAX or size + own > BATCH_BYTES_MAX):
@@ -74,16 +72,12 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
 
 
 def _unicode(text: str) -> str:
-    """``text`` with a question mark for each half of a surrogate pair, which is no Unicode and has
-    no UTF-8.
-    """
+    """``text`` with a question mark for each lone surrogate, which has no UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def column(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """The values of a column. By way of numpy: `to_pylist` makes an object of Arrow's for each of
-    them.
-    """
+    """The values of a column, through numpy: `to_pylist` creates an Arrow object for each."""
     array = batch.column(name)
     if not isinstance(array, pa.LargeListArray):
         return _values(array)
@@ -100,7 +94,7 @@ def _values(array: Any) -> list[Any]:  # noqa: ANN401 of any type
 def adding(
     batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]
 ) -> pa.RecordBatch:
-    """``batch`` with these columns put at its end, or in the place of those of the same name."""
+    """``batch`` with these columns appended, or replaced by name."""
     names, arrays = list(batch.schema.names), list(batch.columns)
     for name, (kind, values) in columns.items():
         made = values if isinstance(values, pa.Array) else pa.array(values, kind)
@@ -113,7 +107,7 @@ def adding(
 
 
 def whole(table: pa.Table) -> pa.RecordBatch:
-    """The one batch that ``table`` holds."""
+    """The only batch of ``table``."""
     (batch,) = table.combine_chunks().to_batches() or [
         pa.RecordBatch.from_pylist([], schema=table.schema)
     ]

@@ -1,14 +1,12 @@
-"""Decontamination: texts that contain a question of a benchmark are marked, so that they are not
-used to train for it.
+"""Decontamination: marks texts that contain a benchmark question, so that they are not trained on.
 
-By the rule ``palm`` a text contains a question if ``HELD_MIN`` of the question's eight-word
-shingles are in it (Chowdhery et al. 2022, section 8). By ``gpt-3`` it does if it holds one run of
-thirteen words of the question (Brown et al. 2020, appendix C, which cuts out two hundred characters
-around the run; here the conversation is left out as a whole). Questions with fewer words than a run
-cannot be told from common phrases and are not in the list. A file of questions names another rule
-than ``palm`` in its first line, so that a list keeps the rule that it was made for. The list
-contains hashes under a fixed key. The key is not secret: benchmarks are public, and the list is the
-same everywhere.
+By the rule ``palm`` a text contains a question if it has ``HELD_MIN`` of the question's eight-word
+shingles (Chowdhery et al. 2022, section 8); by ``gpt-3``, if it has one run of thirteen words of it
+(Brown et al. 2020, appendix C, which cuts two hundred characters around the run; here the whole
+conversation is dropped). Questions shorter than a run are indistinguishable from common phrases and
+omitted. The first line of a question file names a rule other than ``palm``, so that a list keeps
+its rule. The list contains hashes under a fixed key, which is not secret: benchmarks are public,
+and the list is the same everywhere.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ _KEY = b"licet benchmark questions 1"
 
 
 class OverlapRule(StrEnum):
-    """What of a question makes a text hold it."""
+    """How much of a question a text must contain."""
 
     palm = "palm"
     gpt3 = "gpt-3"
@@ -44,10 +42,11 @@ class OverlapRule(StrEnum):
 
 
 class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
-    """The shingles of all questions, sorted, each with its question; how many each question has.
+    """The sorted shingles of all questions, each with its question, and the number of each
+    question's shingles.
 
-    Three buffers of little-endian numbers, so that a plan that holds one is hashed and sent as it
-    is.
+    Three buffers of little-endian numbers, so that a plan with benchmarks can be hashed and sent as
+    it is.
     """
 
     hashes: bytes = b""
@@ -60,7 +59,7 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(self.hashes + self.questions + self.sizes + rule).hexdigest()
 
     def held(self, texts: Sequence[str]) -> list[bool]:
-        """Of each text, whether it holds a question."""
+        """For each text, whether it contains a question."""
         if not self.sizes:
             return [False] * len(texts)
         hashes = np.frombuffer(self.hashes, "<u8")
@@ -68,10 +67,8 @@ class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):
         found = []
         for text in texts:
             own = np.unique(np.concatenate([_hashes(piece, self.rule) for piece in _pieces(text)]))
-            first, last = (
-                np.searchsorted(hashes, own, "left"),
-                np.searchsorted(hashes, own, "right"),
-            )
+            first = np.searchsorted(hashes, own, "left")
+            last = np.searchsorted(hashes, own, "right")
             among = [questions[first[n] : last[n]] for n in np.flatnonzero(last > first)]
             asked, counts = np.unique(np.concatenate(among or [questions[:0]]), return_counts=True)
             found.append(
@@ -105,7 +102,7 @@ def of(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchm
 
 
 def read(path: Path) -> Benchmarks:
-    """The list in a file with one question a line; InputError where it cannot be read."""
+    """Reads a file with one question a line; InputError."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise InputError(
@@ -127,7 +124,7 @@ def read(path: Path) -> Benchmarks:
 
 
 def _ruled(lines: list[str], path: Path) -> tuple[list[str], OverlapRule]:
-    """The questions, and the rule that the first line names."""
+    """The questions, and the rule named in the first line."""
     if not lines or not lines[0].startswith(RULE_LINE):
         return lines, OverlapRule.palm
     name = lines[0].removeprefix(RULE_LINE).strip()

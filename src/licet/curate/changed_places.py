@@ -1,6 +1,4 @@
-"""Counts what de-identification put in the place of what, by kind and place: in prose, in code,
-within a word.
-"""
+"""Counts replacements of de-identification by kind and place: in prose, in code, within a word."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ CHARACTERS_A_WORD = 8  # at least, in scripts that write no blanks
 
 
 def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
-    """The words of a conversation, and those that `deidentify.substitutions` replaced in it."""
+    """Counts the words of a conversation, and those replaced by `deidentify.substitutions`."""
     words, changed = Counter[ChangePlace](), Counter[tuple[str, ChangePlace]]()
     samples: list[ChangedPlace] = []
     for text, own in zip(texts, found, strict=True):
@@ -34,16 +32,16 @@ def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]])
         words[ChangePlace.code] += code
         words[ChangePlace.prose] += max(_words(text) - code, 0)
         places = CodePlaces(text) if own else None
-        for each in own:
-            kind, place = each.span.kind.value, place_of(text, each, places)
-            changed[kind, place] += _words(text[each.span.start : each.span.end])
+        for substitution in own:
+            kind, place = substitution.span.kind.value, place_of(text, substitution, places)
+            changed[kind, place] += _words(text[substitution.span.start : substitution.span.end])
             if len(samples) < SAMPLES_MAX and kind in NAMES:
-                samples.append(ChangedPlace(kind, place, *_around(text, each)))
+                samples.append(ChangedPlace(kind, place, *_around(text, substitution)))
     return ChangedWords(dict(words), dict(changed), tuple(samples))
 
 
 def place_of(text: str, each: Substitution, places: CodePlaces | None = None) -> ChangePlace:
-    """Where something was replaced; ``places`` are those of ``text``, where many are asked for."""
+    """The place of a replacement; ``places`` are the text's, if many are asked for."""
     start, end = each.span.start, each.span.end
     value = text[start:end]
     if _joins(text[start - 1 : start], value[:1]) or _joins(value[-1:], text[end : end + 1]):
@@ -56,7 +54,7 @@ def place_of(text: str, each: Substitution, places: CodePlaces | None = None) ->
 
 
 def _joins(before: str, after: str) -> bool:
-    """Whether two characters are parts of one word; scripts without blanks write all words so."""
+    """Whether two characters belong to one word; always in scripts without spaces."""
     both = before + after
     return (
         len(both) == 2 and all(one.isalnum() or one == "_" for one in both) and max(both) < "\u0e00"
@@ -68,7 +66,7 @@ def _words(text: str) -> int:
 
 
 def _code_words(text: str) -> int:
-    """The words in fences and in lines of code."""
+    """The words in fences and lines of code."""
     if "\n" not in text and "`" not in text and not code_line(text):
         return 0
     count, fenced = 0, False

@@ -1,8 +1,7 @@
-"""Tables over all code points, for what is counted in a text without a Python object for a word:
-its class, its script.
+"""Tables of character classes and scripts over all code points, to classify texts without an object
+for each word.
 
-A table is made when it is first asked for, by the very methods of `str` and the expressions that
-plain code uses.
+A table is built on first use, with the `str` methods and expressions of the plain code.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 POINTS = 0x110000
-# the planes that have letters and blanks; what is above are tags, selectors and private use
+# the planes with letters and blanks; above are tags, selectors and private use
 NAMED = 0x40000
 SPACE, BREAK, ALPHA, BULLET, WORD = 1, 2, 4, 8, 16  # bits of a class
 UNSPACED_SHIFT = 5  # where the numbers of scripts stand beside them (`label_columns`)
@@ -22,8 +21,8 @@ BULLETS = frozenset("-*•‣▪")
 
 @cache
 def classes() -> NDArray[np.uint8]:
-    """The class of each code point: what `str.isspace`, `str.splitlines`, `str.isalpha`,
-    ``BULLETS`` and `\\w` say.
+    """The class of each code point, by `str.isspace`, `str.splitlines`, `str.isalpha`, ``BULLETS``
+    and `\\w`.
     """
     table = np.zeros(POINTS, np.uint8)
     every = _every()

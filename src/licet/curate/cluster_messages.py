@@ -1,15 +1,12 @@
-"""What a build and its workers on a cluster say to each other: messages of a closed schema, sealed
-in order.
+"""Messages between a build and its workers on a cluster: a closed schema, sealed, in order.
 
-A build hands each worker a secret of 32 random bytes when it starts it, and both exchange X25519
-keys. The key of their messages comes from both (HKDF-SHA-256, the secret as salt): who can write
-what Ray passes on but has not seen the secret can neither read a message nor make one, and who has
-only seen the secret reads nothing that was recorded. Each message has a nonce that is used once:
-its direction, and a number that counts up. So one that was changed, repeated, left out or moved is
-refused, and nothing after it is taken.
+A build gives each worker a secret of 32 random bytes at its start, and both exchange X25519 keys.
+The message key is derived from both (HKDF-SHA-256, the secret as salt): an attacker who can write
+Ray's traffic but lacks the secret can neither read nor forge a message, and one who has only the
+secret cannot read recorded traffic. A message's nonce is its direction and a counter: a message
+that was changed, repeated, dropped or reordered is refused, and so is everything after it.
 
-A message is MessagePack of one of the types below, and is decoded as that and nothing else. No
-message is code.
+A message is MessagePack of one of the types below, never code.
 """
 
 from __future__ import annotations
@@ -59,15 +56,13 @@ _POLICY = "policy.yaml"  # what errors call a text that was sent
 
 
 class WorkerHello(msgspec.Struct, frozen=True, tag=True):
-    """The first message of a worker: that it could be opened proves that it has the secret.
-    ``software``: its version.
-    """
+    """A worker's first message, which proves that it has the secret. ``software``: its version."""
 
     software: str
 
 
 class BaseShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The release whose rows are carried: its folder, its row and its manifest."""
+    """The release that rows are carried from: its folder, row and manifest."""
 
     folder: str
     release: Release
@@ -107,7 +102,7 @@ class MayCommit(msgspec.Struct, frozen=True, tag=True):
 
 
 class PageShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A `BuiltPage` with the type of its sketches."""
+    """A `BuiltPage` with typed sketches."""
 
     end: End
     kept: KeptPage
@@ -140,12 +135,12 @@ _FIELDS = PageShape.__struct_fields__
 
 
 def encode_for_worker(message: BuildMessage) -> bytes:
-    """A message of the build."""
+    """Encodes a message of the build."""
     return _encode(_build_shape(message))
 
 
 def decode_for_worker(data: bytes) -> BuildMessage:
-    """The inverse; BrokenError for what is no message of a build."""
+    """Decodes a message of the build; BrokenError."""
     message = cast(BuildShape, _decode(data, _TO_WORKER))
     match message:
         case ClusterJob():
@@ -165,7 +160,7 @@ def decode_for_worker(data: bytes) -> BuildMessage:
 
 
 def encode_for_build(message: WorkerMessage | WorkerHello) -> bytes:
-    """A message of a worker."""
+    """Encodes a message of a worker."""
     if isinstance(message, PageBuilt):
         page = message.page
         fields = {name: getattr(page, name) for name in _FIELDS} if page is not None else None
@@ -174,7 +169,7 @@ def encode_for_build(message: WorkerMessage | WorkerHello) -> bytes:
 
 
 def decode_for_build(data: bytes) -> WorkerMessage | WorkerHello:
-    """The inverse; BrokenError for what is no message of a worker."""
+    """Decodes a message of a worker; BrokenError."""
     message = cast(WorkerShape, _decode(data, _TO_BUILD))
     if isinstance(message, PageMade):
         page = message.page
@@ -214,7 +209,7 @@ def _job_shape(job: WorkerJob) -> ClusterJob:
     return ClusterJob(
         dsn=job.dsn,
         config=job.config,
-        policies=tuple(one.text().decode() for one in job.policies.versions),
+        policies=tuple(version.text().decode() for version in job.policies.versions),
         release=job.release,
         plan=shape_of(job.curation.plan_steps),
         base=base,
@@ -267,7 +262,7 @@ def _decode(data: bytes, decoder: msgspec.msgpack.Decoder[object]) -> object:
 
 
 class MessageChannel:
-    """Messages in order between a build and one worker. ``sends``: 0 for the build, 1 for the
+    """An ordered channel between a build and one worker. ``sends``: 0 for the build, 1 for the
     worker.
     """
 
@@ -279,9 +274,7 @@ class MessageChannel:
         return self._key.encrypt(self._nonce(self._sends), message, FORMAT)
 
     def open(self, sealed: object) -> bytes:
-        """The next message; BrokenError if it is not the next one that the other sealed, and for
-        all after that.
-        """
+        """The next message; BrokenError for any other, and for everything after it."""
         is_taken = (
             isinstance(sealed, bytes) and len(sealed) <= MESSAGE_BYTES_MAX and not self._is_broken
         )
@@ -303,11 +296,10 @@ class MessageChannel:
 def message_key(
     own: X25519PrivateKey, other: bytes, secret: bytes, *, publics: tuple[bytes, bytes]
 ) -> bytes:
-    """The key of the messages of a build and a worker: RFC 7748, and RFC 5869 with the secret as
+    """Derives the message key of a build and a worker: RFC 7748, and RFC 5869 with the secret as
     salt.
 
-    ``publics``: the public keys of the build and of the worker. BrokenError for a public key that
-    agrees with any.
+    ``publics``: the public keys of build and worker. BrokenError for a public key of low order.
     """
     try:
         shared = own.exchange(X25519PublicKey.from_public_bytes(other))

@@ -1,8 +1,8 @@
-"""Whether fenced code that a parser takes is still taken by it once identifiers were replaced.
+"""Counts fenced code blocks that no longer parse after identifiers were replaced.
 
-Parsers: those of Python, JSON, YAML and TOML that this interpreter has. Other languages, blocks
-above `BLOCK_CHARS_MAX` and blocks that are not valid to begin with are not counted. Nothing of a
-block is executed: YAML is read as events.
+Parsers: Python, JSON, YAML and TOML of this interpreter. Other languages, blocks above
+`BLOCK_CHARS_MAX` and blocks invalid from the start are not counted. Nothing is executed: YAML is
+read as events.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 
 
 def counted(said: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
-    """How many blocks of ``said`` a parser takes, and how many of these it takes no more in
-    ``leaves``, text by text.
+    """The number of blocks of ``said`` that parse, and of those that do not parse in ``leaves``,
+    text by text.
 
-    Where a text has another number of blocks than before, all of its blocks count as broken.
+    If the number of a text's blocks differs, all of its blocks count as broken.
     """
     blocks = broken = 0
     for before, after in zip(said, leaves, strict=True):

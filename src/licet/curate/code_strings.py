@@ -1,17 +1,15 @@
-"""Names in code: they are searched for in its strings and comments and nowhere else, and what is
-code in prose is none.
+"""Restricts names found in code to strings and comments, and drops code found in prose.
 
-Promise: a span in lines of code is kept only if it is inside one string or one comment and does not
-split a word, so that replacing it leaves the code valid. Anywhere, also in a string, a span is
-dropped that is part of an identifier with its dots or brackets (``os.Getenv``, ``Random.seed()``),
-a name in a template (``{User}``), a key of JSON, inline code, a formula, an address of the web or a
-path. In prose every other span is kept.
+Promise: a span in code is kept only inside one string or comment and if it does not split a word,
+so that replacing it leaves the code valid. Everywhere, a span is dropped that is part of a dotted
+or indexed identifier (``os.Getenv``, ``Random.seed()``), a template name (``{User}``), a JSON key,
+inline code, a formula, a URL or a path. In prose every other span is kept.
 
-Code is a fenced block with the name of a programming language, a text that is one JSON value, a
-text of which most lines look like code, and lines that do (labels.py). Data in fences (CSV, YAML,
-logs) is treated as prose. Strings and comments are recognised by the delimiters of the language,
-with Rust's lifetimes and raw strings, Go's raw strings, the text blocks of Java, the regular
-expressions of JavaScript; where no language is named, by those of its likely family.
+Code is a fenced block in a programming language, a text that is one JSON value, a text of which
+most lines look like code, and single lines that do (labels.py). Fenced data (CSV, YAML, logs) is
+prose. Strings and comments are recognised by the delimiters of the language, including Rust's
+lifetimes and raw strings, Go's raw strings, Java's text blocks and JavaScript's regular
+expressions; without a language, by those of its likely family.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from licet.curate.labels import code_line
 
 
 class _Syntax(NamedTuple):
-    """How strings and comments of some languages are written."""
+    """The strings and comments of a family of languages."""
 
     # what begins one; the group `skip` only looks like it, in `raw` a backslash is a letter
     opens: re.Pattern[str]
@@ -44,7 +42,7 @@ def _syntax(
     literal: str = "",
     nested: bool = False,
 ) -> _Syntax:
-    """``comments``: patterns of what opens one."""
+    """``comments``: patterns of comment openers."""
     skips = "|".join(filter(None, (r"\\.", skip)))
     opens = (
         f"(?P<skip>{skips})",
@@ -106,7 +104,7 @@ TOKEN_CHARS_MAX = 200
 
 
 class _Area:
-    """A piece of code: where it lies, and its strings and comments as they are first asked for."""
+    """A piece of code; its strings and comments are found on first use."""
 
     def __init__(self, text: str, start: int, end: int, syntax: _Syntax) -> None:
         self.start, self.end = start, end
@@ -114,7 +112,7 @@ class _Area:
         self._quoted: tuple[list[int], list[int]] | None = None
 
     def quotes(self, start: int, end: int) -> bool:
-        """Whether what lies there is inside one string or comment."""
+        """Whether a span is inside one string or comment."""
         if self._quoted is None:
             self._quoted = _quoted(self._code, self._syntax)
         starts, ends = self._quoted
@@ -135,7 +133,7 @@ def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
 
 
 class CodePlaces:
-    """Where code lies in one text, asked of many places: its areas and backticks are found once."""
+    """The places of code in one text; areas and backticks are found once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -144,9 +142,7 @@ class CodePlaces:
         self._lines: dict[int, bool] = {}  # whether a line is code, by where it begins
 
     def holds(self, place: int) -> bool:
-        """Whether a place lies in a fence or a text of code, a line that looks like code, or
-        between backticks.
-        """
+        """Whether a place is in a code fence or text, a line that looks like code, or backticks."""
         if any(start <= place < end for start, end in self._areas):
             return True
         text = self._text
@@ -159,9 +155,9 @@ class CodePlaces:
 
 
 def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
-    area = next((one for one in areas if one.start <= span.start < one.end), None)
+    area = next((area for area in areas if area.start <= span.start < area.end), None)
     if area is None:
-        if any(span.start < one.start < span.end for one in areas):
+        if any(span.start < area.start < span.end for area in areas):
             return False  # from prose into code
         start = text.rfind("\n", 0, span.start) + 1
         end = text.find("\n", span.start)
@@ -181,7 +177,7 @@ _KEY_ENDS = re.compile(r"""[^"'\n]{0,80}\\{0,3}["']\s*:(?!:)[ \t]*[^\s)]""")
 
 
 def _areas(text: str) -> list[_Area]:
-    """The places in ``text`` that are code from end to end."""
+    """The pieces of ``text`` that are entirely code."""
     if text.lstrip()[:1] in ("{", "[") and text.rstrip()[-1:] in ("}", "]"):
         return [_Area(text, 0, len(text), _JSON)]
     out: list[_Area] = []
@@ -199,7 +195,7 @@ def _areas(text: str) -> list[_Area]:
 
 
 def _is_file(text: str) -> bool:
-    """Whether most lines of a text look like code, and some like nothing else."""
+    """Whether most lines look like code, and some like nothing else."""
     lines = [
         _NUMBERED.sub("", line, count=1)
         for line in text.split("\n", LINES_READ_MAX)[:LINES_READ_MAX]
@@ -216,7 +212,7 @@ def _is_file(text: str) -> bool:
 
 
 def _family(code: str) -> _Syntax:
-    """How strings and comments are likely written in code of no stated language."""
+    """The likely syntax of code in no stated language."""
     if _SQL.search(code):
         return _DASHES
     if 10 * len(_ENDED.findall(code)) < code.count("\n"):
@@ -225,7 +221,7 @@ def _family(code: str) -> _Syntax:
 
 
 def _quoted(code: str, syntax: _Syntax) -> tuple[list[int], list[int]]:
-    """Where each string and comment begins and ends, its delimiters left out."""
+    """Start and end of each string and comment, without delimiters."""
     starts, ends, at = list[int](), list[int](), 0
     while (opened := syntax.opens.search(code, at)) is not None:
         if opened.lastgroup == "skip":
@@ -241,7 +237,7 @@ _CLOSES = {"/*": "*/", "<!--": "-->", "//": "\n", "#": "\n", "--": "\n"}
 
 
 def _closed(code: str, opened: re.Match[str], syntax: _Syntax) -> tuple[int, int]:
-    """Where the content of a string or a comment ends, and where the code goes on."""
+    """The end of a string's or comment's content, and where code continues."""
     seen, at = opened[0], opened.end()
     if seen == "/*" and syntax.nested:
         return _nested(code, at)
@@ -312,7 +308,7 @@ _HOST = re.compile(
 
 
 def _is_code(text: str, start: int, end: int) -> bool:
-    """Whether a span is part of something that is written for a machine, wherever it stands."""
+    """Whether a span is part of something written for a machine."""
     word = text[start:end]
     if len(word) == 1:
         return True
@@ -339,8 +335,8 @@ def _is_code(text: str, start: int, end: int) -> bool:
 
 
 def _is_member(text: str, start: int, end: int, before: str) -> bool:
-    """Whether what stands behind a dot is a member and not the next sentence: initials and titles
-    stay names.
+    """Whether the word after a dot is a member, not the next sentence; initials and titles stay
+    names.
     """
     if before[0].isupper():
         return False
@@ -350,7 +346,7 @@ def _is_member(text: str, start: int, end: int, before: str) -> bool:
 
 
 def _is_inline(text: str, start: int, end: int) -> bool:
-    """Whether a span stands in backticks, by itself or among marks of code."""
+    """Whether a span is in backticks, alone or among code marks."""
     line = text.rfind("\n", 0, start) + 1
     if text.count("`", line, start) % 2 == 0:
         return False
@@ -378,7 +374,7 @@ def _is_formula(text: str, start: int, end: int) -> bool:
 
 
 def _is_link(text: str, start: int, end: int) -> bool:
-    """Whether a span lies in an address of the web, a path or the name of a file."""
+    """Whether a span is in a URL, a path or a file name."""
     before = text[max(0, start - TOKEN_CHARS_MAX) : start]
     first = start - len(before) + max(before.rfind(mark) for mark in " \n\t\"'(<[`") + 1
     if " " in text[start:end]:

@@ -1,10 +1,9 @@
-"""Whether curation runs its loops as machine code: where the extra `compiled` is installed, once
-there is enough to read.
+"""Decides whether curation runs its loops as machine code: if the extra `compiled` is installed,
+and once there is enough to read.
 
-To load what numba made before costs a process some hundred milliseconds, to make it anew some
-seconds and two hundred megabytes: so the plain code reads the first texts of a build, and all texts
-of a process that builds nothing, as a server that shows previews. Both give the same, whichever
-reads a text.
+Loading numba's cached code costs a process some hundred milliseconds, compiling it some seconds and
+two hundred megabytes. So the plain code reads the first texts of a build, and all texts of
+processes that build nothing, such as previewing servers. Both give equal results.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from types import ModuleType
 
-PLAIN_BYTES = 4 * 2**20  # that a process reads before
+PLAIN_BYTES = 4 * 2**20  # that a process reads first
 
 
 class _Read:
@@ -21,20 +20,18 @@ class _Read:
 
 
 def allow() -> None:
-    """This process builds: the loops may be loaded once there is enough to read."""
+    """Declares this process a build: loops may be loaded once there is enough to read."""
     _Read.is_build = True
 
 
 def load() -> None:
-    """This process is the one that workers of a build begin as: the loops are loaded at once, for
-    all of them.
-    """
+    """Loads the loops at once, in the process that build workers are forked from."""
     allow()
     _Read.count = PLAIN_BYTES + 1
 
 
 def loops(size: int) -> ModuleType | None:
-    """`loops` if ``size`` more bytes are to be read by it; None for the plain code."""
+    """The module `loops` to read ``size`` more bytes with; None for the plain code."""
     _Read.count += size
     if not _Read.is_build or _Read.count <= PLAIN_BYTES or not is_installed():
         return None

@@ -1,26 +1,24 @@
-"""The election among duplicates: it decides which documents of a release are kept, so that nothing
-is learnt twice or lost.
+"""The election among duplicates: decides which documents of a release are kept, so that nothing is
+learnt twice or lost.
 
-Documents are ordered by a hash of their own name, which is the same in every release. A document is
-dropped if one of the kept documents before it contains it as a whole (a chat: exactly, or with a
-Jaccard similarity of 0.7), or if kept documents contain ``REPEATED_MIN`` of its turns by weight. A
-chat's turns are compared exactly. Those of a coding session are compared exactly or by similarity,
-by message and by tool output: a file that is read many times would otherwise make all sessions of a
-project similar. For the same reason a turn's weight is its bytes, at most ``WEIGHT_MAX``.
+Documents are ordered by a hash of their own name, the same in every release. A document is dropped
+if an earlier kept document contains it as a whole (a chat: exactly, or with a Jaccard similarity of
+0.7), or if kept documents contain ``REPEATED_MIN`` of its turns by weight. A chat's turns are
+compared exactly; a coding session's exactly or by similarity, by message and by tool output:
+otherwise a file read many times would make all sessions of a project similar. For the same reason a
+turn's weight is its bytes, at most ``WEIGHT_MAX``.
 
 Invariants:
-- The content of a dropped document is in documents that are kept, within the thresholds. A dropped
-  document drops no other one, so no content is lost because of a document that is itself not in the
-  release.
-- A document that ends does not take its duplicates with it: each release elects anew among the
-  documents that are permitted then, and the next one in order takes its place. No result of an
-  election is stored (docs/adr/0008).
-- The result depends on the documents and not on the order in which they are added.
+- The content of a dropped document is in kept documents, within the thresholds. A dropped document
+  drops no other one.
+- When a document ends, its duplicates survive it: each release elects anew among the documents then
+  permitted. No result of an election is stored (docs/adr/0008).
+- The result does not depend on the order in which documents are added.
 
-Memory is bounded: what grows with turns and documents is in unnamed files beside the release once
-it is more than a million numbers (`spilled`), about 26 bytes a turn and 600 a document with its
-signature. In memory are two bytes a document, for the answer. Hashes and signatures are keyed with
-a key that exists only in memory, for one build.
+Memory is bounded: beyond a million numbers, what grows with turns and documents is in unnamed files
+beside the release (`spilled`), about 26 bytes a turn and 600 a document with its signature. Two
+bytes a document are in memory, for the answer. Hashes and signatures are keyed with a key that
+exists only in memory, for one build.
 """
 
 from __future__ import annotations
@@ -48,7 +46,7 @@ REMEMBERED = 1 << 18  # hashes whose signature was written lately
 
 
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
-    """A document for the election: its place, its whole, its turns. Hashes of eight bytes,
+    """A document for the election: its order, its whole, its turns. Hashes of eight bytes;
     signatures or empty.
     """
 
@@ -64,9 +62,8 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Elected(msgspec.Struct, frozen=True, kw_only=True):
-    """By document, in the order they were entered: who lost, who holds something of one that did,
-    and for one that lost the number, from 1, of the document that stays and holds most of it; 0 for
-    the others.
+    """By document, in order of entry: whether it lost, whether it holds content of one that did,
+    and for a loser the number, from 1, of the kept document with most of it (0 for others).
     """
 
     lost: NDArray[np.bool_]
@@ -78,8 +75,8 @@ class Elected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place(*names: bytes) -> bytes:
-    """The place in the order of a document with these names. Not keyed: it must be the same in
-    every release.
+    """The order of a document with these names; not keyed, so that it is the same in every
+    release.
     """
     digest = blake2b(digest_size=8, person=b"licet elect 1")
     for name in names:
@@ -88,8 +85,8 @@ def place(*names: bytes) -> bytes:
 
 
 class Election:
-    """Documents enter one by one; `outcome` elects. ``folder`` holds what is too much for memory,
-    under no name.
+    """Documents enter one by one; `outcome` elects. Data too large for memory is in unnamed files
+    of ``folder``.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -109,8 +106,8 @@ class Election:
         return len(self._orders)
 
     def enter(self, sketch: Sketch) -> None:
-        """A document, number `len` before it; a unit that came with a signature lately does not
-        bring it again.
+        """Adds a document, numbered `len` before it; a unit's signature may be omitted if it was
+        brought recently.
         """
         assert len(self._hashes) + 1 + len(sketch.turns) <= UNITS_MAX
         self._orders.append(int.from_bytes(sketch.order, "big"))
@@ -129,9 +126,7 @@ class Election:
         self._weights.extend((0, *(min(weight, WEIGHT_MAX) for weight in sketch.weights)))
 
     def outcome(self, without: NDArray[np.bool_] | None = None) -> Elected:
-        """Elects among all that were entered so far; ``without`` those documents, which neither
-        lose nor hold.
-        """
+        """Elects among all entered documents; those in ``without`` neither lose nor hold."""
         made = Elected(
             lost=np.zeros(len(self), bool),
             holds=np.zeros(len(self), bool),
@@ -153,7 +148,7 @@ class Election:
             one.close()
 
     def _same_units(self) -> Roots:
-        """For each unit the place of the first of those that are equal or alike."""
+        """For each unit, the place of the first equal or similar one."""
         hashes, folder = self._hashes.view(), self._folder
         units = spilled.scratch(len(hashes), np.int32, folder)
         for keys, places in spilled.ranges(hashes, folder):
@@ -175,8 +170,8 @@ class Election:
         return units
 
     def _elect(self, units: Roots, without: NDArray[np.bool_] | None, made: Elected) -> None:
-        """Says of each document whether it lost and to whom, and whether one that did has something
-        of it.
+        """Records for each document whether it lost and to whom, and whether it holds content of
+        one that did.
         """
         starts, weights = self._first_units.view(), self._weights.view()
         contested = self._contested(units, starts)
@@ -186,10 +181,8 @@ class Election:
         taken = spilled.scratch(len(units), np.int32, self._folder)
         for _, documents in self._in_order():
             for document in documents[contested[documents]].tolist():
-                first, end = (
-                    int(starts[document]),
-                    int(starts[document + 1]) if document + 1 < len(self) else len(units),
-                )
+                first = int(starts[document])
+                end = int(starts[document + 1]) if document + 1 < len(self) else len(units)
                 whole, *turns = units[first:end].tolist()
                 if taken[whole]:
                     made.lost[document] = made.holds[taken[whole] - 1] = True
@@ -203,13 +196,13 @@ class Election:
                     taken[mine[taken[mine] == 0]] = document + 1
 
     def _in_order(self) -> Iterator[tuple[Numbers, Numbers]]:
-        """The documents by their place in the order, and by entry where two have the same."""
+        """The documents in order, and by entry where equal."""
         for keys, documents in spilled.ranges(self._orders.view(), self._folder):
             order = np.argsort(keys, kind="stable")
             yield keys[order], documents[order]
 
     def _contested(self, units: Roots, starts: Numbers) -> NDArray[np.bool_]:
-        """Of each document whether it has a unit that stands elsewhere too, in itself or in
+        """For each document, whether one of its units also occurs elsewhere, in itself or
         another.
         """
         counts = spilled.scratch(len(units), np.int32, self._folder)
@@ -224,7 +217,7 @@ class Election:
 
 
 def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
-    """The different keys, sorted, and the lowest of the ``places`` of each, which are in order."""
+    """The distinct keys, sorted, each with its lowest of ``places``, which are in order."""
     known, first = np.zeros(0, keys.dtype), np.zeros(0, np.int64)
     for at in spilled.slices(len(keys)):
         new, index = np.unique(keys[at], return_index=True)
@@ -241,7 +234,7 @@ def _repeated(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bool:
 
 
 def _holder(turns: Sequence[int], weights: Numbers, taken: Numbers) -> int:
-    """Who holds most of these turns, the lowest number of several; numbers from 1."""
+    """The number, from 1, of the document with most of these turns, the lowest of several."""
     held: dict[int, int] = {}
     for turn, weight in zip(turns, weights.tolist(), strict=True):
         if taken[turn]:

@@ -1,37 +1,34 @@
-"""The structured layer of de-identification: what a pattern and a check digit can find, replaced so
-that the text still works.
+"""The structured layer of de-identification: finds what patterns and check digits can find, and
+replaces it so that the text still works.
 
 Promises:
-- ``detect`` gives spans in characters of the text as it was given; they do not overlap within a
-  text, and each slices to the value that was matched, invisible characters inside it included.
-- ``deidentify`` takes the texts of ONE conversation in their order. One value is replaced by one
-  surrogate throughout, so that who did what survives; another conversation has another key. A name
-  that is found in one text is replaced in all (repeated_names.py). A text in which nothing is found
-  is returned as it is.
-- What is written in escapes of JSON, HTML, URLs, mail or Markdown, in letters apart, over the end
-  of a line, with letters of another script, in base64, base32 or hexadecimal is found as if it
-  stood there in plain (views.py), and cut as it is written; also where it is encoded up to
-  ``LAYERS_MAX`` times, or compressed (packed_text.py).
-- What is encoded more often, and what is compressed and cannot be read, is cut and ``doubtful``: a
-  release leaves the conversation out. So is JSON that would not be JSON any more.
-- It is a fixed point: de-identifying its texts again changes nothing, because every surrogate lies
-  in a range that belongs to nobody, and such values (a reader's own alice@example.com too) are left
-  alone.
-- The same texts and key give the same result, here and on any machine; growing a conversation
-  changes no earlier surrogate.
+- ``detect`` gives spans in characters of the given text; they do not overlap within a text, and
+  each slices to the matched value, including invisible characters inside it.
+- ``deidentify`` takes the texts of ONE conversation in order. A value is replaced by the same
+  surrogate throughout, so that it stays clear who did what; another conversation has another key. A
+  name found in one text is replaced in all (repeated_names.py). A text without findings is returned
+  unchanged.
+- Values in escapes of JSON, HTML, URLs, mail or Markdown, spaced letter by letter, across a line
+  break, in letters of another script, in base64, base32 or hexadecimal are found as in plain text
+  (views.py), up to ``LAYERS_MAX`` encodings deep or compressed (packed_text.py), and cut as they
+  are written.
+- What is encoded more deeply, and compressed data that cannot be read, is cut and ``doubtful``: a
+  release leaves the conversation out. So is JSON that would no longer be valid.
+- It is a fixed point: every surrogate lies in a range that belongs to nobody, and such values (also
+  a reader's own alice@example.com) are left alone.
+- The same texts and key give the same result on any machine; growing a conversation changes no
+  earlier surrogate.
 
-What it does not promise: names, streets and places in free text (detectors for them, behind
-``detect.Detector``, say where they are; a second pass over what they left may find more), national
-telephone numbers without separators or words around them, what is encrypted, a number that a line's
-end cuts where it has no group's end.
+Not promised: names, streets and places in free text (detectors behind ``detect.Detector`` find
+them; a second pass over what they left may find more), national telephone numbers without
+separators or context, encrypted data, and numbers broken by a line end within a group.
 
 Overlap: the longest span wins, then the higher score, then the earlier rule. A value that belongs
-to nobody takes part and then drops out, so that a looser rule does not replace what the stricter
-one has recognised.
+to nobody takes part and is then dropped, so that a looser rule does not replace it.
 
-Evasion: full-width and other digits, look-alike @, hyphens and blanks, and zero-width characters
-are folded for detection only, with a map back; texts without any of them (one scan says so) skip
-the fold. A lone surrogate counts as one character that matches nothing.
+Evasion: full-width and other digits, look-alikes of @, hyphens and blanks, and zero-width
+characters are folded for detection only, with a map back; texts without any (one scan) skip the
+fold. A lone surrogate counts as one character that matches nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +36,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -60,21 +56,16 @@ KEY_BYTES_MIN = 16
 TEXTS_MAX = 1_000_000
 
 
-class Replacement(StrEnum):
-    TAGS = "tags"  # <EMAIL_1>, numbered by first appearance in the conversation
-    SURROGATES = "surrogates"
-
-
 class Substitution(NamedTuple):
-    """A span of a text and what stands there in its stead."""
+    """A span of a text and its replacement."""
 
     span: DetectedSpan
     instead: str
 
 
 class DeidentifiedTexts(msgspec.Struct, frozen=True):
-    """The texts with every span replaced, and how many spans of each kind there were. ``doubtful``:
-    they may still hold what identifies, or are broken.
+    """The texts with every span replaced, and the number of spans by kind. ``doubtful``: they may
+    still identify somebody, or are broken.
     """
 
     texts: tuple[str, ...]
@@ -86,14 +77,12 @@ class DeidentifiedTexts(msgspec.Struct, frozen=True):
 
 
 def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
-    """The spans our own rules find, in order, those of ``reserved`` values left out."""
+    """The spans that our own rules find, in order, without ``reserved`` values."""
     return _detect(texts, rules.ours(), prefilter=True)
 
 
 def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
-    """What our own rules find in each text, in order, and whether it is a value that belongs to
-    nobody.
-    """
+    """What our own rules find in each text, in order, and whether it belongs to nobody."""
     found = _resolved(texts, rules.ours(), prefilter=True)
     return [
         [(span, surrogates.reserved(span.kind, _read(text, span))) for span in own]
@@ -104,25 +93,22 @@ def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
 def deidentify(
     texts: Sequence[str],
     key: bytes,
-    replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> DeidentifiedTexts:
-    """The texts of one conversation, in order, under that conversation's own ``key`` (16 bytes or
+    """De-identifies the texts of one conversation, in order, under its own ``key`` (16 bytes or
     more).
 
-    ``names``: what detectors of names found, a list for each text. What a rule covers is the
-    rule's.
+    ``names``: a detector's findings for each text; rules take precedence.
     """
-    return substituted(texts, substitutions(texts, key, replacement, names))
+    return substituted(texts, substitutions(texts, key, names))
 
 
 def substitutions(
     texts: Sequence[str],
     key: bytes,
-    replacement: Replacement = Replacement.SURROGATES,
     names: Sequence[Sequence[DetectedSpan]] | None = None,
 ) -> list[list[Substitution]]:
-    """What `deidentify` puts in the place of what, in order, a list for each text."""
+    """The replacements of `deidentify`, in order, a list for each text."""
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`",
@@ -136,7 +122,7 @@ def substitutions(
     ]
     if names is not None:
         spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
-    substitutes = _Substitutes(key, replacement)
+    substitutes = _Substitutes(key)
     out = [_substituted(text, own, substitutes) for text, own in zip(texts, spans, strict=True)]
     for text, own, more in zip(texts, out, repeated(texts, found, spans), strict=True):
         if more:
@@ -155,14 +141,14 @@ def _substituted(
 
 
 def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
-    """The texts with what `substitutions` found put in its place."""
+    """The texts with `substitutions` applied."""
     if not any(found):
         return DeidentifiedTexts(tuple(texts), {})
-    counts = Counter(each.span.kind for own in found for each in own)
+    counts = Counter(substitution.span.kind for own in found for substitution in own)
     out = tuple(
         _replace(text, own) if own else text for text, own in zip(texts, found, strict=True)
     )
-    doubtful = any(each.span.rule == UNREAD for own in found for each in own)
+    doubtful = any(substitution.span.rule == UNREAD for own in found for substitution in own)
     broken = any(
         _is_broken(text, made) for text, made, own in zip(texts, out, found, strict=True) if own
     )
@@ -170,7 +156,7 @@ def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -
 
 
 def _is_broken(text: str, made: str) -> bool:
-    """Whether JSON is no JSON any more."""
+    """Whether JSON is no longer valid."""
     return text.lstrip()[:1] in ("{", "[") and _is_json(text) and not _is_json(made)
 
 
@@ -188,8 +174,8 @@ def _joined(
     spans: Sequence[DetectedSpan],
     names: Sequence[DetectedSpan],
 ) -> list[DetectedSpan]:
-    """The rules' spans and what of the names lies outside of all that rules know, values of nobody
-    included.
+    """The rules' spans, and the parts of names outside everything rules know, including values of
+    nobody.
     """
     pieces = [piece for name in names for piece in uncovered(name, covers)]
     own = [trimmed for piece in pieces if (trimmed := _trimmed(text, piece)) is not None]
@@ -197,7 +183,7 @@ def _joined(
 
 
 def _trimmed(text: str, span: DetectedSpan) -> DetectedSpan | None:
-    """The span without what is no letter or digit at its ends; None where nothing is left."""
+    """The span without other characters than letters and digits at its ends; None if empty."""
     start, end = span.start, span.end
     while start < end and not text[start].isalnum():
         start += 1
@@ -216,16 +202,13 @@ def _replace(text: str, found: Sequence[Substitution]) -> str:
 
 
 class _Substitutes:
-    """What replaces each value of one conversation, and that no two values share it while the
-    kind's range lasts.
-    """
+    """The surrogates of one conversation; no two values share one while the kind's range lasts."""
 
-    def __init__(self, key: bytes, replacement: Replacement) -> None:
-        self._key, self._replacement = key, replacement
+    def __init__(self, key: bytes) -> None:
+        self._key = key
         self._numbers: dict[tuple[IdentifierKind, str], int] = {}
         self._owners: dict[tuple[IdentifierKind, str], str] = {}
         self._roles: dict[str, str] = {}
-        self._counts: Counter[IdentifierKind] = Counter()
         self._made: dict[tuple[IdentifierKind, str, str], str] = {}
 
     def of(self, span: DetectedSpan, value: str) -> str:
@@ -236,8 +219,6 @@ class _Substitutes:
 
     def _of(self, span: DetectedSpan, value: str) -> str:
         own = surrogates.normalised(span.kind, value)
-        if self._replacement is Replacement.TAGS:
-            return self._tag(span.kind, own)
         if span.kind is IdentifierKind.PERSON:
             return made_up_names.by_word(value, self._word)
         if span.rule.startswith(NAMED_USER):
@@ -247,12 +228,6 @@ class _Substitutes:
             span.kind, own, value, rule.prefix_of(value) if rule is not None else ""
         )
 
-    def _tag(self, kind: IdentifierKind, own: str) -> str:
-        if (kind, own) not in self._numbers:
-            self._counts[kind] += 1
-            self._numbers[kind, own] = self._counts[kind]
-        return f"<{kind.upper()}_{self._numbers[kind, own]}>"
-
     def _surrogate(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> str:
         if (kind, own) not in self._numbers:
             self._numbers[kind, own] = self._free_draw(kind, own, value, prefix)
@@ -261,13 +236,13 @@ class _Substitutes:
         )
 
     def _word(self, word: str, role: str) -> str:
-        """A word of a name keeps the role in which it was met first, and with it its surrogate."""
+        """The surrogate of a word of a name, which keeps the role in which it was first met."""
         own = surrogates.normalised(IdentifierKind.PERSON, word)
         return self._surrogate(IdentifierKind.PERSON, own, word, self._roles.setdefault(own, role))
 
     def _free_draw(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> int:
-        """The first draw that no other value has and that the rules leave alone; the last one where
-        there is none.
+        """The first draw that no other value has and that rules leave alone; the last one if there
+        is none.
         """
         for number in range(surrogates.DRAWS_MAX):
             drawn = surrogates.surrogate(self._key, kind, value, prefix=prefix, number=number)
@@ -290,7 +265,7 @@ def _detect(
 def _resolved(
     texts: Sequence[str], book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    """What the rules find in each text and in its other readings, with what belongs to nobody."""
+    """What the rules find in each text and its views, including values of nobody."""
     if len(texts) > TEXTS_MAX:
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
@@ -312,9 +287,8 @@ def _seen_through(
     prefilter: bool,
     layers: int = LAYERS_MAX,
 ) -> Iterator[tuple[int, DetectedSpan]]:
-    """What stands in the texts encoded or broken apart, each with the number of its text; an
-    encoded run in which anything is found is found as a whole. Most conversations have none: they
-    are scanned whole, as ``data``, first.
+    """Findings in encoded or broken-up text, each with its text's number; an encoded run with a
+    finding is cut as a whole. Conversations are first scanned whole, as ``data``: most have none.
     """
     if not (ways := views.hidden(data)):
         return
@@ -345,8 +319,8 @@ def _whole_run(text: str, start: int, end: int, rule: str) -> DetectedSpan:
 
 
 def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
-    """What is found in a reading of a text as it stands, and what is encoded in it once more; after
-    the last layer, that something is.
+    """Findings in one view of a text and in what is encoded in it again; after the last layer, that
+    something is.
     """
     texts = [sound(text)]
     data = texts[0].encode()
@@ -362,8 +336,8 @@ def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list
 def _found(
     texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    """What the rules find in each text as it is written, with what belongs to nobody and what
-    overlaps. ``data``: the texts in UTF-8, a line's end between each two.
+    """What the rules find in each text as written, including overlaps and values of nobody.
+    ``data``: the texts in UTF-8, joined by line ends.
     """
     removed: list[list[int]] = []
     seen = texts
@@ -392,9 +366,7 @@ def _found(
 def _characters(
     found: list[rules.RuleMatch], data: bytes, ends: Sequence[int]
 ) -> list[tuple[int, int, int, int]]:
-    """(number of the text, start, end, rule) in characters of that text, by one pass over the
-    bytes.
-    """
+    """(text number, start, end, rule) in characters of that text, by one pass over the bytes."""
     numbers = [bisect_left(ends, f.start) for f in found]
     starts = [ends[n - 1] + 1 if n else 0 for n in numbers]
     if data.isascii():
@@ -414,7 +386,7 @@ def _characters(
 
 
 def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
-    """The spans that win, in order of place."""
+    """The winning spans, in order of place."""
     if len(spans) == 1:
         return spans
     orders = rules.ours().orders

@@ -1,9 +1,9 @@
-"""Detectors of names in texts: one protocol, and a detector that remembers.
+"""Detectors of names in texts: the protocol, and a caching detector.
 
 Promises: a detector returns the same spans for the same texts; ``name`` and ``sha256`` identify
-everything else that its answers depend on. Detectors of names look at each text by itself.
-``Cached`` queries each text once and stores hashes and positions, never the text; it is empty when
-it is sent to another process.
+everything else its answers depend on. Name detectors look at each text by itself.
+``CachedDetector`` queries each text once and stores hashes and positions, never the text; it is
+empty when it is sent to another process.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CACHED_TEXTS_MAX = 500_000  # of some 100 bytes each, and a span more 150
 
 
 class DetectedSpan(msgspec.Struct, frozen=True, order=True):
-    """Characters ``[start, end)`` of one text that ``rule`` holds to be of ``kind``.
+    """Characters ``[start, end)`` of a text that ``rule`` found to be of ``kind``.
 
-    ``read``: the value as it reads where it is written otherwise, in escapes for example.
+    ``read``: the decoded value, if it is written otherwise, as in escapes.
     """
 
     start: int
@@ -41,11 +41,11 @@ class DetectedSpan(msgspec.Struct, frozen=True, order=True):
 
 
 class Detector(Protocol):
-    """Finds spans. It pickles; what it loads, it loads where it is first used."""
+    """Finds spans. It must pickle, and loads what it needs on first use."""
 
     @property
     def name(self) -> str:
-        """A word, in lower case."""
+        """A lower-case word."""
 
     @property
     def sha256(self) -> str:
@@ -54,25 +54,21 @@ class Detector(Protocol):
     def detect(
         self, texts: Sequence[str], kinds: Sequence[IdentifierKind]
     ) -> list[list[DetectedSpan]]:
-        """One list for each text, in order: spans of ``kinds`` in characters, which do not
-        overlap.
-        """
+        """One list for each text, in order: non-overlapping spans of ``kinds``, in characters."""
 
     def unread(self, text: str) -> str:
-        """The language of a text in which nothing is looked for, or nothing."""
+        """The language of a text that is not searched, or empty."""
 
 
 def sound(text: str) -> str:
-    """``text`` with a question mark for each lone surrogate, which models do not take: as many
-    characters as before.
+    """``text`` with a question mark for each lone surrogate, which models reject; of the same
+    length.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
-    """The spans in their order, those that overlap made one. Of equals the one given first tells
-    kind and rule.
-    """
+    """The spans in order, overlapping ones merged. Of equal ones, the first gives kind and rule."""
     out: list[DetectedSpan] = []
     best: list[DetectedSpan] = []  # of each in `out`, the one that gave it its kind
     for span in sorted(spans, key=lambda s: s.start):
@@ -89,7 +85,7 @@ def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
 
 
 def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[DetectedSpan]:
-    """What of ``span`` lies outside of ``covers``, which are in order and do not overlap."""
+    """The parts of ``span`` outside of ``covers``, which are in order and do not overlap."""
     out, start = [], span.start
     for cover in covers:
         if cover.end <= start or cover.start >= span.end:
@@ -103,7 +99,7 @@ def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[Detect
 
 
 class CachedDetector:
-    """A detector of single texts that is asked for each text once in a process."""
+    """Asks a detector of single texts once for each text and process."""
 
     def __init__(self, detector: Detector, texts_max: int = CACHED_TEXTS_MAX) -> None:
         self.detector, self.texts_max = detector, texts_max
@@ -139,7 +135,7 @@ class CachedDetector:
         return self.detector.unread(text)
 
     def unasked(self, texts: Sequence[str], kinds: Sequence[IdentifierKind]) -> list[str]:
-        """Those of ``texts`` for which the detector would have to be asked, each once, in order."""
+        """The distinct ``texts`` that are not cached, in order."""
         hashes = self._hashes(texts, kinds)
         return list(
             dict.fromkeys(
@@ -158,7 +154,7 @@ class CachedDetector:
 
 @cache
 def _kept(_sha256: str) -> tuple[bytes, dict[bytes, tuple[DetectedSpan, ...]]]:
-    """A key of this process and what is known under it: a plan that travels twice to a worker finds
-    it again.
+    """The process's cache for a detector and its key: a plan that is sent to a worker again finds
+    it.
     """
     return secrets.token_bytes(32), {}

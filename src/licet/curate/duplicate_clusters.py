@@ -1,13 +1,12 @@
-"""The duplicates of a release, found anew: which of all that may be used now holds the same as
-something else.
+"""Recomputes the duplicates of a release: which content usable now equals other content.
 
-A build elects one conversation of those that hold the same, and forgets the others: nothing that
-tells duplicates apart is stored (docs/adr/0008). So everything that may be used for the purpose of
-the release is read once more, as a build's survey does it: decided and opened page by page,
-sketched under a key that dies with the count. Nothing of it is written anywhere but the figures.
-They are of today: who has withdrawn since the build is not in them, and who came later is.
+A build elects one conversation among duplicates and stores nothing that identifies duplicates
+(docs/adr/0008). So everything usable for the release's purpose is read again as in a build's
+survey: decided and opened page by page, sketched under a key that is discarded. Only the figures
+are stored. They describe today: whoever withdrew since the build is missing, and newcomers are
+included.
 
-Memory: beside an election's some 32 bytes a document, above a million of them in unnamed files.
+Memory: besides an election's, some 32 bytes a document, above a million of them in unnamed files.
 """
 
 from __future__ import annotations
@@ -42,38 +41,43 @@ ASKED_MAX = 1_000  # conversations of a cluster that are looked for among the ro
 
 
 def count(
-    here: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None
+    installation: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None
 ) -> DuplicateClusters:
-    """Counts the clusters of what may be used now for the purpose of a sealed release, and keeps
+    """Counts the clusters of what may be used now for the purpose of a sealed release, and stores
     the figures with it.
 
-    ``progress`` hears of conversations as they are read. RefusedError for a release that was never
+    ``progress`` gets the number of conversations read. RefusedError for a release that was never
     sealed.
     """
-    _, known = catalog.sealed_release(here, name)
-    sketching = PlanCuration(plan(RuleCleaner(), here.keyring.random(32)), Local())
+    _, known = catalog.sealed_release(installation, name)
+    sketching = PlanCuration(plan(RuleCleaner(), installation.keyring.random(32)), Local())
     passes = Passes(
-        here.pool, here.keyring, policies(here), known.purpose, here.clock, PAGE_BYTES_MAX
+        installation.pool,
+        installation.keyring,
+        policies(installation),
+        known.purpose,
+        installation.clock,
+        PAGE_BYTES_MAX,
     )
     with ExitStack() as stack:
-        read = stack.enter_context(closing(_Read(here)))
+        read = stack.enter_context(closing(_Read(installation)))
         for page in passes.documents(START, lambda _conversation: True):
             documents = [one for one, _ in page]
             for one, sketch in zip(documents, sketching.sketch(documents), strict=True):
                 read.election.enter(sketch)
                 read.enter(one)
             progress(len(documents))
-        found = read.clusters(here, known)
-    with transaction(here.pool) as tx:
-        figures.keep(tx, known.release_id, FiguresKind.duplicates, found, here.clock())
+        found = read.clusters(installation, known)
+    with transaction(installation.pool) as tx:
+        figures.keep(tx, known.release_id, FiguresKind.duplicates, found, installation.clock())
     return found
 
 
 class _Read:
-    """What was read: an election, and of each document whose it is and of which conversation."""
+    """An election, with each document's account and conversation."""
 
-    def __init__(self, here: Installation) -> None:
-        folder = here.config.data
+    def __init__(self, installation: Installation) -> None:
+        folder = installation.config.data
         self.election = Election(folder)
         self._accounts, self._chats = _Ids(folder), _Ids(folder)
 
@@ -81,7 +85,7 @@ class _Read:
         self._accounts.append(document.account)
         self._chats.append(document.name[:16])
 
-    def clusters(self, here: Installation, known: Release) -> DuplicateClusters:
+    def clusters(self, installation: Installation, known: Release) -> DuplicateClusters:
         kept_by = self.election.outcome().kept_by
         copies = np.bincount(kept_by, minlength=len(kept_by) + 1)[1:]  # of each document that stays
         stays = np.flatnonzero(copies)
@@ -92,15 +96,17 @@ class _Read:
             left_out=int(copies.sum()),
             clusters=len(stays),
             sizes=duplicates.sizes((copies[stays] + 1).tolist()),
-            largest=tuple(self._one(here, known, kept_by, int(number)) for number in largest),
+            largest=tuple(
+                self._one(installation, known, kept_by, int(number)) for number in largest
+            ),
         )
 
     def _one(
-        self, here: Installation, known: Release, kept_by: NDArray[np.int32], number: int
+        self, installation: Installation, known: Release, kept_by: NDArray[np.int32], number: int
     ) -> DuplicateCluster:
         members = np.concatenate([[number], np.flatnonzero(kept_by == number + 1)])
         some = members[:ASKED_MAX]
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             chats = list(zip(self._accounts.at(some), self._chats.at(some), strict=True))
             rows = [row.ordinal for row in registry.rows_of(tx, known.release_id, chats)]
         return DuplicateCluster(
@@ -116,7 +122,7 @@ class _Read:
 
 
 class _Ids:
-    """Ids by the number of a document."""
+    """Ids by document number."""
 
     def __init__(self, folder: Path) -> None:
         self._halves = (SpilledArray("u8", folder), SpilledArray("u8", folder))

@@ -1,6 +1,4 @@
-"""What a build's curation is, as the installation is configured: who looks for names, what scores,
-on which engine.
-"""
+"""The curation of a build, as the installation is configured: name search, scorers, engine."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:  # their numpy would make every command start a tenth of a sec
 
 
 class NamesSetting(StrEnum):
-    """What looks for names. What is installed beside Licet changes nothing."""
+    """The configured name search. What is installed beside Licet changes nothing."""
 
     policy = "policy"  # what ships, unless every version of the policy lets names in
     built_in = "built-in"  # what ships
@@ -42,31 +40,33 @@ FOUND_KINDS = frozenset({"person", "address"})  # of names, by what ships
 
 @contextmanager
 def curation(
-    here: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()
+    installation: Installation, cleaner: NamesCleaner, scorers: Sequence[Scorer] = ()
 ) -> Iterator[Curation]:
-    """Curation of one build, under a key that nobody else ever has."""
+    """The curation of one build, under a key of its own."""
     from licet.curate.pipeline import Pipeline
     from licet.curate.plan import plan
     from licet.curate.runners import Engine, runner
 
-    chosen = here.config.curate
+    chosen = installation.config.curate
     if chosen.runner not in set(Engine):
         raise UsageError(
             f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine",
             f"engines are {', '.join(Engine)}",
         )
     known = compared_with(chosen)
-    names = named(chosen, left_in=lets_names_in(here))
-    made = plan(cleaner, here.keyring.random(32), benchmarks=known, scorers=scorers, names=names)
+    names = named(chosen, left_in=lets_names_in(installation))
+    made = plan(
+        cleaner, installation.keyring.random(32), benchmarks=known, scorers=scorers, names=names
+    )
     engine = runner(Engine(chosen.runner), chosen.ray_address or "")
-    found_by = pinned(names, here.config.data)
-    here.config.data.mkdir(parents=True, exist_ok=True)
-    with closing(Pipeline(made, engine, here.config.data, found_by=found_by)) as pipeline:
+    found_by = pinned(names, installation.config.data)
+    installation.config.data.mkdir(parents=True, exist_ok=True)
+    with closing(Pipeline(made, engine, installation.config.data, found_by=found_by)) as pipeline:
         yield pipeline
 
 
 def compared_with(chosen: Curate) -> Benchmarks:
-    """The questions of benchmarks that a row may not hold."""
+    """The configured benchmark questions."""
     from licet.curate import benchmarks
 
     return (
@@ -79,11 +79,10 @@ def compared_with(chosen: Curate) -> Benchmarks:
 def named(
     chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False
 ) -> NameKernel | None:
-    """The step that looks for names; None where nothing is to look.
+    """The step that searches for names; None if none does.
 
-    It remembers what it found in ``remembered_max`` texts, by default as many as suit a build.
-    ``left_in``: the policy lets names in, so that `policy` means nobody, and a text that is not
-    looked at may stay.
+    It caches ``remembered_max`` texts, by default as many as suit a build. ``left_in``: the policy
+    lets names in, so that `policy` means no search, and an unsearched text may stay.
     """
     from licet.curate.detect import CACHED_TEXTS_MAX, CachedDetector
     from licet.curate.kernels import NameKernel
@@ -114,55 +113,57 @@ def _looks(chosen: Curate, left_in: bool) -> bool:
     )
 
 
-def lets_names_in(here: Installation) -> bool:
-    """Whether each version of the policy so far lets names stay in; False before there is one."""
-    with transaction(here.pool) as tx:
-        known = policy_versions.load(tx)
-    return known is not None and known.replacing_names(known.number(here.clock())) is None
+def lets_names_in(installation: Installation) -> bool:
+    """Whether every policy version so far lets names stay in; False without a version."""
+    with transaction(installation.pool) as tx:
+        versions = policy_versions.load(tx)
+    return (
+        versions is not None
+        and versions.replacing_names(versions.number(installation.clock())) is None
+    )
 
 
 def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
-    """What a build, as configured, looks for and in which languages.
+    """What a configured build searches for, and in which languages.
 
-    ``left_in``: each version of the policy so far lets names in.
+    ``left_in``: every policy version so far lets names in.
     """
     if not _looks(config.curate, left_in):
         return NameSearch()
     return NameSearch(FOUND_KINDS & set(config.curate.names_kinds), LANGUAGES, others_stay=left_in)
 
 
-def hold_to_notices(here: Installation, known: Policies) -> None:
-    """RefusedError where a notice that people answered promises to take out more than a build looks
-    for, or does not say that names are left in.
+def hold_to_notices(installation: Installation, known: Policies) -> None:
+    """RefusedError if an answered notice promises more removal than a build does, or does not say
+    that names are left in.
     """
-    number = known.number(here.clock())
-    with transaction(here.pool) as tx:
+    number = known.number(installation.clock())
+    with transaction(installation.pool) as tx:
         found = notice.list_in_force(tx, number)
-    search = name_search(here.config, left_in=known.replacing_names(number) is None)
-    for one in found:
-        if beyond := notice.unkept_promises(one.text, search):
+    search = name_search(installation.config, left_in=known.replacing_names(number) is None)
+    for published in found:
+        if beyond := notice.unkept_promises(published.text, search):
             raise RefusedError(
-                f"the notice `{one.text.variant.value}` in `{one.language}` of version "
-                f"`{one.text.version}` promises"
-                f" more than a build does: `{beyond}`",
+                f"the notice `{published.text.variant.value}` in `{published.language}` of version "
+                f"`{published.text.version}` promises more than a build does: `{beyond}`",
                 "install what looks for names and turn it on (docs/curate.md), or publish words "
                 "that promise less:"
-                f" `licet notice publish --version {one.text.version}`",
+                f" `licet notice publish --version {published.text.version}`",
                 because="notice_promises",
             )
-        if sentence := notice.missing_disclosure(one.text, known[one.number], search):
+        if sentence := notice.missing_disclosure(published.text, known[published.number], search):
             raise RefusedError(
-                f"names are left in, and the notice `{one.text.variant.value}` in `{one.language}` "
+                f"names are left in, and the notice `{published.text.variant.value}` in `{published.language}` "
                 "of version"
-                f" `{one.text.version}` does not say so: {sentence}",
-                f"publish words that do: `licet notice publish --version {one.text.version}`",
+                f" `{published.text.version}` does not say so: {sentence}",
+                f"publish words that do: `licet notice publish --version {published.text.version}`",
                 because="notice_silent",
             )
 
 
 def pinned(names: NameKernel | None, data: Path) -> FoundBy:
-    """What a manifest says of what looks for names; ``data`` holds the operator's own figures,
-    where there are any.
+    """The manifest's description of the name search; ``data`` may hold the operator's own
+    figures.
     """
     from licet.curate import names_measure
 

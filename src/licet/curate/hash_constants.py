@@ -1,4 +1,4 @@
-"""The constants of the hashes of words, which the plain code and its compiled twin share."""
+"""Constants of the word hashes, shared by the plain code and its compiled twin."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """The steps of curation: each a pure function from a record batch of documents to one with more
 columns.
 
-A kernel knows no engine, no database and no clock; it is a frozen value that pickles, so that any
-engine can send it to a worker, and run it again when the worker dies. Invariants, which a test
-holds for all of them: as many documents come out as went in, in the same order; what a kernel gives
-for a document does not depend on the others in the batch; the same batch gives the same bytes.
+A kernel knows no engine, database or clock; it is a frozen value that pickles, so that any engine
+can send it to a worker and rerun it when the worker dies. Invariants, which a test holds for all of
+them: as many documents come out as went in, in the same order; a document's result does not depend
+on the others in the batch; the same batch gives the same bytes.
 
-Scores are attributes: only `SelectKernel` says what is left out, and it reads columns, never texts.
+Scores are columns: only `SelectKernel` decides what is dropped, and it reads columns, never texts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ UNREAD_LANGUAGE = "unread_language"  # a column, and why a row is left out
 
 
 class Kernel(Protocol):
-    """A step. ``declared`` is all that its result depends on beside the batch and the build's
+    """A step. ``declared`` is all that its result depends on, besides the batch and the build's
     key.
     """
 
@@ -64,26 +64,24 @@ class Kernel(Protocol):
 
 
 class Scorer(Protocol):
-    """Scores what was said, for toxicity or misuse say; it must pickle, and score a text the same
-    in any company.
-    """
+    """Scores texts, for toxicity or misuse; it must pickle, and score a text alike in any batch."""
 
     @property
     def name(self) -> str:
-        """A word, in lower case."""
+        """A lower-case word."""
 
     @property
     def sha256(self) -> str:
         """The hash of the model, in hexadecimal."""
 
     def scores(self, texts: Sequence[str]) -> Sequence[float]:
-        """One for each text, from 0 to 1."""
+        """A score from 0 to 1 for each text."""
 
 
 class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds what tells duplicates: ``order``, ``whole``, ``whole_signature``, ``turns``, ``weights``
-    and ``turn_signatures``. It reads the texts as they were said: surrogates differ from
-    conversation to conversation on purpose, and would hide that two are one.
+    """Adds the sketches for deduplication: ``order``, ``whole``, ``whole_signature``, ``turns``,
+    ``weights`` and ``turn_signatures``, of the original texts: surrogates differ between
+    conversations and would hide duplicates.
     """
 
     key: bytes
@@ -124,13 +122,13 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``names``, where names stand in each text; ``unread_language``, the first language of a
-    text that is not looked at, though names may not stay, or nothing; and ``doubtful``: whether a
-    text is longer than is read. Equal texts of a batch are read once, and ``detector`` may remember
-    those of others. What is ``known`` of a text, because the same finder read it for another build,
-    is not read again.
+    """Adds ``names``, the places of names in each text; ``unread_language``, the first language of
+    a text that is not searched although names may not stay, or empty; and ``doubtful``: whether a
+    text is longer than is read. Equal texts of a batch are read once, and ``detector`` may cache
+    others. What the same finder found in a text for another build is ``known`` and not searched
+    again.
 
-    The names of tools are not looked at.
+    Names of tools are not searched.
     """
 
     detector: Detector
@@ -153,24 +151,22 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def finder(self) -> str:
-        """The hash of all that is found depends on beside a text. Whether a row is left out is no
-        part of it.
+        """The hash of everything that findings depend on besides the text. Whether a row is dropped
+        is no part of it.
         """
         declared = {name: value for name, value in self.declared.items() if name != "may_stay"}
         made_by = {"format": name_spans.FORMAT, "licet": installed_version("licet")}
         return sha256(msgspec.json.encode(declared | made_by, order="sorted")).hexdigest()
 
     def found(self, texts: Sequence[str]) -> list[list[DetectedSpan]]:
-        """Where in each text names of these kinds may stand, code outside its strings and comments
-        passed over.
+        """Possible places of names of these kinds in each text, without code outside strings and
+        comments.
         """
         found = self.detector.detect(texts, self.kinds)
         return [readable(text, own) for text, own in zip(texts, found, strict=True)]
 
     def unread(self, text: str) -> str:
-        """The language for which a row with this text is left out, because nothing looks for names
-        in it; or nothing.
-        """
+        """The unsearched language for which a row with this text is dropped, or empty."""
         return "" if self.may_stay else self.detector.unread(text)
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
@@ -208,28 +204,27 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _names_somebody(spans: Sequence[DetectedSpan]) -> bool:
-    """Whether persons were found in a text, which then was looked at."""
+    """Whether persons were found in a searched text."""
     return any(span.kind is rules.IdentifierKind.PERSON for span in spans)
 
 
 def looked_at(text: str, voice: str) -> bool:
-    """Whether a text is read for names."""
+    """Whether a text is searched for names."""
     return voice != Voice.name and len(text) <= NAMES_CHARACTERS_MAX and bool(text.strip())
 
 
 class NamesCleaner(Cleaner, Protocol):
-    """A cleaner that takes what others found."""
+    """A cleaner that takes names found elsewhere."""
 
     def clean_named(
         self, texts: Sequence[str], key: bytes, names: Sequence[Sequence[DetectedSpan]]
     ) -> CleanedTexts:
-        """As ``clean``, with ``names`` replaced too: a list for each text."""
+        """`clean`, also replacing ``names``: a list for each text."""
 
 
 class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Puts the texts without what identifies in the place of the texts, and adds how many of each
-    kind went. ``doubtful`` is true of those, too, in which something can be neither read nor cut
-    safely.
+    """Replaces the texts by de-identified ones and adds the counts by kind. ``doubtful`` also marks
+    texts in which something can be neither read nor safely cut.
     """
 
     cleaner: Cleaner | NamesCleaner
@@ -255,14 +250,17 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
         )
         return adding(
             batch,
-            texts=(STRINGS, [list(one.texts) for one in cleaned]),
-            replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
-            replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
+            texts=(STRINGS, [list(result.texts) for result in cleaned]),
+            replaced_kinds=(STRINGS, [list(result.replaced) for result in cleaned]),
+            replaced_counts=(
+                NUMBERS,
+                [list(result.replaced.values()) for result in cleaned],
+            ),
             doubtful=(
                 pa.bool_(),
                 [was or one.doubtful for was, one in zip(before, cleaned, strict=True)],
             ),
-            changes=(BINARY, [_changes.encode(one.changes) for one in cleaned]),
+            changes=(BINARY, [_changes.encode(result.changes) for result in cleaned]),
         )
 
 
@@ -270,8 +268,8 @@ _changes = msgspec.msgpack.Encoder()
 
 
 class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``language``, ``topic``, a column for each signal of quality, and one, ``score_..``, for
-    each scorer.
+    """Adds ``language``, ``topic``, a column for each quality signal, and ``score_..`` for each
+    scorer.
     """
 
     scorers: tuple[Scorer, ...] = ()
@@ -326,7 +324,7 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompareKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``benchmark``: whether a turn holds a question of a benchmark."""
+    """Adds ``benchmark``: whether a turn contains a benchmark question."""
 
     benchmarks: Benchmarks
 
@@ -359,8 +357,8 @@ class SplitKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Adds ``dropped``: the first reason against a document, or empty. What held out accounts said
-    is held to it too.
+    """Adds ``dropped``: the first reason against a document, or empty. Held-out accounts are
+    selected by the same rules.
     """
 
     select: Select = Select()
@@ -395,6 +393,6 @@ def _reason(
 
 
 def _spoken(batch: pa.RecordBatch, voices: frozenset[Voice]) -> list[list[str]]:
-    """Of each document the texts of these voices."""
+    """For each document, its texts of these voices."""
     pairs = zip(column(batch, "texts"), column(batch, "voices"), strict=True)
     return [[t for t, v in zip(texts, own, strict=True) if v in voices] for texts, own in pairs]

@@ -1,4 +1,4 @@
-"""A stream of choices that a key, a kind and a value fix: what every surrogate is drawn from."""
+"""A deterministic stream of choices, from which surrogates are drawn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Draw:
-    """A stream of choices that key, kind and value fix; ``number`` counts the draws for one
+    """A stream of choices determined by key, kind and value; ``number`` counts the draws for one
     value.
     """
 
@@ -24,9 +24,7 @@ class Draw:
         self._room = 1
 
     def below(self, bound: int) -> int:
-        """A number in [0, bound); bound is at most 2**32. The bias of the division is below
-        2**-32.
-        """
+        """A number in [0, bound), for a bound of at most 2**32. The bias is below 2**-32."""
         if self._room < bound << 32:
             self._rest = int.from_bytes(
                 hmac.digest(self._seed, self._block.to_bytes(8, "big"), "sha256"), "big"

@@ -1,8 +1,8 @@
-"""The columns of labels by the compiled loops, from the buffers of a batch: what `LabelKernel`
-makes text by text without them.
+"""Label columns by the compiled loops, from the buffers of a batch; equal to what `LabelKernel`
+makes text by text.
 
-Only what few texts have comes to Python: shingles of scripts without blanks, and a topic that an
-expression alone can tell.
+Python handles only rare cases: shingles of scripts without spaces, and topics that need an
+expression.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIMITS = (words.CHUNK_BYTES_MAX, quality.LINES_READ_MAX, labels.READ_CHARS_MAX)
 def label_columns(
     batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType
 ) -> dict[str, tuple[pa.DataType, Any]]:
-    """``language``, ``topic`` and the signals of quality by their names, as `adding` takes them."""
+    """``language``, ``topic`` and the quality signals by name, for `adding`."""
     prose = voiced(batch, PROSE)
     signals, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
     scripted = _scripted(texts, found)
@@ -54,7 +54,7 @@ def label_columns(
 
 
 def _scripted(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
-    """The texts by number that have characters of scripts without blanks."""
+    """The texts, by number, with characters of scripts without spaces."""
     numbers = np.flatnonzero(found[:, 1:6].any(axis=1)).tolist()
     own = {
         number: told(row[:6], row[0], row[6])
@@ -64,9 +64,7 @@ def _scripted(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced
 
 
 def _repeats(texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[np.int64]) -> None:
-    """Adds to the ``signals`` of documents the shingles of their texts in scripts without
-    blanks.
-    """
+    """Adds the shingles of texts in scripts without spaces to the ``signals`` of documents."""
     if not scripted:
         return
     said = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
@@ -109,7 +107,7 @@ def _topics(
 
 @cache
 def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
-    """What `loops.labelled` knows of characters and words, in its order."""
+    """The tables of characters and words for `loops.labelled`, in order."""
     kinds = classes().astype(np.uint16)
     kinds[: len(SCRIPT)] |= SCRIPT.astype(np.uint16) << UNSPACED_SHIFT
     phrases = _phrases()
@@ -126,7 +124,7 @@ def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
 
 
 def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """The rows with zeros behind each, one at least."""
+    """The rows padded with at least one zero."""
     out = np.zeros((len(rows), 1 + max(map(len, rows))), rows[0].dtype)
     for number, row in enumerate(rows):
         out[number, : len(row)] = row
@@ -143,8 +141,8 @@ def _begins(phrase: str) -> tuple[int, int]:
 
 
 def _first_phrases(phrases: list[str]) -> Ends:
-    """By first letter and length of the first word, sixteen places a letter, the first phrase times
-    256, and how many.
+    """By first letter and length of the first word, sixteen places a letter: the first phrase times
+    256, plus their number.
     """
     table = np.zeros(26 * 16, np.int64)
     for number, phrase in enumerate(phrases):

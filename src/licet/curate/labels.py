@@ -1,13 +1,13 @@
-"""What a document is: its language and its topic, by rules that a person can read.
+"""Labels a document with its language and topic, by rules that a person can read.
 
-The language is told by py3langid's model of 142 languages (naive Bayes over byte n-grams: Lui and
-Baldwin 2012): ``und`` where it is not likely enough, since an honest "undetermined" (ISO 639-2)
-beats a guess, and ``mul`` (several languages) where pieces of the text are surely in two. Lines of
-code are not read for it. The topic is coding where it is a coding session or code is a good part of
-it, reasoning where marks of argument and calculation are dense, otherwise other.
+The language comes from py3langid's model of 142 languages (naive Bayes over byte n-grams: Lui and
+Baldwin 2012): ``und`` if not likely enough, since an honest "undetermined" (ISO 639-2) beats a
+guess, and ``mul`` if pieces of the text are clearly in two. Lines of code are skipped. The topic is
+coding for coding sessions and texts with much code, reasoning where marks of argument and
+calculation are dense, otherwise other.
 
-Invariant: a label depends on the document's texts alone; no text is ever in a label. Time is
-linear, and bounded: ``READ_CHARS_MAX`` characters are read.
+Invariant: a label depends on the document's texts alone, and contains no text. Time is linear and
+bounded: ``READ_CHARS_MAX`` characters are read.
 """
 
 from __future__ import annotations
@@ -143,13 +143,13 @@ _MARK = re2.compile(rf"(?i)\b(?:{'|'.join(PHRASES)})\b|[=≤≥≠√∑∫⇒�
 
 
 def common_words(language: str) -> tuple[str, ...]:
-    """The most common words of a language that is told by them."""
+    """The most common words of a language that is recognised by them."""
     return tuple(_COMMON[language].split())
 
 
 def language(texts: Sequence[str]) -> str:
-    """The ISO 639 code of the language of ``texts``, ``mul`` if a good part of them is in another,
-    or ``und``.
+    """The ISO 639 code of the language of ``texts``, ``mul`` if a good part is in another, or
+    ``und``.
     """
     pieces = _pieces(texts)
     each = Counter[str]()
@@ -170,8 +170,8 @@ def languages(documents: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _pieces(texts: Sequence[str]) -> list[str]:
-    """What is read of ``texts`` for their language: at most `PIECES_MAX` pieces of a few lines,
-    from as many texts as it can.
+    """The pieces read for the language: at most `PIECES_MAX` of a few lines, from as many texts as
+    possible.
     """
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     read = [text[:each] for text in _spread(texts, PIECES_MAX)]
@@ -183,12 +183,12 @@ def _pieces(texts: Sequence[str]) -> list[str]:
 
 
 def _spread(items: Sequence[str], count: int) -> Sequence[str]:
-    """At most ``count`` of the items, from the first on, as far apart as there are more."""
+    """At most ``count`` of the items, evenly spaced from the first."""
     return items[:: -(-len(items) // count)] if items else ()
 
 
 def _prose(text: str, *, without_code: bool) -> list[str]:
-    """The lines with letters in a text, short ones joined; those of code as well if they may."""
+    """The lines of a text that have letters, short ones joined; optionally without code."""
     lines = [line.strip() for line in text.splitlines()]
     code = set(_code(lines)) if without_code else set[str]()
     pieces, joined = [], ""
@@ -203,8 +203,8 @@ def _prose(text: str, *, without_code: bool) -> list[str]:
 
 
 def _classified(text: str) -> tuple[str, float]:
-    """The likeliest language of a text and how likely it is; what is no language is
-    undetermined.
+    """The likeliest language of a text and its probability; undetermined for what is no
+    language.
     """
     if not text:
         return UNDETERMINED, 0.0
@@ -219,7 +219,7 @@ def _classified(text: str) -> tuple[str, float]:
 
 @cache
 def _identifier() -> LanguageIdentifier:
-    """The model of py3langid; it is read once in a process, in half a second."""
+    """The model of py3langid, read once a process in half a second."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     made: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -227,12 +227,12 @@ def _identifier() -> LanguageIdentifier:
 
 
 def identifier_version() -> str:
-    """The package and version that tells languages, for the plan of a release."""
+    """The package and version that recognises languages, for the plan of a release."""
     return f"py3langid {version('py3langid')}"
 
 
 def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
-    """What ``texts``, what people and the assistant said, are mostly about."""
+    """The main topic of ``texts``, those of people and the assistant."""
     if kind is ConversationKind.code:
         return Topic.coding
     text = _read(texts)
@@ -244,8 +244,8 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
 
 
 def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:
-    """The topic of a chat with so many characters in lines, and in those of code, so many marks of
-    argument and words.
+    """The topic of a chat by its characters in all lines and in code, marks of argument, and
+    words.
     """
     if lines and code >= CODE_MIN * lines:
         return Topic.coding
@@ -255,7 +255,7 @@ def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:
 
 
 def _code(lines: Sequence[str]) -> list[str]:
-    """The lines of code: those between fences, and those elsewhere that look like nothing else."""
+    """The lines of code: fenced ones, and others that look like nothing else."""
     fenced, out = False, []
     for line in lines:
         if line.lstrip().startswith("```"):
@@ -278,8 +278,8 @@ def code_line(line: str) -> bool:
 
 
 def _asks_in_greek(words: str) -> bool:
-    """Whether the semicolon behind ``words`` is a Greek question mark: most letters are Greek, and
-    a word ends there.
+    """Whether the semicolon after ``words`` is a Greek question mark: most letters are Greek, and a
+    word ends there.
     """
     greek = sum(
         "\u0370" <= letter <= "\u03ff" or "\u1f00" <= letter <= "\u1fff" for letter in words
@@ -289,8 +289,6 @@ def _asks_in_greek(words: str) -> bool:
 
 
 def _read(texts: Sequence[str]) -> str:
-    """The texts as far as they are read, each to the same length, so that no long one hides the
-    others.
-    """
+    """The texts as far as they are read, each equally far, so that no long one hides the others."""
     each = max(READ_CHARS_MAX // max(len(texts), 1), 200)
     return "\n".join(text[:each] for text in texts)[:READ_CHARS_MAX]

@@ -1,10 +1,9 @@
-"""Look-alikes: a text folded as the rules of detection read it, with a map back to what was
-written.
+"""Confusable characters: folds a text for the detection rules, with a map back to the original.
 
-Full-width and other digits, look-alikes of @, hyphens, stops and blanks, and letters of mathematics
-and in circles are read as those of ASCII; zero-width characters, combining marks and tag characters
-are taken out. A character becomes one character or none, so that the places of those taken out are
-the whole map. Few texts have any of these: one scan says so.
+Full-width and other digits, look-alikes of @, hyphens, stops and blanks, and mathematical and
+circled letters are read as ASCII; zero-width characters, combining marks and tag characters are
+removed. A character becomes one character or none, so the places of removed ones are the whole map.
+Few texts have any of these: one scan tells.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ _ODD = re2.compile(_class().encode())
 
 @cache
 def _tables() -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """What each code point below ``_BELOW`` is read as, and whether it is taken out."""
+    """What each code point below ``_BELOW`` is read as, and whether it is removed."""
     read = np.arange(_BELOW, dtype=np.uint32)
     read[list(_READ_AS)] = [ord(plain) for plain in _READ_AS.values()]
     taken = np.zeros(_BELOW, np.bool_)
@@ -66,13 +65,13 @@ def _tables() -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
 
 
 def is_odd(data: bytes) -> bool:
-    """Whether a text in UTF-8 is read otherwise than it is written."""
+    """Whether folding changes a text in UTF-8."""
     return _ODD.search(data) is not None
 
 
 def folded(text: str) -> tuple[str, list[int]]:
-    """A text without lone surrogates as the rules read it, and the places of the characters taken
-    out, each less those before it.
+    """The folded text, and the place of each removed character, less the number removed before it.
+    ``text`` has no lone surrogates.
     """
     if text.isascii():
         return text, []
@@ -89,5 +88,5 @@ def folded(text: str) -> tuple[str, list[int]]:
 
 
 def original(removed: Sequence[int], place: int) -> int:
-    """Where the character at ``place`` of a folded text stands in what was written."""
+    """The place in the original of the character at ``place`` of a folded text."""
     return place + bisect_right(removed, place)

@@ -1,16 +1,14 @@
-"""The loops of curation as machine code: the same results as the plain code beside which they
-stand, a tenth of the time.
+"""The loops of curation as machine code: the results of the plain code in a tenth of the time.
 
-Only `compiled` imports this module, where numba is installed. Texts come as the bytes of an Arrow
-buffer: text ``i`` at ``ends[i]:ends[i + 1]``, document ``i`` with the texts
-``documents[i]:documents[i + 1]`` (`text_column`). A text is read while it is in a core's cache, and
-nothing here makes a Python object. What each function gives is defined by its plain twin, named in
-its docstring, and a test holds the two together.
+Only `compiled` imports this module, if numba is installed. Texts are bytes of an Arrow buffer: text
+``i`` at ``ends[i]:ends[i + 1]``, document ``i`` with the texts ``documents[i]:documents[i + 1]``
+(`text_column`). A text is read while it is in a core's cache, and no Python objects are created.
+Each function's plain twin, named in its docstring, defines its result, and a test holds the two
+together.
 
-All of them are in one module, because numba keeps machine code by the time of the file that a
-function is in, whatever it calls. What numba takes long to compile is avoided: slices that are
-assigned to, and functions that take many arrays. For each word no function is called and no slice
-is made, which would count references.
+All are in one module, because numba caches machine code by the time of a function's file, whatever
+it calls. Constructs that compile slowly are avoided: assigned slices, and functions of many arrays.
+No function call and no slice happens for each word, since both count references.
 """
 
 from __future__ import annotations
@@ -43,12 +41,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 INT: Any = np.int64
 U = np.uint64
 POWER = U(GOLDEN)
-LONG_S = 0x17F  # what is the same as s where case is ignored
+LONG_S = 0x17F  # equals s when case is ignored
 FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 
 def jit(function: _Function) -> _Function:
-    """``function`` as machine code that Python calls, kept on the disk where there is a folder for
+    """Compiles ``function`` to be called from Python, cached on disk if there is a folder for
     it.
     """
     try:
@@ -60,7 +58,7 @@ def jit(function: _Function) -> _Function:
 
 
 def inner(function: _Function) -> _Function:
-    """``function`` as machine code that only other functions here call."""
+    """Compiles ``function`` to be called from here only."""
     compiled: _Function = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
         function
     )
@@ -77,7 +75,7 @@ def mixed(hashed: np.uint64) -> np.uint64:
 
 @inner
 def grown(numbers: Numbers, size: int) -> Numbers:
-    """``numbers`` at the beginning of an array of ``size``."""
+    """``numbers`` copied into an array of ``size``."""
     out = np.empty(size, numbers.dtype)
     for at in range(len(numbers)):
         out[at] = numbers[at]
@@ -86,7 +84,9 @@ def grown(numbers: Numbers, size: int) -> Numbers:
 
 @inner
 def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
-    """Of each byte whether it is in a word (1), is one apart (2) or neither, and its value."""
+    """For each byte, whether it is in a word (1), is one by itself (2) or neither, and its
+    value.
+    """
     kinds, valued = np.zeros(256, np.uint8), np.zeros(256, np.uint64)
     for byte in range(256):
         valued[byte] = values[lower[byte]]
@@ -99,10 +99,10 @@ def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
 def hashed_words(
     data: Bytes, start: int, end: int, kinds: Bytes, valued: Hashes, hashes: Hashes, count: int
 ) -> int:
-    """Puts the hashes of the words of a text at ``count``, and returns how many there are then.
+    """Writes the word hashes of a text from ``count`` on; returns the new count.
 
-    Without a branch for where a word begins and ends, which a processor cannot foresee: each byte
-    writes what it would be if the word ended before it.
+    Avoids unpredictable branches at word boundaries: each byte writes the hash as if the word ended
+    before it.
     """
     first, is_open, hashed, power = count, 0, U(0), U(1)
     for at in range(start, end):
@@ -126,8 +126,8 @@ def hashed_words(
 
 @inner
 def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
-    """Puts the shingles of the words of a text at ``count``, and returns how many there are then;
-    ``out`` may be ``hashes``.
+    """Writes the shingles of a text's words from ``count`` on; returns the new count. ``out`` may
+    be ``hashes``.
     """
     size = min(len(factors), len(hashes))
     made = len(hashes) - size + 1 if size else 0
@@ -141,8 +141,8 @@ def shingled(hashes: Hashes, factors: Hashes, out: Hashes, count: int) -> int:
 
 @jit
 def words(data: Bytes, ends: Places, lower: Bytes, values: Hashes) -> tuple[Hashes, Places]:
-    """The hashes of the words and where those of each text end: `words.plain_words`; text ``i``
-    begins at ``ends[i-1]``.
+    """The word hashes, and where each text's end: `words.plain_words`; text ``i`` begins at
+    ``ends[i-1]``.
     """
     hashes, out = np.empty(len(data) + 1, np.uint64), np.empty(len(ends), np.int64)
     kinds, valued = byte_tables(lower, values)
@@ -156,7 +156,7 @@ def words(data: Bytes, ends: Places, lower: Bytes, values: Hashes) -> tuple[Hash
 
 @jit
 def shingles(hashes: Hashes, ends: Places, factors: Hashes) -> tuple[Hashes, Places]:
-    """The hashes of the shingles and where those of each text end: `words.plain_shingles`."""
+    """The shingle hashes, and where each text's end: `words.plain_shingles`."""
     made, out = np.empty(len(hashes), np.uint64), np.empty(len(ends), np.int64)
     count, start = 0, 0
     for text in range(len(ends)):
@@ -180,10 +180,10 @@ def sketched(
     words_min: int,
     bytes_max: int,
 ) -> tuple[Places, Places, Codes]:
-    """Of each document and of each text the number of its signature, or -1; and the signatures:
+    """The signature number of each document and text, or -1; and the signatures:
     `sketches.signatures`.
 
-    Code has one for each text, other documents one over all texts. Only what is ``said`` counts.
+    Code has one for each text, other documents one over all texts. Only ``said`` texts count.
     """
     of_documents, of_texts = np.empty(len(documents) - 1, np.int64), np.empty(len(said), np.int64)
     signed, count = np.empty(64 * places, np.uint32), 0
@@ -219,7 +219,7 @@ def sketched(
 
 @inner
 def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
-    """Makes ``own`` the signature of a text of these shingles: `sketches.plain_signatures`."""
+    """Fills ``own`` with the signature of a text of these shingles: `sketches.plain_signatures`."""
     left, mask, empty = len(own), U(len(own) - 1), np.uint32(0xFFFFFFFF)
     for place in range(len(own)):
         own[place] = empty
@@ -239,8 +239,8 @@ def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
 
 @jit
 def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
-    """What is ``said`` in ASCII as `sketches.normalised` has it, and where each text ends in it;
-    and the characters of each text, less than 0 where it is not ASCII.
+    """The ``said`` ASCII texts as in `sketches.normalised`, and where each ends; and each text's
+    number of characters, negative if it is not ASCII.
     """
     out, out_ends = np.empty(ends[len(said)] - ends[0] + 1, np.uint8), np.empty(len(said), np.int64)
     characters, count = np.zeros(len(said), np.int64), 0
@@ -279,29 +279,23 @@ def labelled(
     marks: Bytes,
     limits: tuple[int, int, int],
 ) -> tuple[Places, Places, Places]:
-    """Of each document its signals and the figures of what is read for a topic; of each text what
-    `scripts_of` counts: where there is any of it, shingles are not counted here.
+    """The signals and topic figures of each document, and `scripts_of` of each text; a text with
+    such characters has no shingles counted here.
 
-    ``classes``: what each code point is. ``openers``: what a line of code begins with; ``marks``:
-    phrases;
-    ``first_marks``: by first letter and length of the first word the number of the first phrase,
-    times 256, and how many.
-    ``limits``: `label_columns.LIMITS`.
+    ``classes``: the class of each code point. ``openers``: what lines of code begin with.
+    ``marks``: phrases. ``first_marks``: by first letter and length of the first word, the number of
+    the first phrase times 256, plus their number. ``limits``: `label_columns.LIMITS`.
     """
     text_max, lines_max, read_max = limits
     count, longest = len(documents) - 1, 1
     for text in range(len(ends) - 1):
         longest = max(longest, min(ends[text + 1] - ends[text], text_max))
     signals = np.zeros((count, SIGNALS), np.int64)
-    figures, scripts = (
-        np.zeros((count, FIGURES), np.int64),
-        np.zeros((len(prose), SCRIPTS), np.int64),
-    )
-    codes, read, hashes = (
-        np.empty(longest, np.uint32),
-        np.empty(read_max, np.uint32),
-        np.empty(longest + 1, np.uint64),
-    )
+    figures = np.zeros((count, FIGURES), np.int64)
+    scripts = np.zeros((len(prose), SCRIPTS), np.int64)
+    codes = np.empty(longest, np.uint32)
+    read = np.empty(read_max, np.uint32)
+    hashes = np.empty(longest + 1, np.uint64)
     kinds, valued = byte_tables(lower, values)
     held, stamps = np.empty(1 << 8, np.uint64), np.zeros(1 << 8, np.int64)
     for document in range(count):
@@ -322,10 +316,8 @@ def labelled(
                 )
                 made = shingled(hashes[:made], factors, hashes, 0)
                 if len(held) < 2 * made:
-                    held, stamps = (
-                        np.empty(_space(made), np.uint64),
-                        np.zeros(_space(made), np.int64),
-                    )
+                    held = np.empty(_space(made), np.uint64)
+                    stamps = np.zeros(_space(made), np.int64)
                 signals[document, 8] += _again(hashes[:made], held, stamps, text + 1)
                 signals[document, 9] += made
             kept = _taken(own[:each], read, kept, nth)
@@ -336,8 +328,8 @@ def labelled(
 
 @inner
 def decoded(data: Bytes, start: int, end: int, codes: Codes, most: int) -> int:
-    """Puts the code points of a text, ``most`` of them, at the beginning of ``codes``, and returns
-    how many there are.
+    """Writes at most ``most`` code points of a text to the start of ``codes``; returns their
+    number.
     """
     count, at = 0, start
     while at < end and count < most:
@@ -355,7 +347,7 @@ def decoded(data: Bytes, start: int, end: int, codes: Codes, most: int) -> int:
 
 @inner
 def _taken(text: Codes, read: Codes, kept: int, nth: int) -> int:
-    """Puts what of a text is read behind what is there, a line's end between."""
+    """Appends what is read of a text, after a line end."""
     if nth and kept < len(read):
         read[kept] = 10
         kept += 1
@@ -375,8 +367,8 @@ def _space(count: int) -> int:
 
 @inner
 def _again(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
-    """How many hashes of a text stand in it before: `quality.repeats`. ``stamp``: another one for
-    each text.
+    """The number of hashes of a text that occurred in it before: `quality.repeats`. ``stamp``
+    differs for each text.
     """
     out, mask = 0, U(_space(len(hashes)) - 1)
     for at in range(len(hashes)):
@@ -426,11 +418,9 @@ def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
 @inner
 def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
     size, end = 16, len(codes)
-    firsts, lasts, hashed = (
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-        np.empty(size, np.uint64),
-    )
+    firsts = np.empty(size, np.int64)
+    lasts = np.empty(size, np.int64)
+    hashed = np.empty(size, np.uint64)
     count, seen, at = 0, 0, 0
     while at < end and seen < lines_max:
         stop = at
@@ -470,7 +460,7 @@ def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
 
 @inner
 def _equal_lines(codes: Codes, firsts: Places, lasts: Places, hashed: Hashes) -> int:
-    """How many lines are equal to one before."""
+    """The number of lines equal to an earlier one."""
     out, size = 0, _space(len(firsts))
     table, mask = np.zeros(size, np.int64), U(size - 1)  # the line, from 1
     for line in range(len(firsts)):
@@ -503,7 +493,7 @@ _WORDLIKE, _DIGIT, _BLANK, _OPERATOR = 1, 2, 4, 8
 
 
 def _ascii() -> Bytes:
-    """What RE2 takes each character of ASCII for, whatever the locale."""
+    """RE2's class of each ASCII character, in any locale."""
     table = np.zeros(128, np.uint8)
     for code in range(128):
         one = chr(code)
@@ -521,9 +511,7 @@ _ASCII = _ascii()
 
 @inner
 def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
-    """Counts the characters by script, as `unspaced` does, and returns whether there are any of
-    such a script.
-    """
+    """Counts characters by script, as in `unspaced`; returns whether any is of such a script."""
     any_of = False
     for code in codes:
         script = classes[code] >> UNSPACED_SHIFT & 7
@@ -539,7 +527,7 @@ def scripts_of(codes: Codes, classes: Classes, out: Places) -> bool:
 def read_figures(
     read: Codes, classes: Classes, openers: Hashes, first_marks: Places, marks: Bytes, out: Places
 ) -> None:
-    """Counts what `labels.topic` counts in what is read of a document, and characters by script."""
+    """Counts what `labels.topic` counts, and characters by script."""
     is_ascii, was_open = True, False
     for code in read:
         is_open = not classes[code] & SPACE
@@ -554,7 +542,7 @@ def read_figures(
 
 @inner
 def _code(read: Codes, classes: Classes, openers: Hashes, out: Places) -> None:
-    """Counts the characters of lines, and of those between fences or that look like code."""
+    """Counts the characters of lines, and of those that are fenced or look like code."""
     at, end, fenced = 0, len(read), False
     while at < end:
         stop = at
@@ -579,7 +567,7 @@ def _code(read: Codes, classes: Classes, openers: Hashes, out: Places) -> None:
 
 @inner
 def _is_code(line: Codes, classes: Classes, openers: Hashes) -> bool:
-    """Whether a line that begins with no blank looks like code and like nothing else:
+    """Whether a line without leading blanks looks like code and like nothing else:
     `labels.code_line`.
     """
     end = len(line)
@@ -603,7 +591,7 @@ def _is_code(line: Codes, classes: Classes, openers: Hashes) -> bool:
 
 @inner
 def _asks_in_greek(line: Codes, classes: Classes) -> bool:
-    """Whether a semicolon behind a line is a Greek question mark: `labels._asks_in_greek`."""
+    """Whether a semicolon after a line is a Greek question mark: `labels._asks_in_greek`."""
     end, greek, latin = len(line), 0, 0
     while end and classes[line[end - 1]] & SPACE:
         end -= 1
@@ -618,7 +606,7 @@ def _asks_in_greek(line: Codes, classes: Classes) -> bool:
 
 @inner
 def _opens(line: Codes, classes: Classes, openers: Hashes) -> bool:
-    """Whether a line begins with one of the words, and not with a longer one."""
+    """Whether a line begins with one of the words."""
     at = 1 if line[0] == 35 else 0  # of `#include`
     packed = U(35 * at)
     while at < len(line) and classes[line[at]] & WORD:
@@ -634,7 +622,7 @@ def _opens(line: Codes, classes: Classes, openers: Hashes) -> bool:
 
 @inner
 def _is_closing(line: Codes) -> bool:
-    """Whether a line is of closing brackets, with a comma or a semicolon behind them or none."""
+    """Whether a line consists of closing brackets, perhaps with a comma or semicolon."""
     end = len(line)
     if line[end - 1] == 44 or line[end - 1] == 59:
         end -= 1
@@ -646,7 +634,7 @@ def _is_closing(line: Codes) -> bool:
 
 @inner
 def _is_tag(line: Codes, classes: Classes) -> bool:
-    """Whether a line is one tag of markup."""
+    """Whether a line is one markup tag."""
     at = 2 if len(line) > 1 and line[1] == 47 else 1
     if len(line) <= at + 1 or not classes[line[at]] & WORD or line[len(line) - 1] != 62:
         return False
@@ -663,7 +651,7 @@ def _is_of(code: int, kind: int) -> bool:
 
 @inner
 def _past(read: Codes, at: int, kind: int) -> int:
-    """Where the run of characters of a kind ends that begins at ``at``."""
+    """The end of the run of characters of ``kind`` that begins at ``at``."""
     while at < len(read) and _is_of(read[at], kind):
         at += 1
     return at
@@ -671,9 +659,7 @@ def _past(read: Codes, at: int, kind: int) -> int:
 
 @inner
 def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
-    """How many marks of argument and calculation there are, or -1 where only the expression
-    tells.
-    """
+    """The number of marks of argument and calculation, or -1 if only the expression can tell."""
     starts, ends = np.empty(len(read) // 2 + 2, np.int64), np.empty(len(read) // 2 + 2, np.int64)
     words, was_word, count, behind, is_odd, start = 0, 0, 0, 0, False, 0
     for at in range(len(read)):  # without a branch, as in `hashed_words`
@@ -724,7 +710,7 @@ def _is_symbol(code: int) -> bool:
 
 @inner
 def _calculated(read: Codes, at: int, stop: int) -> int:
-    """Where two numbers with an operator between end, of which the first is the run up to ``stop``;
+    """The end of two numbers with an operator between, the first being the run up to ``stop``;
     ``at`` if there are none.
     """
     if _past(read, at, _DIGIT) != stop:
@@ -741,9 +727,7 @@ def _calculated(read: Codes, at: int, stop: int) -> int:
 
 @inner
 def _phrase(read: Codes, at: int, group: int, phrases: Bytes) -> int:
-    """Where a phrase of a group ends that stands at ``at``, whatever the case; ``at`` if there is
-    none.
-    """
+    """The end of a phrase of the group at ``at``, ignoring case; ``at`` if there is none."""
     for number in range(group >> 8, (group >> 8) + (group & 255)):
         last = at
         while (

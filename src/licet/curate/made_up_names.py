@@ -1,14 +1,13 @@
-"""What people, streets, places and organisations are called in a release: made up, and recognised
+"""Invented names of people, streets, places and organisations for releases, which are recognised
 again.
 
 Promises:
 - A name is replaced word by word, so that "Maria Rossi", "Maria" and "Rossi" stay the same person
-  in a conversation. What is written in capitals or in small letters stays so; titles and particles
-  stay as they are.
-- What is made here is of the lists below and words like `Street`, and ``.._made`` recognises it.
-  The lists hold names that hardly anybody has: a usual one would have to be replaced wherever a
-  real person has it.
-- Nothing made holds a quote, a backslash or a line break that was not there: code stays valid.
+  in a conversation. Case is preserved; titles and particles stay.
+- Invented names come from the lists below and words like `Street`, and ``.._made`` recognises them.
+  The lists hold names that hardly anybody has: common ones would have to be replaced wherever a
+  real person has them.
+- No invented name adds a quote, backslash or line break: code stays valid.
 """
 
 from __future__ import annotations
@@ -61,9 +60,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPRSTVWZ"
 
 
 def by_word(name: str, substitute: Callable[[str, str], str]) -> str:
-    """``name`` with each of its words replaced by what ``substitute`` gives for the word and its
-    role.
-    """
+    """Replaces each word of ``name`` by ``substitute`` of the word and its role."""
     found_words = list(_WORD.finditer(name))
     every = [found for found in found_words if not found[0].isdecimal()] or found_words
     words = [found for found in every if found[0].casefold() not in _KEPT] or every
@@ -79,7 +76,7 @@ def by_word(name: str, substitute: Callable[[str, str], str]) -> str:
 
 
 def person(draw: Draw, value: str, role: str, number: int) -> str:
-    """One word of a name in its ``role``, or a whole one where there is none."""
+    """One word of a name in its ``role``, or a whole name without one."""
     if not role:
         return f"{_drawn(draw, GIVEN_MADE, number)} {_drawn(draw, FAMILY, number)}"
     if len(value) == 1:
@@ -88,7 +85,7 @@ def person(draw: Draw, value: str, role: str, number: int) -> str:
 
 
 def address(draw: Draw, value: str) -> str:
-    """A street, with a place after it where ``value`` has more than one part."""
+    """A street, with a place if ``value`` has several parts."""
     street = f"{1 + draw.below(999)} {draw.one_of(FAMILY)} {draw.one_of(_STREETS)}"
     between = next((mark for mark in (", ", ",", "\n") if mark in value.strip()), "")
     return _cased(f"{street}{between}{draw.one_of(PLACES)}" if between else street, value)
@@ -99,7 +96,7 @@ def place(draw: Draw, value: str, number: int) -> str:
 
 
 def organisation(draw: Draw, value: str, number: int) -> str:
-    """One word for one word, since that may be a part of a name in code."""
+    """One word for one word, which may be part of a name in code."""
     made = _drawn(draw, FAMILY, number)
     return _cased(f"{made} {draw.one_of(_TRADES)}" if " " in value.strip() else made, value)
 
@@ -133,15 +130,13 @@ _ASCII_WORD = re.compile(r"[A-Za-z]+")
 
 
 def made_words(text: str) -> frozenset[str]:
-    """The words of a text that stand in names, streets and places that were put into it, in small
-    letters.
-    """
+    """The lower-case words of a text that occur in invented names, streets and places."""
     return frozenset(word.lower() for word in _ASCII_WORD.findall(text)) & _MADE_WORDS
 
 
 def person_made(value: str) -> bool:
-    """Whether ``value`` was made, or is one of earlier releases: a usual given name and a family's
-    of the list.
+    """Whether ``value`` was invented, or is of earlier releases: a common given name with a listed
+    family name.
     """
     words = [word for word in _words(value) if len(word) > 1 and word not in _KEPT]
     if len(words) == 2 and words[0] in _USUAL_LOWER:

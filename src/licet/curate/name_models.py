@@ -1,4 +1,4 @@
-"""Trying and measuring what looks for names: files in, values out."""
+"""Tries out and measures name search, from files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SLICE = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """A text as a release would have it, how many of each kind were replaced, and whether it would
-    be left out: as ``doubtful``, or for an ``unread_language``.
+    """A text as a release would have it, the replacements by kind, and whether it would be dropped:
+    as ``doubtful``, or for an ``unread_language``.
     """
 
     text: str
@@ -36,7 +36,7 @@ class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tried(config: Configuration, text: str) -> NameTrial:
-    """De-identifies one text as configured, under a key that is thrown away."""
+    """De-identifies one text as configured, under a throw-away key."""
     names = engine_settings.named(config.curate)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
@@ -51,8 +51,8 @@ def tried(config: Configuration, text: str) -> NameTrial:
 def measure(
     config: Configuration, slices: Mapping[str, Path], *, keep: bool = False
 ) -> tuple[MeasuredFigures, ...]:
-    """The figures of what is configured on labelled texts; with ``keep`` the cards of releases
-    quote them.
+    """Measures the configured search on labelled texts; with ``keep``, release cards quote the
+    figures.
     """
     from licet.curate import names_labelled, names_measure
 
@@ -75,11 +75,11 @@ def measure(
 
 
 class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
-    """What de-identification changes in texts of one's own: words by language, place and kind, and
-    some of the places.
+    """What de-identification changes in an operator's own texts: words by language, place and kind,
+    and some examples.
 
-    ``labelled``: the figures of texts with marks, by language; none without marks. ``skipped``: the
-    files that are no text, each with the reason.
+    ``labelled``: figures of marked texts, by language; none without marks. ``skipped``: files that
+    are no text, with the reason.
     """
 
     texts: int
@@ -96,8 +96,8 @@ class FolderMeasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
-    """What would change in the texts of a folder: each `.txt` and `.md` file is one, or marked
-    lines (names_labelled).
+    """Measures the texts of a folder: each `.txt` and `.md` file is one, or marked lines
+    (names_labelled).
     """
     from licet.curate import changed_places, labels, names_labelled, names_measure
 
@@ -122,7 +122,7 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
                 marked.setdefault(language, []).extend(own)
         else:
             plain.append(text)
-    texts = [*plain, *(one.text for own in marked.values() for one in own)]
+    texts = [*plain, *(labelled.text for own in marked.values() for labelled in own)]
     told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
         found = deidentify.substitutions(
@@ -147,7 +147,7 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
 
 
 def _text_of(file: Path) -> tuple[str, str]:
-    """The text of a file, or why it is none."""
+    """The text of a file, or why it has none."""
     with file.open("rb") as opened:
         raw = opened.read(FILE_BYTES_MAX + 1)
     if len(raw) > FILE_BYTES_MAX:
@@ -160,7 +160,7 @@ def _text_of(file: Path) -> tuple[str, str]:
 
 
 def folder_in_words(made: FolderMeasure) -> str:
-    """What was measured in a folder, for a person to read."""
+    """A folder's measurement, for people to read."""
     lines = [f"{made.texts:,} texts of {made.words:,} words"]
     lines += [f"{one} ({one.changed:,})" for one in made.changed]
     lines += [
@@ -168,14 +168,14 @@ def folder_in_words(made: FolderMeasure) -> str:
         for language, count in sorted(made.unread.items())
     ]
     lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
-    lines += [in_words(one) for one in made.labelled]
+    lines += [in_words(figures) for figures in made.labelled]
     lines += [f"unusual: {one}" for one in made.unusual]
     lines += map(changed_words.sample_line, made.samples)
     return "\n".join(lines)
 
 
 def in_words(one: MeasuredFigures) -> str:
-    """A figure for a person to read."""
+    """A figure, for people to read."""
     share = one.found / one.labelled if one.labelled else 0.0
     of = "replaced words are right" if one.kind == "precision" else "found"
     return f"{one.slice}: {one.kind} {share:.3f} ({one.found:,} of {one.labelled:,} {of})"

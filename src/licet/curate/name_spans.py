@@ -1,9 +1,8 @@
-"""Found names of one text as bytes: as they travel between the steps of a plan, and as a vault
-keeps them.
+"""Encodes the names found in one text, for plan steps and for storage.
 
-The bytes hold no text. They are a MessagePack array of a span's start, end, kind, score and rule;
-no bytes at all mean that the text was not read. `FORMAT` is part of what identifies a finder, so
-that bytes of another format are never read.
+The bytes contain no text: a MessagePack array of each span's start, end, kind, score and rule;
+empty for a text that was not searched. `FORMAT` is part of a finder's identity, so bytes of another
+format are never read.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ def pack(spans: Sequence[DetectedSpan]) -> bytes:
 
 
 def unpack(packed: bytes) -> list[DetectedSpan]:
-    """The spans that were packed; none of a text that was not read."""
+    """Decodes spans; none for an unsearched text."""
     if packed == UNREAD:
         return []
     return [DetectedSpan(s.start, s.end, s.kind, s.score, s.rule) for s in _decoder.decode(packed)]
 
 
 def known(packed: bytes, text: str) -> list[DetectedSpan] | None:
-    """What was found in ``text``; None where it was not read, or where these cannot be its spans:
-    then it is read again.
+    """The spans of ``text``; None if it was not searched or they cannot be its spans, so that it is
+    searched again.
     """
     if packed == UNREAD:
         return None

@@ -1,10 +1,9 @@
-"""Texts in which somebody labelled the names: what a tagger learns from, and what it is measured
-with.
+"""Texts with labelled names, for training and measuring.
 
 Promise: a labelled text's spans slice to what is labelled. CoNLL: one token and its IOB label a
 line, a tab between, an empty line after each text (WNUT17, Derczynski et al. 2017). Marked text: a
-text a line, `[[` and `]]` around a person, `{{` and `}}` around an address, `\\n` for the end of a
-line; `== xx` opens the texts of the language xx.
+text a line, `[[` and `]]` around a person, `{{` and `}}` around an address, `\\n` for a line end;
+`== xx` opens the texts of language xx.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _NO_KIND = {"creative-work", "product", "misc"}
 
 
 class LabelledText(msgspec.Struct, frozen=True):
-    """A text, and the places in it, in characters, with what stands there."""
+    """A text, and its labelled spans in characters, with their kind."""
 
     text: str
     spans: tuple[tuple[int, int, IdentifierKind], ...]
@@ -44,8 +43,8 @@ class LabelledText(msgspec.Struct, frozen=True):
 
 
 def conll(path: Path) -> list[LabelledText]:
-    """The texts of a file, tokens joined by blanks; InputError for a line that is none or a label
-    unknown here.
+    """The texts of a file, tokens joined by blanks; InputError for a malformed line or unknown
+    label.
     """
     if path.stat().st_size > CONLL_BYTES_MAX:
         raise InputError(f"more than `{CONLL_BYTES_MAX}` bytes", file=str(path))
@@ -70,8 +69,8 @@ _MARKED = re.compile(r"\[\[(.+?)\]\]|\{\{(.+?)\}\}", re.DOTALL)
 
 
 def marked(path: Path) -> dict[str, list[LabelledText]]:
-    """The marked texts of a file by language; `und` before the first language. InputError for a
-    head without one.
+    """The marked texts of a file by language; `und` before the first heading. InputError for a
+    heading without a language.
     """
     out: dict[str, list[LabelledText]] = {}
     language = "und"
@@ -86,7 +85,7 @@ def marked(path: Path) -> dict[str, list[LabelledText]]:
 
 
 def unmarked(line: str) -> LabelledText:
-    """A text without its marks, and what they mark."""
+    """Parses a marked text."""
     text, spans, last = "", [], 0
     for found in _MARKED.finditer(line):
         text += line[last : found.start()]

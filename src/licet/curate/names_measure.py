@@ -46,7 +46,7 @@ _decode = msgspec.json.Decoder(dict[str, tuple[MeasuredFigures, ...]]).decode
 
 
 def key(names: NameKernel | None) -> str:
-    """What names one way of finding, in hexadecimal."""
+    """The identity of a configuration, in hexadecimal."""
     declared = names.declared if names is not None else {}
     return sha256(msgspec.json.encode([rules.ours().sha256, declared], order="sorted")).hexdigest()
 
@@ -70,7 +70,7 @@ def _counted(
     names: NameKernel | None, texts: Sequence[LabelledText]
 ) -> tuple[Counter[str], Counter[str], int, int]:
     kinds = {kind.value for kind in names.kinds} if names is not None else set()
-    named = names.found([one.text for one in texts]) if names is not None else [[] for _ in texts]
+    named = names.found([text.text for text in texts]) if names is not None else [[] for _ in texts]
     found: Counter[str] = Counter()
     labelled: Counter[str] = Counter()
     right = total = 0
@@ -94,7 +94,7 @@ def _counted(
 
 
 def _behind_titles(text: str, start: int, end: int) -> int:
-    """Where a labelled name begins behind its titles, which are left."""
+    """The start of a labelled name after its titles, which are left."""
     words = list(_WORD.finditer(text, start, end))
     bare = next((word for word in words[:-1] if word[0].rstrip(".").lower() not in _titles()), None)
     return bare.start() if bare is not None else words[-1].start() if words else start
@@ -113,8 +113,8 @@ def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
 def known(
     names: NameKernel | None, folder: Path | None = None
 ) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
-    """The figures of this way of finding, the operator's own in ``folder`` before the package's;
-    UNSET for none.
+    """The figures of a configuration, the operator's own in ``folder`` before the package's; UNSET
+    for none.
     """
     own = read(folder / OWN_FILE) if folder is not None and (folder / OWN_FILE).is_file() else {}
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
@@ -122,7 +122,7 @@ def known(
 
 
 def read(path: Path) -> Figures:
-    """The figures in a file; InputError where it holds something else."""
+    """Reads figures; InputError."""
     try:
         if path.stat().st_size > MEASURED_BYTES_MAX:
             raise InputError(f"more than `{MEASURED_BYTES_MAX}` bytes", file=str(path))
@@ -132,13 +132,13 @@ def read(path: Path) -> Figures:
 
 
 def replace(path: Path, figures: Figures) -> None:
-    """Writes figures, and no others: those of the package are of what ships."""
+    """Writes these figures and no others, as those of the package describe what ships."""
     path.write_bytes(
         msgspec.json.format(msgspec.json.encode(figures, order="sorted"), indent=1) + b"\n"
     )
 
 
 def write(path: Path, figures: Figures) -> None:
-    """Writes figures, those of other ways of finding in the file kept."""
+    """Writes figures, keeping those of other configurations."""
     kept = dict(read(path)) if path.is_file() else {}
     replace(path, {**kept, **figures})

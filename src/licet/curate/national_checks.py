@@ -1,8 +1,7 @@
-"""Checks of national numbers that python-stdnum lacks, or whose answer there would hang on the day.
+"""Checks of national numbers that python-stdnum lacks, or answers by today's date.
 
-Promise: each is a pure function of the matched text, its separators included, and says whether
-check characters, dates and closed sets of the number fit. Sources stand beside each; weights are
-those that the issuer publishes.
+Promise: each is a pure function of the matched text, separators included, and checks its check
+characters, dates and closed sets. Sources stand beside each; weights are the issuer's.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ def letter_number(letter: str) -> str:
 
 
 def document_number(text: str) -> bool:
-    """A document's serial: letters and digits, at least four digits; where a check digit of ICAO
-    9303 ends it, a right one.
+    """A document's serial: letters and digits, at least four digits; a final check digit of ICAO
+    9303 must be right.
     """
     value = compact(text)
     if sum(c.isdigit() for c in value) < 4 or (value.isdigit() and len(value) < 9):
@@ -262,7 +261,7 @@ def nz_nhi(text: str) -> bool:
 
 
 def of(name: str) -> Callable[[str], bool]:
-    """A check by its name in a file: `stdnum.de.idnr`, or a function of this module or of
+    """A check by its name in a file: `stdnum.de.idnr`, or a function of this module or
     `validators`.
     """
     if name.startswith("stdnum."):
@@ -275,8 +274,8 @@ _COMPACTED = re.compile(r"[ .\-/]")
 
 
 def _library(name: str) -> Callable[[str], bool]:
-    """A module of python-stdnum, loaded when it is first asked: separators that a country does not
-    use are no fault.
+    """A module of python-stdnum, loaded on first use: separators that a country does not use are
+    accepted.
     """
 
     def check(text: str) -> bool:

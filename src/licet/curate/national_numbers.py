@@ -1,9 +1,9 @@
-"""National numbers of the world as rules of detection, made from one table.
+"""Detection rules for national numbers of the world, generated from one table.
 
-Each entry of ``national_numbers.yaml`` makes a rule that asks for one of the number's names before
-or behind it, and one more where it has a form that is found by itself. A last rule takes any number
-of the table that checks behind the words that name such a number anywhere ("national ID number").
-The table's head explains its keys.
+Each entry of ``national_numbers.yaml`` makes a rule that requires one of the number's names before
+or after it, and another if its form can be found by itself. A last rule takes any valid number of
+the table after words that name such a number anywhere ("national ID number"). The table's head
+explains its keys.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CANDIDATE = r"[A-Za-z]{0,4}\d(?:[ .\-/]?\d){4,18}(?:-?[A-Za-z]{1,2}\d?)?|[A-Za-z
 
 
 class NationalNumber(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One number as the table states it."""
+    """One number of the table."""
 
     words: tuple[str, ...]
     shape: str
@@ -39,7 +39,7 @@ class NationalNumber(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The numbers by name, and the words that name one wherever it is from."""
+    """The numbers by name, and the words that name one of any country."""
 
     numbers: dict[str, NationalNumber]
     anywhere: tuple[str, ...]
@@ -61,9 +61,7 @@ def _word(word: str) -> str:
 
 
 def rules(table: Table) -> Iterator[dict[str, Any]]:
-    """The rules, in the order of the table, as the rule file states its own: with the same
-    macros.
-    """
+    """The rules, in the order of the table, in the form of the rule file, with the same macros."""
     for name, number in table.numbers.items():
         yield _rule(
             name,
@@ -96,7 +94,7 @@ def _rule(name: str, score: float, trigger: str, pattern: str, validator: str) -
 
 
 def around(words: str, shape: str) -> str:
-    """The number behind its name, or before it."""
+    """The number after its name, or before it."""
     return (
         rf"(?i){words}(?:{GAP}[^\d\w\n])??(?P<v>{shape}){{e}}"
         rf"|{{n}}(?P<v2>{shape})(?:[^\w\n]{BEHIND})??{words}"
@@ -104,7 +102,7 @@ def around(words: str, shape: str) -> str:
 
 
 def validators(table: Table) -> dict[str, Callable[[str], bool]]:
-    """The checks of the made rules, by name."""
+    """The checks of the generated rules, by name."""
     numbers = table.numbers.items()
     made = {
         name: national_checks.of(number.check) if number.check else has_digits
@@ -135,5 +133,5 @@ def validators(table: Table) -> dict[str, Callable[[str], bool]]:
 
 
 def has_digits(text: str) -> bool:
-    """Enough digits, not all alike: else a word in capitals would be a serial."""
+    """Whether there are enough digits, not all alike; otherwise a word in capitals would match."""
     return sum(c.isdigit() for c in text) >= 4 and len({c for c in text if c.isalnum()}) > 2

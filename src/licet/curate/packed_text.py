@@ -1,7 +1,7 @@
-"""Compressed data, recognised by its first bytes, and the text in it.
+"""Recognises compressed data by its first bytes, and unpacks the text in it.
 
-What cannot be read here is told from what holds no text: an archive, damage behind the first bytes,
-or more than ``UNPACKED_BYTES_MAX`` may hide anything, and a conversation with it is left out of a
+Unreadable data is distinguished from data without text: an archive, damage after the first bytes,
+or more than ``UNPACKED_BYTES_MAX`` may hide anything, so a conversation with it is left out of a
 release.
 
 Formats: gzip (RFC 1952), zlib (RFC 1950), bzip2, xz and Zstandard (RFC 8878) are unpacked; zip, 7z,
@@ -27,19 +27,19 @@ _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x04\x22\x
 
 class _Unpacks(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """At most so many bytes more."""
+        """At most so many more bytes."""
 
 
 def is_packed(data: bytes) -> bool:
-    """Whether ``data`` begins as compressed data does. Of random bytes one in a thousand begins as
+    """Whether ``data`` begins like compressed data. One in a thousand random strings begins like
     zlib's.
     """
     return data.startswith((_GZIP, _BZIP2, _XZ, _ZSTD, *_ARCHIVES)) or _is_zlib(data)
 
 
 def unpacked(data: bytes) -> bytes | None:
-    """What is packed in ``data``, as far as it goes where its end is missing; None if it cannot be
-    read, and no bytes if it is not compressed after all.
+    """The unpacked ``data``, as far as it goes if its end is missing; None if unreadable, empty if
+    it is not compressed.
     """
     if data.startswith(_GZIP):
         return _read(zlib.decompressobj(wbits=31).decompress, data)
@@ -63,8 +63,8 @@ def _is_zlib(data: bytes) -> bool:
 def _read(
     unpack: Callable[[bytes, int], bytes], data: bytes, *, is_sure: bool = True
 ) -> bytes | None:
-    """``is_sure``: the first bytes leave no doubt, so that damage is not taken for something
-    else.
+    """``is_sure``: the first bytes leave no doubt that it is compressed, so damage is
+    unreadable.
     """
     out = bytearray()
     try:

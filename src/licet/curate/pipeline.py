@@ -1,9 +1,8 @@
-"""Curation for a build: documents go through the plan on a runner, and duplicates are told when all
-are known.
+"""Curation for a build: documents go through the plan on a runner, and duplicates are elected when
+all are known.
 
-Promise: the result is a function of the documents, the plan and the key, and does not depend on the
-runner or on how the build is divided into pages. Only hashes are kept in memory between pages;
-texts are released with their page.
+Promise: the result depends on the documents, the plan and the key, not on the runner or the
+division into pages. Between pages only hashes are in memory; texts are released with their page.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ _NOTHING = FoundBy()
 
 
 class PlanCuration:
-    """A plan and what runs it: all that the documents of a page need, in any process."""
+    """A plan and its runner: all that a page's documents need, in any process."""
 
     def __init__(self, plan: CurationPlan, runner: Runner) -> None:
         self._plan, self._runner = plan, runner
 
     @property
     def plan_steps(self) -> CurationPlan:
-        """The plan itself."""
+        """The plan."""
         return self._plan
 
     @property
@@ -64,14 +63,14 @@ class PlanCuration:
         compiled.allow()
         plan = self._plan.sketching
         return [
-            one for batch in self._runner.run(plan, batches(documents)) for one in _sketches(batch)
+            sketche
+            for batch in self._runner.run(plan, batches(documents))
+            for sketche in _sketches(batch)
         ]
 
 
 class Pipeline(PlanCuration):
-    """One build's curation. ``folder`` holds the signatures for as long as the build runs, under no
-    name.
-    """
+    """One build's curation. Signatures are in unnamed files of ``folder`` while it runs."""
 
     def __init__(
         self,
@@ -118,15 +117,13 @@ class Pipeline(PlanCuration):
         return ordinals
 
     def survey(self) -> DuplicateSurvey | None:
-        """A survey where somebody looks for names; without, sketching twice costs more than what it
-        saves.
-        """
+        """A survey if names are searched; otherwise sketching twice costs more than it saves."""
         if self._plan.names and self._survey is None:
             self._survey = DuplicateSurvey(self._folder)
         return self._survey
 
     def close(self) -> None:
-        """Forgets what was entered, and lets go of the engine."""
+        """Discards the sketches and closes the engine."""
         if self._survey is not None:
             self._survey.close()
         self._election.close()
@@ -151,7 +148,7 @@ def _sketch(row: Mapping[str, Any]) -> Sketch:
 
 
 def curated(batch: pa.RecordBatch) -> list[Curated]:
-    """What the plan made of the documents of a batch."""
+    """The plan's results for the documents of a batch."""
     scores = [name for name in batch.schema.names if name.startswith("score_")]
     names = [
         "texts",

@@ -1,9 +1,9 @@
-"""The plan: which steps run between unsealing and sealing, in order, as one value that an engine
+"""The curation plan: the ordered steps between unsealing and sealing, as one value that an engine
 runs batch by batch.
 
-A build decides and unseals, then runs the plan, then elects among duplicates, seals and writes. The
-hash of the plan's declaration stands for everything that its result depends on beside the documents
-and the keys: two releases with one hash were curated alike.
+A build decides and unseals, runs the plan, elects among duplicates, seals and writes. The hash of
+the plan's declaration covers everything that its result depends on besides the documents and keys:
+releases with equal hashes were curated alike.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHARES, _SELECT, _NONE = Shares(), Select(), Benchmarks()
 
 
 class CurationPlan(msgspec.Struct, frozen=True):
-    """Steps in order. Calling it runs them all on one batch."""
+    """Steps in order. Calling it runs them on one batch."""
 
     steps: tuple[Kernel, ...]
 
@@ -45,17 +45,17 @@ class CurationPlan(msgspec.Struct, frozen=True):
 
     @property
     def sketching(self) -> CurationPlan:
-        """The steps that tell duplicates, alone."""
+        """The deduplication steps alone."""
         return CurationPlan(tuple(step for step in self.steps if isinstance(step, SketchKernel)))
 
     @property
     def names(self) -> bool:
-        """Whether somebody looks for names: that costs more than all other steps together."""
+        """Whether names are searched, which costs more than all other steps together."""
         return any(isinstance(step, NameKernel) for step in self.steps)
 
     @property
     def finder(self) -> str:
-        """The hash of who looks for names, and how; empty if nobody does."""
+        """The hash of the name search; empty if there is none."""
         return next((step.finder for step in self.steps if isinstance(step, NameKernel)), "")
 
     def sha256(self) -> str:

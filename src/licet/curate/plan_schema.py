@@ -1,9 +1,8 @@
-"""A curation plan as plain values, so that it travels to another machine without code.
+"""A curation plan as plain values, so that it can be sent to another machine without code.
 
-Models go as their folder and their hash: each machine reads its own copy, and a model checks its
-hash before it is used. What is read back is the same plan, or an error: the hash of its declaration
-is compared. A detector or a scorer of one's own has no place here, because only a program that runs
-elsewhere could bring it.
+Models are sent as folder and hash: each machine reads its own copy and checks the hash before use.
+The decoded plan is equal, or an error: the hashes of the declarations are compared. Custom
+detectors and scorers are refused: only code on the other machine could provide them.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ _MISUSE = "licet.misuse.models"
 
 
 class NamesShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The step that looks for names. ``sha256``: of the finder's lists and code, which each machine
-    has; ``texts_max``: how many texts it remembers.
+    """The name search. ``sha256``: of the finder's lists and code, which each machine has;
+    ``texts_max``: the size of its cache.
     """
 
     sha256: str
@@ -81,7 +80,7 @@ class _NamedScorer(Protocol):
 
 
 def shape_of(known: CurationPlan) -> PlanShape:
-    """``known`` as plain values; UsageError for a detector, a scorer or a step of one's own."""
+    """Encodes a plan; UsageError for a custom detector, scorer or step."""
     steps = {type(step): step for step in known.steps}
     names, label = steps.get(NameKernel), steps[LabelKernel]
     assert names is None or isinstance(names, NameKernel)
@@ -101,7 +100,7 @@ def shape_of(known: CurationPlan) -> PlanShape:
 
 
 def plan_of(shape: PlanShape) -> CurationPlan:
-    """The plan that a build described; BrokenError where this machine would curate otherwise."""
+    """Decodes a plan; BrokenError if this machine would curate otherwise."""
     names = _names(shape.names) if shape.names is not None else None
     made = plan(
         RuleCleaner(),

@@ -1,10 +1,9 @@
-"""Curation of a few documents for somebody who looks on: what a build would make of them, and what
-was put where.
+"""Curates a few documents for a preview: what a build would make of them, and every replacement.
 
-Promise: the texts are those of a build with the same settings, whatever engine that runs on.
-Detectors and benchmarks are read once in a process, so a server goes on with those that it began
-with. What was found in a text is remembered by a keyed hash of it (`detect.CachedDetector`), so
-that a long conversation can be read for names in parts.
+Promise: the texts are those of a build with the same settings, on any engine. Detectors and
+benchmarks are read once a process, so a server keeps those it started with. Findings are cached by
+a keyed hash of the text (`detect.CachedDetector`), so that a long conversation can be searched for
+names in parts.
 """
 
 from __future__ import annotations
@@ -36,9 +35,7 @@ _SAMPLE_TIMES = 80
 
 
 class PreviewedDocument(NamedTuple):
-    """What curation made of a document, and in each of its texts what was put in the place of
-    what.
-    """
+    """A curated document, and the replacements in each of its texts."""
 
     curated: Curated
     replaced: Sequence[Sequence[Substitution]]
@@ -52,11 +49,11 @@ class PreviewEngine:
         self._benchmarks = engine_settings.compared_with(chosen)
 
     def heaviest(self, documents: Sequence[Document]) -> int:
-        """The greatest `weight` of a text that has yet to be read for names."""
+        """The greatest `weight` of a text not yet searched for names."""
         return max(map(weight, self._unread(documents)), default=0)
 
     def read(self, documents: Sequence[Document], weight_max: int) -> tuple[int, int]:
-        """Reads texts for names up to a `weight` in all: what it read, and what is left."""
+        """Searches texts for names up to a total `weight`; returns the weight done and left."""
         unread = self._unread(documents)
         weights = list(map(weight, unread))
         spent = taken = 0
@@ -67,7 +64,7 @@ class PreviewEngine:
         return spent, sum(weights[taken:])
 
     def curate(self, documents: Sequence[Document], key: bytes) -> list[PreviewedDocument]:
-        """Each document curated, in order. ``key``: 32 bytes that nobody else has."""
+        """Curates each document, in order. ``key``: 32 random bytes."""
         cleaner = _NotingCleaner()
         made = plan(cleaner, key, benchmarks=self._benchmarks, names=self._names)
         found = [one for batch in batches(documents) for one in curated(made(batch))]
@@ -78,21 +75,24 @@ class PreviewEngine:
             return []
         detector = self._names.detector
         assert isinstance(detector, CachedDetector)
-        spoken = [each for one in documents for each in zip(one.texts, one.voices, strict=True)]
+        spoken = [
+            each
+            for document in documents
+            for each in zip(document.texts, document.voices, strict=True)
+        ]
         return detector.unasked(
             [text for text, voice in spoken if looked_at(text, voice)], self._names.kinds
         )
 
 
 def weight(text: str) -> int:
-    """What reading a text for names costs, in characters of prose."""
+    """The cost of searching a text for names, in characters of prose."""
     return len(text) + TEXT_WEIGHT
 
 
 @cache
 def engine(chosen: Curate, left_in: bool) -> PreviewEngine:
-    """The engine of this process, with all that it needs loaded. The first call of a process takes
-    seconds.
+    """The process's engine, fully loaded; the first call takes seconds.
 
     ``left_in``: the policy lets names in.
     """
@@ -110,7 +110,7 @@ def engine(chosen: Curate, left_in: bool) -> PreviewEngine:
 
 
 class _NotingCleaner(RuleCleaner):
-    """Cleans as a build does and notes, for each conversation in turn, what it put where."""
+    """Cleans as a build does, and records the replacements of each conversation."""
 
     def __init__(self) -> None:
         self.noted: list[list[list[Substitution]]] = []

@@ -1,20 +1,19 @@
-"""Quality signals: numbers that are computed once for each document. Selection rules can change
-without computing them again.
+"""Quality signals, computed once for each document, so that selection rules can change without
+recomputing them.
 
 Each is a signal of MassiveText (Rae et al. 2021, "Gopher", arXiv:2112.11446, appendix A.1.1, tables
 A1 and A2), measured within each turn and weighted by its size, so that an assistant that quotes the
 text it was asked to fix does not look repetitive. The thresholds of `Select` are the paper's; its
-rules for the length of words and for stop words hold for English web pages and are not in the
-default rule, nor is any held against code, whose lines repeat by nature.
+rules for word length and stop words suit English web pages and are not in the default rule, and
+none applies to code, whose lines repeat by nature.
 
-A word is what stands between blanks; where a script writes none, it is as many of its characters as
-an English word takes in translation (unspaced.py), and five words in a row are as many characters.
-An ellipsis of two characters, as Chinese and Japanese write it, is one. Symbols are held against
-how much was said: against words, or where these are long, as in Finnish or Korean, against as many
-letters as English words have.
+Words are separated by blanks; in a script without spaces, a word is as many characters as an
+English word takes in translation (unspaced.py), and five words in a row are as many characters. The
+two-character ellipsis of Chinese and Japanese counts as one. Symbols are measured against words, or
+against letters of average English words where words are long, as in Finnish or Korean.
 
-Invariant: a signal depends on the document's own texts. A turn is read to ``words.CHUNK_BYTES_MAX``
-bytes.
+Invariant: a signal depends on the document's own texts. A turn is read up to
+``words.CHUNK_BYTES_MAX`` bytes.
 """
 
 from __future__ import annotations
@@ -48,9 +47,7 @@ _Text = TypeVar("_Text", str, bytes)
 
 
 def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
-    """The signals of each document, given what people and the assistant said in it, turn by
-    turn.
-    """
+    """The signals of each document, given the turns of people and the assistant."""
     turns = [turn[:CHUNK_BYTES_MAX] for document in documents for turn in document]
     scripts = {
         number: found
@@ -78,7 +75,7 @@ def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
 
 
 class TurnSignals(NamedTuple):
-    """What is counted in a turn; words are those between blanks."""
+    """The counts of a turn; words are separated by blanks."""
 
     lines: int
     repeated: int
@@ -91,7 +88,7 @@ class TurnSignals(NamedTuple):
 
 
 def plain_signals(turn: str) -> TurnSignals:
-    """The signals of a turn, by plain Python."""
+    """The counts of a turn, in plain Python."""
     own = [line for line in map(str.strip, turn.splitlines()[:LINES_READ_MAX]) if line]
     whole = turn.split()
     mixed = list(filterfalse(str.isalpha, whole))
@@ -124,9 +121,9 @@ def _quality(said: TurnSignals, scripts: Sequence[Unspaced], repeats: int, fives
     )
 
 
-def _share(part: int, of: int) -> float:
-    """Rounded, so that no engine's arithmetic shows."""
-    return round(part / of, 4) if of else 0.0
+def _share(part: int, whole: int) -> float:
+    """Rounded, so that all engines agree."""
+    return round(part / whole, 4) if whole else 0.0
 
 
 def quality_columns(
@@ -135,8 +132,8 @@ def quality_columns(
     fives: NDArray[np.int64],
     scripts: Mapping[int, Sequence[Unspaced]],
 ) -> dict[str, NDArray[Any]]:
-    """The signals of documents by name, each an array: `qualities` of what was counted in them, as
-    `TurnSignals` has it, of their shingles and of their turns in scripts without blanks.
+    """The signals of documents by name, each an array: `qualities`, from their counts
+    (`TurnSignals`), their shingles and their turns in scripts without spaces.
     """
     lines, repeated, bullets, ellipses, symbols, whole, letters, alphabetic = counts.T
     words, saying = (np.zeros(len(counts)) for _ in range(2))
@@ -159,23 +156,23 @@ def quality_columns(
     }
 
 
-def _shares(parts: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`_share` of each; those that lie near the middle between two decimals are rounded by Python,
-    which is exact.
+def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`_share` of each; values near the middle between two decimals are rounded by Python, which is
+    exact.
     """
-    exact = parts / np.maximum(of, 1)
+    exact = parts / np.maximum(wholes, 1)
     scaled = exact * 1e4
     out: NDArray[np.float64] = np.rint(scaled) / 1e4
     for number in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < 1e-3).tolist():
         out[number] = round(float(exact[number]), 4)
-    out[of == 0] = 0.0
+    out[wholes == 0] = 0.0
     return out
 
 
 def repetition(
     turns: Sequence[str], scripts: Mapping[int, Unspaced]
 ) -> tuple[list[int], list[int]]:
-    """Of each turn how many of its shingles were there before in it, and how many it has."""
+    """For each turn, how many of its shingles occurred in it before, and their number."""
     written = [turn.encode("utf-8", "replace")[:CHUNK_BYTES_MAX] for turn in turns]
     for number, script in scripts.items():
         written[number] = script.apart(turns[number]).encode("utf-8", "replace")[:CHUNK_BYTES_MAX]
@@ -204,9 +201,9 @@ def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
 
 
 def repeats(hashes: Hashes, ends: Offsets) -> NDArray[np.int64]:
-    """How many hashes of each turn stand in it before. Most stand nowhere else, and one plain sort
-    of the hashes finds those that do: the sort by turn and hash, which takes ten times as long, is
-    of these alone.
+    """For each turn, how many of its hashes occurred in it before. Most hashes occur once: a plain
+    sort finds the others, and only these are sorted by turn and hash, which takes ten times as
+    long.
     """
     owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     ordered = np.sort(hashes)
@@ -234,9 +231,7 @@ def _chunks(turns: Sequence[_Text]) -> list[list[_Text]]:
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
-    """The rule that selects by signals, of documents with ``words_min`` words or more that are no
-    code.
-    """
+    """Selects by signals, among documents with at least ``words_min`` words that are not code."""
 
     words_min: int = 50  # Gopher's least
     repeated_lines_max: float = 0.30  # table A1: duplicate line fraction
@@ -249,7 +244,7 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
 
     # as the signals are: numbers, or arrays of them
     def refused(self, signals: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """Of signals by name whether they are refused."""
+        """Whether signals, given by name, are refused."""
         return (signals["words"] >= self.words_min) & (
             (signals["repeated_lines"] > self.repeated_lines_max)
             | (signals["repeated_fives"] > self.repeated_fives_max)

@@ -1,20 +1,19 @@
-"""Workers of a build on a Ray cluster: each is an actor that makes whole pages, as a process of
-this machine does (`release.build_workers`), with the curation of its pages in it.
+"""Build workers on a Ray cluster: each is an actor that makes and curates whole pages, as a local
+worker process does (`release.build_workers`).
 
-The machines of the cluster need the same version of Licet, the database, the key provider, and the
-models that look for names, each at the same path. What passes between a build and an actor (the job
-with the connection string, the rows, which are sealed already, and what the election needs) is
-sealed and decoded by a schema (`curate.cluster_messages`), because Ray keeps what it passes on in
-an object store that may spill to disk and that others may write. An actor shows that it has the
-secret with which the build started it before it is told anything, and what it answers is held to
-what the build asked for (`release.page_check`).
+All machines need the same version of Licet, the database, the key provider, and the name models, at
+the same paths. Messages between build and actor (the job with the connection string, the rows,
+which are sealed already, and what the election needs) are sealed and decoded by a schema
+(`curate.cluster_messages`), because Ray stores them where they may spill to disk and others may
+write. An actor proves that it has the secret with which the build started it before it is told
+anything, and its answers are checked against the request (`release.page_check`).
 
-What that does not hold: whoever runs the cluster, or can submit to it, runs code in the actors, and
-can read their memory and the secret. Ray itself unpickles what it brings to the program that is
-connected with it. So a cluster is to be reached by nobody who may not read content.
+Not covered: whoever runs the cluster, or can submit to it, runs code in the actors and can read
+their memory and the secret, and Ray itself unpickles what it delivers. So restrict a cluster to
+those who may read content.
 
-An actor ends with its build: Ray ends the actors of a program that has died, and the database rolls
-their pages back.
+An actor ends with its build: Ray ends the actors of a dead program, and the database rolls their
+pages back.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ _BUILD, _WORKER = 0, 1  # who sends
 
 
 class RayActors:
-    """Actors of the cluster at ``address``, empty for one of this machine's own; one core each."""
+    """Actors of the cluster at ``address``, empty for a local one; one core each."""
 
     def __init__(self, address: str, preload: str) -> None:
         self._address, self._preload = address, preload
@@ -74,18 +73,17 @@ class RayActors:
 
     def ready(self, workers: Sequence[PageMaker]) -> Sequence[PageMaker]:
         by_answer = {
-            one.answer: one
-            for one in workers
-            if isinstance(one, ActorWorker) and one.answer is not None
+            worker.answer: worker
+            for worker in workers
+            if isinstance(worker, ActorWorker) and worker.answer is not None
         }
         done, _ = self._ray.wait(list(by_answer))
         return [by_answer[answer] for answer in done]
 
 
 class ActorWorker:
-    """An actor, as its build sees it. ``answer``: the reference of what it says next; None if it
-    was asked nothing.
-    ``secret``: the one with which it was started.
+    """The build's side of an actor. ``answer`` refers to its pending answer, if any; ``secret`` is
+    the one it was started with.
     """
 
     # ray has no types
@@ -104,7 +102,7 @@ class ActorWorker:
         self._actor.begin.remote(self._channel.seal(encode_for_worker(job)))
 
     def _met(self) -> tuple[bytes, bytes]:
-        """The public key of the actor, and its hello."""
+        """The actor's public key and hello."""
         try:
             met = self._ray.get(self._meets, timeout=START_SECONDS_MAX)
         except self._ray.exceptions.GetTimeoutError as error:
@@ -119,7 +117,7 @@ class ActorWorker:
         return met
 
     def _authenticated(self, met: tuple[bytes, bytes]) -> MessageChannel:
-        """The channel to the actor, which has shown that it has the secret, and has our version."""
+        """The channel to the actor, which has proved that it has the secret and our version."""
         public, hello = met
         key = message_key(self._own, public, self._secret, publics=(self._public, public))
         channel = MessageChannel(key, sends=_BUILD)
@@ -161,9 +159,7 @@ class ActorWorker:
         self._ray.kill(self._actor)
 
     def _died(self, error: Exception) -> BusyError | BrokenError:
-        """An error of the actor's own may quote what it stumbled over, which is content: only its
-        kind is told.
-        """
+        """Reports only the kind of an actor's error: its message may quote content."""
         if isinstance(error, self._ray.exceptions.RayTaskError):
             return BrokenError(
                 f"a worker of the build failed on the cluster: `{type(error.cause).__name__}`"
@@ -172,7 +168,7 @@ class ActorWorker:
 
 
 class PageActor:
-    """What the cluster runs. Its build calls one method at a time."""
+    """The actor. Its build calls one method at a time."""
 
     def __init__(self, preload: str, secret: bytes) -> None:
         harden()
@@ -182,8 +178,8 @@ class PageActor:
         self._said: SimpleQueue[WorkerMessage] = SimpleQueue()
 
     def meet(self, public: bytes) -> tuple[bytes, bytes]:
-        """Agrees on a key with the build that has the X25519 key ``public``: returns its own, and
-        its sealed hello.
+        """Agrees on a key with the build's X25519 key ``public``; returns its own, and its sealed
+        hello.
         """
         own = X25519PrivateKey.generate()
         mine = own.public_key().public_bytes_raw()
@@ -197,16 +193,14 @@ class PageActor:
         threading.Thread(target=make_pages, args=(queues,), daemon=True).start()
 
     def next(self, message: bytes | None) -> bytes:
-        """What the worker says next, after it was told ``message`` if that is not None."""
+        """Passes ``message`` on, if any, and returns the worker's next message."""
         if message is not None:
             self._given.put(decode_for_worker(self._channel.open(message)))
         return self._channel.seal(encode_for_build(self._said.get()))
 
 
 class _Queues:
-    """The worker's end of the channel: the thread that makes pages talks to the methods of the
-    actor.
-    """
+    """The worker's end of the channel: connects the page-making thread with the actor's methods."""
 
     def __init__(self, send: Callable[[Any], None], recv: Callable[[], Any]) -> None:
         self.send, self.recv = send, recv

@@ -1,6 +1,4 @@
-"""Building a release: what may be learnt, curated as the installation says, sealed into a
-folder.
-"""
+"""Builds a release: usable content, curated as configured, sealed into a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ WORKER_START = "licet.curate.worker_start"
 
 
 def _crew(config: Configuration) -> Crew:
-    """Where the workers come from: the cluster, where curation has one."""
+    """The workers' source: the configured cluster, or this machine."""
     from licet.curate.ray_workers import RayActors
     from licet.curate.runners import Engine
 
@@ -41,7 +39,7 @@ def _crew(config: Configuration) -> Crew:
 
 
 def build_release(
-    here: Installation,
+    installation: Installation,
     *,
     name: str,
     purpose: str,
@@ -54,16 +52,15 @@ def build_release(
     workers: int = 1,
     accepts_changes: bool = False,
 ) -> BuildResult:
-    """Builds and seals a release into ``folder``, by default beside the others of the installation.
+    """Builds and seals a release into ``folder``, by default among the installation's releases.
 
-    A build of this name that was killed goes on, unless it was made with something else or is to
-    start ``afresh``; ``says`` is told which, and why.
-    ``base`` is an earlier release: rows of it that nothing changed are carried, and not curated
-    again (`release.base`). ``workers`` is how many make the pages, processes of this machine or
-    actors of the cluster that the configuration names; the release is the same, whatever their
-    number. ``accepts_changes`` seals it though more words were replaced than is usual
-    (`release.changed_words`). ``scorers`` (`curate.kernels.Scorer`) score what was said; a row has
-    each score of its worst turn in its labels.
+    An interrupted build of this name continues, unless its inputs differ or it is to start
+    ``afresh``; ``says`` reports which, and why. ``base`` is an earlier release: its unchanged rows
+    are carried over without curation (`release.base`). ``workers`` is the number of page workers,
+    local processes or actors of the configured cluster; the release does not depend on it.
+    ``accepts_changes`` seals it although unusually many words were replaced
+    (`release.changed_words`). ``scorers`` (`curate.kernels.Scorer`) score texts; a row's labels
+    have each score of its worst turn.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name):
         raise UsageError(
@@ -73,29 +70,31 @@ def build_release(
     order = BuildOrder(
         name=name,
         purpose=purpose,
-        folder=folder or here.config.releases / name,
+        folder=folder or installation.config.releases / name,
         software=installed_version("licet"),
         afresh=afresh,
         accepts_changes=accepts_changes,
-        base=catalog.find_release(here, base) if base is not None else None,
+        base=catalog.find_release(installation, base) if base is not None else None,
     )
-    engine_settings.hold_to_notices(here, policies(here))
-    statistics.gather(here.pool)
+    engine_settings.hold_to_notices(installation, policies(installation))
+    statistics.gather(installation.pool)
     cleaner = RuleCleaner()
-    with engine_settings.curation(here, cleaner, scorers) as curation:
+    with engine_settings.curation(installation, cleaner, scorers) as curation:
         builder = Builder(
-            here.pool,
-            here.keyring,
-            policies(here),
+            installation.pool,
+            installation.keyring,
+            policies(installation),
             cleaner,
-            here.clock,
+            installation.clock,
             progress,
             curation=curation,
             says=says,
-            workers=WorkerSettings(count=workers, config=here.config, crew=_crew(here.config)),
+            workers=WorkerSettings(
+                count=workers, config=installation.config, crew=_crew(installation.config)
+            ),
         )
         built = builder.run(order)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known = registry.get(tx, UUID(hex=built.manifest.release))
-    homes.publish(here, known, built.folder)
+    homes.publish(installation, known, built.folder)
     return built

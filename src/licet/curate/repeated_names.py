@@ -1,10 +1,9 @@
-"""Where else in a conversation a name stands that was found somewhere in it: what is replaced once
-is replaced throughout.
+"""Finds repetitions of a conversation's names, so that a name replaced once is replaced throughout.
 
-Promise: every place at which a found value stands whole, in the same letters, is given, but for
-what is covered already and for code (code_strings.py). Of a person's name that was found for
-certain each word counts by itself, except a short one and one that is a usual word too: `Will` and
-`May` begin sentences. Without names in a conversation nothing is read.
+Promise: every whole, identical occurrence of a found value is given, except what is already covered
+and code (code_strings.py). Each word of a person's name found with certainty counts by itself,
+except short and common words: `Will` and `May` begin sentences. Conversations without names are not
+read.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ NAMES = frozenset(
         IdentifierKind.ORGANISATION,
     }
 )
-# a rule of its own finds it wherever it stands
+# its own rule finds it everywhere
 _FOUND_BARE = re.compile(r"[a-z]{2,15}_[a-z]{2,15}_\d{4}")
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _USUAL_WORDS = """
@@ -50,8 +49,8 @@ def repeated(
     covers: Sequence[Sequence[DetectedSpan]],
     found: Sequence[Sequence[DetectedSpan]],
 ) -> list[list[DetectedSpan]]:
-    """For each text where what was ``found`` in any of them stands besides, outside of what
-    ``covers`` it.
+    """For each text, other occurrences of what was ``found`` in any of them, outside of
+    ``covers``.
     """
     values: dict[str, DetectedSpan] = {}
     for text, spans in zip(texts, found, strict=True):
@@ -86,8 +85,8 @@ def _is_usual(word: str) -> bool:
 
 
 def _pattern(values: Sequence[str]) -> re.Pattern[str]:
-    """A pattern of all values, the longest first; one in a script without blanks needs none around
-    it.
+    """A pattern of all values, longest first; in scripts without spaces, without word
+    boundaries.
     """
     apart = [re.escape(value) for value in values if not unspaced(value)]
     together = [re.escape(value) for value in values if unspaced(value)]

@@ -1,10 +1,9 @@
-"""What to look at in a row of a release, for whoever reads it: what was made up, and what may still
-identify somebody.
+"""Marks what a reviewer of a release row should look at: surrogates, and what may still identify
+somebody.
 
-A row holds surrogates where identifiers stood. They are recognised by their values, which belong to
-nobody: nothing about a row is kept for it. What the rules still find, and no surrogate is, comes
-first for a reader; then what often identifies (`release.review`). Marks help a reader's eye, and
-are no finding: a name that nothing marks is one all the same.
+Surrogates are recognised by their values, which belong to nobody: nothing is stored about a row.
+What rules still find that is no surrogate comes first, then what often identifies
+(`release.review`). Marks only guide the eye: an unmarked name is a finding all the same.
 """
 
 from __future__ import annotations
@@ -40,9 +39,7 @@ class MarkKind(StrEnum):
 
 
 class RowMark(msgspec.Struct, frozen=True, order=True):
-    """Characters ``[start, end)`` of a text; ``kind`` is a closed word: of what it is an
-    identifier.
-    """
+    """Characters ``[start, end)`` of a text; ``kind`` is the kind of identifier."""
 
     start: int
     end: int
@@ -51,9 +48,7 @@ class RowMark(msgspec.Struct, frozen=True, order=True):
 
 
 def marks(texts: Sequence[str]) -> list[list[RowMark]]:
-    """The marks of each text, in order. None overlaps: what the rules find goes before what only
-    looks so.
-    """
+    """The marks of each text, in order, without overlap: rule findings before mere resemblances."""
     found = deidentify.recognised(texts)
     return [_of(text, own) for text, own in zip(texts, found, strict=True)]
 
@@ -70,17 +65,17 @@ def _of(text: str, found: Iterable[tuple[deidentify.DetectedSpan, bool]]) -> lis
         for span, is_nobodys in found
     )
     looks = (RowMark(start, end, MarkKind.look, "look") for start, end in review.shapes(text))
-    for one in chain(sure, _made_up(text), looks):
+    for mark in chain(sure, _made_up(text), looks):
         if len(kept) == MARKS_MAX:
             break
-        if one.start < one.end and not any(taken[one.start : one.end]):
-            taken[one.start : one.end] = b"\x01" * (one.end - one.start)
-            kept.append(one)
+        if mark.start < mark.end and not any(taken[mark.start : mark.end]):
+            taken[mark.start : mark.end] = b"\x01" * (mark.end - mark.start)
+            kept.append(mark)
     return sorted(kept)
 
 
 def _made_up(text: str) -> Iterable[RowMark]:
-    """Names that we made up: a run of words with a capital, or else one of them."""
+    """Invented names: runs of capitalised words, or single ones."""
     for run in _NAMED.finditer(text):
         whole = _kind(run[0])
         if whole:

@@ -1,4 +1,4 @@
-"""The structured layer of de-identification, as a release and a preview of one need it."""
+"""The structured layer of de-identification as a `Cleaner`, for releases and previews."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from licet.release.curation import CleanedTexts
 
 
 class RuleCleaner:
-    """The structured layer of de-identification, as a release needs it."""
+    """The structured layer of de-identification, for releases."""
 
     @property
     def rules(self) -> str:
@@ -35,7 +35,7 @@ class RuleCleaner:
 def counted(
     texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]
 ) -> CleanedTexts:
-    """The texts with what was found replaced, how many spans of each kind were, and where."""
+    """The texts with replacements applied, counted by kind and place."""
     cleaned = deidentify.substituted(texts, found)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}
     return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, changed_words(texts, found))

@@ -1,19 +1,20 @@
-"""The rules of detection: read from a file, checked, compiled to RE2, and run over one buffer in
-linear time.
+"""Detection rules: read from a file, checked, compiled to RE2, and run over one buffer in linear
+time.
 
-Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, and time grows with the bytes
-whatever they are: RE2 never backtracks, every pattern is tried only where its keyword or trigger
-stands, and a refused match is tried again at most once per separator inside it.
+Promise: ``Rules.spans`` yields what every rule finds in UTF-8 bytes, in time linear in the bytes:
+RE2 never backtracks, a pattern is tried only at its keyword or trigger, and a refused match is
+retried at most once per separator inside it.
 
 Invariants:
-- A rule file that does not convert, names an unknown validator or does not compile is an
-  InputError: no rule is skipped.
-- The prefilter is sound: what it leaves out cannot match. A rule's triggers stand in each of its
-  matches (a test holds detection with and without it against each other).
-- A value lies in one text. Context may lie in the one before: a question ends a turn and its answer
-  opens the next.
+- A rule file that does not decode, names an unknown validator or does not compile is an InputError:
+  no rule is skipped.
+- The prefilter is sound: what it excludes cannot match. A rule's triggers occur in each of its
+  matches (a test compares detection with and without it).
+- A value lies in one text. Its context may lie in the one before: a question ends a turn and its
+  answer opens the next.
 
-Syntax: RE2 (github.com/google/re2/wiki/Syntax). The service shapes follow what the issuers publish.
+Syntax: RE2 (github.com/google/re2/wiki/Syntax). Service token shapes follow what the issuers
+publish.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ NAMED = (
 
 
 class DetectorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule as the file states it; the file's head explains the fields."""
+    """One rule as in the file, whose head explains the fields."""
 
     name: str
     kind: IdentifierKind
@@ -94,7 +95,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleMatch(msgspec.Struct, frozen=True):
-    """A match that its validator accepts: byte offsets, and the place of the rule in the file."""
+    """A match accepted by its validator: byte offsets, and the rule's place in the file."""
 
     start: int
     end: int
@@ -109,8 +110,8 @@ def _options(memory_bytes_max: int) -> re2.Options:
 
 
 def _is_rare(rule: DetectorRule) -> bool:
-    """Whether what it is tried at seldom stands in a text: a national number, or the letters that
-    open a token.
+    """Whether its triggers are rare in texts: a national number, or the letters that open a
+    token.
     """
     is_token = (
         rule.kind is IdentifierKind.SECRET and rule.keywords and not rule.pattern.startswith("(?i)")
@@ -127,8 +128,8 @@ def _set(patterns: Sequence[str]) -> re2.Set:
 
 
 def _gates(rules: Sequence[DetectorRule]) -> list[str]:
-    """A pattern of all keywords, one of all triggers that are words and one of those that are
-    shapes: as one they would be slower.
+    """A pattern of all keywords, one of all word triggers and one of all shape triggers: one for
+    all would be slower.
     """
     keywords = [trigger(rule) for rule in rules if rule.keywords]
     triggers = [trigger(rule) for rule in rules if not rule.keywords]
@@ -142,9 +143,7 @@ def _gates(rules: Sequence[DetectorRule]) -> list[str]:
 
 
 def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
-    """The lines in which the pattern finds something; a match over the end of a line takes the next
-    one too.
-    """
+    """The lines in which the pattern matches; a match across a line end includes the next line."""
     position, size = 0, len(data)
     while position < size and (found := gate.search(data, position)) is not None:
         start, end = data.rfind(b"\n", 0, found.start()) + 1, data.find(b"\n", found.end())
@@ -154,12 +153,11 @@ def _lines(gate: re2._Regexp, data: bytes) -> Iterator[bytes]:
 
 
 class Rules:
-    """A compiled set of rules. Safe to share between threads: what is compiled later comes out the
-    same, whoever does it.
+    """A compiled set of rules, safe to share between threads.
 
-    With ``checked=False`` a rule is compiled when a text first makes it a suspect, and a broken one
-    is found then: for rules that were checked before. All of ours take half a second, and few texts
-    need more than a few.
+    With ``checked=False`` a rule is compiled when a text first makes it a suspect, and an invalid
+    one found then: for rules checked before. All of ours take half a second, and few texts need
+    more than a few.
     """
 
     def __init__(
@@ -191,18 +189,15 @@ class Rules:
             [self.rules[order] for order in own] for own in (self._always, self._asked)
         )
         gates = _gates(asked)
-        self._set, self._gated = (
-            _set([*map(trigger, always), *gates]),
-            _set(list(map(trigger, asked))),
-        )
+        self._set = _set([*map(trigger, always), *gates])
+        self._gated = _set(list(map(trigger, asked)))
         self._gates = [re2.compile(gate.encode(), _options(SET_MEMORY_BYTES_MAX)) for gate in gates]
 
     def suspects(self, data: bytes) -> list[int]:
         """The rules, in the file's order, that may match somewhere in ``data``.
 
-        A set tells which of its rules, and costs more the more they are: the rare ones are asked
-        only of the lines in which a pattern made of their triggers, itself of the first set, finds
-        something.
+        An RE2 set tells which, at a cost that grows with their number: rare rules are asked only
+        about lines that match a pattern of their triggers, itself in the first set.
         """
         matched, always = self._set.Match(data), len(self._always)
         if not matched:
@@ -216,7 +211,7 @@ class Rules:
     def spans(
         self, data: bytes, ends: Sequence[int], suspects: Sequence[int], *, prefilter: bool = True
     ) -> Iterator[RuleMatch]:
-        """Everything the suspects find. ``ends`` are the ends of the texts joined in ``data``, one
+        """All matches of the suspects. ``ends`` are the ends of the texts joined in ``data``, one
         byte apart.
         """
         for order in suspects:
@@ -229,9 +224,7 @@ _SEPARATOR = re2.compile(rb"[^0-9A-Za-z]")
 
 
 class _Compiled:
-    """One rule's automaton with the numbers of its groups, each compiled when it is first asked
-    for.
-    """
+    """One rule's automaton and its group numbers, each compiled on first use."""
 
     def __init__(
         self, rule: DetectorRule, order: int, file: str, valid: Mapping[str, Callable[[str], bool]]
@@ -242,7 +235,7 @@ class _Compiled:
         self.valid = valid[rule.validator] if rule.validator else None
 
     def check(self) -> None:
-        """InputError where the rule does not compile, or has no group of a value."""
+        """InputError if the rule does not compile or has no value group."""
         if not self.values:
             raise InputError("the pattern has no group `v`", file=self._file, key=self.rule.name)
         assert self._trigger is not None
@@ -272,11 +265,10 @@ class _Compiled:
             ) from None
 
     def reaches(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Where the rule is tried: the lines in which its trigger stands, with the breaks around
-        them.
+        """Where the rule is tried: the lines with its trigger, with the breaks around them.
 
-        Where nearly every line has one, asking line by line costs more than trying all: then some
-        lines that have none are among them, twice as many bytes each time up to a bound.
+        If nearly every line has one, testing each line costs more than trying all: then doubling
+        chunks are tried whole, up to a bound.
         """
         if self.rule.across or not (self.rule.trigger or self.rule.keywords):
             yield 0, len(data)
@@ -292,7 +284,7 @@ class _Compiled:
     def spans(
         self, data: bytes, ends: Sequence[int], position: int, size: int
     ) -> Iterator[RuleMatch]:
-        """What the rule finds in the bytes from ``position`` to ``size``."""
+        """The rule's matches in the bytes from ``position`` to ``size``."""
         search = self.regex.search
         while position <= size and (match := search(data, position, size)) is not None:
             start, end = self._value(match)
@@ -329,9 +321,7 @@ class _Compiled:
         return found
 
     def _shorter(self, data: bytes, start: int, end: int) -> int:
-        """Where a value ends that a word or a number behind it made too long; 0 where it is none at
-        any length.
-        """
+        """The end of a value that a following word or number made too long; 0 if no length fits."""
         assert self.valid is not None
         breaks = [m.start() for m in _SEPARATOR.finditer(data[start:end])]
         return next(
@@ -344,15 +334,13 @@ class _Compiled:
         )
 
     def _retry(self, data: bytes, start: int, end: int) -> int:
-        """A refused match may hide another that begins at a later group of it."""
+        """Retries at a later group of a refused match, which may hide another."""
         separator = _SEPARATOR.search(data, start + 1, end)
         return end if separator is None else int(separator.start())
 
 
 def trigger(rule: DetectorRule) -> str:
-    """What is found wherever the rule matches: its trigger, its keywords, or, where it has none,
-    itself.
-    """
+    """A pattern that matches wherever the rule does: its trigger, its keywords, or else itself."""
     if rule.trigger:
         return f"(?m){rule.trigger}"
     if not rule.keywords:
@@ -362,13 +350,11 @@ def trigger(rule: DetectorRule) -> str:
 
 
 def read(text: str, *, file: str, checked: bool = True, numbers: str = "") -> Rules:
-    """Rules from the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a
-    table of national numbers, whose rules come behind those of the file.
+    """Reads the text of a rule file; ``checked`` as in `Rules`. ``numbers``: the text of a table of
+    national numbers, whose rules follow.
     """
-    parsed, world = (
-        _parsed(text, _File, file),
-        _parsed(numbers, national_numbers.Table, file) if numbers else None,
-    )
+    parsed = _parsed(text, _File, file)
+    world = _parsed(numbers, national_numbers.Table, file) if numbers else None
     national = msgspec.convert(
         list(national_numbers.rules(world)) if world is not None else [], list[DetectorRule]
     )
@@ -393,16 +379,14 @@ _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def _expanded(rule: DetectorRule, macros: dict[str, str]) -> DetectorRule:
     pattern, trigger = rule.pattern, rule.trigger
     for name, meaning in macros.items():
-        pattern, trigger = (
-            pattern.replace(f"{{{name}}}", meaning),
-            trigger.replace(f"{{{name}}}", meaning),
-        )
+        pattern = pattern.replace(f"{{{name}}}", meaning)
+        trigger = trigger.replace(f"{{{name}}}", meaning)
     return msgspec.structs.replace(rule, pattern=pattern, trigger=trigger)
 
 
 @cache
 def ours() -> Rules:
-    """The rules that ship with the package; a test checks them."""
+    """The rules of the package, which a test checks."""
     text, numbers = (
         files("licet.curate").joinpath(name).read_text("utf-8")
         for name in ("rules.yaml", "national_numbers.yaml")

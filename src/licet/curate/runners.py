@@ -1,15 +1,13 @@
-"""Engines that run a plan: in this process, on a Ray cluster, on Spark.
+"""Engines that run a plan: this process, a Ray cluster, or Spark.
 
-Promise of each: the batches come out in the order they went in, byte for byte what the plan gives
-for each alone, and no more than a few are under way at once, so that memory is bounded by batches
-and not by the release. A kernel is pure, so what a dying worker had begun is run again.
+Promise of each: batches come out in the order they went in, each byte for byte what the plan gives
+for it alone; only a few are in progress at once, so that memory is bounded by batches, not by the
+release. Kernels are pure, so a dead worker's batch is run again.
 
-What content meets on the way: in this process it stays in its memory. Ray keeps what it
-passes on in an object store that may spill to disk; so a batch travels sealed (AES-256-GCM) both
-ways under a key of its own, which goes with the call and is never used again: what spills is noise.
+Content stays in memory in this process. Ray's object store may spill to disk, so batches are sealed
+both ways (AES-256-GCM) under a key that is sent with the call and used once.
 
-Engines report their use to their makers unless told otherwise: they are told before they are
-imported.
+Engines report usage to their makers unless disabled, which is done before they are imported.
 """
 
 from __future__ import annotations
@@ -51,16 +49,14 @@ class Runner(Protocol):
     def run(
         self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
-        """What the plan gives for each batch, in order."""
+        """The plan's result for each batch, in order."""
 
     def close(self) -> None:
-        """Lets go of the engine."""
+        """Closes the engine."""
 
 
 def runner(engine: Engine, address: str = "") -> Runner:
-    """The runner of ``engine``; ``address`` is that of a Ray cluster, empty for one of this
-    machine's own.
-    """
+    """The runner of ``engine``; ``address`` is a Ray cluster's, empty for a local one."""
     match engine:
         case Engine.local:
             return Local()
@@ -71,19 +67,18 @@ def runner(engine: Engine, address: str = "") -> Runner:
 
 
 class Local:
-    """In this process, one batch after the other."""
+    """Runs batches in this process, one after another."""
 
     def run(
         self, plan: CurationPlan, batches: Iterable[pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
         return map(plan, batches)
 
-    def close(self) -> None:
-        """There is nothing to let go of."""
+    def close(self) -> None: ...
 
 
 class Ray:
-    """On a Ray cluster: a task a batch, tried again where its worker dies."""
+    """Runs each batch as a task on a Ray cluster, retried if its worker dies."""
 
     def __init__(self, address: str = "") -> None:
         self._ray, self._own = ray_cluster(address)
@@ -125,8 +120,8 @@ class Ray:
 
 
 def opened_batch(key: bytes, sealed: object, rows: int) -> pa.RecordBatch:
-    """What a worker made of a batch of ``rows`` documents; BrokenError for what does not have its
-    key, or its rows.
+    """A worker's result for a batch of ``rows`` documents; BrokenError for another key or number of
+    rows.
     """
     try:
         made = (
@@ -144,7 +139,7 @@ def opened_batch(key: bytes, sealed: object, rows: int) -> pa.RecordBatch:
 
 
 def ray_cluster(address: str) -> tuple[Any, bool]:
-    """Ray, connected with the cluster at ``address``, and whether this call has connected it."""
+    """Ray connected with the cluster at ``address``, and whether this call connected it."""
     ray = _imported("ray")
     if ray.is_initialized():
         return ray, False
@@ -160,11 +155,11 @@ def ray_cluster(address: str) -> tuple[Any, bool]:
 
 
 class Spark:
-    """On the Spark of this process's session, a window of batches at a time, by `mapInArrow`.
+    """Runs windows of batches on the process's Spark session, by `mapInArrow`.
 
-    Spark writes what it moves to local disks and keeps it there as long as it likes: its own
-    encryption of them has to be on. A plan runs as Arrow functions; Spark's expressions would run
-    its patterns in a backtracking engine.
+    Spark keeps what it moves on local disks as long as it likes: its own disk encryption must be
+    on. A plan runs as Arrow functions, since Spark's expressions would run its patterns in a
+    backtracking engine.
     """
 
     def __init__(self) -> None:
@@ -193,7 +188,7 @@ class Spark:
                 yield _read(batch)
 
     def close(self) -> None:
-        """The session is its owner's."""
+        """The session belongs to its owner."""
 
 
 SPARK_ENCRYPTS = "spark.io.encryption.enabled"
@@ -201,14 +196,14 @@ SPARK_SCHEMA = "number long, batch binary"
 
 
 def numbered(window: Sequence[bytes]) -> pa.Table:
-    """Written batches with their places, as `mapped` takes them."""
+    """Encoded batches with their places, for `mapped`."""
     return pa.table(
         {"number": pa.array(range(len(window)), pa.int64()), "batch": pa.array(window, pa.binary())}
     )
 
 
 def mapped(plan: CurationPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """What Spark calls once for each partition, with the partition in pieces."""
+    """The function that Spark calls for each partition."""
 
     def run(pieces: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for piece in pieces:
@@ -221,7 +216,7 @@ def mapped(plan: CurationPlan) -> Callable[[Iterator[pa.RecordBatch]], Iterator[
 
 
 def _curated(plan: CurationPlan, sealed: bytes, key: bytes) -> bytes:
-    """What a worker does with one batch."""
+    """Runs the plan on one batch, in a worker."""
     batch = _read(AESGCM(key).decrypt(_NONCE, sealed, None))
     return AESGCM(key).encrypt(_NONCE_BACK, _written(plan(batch)), None)
 

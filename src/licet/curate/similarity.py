@@ -1,16 +1,15 @@
-"""Which signatures are alike: bands, verification, union-find; and nothing that a signature does
-not say.
+"""Clusters similar signatures: bands, verification, union-find.
 
 Signatures that agree in a whole band are candidates (locality-sensitive hashing, Indyk and Motwani
-1998); a candidate counts when the signatures agree in ``JACCARD_MIN`` of their places, which
-estimates the Jaccard similarity of the shingles; clusters are what is connected. With 25 bands of 5
-rows a pair at the threshold is a candidate with probability 0.99, one at half of it with 0.12:
-verification throws those out.
+1998); a candidate counts if the signatures agree in ``JACCARD_MIN`` of their places, which
+estimates the Jaccard similarity of the shingles; clusters are connected components. With 25 bands
+of 5 rows a pair at the threshold is a candidate with probability 0.99, one at half of it with 0.12,
+which verification rejects.
 
-Invariants: the answer depends on the signatures alone and does not change with their order, except
-that where a bucket is larger than ``ROUNDS_MAX`` groups, some of it may stay apart. Signatures are
-read band by band, and the keys of a band range by range (`spilled`): whatever their number, memory
-is bounded but for a bucket, of which each member takes 16 bytes.
+Invariants: the answer depends on the signatures and not on their order, except that a bucket of
+more than ``ROUNDS_MAX`` groups may stay partly apart. Signatures are read band by band, and a
+band's keys range by range (`spilled`): memory is bounded except for 16 bytes for each member of a
+bucket.
 """
 
 from __future__ import annotations
@@ -33,10 +32,9 @@ Roots = NDArray[np.int64]
 
 
 def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
-    """For each signature the lowest number of those it is connected with: its own where it is
-    alone.
+    """For each signature, the lowest number of its cluster.
 
-    ``folder`` holds, under no name, what is too much for memory.
+    Data too large for memory is in unnamed files of ``folder``.
     """
     parents = spilled.counting(len(signatures), np.int64, folder)
     for band in range(BANDS):
@@ -47,8 +45,8 @@ def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
 
 
 def roots(parents: Roots) -> Roots:
-    """``parents`` with the root of every number, in place, once each points at a lower one or
-    itself.
+    """``parents`` with the root of every number, in place; each must point at itself or a lower
+    one.
     """
     changed = True
     while changed:
@@ -63,7 +61,7 @@ def roots(parents: Roots) -> Roots:
 
 
 def unite(parents: Roots, left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
-    """Connects ``left[i]`` with ``right[i]``, in place; the lower root stays one."""
+    """Connects ``left[i]`` with ``right[i]``, in place; the lower root remains."""
     for a, b in zip(left.tolist(), right.tolist(), strict=True):
         one, other = _root(parents, a), _root(parents, b)
         if one != other:
@@ -78,7 +76,7 @@ def _root(parents: Roots, number: int) -> int:
 
 
 def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.uint64]:
-    """One number for each signature's band. Two that differ may share one: verification tells."""
+    """A number for each signature's band. Different bands may share one: verification tells."""
     keys = spilled.scratch(len(signatures), np.uint64, folder)
     for at in spilled.slices(len(signatures)):
         rows = np.ascontiguousarray(
@@ -95,11 +93,10 @@ def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.
 def _join(
     parents: Roots, signatures: Signatures, keys: NDArray[np.uint64], order: NDArray[np.int64]
 ) -> None:
-    """Unites what is alike among the members of each bucket: runs of one key in ``order``.
+    """Unites similar members of each bucket: runs of one key in ``order``.
 
-    Each member is held against its bucket's first; those that are not alike are a bucket of their
-    own next round. What was united elsewhere meanwhile makes no difference, so that the buckets may
-    come in any order.
+    Each member is compared with its bucket's first; dissimilar ones form a bucket of their own in
+    the next round. The order of buckets does not matter.
     """
     for _ in range(ROUNDS_MAX):
         same = np.zeros(len(keys), bool)

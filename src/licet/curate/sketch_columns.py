@@ -1,5 +1,5 @@
-"""The columns of sketches by the compiled loops, from the buffers of a batch: what `SketchKernel`
-makes without them.
+"""Sketch columns by the compiled loops, from the buffers of a batch; equal to what `SketchKernel`
+makes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LOWERED = np.frombuffer(LOWERED, np.uint8)
 def sketch_columns(
     batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
 ) -> dict[str, tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]]:
-    """All columns of a sketch but ``order`` by their names, as `adding` takes them."""
+    """All columns of a sketch but ``order`` by name, for `adding`."""
     said = voiced(batch, SAID)
     whole, turns, weights = _exact(texts, said, key, made)
     signed, turns_signed = _signatures(texts, said, np.array(is_code, np.bool_), key, made)
@@ -52,8 +52,8 @@ def _signatures(
     key: bytes,
     made: ModuleType,
 ) -> tuple[pa.Array[Any], pa.Array[Any]]:
-    """Of each document the signature of all that was said in it, and those of its texts: the one of
-    code, the others of code.
+    """The signature of each document's whole, and those of its texts: code has the latter, others
+    the former.
     """
     of_documents, of_texts, signed = made.sketched(
         *texts,
@@ -73,9 +73,7 @@ def _signatures(
 def _exact(
     texts: BatchTexts, said: NDArray[np.bool_], key: bytes, made: ModuleType
 ) -> tuple[list[bytes], pa.Array[Any], pa.Array[Any]]:
-    """Of each document the hash of all that was said in it, and of each of its texts the hash and
-    the weight.
-    """
+    """The hash of each document's whole, and the hash and weight of each of its texts."""
     data, ends, characters = made.normal(texts.data, texts.ends, said, _LOWERED)
     (one, whole), view, start = keyed(key), memoryview(data), 0
     each = []
@@ -98,7 +96,7 @@ def _exact(
 
 
 def _sizes(texts: BatchTexts, said: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many texts of each document are ``said``."""
+    """The number of ``said`` texts of each document."""
     before = np.zeros(len(said) + 1, np.int64)
     np.cumsum(said, out=before[1:])
     sizes: NDArray[np.int64] = np.diff(before[texts.documents])

@@ -1,18 +1,18 @@
-"""Sketches: small hashes of a text by which duplicates are recognised.
+"""Sketches: small hashes of texts by which duplicates are recognised.
 
-``exact`` is blake2b over the normalised text (Unicode NFC, case folded, runs of blanks as one), so
-equal hashes are equal texts. ``signatures`` are signatures over five-word shingles, of texts with
-``NEAR_WORDS_MIN`` words or more: in a shorter text one changed word changes too much for similarity
-to mean anything. Two signatures agree in each of their places with a probability that is the
-Jaccard similarity of the shingles, as those of MinHash (Broder 1997) do; they are made as
-Dahlgaard, Knudsen and Thorup do ("Fast Similarity Sketching", FOCS 2017), some seven hundred hashes
-for a text of whatever length, where MinHash takes one for each shingle and place.
+``exact_each`` is blake2b over the normalised text (Unicode NFC, case folded, runs of blanks as
+one), so equal hashes mean equal texts. ``signatures`` are over five-word shingles, of texts with at
+least ``NEAR_WORDS_MIN`` words: in shorter ones a changed word changes too much for similarity to
+mean anything. Each place of two signatures agrees with a probability that is the Jaccard similarity
+of the shingles, as in MinHash (Broder 1997); they are made as by Dahlgaard, Knudsen and Thorup
+("Fast Similarity Sketching", FOCS 2017), with some seven hundred hashes for a text of any length,
+where MinHash takes one for each shingle and place.
 
-Both are keyed, with a key that exists for one build. So a sketch that is left on a disk does not
-allow anybody to test afterwards whether a sentence was in the text.
+Both are keyed with a key that exists for one build: a sketch left on a disk does not allow anybody
+to test whether a sentence was in the text.
 
-Invariant: the sketch of a text depends on the text and the key only, not on its neighbours in a
-batch, so that every engine and every way of batching gives the same bytes (a test holds this).
+Invariant: a text's sketch depends on the text and the key only, so that every engine and batching
+gives the same bytes (a test holds this).
 """
 
 from __future__ import annotations
@@ -51,22 +51,17 @@ def normalised(text: str) -> bytes:
     )
 
 
-def exact(texts: Sequence[str], key: bytes) -> bytes:
-    """Eight bytes for ``texts``, in order, told apart from any other division of the same
-    letters.
-    """
-    return exact_each(texts, key)[0]
-
-
 def exact_each(texts: Sequence[str], key: bytes) -> tuple[bytes, list[bytes]]:
-    """`exact` of ``texts``, and a hash of each of them by itself."""
+    """Eight bytes for ``texts`` in order, which no other division of the same letters shares; and a
+    hash of each text.
+    """
     one, whole = keyed(key)
     each = [digest(one, normalised(text)) for text in texts]
     return digest(whole, b"".join(each)), [own[:8] for own in each]
 
 
 def keyed(key: bytes) -> tuple[blake2b, blake2b]:
-    """What `digest` begins with: for one text, and for the hashes of several."""
+    """The keyed prefixes of `digest`: for one text, and for the hashes of several."""
     return (
         blake2b(key=key, digest_size=16, person=b"licet exact 2"),
         blake2b(key=key, digest_size=8, person=b"licet exact 2 s"),
@@ -74,8 +69,8 @@ def keyed(key: bytes) -> tuple[blake2b, blake2b]:
 
 
 def digest(begun: blake2b, data: bytes | memoryview) -> bytes:
-    """The hash of ``data``: to copy what has read the key takes half the time of reading it
-    anew.
+    """The hash of ``data``; copying a state that has read the key takes half the time of reading it
+    again.
     """
     made = begun.copy()
     made.update(data)
@@ -83,11 +78,11 @@ def digest(begun: blake2b, data: bytes | memoryview) -> bytes:
 
 
 def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
-    """The signature of each text, of ``SIGNATURE_BYTES``; empty for one with too few words, or of
-    too many bytes.
+    """The signature of each text, of ``SIGNATURE_BYTES``; empty with too few words or too many
+    bytes.
 
-    A text above ``CHUNK_BYTES_MAX`` bytes is told by ``exact`` alone: memory has a bound, and half
-    a text is another.
+    A text above ``CHUNK_BYTES_MAX`` bytes is compared exactly only: memory is bounded, and half a
+    text is another.
     """
     out: list[bytes] = [b""] * len(texts)
     for numbers, chunk in _chunks([text.encode("utf-8", "replace") for text in texts]):
@@ -102,12 +97,11 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
 
 
 def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
-    """The signatures of texts with these shingles, by numpy alone; those of a text without any are
-    empty throughout.
+    """The signatures of texts with these shingles, in numpy; empty for a text without any.
 
-    In each turn every shingle draws a place and a value; the least value that a place gets in the
-    first turn in which it gets one stays. After as many turns as there are places each takes all
-    shingles in its own turn, so that it ends.
+    In each round every shingle draws a place and a value; a place keeps the least value of the
+    first round that fills it. After as many rounds as places, each place takes all shingles in a
+    round of its own, so that it ends.
     """
     signed = np.full((len(ends), PLACES), _EMPTY, np.uint32)
     counts = np.diff(ends, prepend=0)

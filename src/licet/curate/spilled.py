@@ -1,11 +1,9 @@
-"""Arrays that may be larger than memory: appended to files without a name, and worked through range
-by range.
+"""Arrays that may exceed memory: appended to unnamed files, and processed range by range.
 
-Up to `IN_MEMORY_MAX` numbers an array is in memory, and no file is opened. Above, it is in a file
-that has no name, so that nothing of it stays whatever happens, and is read through the system's
-page cache. `ranges` sorts what is too much to be sorted at once: it divides the places of keys by
-the first bits of the keys, which are hashes and hence evenly spread. Whoever spills keys here has
-made them with a secret that is in memory alone.
+Up to `IN_MEMORY_MAX` numbers are in memory without a file; beyond, in an unnamed file, which leaves
+nothing behind whatever happens, read through the page cache. `ranges` sorts more than fits into
+memory by dividing keys by their first bits, which are hashes and evenly spread. Keys must be made
+with a secret that exists in memory only.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ class SpilledArray:
             self._flush()
 
     def view(self) -> Numbers:
-        """All numbers so far; not to be changed, and not to be appended to while it is in use."""
+        """All numbers so far; do not change it, nor append while it is in use."""
         if self._file is None:
             return np.frombuffer(self._tail, self._kind) if self._tail else np.zeros(0, self._kind)
         self._flush()
@@ -70,7 +68,7 @@ class SpilledArray:
 
 
 def scratch(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
-    """An array of zeros to work in."""
+    """A work array of zeros."""
     if count <= IN_MEMORY_MAX:
         return np.zeros(count, kind)
     with tempfile.TemporaryFile(dir=folder) as file:
@@ -79,7 +77,7 @@ def scratch(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
 
 
 def counting(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
-    """The numbers from 0, to work in."""
+    """A work array of the numbers from 0."""
     made = scratch(count, kind, folder)
     for at in slices(count):
         made[at] = np.arange(at.start, at.stop)
@@ -94,11 +92,9 @@ def slices(count: int) -> Iterator[slice]:
 
 
 def ranges(keys: Numbers, folder: Path | None = None) -> Iterator[tuple[Numbers, Numbers]]:
-    """The ``keys`` of 64 bits in ascending ranges, each with the places where they stand, in
-    ascending order of the places.
+    """The 64-bit ``keys`` in ascending ranges, each with their places in ascending order.
 
-    Equal keys are in one range. A range has about `IN_MEMORY_MAX` keys; one that is very frequent
-    makes it larger.
+    Equal keys share a range. A range has about `IN_MEMORY_MAX` keys, more for a very frequent one.
     """
     count = len(keys)
     if count <= IN_MEMORY_MAX:

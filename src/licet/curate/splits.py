@@ -1,8 +1,8 @@
-"""Splits by account, the same in every release: who was held out once is held out for ever.
+"""Splits by account, the same in every release: an account held out once is held out for ever.
 
-A split is drawn from the account's id alone. A larger share of a split holds all that a smaller one
-held, as long as the shares before it stay; so nobody whose words measured a model moves into what
-trains the next.
+A split follows from the account's id alone. A larger share of a split contains everything a smaller
+one did, as long as the shares before it stay; so no account that measured a model moves into
+training.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Split(StrEnum):
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a million accounts, how many are held out for each; all others train."""
+    """How many of a million accounts are held out for each; all others train."""
 
     test: int = 10_000
     validation: int = 10_000
@@ -38,7 +38,6 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split(account: bytes, shares: Shares) -> Split:
-    """The split of an account."""
     drawn = (
         int.from_bytes(blake2b(account, digest_size=16, person=b"licet split 1").digest(), "big")
         * PARTS

@@ -1,20 +1,19 @@
-"""What stands in a value's place: another of its kind that belongs to nobody.
+"""Surrogates: replacements of the same kind that belong to nobody.
 
-Promise: a surrogate is drawn from HMAC-SHA256(key, kind || 0 || normalised value || 0 || draw), so
-the same value gets the same surrogate wherever it stands in a conversation, another conversation's
-key gives another, and without the key nothing leads back. Two values of one conversation share a
-surrogate only where the kind's range is used up.
+Promise: a surrogate is drawn from HMAC-SHA256(key, kind || 0 || normalised value || 0 || draw): the
+same value gets the same surrogate throughout a conversation, another conversation's key gives
+another, and without the key nothing leads back. Two values of a conversation share one only if the
+kind's range is used up.
 
 Invariants:
-- Surrogates lie where nobody is: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042
-  range of MAC addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700
-  900xxx) or not assigned (+999, 000..., 1000...), cards of the unassigned issuer 9999, the IBAN
-  country XX, national numbers whose check digits are wrong, secrets that say EXAMPLE; names,
-  streets and places that were made up (naming.py).
+- Surrogates belong to nobody: RFC 2606 domains, RFC 5737 and RFC 3849 addresses, the RFC 7042 range
+  of MAC addresses, telephone numbers kept for fiction (555-0100 to 555-0199, Ofcom's 07700 900xxx)
+  or not assigned (+999, 000..., 1000...), cards of the unassigned issuer 9999, the IBAN country XX,
+  national numbers with wrong check digits, secrets that say EXAMPLE; invented names, streets and
+  places (made_up_names.py).
 - ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
-- A surrogate holds no quote, backslash or line break that its value did not hold, and a number that
-  is digits alone begins with no zero that its value did not begin with: what was valid code stays
-  valid, JSON's numbers included.
+- A surrogate adds no quote, backslash or line break, and an all-digit number no leading zero: valid
+  code and JSON stay valid.
 """
 
 from __future__ import annotations
@@ -47,9 +46,8 @@ _HEX = "0123456789abcdef"
 def surrogate(
     key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "", number: int = 0
 ) -> str:
-    """Another value of ``kind`` in the shape of ``value``. ``prefix`` of a secret is kept: it names
-    a token's issuer; that of a person says whether a word is a ``given`` name or one of a
-    ``family``.
+    """Another value of ``kind`` in the shape of ``value``. A secret keeps ``prefix``, its issuer's;
+    a person's ``prefix`` says whether a word is a ``given`` or ``family`` name.
     """
     draw = Draw(key, kind, normalised(kind, value), number)
     match kind:
@@ -93,9 +91,7 @@ _PLAIN_ALPHABET = str.maketrans(dict.fromkeys(" -.()/\u200b\u200c\u200d\u2060\uf
 
 
 def normalised(kind: IdentifierKind, value: str) -> str:
-    """What makes two spellings one value: case where the kind has none, separators where they say
-    nothing.
-    """
+    """Normalises spellings of one value: case and separators where they carry no meaning."""
     match kind:
         case IdentifierKind.EMAIL:
             return value.lower()
@@ -123,9 +119,7 @@ def normalised(kind: IdentifierKind, value: str) -> str:
 
 
 def numbered(key: bytes, made: str, value: str) -> str:
-    """``made`` of the names in the id of a user, with other digits: those that the whole ``value``
-    draws.
-    """
+    """``made`` of the names in a user id, with digits drawn from the whole ``value``."""
     return _digits_filled(
         made, Draw(key, IdentifierKind.USERNAME, value.lower(), 0).of(_DIGITS, len(digits_of(made)))
     )
@@ -145,9 +139,7 @@ def _email(draw: Draw) -> str:
 
 
 def _filled(shape: str, chars: str) -> str:
-    """``chars`` in the places of the letters and digits of ``shape``; everything else of the shape
-    stays.
-    """
+    """``chars`` in place of the letters and digits of ``shape``."""
     upper, source = shape.isupper(), iter(chars)
     return "".join(
         (c := next(source, "0")).upper() * upper or c if s.isalnum() else s for s in shape
@@ -179,7 +171,7 @@ def _phone(draw: Draw, value: str) -> str:
 
 
 def _is_literal(value: str) -> bool:
-    """Whether a value may be a number of a program, which begins with no zero."""
+    """Whether a value may be a number in code, which has no leading zero."""
     return value.isascii() and value.isdecimal() and value[0] != "0"
 
 
@@ -196,9 +188,8 @@ def _iban(draw: Draw, value: str) -> str:
 
 
 def _national_id(draw: Draw, value: str) -> str:
-    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins its digits with five
-    zeros, or with 90000 where it is digits alone, and is the number of nobody by the check digits
-    of each country that has a number of its shape.
+    """Area 000 for an SSN, the example prefix QQ for a NINO; any other begins with five zeros, or
+    90000 if all digits, and fails the check digits of every country with numbers of its shape.
     """
     passes = rules.ours().validators[CHECKED]
     for _ in range(NUMBERS_MAX):
@@ -275,7 +266,7 @@ _LINE_BREAK = re2.compile(r"(\\{1,4}[nr]|\\u000[ad]|\s)+")
 
 
 def _key_block(draw: Draw, value: str) -> str:
-    """Lines as long as the lines were, the first of them beginning with the mark."""
+    """A key block with the original line lengths, its first line marked."""
     parts, last = [], 0
     for found in _LINE_BREAK.finditer(value):
         parts += [draw.of(_LOWER, min(found.start() - last, 4096)), found.group()]
@@ -301,7 +292,7 @@ _DOCUMENTATION = tuple(
 
 
 def reserved(kind: IdentifierKind, value: str) -> bool:
-    """Whether ``value`` belongs to nobody, by its issuer's rules or because it is a surrogate."""
+    """Whether ``value`` belongs to nobody, by its issuer's rules or as a surrogate."""
     return _RESERVED[kind](value)
 
 

@@ -1,14 +1,13 @@
-"""A survey of the duplicates of a release before it is built: who is going to lose, so that nobody
-reads them for names.
+"""Surveys the duplicates of a release before it is built, so that losers are not searched for
+names.
 
-Every document that may be used enters with its sketch. A document loses to others only if they
-become rows, and that only curation tells: so those to which somebody loses are judged, and where
-one is left out, the election is held again without it, until all that hold something are known to
-stay. A build may then leave out what lost: what it holds is held by what stays. The build's own
-election still judges, among the rows.
+Every usable document enters with its sketch. A document loses only to documents that become rows,
+which only curation can tell: so the winners are judged, and if one is dropped, the election is
+repeated without it, until all winners are known to stay. A build may then skip the losers: winners
+hold their content. The build's own election still decides among the rows.
 
-Memory: beside an election's a byte a document and what is asked about. Keyed hashes of names, which
-die with the survey, are in unnamed files as the election's are, some 40 bytes a document.
+Memory: besides an election's, a byte a document and the open questions. Keyed hashes of names,
+discarded with the survey, are in unnamed files, some 40 bytes a document.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ Hashes = NDArray[np.uint64]
 
 
 class DuplicateSurvey:
-    """One survey. ``folder`` holds signatures meanwhile, under no name."""
+    """One survey. Signatures are in unnamed files of ``folder``."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._election, self._folder = Election(folder), folder
@@ -90,7 +89,7 @@ class DuplicateSurvey:
         return names, numbers
 
     def _number(self, name: bytes) -> int | None:
-        """When the document of this name entered; None where it did not."""
+        """The number of the document of this name; None if it did not enter."""
         assert self._sorted is not None
         names, wanted = self._sorted[0].view(), np.uint64(self._hash(name))
         at = int(np.searchsorted(names, wanted))
@@ -101,7 +100,7 @@ class DuplicateSurvey:
 
 
 class DuplicateQuestion:
-    """Documents to be judged, by the hashes of their names and of their conversations."""
+    """Documents to judge, by the hashes of their names and conversations."""
 
     def __init__(self, survey: DuplicateSurvey, names: Hashes, chats: Hashes) -> None:
         self._hash, self._names, self._chats = survey._hash, np.sort(names), np.sort(chats)

@@ -1,7 +1,7 @@
-"""The texts of a batch as numpy's arrays over the buffers of Arrow: what the compiled loops read,
-without a copy.
+"""A batch's texts as numpy arrays over Arrow's buffers, without a copy: the input of the compiled
+loops.
 
-Text ``i`` lies at ``ends[i]:ends[i + 1]`` of ``data``, in UTF-8; document ``i`` has the texts
+Text ``i`` is ``data[ends[i]:ends[i + 1]]``, in UTF-8; document ``i`` has the texts
 ``documents[i]:documents[i + 1]``.
 """
 
@@ -38,7 +38,7 @@ class BatchTexts(NamedTuple):
 
 
 def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
-    """The texts of a column; sliced or not, the first text of the first document is number 0."""
+    """The texts of a column; the first text of the first document is number 0, also in a slice."""
     lists = cast("pa.LargeListArray[Any]", batch.column(name))
     documents = lists.offsets.to_numpy()
     values = lists.values
@@ -56,7 +56,7 @@ def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
 
 
 def voiced(batch: pa.RecordBatch, voices: Set[Voice]) -> NDArray[np.bool_]:
-    """Of each text whether it is of one of these voices."""
+    """For each text, whether it is of one of these voices."""
     own = texts_of(batch, "voices")
     allowed = np.zeros(256, np.bool_)
     allowed[[_INITIALS[voice] for voice in voices]] = True
@@ -65,9 +65,7 @@ def voiced(batch: pa.RecordBatch, voices: Set[Voice]) -> NDArray[np.bool_]:
 
 
 def binaries(rows: NDArray[np.uint8], chosen: Ends) -> pa.Array[Any]:
-    """A column with the row of ``rows`` that each number names, and with nothing where that is
-    negative.
-    """
+    """A column of ``rows`` by number, empty for a negative one."""
     there = chosen >= 0
     ends = np.zeros(len(chosen) + 1, np.int64)
     np.cumsum(there * rows.shape[1], out=ends[1:])

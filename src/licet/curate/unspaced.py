@@ -1,17 +1,16 @@
-"""Words of scripts that write no blanks between them, counted by their characters.
+"""Counts words of scripts without spaces, by their characters.
 
-A rule that divides by words, or looks at five words in a row, needs a unit that every script has.
-UAX #29 leaves the words of these scripts to dictionaries; no dictionary is needed to count them.
-How many characters stand for an English word was measured on translations: the sentences of
-licet/consent/languages have 1.5 ideographs to an English word in Chinese, 0.58 with 1.77 kana in
-Japanese, 2.4 syllables in Korean (`tests/curate/test_fair.py` measures it again). Of Thai, Lao,
-Khmer and Burmese there is no translation here: four characters are taken, about the length of a
-word of Thai.
+Rules that divide by words, or compare five words in a row, need a unit in every script. UAX #29
+leaves these scripts to dictionaries; counting needs none. Characters per English word were measured
+on translations: the sentences of licet/consent/languages have 1.5 ideographs to an English word in
+Chinese, 0.58 with 1.77 kana in Japanese, 2.4 syllables in Korean (`tests/curate/test_fair.py`
+measures it again). For Thai, Lao, Khmer and Burmese, which have no translation here, four
+characters are assumed, about a Thai word.
 
-Korean writes blanks, so its words are counted by them; its syllables are words apart only for the
-hashes of words.py. What is held against how much was said is no word: a word of Finnish, Korean or
-Hebrew says more than one of English. That unit is as many characters as an English word has, 4.7,
-or as many of another script as say the same (``saying``).
+Korean has spaces, so its words are counted by them; its syllables count as words only for the
+hashes of words.py. The amount said is not measured in words, since a word of Finnish, Korean or
+Hebrew says more than an English one, but in letters of an average English word, 4.7, or as many
+characters of another script as say the same (``saying``).
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _RANGES = (
 )
 _BELOW = (
     bytes(range(0xD6)) + b"\xe2"
-)  # bytes of UTF-8 that are in no character of these: what is below them, and punctuation
+)  # bytes of UTF-8 that occur in none of these characters: lower ones, and punctuation
 _WRITTEN_TOGETHER = re2.compile(r"([\x{e01}-\x{eff}\x{1000}-\x{109f}\x{1780}-\x{17d3}])")
 
 
@@ -60,9 +59,9 @@ SCRIPT = _scripts()
 
 
 class Unspaced(msgspec.Struct, frozen=True):
-    """What a text has of such scripts: ``words`` that no blank parts, and how long its ``shingle``
-    of five words is in what words.py counts; ``together``: it has letters that words.py does not
-    part. ``saying`` is what its characters say beyond as many English letters, in words.
+    """Figures of a text in such scripts: ``words`` not separated by blanks; the length of a
+    five-word ``shingle`` in units of words.py; ``together``: it has letters that words.py does not
+    separate; ``saying``: what its characters say beyond as many English letters, in words.
     """
 
     words: float = 0.0
@@ -71,14 +70,14 @@ class Unspaced(msgspec.Struct, frozen=True):
     saying: float = 0.0
 
     def apart(self, text: str) -> str:
-        """The text with each of its letters parted where words.py takes a run of them for one
+        """The text with its letters separated where words.py would take a run of them for one
         word.
         """
         return _WRITTEN_TOGETHER.sub(r"\1 ", text) if self.together else text
 
 
 def unspaced(text: str) -> Unspaced | None:
-    """How much of ``text`` is in such scripts; None where nothing is."""
+    """The figures of ``text``; None if it has no such characters."""
     if not text.encode("utf-8", "replace").translate(None, _BELOW):
         return None
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
@@ -87,7 +86,7 @@ def unspaced(text: str) -> Unspaced | None:
 
 
 def told(found: Sequence[int], characters: int, blanks: int) -> Unspaced | None:
-    """`unspaced` of a text with so many characters of each script, in all, and blanks."""
+    """`unspaced` from character counts by script, the total, and blanks."""
     if not any(found[1:]):
         return None
     said = {script: found[script] / rate for script, rate in CHARACTERS_A_WORD.items()}

@@ -1,15 +1,15 @@
-"""What a pattern cannot say: check digits, reserved ranges, entropy, placeholders.
+"""Validators of what a pattern cannot express: check digits, reserved ranges, entropy,
+placeholders.
 
-Promise: every validator is a pure function of the matched text: what stands around it plays no
-part. ``VALIDATORS`` maps the names used in rules.yaml; a name that is not there fails when the
-rules are read.
+Promise: every validator is a pure function of the matched text, without context. ``VALIDATORS``
+maps the names in rules.yaml; an unknown name fails when the rules are read.
 
-A value that belongs to nobody by its issuer's own word (RFC 2606 domains, RFC 5737 and RFC 3849
+A value that belongs to nobody by its issuer's rules (RFC 2606 domains, RFC 5737 and RFC 3849
 addresses, fictional telephone numbers, our own surrogates) is not refused here: it is ``reserved``
-(see surrogates.py), so that it still wins against a looser rule that would cover it.
+(surrogates.py), so that it still wins over a looser rule.
 
-Check digits, the IBANs of the registry and the national ids that python-stdnum knows are its own;
-here stand those that it lacks, or whose answer there would hang on the day.
+IBANs of the registry and national ids that python-stdnum knows are checked by it; here are those
+that it lacks or answers by today's date.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def compact(text: str) -> str:
 
 
 def iban(text: str) -> bool:
-    """By the registry of ISO 13616. XX is no country: our own surrogates carry it."""
+    """By the registry of ISO 13616. XX is no country: our surrogates have it."""
     value = compact(text)
     if value[:2] == "XX":
         return mod_97_10.is_valid(value[4:] + value[:4])
@@ -127,7 +127,7 @@ def br_cpf(text: str) -> bool:
 
 
 def cn_resident_id(text: str) -> bool:
-    """GB 11643. stdnum's own knows the places of birth of today's list alone."""
+    """GB 11643. stdnum accepts only today's list of birth places."""
     return mod_11_2.is_valid(text.upper())
 
 
@@ -139,7 +139,7 @@ def in_aadhaar(text: str) -> bool:
 
 
 def ipv4(text: str) -> bool:
-    """An address that can point at somebody: no mask, loopback or multicast, and not four single
+    """An address that can belong to somebody: no mask, loopback or multicast, and not four single
     digits (a version).
     """
     try:
@@ -157,7 +157,7 @@ def ipv4(text: str) -> bool:
 
 
 def ipv6(text: str) -> bool:
-    """As ``ipv4``; a short form must hold a digit, or `dead::beef` in C++ would be one."""
+    """As ``ipv4``; a short form must have a digit, or `dead::beef` in C++ would match."""
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError:
@@ -179,7 +179,7 @@ _FILE_ENDINGS = frozenset((
 
 
 def email(text: str) -> bool:
-    """No file name with an @ in it, and no account that is a machine's by its name."""
+    """No file name with an @, and no account named like a machine's."""
     local, _, domain = text.replace("\\u0040", "@").replace("%40", "@").rpartition("@")
     return domain.rpartition(".")[2].lower() not in _FILE_ENDINGS and local.lower() not in (
         "git",
@@ -217,7 +217,7 @@ _HOSTS_OF_NOBODY = (
 
 
 def private_host(text: str) -> bool:
-    """A name inside somebody's network, and not a field, a package or a file that ends like one."""
+    """A name inside a private network, and not a field, package or file with such an ending."""
     value = text.lower()
     labels = value.split(".")[:-1]
     if value.endswith(_HOSTS_OF_NOBODY) or labels[0] in _NOT_HOSTS or labels[0].startswith("_"):
@@ -255,14 +255,12 @@ def phone_e164(text: str) -> bool:
 
 
 def phone_nanp(text: str) -> bool:
-    """The shape says enough where separators stand; what remains is to refuse 000-000-0000 and its
-    like.
-    """
+    """The shape suffices with separators; refuses 000-000-0000 and the like."""
     return len(set(digits_of(without_extension(text)))) > 2
 
 
 def phone_national(text: str) -> bool:
-    """A trunk 0 and 9 to 11 digits in groups, which are neither a date nor a count."""
+    """A trunk 0 and 9 to 11 digits in groups that are neither a date nor a count."""
     digits = digits_of(text)
     if not 9 <= len(digits) <= 11 or len(set(digits)) < 3:
         return False
@@ -271,7 +269,7 @@ def phone_national(text: str) -> bool:
 
 
 def phone_regional(text: str) -> bool:
-    """A form that some regions write: no count, no two years, no tens."""
+    """A regional form: no count, no two years, no tens."""
     digits, groups = digits_of(text), _groups(text)
     if (
         len(set(digits)) < 4
@@ -284,7 +282,7 @@ def phone_regional(text: str) -> bool:
 
 
 def phone_loose(text: str) -> bool:
-    """For a number that words call a telephone: 7 to 12 digits, no years, no round thousands."""
+    """A number called a telephone number in words: 7 to 12 digits, no years, no round thousands."""
     digits, groups = digits_of(without_extension(text)), _groups(text)
     if not 7 <= len(digits) <= 12 or len(set(digits)) < 3 or _counts_up(groups):
         return False
@@ -303,9 +301,7 @@ _DATED = re.compile(
 
 
 def _is_dated(text: str) -> bool:
-    """A date and the hour behind it: what a clock time begins with, the colon of which no number
-    has.
-    """
+    """A date followed by an hour: the start of a clock time, whose colon no number has."""
     return _DATED.fullmatch(text.strip()) is not None
 
 
@@ -348,7 +344,7 @@ def mixed_token(text: str) -> bool:
 
 
 def quoted_secret(text: str) -> bool:
-    """In quotes behind a telling key: not a placeholder, and not a plain word or a sentence."""
+    """In quotes after a telling key: not a placeholder, a plain word or a sentence."""
     if (
         not not_placeholder(text)
         or text.count(" ") > 3
@@ -371,16 +367,14 @@ _DOTTED_NAME = re2.compile(
 
 
 def bare_secret(text: str) -> bool:
-    """Without quotes a name of code looks the same: asks for a digit, another class and no dotted
-    name.
-    """
+    """Without quotes, like a name in code: requires a digit, another class and no dotted name."""
     if not not_placeholder(text) or _DOTTED_NAME.search(text) is not None or not _has_digit(text):
         return False
     return any(c.isalpha() for c in text) and entropy_bits(text) >= 2.5
 
 
 def prose_secret(text: str) -> bool:
-    """ "My password is ...": a digit or a mark beside letters, so that "is wrong" stays."""
+    """ "My password is ...": requires a digit or mark beside letters, so that "is wrong" stays."""
     if not not_placeholder(text) or text.startswith(("http", "/")):
         return False
     letters, marks = any(c.isalpha() for c in text), any(c in "!@#$%^&*_+=?~" for c in text)
@@ -442,9 +436,7 @@ _LETTERS = re.compile(r"[a-z]+")
 
 
 def user_id(text: str) -> bool:
-    """Two or three names and a number, as hosts make ids of their users; no identifier of a
-    program.
-    """
+    """Two or three names and a number, as hosts make user ids; no identifier of a program."""
     words = _LETTERS.findall(text.lower())
     return (
         len(words) >= 2

@@ -1,10 +1,8 @@
-"""Other readings of a text, in which what is encoded or broken apart stands in plain, each with a
-map back.
+"""Views of a text in which encoded or broken-up parts are plain, each with a map back.
 
-A view is made only of the lines that have what it undoes; most texts have none. What the rules find
-in a view is cut from the text as it was written: the places of a view's characters say where each
-came from. A run that is text once it is decoded is cut as a whole where anything is found in it.
-Both are looked through again (`deidentify.LAYERS_MAX`), for what is encoded twice.
+A view contains only the lines with something to undo; most texts have none. What rules find in a
+view is cut from the original by the map. A run that decodes to text is cut as a whole if anything
+is found in it. Both are searched again (`deidentify.LAYERS_MAX`) for nested encodings.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 from licet.curate.packed_text import is_packed, unpacked
 from licet.curate.rules import IdentifierKind
 
-UNPACKED_MAX = 8 * 2**20  # characters of what is packed in the texts of a conversation
+UNPACKED_MAX = 8 * 2**20  # unpacked characters in the texts of a conversation
 ENCODED_BYTES_MIN = 11
 PROBED_CHARACTERS = 64  # of a run: where these are no text, the rest is not decoded
 PRINTABLE_MIN = 0.95
@@ -31,15 +29,15 @@ UNDONE_MAX = 4  # escapes within escapes of one value
 AROUND = 60  # characters before and behind a break that its view holds
 CHECKED = (IdentifierKind.IBAN, IdentifierKind.CARD, IdentifierKind.SECRET)
 
-# from, to, what is read there: characters, each written in so many
+# start, end, replacement: characters, each with its written length
 Edit = tuple[int, int, Sequence[tuple[str, int]]]
 
 
 class View(msgspec.Struct, frozen=True):
-    """A reading of lines of a text. ``starts`` and ``ends``: where each character of ``text``
-    stands in what was written.
+    """A reading of lines of a text. ``starts`` and ``ends`` map each character of ``text`` to the
+    original.
 
-    ``kinds``: what may be found in it, anything where it is empty.
+    ``kinds``: what may be found in it; anything if empty.
     """
 
     text: str
@@ -48,13 +46,13 @@ class View(msgspec.Struct, frozen=True):
     kinds: tuple[IdentifierKind, ...] = ()
 
     def written(self, start: int, end: int) -> tuple[int, int]:
-        """The characters, as written, of those from ``start`` to ``end`` of the view."""
+        """The original characters of ``start`` to ``end`` of the view."""
         return self.starts[start], self.ends[end - 1]
 
 
 class EncodedRun(msgspec.Struct, frozen=True):
-    """A run of base64, base32, hexadecimal or numbers that is text once it is decoded; None is what
-    cannot be read.
+    """A run of base64, base32, hexadecimal or numbers that decodes to text; None if it cannot be
+    read.
     """
 
     start: int
@@ -63,7 +61,7 @@ class EncodedRun(msgspec.Struct, frozen=True):
 
     @property
     def unpacked(self) -> int:
-        """How many characters were packed in it: no run decodes to more than it is."""
+        """The number of characters packed in it: no run decodes to more than its length."""
         return (
             len(self.text)
             if self.text is not None and len(self.text) > self.end - self.start
@@ -115,17 +113,16 @@ _CONFUSABLES = str.maketrans(
 
 
 def hidden(data: bytes) -> frozenset[int]:
-    """What may be hidden in UTF-8 bytes, by one scan of them: numbers of ``_MAKERS`` and, behind
-    them, of ``_DECODERS``.
+    """What may be hidden in UTF-8 bytes, by one scan: numbers of ``_MAKERS``, then of
+    ``_DECODERS``.
     """
     return frozenset(_HIDDEN.Match(data) or ())
 
 
 def views(text: str, ways: frozenset[int], *, again: bool = False) -> Iterator[View]:
-    """The readings of a text that differ from it. ``ways``: what `hidden` says of it.
+    """The views of a text that differ from it. ``ways``: `hidden` of it.
 
-    ``again``: of a text that is a reading itself, only what undoes escapes and letters that look
-    like others.
+    ``again``: for a text that is a view itself, only escapes and confusable letters are undone.
     """
     for number in sorted(ways):
         if number < (ESCAPING if again else len(_MAKERS)):
@@ -133,7 +130,7 @@ def views(text: str, ways: frozenset[int], *, again: bool = False) -> Iterator[V
 
 
 def plain(value: str) -> str:
-    """A value with its escapes undone and its look-alikes as Latin letters."""
+    """A value with escapes undone and confusables as Latin letters."""
     for _ in range(UNDONE_MAX):
         before = value
         value = "".join(view.text for view in _unescaped(value)) or value
@@ -143,9 +140,7 @@ def plain(value: str) -> str:
 
 
 def _unescaped(text: str) -> Iterator[View]:
-    """Lines with their escapes undone, where one of them stands for what an identifier or its name
-    is made of.
-    """
+    """Lines with escapes undone, if one stands for part of an identifier or its name."""
     return _undone(text, _ESCAPE_RE)
 
 
@@ -163,8 +158,8 @@ def _undone(text: str, pattern: re2._Regexp | re.Pattern[str]) -> Iterator[View]
 
 
 def escapes(text: str) -> Iterator[tuple[int, int]]:
-    """Where escapes stand for what an identifier is made of; those of Markdown, of which regular
-    expressions have many, pass.
+    """The escapes that stand for part of an identifier, without those of Markdown, which regular
+    expressions are full of.
     """
     for match in _ESCAPE_RE.finditer(text):
         start, end = match.span()
@@ -175,9 +170,7 @@ def escapes(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _tells(out: str, text: str, end: int) -> bool:
-    """Whether a character may be of an identifier, of its name, or the beginning of another
-    escape.
-    """
+    """Whether a character may belong to an identifier or its name, or begin another escape."""
     return (
         out.isalnum()
         or out in _TELLING
@@ -187,7 +180,7 @@ def _tells(out: str, text: str, end: int) -> bool:
 
 
 def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
-    """The characters that an escape stands for, each with how many characters it is written in."""
+    """The characters that an escape stands for, each with its written length."""
     groups = match.groupdict()
     whole = match.end() - match.start()
     if point := groups.get("u") or groups.get("long") or groups.get("wide") or groups.get("x"):
@@ -235,7 +228,9 @@ def _spaced(text: str) -> Iterator[View]:
 
 
 def _broken(text: str) -> Iterator[View]:
-    """Around breaks between groups of four: columns of numbers are many, and few of them check."""
+    """Text around breaks between groups of four: columns of numbers are common, and few
+    validate.
+    """
     for view in _edited(text, [(*match.span(1), []) for match in _BREAK.finditer(text)], AROUND):
         marked = [
             kind
@@ -246,12 +241,12 @@ def _broken(text: str) -> Iterator[View]:
 
 
 def _unmarked(text: str) -> Iterator[View]:
-    """Without the marks of Markdown and HTML within a word."""
+    """Text without Markdown and HTML marks within words."""
     return _edited(text, [(*match.span(), []) for match in _MARK.finditer(text)], AROUND)
 
 
 def _untagged(text: str) -> Iterator[View]:
-    """With what is written in tag characters, which nobody sees, as letters (Unicode 23.9)."""
+    """Invisible tag characters as letters (Unicode 23.9)."""
     runs = ((match.start(), match.group()) for match in _TAGS_RE.finditer(text))
     return _edited(
         text, [(at, at + len(run), [(chr(ord(c) - 0xE0000), 1) for c in run]) for at, run in runs]
@@ -259,8 +254,8 @@ def _untagged(text: str) -> Iterator[View]:
 
 
 def _edited(text: str, edits: Sequence[Edit], around: int = 0) -> Iterator[View]:
-    """The lines of ``text`` with edits, those that touch as one view; with ``around``, so many
-    characters of them.
+    """The lines of ``text`` with edits, adjacent ones as one view; ``around`` limits the context to
+    so many characters.
     """
     at = 0
     while at < len(edits):
@@ -321,9 +316,7 @@ _SMALL = (
 
 
 def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
-    """The runs in a text that decode to text, or to what cannot be read. ``ways``: what `hidden`
-    says of it.
-    """
+    """The runs in a text that decode to text or cannot be read. ``ways``: `hidden` of it."""
     for number in sorted(ways):
         if number >= len(_MAKERS):
             yield from _DECODERS[number - len(_MAKERS)][1](text)
@@ -337,7 +330,7 @@ def _plain_runs(text: str) -> Iterator[EncodedRun]:
 
 
 def _runs(text: str) -> Iterator[tuple[int, str]]:
-    """RE2 is faster where there are few, Python's engine where there are many."""
+    """RE2 is faster with few runs, Python's engine with many."""
     if not text.isascii() or DENSE * text.count(" ") < len(text):
         found = ((match.start(), match.group()) for match in _PLAIN_RUN.finditer(text))
     else:
@@ -348,17 +341,17 @@ def _runs(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _may_hold(run: str) -> bool:
-    """Whether a run may stand for a text with a value in it: not where it has small letters alone.
+    """Whether a run may encode a value: not if it has lower-case letters only.
 
-    In base64 each `@` and each `=` gives a capital letter or a digit, and so do three digits in a
-    row, wherever they stand (a test tries all places); in hexadecimal and base32 all text has
-    digits or capital letters.
+    In base64 every `@`, every `=` and three digits in a row give a capital letter or a digit,
+    wherever they stand (a test tries all places); in hexadecimal and base32 all text has digits or
+    capitals.
     """
     return bool(run.encode().translate(None, _SMALL))
 
 
 def _parts(run: str) -> Iterator[tuple[int, str]]:
-    """The run itself, and where it may be a path, what stands between its slashes."""
+    """The run, and the parts between its slashes if it may be a path."""
     yield 0, run
     at = 0
     for part in run.split("/") if "/" in run else ():
@@ -368,8 +361,8 @@ def _parts(run: str) -> Iterator[tuple[int, str]]:
 
 
 def _decoded(run: str) -> str | None:
-    """The text that a run of base64, hexadecimal or base32 stands for; empty where it is none, None
-    for what cannot be read.
+    """The text encoded by a run of base64, hexadecimal or base32; empty if none, None if
+    unreadable.
     """
     bare = run.rstrip("=").removeprefix("0x")
     if bare.isalnum():
@@ -401,7 +394,7 @@ def _of_base32(bare: str) -> str | None:
 
 
 def _begins(data: bytes) -> bool:
-    """Whether bytes may be the beginning of a text: its last character may be cut."""
+    """Whether bytes may begin a text; the last character may be cut."""
     if b"\0" in data:
         return data[1:12:2] == bytes(len(data[1:12:2]))
     try:
@@ -412,7 +405,7 @@ def _begins(data: bytes) -> bool:
 
 
 def _text(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str:
-    """The text that bytes are in UTF-8, or in UTF-16 as Windows writes it, if they are one."""
+    """The text of bytes in UTF-8, or UTF-16 as Windows writes it, if any."""
     if len(data) < bytes_min:
         return ""
     try:
@@ -427,9 +420,7 @@ def _text(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str:
 
 
 def _content(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str | None:
-    """The text that bytes are or that is packed in them; None where something else is, which cannot
-    be read.
-    """
+    """The text of bytes, plain or packed; None for anything else, which cannot be read."""
     if not is_packed(data):
         return _text(data, bytes_min)
     inner = unpacked(data)
@@ -439,7 +430,7 @@ def _content(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str | None:
 
 
 def _whole(data: bytes) -> bytes:
-    """Without the half of a character at the end of what was cut off."""
+    """Drops half a character at the end."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -501,9 +492,7 @@ _DECODERS: tuple[tuple[str, Callable[[str], Iterator[EncodedRun]]], ...] = (
 
 
 def _scan() -> re2.Set:
-    """One automaton for all that may be hidden: as many scans of their own take ten times as
-    long.
-    """
+    """One automaton for everything that may be hidden: separate scans take ten times as long."""
     made = re2.Set.SearchSet()
     for pattern, _ in (*_MAKERS, *_DECODERS):
         made.Add(pattern.encode())

@@ -1,18 +1,16 @@
-"""Words and shingles of many texts at once: numpy over the bytes of an Arrow buffer, no Python
-object for a word.
+"""Words and shingles of many texts at once, in numpy over the bytes of an Arrow buffer.
 
 A word is a run of ASCII letters and digits, case folded, and of bytes above ASCII; everything else
-parts words. Where a script writes no blanks (kana, CJK, Hangul: UTF-8 lead bytes E3 to ED) each
-character is a word. A shingle is five words in a row; a text of fewer words has one, over all of
-them.
+separates words. In scripts without spaces (kana, CJK, Hangul: UTF-8 lead bytes E3 to ED) each
+character is a word. A shingle is five words in a row; a shorter text has one, over all its words.
 
 Invariants: the same bytes and key give the same hashes on any machine, whatever else is in the
-buffer; time grows with the bytes, and memory with some forty times ``CHUNK_BYTES_MAX`` and no more.
-Hashes are keyed: without the key nobody can ask whether a text is among them.
+buffer; time is linear in the bytes, and memory at most some forty times ``CHUNK_BYTES_MAX``. Hashes
+are keyed: without the key nobody can test for a text.
 
-Hash of a word: the sum of a keyed value per byte times an odd power of its place, modulo 2**64,
-which lets one pass over the buffer serve every word; then the finaliser of SplitMix64 (Steele, Lea,
-Flood, OOPSLA 2014).
+Word hash: the sum of a keyed value per byte times an odd power of its place, modulo 2**64, so that
+one pass over the buffer serves every word; then the finaliser of SplitMix64 (Steele, Lea, Flood,
+OOPSLA 2014).
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ _LEAD_FIRST, _LEAD_LAST = 0xE3, 0xED
 
 
 def _lower() -> NDArray[np.uint8]:
-    """Each byte as a word holds it; 0 for the bytes between words."""
+    """Each byte as in a word; 0 for separators."""
     table = np.zeros(256, np.uint8)
     table[0x80:] = np.arange(0x80, 0x100)
     for byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
@@ -52,9 +50,7 @@ _LOWER = LOWER_TABLE.tobytes()
 
 
 class Words:
-    """The hashes of the words of some texts, one after the other: those of text ``i`` lie at
-    ``ends[i-1]:ends[i]``.
-    """
+    """The word hashes of some texts, one after another: text ``i`` at ``ends[i-1]:ends[i]``."""
 
     __slots__ = ("ends", "hashes")
 
@@ -66,9 +62,7 @@ class Words:
 
 
 def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
-    """The words of the texts that lie in ``data`` one after the other, text ``i`` at
-    ``ends[i-1]:ends[i]``.
-    """
+    """The words of the texts in ``data``, text ``i`` at ``ends[i-1]:ends[i]``."""
     if len(data) > CHUNK_BYTES_MAX:
         raise UsageError(
             f"`{len(data)}` bytes in one chunk, more than `{CHUNK_BYTES_MAX}`",
@@ -80,7 +74,7 @@ def words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
 
 
 def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
-    """`words` by numpy alone."""
+    """`words` in numpy."""
     # a third of the time of an index of arrays
     lowered = np.frombuffer(data.tobytes().translate(_LOWER), np.uint8)
     inside = lowered != 0
@@ -100,9 +94,7 @@ def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
 
 
 def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
-    """The shingles of each text, repeats and all, with where those of each end; none for a text
-    without a word.
-    """
+    """The shingles of each text with repeats, and where each text's end; none without a word."""
     if (made := loops(len(found.hashes))) is not None:
         hashes, ends = made.shingles(found.hashes, found.ends, factors_of(size))
         return hashes, ends
@@ -110,7 +102,7 @@ def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
 
 
 def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
-    """`shingles` by numpy alone."""
+    """`shingles` in numpy."""
     hashes, ends = found.hashes, found.ends
     counts = np.diff(ends, prepend=0)
     total = len(hashes)
@@ -131,14 +123,14 @@ def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Off
 
 
 def joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
-    """``texts`` as `words` takes them."""
+    """``texts`` in the form of `words`."""
     return np.frombuffer(b"".join(texts), np.uint8), np.cumsum(
         [len(text) for text in texts], dtype=np.int64
     )
 
 
 def mixed(hashes: Hashes) -> Hashes:
-    """Each hash through the finaliser."""
+    """Applies the finaliser to each hash."""
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return hashes ^ (hashes >> np.uint64(31))
@@ -146,7 +138,7 @@ def mixed(hashes: Hashes) -> Hashes:
 
 @lru_cache(maxsize=8)
 def values(key: bytes) -> Hashes:
-    """A value for each byte, 0 for the byte that stands between words."""
+    """A value for each byte, 0 for separators."""
     drawn = b"".join(
         blake2b(bytes([n]), key=key, person=b"licet word 1", digest_size=64).digest()
         for n in range(32)
@@ -171,9 +163,7 @@ def _rounded(count: int) -> int:
 
 @lru_cache(maxsize=8)
 def _powers(count: int) -> tuple[Hashes, Hashes]:
-    """The powers of the place and of its inverse, ``count`` of each; `_rounded` keeps the sizes
-    few.
-    """
+    """``count`` powers of the place and of its inverse; `_rounded` limits the sizes."""
     with np.errstate(over="ignore"):
         steps: list[Any] = [np.full(count, base, np.uint64) for base in (GOLDEN, _PLACE_INVERSE)]
         for step in steps:

@@ -1,10 +1,9 @@
-"""What every worker process of a build needs, made once: importing this module imports curation and
-runs it on one text.
+"""Preloads what every build worker needs: importing this module imports curation and runs it on one
+text.
 
-Only the process that workers are forked from (`release.build_workers`) imports it: the rules are
-compiled, the tables are made and the compiled loops are loaded there, and each worker begins with
-them. It holds no content and no key, and starts no thread but those of numpy's linear algebra,
-which wait for a fork and are not used.
+Only the process that workers are forked from (`release.build_workers`) imports it: rules, tables
+and compiled loops are loaded there once. It holds no content and no key, and starts no threads
+except numpy's linear algebra's, which wait through a fork and are not used.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""The demonstration: the real code on a simulated clock, in a folder that the other commands can
+"""The demonstration: the real code on a simulated clock, in a folder that other commands can
 use.
 """

@@ -1,6 +1,4 @@
-"""The conversations of the town and their content: a coding session, a chat, a question that many
-ask, a scam.
-"""
+"""The town's conversations: coding sessions, chats, common questions, and scams."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ class ChatSort(StrEnum):
 
 
 class Speaker(Protocol):
-    """A person's way of speaking: their language, whether they use projects, and their
-    repositories.
-    """
+    """A person's language, whether they use projects, and their repositories."""
 
     language: str
     is_tidy: bool
@@ -38,9 +34,7 @@ class Speaker(Protocol):
 
 
 class BegunChat(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that may continue: its kind and its topic. ``about`` is None if it ends with
-    its answer.
-    """
+    """A conversation that may continue. ``about`` is None if it ends with its answer."""
 
     sort: ChatSort
     about: Talk | CodingSession | None = None
@@ -56,7 +50,7 @@ class BegunChat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw_chat(random: Random, speaker: Speaker) -> BegunChat:
-    """The kind of somebody's next conversation."""
+    """Draws the kind of a person's next conversation."""
     if speaker.repositories and random.random() < CODE_SHARE:
         session = CodingSession(random, random.choice(speaker.repositories))
         return BegunChat(sort=ChatSort.code, about=session, project=session.repository.project)
@@ -74,7 +68,7 @@ def draw_chat(random: Random, speaker: Speaker) -> BegunChat:
 def draw_turns(
     random: Random, speaker: Speaker, chat: BegunChat, *, resumed: bool
 ) -> Iterator[tuple[TurnRole, Content]]:
-    """The turns that are said in a conversation in one go."""
+    """Draws the turns of one sitting of a conversation."""
     match chat.about:
         case CodingSession() as session:
             for n in range(random.randrange(1, 3)):

@@ -1,4 +1,4 @@
-"""The promises of the town, each checked on what the vault really stores."""
+"""The town's promises, checked against what the vault stores."""
 
 from __future__ import annotations
 
@@ -17,55 +17,56 @@ from licet.release import catalog, registry
 from licet.release.build_order import BuildResult
 from licet.release.curation import LeftOut
 from licet.store.connect import transaction
-from licet.vault import account_view, installation, integrity, verbs
+from licet.vault import account_view, integrity, verbs
 from licet.vault.commands import Outcome, Say
+from licet.vault.installation import Installation, policies
 
 PAGE_TURNS = 2_000
 READ_BYTES = 1 << 22
 
 
 def check_all(
-    here: installation.Installation,
+    installation: Installation,
     town: Town,
     built: Sequence[BuildResult],
     copy: Path,
     withdrawn: Townsperson,
     planted: str,
 ) -> list[DemoPromise]:
-    """Every promise, in the order in which somebody would ask."""
+    """Checks every promise."""
     for world in town.worlds.values():
-        world.advance(here.clock())
+        world.advance(installation.clock())
     return [
-        _decisions(here, town),
-        _no_act_no_use(here, town),
-        *(_release(here, town, one) for one in built),
-        _withdrawn(here, withdrawn, copy),
-        _gates(here, town),
-        _erased_is_gone(here),
-        _twice_is_once(here, town),
-        _decided_again(here, built),
-        _sealed_everywhere(here, planted),
+        _decisions(installation, town),
+        _no_act_no_use(installation, town),
+        *(_release(installation, town, build) for build in built),
+        _withdrawn(installation, withdrawn, copy),
+        _gates(installation, town),
+        _erased_is_gone(installation),
+        _twice_is_once(installation, town),
+        _decided_again(installation, built),
+        _sealed_everywhere(installation, planted),
     ]
 
 
-def _decisions(here: installation.Installation, town: Town) -> DemoPromise:
-    """The vault and the bare rule give the same answer, for every turn and purpose."""
-    known, at = installation.policies(here), here.clock()
+def _decisions(installation: Installation, town: Town) -> DemoPromise:
+    """The vault and the bare rule give the same answer for every turn and purpose."""
+    known, now = policies(installation), installation.clock()
     asked = differ = 0
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         for page in _pages(list(town.said)):
             owners = {
                 conversation: town.person(town.said[conversation, n][0]).id
                 for conversation, n in page
             }
-            seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, at)
+            seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, now)
             turns = {c: account_view.turns(tx, owners[c], c) for c in owners}
             for conversation, number in page:
                 account, name = town.said[conversation, number]
                 turn = turns[conversation][number - 1]
                 for purpose in (IMPROVE, SAFETY):
                     mine = seen[conversation].decide(turn, known, purpose)
-                    bare = town.worlds[account].decide(name, purpose, at)
+                    bare = town.worlds[account].decide(name, purpose, now)
                     asked += 1
                     differ += (mine.because, mine.until) != (bare.because, bare.until)
     text = "every turn has a dated answer, and the vault's is that of the bare rule"
@@ -79,15 +80,15 @@ def _pages(keys: list[tuple[UUID, int]]) -> Iterator[list[tuple[UUID, int]]]:
         yield keys[start : start + PAGE_TURNS]
 
 
-def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
+def _no_act_no_use(installation: Installation, town: Town) -> DemoPromise:
     """Nothing of an account that never said yes may improve models."""
-    at = here.clock()
+    now = installation.clock()
     never = [
         name
         for name, world in town.worlds.items()
         if world.accounts and world.accounts[name].granted == 0
     ]
-    usable = sum(len(town.worlds[name].usable(IMPROVE, at)) for name in never)
+    usable = sum(len(town.worlds[name].usable(IMPROVE, now)) for name in never)
     text = "nothing is usable without an act"
     return DemoPromise(
         text=text,
@@ -96,12 +97,10 @@ def _no_act_no_use(here: installation.Installation, town: Town) -> DemoPromise:
     )
 
 
-def _release(here: installation.Installation, town: Town, built: BuildResult) -> DemoPromise:
-    """A release contains what the rule permitted at its moment, reconciles, and is what was
-    sealed.
-    """
+def _release(installation: Installation, town: Town, built: BuildResult) -> DemoPromise:
+    """A release contains exactly what the rule permitted at its time, and is what was sealed."""
     counts, name = built.manifest.counts, built.manifest.name
-    found = catalog.verify_release(here, name)
+    found = catalog.verify_release(installation, name)
     expected = town.expected[name]
     curated = sum(counts.dropped.get(why.value, 0) for why in LeftOut)
     text = (
@@ -109,25 +108,24 @@ def _release(here: installation.Installation, town: Town, built: BuildResult) ->
     )
     seen = (
         f"{counts.included:,} turns in and {curated:,} left out as duplicates and the like, "
-        f"{expected:,} permitted by the"
-        f" rule, {len(found)} contradictions"
+        f"{expected:,} permitted by the rule, {len(found)} contradictions"
     )
     kept = counts.included + curated == expected > 0 < counts.included and not found
     return DemoPromise(text=text, kept=kept, seen=seen)
 
 
-def _withdrawn(here: installation.Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
+def _withdrawn(installation: Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
     """No row of a person who withdrew can be read, from the release or from a copy handed out
     before.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         october = registry.find(tx, "october")
         assert october is not None
         theirs = {
             row.ordinal for row in registry.rows_of(tx, october.release_id, [(withdrawn.id, None)])
         }
     out = [
-        {row["ordinal"] for row in catalog.open_release(here, name)}
+        {row["ordinal"] for row in catalog.open_release(installation, name)}
         for name in ("october", str(copy))
     ]
     leaks = sum(len(theirs & ordinals) for ordinals in out)
@@ -138,14 +136,14 @@ def _withdrawn(here: installation.Installation, withdrawn: Townsperson, copy: Pa
     )
 
 
-def _gates(here: installation.Installation, town: Town) -> DemoPromise:
-    """After the last day an undecided account cannot write; one that answered, either way, can."""
-    at = here.clock()
+def _gates(installation: Installation, town: Town) -> DemoPromise:
+    """After the last day an undecided account cannot write; one that answered either way can."""
+    now = installation.clock()
     wrong = waiting = 0
     for name, world in town.worlds.items():
         account = world.accounts[name]
-        answer = world.gate(name, at)
-        stood = [account.standing(question) for question in world.policies.in_force(at).asks]
+        answer = world.gate(name, now)
+        stood = [account.standing(question) for question in world.policies.in_force(now).asks]
         undecided = account.closed_at is None and GrantStanding.undecided in stood
         waiting += undecided and answer is Gate.must_decide
         wrong += undecided and answer in (Gate.open, Gate.notice)
@@ -159,49 +157,45 @@ def _gates(here: installation.Installation, town: Town) -> DemoPromise:
     )
 
 
-def _erased_is_gone(here: installation.Installation) -> DemoPromise:
-    """Of erased content there is neither a key nor a sealed byte; after a sweep nothing that is due
-    is left.
-    """
-    sweeper.sweep(here)
-    with transaction(here.pool) as tx:
+def _erased_is_gone(installation: Installation) -> DemoPromise:
+    """Erased content has neither key nor sealed bytes; after a sweep nothing is due."""
+    sweeper.sweep(installation)
+    with transaction(installation.pool) as tx:
         erased = integrity.segments_erased(tx)
         left = integrity.bodies_without_key(tx) + integrity.keys_without_body(tx)
-    due = sweeper.sweep(here, dry_run=True).segments
+    due = sweeper.sweep(installation, dry_run=True).segments
     text = "what was erased has neither a key nor a byte left"
     seen = f"{erased:,} segments erased, {left} with something left, {due} still due"
     return DemoPromise(text=text, kept=left == 0 == due and erased > 0, seen=seen)
 
 
-def _twice_is_once(here: installation.Installation, town: Town) -> DemoPromise:
+def _twice_is_once(installation: Installation, town: Town) -> DemoPromise:
     """The newest turn, sent again, adds nothing."""
 
     (conversation, number), (account, name) = next(reversed(town.said.items()))
     again = Say(
         account=town.person(account).id,
-        at=here.clock(),
+        at=installation.clock(),
         conversation=conversation,
-        host_turn=town.host(here, "turn", name),
+        host_turn=town.host(installation, "turn", name),
         content=None,
     )
-    answer = verbs.tell(here, [again])[0]
+    answer = verbs.tell(installation, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
     return DemoPromise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
 
 
-def _decided_again(here: installation.Installation, built: Sequence[BuildResult]) -> DemoPromise:
-    """A third party, with the log and without content, comes to the same decision on every row."""
-    documents.append(here)
+def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> DemoPromise:
+    """A third party, with the log and without content, reaches the same decision on every row."""
+    documents.append(installation)
     rows, broken = 0, 0
-    for one in built:
-        year = one.manifest.built_at.year
-        log = verifier.FolderFiles(here.config.data / "log" / str(year))
-        trusted = verifier.trust(documents.key(here, year).vkey)
-        report = verifier.check_release(verifier.FolderFiles(one.folder), trusted, log)
-        rows, broken = (
-            rows + report.size,
-            broken + (0 if report.ok else max(1, len(report.findings))),
-        )
+    for build in built:
+        year = build.manifest.built_at.year
+        log = verifier.FolderFiles(installation.config.data / "log" / str(year))
+        trusted = verifier.trust(documents.key(installation, year).vkey)
+        report = verifier.check_release(verifier.FolderFiles(build.folder), trusted, log)
+        rows += report.size
+        broken += 0 if report.ok else max(1, len(report.findings))
     text = "strangers decide every row again, from the log and without content"
     return DemoPromise(
         text=text,
@@ -210,13 +204,13 @@ def _decided_again(here: installation.Installation, built: Sequence[BuildResult]
     )
 
 
-def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPromise:
-    """A sentence said in one chat is nowhere in clear: not in tables, WAL, logs, releases or
+def _sealed_everywhere(installation: Installation, planted: str) -> DemoPromise:
+    """A sentence from one chat is nowhere in clear: not in tables, WAL, logs, releases or
     copies.
     """
-    control = here.config.data / "control.txt"
+    control = installation.config.data / "control.txt"
     control.write_text(f"where the search must find it: {planted}", encoding="utf-8")
-    paths = sorted(p for p in here.config.data.rglob("*") if p.is_file())
+    paths = sorted(p for p in installation.config.data.rglob("*") if p.is_file())
     holding = [path for path in paths if _holds(path, planted.encode())]
     control.unlink()
     text = "a sentence said in a chat lies nowhere in clear"
@@ -228,16 +222,14 @@ def _sealed_everywhere(here: installation.Installation, planted: str) -> DemoPro
 
 
 def _below(count: int) -> int:
-    """The power of ten below: the number of a database's files varies between runs, and the figures
-    must not.
+    """The power of ten below: a database's number of files varies between runs, and the output must
+    not.
     """
     return int(10 ** (len(str(count)) - 1))
 
 
 def _holds(path: Path, needle: bytes) -> bool:
-    """Whether a file holds the needle. The database removes files while it runs: one that is gone
-    holds nothing.
-    """
+    """Whether a file contains the needle; False for files that the database removes meanwhile."""
     rest = b""
     try:
         with path.open("rb") as file:

@@ -1,11 +1,9 @@
-"""Coding sessions of the town: a person asks, an assistant reads, runs and edits, and the tools
-answer.
+"""The town's coding sessions: a person asks, an assistant reads, runs and edits, and tools answer.
 
-A session is one project with its folder, branch and stack, and one thing that is wrong in it. What
-tools print has the shape of the real thing (numbered files, failing tests with a stack trace,
-unified diffs), and identifiers where people leave them: in settings, logs and the authors of
-commits. Keys look real and open nothing: they are the examples of the documentation, or drawn so
-that no checksum holds.
+A session has one project with folder, branch and stack, and one bug. Tool output looks real
+(numbered files, failing tests with a stack trace, unified diffs), with identifiers where people
+leave them: in settings, logs and commit authors. Keys look real and open nothing: they are
+documentation examples, or fail their checksum.
 """
 
 from __future__ import annotations
@@ -148,38 +146,32 @@ _PLANS = (
 )
 _FOUND = (
     "Found it. In line {line} of {file}, `{fn}` hands the {parts} on before they are complete, so "
-    "{wrong}. The smallest "
-    "change is to {fix}.",
+    "{wrong}. The smallest change is to {fix}.",
     "The cause is in `{fn}`. It trusts the caller for the {parts}, and `{fn2}` does not keep that "
-    "promise, which is why {wrong}. "
-    "I suggest to {fix}.",
+    "promise, which is why {wrong}. I suggest to {fix}.",
     (
         "This confirms it, {wrong}. Nothing else in {file} depends on the old behaviour; "
         "`{fn2}` only reads it. I will {fix}."
     ),
     "It is not what I expected. `{fn}` is right, and `{fn2}` calls it {n} times for each {noun} at "
-    "line {line}. If we {fix}, "
-    "both come out right.",
+    "line {line}. If we {fix}, both come out right.",
 )
 _DONE = (
     "Done. `{fn}` now does it right for the {parts}, {test} passes, and so do the other {nn} tests "
-    "of {noun}. I left `{fn2}` "
-    "alone and noted at line {line} why.",
+    "of {noun}. I left `{fn2}` alone and noted at line {line} why.",
     (
         "That is fixed in {file}. To sum up, {wrong}, and now we {fix}. The run took {hundreds} "
         "ms, {n} of {nn} cases are new."
     ),
     "Both pass. One thing to decide, whether a {noun} of {year} should be rewritten. I would not, "
-    "since its {parts} are never "
-    "read again after {nn} days.",
+    "since its {parts} are never read again after {nn} days.",
     "{nn} tests pass, none is skipped. You may want to tell {author} that `{fn2}` relied on it, I "
-    "added a line to the change log "
-    "under 0.{n}.{two}.",
+    "added a line to the change log under 0.{n}.{two}.",
 )
 
 
 class Stack(NamedTuple):
-    """A language with its files, how its tests are run, and how its failures look."""
+    """A language: its files, test command and failure output."""
 
     file: str
     test_file: str
@@ -289,9 +281,7 @@ STACKS = (_PYTHON, _PYTHON, _TYPESCRIPT, _GO, _SQL)
 
 
 class TownRepository(NamedTuple):
-    """Where somebody works: the project, its stack, the account's name there, and the name on the
-    commits.
-    """
+    """A person's project, its stack, their account name there, and the name on commits."""
 
     project: str
     stack: Stack
@@ -310,7 +300,7 @@ def repository(random: Random) -> TownRepository:
 
 
 class _Names(dict[str, str]):
-    """The names of one session; figures and keys are drawn at their first use."""
+    """The names of one session; figures and keys are drawn at first use."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -342,7 +332,7 @@ class _Names(dict[str, str]):
 
 
 class CodingSession:
-    """One session in a repository, and the problem there."""
+    """One session in a repository, with its bug."""
 
     def __init__(self, random: Random, repository: TownRepository) -> None:
         self.repository, self.stack = repository, repository.stack

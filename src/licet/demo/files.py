@@ -1,5 +1,5 @@
-"""The same on a person's own files: one account, a policy before the first turn, the clock a day
-after the last.
+"""Demonstrates a person's own files: one account, a policy from before the first turn, and a clock
+a day after the last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from licet.policy.period import instant, written
 from licet.release import catalog
 from licet.service import answers as service_answers
 from licet.service import policy_changes
-from licet.vault import installation, verbs
+from licet.vault import verbs
 from licet.vault.installation import Installation
 from licet.vault.simulated_clock import SimulatedClock
 
@@ -42,7 +42,7 @@ def play_files(
     say: Say,
     progress: Progress = silent,
 ) -> DemoReport:
-    """Imports the files, shows what may be used and why, and builds the release that follows."""
+    """Imports the files, shows what may be used and why, and builds a release."""
     progress("reading the files", 0)
     times = [
         item.at
@@ -54,7 +54,7 @@ def play_files(
     begin = min(first, allow_from or first) - timedelta(days=1)
     clock = SimulatedClock(begin)
     progress("starting the database", 0.1)
-    with stage(folder, clock, say) as here:
+    with stage(folder, clock, say) as installation:
         document = preset("article-2025").document()
         document |= {
             "effective": begin.date().isoformat(),
@@ -66,9 +66,9 @@ def play_files(
         (folder / "policy.yaml").write_text(
             yaml.safe_dump(document, sort_keys=False), encoding="utf-8"
         )
-        policy_changes.apply_policy(here, policy, actor="demo", languages=None)
+        policy_changes.apply_policy(installation, policy, actor="demo", languages=None)
         clock.set(max(last, allow_from or last) + timedelta(days=1))
-        _show_assumptions(here, say, policy, plan, age, allow_from)
+        _show_assumptions(installation, say, policy, plan, age, allow_from)
         if not times:
             say(f"  no turn has a time of its own: all are taken as said on {UNTIMED:%d %B %Y}")
         say(f"  today is {clock.now:%d %B %Y}, a day after the last event\n")
@@ -79,7 +79,7 @@ def play_files(
         )
         progress("importing", 0.2)
         imported = imports.import_files(
-            here,
+            installation,
             paths,
             default=RecordedAccount(host=ACCOUNT, plan=plan, age=age, opened_at=begin),
             choices=choices,
@@ -87,13 +87,13 @@ def play_files(
         )
         _show_imported(imported, say)
         progress("asking what may be used", 0.6)
-        _show_answers(here, say)
+        _show_answers(installation, say)
         progress("building the release", 0.7)
-        return _finish(folder, here, clock, imported, say)
+        return _finish(folder, installation, clock, imported, say)
 
 
 def _show_assumptions(
-    here: Installation,
+    installation: Installation,
     say: Say,
     policy: Policy,
     plan: str,
@@ -106,8 +106,8 @@ def _show_assumptions(
         f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, "
         "before the first turn"
     )
-    left_in = engine_settings.lets_names_in(here)
-    finds = "person" in engine_settings.name_search(here.config, left_in=left_in).kinds
+    left_in = engine_settings.lets_names_in(installation)
+    finds = "person" in engine_settings.name_search(installation.config, left_in=left_in).kinds
     names = "replaced where they are found" if finds else "left in: nothing looks for them"
     say(f"  people's names are {names}")
     permission = (
@@ -122,8 +122,7 @@ def _show_imported(imported: Imported, say: Say) -> None:
     many = "s" * (imported.conversations != 1)
     say(
         f"read {imported.turns:,} turns: {imported.stored:,} kept in {imported.conversations:,} "
-        f"conversation{many}"
-        f"{f', {imported.known:,} were copies' if imported.known else ''}"
+        f"conversation{many}{f', {imported.known:,} were copies' if imported.known else ''}"
     )
     for day, count in imported.would_be_erased.items():
         say(f"  {count:,} turns would have been erased on {day}: not stored")
@@ -135,12 +134,12 @@ def _show_imported(imported: Imported, say: Say) -> None:
         say(f"  ... and {imported.broken - 10:,} more that could not be read")
 
 
-def _show_answers(here: installation.Installation, say: Say) -> None:
-    """What may be used, why, until when: for the first conversations."""
+def _show_answers(installation: Installation, say: Say) -> None:
+    """Shows what may be used, why and until when, for the first conversations."""
     say("\nwhat may be used to improve models, and why")
     shown, met = 0, set[DecisionReason]()
-    for name in verbs.conversations_of(here, ACCOUNT):
-        seen = service_answers.explain(here, name)
+    for name in verbs.conversations_of(installation, ACCOUNT):
+        seen = service_answers.explain(installation, name)
         assert isinstance(seen, service_answers.ConversationSeen)
         answers: Counter[str] = Counter()
         for answer in seen.answers:
@@ -163,12 +162,12 @@ def _show_answers(here: installation.Installation, say: Say) -> None:
 
 def _finish(
     folder: Path,
-    here: installation.Installation,
+    installation: Installation,
     clock: SimulatedClock,
     imported: Imported,
     say: Say,
 ) -> DemoReport:
-    built = release_build.build_release(here, name=NAME, purpose=IMPROVE)
+    built = release_build.build_release(installation, name=NAME, purpose=IMPROVE)
     counts = built.manifest.counts
     say(
         f"\nthe release that follows: {built.manifest.rows:,} rows of {counts.included:,} "
@@ -181,8 +180,8 @@ def _finish(
             f"{n:,} {kind}" for kind, n in built.manifest.deidentification.counts.items()
         )
         say(f"  replaced in it: {replaced}")
-    came = sum(1 for _ in catalog.open_release(here, NAME))
-    found = catalog.verify_release(here, NAME)
+    came = sum(1 for _ in catalog.open_release(installation, NAME))
+    found = catalog.verify_release(installation, NAME)
     promises = [
         DemoPromise(
             text="every turn kept is a candidate, and each is in or left out with a reason",

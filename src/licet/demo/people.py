@@ -1,4 +1,4 @@
-"""The people of the town, and the world in memory to which their events go beside the vault."""
+"""The town's people, and the in-memory world that mirrors the vault."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from licet.demo.code_sessions import TownRepository, repository
 from licet.policy import events
 from licet.policy.file import Policies
 from licet.policy.world import World
-from licet.vault import commands, installation
+from licet.vault import commands
 from licet.vault.commands import CommandResult
 from licet.vault.ids import host_hmac
+from licet.vault.installation import Installation, host_key
 
 PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), ("gov", 1))
 
 
 class Townsperson:
-    """The person of an account: when it opens, what it answers and when, how much it talks, in what
+    """An account's person: when it opens, what it answers and when, how much it chats, in what
     language and about what. ``shares_at`` is when somebody who said no says yes to one project.
     """
 
@@ -75,7 +76,9 @@ class Townsperson:
 def populate(
     random: Random, count: int, begin: datetime, notice: datetime, end: datetime
 ) -> list[Townsperson]:
-    """Nine in ten were there before the terms changed; the others sign up under them."""
+    """Draws the people. Nine in ten joined before the terms changed; the others sign up under
+    them.
+    """
     people = []
     for number in range(1, count + 1):
         new = number % 10 == 0
@@ -90,7 +93,7 @@ def populate(
 
 
 class Town:
-    """The world beside the vault: one small world per person, and the vault's ids of its names."""
+    """A small world per person, and the vault's ids of its names."""
 
     def __init__(self, policies: Policies) -> None:
         self.policies = policies
@@ -108,16 +111,14 @@ class Town:
     def person(self, name: str) -> Townsperson:
         return self._by_name[name]
 
-    def host(self, here: installation.Installation, what: str, name: str) -> bytes:
+    def host(self, installation: Installation, what: str, name: str) -> bytes:
         """The HMAC of one of the town's names."""
         if self._host_key is None:
-            self._host_key = installation.host_key(here)
+            self._host_key = host_key(installation)
         return host_hmac(self._host_key, what, name)
 
     def apply(self, event: events.Event, command: commands.Command, answer: CommandResult) -> None:
-        """Applies the event that the vault has accepted to the world, and records the id that the
-        vault gave.
-        """
+        """Applies an event accepted by the vault to the world, and records the vault's id."""
         world = self.worlds.get(event.account)
         if world is None:
             world = self.worlds[event.account] = World(self.policies)
@@ -132,7 +133,7 @@ class Town:
                 )
 
     def expect(self, release: str, purpose: str, now: datetime) -> None:
-        """Records how many turns may be used according to the world, at the moment of a release."""
+        """Records how many turns the world permits at the time of a release."""
         total = 0
         for world in self.worlds.values():
             world.advance(now)

@@ -1,5 +1,5 @@
-"""What others than its people do in the town: staff read, a recipient is given rows and some are
-recalled, a model is trained.
+"""What staff, recipients and trainers do in the town: readings, exports, recalls, a training
+run.
 """
 
 from __future__ import annotations
@@ -31,20 +31,18 @@ def read_as_staff(
     account: UUID,
     conversation: UUID,
 ) -> bool:
-    """Staff read a conversation, with a record; returns whether there was anything that they may
-    open.
-    """
-    at, random = installation.clock(), installation.keyring.random
+    """Reads a conversation as staff, with a record; returns whether anything could be opened."""
+    now, random = installation.clock(), installation.keyring.random
     email = OFFICER if role is ReaderRole.privacy_officer else REVIEWER
     try:
         with transaction(installation.pool) as tx:
             reading = Reading(
-                staff=sessions.find_or_add_staff(tx, email, at, random),
+                staff=sessions.find_or_add_staff(tx, email, now, random),
                 role=role,
                 reason=reason,
                 ticket=ticket,
             )
-            seen = account_view.seen(tx, [(account, conversation)], policies(installation), at)
+            seen = account_view.seen(tx, [(account, conversation)], policies(installation), now)
             turns = account_view.turns(tx, account, conversation)
             staff_reads.read(tx, installation.keyring, seen[conversation], turns, reading, random)
     except DeniedError:
@@ -53,10 +51,9 @@ def read_as_staff(
 
 
 def export_rows(installation: Installation, release: str) -> tuple[int, str]:
-    """Exports a release to the town's recipient; how many rows, and the export's id.
+    """Exports a release to the town's recipient; returns the number of rows and the export's id.
 
-    The files lie with the recipient, outside the installation, and are gone when the demonstration
-    is.
+    The files lie outside the installation and are deleted after the demonstration.
     """
     with TemporaryDirectory(prefix=f"licet-{RECIPIENT}-") as place:
         made = export_files.export(
@@ -72,8 +69,8 @@ def acknowledge_deletion(installation: Installation, export: str) -> None:
 
 
 def train(installation: Installation, release: str) -> int:
-    """Trains a model on a release, under the gate, and registers it; returns how many rows it
-    consumed.
+    """Trains a model on a release through the training gate and registers it; returns the number of
+    consumed rows.
     """
     return tally_model.learn(
         installation, release, installation.config.data / "models" / MODEL, called=MODEL

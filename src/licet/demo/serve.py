@@ -1,6 +1,4 @@
-"""The town's pages on this machine, at the end of a demonstration: links to sign in as somebody,
-without a password or host.
-"""
+"""Serves the town's pages on this machine, with links that sign in without a password or host."""
 
 from __future__ import annotations
 
@@ -30,9 +28,11 @@ from licet.errors import NotFoundError
 from licet.policy.state import GrantStanding
 from licet.release import registry
 from licet.store.connect import Transaction, transaction
-from licet.vault import account_view, installation, tables, verbs
+from licet.vault import account_view, tables, verbs
 from licet.vault.commands import OpenAccount
 from licet.vault.ids import host_hmac, uuid7
+from licet.vault.installation import Installation, host_key
+from licet.vault.installation import installation as open_installation
 from licet.vault.simulated_clock import SimulatedClock, save
 from licet.vault.tables import AccountRow
 from licet.web.access import tokens
@@ -47,7 +47,7 @@ COVERED_PLANS = ("free", "pro", "max")
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
-    """A role to sign in as: the word in the link, a description, the host's name of the person, and
+    """A role to sign in as: the word in the link, a description, the host's id of the person, and
     the first page.
     """
 
@@ -70,10 +70,10 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
     key_file.chmod(0o600)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
-        with installation.installation(
+        with open_installation(
             Configuration(data=folder, web=Web(token_key_file=key_file)), clock
-        ) as here:
-            app, links = stand(here, key)
+        ) as installation:
+            app, links = stand(installation, key)
             with listener(PORT) as listening:
                 port = listening.getsockname()[1]
                 say(
@@ -90,38 +90,38 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
         key_file.unlink(missing_ok=True)
 
 
-def stand(here: installation.Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
-    """The application with the links of its people; each link with the role that it signs in."""
-    people = {role.word: role for role in roles(here)}
+def stand(installation: Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
+    """The application and its sign-in links."""
+    people = {role.word: role for role in roles(installation)}
 
     @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
     def sign_in_as(word: FromPath[str]) -> Redirect:
         """Signs in as somebody of the town."""
         if word == "privacy-officer":
-            return Redirect(f"/sign-in/link/{officer_link(here)}")
+            return Redirect(f"/sign-in/link/{officer_link(installation)}")
         if word not in people:
             raise NotFoundError("nobody of that name")
         role = people[word]
         token = tokens.signed(
             key,
             role.name,
-            tokens.audience_of(here.config.web, tokens.TokenUse.enter),
+            tokens.audience_of(installation.config.web, tokens.TokenUse.enter),
             utc_now().timestamp(),
         )
         return Redirect(f"/enter?token={token}&to={quote(role.to, safe='/')}")
 
-    app = create_app(here, here.config.web, sequencer=True)
+    app = create_app(installation, installation.config.web, sequencer=True)
     app.register(sign_in_as)
     links = [(f"/as/{role.word}", role.what) for role in people.values()]
     return app, [*links, ("/as/privacy-officer", "the privacy officer")]
 
 
-def roles(here: installation.Installation) -> list[DemoRole]:
-    """The people to show: somebody who has not decided, somebody new, and somebody who said yes."""
+def roles(installation: Installation) -> list[DemoRole]:
+    """The people to show: somebody undecided, somebody new, and somebody who said yes."""
     found = []
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         accounts = list(tables.every_account(tx))
-        names = _names(tx, here, len(accounts))
+        names = _names(tx, installation, len(accounts))
         undecided, granted = (
             _one(tx, accounts, standing)
             for standing in (GrantStanding.undecided, GrantStanding.granted)
@@ -133,35 +133,35 @@ def roles(here: installation.Installation) -> list[DemoRole]:
         if account is not None and account in names:
             found.append(DemoRole(word=word, what=what, name=names[account], to=to))
     new = f"new-{secrets.token_hex(4)}"
-    at = here.clock()
+    now = installation.clock()
     opened = OpenAccount(
-        account=uuid7(at, here.keyring.random(10)),
-        at=at,
-        host=host_hmac(installation.host_key(here), "account", new),
+        account=uuid7(now, installation.keyring.random(10)),
+        at=now,
+        host=host_hmac(host_key(installation), "account", new),
         plan="free",
         age=30,
     )
-    verbs.tell(here, [opened])
+    verbs.tell(installation, [opened])
     return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
 
 
 def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding) -> UUID | None:
-    """An account with that standing, covered by the terms, with the most to show."""
+    """An account with that standing, covered by the terms, with the most content."""
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
-        one.account_id
-        for one in accounts
-        if ({said.standing for said in one.state.standings} or {GrantStanding.undecided})
+        account.account_id
+        for account in accounts
+        if ({said.standing for said in account.state.standings} or {GrantStanding.undecided})
         == {standing}
-        and one.state.closed_at is None
-        and one.state.plan in COVERED_PLANS
+        and account.state.closed_at is None
+        and account.state.plan in COVERED_PLANS
     ]
     return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
 
 
-def _names(tx: Transaction, here: installation.Installation, accounts: int) -> dict[UUID, str]:
+def _names(tx: Transaction, installation: Installation, accounts: int) -> dict[UUID, str]:
     """The town's names of its accounts: the vault stores only hashes, so all names are tried."""
-    key = here.keyring.host_key(tx)
+    key = installation.keyring.host_key(tx)
     names = {
         host_hmac(key, "account", f"p{n}"): f"p{n}" for n in range(1, min(accounts, NAMES_MAX) + 1)
     }
@@ -170,19 +170,18 @@ def _names(tx: Transaction, here: installation.Installation, accounts: int) -> d
     }
 
 
-def officer_link(here: installation.Installation) -> str:
-    """The secret of a link that signs the town's privacy officer in, once."""
+def officer_link(installation: Installation) -> str:
+    """The secret of a one-time link that signs in the privacy officer."""
     now = utc_now()
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return sessions.add_staff(
-            tx, OFFICER, [StaffRole.privacy_officer], now, here.keyring.random
+            tx, OFFICER, [StaffRole.privacy_officer], now, installation.keyring.random
         )
 
 
 def listener(wanted: int) -> socket.socket:
-    """A socket that listens on ``wanted``, or on any free port where somebody else has that one. It
-    is held from here on: a port that is only known to be free may be somebody else's by the time it
-    is used.
+    """A socket listening on ``wanted``, or on any free port if it is taken. Held from here on, so
+    that nobody else takes the port.
     """
     for port in (wanted, 0):
         try:

@@ -1,6 +1,4 @@
-"""What people of the town say in a chat: sentences composed by a small grammar, in nine
-languages.
-"""
+"""What people of the town say: sentences composed by a small grammar, in nine languages."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ _DAYS = (*range(4, 21), *range(24, 29))  # those that end in "th" in English
 
 
 class SpokenTopic(msgspec.Struct, frozen=True):
-    """A topic: the things that a chat is about, questions about them, and sentences for an
-    answer.
-    """
+    """A topic: its subjects, questions about them, and sentences for an answer."""
 
     slots: Mapping[str, Sequence[str]]
     ask: Sequence[str]
@@ -43,7 +39,7 @@ class SpokenTopic(msgspec.Struct, frozen=True):
 
 
 class SpokenLanguage(msgspec.Struct, frozen=True, kw_only=True):
-    """A language's sentences, by their use; talk/en.yaml describes each."""
+    """A language's sentences, by use; talk/en.yaml describes each."""
 
     name: str
     share: int
@@ -64,7 +60,6 @@ class SpokenLanguage(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def language(name: str) -> SpokenLanguage:
-    """A language of the town."""
     text = files("licet.demo").joinpath(f"talk/{name}.yaml").read_text("utf-8")
     # both are safe
     read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -74,11 +69,9 @@ def language(name: str) -> SpokenLanguage:
         )
         for topic, given in read.pop("topics").items()
     }
-    share, people, thanks = (
-        int(read.pop("share")),
-        _lists(read.pop("people")),
-        str(read.pop("thanks")),
-    )
+    share = int(read.pop("share"))
+    people = _lists(read.pop("people"))
+    thanks = str(read.pop("thanks"))
     between = str(read.pop("between", " "))
     lines: dict[str, Any] = {key: value.splitlines() for key, value in read.items()}
     return SpokenLanguage(
@@ -102,8 +95,8 @@ def draw_language(random: Random) -> str:
 
 
 class _Slots(dict[str, str]):
-    """The values of a sentence's slots: the chat's own things, and figures and identifiers drawn at
-    their first use.
+    """Values for a sentence's slots: the chat's subjects, and figures and identifiers drawn at
+    first use.
     """
 
     def __init__(self, random: Random, of: SpokenLanguage, things: Mapping[str, str]) -> None:
@@ -172,7 +165,7 @@ def _plain(name: str) -> str:
 
 
 class Talk:
-    """A chat of one person: its topic, and the next question or answer in it."""
+    """One person's chat: its topic, and its next question or answer."""
 
     def __init__(self, random: Random, name: str) -> None:
         self.of = language(name)
@@ -187,8 +180,8 @@ class Talk:
         return self.of.between.join([sentence.format_map(slots) for sentence in sentences])
 
     def ask(self, random: Random) -> str:
-        """The question that begins a chat, sometimes with a situation, a wish for style, or
-        something that identifies people.
+        """The question that begins a chat, sometimes with a situation, a style request, or an
+        identifier.
         """
         of = self.of
         said = [
@@ -200,7 +193,7 @@ class Talk:
         return self._say(random, said)
 
     def follow(self, random: Random) -> str:
-        """The next thing said in a chat; sometimes another question about the same things."""
+        """The person's next message; sometimes another question about the same subject."""
         of = self.of
         said = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
         if random.random() < 0.15:
@@ -208,7 +201,7 @@ class Talk:
         return self._say(random, said)
 
     def answer(self, random: Random) -> str:
-        """An answer: some of the topic's sentences, as a paragraph or a list."""
+        """An answer: some of the topic's sentences, as a paragraph or list."""
         of = self.of
         own = random.sample(self.topic.answer, random.randrange(3, 6))
         begin = [random.choice(of.opener)] if random.random() < 0.5 else []
@@ -225,9 +218,7 @@ class Talk:
 
 
 def repeated(random: Random, name: str) -> tuple[str, str]:
-    """A question that many ask, and its answer: always the same, or the same except for a word of
-    thanks.
-    """
+    """A common question and its answer: always the same, but for a word of thanks."""
     of = language(name)
     # the same in every town
     fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311
@@ -238,9 +229,7 @@ def repeated(random: Random, name: str) -> tuple[str, str]:
 
 
 def scam(random: Random, name: str) -> tuple[str, str]:
-    """A request by somebody who means to cheat, word for word as others sent it, and the
-    assistant's refusal.
-    """
+    """A scammer's request, word for word as others sent it, and the assistant's refusal."""
     of = language(name)
     number = random.randrange(len(of.scam))
     fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town
@@ -251,7 +240,7 @@ def scam(random: Random, name: str) -> tuple[str, str]:
 
 
 def title(words: str) -> str:
-    """A chat's title: the first words of what began it."""
+    """A chat's title: the first words of its first message."""
     first = words.split("\n", 1)[0]
     if len(first) <= TITLE_CHARACTERS_MAX:
         return first

@@ -1,5 +1,5 @@
-"""The stage: a folder with an installation on a simulated clock, promises checked on it, and a plot
-of what is stored.
+"""A demonstration's folder: an installation on a simulated clock, checked promises, and a plot of
+what is stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from licet.errors import UsageError
 from licet.policy.period import written
 from licet.service.population_status import Forecast
 from licet.store import embedded
-from licet.vault import installation
+from licet.vault.installation import Installation
+from licet.vault.installation import installation as open_installation
 from licet.vault.simulated_clock import CLOCK_FILE, SimulatedClock, save
 
 Say = Callable[[str], object]
@@ -48,7 +49,7 @@ RESPONSIBLE = Controller(
 
 
 class DemoPromise(msgspec.Struct, frozen=True, kw_only=True):
-    """A promise that was checked, and what was seen."""
+    """A checked promise, and what was found."""
 
     text: str
     kept: bool
@@ -56,8 +57,6 @@ class DemoPromise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a demonstration."""
-
     folder: Path
     clock: datetime
     promises: tuple[DemoPromise, ...]
@@ -79,10 +78,8 @@ def replaces(folder: Path) -> bool:
 
 
 @contextmanager
-def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installation.Installation]:
-    """A fresh installation in ``folder`` on ``clock``; an earlier demonstration there is deleted
-    first.
-    """
+def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[Installation]:
+    """A fresh installation in ``folder`` on ``clock``; deletes an earlier demonstration there."""
     if replaces(folder):
         say(f"clearing the earlier demonstration in {folder}")
         embedded.stop(folder / "postgres")
@@ -92,25 +89,23 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[installatio
     save(folder, clock)
     # Models of names, if some are installed, would take a hundred times as long as everything that
     # is shown.
-    with installation.installation(
+    with open_installation(
         Configuration(data=folder, curate=Curate(names="off")), clock
-    ) as here:
-        yield here
+    ) as installation:
+        yield installation
         save(folder, clock)
 
 
-def silent(_what: str, _share: float) -> None:
-    """No progress."""
+def silent(_what: str, _share: float) -> None: ...
 
 
 def dated_lines(day_time: datetime, text: str, *more: str) -> list[str]:
-    """What happened on a day, in lines that begin in one column."""
+    """A day's events, in aligned lines."""
     day = f"{day_time.day} {day_time:%B}"
     return [f"{day:<{DATE_COLUMNS}}{text}", *(f"{'':<{DATE_COLUMNS}}{line}" for line in more)]
 
 
 def show_promises(promises: list[DemoPromise], say: Say) -> None:
-    """Prints each promise and what was seen."""
     for promise in promises:
         say(f"  {'kept  ' if promise.kept else 'BROKEN'}  {promise.text}")
         say(f"          {promise.seen}")
@@ -123,7 +118,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def plot(forecast: Forecast) -> list[str]:
-    """The forecast as a column plot: what is stored after each month, five years ahead.
+    """The forecast as a column plot: stored bytes after each month, for five years.
 
     The dark part is erased within thirty days; the rest was permitted, for five years.
     """

@@ -1,4 +1,4 @@
-"""A model that only counts: which word follows which, hashed, over the rows of a release."""
+"""A bigram model over hashed words, trained on the rows of a release."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ WEIGHTS_FILE = "tally.bin"
 
 
 def learn(installation: Installation, release: str, out: Path, *, called: str) -> int:
-    """Counts over the training rows of ``release`` and writes the model into ``out``; returns how
-    many rows it consumed.
+    """Counts the training rows of ``release`` and writes the model to ``out``; returns the number
+    of consumed rows.
     """
     folder, known = find_release(installation, release)
     assert known.manifest_sha256 is not None

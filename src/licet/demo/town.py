@@ -1,13 +1,12 @@
-"""A small town: some two thousand accounts of all plans, from August to December 2025, through the
-real code.
+"""A town of about two thousand accounts of all plans, from August to December 2025, on the real
+code.
 
-Every event goes to the vault and, beside it, to a world in memory that holds the meaning only. At
-the end the two are held against each other turn by turn, and every promise is checked on what is
-really stored.
+Every event goes to the vault and to an in-memory world that has only the meaning. At the end both
+are compared turn by turn, and every promise is checked against what is stored.
 
-The same seed gives the same figures. Ids and keys are drawn by chance in every run, so nothing that
-is told may depend on them: accounts get their ids from the seed, and questions that are asked again
-have as many turns each time.
+The same seed gives the same figures. Other ids and keys are random in every run, so no output may
+depend on them: accounts get their ids from the seed, and repeated questions always have as many
+turns.
 """
 
 from __future__ import annotations
@@ -52,20 +51,19 @@ from licet.release.curation import LeftOut
 from licet.service import policy_changes, population_status
 from licet.store.connect import transaction
 from licet.train import recipients
-from licet.vault import commands, installation, verbs
+from licet.vault import commands, verbs
 from licet.vault.commands import CommandResult, HoldReason, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
+from licet.vault.installation import Installation
 from licet.vault.simulated_clock import SimulatedClock
 from licet.vault.staff_reads import ReaderRole, ReadReason
 
 BEGIN, END = instant("2025-08-01"), instant("2025-12-15")
 NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
-FIRST_RELEASE, WITHDRAWAL, SECOND_RELEASE = (
-    instant("2025-10-14"),
-    instant("2025-10-15"),
-    instant("2025-12-09"),
-)
+FIRST_RELEASE = instant("2025-10-14")
+WITHDRAWAL = instant("2025-10-15")
+SECOND_RELEASE = instant("2025-12-09")
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
@@ -88,27 +86,28 @@ def play_town(
     progress: Progress = silent,
     check: Callable[..., Iterable[DemoPromise]] = check_all,
 ) -> DemoReport:
-    """Plays the town and returns what was promised and seen; leaves ``folder`` for the other
-    commands.
-    """
+    """Plays the town and returns its promises and figures; leaves ``folder`` for other commands."""
     clock = SimulatedClock(BEGIN)
     progress("starting the database", 0)
-    with stage(folder, clock, say) as here:
+    with stage(folder, clock, say) as installation:
         policy = _policy(folder)
-        policy_changes.apply_policy(here, policy, actor="demo", languages=None)
+        policy_changes.apply_policy(installation, policy, actor="demo", languages=None)
         say(
             f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
             "August to 15 December 2025\n"
         )
-        play = _Play(here, clock, Town(Policies([policy])), Random(seed), say, progress)  # noqa: S311 a town, not a secret
+        random = Random(seed)  # noqa: S311 a town, not a secret
+        play = _Play(installation, clock, Town(Policies([policy])), random, say, progress)
         releases = list(play.story(population))
         play.sum_up()
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
-        for line in plot(population_status.forecast(here)):
+        for line in plot(population_status.forecast(installation)):
             say(line)
         progress("checking the promises", DAYS_SHARE + 0.15)
         say("\npromises, checked on what is stored:")
-        promises = list(check(here, play.town, releases, play.kept_copy, play.left, PLANTED))
+        promises = list(
+            check(installation, play.town, releases, play.kept_copy, play.left, PLANTED)
+        )
         show_promises(promises, say)
         progress("", 1)
         say(
@@ -122,8 +121,8 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The terms of the article, with an additional recipient, and with names left in, as nothing
-    here need find them; also written into ``folder``.
+    """The policy of the article with an additional recipient, and with names left in, since no name
+    search is needed here; also written to ``folder``.
     """
     document = preset("article-2025").document() | {
         "recipients": [scenes.RECIPIENT],
@@ -134,34 +133,38 @@ def _policy(folder: Path) -> Policy:
 
 
 class _Play:
-    """The town's days."""
+    """The town, day by day."""
 
     def __init__(
         self,
-        here: installation.Installation,
+        installation: Installation,
         clock: SimulatedClock,
         town: Town,
         random: Random,
         say: Say,
         progress: Progress,
     ) -> None:
-        self.here, self.clock, self.town, self.random, self.say = here, clock, town, random, say
+        self.installation = installation
+        self.clock = clock
+        self.town = town
+        self.random = random
+        self.say = say
         self.progress = progress
         self.day = BEGIN
         self.queue: list[tuple[events.Event, commands.Command]] = []
         self.later: list[tuple[datetime, Callable[[datetime], None]]] = []
         self.outcomes: Counter[str] = Counter()
         self.swept = SweepResult()
-        self.kept_copy = here.config.data / "copies" / "october"
+        self.kept_copy = installation.config.data / "copies" / "october"
         self._left: Townsperson | None = None
         self.conversations = 0
         self.planted = False
         self.to_read: list[tuple[ReaderRole, ReadReason, Townsperson, UUID]] = []
         self.readings = 0
-        self.requests = TownRequests(here)
+        self.requests = TownRequests(installation)
 
     def story(self, population: int) -> Iterator[BuildResult]:
-        """The town from its first day to its last; yields each release."""
+        """Plays the town from first day to last; yields each release."""
         self._people(population)
         self._until(NOTICE)
         self._tell(
@@ -176,22 +179,22 @@ class _Play:
         self._until(FIRST_RELEASE)
         yield (first := self._release("october", "improve_models"))
         self._withdraw_after(first)
-        rows, export = scenes.export_rows(self.here, "october")
+        rows, export = scenes.export_rows(self.installation, "october")
         self._tell(
             f"{rows:,} rows go to {scenes.RECIPIENT}, the recipient that the policy names, "
             "as plain text"
         )
         self._until(RECALL)
-        recalled = recipients.recall_ended(self.here)
+        recalled = recipients.recall_ended(self.installation)
         self._tell(
             f"{recalled:,} of these rows may no longer be used: {scenes.RECIPIENT} is asked "
             "to delete them, and did"
         )
         if recalled:
-            scenes.acknowledge_deletion(self.here, export)
+            scenes.acknowledge_deletion(self.installation, export)
         self._until(SECOND_RELEASE)
         yield (second := self._release("december", "improve_models"))
-        learnt = scenes.train(self.here, second.manifest.name)
+        learnt = scenes.train(self.installation, second.manifest.name)
         self._tell(
             f"the model {scenes.MODEL} learns from {learnt:,} rows of it; the gate is asked "
             "before every step"
@@ -200,14 +203,14 @@ class _Play:
         self._until(END)
         self._ask()
         self.requests.letter()
-        recipients.recall_ended(self.here)
+        recipients.recall_ended(self.installation)
 
     def _tell(self, said: str, *more: str) -> None:
         for line in dated_lines(self.clock.now, said, *more):
             self.say(line)
 
     def _people(self, population: int) -> None:
-        """Opens the accounts that were there before the terms changed."""
+        """Opens the accounts that existed before the terms changed."""
         self.town.people = populate(self.random, population, BEGIN, NOTICE, END)
         for person in self.town.people:
             if person.opens_at <= BEGIN:
@@ -215,7 +218,7 @@ class _Play:
         self._flush()
 
     def _until(self, end: datetime) -> None:
-        """Plays days until ``end``; a sweep every Sunday."""
+        """Plays days until ``end``, with a sweep every Sunday."""
         while self.day < end:
             self.progress(
                 f"{self.day.day} {self.day:%B}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
@@ -230,13 +233,13 @@ class _Play:
             self._end_day()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
-                self.swept = self.swept.plus(sweeper.sweep(self.here))
+                self.swept = self.swept.plus(sweeper.sweep(self.installation))
             self.day += timedelta(days=1)
         self.clock.set(end)
 
     def asked(self, gate: str) -> str:
         """The number of accounts with that gate now."""
-        return f"{population_status.status(self.here).gates.get(gate, 0):,} accounts"
+        return f"{population_status.status(self.installation).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Townsperson) -> None:
         """One day of one person."""
@@ -266,7 +269,7 @@ class _Play:
         self._seldom(person, moment + timedelta(hours=1), seldom)
 
     def _seldom(self, person: Townsperson, now: datetime, chance: float) -> None:
-        """What people do occasionally, to one of their conversations or to the account."""
+        """What a person does occasionally, to one of their conversations or to the account."""
         random = self.random
         if chance < 0.0004:
             plan = random.choice(("work", "pro", "free"))
@@ -288,7 +291,7 @@ class _Play:
 
     def _keep_project(self, person: Townsperson, now: datetime, project: str) -> None:
         """Keeps a project out; one in three is let in again."""
-        host = self.town.host(self.here, "project", project)
+        host = self.town.host(self.installation, "project", project)
         self._add(
             events.NarrowEvent(at=now, account=person.name, project=project),
             commands.KeepProjectOut(at=now, account=person.id, host_project=host),
@@ -304,7 +307,7 @@ class _Play:
             )
 
     def _later(self, person: Townsperson, days: int, act: Callable[[datetime], None]) -> None:
-        """Does something after that many days, unless the account is closed by then."""
+        """Does something after some days, unless the account is closed by then."""
         at = self.day + timedelta(days=days)
         self.later.append((at, lambda day: None if person.closed else act(day)))
 
@@ -373,8 +376,8 @@ class _Play:
     def _flag(
         self, person: Townsperson, now: datetime, name: str, conversation: UUID, *, is_misuse: bool
     ) -> None:
-        """The classifier of the host flags a chat; a reviewer reads it two days later, and removes
-        a false flag.
+        """The host's classifier flags a chat; a reviewer reads it two days later and removes a
+        false flag.
         """
         score = round(
             self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3
@@ -396,7 +399,7 @@ class _Play:
             self._later(person, 2, review)
 
     def _hold(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
-        """A legal hold, for one of a few matters; half of them end after six weeks."""
+        """A legal hold, for one of a few matters; half end after six weeks."""
         reason, matter, is_told = self.random.choice(MATTERS)
         self._add(
             events.HoldEvent(at=now, account=person.name, conversation=name, matter=matter),
@@ -435,15 +438,19 @@ class _Play:
         for role, reason, person, conversation in self.to_read:
             ticket = f"T-{self.readings + 101}"
             self.readings += scenes.read_as_staff(
-                self.here, role, reason, ticket, person.id, conversation
+                self.installation, role, reason, ticket, person.id, conversation
             )
         self.to_read.clear()
         self._ask()
 
     def _ask(self) -> None:
-        """What people ask for under the law by now, and what is done about it."""
+        """Sends people's legal requests that are due, and the officer's answers."""
         self.requests.play(
-            [one.id for one in self.town.people if one.account is not None and not one.closed]
+            [
+                person.id
+                for person in self.town.people
+                if person.account is not None and not person.closed
+            ]
         )
 
     def _open(self, person: Townsperson) -> None:
@@ -454,7 +461,7 @@ class _Play:
             commands.OpenAccount(
                 at=at,
                 account=person.id,
-                host=self.town.host(self.here, "account", person.name),
+                host=self.town.host(self.installation, "account", person.name),
                 plan=person.plan,
                 age=person.age,
             ),
@@ -474,7 +481,7 @@ class _Play:
 
     def _share(self, person: Townsperson, now: datetime, project: str) -> None:
         """Somebody who said no says yes to one project."""
-        host = self.town.host(self.here, "project", project)
+        host = self.town.host(self.installation, "project", project)
         self._add(
             events.ChooseEvent(
                 at=now,
@@ -494,7 +501,7 @@ class _Play:
         )
 
     def _chat(self, person: Townsperson, now: datetime) -> None:
-        """A conversation, begun or resumed."""
+        """Begins or resumes a conversation."""
         random = self.random
         open_ones = [
             name for name, _ in person.conversations[-3:] if self.town.begun[name].about is not None
@@ -508,7 +515,7 @@ class _Play:
         surface = "bedrock" if random.random() < 0.02 else chat.surface
         incognito, narrow = random.random() < 0.03, random.random() < 0.02
         project = (
-            self.town.host(self.here, "project", chat.project)
+            self.town.host(self.installation, "project", chat.project)
             if chat.project and not resumed
             else None
         )
@@ -535,8 +542,8 @@ class _Play:
                 commands.Say(
                     at=now,
                     account=person.id,
-                    host_conversation=self.town.host(self.here, "conversation", name),
-                    host_turn=self.town.host(self.here, "turn", turn),
+                    host_conversation=self.town.host(self.installation, "conversation", name),
+                    host_turn=self.town.host(self.installation, "turn", turn),
                     role=role,
                     surface=surface,
                     incognito=incognito,
@@ -561,7 +568,7 @@ class _Play:
     def _words(
         self, person: Townsperson, chat: BegunChat, *, resumed: bool
     ) -> Iterator[tuple[TurnRole, Content]]:
-        """What is said; once in the town's life, the sentence that is searched for at the end."""
+        """Draws the turns; one, once, contains the sentence that is searched for at the end."""
         for role, content in chats.draw_turns(self.random, person, chat, resumed=resumed):
             if not self.planted and role is TurnRole.user:
                 self.planted = True
@@ -579,11 +586,11 @@ class _Play:
             self._flush()
 
     def _flush(self) -> None:
-        """Sends the events to the vault, and then to the world beside it, in the same order."""
+        """Sends the events to the vault, then to the world, in the same order."""
         if not self.queue:
             return
         queue, self.queue = self.queue, []
-        answers = verbs.tell(self.here, [command for _, command in queue])
+        answers = verbs.tell(self.installation, [command for _, command in queue])
         for (event, command), answer in zip(queue, answers, strict=True):
             self.town.apply(event, command, answer)
             self._count(event, answer)
@@ -600,12 +607,12 @@ class _Play:
     # Releases
 
     def _release(self, name: str, purpose: str) -> BuildResult:
-        """Builds a release and records, from the world beside it, what it should contain."""
+        """Builds a release and records what the world expects in it."""
         self._flush()
         self.progress(
             f"building the release {name}", DAYS_SHARE * ((self.day - BEGIN) / (END - BEGIN))
         )
-        built = release_build.build_release(self.here, name=name, purpose=purpose)
+        built = release_build.build_release(self.installation, name=name, purpose=purpose)
         self.town.expect(name, purpose, self.clock.now)
         counts = built.manifest.counts
         curated = {why.value for why in LeftOut}
@@ -626,18 +633,18 @@ class _Play:
         return built
 
     def _withdraw_after(self, built: BuildResult) -> None:
-        """The day after a release: a copy of it is handed out, and somebody in it withdraws."""
+        """The day after a release: a copy is handed out, and somebody in it withdraws."""
         shutil.copytree(built.folder, self.kept_copy)
         self.clock.set(WITHDRAWAL)
-        with transaction(self.here.pool) as tx:
+        with transaction(self.installation.pool) as tx:
             account, count = next(
                 iter(registry.rows_by_account(tx, UUID(hex=built.manifest.release)).items())
             )
         self._left = next(p for p in self.town.people if p.account == account)
-        before = sum(1 for _ in catalog.open_release(self.here, "october"))
+        before = sum(1 for _ in catalog.open_release(self.installation, "october"))
         self._choose(self.left, WITHDRAWAL, False, "settings")
         self._flush()
-        after = sum(1 for _ in catalog.open_release(self.here, "october"))
+        after = sum(1 for _ in catalog.open_release(self.installation, "october"))
         self._tell(
             f"{self.left.name} withdraws; {count} rows of the release handed out yesterday "
             "were theirs",
@@ -646,12 +653,12 @@ class _Play:
 
     @property
     def left(self) -> Townsperson:
-        """Whoever withdrew on the day after the first release."""
+        """Who withdrew on the day after the first release."""
         assert self._left is not None
         return self._left
 
     def sum_up(self) -> None:
-        """What happened, in a few lines."""
+        """Prints the town's figures."""
         o = self.outcomes
         self.say("\nwhat happened:")
         self.say(

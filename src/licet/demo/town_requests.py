@@ -1,8 +1,8 @@
-"""What people of the town ask for under the law, and what its privacy officer does about it,
-through the same verbs as anywhere.
+"""People's legal requests in the town, and how its privacy officer handles them, through the
+product's own functions.
 
-Some requests are answered, one is refused, one waits for its person, one was extended, one is late,
-and some are new.
+Some are answered, one is refused, one waits for its person, one was extended, one is late, and some
+are new.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class TownAct(msgspec.Struct, frozen=True):
 
 
 class TownRequest(msgspec.Struct, frozen=True):
-    """A request: from which day on it is sent, by somebody of which region, and what is done about
-    it.
-    """
+    """A request: when it is sent, its person's region, and how it is handled."""
 
     day: str
     region: str
@@ -155,19 +153,19 @@ LETTER = (
 
 
 class TownRequests:
-    """The requests as they come in: `play` does what is due by the clock."""
+    """Handles requests by the clock."""
 
     def __init__(self, installation: Installation) -> None:
-        self._here = installation
+        self._installation = installation
         self._sent: dict[int, str] = {}
         self._done: set[tuple[int, int]] = set()
         self.count = 0
 
     def play(self, accounts: Sequence[UUID]) -> None:
-        """Sends what is due, each by another of ``accounts``, and does what the officer does by
-        now.
+        """Sends due requests, each from another of ``accounts``, and does what the officer has
+        due.
         """
-        now = self._here.clock()
+        now = self._installation.clock()
         for number, asked in enumerate(REQUESTS):
             if number not in self._sent and instant(asked.day) <= now and accounts:
                 self._send(number, asked, accounts[7 * number % len(accounts)], now)
@@ -178,7 +176,7 @@ class TownRequests:
                     and instant(act.day) <= now
                 ):
                     rights_requests.take_step(
-                        self._here,
+                        self._installation,
                         self._sent[number],
                         act.act,
                         BY,
@@ -188,12 +186,14 @@ class TownRequests:
                     self._done.add((number, place))
 
     def _send(self, number: int, asked: TownRequest, account: UUID, now: datetime) -> None:
-        verbs.tell(self._here, [SetRegion(account=account, at=now, region=asked.region or None)])
+        verbs.tell(
+            self._installation, [SetRegion(account=account, at=now, region=asked.region or None)]
+        )
         row = self._ask(
             SendRequest(
                 account=account,
                 at=now,
-                keyring=self._here.keyring,
+                keyring=self._installation.keyring,
                 kind=asked.kind,
                 words=asked.words,
                 via=asked.via,
@@ -204,19 +204,19 @@ class TownRequests:
         self.count += 1
 
     def letter(self) -> None:
-        """Somebody without an account writes a letter, which the officer enters."""
+        """Enters a letter from somebody without an account."""
         entered = EnteredRequest(
             kind=RightKind.erasure,
             words=LETTER,
             identity="A copy of an identity card, seen and sent back.",
             region="SE",
         )
-        rights_requests.enter(self._here, entered, BY)
+        rights_requests.enter(self._installation, entered, BY)
         self.count += 1
 
     def _ask(self, verb: VerbRequest) -> object:
-        with transaction(self._here.pool) as tx:
-            (result,) = WriteBatch(self._here.keyring, self._here.clock).apply(
+        with transaction(self._installation.pool) as tx:
+            (result,) = WriteBatch(self._installation.keyring, self._installation.clock).apply(
                 tx, [Write(command=verb)]
             )
         if isinstance(result, LicetError):

@@ -125,7 +125,9 @@ def place_choices(choices: Sequence[DatedChoice]) -> Iterator[PlacedEvent]:
 
 
 def say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
-    """The command for a spooled turn; without ``stored`` its time and place count, and no content is kept."""
+    """The command for a spooled turn; without ``stored`` its time and place count, and no content
+    is kept.
+    """
     return commands.Say(
         account=account,
         at=at,

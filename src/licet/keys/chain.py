@@ -62,28 +62,28 @@ def begin_epochs(tx: Transaction, number: int) -> None:
     tx.execute("INSERT INTO epochs (number, rotation) VALUES (%s, 'first')", [number])
 
 
-def open_epochs(tx: Transaction, first: int, last: int, rotation: str, at: datetime) -> None:
+def open_epochs(tx: Transaction, first: int, last: int, rotation: str, now: datetime) -> None:
     """Opens the epochs ``first`` to ``last``, both included."""
     tx.execute(
         """INSERT INTO epochs (number, rotation, opened_at)
            SELECT number, %s, %s FROM generate_series(%s::int, %s::int) AS number""",
-        [rotation, at, first, last],
+        [rotation, now, first, last],
     )
 
 
-def complete_epoch(tx: Transaction, number: int, at: datetime) -> None:
-    tx.execute("UPDATE epochs SET complete_at = %s WHERE number = %s", [at, number])
+def complete_epoch(tx: Transaction, number: int, now: datetime) -> None:
+    tx.execute("UPDATE epochs SET complete_at = %s WHERE number = %s", [now, number])
 
 
-def retire_epoch(tx: Transaction, number: int, at: datetime) -> None:
-    tx.execute("UPDATE epochs SET retired_at = %s WHERE number = %s", [at, number])
+def retire_epoch(tx: Transaction, number: int, now: datetime) -> None:
+    tx.execute("UPDATE epochs SET retired_at = %s WHERE number = %s", [now, number])
 
 
-def record_destroyed_epoch(tx: Transaction, number: int, at: datetime) -> None:
+def record_destroyed_epoch(tx: Transaction, number: int, now: datetime) -> None:
     """Records that the provider has destroyed the epoch's key; the first recorded time stays."""
     tx.execute(
         "UPDATE epochs SET destroyed_at = %s WHERE number = %s AND destroyed_at IS NULL",
-        [at, number],
+        [now, number],
     )
 
 

@@ -45,10 +45,10 @@ def fenced_error() -> FencedError:
     )
 
 
-def raise_fence(tx: Transaction, at: datetime) -> None:
+def raise_fence(tx: Transaction, now: datetime) -> None:
     """Raises the fence, in a database that may be empty; if it stands already, it stays."""
     tx.execute(_TABLE)
-    tx.execute("INSERT INTO fence (begun_at) VALUES (%s) ON CONFLICT DO NOTHING", [at])
+    tx.execute("INSERT INTO fence (begun_at) VALUES (%s) ON CONFLICT DO NOTHING", [now])
 
 
 def wait_for_readers(tx: Transaction) -> None:
@@ -100,14 +100,14 @@ def begin(
     tx: Transaction,
     number: int,
     journal: Journal,
-    at: datetime,
+    now: datetime,
     position: int,
     backup: UUID | None = None,
 ) -> None:
     """Begins another life; ``position`` is the end of the accounts' journal before it."""
     tx.execute(
         "INSERT INTO lives (life, journal, begun_at, backup, position) VALUES (%s, %s, %s, %s, %s)",
-        [number, journal.id, at, backup, position],
+        [number, journal.id, now, backup, position],
     )
 
 

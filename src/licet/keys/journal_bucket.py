@@ -98,10 +98,8 @@ class BucketObjects:
             taken = _next_batch(rest)
             if not taken:
                 break
-            number, payloads = (
-                self._number + 1,
-                [payload for one in taken for payload in one.payloads],
-            )
+            number = self._number + 1
+            payloads = [payload for batch in taken for payload in batch.payloads]
             frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
             content = MAGIC + self.tail.journal.bytes + self._random(MARK_BYTES) + b"".join(frames)
             if self._bucket.create(PREFIX + object_name(number), content) is None:
@@ -132,8 +130,8 @@ class BucketObjects:
         """Nothing is held open."""
 
     def _drop_late(self, rest: list[WaitingRecords], late: set[int]) -> None:
-        late.update(one.ticket for one in rest if one.life < self.tail.life)
-        rest[:] = [one for one in rest if one.life >= self.tail.life]
+        late.update(batch.ticket for batch in rest if batch.life < self.tail.life)
+        rest[:] = [batch for batch in rest if batch.life >= self.tail.life]
 
     def _follow(self, number: int) -> None:
         """Learns of an object that another process wrote."""
@@ -205,11 +203,11 @@ def _next_batch(rest: Sequence[WaitingRecords]) -> list[WaitingRecords]:
     """The first callers that fit into one object, and at least one."""
     taken: list[WaitingRecords] = []
     size = 0
-    for one in rest:
-        size += one.size
+    for batch in rest:
+        size += batch.size
         if taken and size > OBJECT_BYTES_WANTED:
             break
-        taken.append(one)
+        taken.append(batch)
     return taken
 
 

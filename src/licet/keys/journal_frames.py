@@ -37,8 +37,7 @@ TORN_BYTES_MAX = 2**20  # no write is longer, so a longer damaged end is not a t
 CHAIN_BYTES = 32
 FINISH_HINT = (
     "restore the file from a copy of the journal; without one, finish with `licet restore .. "
-    "--finish narrow`: "
-    "docs/runbooks/journal-damaged.md"
+    "--finish narrow`: docs/runbooks/journal-damaged.md"
 )
 _KEY = b"licet/journal/v2"
 _FRAME = struct.Struct(f">IIIQ{CHAIN_BYTES}s")

@@ -91,9 +91,9 @@ def is_due(tx: Transaction, journal: UUID, head: JournalHead, before: datetime) 
     )
 
 
-def record_logged(tx: Transaction, journal: UUID, head: JournalHead, at: datetime) -> None:
+def record_logged(tx: Transaction, journal: UUID, head: JournalHead, now: datetime) -> None:
     """Records that ``head`` is in the outbox."""
     tx.execute(
         "UPDATE journal_heads SET (logged, logged_at) = (%s, %s) WHERE journal = %s",
-        [head.number, at, journal],
+        [head.number, now, journal],
     )

@@ -175,7 +175,7 @@ def _misplaced_names(names: Iterable[str], form: PartForm) -> list[str]:
 
 def _journal_id(headers: Iterable[bytes | None], journal: UUID | None) -> bytes | None:
     """The id of most parts; ``journal`` if none has one."""
-    counted = Counter(one for one in headers if one is not None)
+    counted = Counter(header for header in headers if header is not None)
     if journal is not None and (not counted or journal.bytes in counted):
         return journal.bytes
     return counted.most_common(1)[0][0] if counted else None

@@ -116,8 +116,7 @@ def _other_error() -> RefusedError:
     return RefusedError(
         "the bucket has a journal or a log already",
         "name an empty folder of a bucket in LICET_STORE__URL; a start that was refused leaves an "
-        "empty journal, which may be "
-        "deleted",
+        "empty journal, which may be deleted",
         because="other_journal",
     )
 

@@ -326,9 +326,8 @@ class Journal:
         return self.storage.tail.journal
 
     def unlock(self, key: bytes) -> None:
-        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest record
-        that is authentic: what somebody put behind it is neither continued nor believed to begin a
-        life.
+        """Gives the journal its key (`journal_frames.journal_key`), and finds the newest
+        authentic record: forged records after it are neither continued nor accepted as a new life.
         """
         self.storage.tail.key = key = chain_key(key, self.id)
         parts = (placed for placed in self.storage.batches(newest_first=True) if placed.frames)
@@ -351,10 +350,8 @@ class Journal:
         """
         if not records:
             return
-        payloads, life = (
-            tuple(map(_encode_restriction, records)),
-            max(record.life for record in records),
-        )
+        payloads = tuple(map(_encode_restriction, records))
+        life = max(record.life for record in records)
         with self._gate:
             ticket = self._asked
             self._waiting.append(WaitingRecords(ticket, life, payloads))
@@ -551,9 +548,12 @@ class FolderSegments:
     def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
         with self._locked():
             self._seek_end()
-            late = {one.ticket for one in waiting if one.life < self.tail.life}
+            late = {batch.ticket for batch in waiting if batch.life < self.tail.life}
             payloads = [
-                payload for one in waiting if one.ticket not in late for payload in one.payloads
+                payload
+                for batch in waiting
+                if batch.ticket not in late
+                for payload in batch.payloads
             ]
             frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
             self._write(frames)

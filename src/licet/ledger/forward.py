@@ -128,7 +128,7 @@ def check_beginning(log: PublishedLog, standing: LogStanding) -> None:
         )
 
 
-def mark_restored(tx: Transaction, logs: Sequence[Ahead], life: int, at: datetime) -> None:
+def mark_restored(tx: Transaction, logs: Sequence[Ahead], life: int, now: datetime) -> None:
     """Skips the lost outbox numbers, and appends `restored` before any other entry."""
     tx.execute(
         "SELECT setval(pg_get_serial_sequence('outbox', 'outbox_id'), "
@@ -139,7 +139,7 @@ def mark_restored(tx: Transaction, logs: Sequence[Ahead], life: int, at: datetim
         "life": life,
         "entries": sum(len(log.entries) for log in logs),
     }
-    outbox.append(tx, [Entry(kind=EntryKind.restored, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.restored, occurred_at=now, facts=facts)])
 
 
 def bring_forward(

@@ -227,12 +227,10 @@ class LogWriter:
         returned.
         """
         with self._mutex:
-            size, root, reader, published = (
-                self._edge.size,
-                self._checkpoint.root,
-                self._reader,
-                self._published,
-            )
+            size = self._edge.size
+            root = self._checkpoint.root
+            reader = self._reader
+            published = self._published
             if not 0 <= index < size:
                 raise NotFoundError(f"the log has no entry `{index}` yet")
             path = tree.prove_inclusion(reader, index, size)

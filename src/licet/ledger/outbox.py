@@ -59,7 +59,7 @@ class EntryKind(StrEnum):
     staff_acted = "staff_acted"  # on something of an account
     work_acted = "work_acted"  # on something of nobody's
     key_destroyed = "key_destroyed"
-    release_decided = "release_decided"  # its rows are decided by what was told before
+    release_decided = "release_decided"  # its rows are decided by the entries before it
     release_sealed = "release_sealed"
     release_reviewed = "release_reviewed"
     release_measured = "release_measured"

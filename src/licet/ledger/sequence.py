@@ -286,10 +286,8 @@ class Sequencer:
         return found[0]
 
     def _open_log(self, standing: LogStanding) -> LogWriter:
-        folder, state = (
-            self._place.folder / str(standing.year),
-            self._place.state / str(standing.year),
-        )
+        folder = self._place.folder / str(standing.year)
+        state = self._place.state / str(standing.year)
         signer = self._place.signer(self._seed, standing.year)
         try:
             return LogWriter.open(folder, state, standing.origin, signer)
@@ -510,16 +508,25 @@ def _register_accounts(tx: Transaction, accounts: set[UUID], year: int) -> Mappi
     return dict(rows)
 
 
-def _add_carried(tx: Transaction, account: UUID, from_year: int, at: datetime) -> OutboxRow:
+def _add_carried(tx: Transaction, account: UUID, from_year: int, now: datetime) -> OutboxRow:
     facts: dict[str, str | int | bool | None] = {"from": from_year}
     row = tx.execute(
         "INSERT INTO outbox (account_id, entry, occurred_at, payload) VALUES (%s, %s, %s, "
         "%s) RETURNING outbox_id",
-        [account, EntryKind.carried.value, at, msgspec.json.encode(facts, order="sorted").decode()],
+        [
+            account,
+            EntryKind.carried.value,
+            now,
+            msgspec.json.encode(facts, order="sorted").decode(),
+        ],
     ).fetchone()
     assert row is not None
     return OutboxRow(
-        outbox_id=row[0], account=account, kind=EntryKind.carried.value, occurred_at=at, facts=facts
+        outbox_id=row[0],
+        account=account,
+        kind=EntryKind.carried.value,
+        occurred_at=now,
+        facts=facts,
     )
 
 

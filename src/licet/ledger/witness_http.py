@@ -176,7 +176,7 @@ def _known_cosignatures(
     if shown.cosigned is None:
         return {}, {}
     raw, checkpoint = shown.cosigned
-    signed = {one.by for one in note.verify(raw, [log, *known]).signed}
+    signed = {signature.by for signature in note.verify(raw, [log, *known]).signed}
     sizes = {verifier: checkpoint.size for verifier in known if verifier in signed}
     if checkpoint != shown.checkpoint:
         return {}, sizes

@@ -1,3 +1,3 @@
-"""The papers that the law asks a controller and a trainer for, made from the log, the manifests and
-the operator's answers.
+"""Legal documents for controllers and trainers, from the log, the manifests and the operator's
+answers.
 """

@@ -1,15 +1,13 @@
-"""The numbers of a paper: what the published log and the manifests of its releases say at a
-position of the log.
+"""The figures of a paper: what the published log and its releases' manifests say at a position of
+the log.
 
-A position is a year and how many entries of that year's log count; the logs of earlier years count
-whole, as long as their retention keeps them. Nothing is asked of the database: so the same position
-gives the same numbers for ever, and a stranger with the published log and the manifests counts the
-same (`verifier.document`).
+A position is a year and a number of entries of that year's log; logs of earlier years count whole,
+while retained. The database is not read: the same position always gives the same figures, and
+anybody with the published log and the manifests gets the same (`verifier.document`).
 
-A release counts from its leaf on. Its manifest is believed if its hash is the one in the leaf;
-where the manifest is not there, or is of before contents were counted, the release is listed and
-adds nothing to those totals (`uncounted`). A conversation may be in several releases: totals count
-it once in each.
+A release counts from its leaf on. Its manifest is trusted if it has the hash in the leaf; if it is
+missing, or older than content counts, the release is listed and adds nothing to those totals
+(`uncounted`). A conversation in several releases counts in each.
 """
 
 from __future__ import annotations
@@ -53,16 +51,14 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class CountedLog(msgspec.Struct, frozen=True, kw_only=True):
-    """A log that counts, up to ``size`` entries."""
+    """A log, counted up to ``size`` entries."""
 
     origin: str
     size: int
 
 
 class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """A release as its leaf and its manifest say it; what the manifest says is null where it is not
-    there.
-    """
+    """A release, from its leaf and its manifest; fields of a missing manifest are null."""
 
     release: str
     manifest_sha256: str
@@ -82,7 +78,7 @@ class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums over the releases of a paper; the months are null where nothing was counted."""
+    """Sums over the releases of a paper; months are null if nothing was counted."""
 
     releases: int
     uncounted: int
@@ -108,9 +104,7 @@ class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the log tells of each act; reads of content by the stated reason, keys by why they
-    were destroyed.
-    """
+    """Entries of the log by type; reads of content by reason, destroyed keys by cause."""
 
     entries: int
     answers_yes: int
@@ -131,7 +125,7 @@ class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """All numbers of a paper."""
+    """All figures of a paper."""
 
     log: LogFigures
     totals: TotalFigures
@@ -139,8 +133,8 @@ class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read up to a position: ``time`` is when its last entry was logged, ``policy`` the
-    version then in force.
+    """Figures up to a position: ``time`` is when its last entry was logged, ``policy`` the version
+    then in force.
     """
 
     position: LogPosition
@@ -151,7 +145,7 @@ class LogReading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedEntry(msgspec.Struct, frozen=True):
-    """An entry as it lies in the log, as far as a paper reads it."""
+    """A log entry, as far as papers read it."""
 
     t: str
     at: str
@@ -163,9 +157,7 @@ read_entry = msgspec.json.Decoder(LoggedEntry).decode
 
 
 def position_of(installation: Installation, text: str | None) -> LogPosition:
-    """The position that was typed, `SIZE` or `YEAR/SIZE`; without a text, the end of the newest
-    log.
-    """
+    """Parses a position, `SIZE` or `YEAR/SIZE`; by default the end of the newest log."""
     known = documents.years(installation)
     if not known:
         raise RefusedError(
@@ -197,11 +189,9 @@ def position_of(installation: Installation, text: str | None) -> LogPosition:
 def read(
     installation: Installation, position: LogPosition, only: Sequence[str] | None = None
 ) -> LogReading:
-    """Counts everything up to ``position``; ``only`` are the ids of the releases that the paper is
-    about.
-    """
+    """Counts everything up to ``position``; ``only`` lists the ids of the paper's releases."""
     tally, logs = LogTally(), []
-    for year in (int(one) for one in documents.years(installation) if int(one) <= position.year):
+    for year in (int(year) for year in documents.years(installation) if int(year) <= position.year):
         log = _published(installation, year)
         size = position.size if year == position.year else log.checkpoint.size
         logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
@@ -226,20 +216,18 @@ def _published(installation: Installation, year: int) -> PublishedLog:
 
 
 def _finder(installation: Installation) -> FindManifest:
-    """Finds a manifest among the installation's releases, in the folders of this host or in the
-    bucket.
-    """
+    """Finds manifests of the installation's releases, on this host or in the bucket."""
     folders: dict[str, Path] = {}
     for file in sorted(installation.config.releases.glob(f"*/{manifests.FILE}")):
         try:
             folders[manifests.read(file.parent)[1]] = file.parent
-        except InputError:  # `licet release verify` tells what is wrong with it
+        except InputError:  # `licet release verify` reports what is wrong
             continue
 
     shared = {
-        one.manifest_sha256.hex(): one
-        for one in catalog.releases(installation)
-        if one.manifest_sha256 is not None
+        release.manifest_sha256.hex(): release
+        for release in catalog.releases(installation)
+        if release.manifest_sha256 is not None
     }
 
     def find(_release: str, sha256: str) -> ReleaseManifest | None:
@@ -259,11 +247,9 @@ class LogTally:
         self._kinds, self._choices = Counter[str](), Counter[str]()
         self._reads, self._keys = Counter[str](), Counter[str]()
         self._sealed: dict[str, LoggedEntry] = {}
-        self._purged, self._reviewed, self._findings = (
-            Counter[str](),
-            Counter[str](),
-            Counter[str](),
-        )
+        self._purged = Counter[str]()
+        self._reviewed = Counter[str]()
+        self._findings = Counter[str]()
 
     def take(self, entry: LoggedEntry) -> None:
         facts = entry.facts
@@ -314,7 +300,7 @@ class LogTally:
         )
 
     def releases(self, find: FindManifest, only: Sequence[str] | None) -> Iterator[ReleaseFigures]:
-        """The sealed releases, or those of them that are asked for, in the order of the log."""
+        """The sealed releases, or those in ``only``, in the order of the log."""
         if missing := set(only or ()) - self._sealed.keys():
             raise RefusedError(
                 f"the log does not tell of release `{min(missing)}` up to there",
@@ -355,8 +341,7 @@ def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> 
 
 
 def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
-    """The sums over some releases."""
-    counted = [one.contents for one in releases if one.contents is not None]
+    counted = [release.contents for release in releases if release.contents is not None]
     tokens = sum(one["tokens"] for one in counted)
     months = sorted(
         one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
@@ -364,25 +349,25 @@ def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
     return TotalFigures(
         releases=len(releases),
         uncounted=len(releases) - len(counted),
-        rows=sum(one.rows for one in releases),
-        user_data=any(one.rows for one in releases),
-        turns=sum(one.turns or 0 for one in releases),
+        rows=sum(release.rows for release in releases),
+        user_data=any(release.rows for release in releases),
+        turns=sum(release.turns or 0 for release in releases),
         bytes=sum(one["bytes"] for one in counted),
         tokens=tokens,
         size_bin=next((name for end, name in BINS if tokens < end), TOP_BIN),
         first_month=months[0] if months else None,
         last_month=months[-1] if months else None,
-        dropped=_summed(one.dropped or {} for one in releases),
-        replaced=_summed(one.replaced or {} for one in releases),
+        dropped=_summed(release.dropped or {} for release in releases),
+        replaced=_summed(release.replaced or {} for release in releases),
         **{name: _summed(one.get(name, {}) for one in counted) for name in BREAKDOWNS},
-        purged_rows=sum(one.purged_rows for one in releases),
-        reviewed_rows=sum(one.reviewed_rows for one in releases),
-        findings=sum(one.findings for one in releases),
+        purged_rows=sum(release.purged_rows for release in releases),
+        reviewed_rows=sum(release.reviewed_rows for release in releases),
+        findings=sum(release.findings for release in releases),
     )
 
 
 def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total = Counter[str]()
-    for one in counts:
-        total.update(one)
+    for count in counts:
+        total.update(count)
     return dict(sorted(total.items()))

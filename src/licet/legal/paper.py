@@ -1,10 +1,9 @@
-"""A paper: sections of lines, each a question of the law and its answer, over the values that the
-answers name.
+"""A paper: sections of questions the law asks, with answers over named values.
 
-An answer is text with places in braces, as `{figures.totals.rows}`. Each place names a value of the
-payload: of the log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of
-what the operator ``stated``. So a text holds no number of its own, and whoever checks the figures
-has checked what the paper says. `paper_pages` fills them in.
+An answer is text with placeholders, as `{figures.totals.rows}`. Each names a value of the payload:
+of the log's ``figures``, of the ``policy``, of what the database has ``recorded``, or of what the
+operator ``stated``. Texts contain no figures of their own, so checking the figures checks the
+paper. `paper_pages` fills them in.
 
 Payload (canonical JSON, signed):
 {"at":{"entries","log","time"},"figures":..,"kind","law","logs":[..],"policy":{"document",
@@ -17,18 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import msgspec
+import yaml
 
 from licet.consent import operator_answers
 from licet.consent.controller import Controller
+from licet.policy.retention import RULES, ContentKind
 
 VERSION, TYPE, JWS_TYPE = 1, "licet-document", "licet-document+jws"
 
 
 class PaperKind(StrEnum):
-    """The papers, by the word of the command."""
+    """The papers, by their names on the command line."""
 
     ropa = "ropa"
     training_summary = "training-summary"
@@ -37,15 +40,15 @@ class PaperKind(StrEnum):
 
 
 class PaperLine(msgspec.Struct, frozen=True):
-    """What the law asks, and what is answered."""
+    """A question of the law and its answer."""
 
     asks: str
     says: str
 
 
 class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
-    """A numbered part of a paper. ``rows`` names a list of values that is shown as a table below
-    the lines.
+    """A numbered part of a paper. ``rows`` names a list of values, shown as a table below the
+    lines.
     """
 
     number: str
@@ -55,9 +58,7 @@ class PaperSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper without its values: the law it follows, and its sections in the order of the law or
-    its template.
-    """
+    """A paper without values: its law, and its sections in the order of the law or template."""
 
     kind: PaperKind
     title: str
@@ -65,16 +66,55 @@ class PaperForm(msgspec.Struct, frozen=True, kw_only=True):
     sections: tuple[PaperSection, ...]
 
 
-def section(
-    number: str, title: str, *lines: tuple[str, str], rows: str | None = None
-) -> PaperSection:
-    return PaperSection(
-        number=number, title=title, lines=tuple(PaperLine(*one) for one in lines), rows=rows
+class _SectionText(msgspec.Struct, forbid_unknown_fields=True):
+    """A section in a file; ``lines`` are answers by question, after those of the ``periods``."""
+
+    number: str
+    title: str
+    lines: dict[str, str]
+    rows: str | None = None
+    periods: bool = False
+
+
+class _FormText(msgspec.Struct, forbid_unknown_fields=True):
+    title: str
+    law: str
+    sections: tuple[_SectionText, ...]
+
+
+_PERIOD_NOTES = {
+    ContentKind.deleted: " at most after the deletion, and not used from the deletion on"
+}
+_PERIODS = tuple(
+    PaperLine(rule.label, f"{{policy.document.keep.{rule.key}}}{_PERIOD_NOTES.get(rule.kind, '')}")
+    for rule in RULES
+)
+
+
+@cache
+def load_form(kind: PaperKind) -> PaperForm:
+    """The form of a paper, from the file of its name."""
+    text = (files("licet.legal") / f"{kind.name}.yaml").read_bytes()
+    form = msgspec.convert(yaml.safe_load(text), _FormText)
+    return PaperForm(
+        kind=kind,
+        title=form.title,
+        law=form.law,
+        sections=tuple(
+            PaperSection(
+                number=part.number,
+                title=part.title,
+                lines=(_PERIODS if part.periods else ())
+                + tuple(PaperLine(asks, says) for asks, says in part.lines.items()),
+                rows=part.rows,
+            )
+            for part in form.sections
+        ),
     )
 
 
 def stated_by(controller: Controller) -> dict[str, Any]:
-    """Everything that the operator states, each key with its answer or null."""
+    """All of the operator's statements, by key; null without an answer."""
     own: dict[str, Any] = {
         key: value if value or value is False else None
         for key, value in msgspec.to_builtins(controller).items()
@@ -84,12 +124,12 @@ def stated_by(controller: Controller) -> dict[str, Any]:
 
 
 def names_in(text: str) -> list[str]:
-    """The values that an answer names."""
+    """The values that a text refers to."""
     return [part.partition("}")[0] for part in text.split("{")[1:]]
 
 
 def value_of(payload: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 a value of JSON
-    """The value of a payload by its dotted name; KeyError where there is none."""
+    """A value of a payload by its dotted name; KeyError."""
     value: Any = payload
     for key in name.split("."):
         if not isinstance(value, Mapping):

@@ -1,8 +1,7 @@
-"""A paper to read: Markdown and HTML, both pure functions of what was signed.
+"""Renders papers as Markdown and HTML, from the signed payload alone.
 
-A value without an answer is "to be provided" where the operator states it, and "not counted" where
-nothing counted it. Each answer says where it is from: the log and the manifests, the policy, the
-database, the operator, or how Licet works.
+A missing value is "to be provided" if the operator states it, and "not counted" otherwise. Each
+answer names its source: the log and manifests, the policy, the database, the operator, or Licet.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def written_value(value: Any, name: str) -> str:  # noqa: ANN401 a value of JSON
 
 
 def _word(text: str, name: str) -> str:
-    """A word of a closed set as people read it; names of models and recipients stay as they are."""
+    """A word of a closed set as people read it; names of models and recipients are unchanged."""
     is_closed = name.startswith(("policy.", "figures.")) and not name.endswith("models")
     return text.replace("_", " ") if is_closed else text
 
@@ -76,7 +75,7 @@ def _period(text: str) -> str:
 
 
 def answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> str:
-    """An answer with its values filled in, each passed through ``as_is``."""
+    """An answer with its values filled in, each escaped by ``as_is``."""
     parts = re.split(r"\{([a-z0-9_.]+)\}", says)
     return "".join(
         as_is(written_value(value_of(payload, part), part)) if number % 2 else as_is(part)
@@ -85,13 +84,12 @@ def answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> str:
 
 
 def source(says: str) -> str:
-    """Where an answer is from."""
+    """The source of an answer."""
     found = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in names_in(says))
     return ", ".join(found) or FIXED
 
 
 def _cells(payload: Mapping[str, Any], rows: str) -> Iterator[list[str]]:
-    """The cells of a table, row by row."""
     for one in value_of(payload, rows):
         yield [_cell(one, path) for _, path in COLUMNS]
 
@@ -113,7 +111,7 @@ def _cell(release: Mapping[str, Any], path: str) -> str:
 
 
 def _facts(payload: Mapping[str, Any], sha256: str) -> list[tuple[str, str]]:
-    """What stands at the head of a paper."""
+    """The head of a paper."""
     at = payload["at"]
     scope = payload["scope"]
     return [
@@ -203,7 +201,7 @@ _PAGE = """<!doctype html>
 
 
 def html(payload: Mapping[str, Any], sha256: str) -> str:
-    """The paper as a page of its own, without style or script: a web site gives it its own."""
+    """The paper as a standalone page, without style or script."""
     return _PAGE.format(
         title=escape(payload["title"]),
         facts="\n".join(

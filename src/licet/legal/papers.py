@@ -1,14 +1,13 @@
-"""The verbs of the papers: make one at a position of the log, list them, compare two, and hand one
-out as a file.
+"""Makes papers at a position of the log, lists and compares them, and writes them as files.
 
-The same position, answers and version of Licet give the same bytes: a paper holds no time of its
-own but that of the last entry that counts, and its signature is deterministic. What is made is kept
-with its leaf in one transaction; made again, it is found and nothing is written.
+The same position, answers and version of Licet give the same bytes: a paper's only time is that of
+the last counted entry, and its signature is deterministic. A paper is stored with its leaf in one
+transaction; making it again finds it and writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ import msgspec
 from licet.consent import controller as controllers
 from licet.errors import NotFoundError, RefusedError
 from licet.ledger import jws
-from licet.legal import ab2013, figures, paper_pages, risk_assessment, ropa, training_summary
+from licet.legal import figures, paper_pages
 from licet.legal.figures import LogPosition, LogReading
 from licet.legal.paper import (
     JWS_TYPE,
@@ -24,6 +23,7 @@ from licet.legal.paper import (
     VERSION,
     PaperForm,
     PaperKind,
+    load_form,
     names_in,
     stated_by,
     value_of,
@@ -38,19 +38,11 @@ from licet.vault import policy_versions
 from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
 
-FORMS: Mapping[PaperKind, Callable[[], PaperForm]] = {
-    PaperKind.ropa: ropa.form,
-    PaperKind.training_summary: training_summary.form,
-    PaperKind.ab2013: ab2013.form,
-    PaperKind.risk_assessment: risk_assessment.form,
-}
-
 
 class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper: its hash, which the log names, where it stands in the log, and what is still to be
-    provided in it.
+    """A paper: its hash, which the log names, its position in the log, and its open questions.
 
-    ``kept`` is false for a dry run; ``again`` says that the same one was there already.
+    ``kept`` is false for a dry run; ``again``: the same paper existed already.
     """
 
     kind: str
@@ -68,8 +60,6 @@ class MadePaper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
-    """A paper as a list shows it."""
-
     kind: str
     position: str
     sha256: str
@@ -78,9 +68,7 @@ class ListedPaper(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that differs between two papers, by its place in them; None where one of them lacks
-    it.
-    """
+    """A value that differs between two papers, by its place; None if absent."""
 
     place: str
     before: str | None
@@ -88,7 +76,7 @@ class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed from one paper to another of the same kind."""
+    """The changes between two papers of a kind."""
 
     kind: str
     before: str
@@ -105,14 +93,14 @@ def make(
     releases: Sequence[str] = (),
     dry_run: bool = False,
 ) -> MadePaper:
-    """Makes and keeps a paper at a position (`figures.position_of`), about all releases or the
+    """Makes and stores a paper at a position (`figures.position_of`), about all releases or the
     named ones.
     """
     position = figures.position_of(installation, at)
     scope = tuple(_release_id(installation, name) for name in releases) or None
     read = figures.read(installation, position, scope)
     with transaction(installation.pool) as tx:
-        said = payload(installation, tx, FORMS[kind](), read, scope)
+        said = payload(installation, tx, load_form(kind), read, scope)
         document = jws.sign(said, installation.keyring.log_seed(tx), JWS_TYPE)
         kept = KeptDocument(
             sha256=legal_documents.hash_of(document),
@@ -143,7 +131,7 @@ def payload(
     read: LogReading,
     scope: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """What is signed: the form with all values that its answers name."""
+    """The signed payload: the form with all values that its answers name."""
     number, sha256 = read.policy
     text = policy_versions.texts(tx, [bytes.fromhex(sha256)]).get(bytes.fromhex(sha256))
     if text is None:
@@ -181,10 +169,10 @@ def _purposes(policy: Mapping[str, Any]) -> list[str]:
 
 
 def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
-    """What the database had on record when the last entry was logged: no log proves it."""
+    """What the database had recorded when the last entry was logged; no log proves it."""
     at = instant(read.time)
-    within = {one.name for one in read.figures.releases}
-    models = [one for one in model_registry.recorded_until(tx, at) if one.release in within]
+    within = {release.name for release in read.figures.releases}
+    models = [model for model in model_registry.recorded_until(tx, at) if model.release in within]
     given = [
         f"{recipient}: release {release}"
         for recipient, release in recipients.given_until(tx, at)
@@ -192,9 +180,10 @@ def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
     ]
     return {
         "models": [
-            f"{one.name} ({one.recipe}, {one.rows} rows of release {one.release})" for one in models
+            f"{model.name} ({model.recipe}, {model.rows} rows of release {model.release})"
+            for model in models
         ],
-        "first_used": min((written(one.started_at)[:10] for one in models), default=None),
+        "first_used": min((written(model.started_at)[:10] for model in models), default=None),
         "recipients": given,
     }
 
@@ -210,7 +199,7 @@ def _release_id(installation: Installation, name: str) -> str:
 
 
 def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
-    """The answers of the operator that the paper names and that nobody has given, in its order."""
+    """The operator's answers that the paper needs and nobody has given, in its order."""
     names = [
         name
         for one in stated["sections"]
@@ -223,24 +212,20 @@ def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
 
 
 def payload_of(document: str) -> dict[str, Any]:
-    """What a paper says; its signature is not checked."""
+    """The payload of a paper; does not verify its signature."""
     said: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
     return said
 
 
 def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes:
-    """A paper as `markdown`, `html` or `json`; the last is the file that `licet verify document`
-    takes.
-    """
+    """A paper as `markdown`, `html` or `json`; the last is the file for `licet verify document`."""
     if form == "json":
         return file_of(installation, paper.sha256)
     return _rendered(paper.payload, paper.sha256, form)
 
 
 def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
-    """A paper that was made, as `written_as` has it; NotFoundError where there is none of this
-    hash.
-    """
+    """A stored paper in a format (`written_as`); NotFoundError."""
     if form == "json":
         return file_of(installation, sha256)
     with transaction(installation.pool) as tx:
@@ -254,23 +239,23 @@ def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
 
 
 def listed(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
-    """The papers that were made, the newest first."""
+    """The papers, newest first."""
     with transaction(installation.pool) as tx:
         found = legal_documents.list_newest(tx, kind.value if kind else None)
     return [
         ListedPaper(
-            kind=one.kind,
-            position=str(LogPosition(year=one.log_year, size=one.entries)),
-            sha256=one.sha256,
-            made_at=written(one.made_at),
-            made_by=one.made_by,
+            kind=document.kind,
+            position=str(LogPosition(year=document.log_year, size=document.entries)),
+            sha256=document.sha256,
+            made_at=written(document.made_at),
+            made_by=document.made_by,
         )
-        for one in found
+        for document in found
     ]
 
 
 def file_of(installation: Installation, sha256: str) -> bytes:
-    """The file of a paper, with its proof once its leaf is in the log; a hash may be shortened."""
+    """A paper's file, with its proof once its leaf is in the log; ``sha256`` may be a prefix."""
     with transaction(installation.pool) as tx:
         kept, seed = legal_documents.get(tx, sha256), installation.keyring.log_seed(tx)
         return legal_documents.encode_file(tx, documents.place(installation), seed, kept)
@@ -279,9 +264,7 @@ def file_of(installation: Installation, sha256: str) -> bytes:
 def diff(
     installation: Installation, kind: PaperKind, before: str | None = None, after: str | None = None
 ) -> PaperDiff:
-    """What changed between two papers of a kind, by their hashes: by default from the one before to
-    the newest.
-    """
+    """Compares two papers of a kind, by hash; by default the last two."""
     with transaction(installation.pool) as tx:
         newest = [] if before and after else legal_documents.newest(tx, kind.value, 2)
         if (before is None or after is None) and len(newest) < 2:
@@ -291,14 +274,14 @@ def diff(
             )
         old = legal_documents.get(tx, before) if before else newest[1]
         new = legal_documents.get(tx, after) if after else newest[0]
-    for one in (old, new):
-        if one.kind != kind.value:
+    for document in (old, new):
+        if document.kind != kind.value:
             raise RefusedError(
-                f"`{one.sha256[:12]}` is a paper `{one.kind}`",
+                f"`{document.sha256[:12]}` is a paper `{document.kind}`",
                 "compare two of a kind",
                 because="kind",
             )
-    sides = [dict(_flat(payload_of(one.document))) for one in (old, new)]
+    sides = [dict(_flat(payload_of(document.document))) for document in (old, new)]
     changes = [
         PaperChange(place=place, before=sides[0].get(place), after=sides[1].get(place))
         for place in sorted({*sides[0], *sides[1]})
@@ -308,7 +291,7 @@ def diff(
 
 
 def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
-    """Each simple value with its place; a section by its number, so that a new one moves no
+    """Each simple value with its place. Sections are keyed by number, so that a new one moves no
     other.
     """
     if isinstance(value, dict):

@@ -112,10 +112,9 @@ def table(figures: Sequence[Figures], name: str = "slice") -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {one.slice} | {one.examples:,} | {one.misuse:,} | {_figure(one.auprc)} | "
-        f"{_figure(one.auroc)}"
-        f" | {_share(one.found)} | {_share(one.false_alarms)} |"
-        for one in figures
+        f"| {figure.slice} | {figure.examples:,} | {figure.misuse:,} | {_figure(figure.auprc)} | "
+        f"{_figure(figure.auroc)} | {_share(figure.found)} | {_share(figure.false_alarms)} |"
+        for figure in figures
     ]
     return "\n".join(lines)
 

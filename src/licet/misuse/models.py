@@ -128,8 +128,10 @@ def train(
                 if source.learnt
             ]
             started = installation.clock()
-            model = classifier.train([one for source in sources for one in source.learnt])
-            held_out = _measured(model, [one for source in sources for one in source.held_out])
+            model = classifier.train([example for source in sources for example in source.learnt])
+            held_out = _measured(
+                model, [example for source in sources for example in source.held_out]
+            )
             model.save(made)
             ids = [
                 _put(
@@ -169,8 +171,8 @@ def forecast(installation: Installation, releases: Sequence[str], out: Path) -> 
     """
     old = _known(installation, out)
     gone = {
-        one.model: one.withdrawn
-        for one in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
+        affected.model: affected.withdrawn
+        for affected in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
     }
     return RetrainingForecast(
         name=old[0][1],
@@ -216,10 +218,10 @@ def _sources(installation: Installation, names: Iterable[str], gates: Path) -> l
             release,
             gates,
             record,
-            [one.row["ordinal"] for rows in learnt.values() for one in rows],
+            [row.row["ordinal"] for rows in learnt.values() for row in rows],
         )
         left = {
-            key: [one for one in rows if one.row["ordinal"] not in gone]
+            key: [row for row in rows if row.row["ordinal"] not in gone]
             for key, rows in learnt.items()
         }
         sources.append(
@@ -264,8 +266,11 @@ def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Row
     rows = list(open_release(installation, str(folder)))
     with transaction(installation.pool) as tx:
         origins = {
-            one.ordinal: (one.conversation, any(place is CopyPlace.safety for _, place in one.keys))
-            for one in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
+            sources.ordinal: (
+                sources.conversation,
+                any(place is CopyPlace.safety for _, place in sources.keys),
+            )
+            for sources in registry.rows_at(tx, known.release_id, [row["ordinal"] for row in rows])
         }
         surfaces = account_view.surfaces(
             tx, sorted({conversation for conversation, _ in origins.values()})
@@ -279,7 +284,7 @@ def _rows(installation: Installation, named: str) -> tuple[Path, UUID, str, _Row
 
 
 def _is_learnt(rows: Sequence[_Sourced]) -> bool:
-    return all("labels" not in one.row or one.row["labels"]["split"] == "train" for one in rows)
+    return all("labels" not in row.row or row.row["labels"]["split"] == "train" for row in rows)
 
 
 def _handed(
@@ -305,7 +310,7 @@ def _handed(
 
 def _examples(of: _Rows) -> Iterator[LabelledExample]:
     for conversation, rows in of.items():
-        said = [m["content"] for one in rows for m in one.row["messages"] if m["role"] == "user"]
+        said = [m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"]
         text = "\n".join(said).strip()
         if text:
             labels = rows[0].row.get("labels")
@@ -313,7 +318,7 @@ def _examples(of: _Rows) -> Iterator[LabelledExample]:
             yield LabelledExample(
                 id=conversation.bytes,
                 text=text,
-                misuse=any(one.flagged for one in rows),
+                misuse=any(row.flagged for row in rows),
                 slice=slice_,
                 domain=rows[0].domain,
             )
@@ -322,7 +327,7 @@ def _examples(of: _Rows) -> Iterator[LabelledExample]:
 def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
     if not held_out:
         return ()
-    scores = model.score([one.text for one in held_out])
+    scores = model.score([example.text for example in held_out])
     return tuple(
         classifier.figures(scores, held_out, model.card.points[classifier.TOLD_AT].threshold)
     )

@@ -102,9 +102,9 @@ def read(path: Path, weights: str, alarms: float, now: datetime) -> dict[str, Op
     domain.
     """
     return {
-        one.domain: one
-        for one in _all(path, weights)
-        if one.alarms == alarms and one.set_at <= now < one.set_at + timedelta(days=DAYS)
+        point.domain: point
+        for point in _all(path, weights)
+        if point.alarms == alarms and point.set_at <= now < point.set_at + timedelta(days=DAYS)
     }
 
 
@@ -112,7 +112,7 @@ def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
     """Adds points of the model ``weights`` to the file ``path``; a new one replaces the one for its
     domain and share.
     """
-    new = {(one.domain, one.alarms): one for one in (*_all(path, weights), *points)}
+    new = {(point.domain, point.alarms): point for point in (*_all(path, weights), *points)}
     content = _File(format=FORMAT, weights=weights, points=tuple(new[key] for key in sorted(new)))
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(path.name + ".new")

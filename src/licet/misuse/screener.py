@@ -97,14 +97,14 @@ def suggest(
     one of `classifier.FALSE_ALARMS`.
     """
     _check_call(reader, ticket, limit, alarms)
-    weights, at = bytes.fromhex(model.sha256), installation.clock()
-    points = operating_points.read(points_file, model.sha256, alarms, at)
+    weights, now = bytes.fromhex(model.sha256), installation.clock()
+    points = operating_points.read(points_file, model.sha256, alarms, now)
     conversations_min = operating_points.conversations_min(alarms)
     with transaction(installation.pool) as tx:
-        counted = count_readable(tx, at, ticket, weights)
+        counted = count_readable(tx, now, ticket, weights)
         enough = {name for name, waiting in counted.items() if waiting >= conversations_min}
         readable = [name for name in counted if name in points or name in enough]
-        listed = select_readable(tx, at, ticket, weights, readable, limit + 1)
+        listed = select_readable(tx, now, ticket, weights, readable, limit + 1)
     screened, found = list[ScreenedDomain](), set[UUID]()
     for domain, waiting in counted.items():
         in_domain = [
@@ -113,16 +113,18 @@ def suggest(
         point, scored = points.get(domain), list[ScoredConversation]()
         if point is not None or len(in_domain) >= conversations_min:
             scored = _score_conversations(installation, model, domain, in_domain, reader, ticket)
-            if (
-                point is None
-                and (point := operating_points.choose(domain, _scores(scored), alarms, at))
-                is not None
-            ):
-                operating_points.write(points_file, model.sha256, [point])
+            if point is None:
+                point = operating_points.choose(domain, _scores(scored), alarms, now)
+                if point is not None:
+                    operating_points.write(points_file, model.sha256, [point])
         threshold = max(point.threshold, model.floor(alarms)) if point is not None else None
-        above = [one for one in scored if threshold is not None and one.score > threshold]
+        above = [
+            conversation
+            for conversation in scored
+            if threshold is not None and conversation.score > threshold
+        ]
         _store_all(installation, above, weights, reader)
-        found |= {one.conversation for one in above}
+        found |= {conversation.conversation for conversation in above}
         screened.append(
             ScreenedDomain(
                 domain=domain,
@@ -136,13 +138,13 @@ def suggest(
         )
     with transaction(installation.pool) as tx:
         suggested = [
-            one
-            for one in select_open(tx, installation.clock())
-            if parse(Prefix.conversation, one.conversation) in found
+            suggestion
+            for suggestion in select_open(tx, installation.clock())
+            if parse(Prefix.conversation, suggestion.conversation) in found
         ]
     return ScreeningResult(
-        read=sum(one.read for one in screened),
-        abstained=sum(one.abstained for one in screened),
+        read=sum(domain.read for domain in screened),
+        abstained=sum(domain.abstained for domain in screened),
         domains=tuple(screened),
         suggested=tuple(suggested),
         more=len(listed) > limit,
@@ -156,9 +158,9 @@ def _store_all(
     reader: StaffMember,
 ) -> None:
     """Stores a suggestion for each, in a transaction of its own."""
-    for one in scored:
+    for conversation in scored:
         with transaction(installation.pool) as tx:
-            store(tx, one, weights, installation.clock(), reader)
+            store(tx, conversation, weights, installation.clock(), reader)
 
 
 def _check_call(reader: StaffMember, ticket: str, limit: int, alarms: float) -> None:
@@ -199,7 +201,7 @@ def _score_conversations(
 
 
 def _scores(scored: Sequence[ScoredConversation]) -> Array:
-    return np.array([one.score for one in scored])
+    return np.array([conversation.score for conversation in scored])
 
 
 def _read_text(
@@ -229,4 +231,4 @@ def _read_text(
             )
         except DeniedError:  # erased or deleted since it was listed
             return None, 0
-        return "\n".join(one.content.text for one in opened), turns[-1].number
+        return "\n".join(turn.content.text for turn in opened), turns[-1].number

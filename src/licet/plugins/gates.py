@@ -16,7 +16,7 @@ from time import monotonic
 
 import msgspec
 
-from licet.client import AsyncClient, Client, GateResult, gate
+from licet.client import AsyncClient, Client, GateResult, gate, unknown_gate
 from licet.errors import NotFoundError
 
 GATE_SECONDS = 60.0
@@ -93,7 +93,7 @@ class Gates:
 
 def _closed(error: Exception) -> GateResult:
     because = NO_ACCOUNT if isinstance(error, NotFoundError) else type(error).__name__
-    return GateResult(gate=UNKNOWN, may_write=False, because=because)
+    return unknown_gate(because)
 
 
 class GatePermit(msgspec.Struct, frozen=True, kw_only=True):

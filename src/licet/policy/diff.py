@@ -213,7 +213,7 @@ def _region_changes(old: Policy, new: Policy) -> list[PolicyChange]:
     """
     before, after = old.min_ages, new.min_ages
     changes = []
-    for region in sorted({one.region for one in (*old.regions, *new.regions)}):
+    for region in sorted({terms.region for terms in (*old.regions, *new.regions)}):
         is_named = region in before.by_region or region in after.by_region
         ages = (before.of(region), after.of(region))
         direction = _direction_if((ages[1] or 0) < (ages[0] or 0))

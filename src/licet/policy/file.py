@@ -206,7 +206,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "min_age": self.min_age,
             "recipients": sorted(self.recipients),
             **(
-                {"regions": {one.region: one.document() for one in self.regions}}
+                {"regions": {region.region: region.document() for region in self.regions}}
                 if self.regions
                 else {}
             ),
@@ -350,7 +350,12 @@ class Policies:
         Turns taken under such a version may be in any later release, so one of them is enough.
         """
         return next(
-            (one for one in self.versions[: number + 1] if one.names is NamesTerm.replaced), None
+            (
+                version
+                for version in self.versions[: number + 1]
+                if version.names is NamesTerm.replaced
+            ),
+            None,
         )
 
     def leaves_out_rows(self, taken: int, number: int) -> bool:
@@ -358,7 +363,7 @@ class Policies:
         not be used.
         """
         versions = self.versions[min(taken, number) : number + 1]
-        return any(one.tool_results is ToolResultsTerm.row_left_out for one in versions)
+        return any(version.tool_results is ToolResultsTerm.row_left_out for version in versions)
 
     def newest_material(self, at: datetime) -> int | None:
         """The newest material version effective at ``at``."""

@@ -110,7 +110,7 @@ def strictest(ages: Iterable[Age]) -> Age:
 @lru_cache(maxsize=1_000)
 def min_ages(elsewhere: Age, regions: tuple[RegionTerms, ...]) -> MinAges:
     """The ages of one version, whose own is ``elsewhere``."""
-    by_region = {one.region: one.min_age for one in regions if one.min_age is not UNSET}
+    by_region = {region.region: region.min_age for region in regions if region.min_age is not UNSET}
     return MinAges(elsewhere=elsewhere, by_region=by_region)
 
 
@@ -133,7 +133,7 @@ def raises_any(old: MinAges, new: MinAges) -> bool:
 def terms_of(regions: Sequence[RegionTerms], region: str | None) -> list[RegionTerms]:
     """The terms of a region: those of the part first, then of its country."""
     names = () if region is None else (region, region[:2]) if len(region) > 2 else (region,)
-    return [one for name in names for one in regions if one.region == name]
+    return [region for name in names for region in regions if region.region == name]
 
 
 def ages_below_law(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
@@ -141,14 +141,16 @@ def ages_below_law(regions: Sequence[RegionTerms]) -> tuple[str, ...]:
     their source.
     """
     found = []
-    for one in regions:
-        floor = FLOORS.get(one.region[:2])
+    for region in regions:
+        floor = FLOORS.get(region.region[:2])
         if (
             floor is None
-            or one.min_age is UNSET
-            or (one.min_age is not None and one.min_age >= floor[0])
+            or region.min_age is UNSET
+            or (region.min_age is not None and region.min_age >= floor[0])
         ):
             continue
-        problem = "asks no age" if one.min_age is None else f"has the minimum age {one.min_age}"
-        found.append(f"`regions.{one.region}` {problem}, below {floor[0]} ({floor[1]})")
+        problem = (
+            "asks no age" if region.min_age is None else f"has the minimum age {region.min_age}"
+        )
+        found.append(f"`regions.{region.region}` {problem}, below {floor[0]} ({floor[1]})")
     return tuple(found)

@@ -1,7 +1,5 @@
-"""The verbs of proof: append the outbox to the log, issue receipts, publish the log. One verb for
-each use case.
-
-They take an open installation, print nothing, and return values that explain themselves.
+"""Appends the outbox to the log, issues receipts, and publishes the log: one function for each use
+case.
 """
 
 from __future__ import annotations
@@ -57,7 +55,7 @@ WITNESS_SECONDS = 10.0
 
 
 def place(installation: Installation) -> LogPlace:
-    """The folders and the name of the logs: in the installation's bucket, or in its data folder."""
+    """The folders and the name of the logs, in the installation's bucket or data folder."""
     data, bucket = installation.config.data, buckets.open_bucket(installation.config.store)
     if bucket is not None:
         folder, state = bucket_folders(bucket)
@@ -68,14 +66,12 @@ def place(installation: Installation) -> LogPlace:
 
 
 def bucket_folders(bucket: Bucket) -> tuple[BucketFolder, BucketFolder]:
-    """The folders of the logs in a bucket: what readers see, and the writer's state."""
+    """The log folders in a bucket: the public one, and the writer's state."""
     return BucketFolder(bucket, "log/"), BucketFolder(bucket, "log-state/", is_marked=True)
 
 
 def key(installation: Installation, year: int | None = None) -> Verifier:
-    """The public key of the log of a year, by default the current year. Verifiers must trust this
-    key.
-    """
+    """The public key of a year's log, by default this year's."""
     with transaction(installation.pool) as tx:
         seed = installation.keyring.log_seed(tx)
     return place(installation).signer(seed, year or installation.clock().year).verifier
@@ -85,7 +81,7 @@ def key(installation: Installation, year: int | None = None) -> Verifier:
 
 
 def sequencing(installation: Installation) -> AbstractContextManager[Sequencer]:
-    """The only sequencer of the installation; BusyError while another one runs."""
+    """The installation's only sequencer; BusyError while another one runs."""
     with transaction(installation.pool) as tx:
         seed = installation.keyring.log_seed(tx)
     keys = LogKeys(installation.keyring)
@@ -100,14 +96,14 @@ def sequencing(installation: Installation) -> AbstractContextManager[Sequencer]:
 
 
 def append(installation: Installation) -> int:
-    """Appends everything that waits to the log; returns the number of rows."""
+    """Appends the outbox to the log; returns the number of rows."""
     with sequencing(installation) as sequencer:
         return sum(iter(sequencer.run_once, 0))
 
 
 def follow(installation: Installation, stop: threading.Event) -> None:
-    """Appends what is committed, within a second, until ``stop``; in another thread, asks the
-    witnesses to cosign, if any.
+    """Appends what is committed, within a second, until ``stop``; another thread asks the
+    witnesses, if any, to cosign.
     """
     if witnesses(installation) is None:
         sequence.run(partial(sequencing, installation), stop)
@@ -127,17 +123,17 @@ def follow(installation: Installation, stop: threading.Event) -> None:
 
 
 def witnesses(installation: Installation) -> Quorum | None:
-    """The witnesses that the operator asks, from ``witnesses.txt`` in the installation's folder;
-    None without it.
+    """The operator's witnesses, from ``witnesses.txt`` in the installation's folder; None without
+    it.
     """
     file = installation.config.data / WITNESSES_FILE
     return quorum.parse_quorum(file.read_bytes(), str(file)) if file.is_file() else None
 
 
 def cosign(installation: Installation) -> tuple[GatheredCosignatures, ...]:
-    """Asks the witnesses for the checkpoint of each year's log that they have not cosigned yet.
+    """Asks witnesses to cosign each year's checkpoint that they have not cosigned yet.
 
-    NotFoundError where there are none, BusyError where another process is asking.
+    NotFoundError without witnesses, BusyError while another process asks.
     """
     asked = witnesses(installation)
     if asked is None:
@@ -152,7 +148,7 @@ def cosign(installation: Installation) -> tuple[GatheredCosignatures, ...]:
 
 
 def _keep_cosigned(installation: Installation, stop: threading.Event) -> None:
-    """Errors here only cost cosignatures, which `status` shows; they never stop the log."""
+    """Errors here cost cosignatures only, which `status` shows; they never stop the log."""
     while not stop.is_set():
         with contextlib.suppress(LicetError, OSError):
             cosign(installation)
@@ -165,11 +161,11 @@ def years(installation: Installation) -> list[str]:
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as its readers see it. ``size`` is that of its checkpoint, ``placed`` what the database
-    knows, ``cosigned`` the size of the newest checkpoint that a witness cosigned.
+    """A log as its readers see it. ``size`` is its checkpoint's, ``placed`` what the database
+    knows, ``cosigned`` the size of the newest cosigned checkpoint.
 
-    Without a checkpoint ``begun`` is false and ``size`` is 0: the log was only just begun, or its
-    folder is gone.
+    Without a checkpoint ``begun`` is false and ``size`` is 0: the log is new, or its folder is
+    missing.
     """
 
     origin: str
@@ -189,7 +185,7 @@ class LedgerSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status(installation: Installation) -> LedgerSeen:
-    """The logs, and how many rows wait to be appended."""
+    """The logs, and the number of rows in the outbox."""
     with transaction(installation.pool) as tx:
         known, waits = sequence.standings(tx), sequence.count_waiting(tx)
     return LedgerSeen(
@@ -221,8 +217,8 @@ def _log_seen(installation: Installation, standing: sequence.LogStanding) -> Log
 
 
 class WitnessSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A witness of ``witnesses.txt``: the size of the newest checkpoint that it cosigned, and when;
-    None for none.
+    """A witness of ``witnesses.txt``, with the size and time of the newest checkpoint that it
+    cosigned.
     """
 
     name: str
@@ -232,11 +228,9 @@ class WitnessSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """One log, checked as a reader can who has the database too. ``fault`` says what does not hold,
-    empty for nothing.
+    """The check of one log. ``fault`` describes what does not hold, empty if nothing.
 
-    ``met`` says whether the witnesses that cosigned are enough for the operator's quorum; None
-    where there are none.
+    ``met``: the cosignatures satisfy the operator's quorum; None without witnesses.
     """
 
     origin: str
@@ -246,8 +240,8 @@ class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked(installation: Installation) -> list[LogChecked]:
-    """Checks each year's log as far as that costs little: its checkpoint is signed by its key, and
-    what the database knows of it is its beginning. All entries are checked by `licet verify log`.
+    """Quickly checks each year's log: its checkpoint is signed by its key and extends what the
+    database knows. `licet verify log` checks all entries.
     """
     asked = witnesses(installation)
     with transaction(installation.pool) as tx:
@@ -266,8 +260,14 @@ def _checked(
         forward.check_beginning(shown, standing)
         if shown.cosigned is not None and asked is not None:
             raw, checkpoint = shown.cosigned
-            signed = note.verify(raw, [log, *(one.verifier for one in asked.witnesses)]).signed
-            seen = {one.by: (checkpoint.size, one.at) for one in signed if one.by != log}
+            signed = note.verify(
+                raw, [log, *(witnesse.verifier for witnesse in asked.witnesses)]
+            ).signed
+            seen = {
+                signature.by: (checkpoint.size, signature.at)
+                for signature in signed
+                if signature.by != log
+            }
     except LicetError as error:
         fault = error.message
     return LogChecked(
@@ -276,12 +276,14 @@ def _checked(
         fault=fault,
         witnesses=tuple(
             WitnessSeen(
-                name=one.name,
-                url=one.url,
-                size=seen[one.verifier][0] if one.verifier in seen else None,
-                cosigned_at=_moment(seen[one.verifier][1]) if one.verifier in seen else None,
+                name=witnesse.name,
+                url=witnesse.url,
+                size=seen[witnesse.verifier][0] if witnesse.verifier in seen else None,
+                cosigned_at=_moment(seen[witnesse.verifier][1])
+                if witnesse.verifier in seen
+                else None,
             )
-            for one in (asked.witnesses if asked is not None else ())
+            for witnesse in (asked.witnesses if asked is not None else ())
         ),
     )
 
@@ -291,9 +293,9 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a publication holds now: for each year the size of its log, and how many files were new.
+    """What a publication contains: each year's log size, and the number of new files.
 
-    ``missing`` says of each witness that was asked and did not cosign why, by year and name.
+    ``missing`` says, by year and witness, why a cosignature is missing.
     """
 
     folder: Path
@@ -303,13 +305,12 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(installation: Installation, target: Path) -> PublishResult:
-    """Copies the logs to ``target`` for any web server, with the keys, policies, notices, public
-    papers and the verifier.
+    """Copies the logs to ``target`` for any web server, with keys, policies, notices, public papers
+    and the verifier.
 
-    Copies each checkpoint last, so that a reader never sees a checkpoint without its tiles. Refuses
-    a target that is ahead of the log, because it was made from another log. Asks the witnesses
-    first, and does not wait for one that cannot be reached: its cosignature is missing from the
-    checkpoint.
+    Copies each checkpoint last, so that a reader never sees one without its tiles. Refuses a target
+    ahead of the log, which belongs to another log. Asks the witnesses first; an unreachable
+    witness's cosignature is missing from the checkpoint.
     """
     known = years(installation)
     if not known:
@@ -332,28 +333,28 @@ def publish(installation: Installation, target: Path) -> PublishResult:
 
 
 def _gathered(installation: Installation) -> dict[str, GatheredCosignatures]:
-    """The witnesses' answers by the log's origin; empty if there are no witnesses or another
-    process is asking them.
+    """The witnesses' answers by origin; empty without witnesses or while another process asks
+    them.
     """
     try:
-        return {one.origin: one for one in cosign(installation)}
+        return {cosignatures.origin: cosignatures for cosignatures in cosign(installation)}
     except (NotFoundError, BusyError):
         return {}
 
 
 def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
-    """The files published beside the logs, so that anybody can open everything that a leaf or a
-    receipt refers to.
-    """
+    """The files published beside the logs: whatever a leaf or receipt refers to."""
     with transaction(installation.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts_by_hash(tx)
         seed = installation.keyring.log_seed(tx)
         papers = [
-            one for kind in legal_documents.PUBLIC for one in legal_documents.newest(tx, kind)
+            document
+            for kind in legal_documents.PUBLIC
+            for document in legal_documents.newest(tx, kind)
         ]
         made = {
-            one.sha256: legal_documents.encode_file(tx, place(installation), seed, one)
-            for one in papers
+            paper.sha256: legal_documents.encode_file(tx, place(installation), seed, paper)
+            for paper in papers
         }
     files = {
         f"policies/{sha256.hex()}.json": document.encode() for sha256, document in applied.items()
@@ -404,7 +405,7 @@ def _publish_year(
 
 
 def account_named(installation: Installation, name: str) -> UUID:
-    """An account, named by Licet's id or by the host's own."""
+    """Finds an account by Licet's id or the host's."""
     if name.startswith("acc_"):
         return parse(Prefix.account, name)
     with transaction(installation.pool) as tx:
@@ -417,9 +418,7 @@ def account_named(installation: Installation, name: str) -> UUID:
 
 
 def controller(installation: Installation) -> Controller:
-    """What the operator states about itself; without a withdrawal URL of its own, that of the
-    settings page.
-    """
+    """The operator's statements; the withdrawal URL defaults to the settings page."""
     stated, url = controllers.read(installation.config.controller), installation.config.web.url
     if stated.withdrawal_url or not url:
         return stated
@@ -427,10 +426,8 @@ def controller(installation: Installation) -> Controller:
 
 
 def receipts(installation: Installation, account: UUID) -> list[Receipt]:
-    """The receipt of each choice of an account, oldest first, with a proof if the choice is in the
-    log.
-    """
-    known = policies(installation)
+    """The receipt of each choice of an account, oldest first, with a proof if it is in the log."""
+    versions = policies(installation)
     stated = controller(installation)
     with transaction(installation.pool) as tx:
         issuer = Issuer(
@@ -438,7 +435,7 @@ def receipts(installation: Installation, account: UUID) -> list[Receipt]:
             installation.keyring,
             LogKeys(installation.keyring),
             place(installation),
-            known,
+            versions,
             stated,
             installation.clock(),
         )
@@ -446,13 +443,13 @@ def receipts(installation: Installation, account: UUID) -> list[Receipt]:
 
 
 def receipt_page(installation: Installation, receipt: Receipt) -> str:
-    """A receipt as a page to read and print."""
+    """A receipt as a printable page."""
     return page(receipt, receipt_key(installation, receipt).vkey)
 
 
 def receipt_key(installation: Installation, receipt: Receipt) -> Verifier:
-    """The key that verifies a receipt: that of the log in its proof, or the current one while it
-    has no proof.
+    """The key that verifies a receipt: that of the log in its proof, or the current one without a
+    proof.
     """
     return key(installation, _year_of(receipt) or installation.clock().year)
 

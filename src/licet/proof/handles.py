@@ -1,9 +1,9 @@
-"""Handles, with which a person finds their conversations in the log and in the proofs of releases;
-and that search.
+"""Handles, by which people find their conversations in the log and in release proofs; and that
+search.
 
-A handle is the name of a conversation in the log for one year. Handles are derived from the
-account's key, so nobody can compute them after its erasure. Anybody can compute the pseudonym from
-a salt, so the operator cannot hand out a salt that does not match the log.
+A handle is a conversation's name in the log for one year, derived from the account's key: nobody
+can compute it after erasure. Pseudonyms follow from a salt by a public computation, so the operator
+cannot hand out a salt that does not match the log.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SALT_BYTES = 32
 
 class Handles(msgspec.Struct, frozen=True, kw_only=True):
     """An account's names in one year: ``who`` in the log, a handle for each conversation and a
-    pseudonym for each project, by Licet's ids of them.
+    pseudonym for each project, by Licet's ids.
     """
 
     year: int
@@ -75,10 +75,10 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
 
 
 class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release contains of a conversation, as a sentence and as a proof that needs only the
+    """What a release contains of a conversation, in a sentence and as a proof that needs only the
     release's manifest.
 
-    ``answer`` is `not proved` if no log that contains the manifest was given; ``lacks`` says so.
+    ``answer`` is `not proved` unless a log with the manifest was given; ``lacks`` says so.
     """
 
     answer: Verdict
@@ -101,10 +101,10 @@ def search_release(
     kept_proof: Path | None = None,
     logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
 ) -> LogSearch:
-    """Whether a conversation is in a release, and why. It is named by its handle, or by Licet's id
-    together with ``salt``.
+    """Whether and why a conversation, named by its handle, or by Licet's id and ``salt``, is in a
+    release.
 
-    ``kept_proof`` is a proof that was printed earlier. The manifest in ``folder`` is compared with
+    ``kept_proof`` is an earlier printed proof. The manifest in ``folder`` is checked against
     ``logs``, each with its key.
     """
     salt_bytes = _parse_salt(salt) if salt is not None else None
@@ -122,9 +122,9 @@ def search_release(
     report, found, proof = verifier.check_conversation_in(
         verifier.FolderFiles(folder), handle, salt_bytes, shown, logs
     )
-    broken = tuple((one.place, one.promise) for one in report.findings)
+    broken = tuple((finding.place, finding.promise) for finding in report.findings)
     lacks = tuple(
-        (one.place, f"{one.why}; what would prove it: {one.mend}") for one in report.lacks
+        (lack.place, f"{lack.why}; what would prove it: {lack.mend}") for lack in report.lacks
     )
     lines = [f"contradiction: {where}: broken promise: {promise}" for where, promise in broken]
     lines += [f"not proved: {where}: {why}" for where, why in lacks]

@@ -1,10 +1,9 @@
-"""The signed papers that the law asks for, in the database: each as it was signed, with a leaf that
-names its hash.
+"""Signed legal papers in the database, each with a leaf that names its hash.
 
     file = {"document":"<JWS>","entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","v":1}   entry, proof: or null
 
-What a paper says is made by the room `legal`; here it is kept, proved and published. The same paper
-is kept once.
+`legal` makes their content; here they are stored, proved and published. Identical papers are stored
+once.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ LISTED_MAX = 1_000
 
 
 class ListedDocument(msgspec.Struct, frozen=True):
-    """A paper that was made: ``entries`` of the log of ``log_year`` count in it."""
+    """A stored paper; it counts ``entries`` entries of the log of ``log_year``."""
 
     sha256: str
     kind: str
@@ -41,7 +40,7 @@ class ListedDocument(msgspec.Struct, frozen=True):
 
 
 class KeptDocument(ListedDocument, frozen=True, kw_only=True):
-    """A paper as it was signed."""
+    """A signed paper."""
 
     document: str
 
@@ -54,9 +53,7 @@ def hash_of(document: str) -> str:
 
 
 def keep(tx: Transaction, document: KeptDocument) -> bool:
-    """Keeps a paper with its leaf; False, and nothing changes, where the same one is kept
-    already.
-    """
+    """Stores a paper with its leaf; False if it is stored already."""
     added = tx.execute(
         """INSERT INTO documents (sha256, kind, log_year, entries, made_at, made_by, document)
            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sha256) DO NOTHING""",
@@ -74,7 +71,7 @@ def keep(tx: Transaction, document: KeptDocument) -> bool:
 
 
 def newest(tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX) -> list[KeptDocument]:
-    """The newest papers, of one kind or of all, the newest first."""
+    """The newest papers, of one kind or all, newest first."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM documents WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
              ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(most)s""",
@@ -86,7 +83,7 @@ def newest(tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX) ->
 def list_newest(
     tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX
 ) -> list[ListedDocument]:
-    """The newest papers as `newest` has them, without what they say."""
+    """`newest`, without the papers' content."""
     rows = tx.execute(
         """SELECT encode(sha256, 'hex'), kind, log_year, entries, made_at, made_by FROM documents
             WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
@@ -97,7 +94,7 @@ def list_newest(
 
 
 def get(tx: Transaction, prefix: str) -> KeptDocument:
-    """The paper whose hash begins so; NotFoundError where there is none, or more than one."""
+    """The paper with this hash prefix; NotFoundError if there is none or more than one."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM documents WHERE starts_with(encode(sha256, 'hex'), %s) LIMIT 2",
         [prefix],
@@ -111,7 +108,7 @@ def get(tx: Transaction, prefix: str) -> KeptDocument:
 
 
 def encode_file(tx: Transaction, place: LogPlace, seed: bytes, document: KeptDocument) -> bytes:
-    """The file of a paper, with its proof once its leaf is in the log."""
+    """A paper's file, with its proof once its leaf is in the log."""
     payload = msgspec.json.encode(
         {"kind": document.kind, "sha256": document.sha256}, order="sorted"
     ).decode()

@@ -1,14 +1,14 @@
-"""Retention of the log: which years may be removed, why the others are kept, and the removal.
+"""Log retention: which years may be removed, why others are kept, and the removal.
 
 Promise: unless the operator has published a retention period, no entry is removed
 (c2sp.org/tlog-tiles requires this). A year's log is removed as a whole, oldest first, once the
-period has passed since its end and nothing that it proves is in
-force: no grant logged in it is in force or ended within the period, no policy version logged in it
-was in force within the period, and no release sealed in it is registered. The database rows that it
-was made from are removed with it. Its last checkpoint is kept for ever, so that proofs from it can
-still be shown, and nobody can be shown another log of that year.
+period has passed since its end and it proves nothing in force: no grant logged in it is in force or
+ended within the period, no policy version logged in it was in force within the period, and no
+release sealed in it is registered. The database rows that it was made from are removed with it. Its
+last checkpoint is kept for ever: proofs can still be shown, and nobody can be shown another log of
+that year.
 
-Partial tiles may always be removed once the full tile exists: readers fall back to the full one.
+Partial tiles may be removed once the full tile exists: readers fall back to it.
 
 A year is removed in four steps. After a crash between any two of them, the same call continues:
 
@@ -17,9 +17,9 @@ A year is removed in four steps. After a crash between any two of them, the same
     3. the log and the rows in it are deleted from the database, in one transaction
     4. the renamed folders are deleted
 
-In a bucket, where nothing can be renamed, partial tiles are removed and years are not.
+In a bucket, where nothing can be renamed, only partial tiles are removed.
 
-This holds the sequencer's lock, because the sequencer must not run at the same time.
+Holds the sequencer's lock throughout.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _GONE = ".pruned"
 
 
 class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The log of a year. It may be removed if ``kept_because`` is empty; ``until`` is when its
-    retention ends.
+    """A year's log. It may be removed if ``kept_because`` is empty; its retention ends at
+    ``until``.
     """
 
     year: int
@@ -63,15 +63,15 @@ class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PrunedLogs(msgspec.Struct, frozen=True, kw_only=True):
-    """What was removed: whole years, and the number of superseded partial tiles in the others."""
+    """What was removed: whole years, and superseded partial tiles in the others."""
 
     years: tuple[int, ...]
     tiles: int
 
 
 def retention(installation: Installation) -> Period | None:
-    """How long after its end a year's log is kept, as ``retention.txt`` of the installation's
-    folder publishes it.
+    """The published retention of a year's log after its end, from ``retention.txt`` in the
+    installation's folder.
     """
     file = installation.config.data / RETENTION_FILE
     if not file.is_file():
@@ -87,13 +87,13 @@ def retention(installation: Installation) -> Period | None:
 
 
 def plan(installation: Installation) -> tuple[YearSeen, ...]:
-    """Every year that has a log, oldest first, and why it is kept."""
+    """Each year that has a log, oldest first, and why it is kept."""
     period = retention(installation)
     seen: list[YearSeen] = []
     with transaction(installation.pool) as tx:
-        known = policies(installation)
+        versions = policies(installation)
         for year in map(int, years(installation)):
-            reasons = list(_kept_because(tx, known, year, period, installation.clock()))
+            reasons = list(_kept_because(tx, versions, year, period, installation.clock()))
             if any(before.kept_because for before in seen):
                 reasons.append("an earlier year is kept")
             entries = PublishedLog(
@@ -107,7 +107,7 @@ def plan(installation: Installation) -> tuple[YearSeen, ...]:
 
 
 def prune(installation: Installation) -> PrunedLogs:
-    """Removes every year that may be removed, and superseded partial tiles in the others; BusyError
+    """Removes years that may be removed, and superseded partial tiles in the others; BusyError
     while a sequencer runs.
     """
     with _alone(installation):
@@ -202,9 +202,7 @@ def _forget(installation: Installation, year: int, folder: Path, state: Path) ->
 
 
 def _finish(installation: Installation, folder: Path, state: Path) -> None:
-    """Continues an earlier call that crashed: the removal of a renamed folder was already
-    decided.
-    """
+    """Completes a removal interrupted after its folders were renamed."""
     for gone in sorted(
         {path.stem for parent in (folder, state) for path in parent.glob(f"*{_GONE}")}
     ):

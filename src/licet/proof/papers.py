@@ -1,4 +1,4 @@
-"""Every receipt of an account, with all that is needed to verify them offline, for ever.
+"""An account's receipts, with everything needed to verify them offline, for ever.
 
     receipts/001.json ..  the receipt of each choice, oldest first; with its proof once it is in the log
     receipts/README.txt   how to check them, line by line
@@ -6,8 +6,7 @@
     vkeys.txt             the public keys of the logs that prove them; worth comparing with a copy from elsewhere
     verifier.py           the program that checks; it needs Python and the package `cryptography`
 
-Promise: they contain nothing about anybody else, and verifying them needs no service, neither ours
-nor another one.
+Promise: they contain nothing about anybody else, and verifying them needs no service.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ you trust wrote down from elsewhere, as a log's owner who wanted to deceive you 
 
 
 def receipt_files(installation: Installation, account: UUID) -> list[tuple[str, bytes]]:
-    """The files by name; none if the account's key was destroyed, because receipts are derived from
+    """The files by name; none if the account's key was destroyed, since receipts are derived from
     it.
     """
     try:

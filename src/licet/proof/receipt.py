@@ -1,27 +1,26 @@
 """Receipts: for every choice, including refusals and withdrawals, a document that the person keeps
 and anybody can verify.
 
-A receipt is a consent receipt of ISO/IEC TS 27560:2023 with the terms of the W3C's DPV 2 (its guide
-for that standard gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC
-8037) over the canonical JSON of RFC 8785. Training is a processing (`ai#ModelTraining`), its
-purpose is `ImproveExistingProductsAndServices`. The event's type says how the person spoke
-(expressly), its state what they said.
+A receipt is a consent receipt of ISO/IEC TS 27560:2023 in the terms of the W3C's DPV 2 (whose guide
+to that standard gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC
+8037) over canonical JSON (RFC 8785). Training is a processing (`ai#ModelTraining`), its purpose is
+`ImproveExistingProductsAndServices`. The event's type says how the person spoke (expressly), its
+state what they said.
 
-There is one receipt for each question and scope; its record has the purposes of that question only.
-The event names the question, the scope, the project or conversation, and for a no the grants that
-it kept. A receipt replaces the earlier one for the same question and scope.
+Each question and scope has a receipt of its own, with the purposes of that question only. The event
+names the question, the scope, the project or conversation, and for a no the grants that it kept. A
+receipt replaces the earlier one for the same question and scope.
 
 Once the choice is in the log, the receipt also opens its leaf. It contains the private record and
-the nonce that the leaf commits to, the evidence and the policy whose hashes are in the record, the
-leaf itself, its inclusion proof, and the salt of the person's pseudonyms of that year, with which
-they find their conversations in the proofs of releases. The person's copy opens the leaf for ever.
-The operator's database does not store the nonce: it is derived from the account's key. After
-erasure only the holder of a receipt can open the leaf, and no receipt can be issued any more.
+the nonce that the leaf commits to, the evidence and the policy hashed in the record, the leaf, its
+inclusion proof, and the salt of the person's pseudonyms of that year, with which they find their
+conversations in release proofs. The person's copy opens the leaf for ever. The operator's database
+does not store the nonce: it is derived from the account's key. After erasure only the holder of a
+receipt can open the leaf, and no receipt can be issued.
 
 What neither the policy nor the choice states (the controller, where data is stored) comes from the
-operator's `Controller`. If it is not stated, the receipt says so; it never guesses. Every receipt
-states that conversations may contain special categories of data such as health and beliefs, because
-nobody has examined them.
+operator's `Controller`, or is marked as not stated. Every receipt states that conversations may
+contain special categories of data such as health and beliefs, because nobody has examined them.
 
     file = {"entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","receipt":"<JWS>","v":1}      entry, proof: or null
 """
@@ -80,16 +79,16 @@ STATES = {
 
 
 class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant that a no left in force, and what it is for."""
+    """A grant that a no left in force, and its scope."""
 
     grant: int
     scope: GrantScope
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None if another edge wrote it in words of its own;
-    ``said`` is its exact text, whose hash the leaf commits to. ``question`` is None if it was about
-    none that was asked; ``because`` says why it had no effect.
+    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words; ``said``
+    is its exact text, whose hash the leaf commits to. ``question`` is None if it answered none;
+    ``because`` says why it had no effect.
     """
 
     account: UUID
@@ -109,8 +108,8 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The state of TS 27560. A yes that the policy does not accept (another plan, too young)
-        permits nothing.
+        """The state of TS 27560. A yes that the policy rejects (other plan, too young) permits
+        nothing.
         """
         return STATES.get(self.effect, "ConsentInvalidated" if self.allow else "ConsentRefused")
 
@@ -120,9 +119,7 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """A receipt as it is issued. ``entry`` and ``proof`` are None until the choice is in the
-    log.
-    """
+    """An issued receipt. ``entry`` and ``proof`` are None until the choice is in the log."""
 
     receipt: str
     entry: str | None
@@ -141,7 +138,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issuer:
-    """Issues the receipts of one account, oldest first. ``at`` is when."""
+    """Issues the receipts of one account, oldest first, as of ``at``."""
 
     def __init__(
         self,
@@ -191,9 +188,7 @@ class Issuer:
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 
     def _terms(self, choice: ReceiptChoice, leaf: PlacedRow | None) -> Policy:
-        """The policy of the choice. An amendment may have moved its deadline since: the leaf
-        commits to the one of then.
-        """
+        """The policy as the leaf commits to it: an amendment may have moved its deadline since."""
         policy = self._policies[choice.number]
         decide_by = policy.decide_by if leaf is None else leaf.row.facts.get("decide_by")
         if isinstance(decide_by, str):
@@ -227,7 +222,7 @@ class Issuer:
 def choices(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
 ) -> list[ReceiptChoice]:
-    """The choices of an account, oldest first, with the evidence of each."""
+    """The choices of an account, oldest first, with their evidence."""
     holder = account_view.accounts(tx, [account]).get(account)
     if holder is None:
         raise NotFoundError("no such account")
@@ -241,9 +236,11 @@ def choices(
     key = chain[account].own
     made = account_choices.of_account(tx, account, most=CHOICES_MAX)
     given = {
-        one.grant: scope_of(one.project, one.conversation) for one in made if one.grant is not None
+        choice.grant: scope_of(choice.project, choice.conversation)
+        for choice in made
+        if choice.grant is not None
     }
-    return [_choice(account, key, policies, one, given) for one in made]
+    return [_choice(account, key, policies, choice, given) for choice in made]
 
 
 def _choice(
@@ -283,7 +280,7 @@ def document(
 ) -> dict[str, Canonical]:
     """The content of a receipt, without its place in the log.
 
-    An entry of before commits to no policy: its receipt brings no text of one.
+    Entries older than policy commitments have no policy text.
     """
     principal = f"urn:licet:account:{choice.account.hex}"
     return {
@@ -319,15 +316,13 @@ def document(
 
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
-    """The purposes of its question alone; of all questions if the choice was about none."""
+    """The purposes of its question; of all questions if it answered none."""
     covers = {asked.question: asked.covers for asked in policy.questions}
     return sorted(covers.get(choice.question or "", policy.covers))
 
 
 def _notice(choice: ReceiptChoice, policy: Policy) -> dict[str, Canonical]:
-    """Which notice was answered, by the hash of its exact bytes, and what was pre-selected in
-    it.
-    """
+    """The answered notice, by the hash of its bytes, and what was pre-selected in it."""
     shown = choice.evidence or Evidence(v=1, default_state="", surface="", gpc=False)
     return {
         "@type": "dpv:ConsentNotice",
@@ -461,9 +456,7 @@ _WHY = {
 
 
 def page(receipt: Receipt, vkey: str) -> str:
-    """A standalone page that a person can read and print. ``vkey`` is the log's, for whoever checks
-    the receipt.
-    """
+    """A standalone, printable page. ``vkey`` is the log's, for whoever checks the receipt."""
     rows = "\n".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in lines(receipt)
@@ -494,7 +487,7 @@ proof."""
 
 
 def said(receipt: Receipt) -> str:
-    """What the person said, in a sentence."""
+    """The choice, in a sentence."""
     event = _event_of(receipt)
     state = str(event["event_state"]).removeprefix("dpv:")
     why = _WHY.get(NoEffect(event["because"])) if event["because"] else None

@@ -1,6 +1,4 @@
-"""What each alert of `deploy/alerts.yaml` means, and what mends it: for `licet doctor --alert
-NAME`.
-"""
+"""The alerts of `deploy/alerts.yaml`: meaning and fix, for `licet doctor --alert NAME`."""
 
 from __future__ import annotations
 
@@ -10,7 +8,9 @@ from licet.errors import UsageError
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """An alert: what is so when it fires, what to do, and its page in docs/runbooks."""
+    """``means`` says what is wrong while it fires, ``mend`` how to fix it; ``page`` is in
+    docs/runbooks.
+    """
 
     name: str
     means: str
@@ -145,11 +145,11 @@ ALERTS = (
 )
 
 
-def named(name: str) -> Alert:
-    """The alert of a name; UsageError names those that there are."""
-    found = next((one for one in ALERTS if one.name == name), None)
+def get_alert(name: str) -> Alert:
+    """Returns an alert by name; UsageError lists the names."""
+    found = next((alert for alert in ALERTS if alert.name == name), None)
     if found is None:
         raise UsageError(
-            f"no alert `{name}`", f"alerts are {', '.join(one.name for one in ALERTS)}"
+            f"no alert `{name}`", f"alerts are {', '.join(alert.name for alert in ALERTS)}"
         )
     return found

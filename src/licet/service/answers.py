@@ -1,4 +1,4 @@
-"""Explanations: why a conversation may be used, and how an account stands."""
+"""Explanations: why a conversation may be used, and the status of an account."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from licet import wire
 from licet.consent import acts, history, own_conversations
 from licet.consent.acts import ConsentAct
 from licet.consent.consent_status import QuestionStatus, question_statuses
@@ -26,42 +27,29 @@ from licet.vault.projects import scope_of
 
 
 class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a grant is given for: `account`, or the project or conversation by our id."""
+    """The scope of a grant: `account`, or a project or conversation by our id."""
 
     scope: ScopeKind
     project: str | None = None
     conversation: str | None = None
 
 
-class TurnsExplained(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for a run of turns of one conversation, for one purpose. ``turns`` counts them;
-    the ids show the first ones.
+class TurnsExplained(wire.Explained, frozen=True, kw_only=True):
+    """One answer for consecutive turns of a conversation, for one purpose. ``turns`` counts them;
+    ``turn`` is the first.
 
-    ``question`` is the one that covers the purpose, ``grant`` the number of the grant in force for
-    it and the conversation, ``given_for`` its scope, and ``act`` what is behind the answer: the
-    choice, or what took a permission away.
+    ``question`` covers the purpose, ``grant`` is the number of the grant in force, ``given_for``
+    its scope, and ``act`` the choice or restriction that decided.
     """
 
-    turn: str
-    turns: int
-    role: str
-    origin: str
-    purpose: str
-    use: bool
     because: DecisionReason
-    meaning: str
-    until: datetime | None
-    policy: str
-    policy_in_force: str
-    question: str | None
-    grant: int | None
-    given_for: ScopeSeen | None
+    given_for: ScopeSeen | None  # type: ignore[assignment]  # clients read it as a dict
     act: ConsentAct | None
 
 
 class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice about one question, for a scope. ``because`` says why it had no effect, ``kept``
-    what a no left.
+    """A choice about one question, for a scope. ``because`` says why it had no effect; ``kept``
+    numbers the grants that a no left in force.
     """
 
     at: datetime
@@ -76,27 +64,15 @@ class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
 
 
-class ConversationSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a conversation, or one turn of it, may or may not be used, and how long it is kept."""
+class ConversationSeen(wire.Explanation, frozen=True, kw_only=True):
+    """Why a conversation, or one turn of it, may or may not be used, and its retention."""
 
-    conversation: str
-    account: str
-    project: str | None
-    kind: str
-    incognito: bool
-    kept_out: bool
-    deleted_at: datetime | None
-    held: bool
-    keep_until: datetime | None
-    safety_until: datetime | None
-    erased: bool
     answers: tuple[TurnsExplained, ...]
-    releases: tuple[str, ...]
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """``region_values`` says whose values of the version in force hold for the account's
-    ``region``.
+    """An account's status. ``region_values`` says whether values of its ``region`` apply in the
+    policy in force.
     """
 
     account: str
@@ -114,20 +90,12 @@ class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
     turns: dict[str, dict[str, int]]
 
 
-def explain(
-    installation: Installation, name: str, *, for_person: bool = False
-) -> ConversationSeen | AccountSeen:
-    """The answer, the reason, until when, and the act and policy version behind it, at one moment;
-    NotFoundError.
-
-    ``for_person`` leaves out what the person may not be told: a hold whose matter forbids it.
-    """
-    now, host = (
-        installation.clock(),
-        None if name.startswith(_OURS) else _hashed(installation, name),
-    )
+def explain(installation: Installation, name: str) -> ConversationSeen | AccountSeen:
+    """Explains a conversation, a turn or an account, read in one snapshot; NotFoundError."""
+    now = installation.clock()
+    host = None if name.startswith(_OURS) else _hashed(installation, name)
     with snapshot(installation.pool) as tx:
-        applied = policy_versions.applied(tx)
+        applied, keyring = policy_versions.applied(tx), installation.keyring
         if name.startswith(("turn_", "conv_")):
             conversation, number = (
                 parse_turn(name)
@@ -136,14 +104,7 @@ def explain(
             )
             holder = account_view.owner(tx, conversation)
             return explain_conversation(
-                tx,
-                installation.keyring,
-                applied,
-                holder,
-                conversation,
-                now,
-                turn=number,
-                for_person=for_person,
+                tx, keyring, applied, holder, conversation, now, turn=number
             )
         account = (
             parse(Prefix.account, name) if host is None else account_view.account_by_host(tx, host)
@@ -154,15 +115,15 @@ def explain(
                 "ids begin with acc_, conv_ or turn_; an account may also be named by the "
                 "host's own id",
             )
-        return explain_account(tx, installation.keyring, applied, account, now)
+        return explain_account(tx, keyring, applied, account, now)
 
 
 _OURS = ("acc_", "conv_", "turn_")
 
 
 def _hashed(installation: Installation, name: str) -> bytes:
-    """The HMAC of the host's id of an account. Its key is made on first use, so not in a
-    transaction that only reads.
+    """Returns the HMAC of a host's account id. Its key is created on first use, so this needs a
+    writing transaction.
     """
     with transaction(installation.pool) as tx:
         policy_versions.applied(tx)
@@ -180,10 +141,10 @@ def explain_conversation(
     turn: int | None = None,
     for_person: bool = False,
 ) -> ConversationSeen:
-    """`explain` of an account's conversation, or of one turn of it; NotFoundError where it is not
-    that account's.
+    """Explains a conversation of an account, or one turn of it; NotFoundError for another
+    account's.
 
-    In a `snapshot`, as each of these statements decides what another shows.
+    The caller holds a `snapshot`: the statements must agree.
     """
     seen = (
         account_view.seen(tx, [(account, conversation)], versions, now, with_turns=True).get(
@@ -194,7 +155,7 @@ def explain_conversation(
     )
     if account is None or seen is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    turns = [one for one in seen.said if turn is None or one.number == turn]
+    turns = [turn_state for turn_state in seen.said if turn is None or turn_state.number == turn]
     if not turns:
         raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
@@ -240,7 +201,7 @@ def _answers(
     versions: Policies,
     behind: _BackingActs,
 ) -> Iterator[TurnsExplained]:
-    """One answer for each run of turns with the same answer, for each purpose."""
+    """Groups consecutive turns with the same answer, purpose by purpose."""
     for purpose in sorted(versions.in_force(seen.at).covers):
         last: TurnsExplained | None = None
         for turn in turns:
@@ -324,7 +285,7 @@ NEWEST_CONVERSATIONS_MAX = 5
 def explain_account(
     tx: Transaction, keyring: Keyring, versions: Policies, account: UUID, now: datetime
 ) -> AccountSeen:
-    """`explain` of an account, in a `snapshot`; NotFoundError."""
+    """Explains an account, in the caller's `snapshot`; NotFoundError."""
     row = account_view.accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")

@@ -1,9 +1,9 @@
-"""The canary audit: does a trained model know what it must not have learnt (`train.canaries`)?
+"""The canary audit: tests whether a trained model knows content that was excluded
+(`train.canaries`).
 
-Creates an installation of its own with one account for each reason why content is excluded, builds
-a release and trains a model with the product's own code, and measures what the model knows. It
-audits code and configuration of training, from the first word to the weights, on a simulated clock.
-It contains no real person's words and touches no other installation.
+Creates its own installation with one account for each reason of exclusion, builds a release, trains
+a model with production code, and measures what the model knows. The clock is simulated, the text is
+synthetic, and no other installation is touched.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ from licet.vault import commands as do
 from licet.vault import policy_versions, verbs
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, parse, uuid7
-from licet.vault.installation import Installation, host_key, installation
+from licet.vault.installation import Installation, host_key
+from licet.vault.installation import installation as open_installation
 
 SETTINGS = TrainingSettings(
     steps=160, batch_rows=16, tokens_max=64, width=64, layers=2, heads=2, vocabulary=500
 )
 RELEASE = "canaries"
 OTHERS, EACH_SAYS = 12, 3
-WITHDRAWN_AT = 1  # the step in which somebody withdraws: step 0 is the vocabulary
-# what is allowed is kept so long in the audit, so that it can expire within the notice
+WITHDRAWN_AT = 1  # the step of the withdrawal: step 0 is the vocabulary
+# opted-in content is kept this long, so that it can expire within the audit
 _KEPT = Period(30, Unit.days)
 _OPENED, _EARLY, _SPOKEN, _BUILT = map(
     instant, ("2025-08-20", "2025-08-29", "2025-09-25", "2025-09-29")
@@ -58,8 +59,8 @@ _OPENED, _EARLY, _SPOKEN, _BUILT = map(
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """The result, group by group. ``broken`` is what the run's own record shows against it, empty
-    if nothing; ``rows`` counts the rows that the run consumed.
+    """The result by group. ``broken`` describes contradictions in the run's own record, empty if
+    none; ``rows`` counts consumed rows.
     """
 
     verdict: AuditResult
@@ -81,15 +82,15 @@ class Clock:
 
 
 @contextmanager
-def grounds() -> Iterator[tuple[Installation, Clock]]:
-    """An empty installation for the audit, deleted afterwards."""
+def audit_installation() -> Iterator[tuple[Installation, Clock]]:
+    """Yields an empty temporary installation for the audit, and its clock."""
     clock = Clock()
     with TemporaryDirectory(prefix="licet-canaries-") as folder:
         config = Configuration(
             data=Path(folder), curate=Curate(names="off")
-        )  # a canary's words are to stay as they are
-        with installation(config, clock) as here:
-            yield here, clock
+        )  # canaries must not be altered
+        with open_installation(config, clock) as installation:
+            yield installation, clock
 
 
 def audit(
@@ -100,10 +101,10 @@ def audit(
     settings: TrainingSettings = SETTINGS,
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> Audit:
-    """Plants, builds, trains and measures; RefusedError unless ``installation`` is empty and runs
-    on ``clock``.
+    """Plants canaries, builds a release, trains and measures; RefusedError unless ``installation``
+    is empty and runs on ``clock``.
 
-    ``gate_of`` wraps the gate that the run is given, for tests in which the audit must fail.
+    ``gate_of`` wraps the run's training gate, for tests in which the audit must fail.
     """
     with transaction(installation.pool) as tx:
         if policy_versions.load(tx) is not None or installation.clock is not clock:
@@ -114,17 +115,17 @@ def audit(
     planted.all()
     clock.now = _BUILT
     build_release(installation, name=RELEASE, purpose=IMPROVE)
-    planted.withdraws(CanaryGroup.withdrawn_before)
+    planted.withdraw(CanaryGroup.withdrawn_before)
     clock.now += timedelta(minutes=1)
     out, broken = installation.config.data / "model", ""
     try:
         local_runs.sft(
-            installation, RELEASE, out, settings=settings, on_step=planted.hears, gate_of=gate_of
+            installation, RELEASE, out, settings=settings, on_step=planted.on_step, gate_of=gate_of
         )
     except RefusedError as error:
         if error.because != "broken":
             raise
-        broken = error.message  # the weights are there, and the record beside them does not hold
+        broken = error.message  # the weights exist, but contradict the record beside them
     handed = planted.groups_of(consumption.read(out / consumption.FILE).ordinals)
     model, tokenizer = _opened(out)
     ranks: dict[CanaryGroup, list[int]] = {}
@@ -144,7 +145,7 @@ def audit(
 
 
 def check_model(installation: Installation, model: str) -> None:
-    """UsageError unless a model is on record: asked before the minutes that an audit takes."""
+    """UsageError unless the model is registered; called before an audit of several minutes."""
     try:
         with transaction(installation.pool) as tx:
             model_registry.get(tx, parse(Prefix.model, model))
@@ -155,17 +156,17 @@ def check_model(installation: Installation, model: str) -> None:
 
 
 def keep(installation: Installation, model: str, found: Audit, *, actor: str) -> RecordedAudit:
-    """Puts the result of an audit on record beside a model, as figures; NotFoundError."""
-    at = installation.clock()
-    excluded = [one for one in found.groups if one.group is not CanaryGroup.permitted]
+    """Records an audit's figures for a model; NotFoundError."""
+    now = installation.clock()
+    excluded = [group for group in found.groups if group.group is not CanaryGroup.permitted]
     new = RecordedAudit(
-        audited_at=at,
+        audited_at=now,
         audited_by=actor,
         licet=__version__,
         recipe=local_runs.RECIPE,
         verdict=found.verdict,
-        planted=sum(one.planted for one in excluded),
-        exposed=sum(one.planted for one in excluded if one.p < ALPHA),
+        planted=sum(figures.planted for figures in excluded),
+        exposed=sum(figures.planted for figures in excluded if figures.p < ALPHA),
         bound=ALPHA,
         rows=found.rows,
         steps=found.steps,
@@ -173,34 +174,34 @@ def keep(installation: Installation, model: str, found: Audit, *, actor: str) ->
         broken=found.broken,
         groups=tuple(
             AuditedGroup(
-                group=one.group,
-                planted=one.planted,
-                handed=one.handed,
-                exposure=one.exposure,
-                p=one.p,
+                group=group.group,
+                planted=group.planted,
+                handed=group.handed,
+                exposure=group.exposure,
+                p=group.p,
             )
-            for one in found.groups
+            for group in found.groups
         ),
     )
     with transaction(installation.pool) as tx:
         named = parse(Prefix.model, model)
         model_registry.get(tx, named)
-        canary_register.add(tx, uuid7(at, installation.keyring.random(10)), named, new)
+        canary_register.add(tx, uuid7(now, installation.keyring.random(10)), named, new)
     return new
 
 
 def with_steps(steps: int) -> TrainingSettings:
-    """The settings of the audit's run, with this many steps."""
+    """The audit's training settings with this number of steps."""
     return replace(SETTINGS, steps=steps)
 
 
 class _Planting:
-    """The accounts, and what they say and do. The same seed plants the same words in the same
+    """The audit's accounts and conversations. The same seed plants the same words in the same
     order.
     """
 
     def __init__(self, installation: Installation, clock: Clock, seed: int) -> None:
-        self._here, self._clock, self._seed = installation, clock, seed
+        self._installation, self._clock, self._seed = installation, clock, seed
         self._random = Random(f"licet accounts {seed}")  # noqa: S311 ids of nobody
         self._host_key = host_key(installation)
         self._accounts: dict[str, UUID] = {}
@@ -208,10 +209,10 @@ class _Planting:
         self._withdrawn = False
 
     def all(self) -> None:
-        """Opens every account, with its choice and its conversations. Nothing is built yet."""
+        """Opens all accounts with their choices and conversations."""
         policy = preset("article-2025")
         apply_policy(
-            self._here,
+            self._installation,
             replace(policy, names=NamesTerm.left_in, keep=policy.keep.changed({"opted_in": _KEPT})),
             actor="canaries",
         )
@@ -219,47 +220,45 @@ class _Planting:
             self._open(group.value, held_out=False)
         for number in range(OTHERS):
             self._open(f"other-{number}", held_out=number == 0)
-        self._at(_EARLY)
+        self._advance_to(_EARLY)
         self._choose(CanaryGroup.expired.value, allow=True)
-        self._says_canaries(CanaryGroup.expired)
-        self._at(_SPOKEN)
+        self._plant_group(CanaryGroup.expired)
+        self._advance_to(_SPOKEN)
         for group in CanaryGroup:
             if group not in (CanaryGroup.expired, CanaryGroup.undecided):
                 self._choose(group.value, allow=True)
             if group is not CanaryGroup.expired:
-                self._says_canaries(group)
+                self._plant_group(group)
         told = iter(canaries.filler_conversations(self._seed, OTHERS * EACH_SAYS))
         for number in range(OTHERS):
             self._choose(f"other-{number}", allow=True)
             for chat in range(EACH_SAYS):
                 self._talk(f"other-{number}", f"other-{number}-{chat}", next(told))
 
-    def withdraws(self, group: CanaryGroup) -> None:
+    def withdraw(self, group: CanaryGroup) -> None:
         self._choose(group.value, allow=False)
 
-    def hears(self, step: int, _ordinals: Sequence[int]) -> None:
-        """Called after each step of the run. After the first one, an account withdraws."""
+    def on_step(self, step: int, _ordinals: Sequence[int]) -> None:
+        """Called after each training step; after the first one, an account withdraws."""
         if step >= WITHDRAWN_AT and not self._withdrawn:
             self._withdrawn = True
-            self.withdraws(CanaryGroup.withdrawn_during)
+            self.withdraw(CanaryGroup.withdrawn_during)
 
     def groups_of(self, ordinals: Iterable[int]) -> Counter[CanaryGroup | None]:
-        """How many of these rows of the release belong to each group; None counts those of other
-        accounts.
-        """
+        """Counts these rows of the release by group; None counts those of other accounts."""
         of = {self._accounts[group.value]: group for group in CanaryGroup}
-        with transaction(self._here.pool) as tx:
+        with transaction(self._installation.pool) as tx:
             built = registry.find(tx, RELEASE)
             assert built is not None
             accounts = registry.accounts_at(tx, built.release_id, list(ordinals))
         return Counter(of.get(account) for account in accounts.values())
 
-    def _says_canaries(self, group: CanaryGroup) -> None:
+    def _plant_group(self, group: CanaryGroup) -> None:
         for canary in self.canaries:
             if canary.group is group:
-                self._canary(canary)
+                self._plant(canary)
 
-    def _canary(self, canary: Canary) -> None:
+    def _plant(self, canary: Canary) -> None:
         name, chat = canary.group.value, f"box-{canary.box}"
         conversation = self._talk(
             name,
@@ -269,13 +268,13 @@ class _Planting:
             surface="api" if canary.group is CanaryGroup.out_of_scope else "app",
         )
         if canary.group is CanaryGroup.deleted and conversation is not None:
-            self._tell(
+            self._execute(
                 do.Delete(account=self._accounts[name], at=self._clock(), conversation=conversation)
             )
 
     def _open(self, name: str, *, held_out: bool) -> None:
-        """Opens an account that is in training or held out, as asked: the split follows from the
-        id, so ids are drawn until one fits.
+        """Opens an account on the required side of the train/held-out split. The split follows from
+        the id: draws ids until one fits.
         """
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
@@ -284,10 +283,12 @@ class _Planting:
                 break
         self._accounts[name] = account
         host = host_hmac(self._host_key, "account", name)
-        self._tell(do.OpenAccount(account=account, at=self._clock(), host=host, plan="pro", age=30))
+        self._execute(
+            do.OpenAccount(account=account, at=self._clock(), host=host, plan="pro", age=30)
+        )
 
     def _choose(self, name: str, *, allow: bool) -> None:
-        self._tell(do.Choose(account=self._accounts[name], at=self._clock(), allow=allow))
+        self._execute(do.Choose(account=self._accounts[name], at=self._clock(), allow=allow))
 
     def _talk(self, name: str, chat: str, said: tuple[str, str], **more: Any) -> UUID | None:  # noqa: ANN401 of `Say`
         answer = None
@@ -303,12 +304,14 @@ class _Planting:
                 host_turn=host_hmac(self._host_key, "turn", chat, str(number)),
                 **more,
             )
-            answer = self._tell(told)
+            answer = self._execute(told)
         return answer.conversation if answer is not None else None
 
-    def _tell(self, command: do.Command) -> do.CommandResult:
-        """Executes the commands one second apart, so that ids have the same order in every run."""
-        (answer,) = verbs.tell(self._here, [command])
+    def _execute(self, command: do.Command) -> do.CommandResult:
+        """Executes a command and advances the clock by a second, so that ids have the same order in
+        every run.
+        """
+        (answer,) = verbs.tell(self._installation, [command])
         if answer.outcome is not do.Outcome.done:
             raise RefusedError(
                 f"a canary could not be planted: `{answer.because}`", because=answer.because
@@ -316,7 +319,7 @@ class _Planting:
         self._clock.now += timedelta(seconds=1)
         return answer
 
-    def _at(self, moment: datetime) -> None:
+    def _advance_to(self, moment: datetime) -> None:
         self._clock.now = max(self._clock.now, moment)
 
 

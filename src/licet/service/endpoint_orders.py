@@ -1,8 +1,7 @@
-"""What an owner does with an endpoint of events, each act on record with its reason: the verbs of
-the console and of the API.
+"""Webhook endpoint operations of staff, each recorded with its reason; used by console and API.
 
-The acts are those of `webhooks.endpoints`, done at once. Of a crash between an act and its record
-the act stays (`service.orders`). No record has a secret.
+The operations are those of `webhooks.endpoints`, performed at once. After a crash between the
+operation and its record, the operation stands (`service.orders`). Records contain no secrets.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def add(
     reason: str,
     actor: str,
 ) -> AddedEndpoint:
-    """Adds an endpoint; its secret is in this answer alone."""
+    """Adds an endpoint; only this result contains its secret."""
 
     def said(result: AddedEndpoint) -> str:
         return f"Added: it hears {len(result.kinds)} kinds of events, from cursor {result.since} on"
@@ -62,7 +61,7 @@ def add(
 def rotate(
     installation: Installation, endpoint: str, overlap_hours: int, *, reason: str, actor: str
 ) -> RotatedSecret:
-    """Gives an endpoint a new secret, which is in this answer alone."""
+    """Rotates an endpoint's secret; only this result contains the new one."""
 
     def said(result: RotatedSecret) -> str:
         return f"A new secret; the old one signs too until {result.old_ends_at:%Y-%m-%d %H:%M} UTC"
@@ -96,7 +95,7 @@ def pause(installation: Installation, endpoint: str, *, reason: str, actor: str)
 
 
 def resume(installation: Installation, endpoint: str, *, reason: str, actor: str) -> ReplayResult:
-    """Sends what waits, and enables an endpoint that was disabled."""
+    """Sends the backlog, and enables a disabled endpoint."""
 
     def said(result: ReplayResult) -> str:
         return f"Resumed: {result.events:,} events are sent"

@@ -1,5 +1,5 @@
-"""The background work of the server: sweep, key rotation, recalls, withdrawn rows, and what ends by
-itself.
+"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, and other
+expiry.
 """
 
 from __future__ import annotations
@@ -20,19 +20,17 @@ DAY = timedelta(days=1)
 
 
 def watch_primary(installation: Installation, stop: threading.Event) -> None:
-    """Learns of a failover of the database, and drops the connections to the primary of before
-    it.
-    """
+    """Detects a database failover and drops connections to the former primary."""
     primary.keep_watch(installation.pool, stop)
 
 
 def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
-    """Sweeps, certifies, recalls, rotates and destroys what is due, repeatedly until ``stop``. Of
-    several processes, one works at a time.
+    """Runs all background work repeatedly until ``stop``. Of several processes, one works at a
+    time.
 
     A failure is logged and retried: the database or a key provider may be unreachable for a while.
     """
-    import structlog  # here: a command that sweeps once logs nothing
+    import structlog  # imported here: a command that sweeps once logs nothing
 
     record = structlog.get_logger("licet.sweep")
     works: dict[str, Callable[[Installation], object]] = {**_WORK, "objects": _Daily(_collect)}
@@ -58,26 +56,26 @@ def _rotate(installation: Installation) -> None:
 
 
 def _recall(installation: Installation) -> None:
-    # here, so that no other command waits for what reads exports
+    # imported here, so that other commands need not load it
     from licet.train import recipients
 
     recipients.recall_ended(installation)
 
 
 def _withdraw(installation: Installation) -> None:
-    from licet.train import gate_files  # here, as above
+    from licet.train import gate_files  # imported here, as above
 
     gate_files.update_all(installation)
 
 
 def _collect(installation: Installation) -> None:
-    from licet.release import homes  # here, as above
+    from licet.release import homes  # imported here, as above
 
     homes.collect(installation, utc_now())
 
 
 class _Daily:
-    """A work that is done once a day by each process, the first time a day after it began."""
+    """Work that each process does once a day, first a day after it started."""
 
     def __init__(self, work: Callable[[Installation], object]) -> None:
         self._work, self._due = work, utc_now() + DAY
@@ -89,7 +87,7 @@ class _Daily:
 
 
 def _tell_journal(installation: Installation) -> None:
-    """Tells the log how far the restriction journal has come."""
+    """Logs the head of the restriction journal."""
     if installation.keyring.restrictions is not None:
         with transaction(installation.pool) as tx:
             fence.check(tx)

@@ -1,10 +1,9 @@
-"""The inbox of staff: what waits for whom, until when, who has it, and what was done with it.
+"""The staff inbox: open items with due date, roles, holder and history.
 
-A page is merged from the sources (`inbox_sources`), what is due first before the rest, and goes on
-behind its last item. Each source reads a bounded number of rows, so a page costs the same whatever
-waits. Nothing is kept of an item: it is gone when what it tells of is done. What is kept is who has
-it and what they did, in `access.inbox_register`. A source that cannot answer says so as an item of
-its own, and the others answer all the same.
+A page merges all sources (`inbox_sources`) by due date and continues behind its last item. Each
+source reads a bounded number of rows, so the cost of a page does not grow with the backlog. Items
+are not stored: an item disappears when its subject is done. Only assignments and history are stored
+(`access.inbox_register`). A source that fails yields an item that says so; the others still answer.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
 
 PAGE_ITEMS, PAGE_ITEMS_MAX = 50, 200
-HELD_MAX = 500  # items of one member of staff that a view of their own shows
-ROUNDS_MAX = 5  # how often a page that a filter left empty looks on
+HELD_MAX = 500  # items held by the viewer that are shown
+ROUNDS_MAX = 5  # reads of the sources for a page that filters leave short
 CURSOR_CHARACTERS_MAX = 500
 CSV_ITEMS_MAX = 100_000
 
 
 class HeldFilter(StrEnum):
-    """By whom the items of a view are had."""
+    """Filters items by their holder."""
 
     me = "me"
     nobody = "nobody"
@@ -62,26 +61,28 @@ class HeldFilter(StrEnum):
 
 
 class ItemSort(StrEnum):
-    """The order of a view: what is due first, or kind by kind."""
+    """The order of a view: by due date, or by kind."""
 
     due = "due"
     kind = "kind"
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """A query of the inbox; an empty filter is none. ``after`` is the cursor of the page before."""
+    """An inbox query; an empty filter matches everything. ``after`` is the previous page's
+    cursor.
+    """
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None
     overdue: bool = False
     sort: ItemSort = ItemSort.due
     after: str = ""
-    most: int = PAGE_ITEMS
+    limit: int = PAGE_ITEMS
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items in the order of a view. ``next`` is where the next page begins, None at the end;
-    ``stopped``: the page ended at the bound of what is looked at, and not because it was full.
+    """Items in the order of a view. ``next`` is the next page's cursor, None at the end;
+    ``stopped``: the page is short because `ROUNDS_MAX` was reached.
     """
 
     items: tuple[InboxItem, ...]
@@ -90,8 +91,8 @@ class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemSeen(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An item whole. ``waits`` is None once it is done; ``steps`` are without their words for
-    whoever may not do it.
+    """An item with its history. ``waits`` is None once it is done; ``steps`` have no text for
+    viewers who may not act.
     """
 
     item: str
@@ -119,11 +120,11 @@ def page(
     view: InboxView,
     sources: Sequence[InboxSource] = SOURCES,
 ) -> InboxPage:
-    """A page of the items that the viewer's roles may see. An auditor sees all of them."""
+    """A page of the items visible to the viewer's roles; an auditor sees all."""
     selected = [
-        one
-        for one in sources
-        if _may_see(viewer, KINDS[one.kind]) and view.kind in (None, one.kind)
+        source
+        for source in sources
+        if _may_see(viewer, KINDS[source.kind]) and view.kind in (None, source.kind)
     ]
     if view.held is HeldFilter.me:
         return _own_page(installation, viewer, view, selected)
@@ -150,14 +151,14 @@ def _page(
             for order, one in _with_holders(reading, merged)
             if _matches(one, viewer, view)
         ]
-        room = view.most - len(found)
+        room = view.limit - len(found)
         found += [one for _, one in fitting[:room]]
         if len(fitting) > room:
             return InboxPage(items=tuple(found), next=_encode_cursor(at, fitting[room - 1][0]))
         after = until
         if after is not None and view.overdue and view.sort is ItemSort.due and after.at > at:
-            after = None  # what is behind is not due yet
-        if after is None or len(found) >= view.most:
+            after = None  # later items are not due yet
+        if after is None or len(found) >= view.limit:
             return InboxPage(
                 items=tuple(found), next=_encode_cursor(at, after) if after is not None else None
             )
@@ -173,11 +174,11 @@ def _merge_sources(
     after: ItemOrder | None,
     pages: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
-    """The items of all sources behind a place, up to where the first of them that has more stopped;
-    and that place.
+    """Merges the items of all sources behind ``after``, up to the first source's end that has more;
+    returns that end too.
 
-    ``pages`` is what the sources answered so far: one is asked again only when the place is behind
-    all that it found.
+    ``pages`` caches each source's last answer: a source is asked again only once ``after`` has
+    passed it.
     """
 
     def place(order: ItemOrder) -> tuple[Any, ...]:
@@ -194,21 +195,24 @@ def _merge_sources(
             after is not None and old.until is not None and place(old.until) <= place(after)
         ):
             pages[number] = _ask_source(reading, source, after, view)
-    ends = [one.until for one in pages.values() if one.until is not None]
+    ends = [source_page.until for source_page in pages.values() if source_page.until is not None]
     until = min(ends, key=place) if ends else None
     found = sorted(
-        (one for part in pages.values() for one in part.found), key=lambda one: place(one.order)
+        (placed for part in pages.values() for placed in part.found),
+        key=lambda one: place(one.order),
     )
     if after is not None:
-        found = [one for one in found if place(one.order) > place(after)]
-    return [one for one in found if until is None or place(one.order) <= place(until)], until
+        found = [placed for placed in found if place(placed.order) > place(after)]
+    return [
+        placed for placed in found if until is None or place(placed.order) <= place(until)
+    ], until
 
 
 def _ask_source(
     reading: InboxReading, source: InboxSource, after: ItemOrder | None, view: InboxView
 ) -> SourcePage:
-    """The next items of a source; kind by kind, a kind before that of the place is done, and one
-    behind it is begun.
+    """The next items of a source. Sorted by kind, kinds before that of ``after`` are exhausted,
+    later ones start anew.
     """
     if after is not None and view.sort is ItemSort.kind and source.kind is not after.kind:
         order = list(ItemKind)
@@ -217,7 +221,7 @@ def _ask_source(
         after = None
     try:
         with translated():
-            return source.page(reading, after, view.most + 1)
+            return source.page(reading, after, view.limit + 1)
     except LicetError as error:
         reading.reset()
         if after is not None:
@@ -241,11 +245,12 @@ def _ask_source(
 def _with_holders(
     reading: InboxReading, found: Sequence[Placed]
 ) -> list[tuple[ItemOrder, InboxItem]]:
-    """The items with their holders."""
     if not found:
         return []
-    holders = inbox_register.find_holders(reading.tx, [one.item.item for one in found])
-    return [(one.order, _with_holder(one.item, holders.get(one.item.item))) for one in found]
+    holders = inbox_register.find_holders(reading.tx, [placed.item.item for placed in found])
+    return [
+        (placed.order, _with_holder(placed.item, holders.get(placed.item.item))) for placed in found
+    ]
 
 
 def _with_holder(item: InboxItem, has: ItemHolder | None) -> InboxItem:
@@ -272,14 +277,14 @@ def _own_page(
     with transaction(installation.pool) as tx:
         names = inbox_register.list_held(tx, viewer.staff_id, HELD_MAX)
         holders = inbox_register.find_holders(tx, names)
-    at, found = installation.clock(), list[InboxItem]()
-    with InboxReading(installation, at) as reading:
+    now, found = installation.clock(), list[InboxItem]()
+    with InboxReading(installation, now) as reading:
         # as the sources stand
         for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):
             one = _find(reading, name, selected)
             if one is not None and (one.overdue or not view.overdue):
                 found.append(_with_holder(one, holders.get(name)))
-    never = datetime.max.replace(tzinfo=at.tzinfo)
+    never = datetime.max.replace(tzinfo=now.tzinfo)
     return InboxPage(
         items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None
     )
@@ -309,7 +314,7 @@ def _read_cursor(text: str) -> _Cursor | None:
         )
         if found.asked_at.tzinfo is None or found.at.tzinfo is None or not found.subject.isascii():
             raise ValueError("no place")
-        for source in SOURCES:  # a subject that no item has names no place
+        for source in SOURCES:  # a subject that no item can have is no cursor
             if source.kind is found.kind and found.at != FIRST and isinstance(source, ListedSource):
                 source.keys_of(found.subject)
         return found
@@ -353,9 +358,9 @@ def cells(item: InboxItem) -> tuple[TableCell, ...]:
 
 
 def as_csv(installation: Installation, viewer: StaffMember, view: InboxView) -> Iterator[bytes]:
-    """All that a view shows, as `staff_tables.as_csv` has it."""
+    """All items of a view as CSV (`staff_tables.csv_lines`)."""
     return staff_tables.csv_lines(
-        COLUMNS, (cells(one) for one in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
+        COLUMNS, (cells(item) for item in _iter_items(installation, viewer, view)), CSV_ITEMS_MAX
     )
 
 
@@ -365,7 +370,7 @@ def _iter_items(
     after: str | None = ""
     while after is not None:
         found = page(
-            installation, viewer, msgspec.structs.replace(view, after=after, most=PAGE_ITEMS_MAX)
+            installation, viewer, msgspec.structs.replace(view, after=after, limit=PAGE_ITEMS_MAX)
         )
         yield from found.items
         after = found.next
@@ -375,9 +380,7 @@ def _iter_items(
 
 
 def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
-    """An item with what was done with it; NotFoundError for one that there is not and never was, or
-    not for these roles.
-    """
+    """An item with its history; NotFoundError if it never existed or these roles may not see it."""
     waits, subject = find(installation, viewer, item)
     acts = may_act(viewer, waits, item)
     with transaction(installation.pool) as tx:
@@ -392,15 +395,15 @@ def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
         holder=has.email if has else None,
         taken_at=has.taken_at if has else None,
         may_act=acts,
-        steps=tuple(one if acts else msgspec.structs.replace(one, words="") for one in steps),
+        steps=tuple(step if acts else msgspec.structs.replace(step, words="") for step in steps),
     )
 
 
 def find(
     installation: Installation, viewer: StaffMember, item: str
 ) -> tuple[InboxItem | None, ItemSubject]:
-    """The waiting item, None where it is done, and its subject; NotFoundError for what these roles
-    do not see.
+    """The open item, None once it is done, and its subject; NotFoundError for what these roles may
+    not see.
     """
     kind = kind_of(item)
     if not _may_see(viewer, KINDS[kind]):
@@ -410,12 +413,12 @@ def find(
 
 
 def may_act(viewer: StaffMember, waits: InboxItem | None, item: str) -> bool:
-    """Whether these roles do something about an item."""
+    """Whether the viewer's roles may act on an item."""
     return not viewer.roles.isdisjoint(waits.who if waits is not None else KINDS[kind_of(item)])
 
 
 def kind_of(item: str) -> ItemKind:
-    """The kind that an item's name begins with; NotFoundError for none."""
+    """The kind in an item's name; NotFoundError if there is none."""
     kind, colon, subject = item.partition(":")
     if (
         kind not in list(ItemKind)
@@ -442,7 +445,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
 
 
 def subject_of(tx: Transaction, item: str) -> ItemSubject:
-    """The subject of an item, by its name; NotFoundError for a name that is none of its kind."""
+    """The subject of an item, by its name; NotFoundError for a malformed name."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
     match kind:
@@ -470,7 +473,7 @@ def subject_of(tx: Transaction, item: str) -> ItemSubject:
 
 
 def _is_told(tx: Transaction, account: UUID, subject: str) -> bool:
-    """Whether the person may be told of a hold; not of one that has ended."""
+    """Whether the person may see a hold; False once it has ended."""
     try:
         conversation, matter = hold_keys(subject)
     except ValueError:

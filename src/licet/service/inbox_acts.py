@@ -1,8 +1,7 @@
-"""What can be done about an item of the inbox, by kind: each act calls the verb that its page and
-its command call.
+"""The acts on inbox items, by kind: each calls the same function as its page and its command.
 
-What only a machine of the operator's can do has no act here: making a backup, running a rotation,
-mending an endpoint. Such an item says which command does it.
+What only the operator's host can do has no act here (backups, rotations, fixing an endpoint): such
+an item names the command.
 """
 
 from __future__ import annotations
@@ -41,17 +40,17 @@ RETIRING = (StaffRole.owner, StaffRole.curator)
 
 
 class ActField(StrEnum):
-    """What an act asks for beside its reason."""
+    """What an act asks for besides its reason."""
 
-    code = "code"  # a closed word, of those that the act allows
-    matter = "matter"  # of a hold, in the words with which it was placed
+    code = "code"  # one of the words that the act allows
+    matter = "matter"  # a hold's, exactly as when it was placed
     review_at = "review_at"
-    amount = "amount"  # that was shown to whoever approves
-    names_in = "names_in"  # that nobody looked for names in a release
+    amount = "amount"  # that was shown for approval
+    names_in = "names_in"  # confirms that a release was not searched for names
 
 
 class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody fills in: ``reason`` always, the rest as the act asks for it."""
+    """The values filled in: ``reason`` always, the rest if the act asks for it."""
 
     reason: str
     code: str = ""
@@ -62,11 +61,10 @@ class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is done about an item. ``means`` says what that is; ``codes`` are the words
-    that `code` is one of.
+    """An act on an item. ``means`` describes it; ``codes`` are the allowed values of `code`.
 
-    ``has_words``: the verb keeps the reason itself, where the person reads it, and ``needs_words``
-    says whether it needs one.
+    ``has_words``: the act itself stores the reason, where the person reads it; ``needs_words``: it
+    requires one.
     """
 
     name: str
@@ -81,7 +79,7 @@ class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
     needs_words: bool = True
 
 
-def of(kind: ItemKind) -> tuple[InboxAct, ...]:
+def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
     """The acts on items of a kind."""
     return _ACTS.get(kind, ())
 
@@ -115,7 +113,7 @@ def _step(
         has_words=True,
         needs_words=needs_words,
         fields=(ActField.code,) if codes else (),
-        codes=tuple(one.value for one in codes) if codes else (),
+        codes=tuple(code.value for code in codes) if codes else (),
         destroys=destroys,
     )
 
@@ -123,12 +121,14 @@ def _step(
 # The others
 
 
-def _moved(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _run_erasure(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     (state,) = certificates.advance_erasures(installation, only=subject).states
     return f"It is {state}."
 
 
-def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _acknowledge_recall(
+    installation: Installation, _: StaffMember, subject: str, __: ActValues
+) -> str:
     erasure, _plus, handout = subject.partition("+")
     return (
         f"On record: {recall_register.acknowledge(installation, erasure, handout).recipient} has "
@@ -136,7 +136,7 @@ def _acknowledged(installation: Installation, _: StaffMember, subject: str, __: 
     )
 
 
-def _decided(
+def _decide_suggestion(
     installation: Installation,
     actor: StaffMember,
     subject: str,
@@ -150,17 +150,16 @@ def _decided(
     return f"On record: {done.decision}."
 
 
-def _ended(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
+def _end_hold(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
     conversation = _of_matter(installation, subject, values.matter)
     holds.end(installation, [conversation], matter=values.matter)
     return (
-        "The hold has ended. What nothing else holds and is over its time is erased by the "
-        "next "
+        "The hold has ended. What nothing else holds and is over its time is erased by the next "
         "sweep."
     )
 
 
-def _reviewed(
+def _review_hold(
     installation: Installation, actor: StaffMember, subject: str, values: ActValues
 ) -> str:
     conversation = _of_matter(installation, subject, values.matter)
@@ -181,7 +180,7 @@ def _reviewed(
 
 
 def _of_matter(installation: Installation, subject: str, matter: str) -> str:
-    """The conversation of a hold, for whoever knows its matter; NotFoundError for another."""
+    """The conversation of a hold, if ``matter`` is its matter; else NotFoundError."""
     with transaction(installation.pool) as tx:
         if holds.matter_hash(installation, tx, matter) != hold_keys(subject)[1]:
             raise NotFoundError(
@@ -191,7 +190,7 @@ def _of_matter(installation: Installation, subject: str, matter: str) -> str:
 
 
 def _folder(installation: Installation, subject: str) -> str:
-    """Our own copy of a release."""
+    """Our own copy of a release; NotFoundError."""
     with transaction(installation.pool) as tx:
         known = registry.get(tx, parse(Prefix.release, subject))
     folder = homes.folder(installation, known)
@@ -200,29 +199,33 @@ def _folder(installation: Installation, subject: str) -> str:
     return str(folder)
 
 
-def _drawn(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _draw_sample(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     signatures.draw(installation, _folder(installation, subject))
     return "A sample is drawn: read its rows on the page of the release."
 
 
-def _stated(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
+def _close_review(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
     signatures.close(installation, _folder(installation, subject))
     return "What was found is stated, beside the manifest."
 
 
-def _signed(installation: Installation, actor: StaffMember, subject: str, values: ActValues) -> str:
+def _sign_release(
+    installation: Installation, actor: StaffMember, subject: str, values: ActValues
+) -> str:
     signatures.sign(installation, _folder(installation, subject), actor, names_in=values.names_in)
     return "Signed, and on record."
 
 
-def _approved(installation: Installation, actor: StaffMember, _: str, values: ActValues) -> str:
+def _approve_sweep(
+    installation: Installation, actor: StaffMember, _: str, values: ActValues
+) -> str:
     sweeper.approve(
         installation, f"staff:{actor.email}", due=-1 if values.amount is None else values.amount
     )
     return "Approved, and on record: the next sweep erases that much."
 
 
-def _retired(
+def _retire_model(
     installation: Installation, actor: StaffMember, subject: str, values: ActValues
 ) -> str:
     lineage.retire(installation, subject, actor=f"staff:{actor.email}", reason=values.reason)
@@ -265,7 +268,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Move it on",
             means="What is due of it is erased and certified now.",
             who=OFFICER,
-            does=_moved,
+            does=_run_erasure,
             destroys=True,
         ),
     ),
@@ -274,7 +277,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             name="acknowledge",
             label="Record the acknowledgement",
             who=OFFICER,
-            does=_acknowledged,
+            does=_acknowledge_recall,
             means=(
                 "It goes on record that the recipient took these rows out of use. The person "
                 "sees it."
@@ -286,7 +289,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             name="flag",
             label="Flag as misuse",
             who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject),
+            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject),
             means=(
                 "A safety copy of what is flagged is kept for the period of the policy. The "
                 "person sees the flag."
@@ -297,7 +300,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Dismiss",
             means="It is no misuse. Nothing of it changes.",
             who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject, dismiss=True),
+            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject, dismiss=True),
         ),
     ),
     ItemKind.flag: (
@@ -306,7 +309,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Overturn the flag",
             means="The safety copy ends with its flag.",
             who=LOOKING,
-            does=lambda here, by, subject, _: _decided(here, by, subject, overturn=True),
+            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject, overturn=True),
             destroys=True,
         ),
     ),
@@ -316,14 +319,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Set its next review",
             means="The hold stays until then, and beyond.",
             who=OFFICER,
-            does=_reviewed,
+            does=_review_hold,
             fields=(ActField.matter, ActField.review_at),
         ),
         InboxAct(
             name="end",
             label="End the hold",
             who=OFFICER,
-            does=_ended,
+            does=_end_hold,
             fields=(ActField.matter,),
             destroys=True,
             means="What nothing else holds and is over its time is erased by the next sweep.",
@@ -335,14 +338,14 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Draw a sample",
             means="100 rows by chance and 20 by risk.",
             who=DRAWING,
-            does=_drawn,
+            does=_draw_sample,
         ),
         InboxAct(
             name="close",
             label="State what was found",
             means="It is signed, beside the manifest.",
             who=DRAWING,
-            does=_stated,
+            does=_close_review,
         ),
     ),
     ItemKind.signature: (
@@ -351,7 +354,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Sign it off",
             means="Every check of the release is made before it is signed.",
             who=SIGNING,
-            does=_signed,
+            does=_sign_release,
             fields=(ActField.names_in,),
         ),
     ),
@@ -360,7 +363,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             name="approve",
             label="Approve it",
             who=(*OFFICER, *OWNER),
-            does=_approved,
+            does=_approve_sweep,
             fields=(ActField.amount,),
             means="The next sweep erases that much. It cannot be brought back.",
             destroys=True,
@@ -372,7 +375,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
             label="Retire it",
             means="Nobody is told of rows that are withdrawn from it any more.",
             who=RETIRING,
-            does=_retired,
+            does=_retire_model,
         ),
     ),
 }

@@ -1,8 +1,8 @@
-"""The sources of the inbox: what waits for staff, by kind, and who may do something about it.
+"""Sources of the staff inbox: open items by kind, and the roles that may act on them.
 
-A source asks one question of the room that owns the answer, bounded and in the order of what is
-due, so that a page of the inbox costs the same whatever waits. It reads from a place on: nothing is
-counted, and nothing is read twice. `KINDS` is the one table of who sees and does what.
+A source runs one bounded query of the room that owns the data, in order of the due date, so that
+the cost of a page does not grow with the backlog. `KINDS` is the one table of who sees and may do
+what.
 
     request:req_..            a request of a person          review:rel..       a release to read, signature:rel.. to sign
     erasure:era_..            an erasure that is late        sweep:..           a sweep that waits for approval
@@ -43,15 +43,15 @@ from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 RELEASES_MAX = 50
-SUGGESTION_DAYS = 7  # within which somebody should look at what was suggested
-BACKUP_DAYS = 2  # after the newest backup: one a day, and a day for whoever mends it
-ROTATION_DAYS = 1  # after a rotation is due: the server runs it by itself
-LOG_HOURS = 1  # that an entry may wait for the log
+SUGGESTION_DAYS = 7  # to decide a suggestion
+BACKUP_DAYS = 2  # after the newest backup: backups are daily, plus a day to repair
+ROTATION_DAYS = 1  # after a rotation is due, which the server runs by itself
+LOG_HOURS = 1  # that an entry may wait to be logged
 ENTRIES_COUNTED_MAX = 10_000
 BACKGROUND, KEYS, BACKUPS = "/console/background", "/console/keys", "/console/backups"
 WEBHOOKS = "/console/webhooks"
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # where what has no day stands
-FIRST = datetime(1, 1, 1, tzinfo=UTC)  # where what is overdue without a day stands
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # orders items without a due date
+FIRST = datetime(1, 1, 1, tzinfo=UTC)  # orders overdue items without a due date
 
 OFFICER, OWNER = (StaffRole.privacy_officer,), (StaffRole.owner,)
 LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
@@ -62,7 +62,7 @@ _NUMBER_MAX = (1 << 63) - 1
 
 
 class ItemKind(StrEnum):
-    """What an item tells of, in the order in which items of the same moment stand."""
+    """The kinds of items, in the order of items due at the same moment."""
 
     request = "request"
     erasure = "erasure"
@@ -102,10 +102,9 @@ nothing.
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that waits. ``act`` is what to do, on the ``page``, which is empty where that is a
-    command in ``act``; ``due_at`` is by when, None where it has no day. ``who`` may do it.
-    ``account`` is whose it is, None of what is nobody's; ``holder`` is who has it, since
-    ``taken_at``.
+    """An open item. ``act`` says what to do on ``page``, which is empty where ``act`` names a
+    command; ``due_at`` is None without a deadline. ``who`` may act. ``account`` is the person
+    concerned, if any; ``holder`` has it since ``taken_at``.
     """
 
     item: str
@@ -122,7 +121,7 @@ class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemOrder(msgspec.Struct, frozen=True):
-    """Where an item stands among all: by a moment, its kind, and its subject."""
+    """The sort key of an item: moment, kind and subject."""
 
     at: datetime
     kind: ItemKind
@@ -130,7 +129,7 @@ class ItemOrder(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """An item, and the moment by which it stands where it does."""
+    """An item with the moment it is sorted by."""
 
     at: datetime
     item: InboxItem
@@ -141,24 +140,21 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class SourcePage(msgspec.Struct, frozen=True):
-    """The next items of a source, in order. ``until`` is how far it has looked, None where there
-    are no more.
-    """
+    """The next items of a source, in order. ``until`` is how far it has read, None at the end."""
 
     found: list[Placed]
     until: ItemOrder | None = None
 
 
 class InboxReading:
-    """The one transaction in which a page is read, as of a moment. What several sources need is
-    asked once.
+    """The transaction in which a page is read, and answers that several sources share.
 
-    It begins with the first statement: a source that reads in transactions of its own is asked
-    before, so that nobody waits for a second connection while holding one.
+    It begins with the first statement: sources that open their own transactions are asked before,
+    so that no reader holds one connection while waiting for another.
     """
 
     def __init__(self, installation: Installation, now: datetime) -> None:
-        self.here, self.at = installation, now
+        self.installation, self.at = installation, now
         self._tx: Transaction | None = None
         self._until_closed = ExitStack()
         self._known: dict[object, Sequence[InboxItem]] = {}
@@ -174,18 +170,16 @@ class InboxReading:
     def tx(self) -> Transaction:
         """The transaction."""
         if self._tx is None:
-            self._tx = self._until_closed.enter_context(transaction(self.here.pool))
+            self._tx = self._until_closed.enter_context(transaction(self.installation.pool))
         return self._tx
 
     def reset(self) -> None:
-        """Goes on after a statement that failed. Nothing is written in this transaction, so nothing
-        is lost.
-        """
+        """Rolls back after a failed statement; nothing was written."""
         if self._tx is not None:
             self._tx.rollback()
 
     def once(self, ask: Callable[[InboxReading], Sequence[InboxItem]]) -> Sequence[InboxItem]:
-        """What is asked of a room, by its first answer."""
+        """The first answer to ``ask``, cached."""
         if ask not in self._known:
             self._known[ask] = ask(self)
         return self._known[ask]
@@ -196,15 +190,15 @@ class InboxSource(Protocol):
 
     @property
     def kind(self) -> ItemKind:
-        """Promise: always the same."""
+        """Promise: constant."""
 
     def page(self, reading: InboxReading, after: ItemOrder | None, limit: int) -> SourcePage:
-        """Promise: the first ``limit`` items behind a place, in order, as of a moment; a bounded
-        number of rows is read.
+        """Promise: the first ``limit`` items behind ``after``, in order; reads a bounded number of
+        rows.
         """
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
-        """Promise: the item of a subject, None where nothing of it waits."""
+        """Promise: the open item of a subject, or None."""
 
 
 def _item(
@@ -236,9 +230,9 @@ def _item(
 
 
 class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The items that a `Listing` finds. ``moment`` and ``key`` turn the first key of its order into
-    the moment of an item as of a moment, and back; ``ends`` are the smallest and the largest of its
-    other keys, ``keys_of`` those of a subject, and ``subject_of`` the reverse.
+    """Items of a `Listing`. ``moment`` converts the first key of its order to an item's moment,
+    ``key`` back; ``ends`` are the smallest and largest remaining keys; ``keys_of`` gives those of a
+    subject, ``subject_of`` the reverse.
 
     ``one`` narrows the list to a subject, whose account leads the index.
     """
@@ -281,12 +275,10 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
             self.item(at, row, keys)
             for row, keys in keyset.first_rows(reading.tx, self.listing, view, at)
         )
-        return next((one for one in items if one.item == f"{self.kind.value}:{subject}"), None)
+        return next((item for item in items if item.item == f"{self.kind.value}:{subject}"), None)
 
     def _behind(self, after: ItemOrder | None, now: datetime) -> str:
-        """The place in the list behind an item of any kind: of one of the same moment, kinds stand
-        in their order.
-        """
+        """The list's cursor behind an item of any kind; at the same moment, kinds are ordered."""
         if after is None or after.at == FIRST:
             return ""
         order = list(ItemKind)
@@ -298,7 +290,7 @@ class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _shift(days: int) -> dict[str, Any]:
-    """An order by when something was, of items that are due some days later."""
+    """Conversions for items due some days after the list's moment."""
     later = timedelta(days=days)
     return {"moment": lambda key, _: key + later, "key": lambda moment, _: moment - later}
 
@@ -312,7 +304,7 @@ def _of_conversation(tx: Transaction, subject: str) -> dict[str, str] | None:
 
 
 def _named(*prefixes: Prefix) -> dict[str, Any]:
-    """A subject of ids, and its keys."""
+    """Conversions for a subject made of ids."""
 
     def keys_of(subject: str) -> Row:
         return tuple(
@@ -399,10 +391,8 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
 
 def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
     conversation, score, suggested_at, *_, account = row
-    name, due_at = (
-        shown(Prefix.conversation, conversation),
-        suggested_at + timedelta(days=SUGGESTION_DAYS),
-    )
+    name = shown(Prefix.conversation, conversation)
+    due_at = suggested_at + timedelta(days=SUGGESTION_DAYS)
     return _item(
         ItemKind.misuse,
         name,
@@ -529,9 +519,7 @@ _LISTED = (
 
 
 class FewSource(msgspec.Struct, frozen=True):
-    """Items of which there are a few at most: all are asked for, and those behind a place are
-    taken.
-    """
+    """Few items: all are read, and those behind ``after`` selected."""
 
     kind: ItemKind
     every: Callable[[InboxReading], Sequence[InboxItem]]
@@ -542,15 +530,19 @@ class FewSource(msgspec.Struct, frozen=True):
         def place(one: Placed) -> tuple[datetime, int, str]:
             return one.at, order.index(one.item.kind), one.order.subject
 
-        found = sorted((_placed(one) for one in reading.once(self.every)), key=place)
+        found = sorted((_placed(item) for item in reading.once(self.every)), key=place)
         if after is not None:
             behind = (after.at, order.index(after.kind), after.subject)
-            found = [one for one in found if place(one) > behind]
+            found = [placed for placed in found if place(placed) > behind]
         return SourcePage(found[:limit], found[limit - 1].order if len(found) > limit else None)
 
     def find(self, reading: InboxReading, subject: str) -> InboxItem | None:
         return next(
-            (one for one in reading.once(self.every) if one.item == f"{self.kind.value}:{subject}"),
+            (
+                item
+                for item in reading.once(self.every)
+                if item.item == f"{self.kind.value}:{subject}"
+            ),
             None,
         )
 
@@ -560,18 +552,18 @@ def _placed(item: InboxItem) -> Placed:
 
 
 def _reviews(reading: InboxReading) -> list[InboxItem]:
-    return [one for one in reading.once(_releases) if one.kind is ItemKind.review]
+    return [item for item in reading.once(_releases) if item.kind is ItemKind.review]
 
 
 def _signatures(reading: InboxReading) -> list[InboxItem]:
-    return [one for one in reading.once(_releases) if one.kind is ItemKind.signature]
+    return [item for item in reading.once(_releases) if item.kind is ItemKind.signature]
 
 
 def _releases(reading: InboxReading) -> list[InboxItem]:
-    asks_for_two = reading.here.config.web.second_identity
+    asks_for_two = reading.installation.config.web.second_identity
     return [
-        _release(one)
-        for one in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
+        _release(release)
+        for release in signatures.unsigned(reading.tx, RELEASES_MAX, identities=asks_for_two)
     ]
 
 
@@ -640,7 +632,7 @@ def _keys(reading: InboxReading) -> list[InboxItem]:
 
 
 def _backup(reading: InboxReading) -> list[InboxItem]:
-    known = archives.list_registered(reading.here, 1, reading.tx)
+    known = archives.list_registered(reading.installation, 1, reading.tx)
     if not known:
         return [
             _item(
@@ -670,30 +662,30 @@ def _backup(reading: InboxReading) -> list[InboxItem]:
 
 def _endpoints(reading: InboxReading) -> list[InboxItem]:
     found = []
-    for one in endpoints.list_troubled(reading.tx, reading.at):
-        if one.disabled_at is not None:
+    for endpoint in endpoints.list_troubled(reading.tx, reading.at):
+        if endpoint.disabled_at is not None:
             found.append(
                 _item(
                     ItemKind.endpoint,
-                    one.endpoint,
-                    f"Endpoint {one.endpoint} hears nothing any more: {one.disabled_because}",
+                    endpoint.endpoint,
+                    f"Endpoint {endpoint.endpoint} hears nothing any more: {endpoint.disabled_because}",
                     "Mend it, then resume it.",
-                    f"{WEBHOOKS}/{one.endpoint}",
-                    due_at=one.disabled_at,
+                    f"{WEBHOOKS}/{endpoint.endpoint}",
+                    due_at=endpoint.disabled_at,
                     overdue=True,
                     who=OWNER,
                 )
             )
-        elif one.overdue:
-            more = " and more" if one.overdue == endpoints.OVERDUE_COUNTED_MAX else ""
-            owed = f"{one.overdue:,}{more} {'answer' if one.overdue == 1 else 'answers'}"
+        elif endpoint.overdue:
+            more = " and more" if endpoint.overdue == endpoints.OVERDUE_COUNTED_MAX else ""
+            owed = f"{endpoint.overdue:,}{more} {'answer' if endpoint.overdue == 1 else 'answers'}"
             found.append(
                 _item(
                     ItemKind.endpoint,
-                    one.endpoint,
-                    f"Endpoint {one.endpoint} owes {owed}",
+                    endpoint.endpoint,
+                    f"Endpoint {endpoint.endpoint} owes {owed}",
                     "Ask whoever runs it whether it deleted what it was told to.",
-                    f"{WEBHOOKS}/{one.endpoint}",
+                    f"{WEBHOOKS}/{endpoint.endpoint}",
                     overdue=True,
                 )
             )
@@ -715,7 +707,7 @@ def _log(reading: InboxReading) -> list[InboxItem]:
 
 
 def _exports(reading: InboxReading) -> list[InboxItem]:
-    count = recipients.overdue(reading.here, reading.tx)
+    count = recipients.overdue(reading.installation, reading.tx)
     if not count:
         return []
     what = (
@@ -737,14 +729,14 @@ def _models(reading: InboxReading) -> list[InboxItem]:
     return [
         _item(
             ItemKind.model,
-            one.model,
-            f"Classifier {one.name} learnt from {one.withdrawn:,} "
-            f"{'row' if one.withdrawn == 1 else 'rows'} withdrawn or erased"
+            affected.model,
+            f"Classifier {affected.name} learnt from {affected.withdrawn:,} "
+            f"{'row' if affected.withdrawn == 1 else 'rows'} withdrawn or erased"
             " since",
             "Train it again, or retire it: licet train safety --again.",
             "/console/models",
         )
-        for one in population_status.retraining_due(reading.here)
+        for affected in population_status.retraining_due(reading.installation)
     ]
 
 
@@ -754,7 +746,7 @@ def compact_age(now: datetime) -> str:
 
 
 SOURCES: tuple[InboxSource, ...] = (
-    FewSource(ItemKind.model, _models),  # the first, as it reads in transactions of its own
+    FewSource(ItemKind.model, _models),  # first, because it opens its own transactions
     *_LISTED,
     FewSource(ItemKind.recall, _exports),
     FewSource(ItemKind.review, _reviews),

@@ -1,12 +1,10 @@
-"""What staff do with an item of the inbox: take it, give it back, hand it on, note something, and
-act on it.
+"""Staff operations on inbox items: take, give back, hand over, note, and act.
 
-An act is put on record with its reason before it is done, and ended after it: a crash between
-leaves an act of which nobody said whether it was done, and the item, which still waits, says that
-it was not. What refuses it is said of the step. The act itself is the verb of the room that owns
-the subject (`inbox_acts`).
+An act is recorded with its reason before it runs and completed after it: a crash between leaves an
+act without an outcome, and the item still open. A refusal is recorded too. The act itself belongs
+to the room that owns the subject (`inbox_acts`).
 
-With an `Idempotency-Key` a step that came before is not taken again.
+With an `Idempotency-Key`, a repeated step is not executed again.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ _NOBODY = UUID(int=0)
 
 
 class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An item after a step. ``said`` is what an act did, ``replayed`` that the step was taken
-    before under the same key.
+    """An item after a step. ``said`` describes what an act did; ``replayed``: the step had been
+    taken under the same key.
     """
 
     seen: ItemSeen
@@ -52,22 +50,20 @@ def take(
     *,
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Takes an item; RefusedError where another has it, or nothing of it waits any more."""
+    """Takes an item; RefusedError if a colleague holds it or it is done."""
     inbox_register.check_words(reason, needed=False)
-    access = _check_access_later(installation, actor, item)
-    with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about = _raise_if_error(access)
-            inbox_register.take_item(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-            )
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        inbox_register.take_item(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+        )
+
+    return _take_step(installation, actor, item, record, once)
 
 
 def give_back(
@@ -79,26 +75,21 @@ def give_back(
     holder: str = "",
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Gives an item back: one's own, or with ``holder`` that of a colleague who was seen to have
-    it.
-    """
+    """Gives an item back: one's own, or with ``holder`` a colleague's."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
-    access = _check_access_later(installation, actor, item, include_done=True)
-    with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about = _raise_if_error(access)
-            of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.give_back(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-                holder=of,
-            )
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        inbox_register.give_back(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+            holder=_colleague(tx, holder)[0] if holder else None,
+        )
+
+    return _take_step(installation, actor, item, record, once, include_done=True)
 
 
 def hand(
@@ -111,35 +102,32 @@ def hand(
     holder: str = "",
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError where the roles
-    of the colleague, given here or with a session, do nothing about it.
+    """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError if no role of
+    the colleague, assigned or from a session, may act on it.
     """
     inbox_register.check_words(reason, needed=True)
-    access = _check_access_later(installation, actor, item)
-    with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about = _raise_if_error(access)
-            other, roles = _colleague(tx, to)
-            roles_of_kind = KINDS[inbox.kind_of(item)]
-            if roles.isdisjoint(roles_of_kind):
-                raise RefusedError(
-                    f"`{to}` has no role that does something about it",
-                    f"these do: {', '.join(role.value for role in roles_of_kind)}",
-                    because="role",
-                )
-            of = _colleague(tx, holder)[0] if holder else None
-            inbox_register.hand_over(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-                to=other,
-                holder=of,
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        colleague, roles = _colleague(tx, to)
+        roles_of_kind = KINDS[inbox.kind_of(item)]
+        if roles.isdisjoint(roles_of_kind):
+            raise RefusedError(
+                f"`{to}` has no role that does something about it",
+                f"these do: {', '.join(role.value for role in roles_of_kind)}",
+                because="role",
             )
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+        inbox_register.hand_over(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+            to=colleague,
+            holder=_colleague(tx, holder)[0] if holder else None,
+        )
+
+    return _take_step(installation, actor, item, record, once)
 
 
 def note(
@@ -150,21 +138,37 @@ def note(
     *,
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Adds a note to an item, whoever has it."""
+    """Adds a note to an item, whoever holds it."""
     inbox_register.check_words(reason, needed=True)
-    access = _check_access_later(installation, actor, item, include_done=True)
+
+    def record(tx: Transaction, subject: ItemSubject) -> None:
+        inbox_register.add_note(
+            tx,
+            installation.keyring,
+            subject,
+            actor.staff_id,
+            installation.clock(),
+            reason.strip(),
+        )
+
+    return _take_step(installation, actor, item, record, once, include_done=True)
+
+
+def _take_step(
+    installation: Installation,
+    actor: StaffMember,
+    item: str,
+    record: Callable[[Transaction, ItemSubject], None],
+    once: IdempotentCall | None,
+    *,
+    include_done: bool = False,
+) -> InboxResult:
+    """Records a step on an item that the actor may act on, unless it is a repetition."""
+    access = _check_access_later(installation, actor, item, include_done=include_done)
     with transaction(installation.pool) as tx:
         replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            about = _raise_if_error(access)
-            inbox_register.add_note(
-                tx,
-                installation.keyring,
-                about,
-                actor.staff_id,
-                installation.clock(),
-                reason.strip(),
-            )
+            record(tx, _raise_if_error(access))
     return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
@@ -177,11 +181,11 @@ def act(
     *,
     once: IdempotentCall | None = None,
 ) -> InboxResult:
-    """Does something about an item, with a reason; NotFoundError for an act that its kind does not
-    have, RefusedError where another has it, and whatever refuses the act itself.
+    """Performs an act on an item, with a reason; NotFoundError for an act that its kind does not
+    have, RefusedError if a colleague holds it, and the act's own errors.
     """
     kind = inbox.kind_of(item)
-    inbox_act = next((one for one in inbox_acts.of(kind) if one.name == name), None)
+    inbox_act = next((one for one in inbox_acts.list_acts(kind) if one.name == name), None)
     if inbox_act is None:
         raise NotFoundError(f"no act `{name[:40]}` on an item of the kind `{kind.value}`")
     _check_role(actor, inbox_act)
@@ -227,7 +231,7 @@ def _run_act(
     does: Callable[[], str],
     once: IdempotentCall | None = None,
 ) -> str:
-    """Runs an act that is on record, and records whether it was done."""
+    """Runs a recorded act and records its outcome."""
     try:
         said = does()
     except LicetError:
@@ -249,8 +253,8 @@ def run_recorded(
     reason: str,
     does: Callable[[], str],
 ) -> str:
-    """Does something about a subject that need not wait in the inbox, with its reason on record as
-    that of an act on an item; RefusedError where a colleague has the item.
+    """Runs ``does`` on a subject that need not be open in the inbox, recorded with its reason like
+    an act; RefusedError if a colleague holds the item.
     """
     inbox_register.check_words(reason, needed=True)
     with transaction(installation.pool) as tx:
@@ -268,9 +272,11 @@ def run_recorded(
 
 
 def acts(actor: StaffMember, item: str) -> list[InboxAct]:
-    """What somebody with these roles can do about an item of its kind."""
+    """The acts that the actor's roles allow on an item of its kind."""
     return [
-        one for one in inbox_acts.of(inbox.kind_of(item)) if not actor.roles.isdisjoint(one.who)
+        one
+        for one in inbox_acts.list_acts(inbox.kind_of(item))
+        if not actor.roles.isdisjoint(one.who)
     ]
 
 
@@ -288,11 +294,11 @@ def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall
     """
     if once is None:
         return False
-    at = installation.clock()
-    match idempotency.remembered(tx, [once], at).get(once.place):
+    now = installation.clock()
+    match idempotency.remembered(tx, [once], now).get(once.place):
         case None:
             idempotency.keep(
-                tx, [(once, CommandResult(outcome=Outcome.done, at=at, account=_NOBODY))], at
+                tx, [(once, CommandResult(outcome=Outcome.done, at=now, account=_NOBODY))], now
             )
             return False
         case LicetError() as error:
@@ -322,8 +328,8 @@ def _raise_if_error(access: ItemSubject | LicetError) -> ItemSubject:
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemSubject:
-    """The subject of an item that the actor may act on; with ``include_done`` also once nothing of
-    it waits.
+    """The subject of an item that the actor may act on; with ``include_done`` also once it is
+    done.
     """
     waits, about = inbox.find(installation, actor, item)
     if not inbox.may_act(actor, waits, item):
@@ -338,7 +344,7 @@ def _check_access(
 
 
 def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]:
-    """A member of staff, and the roles that they have; NotFoundError for an unknown address."""
+    """A member of staff and their roles; NotFoundError for an unknown address."""
     found = sessions.find_staff(tx, email)
     if found is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")

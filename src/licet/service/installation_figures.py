@@ -1,8 +1,7 @@
-"""The figures of an installation for whoever watches it from outside: what waits, how old the
-oldest is, what is late.
+"""Monitoring figures of an installation: backlogs, the age of the oldest entry, and what is late.
 
-Each figure is read from an index that holds only what waits, and counted up to `COUNTED_MAX`: none
-of them costs more in a larger installation.
+Each figure reads an index of open entries only and counts up to `COUNTED_MAX`: its cost does not
+grow with the installation.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ QUEUES = (
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for people: how much, and how much of it is overdue."""
+    """Work waiting for people, and how much of it is overdue."""
 
     waiting: int
     overdue: int
 
 
 class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures at one time; other times are None where there is nothing to date."""
+    """The figures at one moment; a date is None where nothing waits."""
 
     at: datetime
     sweep: sweeper.SweepStatus
@@ -58,18 +57,16 @@ class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def figures(installation: Installation) -> MonitoringFigures:
-    """All of them now, in some ten short transactions; BusyError without the database."""
-    at = installation.clock()
+    """Reads all figures in about ten short transactions; BusyError without the database."""
+    now = installation.clock()
     with transaction(installation.pool) as tx:
         sweep, closures = sweeper.sweep_status_in(tx), certificates.count_unlogged_in(tx).closures
-        log, webhooks = (
-            sequence.count_waiting(tx, COUNTED_MAX),
-            endpoints.count_backlog(tx, COUNTED_MAX),
-        )
-        erasures = certificate.open_by_age(tx, at, AGES, COUNTED_MAX)
+        log = sequence.count_waiting(tx, COUNTED_MAX)
+        webhooks = endpoints.count_backlog(tx, COUNTED_MAX)
+        erasures = certificate.open_by_age(tx, now, AGES, COUNTED_MAX)
     newest = archives.list_registered(installation, 1)
     return MonitoringFigures(
-        at=at,
+        at=now,
         sweep=sweep,
         closures=closures,
         log=log,
@@ -77,17 +74,17 @@ def figures(installation: Installation) -> MonitoringFigures:
         erasures=erasures,
         backup=newest[0].made_at if newest else None,
         rotations=epochs.status(installation).due,
-        queues=_queues(installation, at),
+        queues=_queues(installation, now),
     )
 
 
-def _queues(installation: Installation, at: datetime) -> dict[str, Queue]:
-    """What the inbox of staff has, by kind."""
+def _queues(installation: Installation, now: datetime) -> dict[str, Queue]:
+    """The staff inbox, counted by kind."""
     found: dict[str, Queue] = {}
-    with InboxReading(installation, at) as reading:
+    with InboxReading(installation, now) as reading:
         for source in SOURCES:
             if source.kind in QUEUES:
                 items = source.page(reading, None, QUEUED_MAX).found
-                overdue = sum(one.item.overdue for one in items)
+                overdue = sum(placed.item.overdue for placed in items)
                 found[source.kind.value] = Queue(waiting=len(items), overdue=overdue)
     return found

@@ -1,6 +1,4 @@
-"""Models on record as staff see them: what each learnt from, what of that was withdrawn since, and
-its canary audits.
-"""
+"""Registered models as staff see them: training data, later withdrawals, and canary audits."""
 
 from __future__ import annotations
 
@@ -23,8 +21,8 @@ from licet.vault.installation import Installation
 
 
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on record. ``affected`` is None where nothing that it learnt from was withdrawn or
-    erased since, ``audited_at`` and ``audit`` where no canary audit is on record.
+    """A registered model. ``affected`` is None if nothing it learnt from was withdrawn or erased
+    since; ``audited_at`` and ``audit`` are None without a canary audit.
     """
 
     model: RecordedModel
@@ -35,8 +33,8 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedShare(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run took of its release, by the record beside the model: ``withdrawn_meanwhile``
-    rows were taken out by the gate while it ran, under ``gates`` signed states.
+    """What the run consumed of its release. ``withdrawn_meanwhile`` rows were withdrawn during the
+    run, under ``gates`` signed gate states.
     """
 
     consumed: int
@@ -48,9 +46,7 @@ class ConsumedShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A model with its run and its canary audits, the newest first. Without ``audits``, none was
-    run for it.
-    """
+    """A model with its run and its canary audits, newest first."""
 
     seen: ModelView
     run: ConsumedShare
@@ -58,19 +54,19 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def models(installation: Installation) -> list[ModelView]:
-    """All models on record, the newest first, with what of theirs was withdrawn since."""
-    since = {one.model: one for one in lineage.affected(installation, retired=True)}
+    """All registered models, newest first, with later withdrawals."""
+    since = {affected.model: affected for affected in lineage.affected(installation, retired=True)}
     with transaction(installation.pool) as tx:
         known, audited = model_registry.list_all(tx), canary_register.newest_by_model(tx)
-        ids = {one.name: one.release_id for one in registry.every(tx)}
+        ids = {release.name: release.release_id for release in registry.every(tx)}
     result = []
-    for one in known:
-        at, verdict = audited.get(parse(Prefix.model, one.model), (None, None))
+    for model in known:
+        at, verdict = audited.get(parse(Prefix.model, model.model), (None, None))
         result.append(
             ModelView(
-                model=one,
-                affected=since.get(one.model),
-                release_id=ids[one.release],
+                model=model,
+                affected=since.get(model.model),
+                release_id=ids[model.release],
                 audited_at=at,
                 audit=verdict,
             )
@@ -106,8 +102,8 @@ def _run(known: RecordedModel, raw: bytes, release_rows: int) -> ConsumedShare:
     return ConsumedShare(
         consumed=known.rows,
         release_rows=release_rows,
-        first_step=min((one.first for one in steps), default=0),
-        last_step=max((one.last for one in steps), default=0),
+        first_step=min((step.first for step in steps), default=0),
+        last_step=max((step.last for step in steps), default=0),
         gates=len(gates),
-        withdrawn_meanwhile=sum(len(one.added) for one in gates[1:]),
+        withdrawn_meanwhile=sum(len(gate.added) for gate in gates[1:]),
     )

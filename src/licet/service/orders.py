@@ -1,10 +1,9 @@
 """Administrative orders of staff: records them, and runs the long ones in the background.
 
-What may take long runs in the background: a rotation of the keys, the destruction of epochs that
-are due, the drill of a backup, and asking the witnesses. Its order is on record before it begins,
-so that a server that is stopped meanwhile goes on with it when it runs again: a rotation continues,
-and the others begin anew. What is done at once is on record in the transaction after the verb
-(`run_now`): of a crash between the two the act stays, and its reason is lost.
+Background orders are key rotations, destruction of due epochs, backup drills and witness cosigning.
+Each is recorded before it starts, so that a restarted server resumes it: a rotation continues, the
+others start again. An immediate operation is recorded in the transaction after it (`run_now`):
+after a crash between the two it stands, and its reason is lost.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ POLL_SECONDS = 5.0
 
 
 class StoppedError(BusyError):
-    """The server is being stopped: the work goes on when it runs again."""
+    """The server is stopping: the order is resumed when it runs again."""
 
 
 Work = Callable[[Installation, StaffOrder, threading.Event], str]
 
 
 class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do now, in sentences. ``about`` is its target: a kind of rotation, the
-    name of a backup.
+    """What an order would do now, in sentences. ``about`` is its target: a kind of rotation, or a
+    backup's name.
     """
 
     about: str
@@ -48,10 +47,10 @@ class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def forecast(installation: Installation, kind: OrderKind, target: str = "") -> OrderForecast:
-    """What an order for the background would do now, and changes nothing.
+    """Describes what a background order would do now, without doing it.
 
-    RefusedError or NotFoundError where there is nothing to do, UsageError for what is no work for
-    the background.
+    RefusedError or NotFoundError if there is nothing to do, UsageError for an order that does not
+    run in the background.
     """
     resolved = _resolve_target(installation, kind, target)
     return OrderForecast(about=resolved, would=tuple(_WOULD[kind](installation, resolved)))
@@ -60,9 +59,9 @@ def forecast(installation: Installation, kind: OrderKind, target: str = "") -> O
 def submit(
     installation: Installation, kind: OrderKind, target: str = "", *, reason: str, actor: str
 ) -> UUID:
-    """Puts an order for the background on record, and returns its id; RefusedError if one of its
-    kind has not ended, UsageError for no reason. Whether there is something to do is known by
-    `forecast`, and once more when it is carried out.
+    """Records a background order and returns its id; RefusedError if one of its kind is open,
+    UsageError without a reason. Whether there is anything to do is checked by `forecast` and at
+    execution.
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
@@ -81,7 +80,7 @@ def newest(
     limit: int = 100,
     target: str | None = None,
 ) -> list[StaffOrder]:
-    """The newest orders of these kinds, of one thing or of all."""
+    """The newest orders of these kinds, of one target or all."""
     with transaction(installation.pool) as tx:
         return staff_orders.list_newest(tx, kinds, limit, target)
 
@@ -95,9 +94,9 @@ def run_now(
     reason: str,
     actor: str,
 ) -> str:
-    """Runs ``act`` now and records it with its reason; returns its result, in a sentence.
+    """Runs ``act`` and records it with its reason; returns its result, in a sentence.
 
-    UsageError for no reason, before anything is done.
+    UsageError without a reason, before anything is done.
     """
     staff_orders.validate_reason(reason)
     result = act()
@@ -116,13 +115,13 @@ def _record(
     now = installation.clock()
     order = uuid7(now, installation.keyring.random(10))
     with transaction(installation.pool) as tx:
-        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, at=now, said=result)
+        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, now=now, said=result)
     return order
 
 
 def keep_working(installation: Installation, stop: threading.Event) -> None:
     """Runs open orders until ``stop``. Of several processes, one works at a time."""
-    import structlog  # here: a command that carries out one order logs nothing
+    import structlog  # imported here: a command that runs one order logs nothing
 
     record = structlog.get_logger("licet.orders")
     while not stop.wait(POLL_SECONDS):
@@ -133,7 +132,7 @@ def keep_working(installation: Installation, stop: threading.Event) -> None:
 
 
 def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:
-    """Runs every open order; returns how many ended. One that raises BusyError stays open."""
+    """Runs every open order; returns how many ended. An order that raises BusyError stays open."""
     stop, ended = stop or threading.Event(), 0
     with transaction(installation.pool) as tx:
         waiting = staff_orders.open_orders(tx)
@@ -153,7 +152,7 @@ def _run_order(installation: Installation, order: StaffOrder, stop: threading.Ev
         return False
     except LicetError as error:
         outcome, result = OrderOutcome.failed, error.message.replace("`", "")
-    except OSError as error:  # a full disk, or a folder that is not there any more
+    except OSError as error:  # a full disk, or a missing folder
         outcome, result = OrderOutcome.failed, f"The system refused: {error.strerror}"
     with transaction(installation.pool) as tx:
         staff_orders.end(tx, order.order_id, outcome, result, installation.clock())
@@ -218,10 +217,8 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
 
 
 def _would_rotate(installation: Installation, target: str) -> Iterator[str]:
-    begun, would = (
-        epochs.status(installation).unfinished,
-        epochs.forecast(installation, Rotation(target)),
-    )
+    begun = epochs.status(installation).unfinished
+    would = epochs.forecast(installation, Rotation(target))
     if begun:
         yield f"The rotation into epoch {begun} was begun: it is finished first."
     yield (
@@ -246,8 +243,8 @@ def _would_drill(_: Installation, target: str) -> Iterator[str]:
 
 def _would_cosign(installation: Installation, _: str) -> Iterator[str]:
     quorum = documents.witnesses(installation)
-    for one in quorum.witnesses if quorum is not None else ():
-        yield f"{one.name} is asked." if one.url else f"{one.name} has no address."
+    for witnesse in quorum.witnesses if quorum is not None else ():
+        yield f"{witnesse.name} is asked." if witnesse.url else f"{witnesse.name} has no address."
 
 
 _WOULD: dict[OrderKind, Callable[[Installation, str], Iterator[str]]] = {

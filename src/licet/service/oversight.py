@@ -29,7 +29,7 @@ One = TypeVar("One")
 
 
 class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
-    """The newest entries of a list; ``total`` also counts those that are not in ``items``."""
+    """The newest entries of a list; ``total`` counts all."""
 
     items: tuple[One, ...]
     total: int
@@ -38,9 +38,8 @@ class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
 class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A legal hold on a conversation, without its matter. ``told``: the person may see it.
 
-    ``review_at`` is when somebody should ask whether it is still needed, and ``overdue`` holds from
-    then on: no hold ends by itself. ``turns_held`` are those that it keeps of its conversation,
-    ``turns_not_held`` the others: their time was over when it was placed.
+    At ``review_at`` staff should ask whether it is still needed; it is ``overdue`` from then on,
+    since no hold ends by itself. ``turns_not_held`` had expired before it was placed.
     """
 
     account: str
@@ -56,9 +55,7 @@ class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlagDue(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag that was not overturned and whose safety copy is kept until ``copy_until``; to be
-    reviewed at ``review_at``.
-    """
+    """A standing flag, whose safety copy is kept until ``copy_until``."""
 
     account: str
     conversation: str
@@ -79,40 +76,31 @@ class VersionSeen(msgspec.Struct, frozen=True, kw_only=True):
     applied_by: str
 
 
-class NoticeSeen(msgspec.Struct, frozen=True, kw_only=True):
-    version: str
-    language: str
-    variant: str
-    sha256: str
-    published_at: datetime
-    published_by: str
-
-
 def holds(installation: Installation) -> NewestList[HoldSeen]:
-    """The legal holds, the next to be reviewed first."""
+    """The legal holds, by review date."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
         listed, total = vault_holds.by_review(tx, LISTED_MAX), vault_holds.counts(tx, now).holds
     seen = (
         HoldSeen(
-            account=_account(one.account),
-            conversation=_conversation(one.conversation),
-            reason=one.reason,
-            placed_at=one.placed_at,
-            placed_by=one.placed_by,
-            review_at=one.review_at,
-            told=one.is_told,
-            overdue=one.review_at <= now,
-            turns_held=one.turns_held,
-            turns_not_held=one.turns_not_held,
+            account=_account(hold.account),
+            conversation=_conversation(hold.conversation),
+            reason=hold.reason,
+            placed_at=hold.placed_at,
+            placed_by=hold.placed_by,
+            review_at=hold.review_at,
+            told=hold.is_told,
+            overdue=hold.review_at <= now,
+            turns_held=hold.turns_held,
+            turns_not_held=hold.turns_not_held,
         )
-        for one in listed
+        for hold in listed
     )
     return NewestList(items=tuple(seen), total=total)
 
 
 def standing_flags(installation: Installation) -> list[FlagDue]:
-    """The first `LISTED_MAX` flags that were not overturned, the next to be reviewed first."""
+    """The first `LISTED_MAX` standing flags, by review date."""
     now, days = installation.clock(), timedelta(days=safety_copies.FLAG_REVIEW_DAYS)
     with transaction(installation.pool) as tx:
         found = safety_copies.standing_flags(tx, now, LISTED_MAX)
@@ -132,13 +120,11 @@ def standing_flags(installation: Installation) -> list[FlagDue]:
 def versions(installation: Installation) -> NewestList[VersionSeen]:
     """The versions of the policy, including future ones."""
     with transaction(installation.pool) as tx:
-        listed, total = (
-            policy_versions.newest_applied(tx, LISTED_MAX),
-            policy_versions.applied_count(tx),
-        )
+        listed = policy_versions.newest_applied(tx, LISTED_MAX)
+        total = policy_versions.applied_count(tx)
     seen = []
-    for one in listed:
-        policy = read_policy(msgspec.json.decode(one.document))
+    for version in listed:
+        policy = read_policy(msgspec.json.decode(version.document))
         seen.append(
             VersionSeen(
                 version=policy.version,
@@ -146,34 +132,23 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
                 effective=policy.effective,
                 decide_by=policy.decide_by,
                 material=policy.material,
-                sha256=one.sha256.hex(),
-                applied_at=one.applied_at,
-                applied_by=one.applied_by,
+                sha256=version.sha256.hex(),
+                applied_at=version.applied_at,
+                applied_by=version.applied_by,
             )
         )
     return NewestList(items=tuple(seen), total=total)
 
 
-def notices(installation: Installation) -> NewestList[NoticeSeen]:
-    """The notices that were published."""
+def notices(installation: Installation) -> NewestList[notice.NoticeListed]:
+    """The published notices."""
     with transaction(installation.pool) as tx:
         listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
-    seen = (
-        NoticeSeen(
-            version=one.version,
-            language=one.language,
-            variant=one.variant,
-            sha256=one.sha256.hex(),
-            published_at=one.published_at,
-            published_by=one.published_by,
-        )
-        for one in listed
-    )
-    return NewestList(items=tuple(seen), total=total)
+    return NewestList(items=tuple(listed), total=total)
 
 
 def conversation_by_host(installation: Installation, account: UUID, name: str) -> str | None:
-    """Our id of the account's conversation which the host calls ``name``."""
+    """Our id of the account's conversation with the host's id ``name``."""
     with transaction(installation.pool) as tx:
         hashed = host_hmac(installation.keyring.host_key(tx), "conversation", name)
         found = account_view.conversation_by_host(tx, account, hashed)

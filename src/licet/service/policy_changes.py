@@ -1,4 +1,4 @@
-"""Applying a policy, changing it by a plan, and publishing its notices."""
+"""Applies policies, plans changes of them, and publishes their notices."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def dated_preset(
     *,
     names_left_in: bool = False,
 ) -> str:
-    """The text of the preset with dates of its own: by default effective today, with thirty days to
-    decide.
+    """The text of a preset with its dates filled in: by default effective today, with thirty days
+    to decide.
 
-    With ``names_left_in`` it says `names: left in`, which the preset has as a comment.
+    ``names_left_in`` activates the line `names: left in`, which is a comment in the preset.
     """
     text = preset_text(name)
     effective = effective or today
@@ -56,7 +56,7 @@ def dated_preset(
 
 
 class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
-    """The policy that was applied, and where its file is."""
+    """The applied policy, and its file."""
 
     file: Path
     policy: str
@@ -67,8 +67,8 @@ class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
     names: NamesTerm
 
 
-def unused(installation: Installation) -> None:
-    """RefusedError if the installation has a policy already."""
+def check_unused(installation: Installation) -> None:
+    """RefusedError if the installation already has a policy."""
     with transaction(installation.pool) as tx:
         if versions.load(tx) is not None:
             raise RefusedError(
@@ -90,20 +90,20 @@ def init(
 ) -> InstallationBegun:
     """Writes and applies the first policy; RefusedError if there is one already.
 
-    A preset gets the dates: ``effective``, by default today, and ``decide_by``, by default thirty
-    days later. ``controller.yaml`` is written beside it, with ``responsible`` or with empty values
-    to fill in. An existing file is kept, unless ``responsible`` is given. ``languages`` are those
-    in which its notices are published, beside English: by default every one that they ship in.
-    ``names_left_in`` makes a preset say `names: left in`.
+    A preset gets its dates: ``effective``, by default today, and ``decide_by``, by default thirty
+    days later. `controller.yaml` is written beside it from ``responsible``, or with empty values to
+    fill in; an existing file is kept unless ``responsible`` is given. Notices are published in
+    English and in ``languages``, by default all that ship. ``names_left_in`` makes a preset say
+    `names: left in`.
     """
     now = installation.clock()
     _check_days(file, effective, decide_by, now.date())
     if file is not None and names_left_in:
         raise UsageError("a file of your own has its own terms", "write `names: left in` into it")
     _check_languages(languages)
-    unused(installation)
+    check_unused(installation)
     target = installation.config.data / "policy.yaml"
-    # with a database of one's own nothing made it yet
+    # with an operator's own database nothing has created it yet
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if file is None:
         target.write_text(
@@ -116,8 +116,15 @@ def init(
         target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     if responsible is not None or not installation.config.controller.exists():
         controller.write(installation.config.controller, responsible or Controller())
-    return _begun(
-        target, policy, apply_policy(installation, policy, actor=actor, languages=languages)
+    number = apply_policy(installation, policy, actor=actor, languages=languages)
+    return InstallationBegun(
+        file=target,
+        policy=policy.policy,
+        version=policy.version,
+        effective=policy.effective,
+        decide_by=policy.decide_by,
+        number=number,
+        names=policy.names,
     )
 
 
@@ -153,16 +160,14 @@ def apply_policy(
     actor: str,
     languages: Collection[str] | None = (),
 ) -> int:
-    """Adds a policy version, and publishes the notices that ship for it; returns its number.
-
-    They are published in English and in ``languages``, or with None in every language that they
-    ship in.
+    """Adds a policy version and publishes its shipped notices in English and ``languages`` (None:
+    all); returns its number.
     """
     purposes.unworded_purposes(policy)
     with transaction(installation.pool) as tx:
-        at = installation.clock()
-        number = versions.add(tx, policy, at, actor)
-        restriction.keep_policy(tx, installation.keyring, policy, at, actor)
+        now = installation.clock()
+        number = versions.add(tx, policy, now, actor)
+        restriction.keep_policy(tx, installation.keyring, policy, now, actor)
         wanted = None if languages is None else {ENGLISH, *languages}
         _publish(installation, tx, notice.shipped(policy, wanted), None, actor)
     return number
@@ -175,12 +180,12 @@ def publish_notices(
     version: str | None = None,
     actor: str,
 ) -> list[notice.NoticePublication]:
-    """Publishes notices for a policy version: by default those that ship, for the newest
+    """Publishes notices for a policy version: by default the shipped ones, for the newest
     version.
     """
-    known = policies(installation)
+    versions = policies(installation)
     if sources is None:
-        sources = notice.shipped(notice.find_version(known, version))
+        sources = notice.shipped(notice.find_version(versions, version))
         if not sources:
             raise UsageError(
                 "no notice ships for this policy",
@@ -197,7 +202,7 @@ def _publish(
     version: str | None,
     actor: str,
 ) -> list[notice.NoticePublication]:
-    # here, not above: it knows of everything that curates
+    # imported here, because it imports all of curation
     from licet.curate.engine_settings import name_search
 
     known = versions.load(tx)
@@ -209,7 +214,7 @@ def _publish(
         known,
         sources,
         version=version,
-        at=installation.clock(),
+        now=installation.clock(),
         by=actor,
         random=installation.keyring.random,
         search=name_search(installation.config, left_in=left_in),
@@ -218,13 +223,12 @@ def _publish(
 
 
 class PlannedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that was made and stored, and the hash by which `apply` finds it. ``plan_sha256``
+    """A stored plan. ``sha256`` is the policy's hash, by which `apply` finds it; ``plan_sha256``
     names the plan itself.
 
-    ``dates`` is the first page of the stored dates that come nearer, where the plan is of a
-    shortening too. ``unworded`` are the purposes for which the pages have no words: they show the
-    name. ``findings`` are what somebody who knows the law should look at: ages below a known floor,
-    languages that must be offered and have no notice.
+    ``dates`` is the first page of shortened dates, if the plan shortens stored content.
+    ``unworded`` are purposes without page texts: pages show their names. ``findings`` are for
+    counsel: ages below a known floor, required languages without a notice.
     """
 
     plan: PolicyPlan
@@ -243,10 +247,10 @@ def plan_policy(
     shorten_stored: bool = False,
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
-    """Makes and stores the plan of a policy file over the accounts here; changes nothing else.
+    """Plans a policy file over the present accounts and stores the plan; changes nothing else.
 
-    With ``shorten_stored`` it plans that stored dates are shortened too, and shows the first
-    ``limit`` of them.
+    ``shorten_stored`` also plans shorter dates of stored content, and returns the first ``limit``
+    of them.
     """
     return plan_version(
         installation, load_policy(file), actor=actor, shorten_stored=shorten_stored, limit=limit
@@ -261,17 +265,17 @@ def plan_version(
     shorten_stored: bool = False,
     limit: int = LISTED_MAX,
 ) -> PlannedPolicy:
-    """`plan_policy` of a policy that was read already."""
-    known, now = policies(installation), installation.clock()
+    """`plan_policy` of a parsed policy."""
+    versions, now = policies(installation), installation.clock()
     unworded = purposes.unworded_purposes(policy)
     shortening = uuid7(now, installation.keyring.random(10)) if shorten_stored else None
     statistics.gather(installation.pool)
     with transaction(installation.pool) as tx:
-        drawn = policy_plan.draw(tx, known, policy, now, shortening=shortening)
-        named = policy_plan.keep(tx, known, policy, drawn, now, actor)
+        drawn = policy_plan.draw(tx, versions, policy, now, shortening=shortening)
+        named = policy_plan.keep(tx, versions, policy, drawn, now, actor)
         dates = None
         if shortening is not None:
-            after = policy_plan.with_version(known, policy)
+            after = policy_plan.with_version(versions, policy)
             dates = list_dates(tx, after, policy, now, shortening, cursor=None, limit=limit)
     return PlannedPolicy(
         plan=drawn,
@@ -286,37 +290,37 @@ def plan_version(
 def planned_dates(
     installation: Installation, file: Path, plan_sha256: str, *, cursor: str, limit: int
 ) -> DatesPage:
-    """The page behind ``cursor`` of the dates that a plan shortens; RefusedError for another plan
-    than the newest one.
+    """The page behind ``cursor`` of the dates that a plan shortens; RefusedError unless it is the
+    newest plan.
     """
-    policy, known, now = load_policy(file), policies(installation), installation.clock()
+    policy, versions, now = load_policy(file), policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
-        shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
-        after = policy_plan.with_version(known, policy)
+        shortening = policy_plan.shortening_of(tx, versions, policy, plan_sha256, now)
+        after = policy_plan.with_version(versions, policy)
         return list_dates(tx, after, policy, now, shortening, cursor=cursor, limit=limit)
 
 
 def findings_of(policy: Policy) -> tuple[str, ...]:
-    """What a version says of regions that may not be lawful or has no notice yet, in plain
-    sentences.
+    """Findings about a version's regions, in sentences: ages that may be unlawful, languages
+    without a notice.
     """
     known = {notice.language_of(name) for name in notice.sources()}
     unsaid = [
-        f"`regions.{one.region}.languages` has "
-        f"{', '.join(f'`{name}`' for name in one.languages if name not in known)}, "
+        f"`regions.{region.region}.languages` has "
+        f"{', '.join(f'`{name}`' for name in region.languages if name not in known)}, "
         "in which no notice ships: publish one of your own"
-        for one in policy.regions
-        if set(one.languages) - known
+        for region in policy.regions
+        if set(region.languages) - known
     ]
     return (*regions.ages_below_law(policy.regions), *unsaid)
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that was applied. ``second_identity``: another identity of the identity provider
-    had proposed it.
+    """An applied version. ``second_identity``: another identity of the identity provider had
+    proposed it.
 
-    ``shortened`` counts segments. ``left_accounts`` had changed since the plan of the shortening:
-    nothing of them was shortened, and another plan lists them.
+    ``shortened`` counts segments. ``left_accounts`` changed after the plan: nothing of theirs was
+    shortened; another plan lists them.
     """
 
     number: int
@@ -339,19 +343,16 @@ def apply_planned(
     shorten_stored: bool = False,
     plan_sha256: str = "",
 ) -> AppliedPolicy:
-    """Applies a policy file that was planned. Shortening stored dates is a separate, repeatable
-    act.
-
-    With ``shorten_stored`` ``plan_sha256`` names the plan that listed the dates: no other date is
-    shortened.
+    """Applies a planned policy file. Shortening stored dates is a separate, repeatable step: with
+    ``shorten_stored``, ``plan_sha256`` names the plan whose dates are shortened, and no others.
     """
-    policy, known, now = load_policy(file), policies(installation), installation.clock()
+    policy, versions, now = load_policy(file), policies(installation), installation.clock()
     purposes.unworded_purposes(policy)
-    number, shortening = len(known) - 1, None
+    number, shortening = len(versions) - 1, None
     if shorten_stored:
         with transaction(installation.pool) as tx:
-            shortening = policy_plan.shortening_of(tx, known, policy, plan_sha256, now)
-    if policy != known[number]:
+            shortening = policy_plan.shortening_of(tx, versions, policy, plan_sha256, now)
+    if policy != versions[number]:
         with transaction(installation.pool) as tx:
             number = apply_in(installation, tx, policy, now, actor)
         (installation.config.data / "policy.yaml").write_text(
@@ -375,7 +376,7 @@ def apply_planned(
 def apply_in(
     installation: Installation, tx: Transaction, policy: Policy, now: datetime, actor: str
 ) -> int:
-    """Applies a planned version in the caller's transaction, and publishes its notices; returns its
+    """Applies a planned version in the caller's transaction and publishes its notices; returns its
     number.
     """
     number = policy_plan.apply(tx, policy, now, actor)
@@ -393,8 +394,8 @@ def apply_in(
 def _shorten(
     installation: Installation, policy: Policy, now: datetime, shortening: UUID
 ) -> tuple[int, int]:
-    """Shortens the dates that the plan listed, one page of accounts at a time; returns how many
-    segments, and how many accounts it left.
+    """Shortens the planned dates, one page of accounts at a time; returns the number of segments,
+    and of accounts that had changed and were left.
     """
     total, left, after = 0, 0, FIRST
     while True:
@@ -406,15 +407,3 @@ def _shorten(
         if batch.last is None:
             return total, left
         after = batch.last
-
-
-def _begun(file: Path, policy: Policy, number: int) -> InstallationBegun:
-    return InstallationBegun(
-        file=file,
-        policy=policy.policy,
-        version=policy.version,
-        effective=policy.effective,
-        decide_by=policy.decide_by,
-        number=number,
-        names=policy.names,
-    )

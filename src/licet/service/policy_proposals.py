@@ -1,14 +1,14 @@
-"""A policy version applied by two people: one proposes it, another reads its plan and applies it
-with a reason.
+"""Two-person policy changes: one member of staff proposes a version, another reads its plan and
+applies it with a reason.
 
-Promise: nobody applies what they proposed, and what is applied does what the person who applied it
-read. The plan is named by its hash; where accounts have acted since it was drawn it is drawn again,
-and applied only if it says the same: no number moved by more than a hundredth. Two who apply at
-once wait for each other, and one is refused.
+Promise: nobody applies their own proposal, and what is applied is what the applier read. The plan
+is named by its hash; if accounts have acted since it was drawn, it is drawn again, and the version
+is applied only if no number moved by more than a hundredth. Concurrent appliers wait for each
+other, and one is refused.
 
-Two names are two people only where each signed in with the identity provider, as another subject
-(`access.identities`). Otherwise the version is on record as not confirmed by a second identity;
-where the installation asks for two, it is refused.
+Two names are two people only if each signed in through the identity provider, as different subjects
+(`access.identities`). Otherwise the version is recorded as not confirmed by a second identity, or
+refused where the installation requires two.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ SENT = "policy.yaml"  # what errors call a text that was sent
 
 
 class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal as staff see it in a list. ``has_identity``: whoever proposed it signed in with
-    the identity provider;
-    ``second_identity``: it was applied, by another identity of the provider.
+    """A proposal in a list. ``has_identity``: its proposer signed in through the identity provider;
+    ``second_identity``: another identity of the provider applied it.
     """
 
     id: str
@@ -63,11 +62,11 @@ class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal whole: what it changes in the newest version, and its plan where there is one of
-    the present versions.
+    """A proposal with its diff against the newest version, and its plan if there is one for the
+    present versions.
 
-    ``plan_sha256`` names the plan; whoever applies says which one they read. ``refusal`` is why it
-    cannot be applied any more, whatever its plan says.
+    ``plan_sha256`` names the plan, which the applier confirms. ``refusal`` is why it can no longer
+    be applied, whatever its plan says.
     """
 
     proposal: ProposalSeen
@@ -86,20 +85,20 @@ class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
 def propose(
     installation: Installation, text: bytes, *, actor: str, identity: bytes | None = None
 ) -> ProposalDetail:
-    """Stores a policy file as a proposal, and draws its plan where that is quick; InputError with
+    """Stores a policy file as a proposal, and plans it at once if accounts are few; InputError with
     the line of a mistake.
 
-    The same text, proposed again while it is open, is the same proposal. RefusedError for somebody
-    without an identity, where the installation asks for two.
+    Proposing the same text again while it is open returns the same proposal. RefusedError for a
+    proposer without an identity, where the installation requires two.
     """
     identities.check(installation.config.web, identity)
     policy, now = parse(text, SENT), installation.clock()
     purposes.unworded_purposes(policy)
     with transaction(installation.pool) as tx:
-        known = policy_versions.applied(tx)
-        if policy in known.versions:
+        versions = policy_versions.applied(tx)
+        if policy in versions.versions:
             raise RefusedError(f"version `{policy.version}` is applied already", because="exists")
-        policy_plan.check(known, policy, now)
+        policy_plan.check(versions, policy, now)
         named = uuid7(now, installation.keyring.random(10))
         found = policy_proposals.add(
             tx, named, policy.sha256(), policy.version, text.decode(), now, actor, identity
@@ -117,19 +116,19 @@ def listed(installation: Installation) -> tuple[ProposalSeen, ...]:
 
 
 def show(installation: Installation, proposal: str) -> ProposalDetail:
-    """A proposal with its diff and its plan; NotFoundError."""
-    return _detail(installation, _id(proposal))
+    """A proposal with its diff and plan; NotFoundError."""
+    return _detail(installation, _parse_id(proposal))
 
 
 def plan(
     installation: Installation, proposal: str, *, actor: str, bounded: bool = True
 ) -> ProposalDetail:
-    """Draws the plan of an open proposal again; with ``bounded`` RefusedError where there are too
-    many accounts for that.
+    """Plans an open proposal again; with ``bounded``, RefusedError if there are too many accounts
+    for a request.
     """
     with transaction(installation.pool) as tx:
-        row = policy_proposals.get(tx, _id(proposal))
-        _is_open(row)
+        row = policy_proposals.get(tx, _parse_id(proposal))
+        _check_open(row)
         if bounded and not account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX):
             raise RefusedError(
                 f"there are more than {PLANNED_HERE_ACCOUNTS_MAX:,} accounts: the plan "
@@ -142,8 +141,8 @@ def plan(
 
 
 def is_planned_here(installation: Installation) -> bool:
-    """Whether the accounts are few enough for a plan within a request; else `licet policy proposals
-    ID --plan` draws it.
+    """Whether accounts are few enough to plan within a request; else `licet policy proposals ID
+    --plan` does.
     """
     with transaction(installation.pool) as tx:
         return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
@@ -157,11 +156,11 @@ def withdraw(
     identity: bytes | None = None,
     reason: str = "",
 ) -> ProposalSeen:
-    """Ends an open proposal without applying it; anybody who may propose may do that."""
+    """Ends an open proposal without applying it; anybody who may propose may do so."""
     _check_reason(reason, needed=False)
     with transaction(installation.pool) as tx:
-        row = policy_proposals.get(tx, _id(proposal), lock=True)
-        _is_open(row)
+        row = policy_proposals.get(tx, _parse_id(proposal), lock=True)
+        _check_open(row)
         end = ProposalState.withdrawn
         policy_proposals.end(
             tx, row.proposal_id, end, installation.clock(), actor, identity, reason.strip()
@@ -178,15 +177,15 @@ def apply(
     reason: str,
     plan_sha256: str,
 ) -> AppliedPolicy:
-    """Applies a proposal of somebody else, whose plan ``plan_sha256`` the caller has read.
+    """Applies a colleague's proposal whose plan ``plan_sha256`` the actor has read.
 
-    RefusedError for one's own, one that has ended, and where the plan says something else by now.
+    RefusedError for one's own, for one that has ended, and if the plan has changed.
     """
     _check_reason(reason, needed=True)
-    _plan_holds(installation, _id(proposal), plan_sha256, actor, identity)
+    _plan_holds(installation, _parse_id(proposal), plan_sha256, actor, identity)
     with transaction(installation.pool) as tx:
         now = installation.clock()
-        row = policy_proposals.get(tx, _id(proposal), lock=True)
+        row = policy_proposals.get(tx, _parse_id(proposal), lock=True)
         _check_applier(installation, row, actor, identity)
         policy = _policy(row)
         number = policy_changes.apply_in(installation, tx, policy, now, actor)
@@ -198,7 +197,7 @@ def apply(
 
 
 def applied(installation: Installation, number: int) -> AppliedPolicy:
-    """What `apply` answered of a version that is applied; NotFoundError."""
+    """The result of `apply` for an applied version; NotFoundError."""
     seen = version(installation, number)
     return AppliedPolicy(
         number=number,
@@ -211,8 +210,8 @@ def applied(installation: Installation, number: int) -> AppliedPolicy:
 
 
 class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody may do with a proposal. ``refusal``: why the installation does not let them
-    apply it as they are signed in; ``confirms``: two identities would be on record.
+    """What the actor may do with a proposal. ``refusal``: why the installation does not let them
+    apply it as signed in; ``confirms``: two identities would be on record.
     """
 
     is_proposer: bool
@@ -223,9 +222,9 @@ class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
 def applier(
     installation: Installation, proposal: str, *, actor: str, identity: bytes | None
 ) -> ProposalApplier:
-    """What somebody may do with a proposal; NotFoundError."""
+    """What the actor may do with a proposal; NotFoundError."""
     with transaction(installation.pool) as tx:
-        row = policy_proposals.get(tx, _id(proposal))
+        row = policy_proposals.get(tx, _parse_id(proposal))
     pair, refusal = (row.proposed_identity, identity), ""
     try:
         identities.check_two(installation.config.web, pair)
@@ -239,9 +238,8 @@ def applier(
 
 
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """An applied version: its text, what it changed in the one before, and the plan that it was
-    applied with, if there is one.
-    ``second_identity``: one identity of the identity provider proposed it, and another applied it.
+    """An applied version: its policy, diff to the one before, and the plan it was applied with, if
+    any. ``second_identity``: proposed by one identity of the identity provider, applied by another.
     """
 
     number: int
@@ -258,21 +256,21 @@ class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
 def version(installation: Installation, number: int) -> VersionDetail:
     """An applied version by its number; NotFoundError."""
     with transaction(installation.pool) as tx:
-        known = policy_versions.applied(tx)
-        if not 0 <= number < len(known):
+        versions = policy_versions.applied(tx)
+        if not 0 <= number < len(versions):
             raise NotFoundError(f"no policy version of number {number}")
-        row = policy_versions.newest_applied(tx, len(known) - number)[-1]
-        before = known[number - 1] if number else None
+        row = policy_versions.newest_applied(tx, len(versions) - number)[-1]
+        before = versions[number - 1] if number else None
         found = (
-            policy_plan.stored(tx, Policies(known.versions[:number]), known[number])
+            policy_plan.stored(tx, Policies(versions.versions[:number]), versions[number])
             if number
             else None
         )
-        is_two = policy_proposals.second_identity(tx, known[number].sha256())
-    changed = diff.diff(before, known[number]) if before else None
+        is_two = policy_proposals.second_identity(tx, versions[number].sha256())
+    changed = diff.diff(before, versions[number]) if before else None
     return VersionDetail(
         number=number,
-        policy=known[number],
+        policy=versions[number],
         applied_at=row.applied_at,
         applied_by=row.applied_by,
         second_identity=is_two,
@@ -286,9 +284,7 @@ def version(installation: Installation, number: int) -> VersionDetail:
 def _plan_holds(
     installation: Installation, proposal: UUID, plan_sha256: str, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError unless the plan that was read is the stored one, and says the same if it is
-    drawn now.
-    """
+    """RefusedError unless the plan that was read is the stored one, and holds if drawn now."""
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, proposal)
         _check_applier(installation, row, actor, identity)
@@ -317,7 +313,7 @@ def _plan_holds(
 
 
 def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
-    """Whether it is who proposed it: by their address, or by their identity under another one."""
+    """Whether the actor is the proposer: by address, or by identity under another address."""
     is_same_identity = identity is not None and identity == row.proposed_identity
     return is_same_identity or row.proposed_by.casefold() == actor.casefold()
 
@@ -325,10 +321,10 @@ def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
 def _check_applier(
     installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError for who proposed it, and for one identity where the installation asks for
+    """RefusedError for the proposer, and for a single identity where the installation requires
     two.
     """
-    _is_open(row)
+    _check_open(row)
     if is_proposer(row, actor, identity):
         raise RefusedError(
             "whoever proposed a version does not apply it",
@@ -338,7 +334,7 @@ def _check_applier(
     identities.check_two(installation.config.web, (row.proposed_identity, identity))
 
 
-def _is_open(row: ProposalRow) -> None:
+def _check_open(row: ProposalRow) -> None:
     if row.state is not ProposalState.open:
         raise RefusedError(f"the proposal was {row.state.value} by {row.ended_by}", because="ended")
 
@@ -350,7 +346,7 @@ def _check_reason(reason: str, *, needed: bool) -> None:
         raise UsageError(f"the reason is longer than {REASON_CHARACTERS_MAX} characters")
 
 
-def _id(proposal: str) -> UUID:
+def _parse_id(proposal: str) -> UUID:
     return parse_id(Prefix.proposal, proposal)
 
 
@@ -383,10 +379,10 @@ def _are_two(row: ProposalRow) -> bool:
 
 def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
     with transaction(installation.pool) as tx:
-        row, known = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
+        row, versions = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
         policy = _policy(row)
         found = _stored(tx, policy)
-    base = _base(known, policy, row)
+    base = _base(versions, policy, row)
     changed = diff.diff(base, policy)
     return ProposalDetail(
         proposal=_seen(row),
@@ -395,7 +391,7 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
         direction=diff.describe(changed),
         changes=changed.changes,
         findings=policy_changes.findings_of(policy),
-        refusal=_refusal(known, policy, installation.clock())
+        refusal=_refusal(versions, policy, installation.clock())
         if row.state is ProposalState.open
         else "",
         plan=found.plan if found else None,
@@ -406,8 +402,8 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
 
 
 def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
-    """The version that the proposal changes: the newest one, or the one before it once it is
-    applied itself.
+    """The version that the proposal changes: the newest, or once it is applied the one before
+    it.
     """
     applied = [
         number

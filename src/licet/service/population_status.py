@@ -1,8 +1,6 @@
-"""The status of an installation: its accounts, its content, what expires when, and what will still
-be kept.
+"""The status of an installation: accounts, content, expiry, and a forecast of what is kept.
 
-From what is counted as it changes (`licet.vault.counts`): no account and no content is read,
-however many there are.
+Reads maintained counters (`licet.vault.counts`) only: no account, no content.
 """
 
 from __future__ import annotations
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class PopulationStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The accounts of the installation and what expires when. Each field counts accounts,
-    conversations or turns, as it is named; ``standings`` by question of the version in force.
+    """Counts of accounts, conversations or turns, as named; ``standings`` by question of the
+    version in force.
     """
 
     at: datetime
@@ -54,42 +52,40 @@ _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826),
 
 
 def turns_kept(installation: Installation) -> int:
-    """How many turns have content here."""
+    """The number of turns with content."""
     with transaction(installation.pool) as tx:
-        return sum(one.turns for one in counts.content(tx))
+        return sum(content.turns for content in counts.content(tx))
 
 
 def status(installation: Installation) -> PopulationStatus:
-    """Accounts, gates, what expires when, the releases, and the classifiers that are due for
-    retraining.
-
-    From what is counted as it changes: it reads no account and no content, however many there are.
-    """
+    """Accounts, gates, expiry, releases, and classifiers due for retraining."""
     due = retraining_due(installation)
-    known, at = policies(installation), installation.clock()
+    versions, now = policies(installation), installation.clock()
     with transaction(installation.pool) as tx:
         counts.fold(tx)
-        people, kept = counts.accounts(tx, known, at), counts.content(tx)
+        people, kept = counts.accounts(tx, versions, now), counts.content(tx)
         return PopulationStatus(
-            at=at,
-            policy=known.in_force(at).policy,
-            version=known.in_force(at).version,
+            at=now,
+            policy=versions.in_force(now).policy,
+            version=versions.in_force(now).version,
             accounts=people.accounts,
             plans=people.plans,
             gates=people.gates,
             standings=people.standings,
-            conversations=sum(one.items for one in kept if one.what is CountedKind.conversations),
-            turns_kept=sum(one.turns for one in kept),
-            bytes_kept=sum(one.bytes for one in kept),
-            expires=_expires(kept, counts.held(tx), at),
-            overdue=expiry.due_count(tx, at, 2**31),
+            conversations=sum(
+                content.items for content in kept if content.what is CountedKind.conversations
+            ),
+            turns_kept=sum(content.turns for content in kept),
+            bytes_kept=sum(content.bytes for content in kept),
+            expires=_expires(kept, counts.held(tx), now),
+            overdue=expiry.due_count(tx, now, 2**31),
             held=counts.held_conversations(tx),
             flagged=sum(
-                one.items
-                for one in kept
-                if one.what is CountedKind.flagged
-                and one.ends_on is not None
-                and one.ends_on >= at.date()
+                content.items
+                for content in kept
+                if content.what is CountedKind.flagged
+                and content.ends_on is not None
+                and content.ends_on >= now.date()
             ),
             releases=tuple(registry.every(tx)),
             retraining_due=due,
@@ -98,27 +94,31 @@ def status(installation: Installation) -> PopulationStatus:
 
 
 def retraining_due(installation: Installation) -> tuple[Affected, ...]:
-    """The misuse classifiers that learnt from rows which were withdrawn or erased since."""
+    """The misuse classifiers that learnt from rows withdrawn or erased since."""
     with transaction(installation.pool) as tx:
         if not model_registry.in_use(tx, model_registry.CLASSIFIER):
             return ()
-    from licet.train import lineage  # here, so that no other command waits for what it imports
+    from licet.train import lineage  # imported here, so that other commands need not load it
 
     return tuple(lineage.affected(installation, recipe=model_registry.CLASSIFIER))
 
 
 def _expires(
-    kept: Sequence[CountedContent], held: Sequence[CountedContent], at: datetime
+    kept: Sequence[CountedContent], held: Sequence[CountedContent], now: datetime
 ) -> dict[str, int]:
-    """The turns that expire within each horizon from ``at``, without those of the nearer horizons
-    and what a hold keeps. Each horizon counts to the end of its last day.
+    """Turns that expire within each horizon, without those of nearer horizons and those under a
+    hold. A horizon includes its whole last day.
     """
     result: dict[str, int] = {}
     nearer = 0
     for name, days in _HORIZONS:
-        until = (at + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
+        until = (now + timedelta(days=min(days, 365 * 1000)) - timedelta.resolution).date()
         ending = [
-            sum(one.turns for one in of if one.ends_on is not None and one.ends_on <= until)
+            sum(
+                content.turns
+                for content in of
+                if content.ends_on is not None and content.ends_on <= until
+            )
             for of in (kept, held)
         ]
         result[name], nearer = ending[0] - ending[1] - nearer, ending[0] - ending[1]
@@ -126,10 +126,10 @@ def _expires(
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """Sealed bytes still kept at each moment, if nothing is added and each sweep is on time; the
-    first is the present. What ends on a day is kept until that day is over.
+    """Sealed bytes still kept at each moment, the first being the present, if nothing is added and
+    every sweep is on time. What ends on a day is kept until that day is over.
 
-    Content under a hold is counted throughout. ``short`` is what is kept for a year at most.
+    Content under a hold is always counted. ``short`` is what is kept for a year at most.
     """
 
     moments: tuple[datetime, ...]
@@ -138,16 +138,16 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def forecast(installation: Installation, *, months: int = 63) -> Forecast:
-    """How much of what is stored now will still be kept, month by month."""
-    at = installation.clock()
-    moments = [at + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
+    """Forecasts how much of today's content is kept, month by month."""
+    now = installation.clock()
+    moments = [now + timedelta(days=round(30.4375 * month)) for month in range(months + 1)]
     with transaction(installation.pool) as tx:
         counts.fold(tx)
         found, held = counts.content(tx), counts.held(tx)
-    # What a hold keeps has no end, and is not kept for a short time, whatever its own day is.
-    ends = [(one.ends_on, one.is_long, one.bytes) for one in found]
-    ends += [(one.ends_on, one.is_long, -one.bytes) for one in held]
-    ends += [(None, True, one.bytes) for one in held]
+    # Content under a hold has no end, and is not short-term, whatever its date.
+    ends = [(content.ends_on, content.is_long, content.bytes) for content in found]
+    ends += [(content.ends_on, content.is_long, -content.bytes) for content in held]
+    ends += [(None, True, content.bytes) for content in held]
 
     def after(place: int, *, only_short: bool) -> int:
         day = moments[place].date()

@@ -1,18 +1,16 @@
-"""What a release built now would hold of somebody's chats, shown to that person: before they say
-yes, and after.
+"""Previews for a person what a release built now would contain of their chats, before and after a
+yes.
 
-Promise: the texts are those that a build would seal, by the same decision, the same
-de-identification and under the same keys; nothing is built, and nothing of it is written anywhere.
-What a build finds out only from everybody's chats is not
-shown: whether a row is left out because others hold the same.
+Promise: the texts are those that a build would seal: the same decision, de-identification and keys;
+nothing is built or written. What depends on everybody's chats is not shown: whether a row is
+dropped as a duplicate.
 
-With ``assume`` it answers another question: what would be used if the person said yes for this, and
-went on with the chat. Then the rule is asked of the state that this would lead to.
+With ``assume``, the answer is for the state after a yes for this scope and one more turn in each
+chat.
 
-A call is bounded (`PreviewBounds`), and one at a time is made in a process. What does not fit goes
-to the next page. A conversation that fits on no page is told with the bound that it is beyond: a
-row is curated whole or not at all, so a part of it would not be what a release holds. Names are
-looked for in parts, over as many calls as it takes.
+A call is bounded (`PreviewBounds`), and a process makes one at a time. What does not fit goes to
+the next page. A conversation that fits on no page is listed with the bound that it exceeds: a row
+is curated whole or not at all. Names are searched in parts, over as many calls as it takes.
 """
 
 from __future__ import annotations
@@ -67,9 +65,9 @@ START = UUID(int=0)  # before every conversation
 
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call shows at most: turns, bytes of content, and the weight of what it reads for
-    names (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds
-    a megabyte, names one.
+    """The bounds of one call: turns, bytes of content, and the weight of text searched for names
+    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a
+    megabyte, names one.
     """
 
     turns_max: int = 2_000
@@ -94,18 +92,18 @@ def preview(
     after: UUID | None = None,
     bounds: PreviewBounds = A_REQUEST,
 ) -> Preview:
-    """One conversation, those of a project, or all of the account, a page at a time, for its own
-    person.
+    """Previews one conversation, a project's, or all of the account's, a page at a time, for its
+    own person.
 
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
-    known, at = policies(installation), installation.clock()
-    question = known.in_force(at).question_of(purpose)
+    versions, now = policies(installation), installation.clock()
+    question = versions.in_force(now).question_of(purpose)
     if question is None:
         raise RefusedError(
             f"no question covers the purpose `{purpose}`",
-            f"covered are {', '.join(sorted(known.in_force(at).covers))}",
+            f"covered are {', '.join(sorted(versions.in_force(now).covers))}",
             because="purpose",
         )
     scope = _scope(conversation, project)
@@ -124,17 +122,17 @@ def preview(
                     project=project,
                 )
                 ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
-            seen = account_view.seen(tx, [(account, one) for one in ids], known, at)
+            seen = account_view.seen(tx, [(account, one) for one in ids], versions, now)
             if conversation is not None and conversation not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
             refused = None
             if assume:
-                seen, refused = _assumed(seen, known, question, scope, at)
-            loading = _Loading(tx, installation, seen, known, purpose, at, bounds)
+                seen, refused = _assumed(seen, versions, question, scope, now)
+            loading = _Loading(tx, installation, seen, versions, purpose, now, bounds)
             loaded = list(loading.each([one for one in ids if one in seen]))
         engine = engine_of(installation)
         made = list(
-            _curated(engine, loaded, installation.keyring.random(32), known, purpose, bounds)
+            _curated(engine, loaded, installation.keyring.random(32), versions, purpose, bounds)
         )
     following = ids[-1] if more else None
     if made and made[-1].unread:
@@ -144,7 +142,7 @@ def preview(
     return Preview(
         purpose=purpose,
         question=question,
-        at=at,
+        at=now,
         assumed=assume,
         refused=refused,
         next=following,
@@ -153,15 +151,13 @@ def preview(
 
 
 def load(installation: Installation) -> None:
-    """Loads what previews need, for a process that is to answer requests: none of them pays for it
-    then.
-    """
+    """Loads the preview engine when a process starts, so that no request pays for it."""
     with _one_at_a_time:
         engine_of(installation)
 
 
 def engine_of(installation: Installation) -> PreviewEngine:
-    """What curates previews in this process; its caller holds `alone`."""
+    """The process's preview engine; its caller holds `alone`."""
     left_in = engine_settings.lets_names_in(installation)
     return preview_engine.engine(installation.config.curate, left_in)
 
@@ -171,7 +167,9 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One preview at a time: what curates serves one thread, and the memory is that of one."""
+    """One preview at a time: the engine serves one thread, and memory is that of one. BusyError
+    after `WAIT_SECONDS_MAX`.
+    """
     if not _one_at_a_time.acquire(timeout=WAIT_SECONDS_MAX):
         raise BusyError(
             "other previews are being made, or what makes them is being loaded", "ask again"
@@ -183,7 +181,7 @@ def alone() -> Iterator[None]:
 
 
 class _LoadedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation, decided and opened, or why it is not."""
+    """A decided and opened conversation, or the bound that it exceeds."""
 
     view: AccountView
     page: DecisionPage | None = None
@@ -209,27 +207,27 @@ class _Loading:
         seen: Mapping[UUID, AccountView],
         versions: Policies,
         purpose: str,
-        at: datetime,
+        now: datetime,
         bounds: PreviewBounds,
     ) -> None:
-        self._tx, self._here, self._seen, self._bounds = tx, installation, seen, bounds
-        self._known, self._purpose, self._at = versions, purpose, at
+        self._tx, self._installation, self._seen, self._bounds = tx, installation, seen, bounds
+        self._known, self._purpose, self._at = versions, purpose, now
         self._turns = self._bytes = 0
 
     def each(self, conversations: Sequence[UUID]) -> Iterator[_LoadedConversation]:
-        """Those that fit, in order; one that no page holds is told so."""
+        """The conversations that fit, in order; one that no page can hold has ``beyond`` set."""
         if not conversations:
             return
         account = self._seen[conversations[0]].account.account_id
         counts = account_view.turn_counts(self._tx, account, conversations)
-        for one in conversations:
-            found = self._load(self._seen[one], counts.get(one, 0))
+        for conversation in conversations:
+            found = self._load(self._seen[conversation], counts.get(conversation, 0))
             if found is None:
                 return
             yield found
 
     def _load(self, view: AccountView, turns: int) -> _LoadedConversation | None:
-        bounds, here, at = self._bounds, self._here, self._at
+        bounds, installation, at = self._bounds, self._installation, self._at
         if turns > bounds.turns_max:
             beyond = BeyondBound(bound=PreviewBound.turns, found=turns, most=bounds.turns_max)
             return _LoadedConversation(view=view, beyond=beyond)
@@ -245,7 +243,7 @@ class _Loading:
             seen=self._seen,
             permit=_Own(self._seen, at),
         )
-        size = page.content_bytes(self._tx, here.keyring, bounds.bytes_max)
+        size = page.content_bytes(self._tx, installation.keyring, bounds.bytes_max)
         if size > bounds.bytes_max:
             beyond = BeyondBound(bound=PreviewBound.bytes, found=size, most=bounds.bytes_max)
             return _LoadedConversation(view=view, beyond=beyond)
@@ -253,7 +251,7 @@ class _Loading:
             return None
         self._turns, self._bytes = self._turns + turns, self._bytes + size
         return _LoadedConversation(
-            view=view, page=page, threads=page.threads(self._tx, here.keyring), beyond=None
+            view=view, page=page, threads=page.threads(self._tx, installation.keyring), beyond=None
         )
 
 
@@ -265,22 +263,23 @@ def _curated(
     purpose: str,
     bounds: PreviewBounds,
 ) -> Iterator[PreviewedConversation]:
-    """Each of these as curation makes it, up to the first one that is not read for names to its
-    end.
-    """
+    """Curates each conversation, up to the first that is not yet searched for names to its end."""
     names = bounds.names_max
-    for one in loaded:
-        beyond, unread = one.beyond, 0
-        if beyond is None and (heaviest := engine.heaviest(one.documents)) > bounds.names_max:
+    for conversation in loaded:
+        beyond, unread = conversation.beyond, 0
+        if (
+            beyond is None
+            and (heaviest := engine.heaviest(conversation.documents)) > bounds.names_max
+        ):
             beyond = BeyondBound(
                 bound=PreviewBound.message_weight, found=heaviest, most=bounds.names_max
             )
         if beyond is None:
-            spent, unread = engine.read(one.documents, names)
+            spent, unread = engine.read(conversation.documents, names)
             names -= spent
-        if one.page is None or beyond is not None or unread:
+        if conversation.page is None or beyond is not None or unread:
             yield PreviewedConversation(
-                conversation=one.conversation,
+                conversation=conversation.conversation,
                 rows=0,
                 until=None,
                 turns=(),
@@ -288,7 +287,13 @@ def _curated(
                 unread=unread,
             )
         else:
-            yield _previewed(one, one.page, engine.curate(one.documents, key), versions, purpose)
+            yield _previewed(
+                conversation,
+                conversation.page,
+                engine.curate(conversation.documents, key),
+                versions,
+                purpose,
+            )
         if unread:
             return
 
@@ -304,15 +309,15 @@ def _assumed(
     versions: Policies,
     question: str,
     scope: GrantScope,
-    at: datetime,
+    now: datetime,
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
-    """The conversations after a yes for the scope and one more turn of the person in each, and why
-    it would do nothing.
+    """The conversations after a yes for the scope and one more turn in each, and why the yes would
+    have no effect.
     """
     found, refused = dict(seen), None
     for one, view in seen.items():
         named = view.turns if scope.kind is ScopeKind.conversation else None
-        moment = max(at, view.state.last_at)
+        moment = max(now, view.state.last_at)
         chosen = fold.choose(
             view.state, versions, moment, True, question=question, scope=scope, conversation=named
         )
@@ -331,10 +336,10 @@ def _assumed(
 
 
 class _Own:
-    """The permit to show a person their own words, where the decision would let them be used."""
+    """The permit to show people their own words, as far as the decision would allow use."""
 
-    def __init__(self, seen: Mapping[UUID, AccountView], at: datetime) -> None:
-        self._seen, self._at = seen, at
+    def __init__(self, seen: Mapping[UUID, AccountView], now: datetime) -> None:
+        self._seen, self._at = seen, now
 
     def __call__(
         self, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState
@@ -364,32 +369,30 @@ def _previewed(
         out = PreviewedTurn(turn=turn.number, role=turn.role, used=False, because=because, text="")
         turns.append(shown_turns.get(turn.number, out))
     rows = [curated for curated, _ in made if curated.dropped is None]
-    labels = [one.labels for one in rows if one.labels is not None]
+    labels = [row.labels for row in rows if row.labels is not None]
     return PreviewedConversation(
         conversation=conversation,
         rows=len(rows),
         until=min(until, default=None),
         turns=tuple(turns),
-        languages=tuple(sorted({one.language for one in labels})),
-        topics=tuple(sorted({one.topic for one in labels})),
+        languages=tuple(sorted({label.language for label in labels})),
+        topics=tuple(sorted({label.topic for label in labels})),
     )
 
 
 def _thread(
     thread: Sequence[Said], curated: Curated, replaced: Sequence[Sequence[Substitution]]
 ) -> dict[int, PreviewedTurn]:
-    """The turns of what may become a row, as a model would read them, or with why curation leaves
-    them out.
+    """The turns of a possible row, as a model would read them, or with the reason curation drops
+    them.
     """
     found, of_text = {}, iter(replaced)
     for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
         content = opened.content
         own, learnt = [content.text, content.tools or content.tool_name], [message.content]
         for call, cleaned in zip(content.tool_calls, message.tool_calls, strict=True):
-            own, learnt = (
-                [*own, call.name, call.arguments],
-                [*learnt, cleaned.function.name, cleaned.function.arguments],
-            )
+            own = [*own, call.name, call.arguments]
+            learnt = [*learnt, cleaned.function.name, cleaned.function.arguments]
         pieces = [piece for text in own for piece in _pieces(text, next(of_text))]
         if curated.dropped is not None:
             because, learnt, pieces = curated.dropped.value, [], []
@@ -407,9 +410,7 @@ def _thread(
 
 
 def _pieces(text: str, replaced: Sequence[Substitution]) -> Iterator[ReplacedText]:
-    """What was replaced in a text, in order. A value that stands for itself (nobody's address, say)
-    is not told.
-    """
+    """The replacements in a text, in order, without values that are replaced by themselves."""
     for span, instead in replaced:
         was = text[span.start : span.end]
         if was != instead:

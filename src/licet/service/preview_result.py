@@ -1,6 +1,4 @@
-"""What a preview answers with. Apart from what makes it (`preview`), so that naming its types loads
-no curation.
-"""
+"""The types of a preview, apart from `preview`, so that importing them loads no curation."""
 
 from __future__ import annotations
 
@@ -16,16 +14,16 @@ from licet.policy.state import TurnRole
 
 
 class PreviewBound(StrEnum):
-    """What a conversation has too much of to be shown."""
+    """The bound that a conversation exceeds."""
 
     turns = "turns"
     bytes = "bytes"
-    # what looking for names in a message costs, in characters of prose
+    # the cost of searching a message for names, in characters of prose
     message_weight = "message_weight"
 
 
 class BeyondBound(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a conversation is not shown: how much of what it has, and how much is shown at most."""
+    """Why a conversation is not shown: what it has, and the most that is shown."""
 
     bound: PreviewBound
     found: int
@@ -33,9 +31,7 @@ class BeyondBound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplacedText(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What stood in a text, what stands there in its stead, and the kind of identifier it was taken
-    for.
-    """
+    """A replaced text, its replacement, and the kind of identifier."""
 
     was: str
     becomes: str
@@ -43,8 +39,8 @@ class ReplacedText(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn: ``text`` is what a model would read, empty where it is left out; ``because`` says why
-    it is in or out.
+    """A turn: ``text`` is what a model would read, empty if left out; ``because`` says why it is in
+    or out.
     """
 
     turn: int
@@ -59,8 +55,8 @@ class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
     first use ends.
 
-    With ``beyond`` it is too long to be shown, and with ``unread`` (the weight of it) a part is
-    still to be looked through for names: then nothing else is told of it.
+    With ``beyond`` it is too long to be shown, with ``unread`` (a weight) part of it is not yet
+    searched for names; then all else is empty.
     """
 
     conversation: UUID
@@ -74,8 +70,8 @@ class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preview(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown. ``refused`` says why the yes that was assumed would have no effect; ``next``
-    goes on behind a page, or with the conversation of which a part is ``unread``.
+    """A page. ``refused`` says why the assumed yes would have no effect; ``next`` continues behind
+    the page, or with the conversation that is ``unread``.
     """
 
     purpose: str

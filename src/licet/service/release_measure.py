@@ -1,14 +1,13 @@
-"""Measures what curation costs a release, and states it beside the manifest (`train.usefulness`,
-`release.measurement`).
+"""Measures the cost of curation for a release, and states it beside the manifest
+(`train.usefulness`, `release.measurement`).
 
-The rows as they leave are read from the release. As they were said, and what filters left out, are
-decided and opened again, page by page, as a build does: only what may be used now is in any of it.
-Texts are in memory only, of a sample of the people where the release is larger than asked for, and
-the models are thrown away. Of every row eight bytes are in memory, so a release of a hundred
-million rows takes 0.8 GB. What is kept are figures of ten people at least.
+Curated rows are read from the release; the original texts, and what filters dropped, are decided
+and opened again page by page, as in a build, so only content usable now is included. Texts of a
+sample of people are held in memory, and the models are discarded. Each row takes eight bytes of
+memory: 0.8 GB for a hundred million. Stored figures cover at least ten people.
 
-A crash between the commit and the file leaves a measurement on record without its file; the next
-one writes both.
+After a crash between the commit and the file, the measurement is recorded without its file; the
+next one writes both.
 """
 
 from __future__ import annotations
@@ -58,9 +57,9 @@ Says = Callable[[str], None]
 
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure: of about ``rows_max`` rows, with a model that counts words, or models that
-    begin from the folder ``base``, to which ``settings`` and ``seeds`` belong; without ``filters``
-    de-identification alone.
+    """What to measure: about ``rows_max`` rows, with a word-count model, or with models that start
+    from the folder ``base``, to which ``settings`` and ``seeds`` apply; without ``filters``,
+    de-identification only.
     """
 
     settings: TrainingSettings = TrainingSettings()
@@ -73,7 +72,9 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
 def measure(
     installation: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
 ) -> StatedMeasurement:
-    """Measures a sealed release; RefusedError for one that cannot be, or of too few people."""
+    """Measures a sealed release; RefusedError if it is not sealed, is for safety, or has too few
+    people.
+    """
     folder, known = find_release(installation, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -103,11 +104,11 @@ def measure(
         ended=lambda: _ended(installation, position),
     )
     kept = [row for row in rows if not row.left_out]
-    at = installation.clock()
+    now = installation.clock()
     stated = measurement.statement_of(
         release=known.release_id.hex,
         manifest_sha256=known.manifest_sha256.hex(),
-        at=at,
+        at=now,
         model=made.model,
         rows=made.rows,
         held_out=made.held_out,
@@ -119,7 +120,7 @@ def measure(
         jws = signed(stated.payload(), installation.keyring.log_seed(tx), measurement.SIGNED.typ)
         result = StatedMeasurement(statement=stated, jws=jws)
         measurement.add(
-            tx, uuid7(at, installation.keyring.random(10)), known.release_id, result, at
+            tx, uuid7(now, installation.keyring.random(10)), known.release_id, result, now
         )
     # after the commit, so that a file never states what the database does not have
     with homes.changing(installation, known, folder):
@@ -129,7 +130,7 @@ def measure(
 
 
 def _ended(installation: Installation, position: int) -> Collection[bytes]:
-    """The people who took something back, or deleted it, after a position of the journal."""
+    """The people who withdrew or deleted something after a position of the journal."""
     with transaction(installation.pool) as tx:
         return {ending.account.bytes for ending in account_journal.endings_after(tx, position)}
 
@@ -138,7 +139,8 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
     blocks = broken = 0
     for row in rows:
         said, leaves = (
-            [message["content"] for message in each["messages"]] for each in (row.said, row.leaves)
+            [message["content"] for message in loaded["messages"]]
+            for loaded in (row.said, row.leaves)
         )
         mine, lost = code_kept.counted(said, leaves)
         blocks, broken = blocks + mine, broken + lost
@@ -146,9 +148,7 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
 
 
 def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
-    """How many words of the messages were said, and how many of those are not in the message as it
-    leaves.
-    """
+    """Counts the words of the original messages, and those missing from the curated ones."""
     said = changed = 0
     for row in rows:
         for before, after in zip(row.said["messages"], row.leaves["messages"], strict=True):
@@ -160,15 +160,15 @@ def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
 
 
 class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A row as it leaves, and whose it is."""
+    """A curated row and its person."""
 
     person: bytes
     row: LoadedRow
 
 
 class _Found:
-    """What is measured: rows, what was left out, and whom to hold out. People are sampled by a hash
-    of their account.
+    """Collects rows, dropped content and the people to hold out. People are sampled by a hash of
+    their account.
     """
 
     def __init__(
@@ -178,16 +178,14 @@ class _Found:
         promised: ReleaseManifest,
         order: MeasuringOrder,
     ) -> None:
-        self._here, self._known, self._promised, self._order = (
-            installation,
-            release,
-            promised,
-            order,
-        )
+        self._installation = installation
+        self._known = release
+        self._promised = promised
+        self._order = order
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
-        self._names = NamedDocuments()  # those that are rows
-        self._people: dict[bytes, int] = {}  # of the rows, with their numbers
-        self._outside: set[bytes] = set()  # who are not in the training split
+        self._names = NamedDocuments()  # of the rows
+        self._people: dict[bytes, int] = {}  # of the rows, with their rank
+        self._outside: set[bytes] = set()  # outside the training split
         self._passes = Passes(
             installation.pool,
             installation.keyring,
@@ -198,7 +196,7 @@ class _Found:
         )
 
     def of_release(self, name: str) -> list[MeasuredRow]:
-        """The rows of the people sampled, of which nothing was taken back since."""
+        """The rows of the sampled people that are still permitted."""
         leaving, found = self._leaving(name), list[MeasuredRow]()
         for page in self._passes.rows(self._known.release_id, END):
             for ordinal, document in page:
@@ -224,13 +222,11 @@ class _Found:
         return usefulness.people_held_out(self._people, self._outside)
 
     def left_out(self) -> list[MeasuredRow]:
-        """What filters kept from becoming rows, of the people sampled: `rows_max` by reason at
-        most.
-        """
+        """What filters dropped, of the sampled people: at most `rows_max` for each reason."""
         found, accepted = dict[str, list[MeasuredRow]](), list[tuple[bytes, MeasuredRow]]()
         with (
-            engine_settings.curation(self._here, RuleCleaner()) as curation,
-            closing(DuplicateSurvey(self._here.config.data)) as survey,
+            engine_settings.curation(self._installation, RuleCleaner()) as curation,
+            closing(DuplicateSurvey(self._installation.config.data)) as survey,
         ):
             for page in self._passes.documents(START, lambda _conversation: True):
                 documents = [document for document, _ in page]
@@ -246,11 +242,12 @@ class _Found:
                     ):
                         found[reason.value].append(row)
             while survey.asked() is not None:
-                pass  # nothing but the rows of the release stays
+                pass  # only the rows of the release are kept
             lost = [row for name, row in accepted if survey.is_lost(name)]
         if lost:
             found[LeftOut.duplicate.value] = [
-                msgspec.structs.replace(one, left_out=LeftOut.duplicate.value) for one in lost
+                msgspec.structs.replace(measured, left_out=LeftOut.duplicate.value)
+                for measured in lost
             ]
         return [row for rows in found.values() for row in rows]
 
@@ -258,21 +255,21 @@ class _Found:
         self, curation: Curation, documents: list[Document]
     ) -> Iterator[tuple[Document, Curated]]:
         mine = [
-            one
-            for one in documents
-            if one.name not in self._names and self._is_sampled(one.account)
+            document
+            for document in documents
+            if document.name not in self._names and self._is_sampled(document.account)
         ]
         return zip(mine, curation.curate(mine) if mine else (), strict=True)
 
     def _leaving(self, name: str) -> dict[int, _Leaving]:
-        """The rows of the people sampled, by ordinal."""
+        """The rows of the sampled people, by ordinal."""
         found: dict[int, _Leaving] = {}
         pin, batch = self._promised.curation, list[LoadedRow]()
         splits: Mapping[str, object] = {} if pin is msgspec.UNSET else pin.splits
         others = {split for split in splits if split != "train"}
 
         def take() -> None:
-            with transaction(self._here.pool) as tx:
+            with transaction(self._installation.pool) as tx:
                 of = registry.accounts_at(
                     tx, self._known.release_id, [row["ordinal"] for row in batch]
                 )
@@ -285,7 +282,7 @@ class _Found:
                     self._outside.add(person)
             batch.clear()
 
-        for row in open_release(self._here, name):
+        for row in open_release(self._installation, name):
             batch.append(row)
             if len(batch) == catalog.LEASED_ROWS_MAX:
                 take()
@@ -300,10 +297,10 @@ class _Found:
 
 
 class NamedDocuments:
-    """A set of documents by their names, as eight bytes of a hash each: 8 MB for a million.
+    """A set of document names, as eight bytes of a hash each: 8 MB for a million.
 
-    Of a million rows and a million other documents, one of the latter is taken for a row with a
-    chance of 1 in 18 million.
+    With a million rows, one of a million other documents is mistaken for a row with probability 1
+    in 18 million.
     """
 
     def __init__(self) -> None:
@@ -320,7 +317,7 @@ class NamedDocuments:
         return place < len(self._hashes) and self._hashes[place] == wanted
 
     def _sort(self) -> None:
-        import numpy as np  # here, because a server that measures nothing needs none
+        import numpy as np  # imported here: a server that measures nothing does not need it
 
         np.frombuffer(self._hashes, np.uint64).sort()  # in place, without a Python object for each
         self._sorted = len(self._hashes)
@@ -331,9 +328,7 @@ def _hash(name: bytes) -> int:
 
 
 def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
-    """A row with the texts that it had before they were de-identified; None where the document is
-    another.
-    """
+    """A row with its texts before de-identification; None if the document is not its source."""
     text = iter(document.texts)
     messages: list[MessageShape] = []
     try:
@@ -355,9 +350,7 @@ def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
 
 
 def _left_out(document: Document, curated: Curated) -> MeasuredRow:
-    """What a filter left out, as a row would have it; what identifies calls of tools is not known,
-    so none is whole.
-    """
+    """A dropped document in the form of a row, without tool calls, whose ids are unknown."""
     roles = {role.value for role in TurnRole}
     messages: list[MessageShape] = [
         {"role": TurnRole(voice.value).value, "content": text}

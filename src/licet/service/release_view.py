@@ -1,5 +1,5 @@
-"""One release as staff see it: how candidates became rows, how many rows live, who has them, what
-learnt from them.
+"""A release as staff see it: from candidates to rows, usable rows, recipients, and models trained
+on it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from licet.vault.installation import Installation
 
 
 class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A release, as described by its folder and by the database."""
+    """A release, from its folder and the database."""
 
     folder: Path
     manifest: manifest.ReleaseManifest
@@ -35,7 +35,7 @@ class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show(installation: Installation, name: str) -> ReleaseSeen:
-    """A release by its name or a folder, and how many of its rows may be used now."""
+    """A release by its name or folder, and the number of its rows usable now."""
     folder, known = catalog.find_release(installation, name)
     promised, _ = manifest.read(folder)
     usable = (
@@ -47,9 +47,7 @@ def show(installation: Installation, name: str) -> ReleaseSeen:
 
 
 class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What was left out for one reason, and how many candidates were still in after it. Both count
-    turns.
-    """
+    """Turns left out for one reason, and candidates remaining after it."""
 
     reason: str
     out: int
@@ -57,10 +55,9 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """``usable`` is how many rows may be used now, of ``rows`` at the seal. ``funnel`` begins with
-    what most went for; ``contents`` is what the rows held at the seal, None where it was not
-    counted; ``stats`` and ``duplicates`` are what a command counted last, None where it was not
-    given.
+    """A sealed release. ``usable`` rows of ``rows`` may be used now. ``funnel`` is ordered by turns
+    left out; ``contents`` is the count at the seal, None if not made; ``stats`` and ``duplicates``
+    are the last figures computed by command, None before.
     """
 
     candidates: int
@@ -80,16 +77,14 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view(installation: Installation, release: Release) -> ReleaseView:
-    """A sealed release whose folder is here."""
+    """Views a sealed release whose folder is on this host."""
     promised = homes.promised(installation, release)
     assert promised is not None
     gone = export_files.withdrawn_ordinals(installation, release.release_id)
     with transaction(installation.pool) as tx:
         handouts = recall_register.handouts_by_release(tx, release.release_id, installation.clock())
-        leases, models = (
-            gate_files.leases_by_recipient(tx, release.release_id),
-            model_registry.list_all(tx),
-        )
+        leases = gate_files.leases_by_recipient(tx, release.release_id)
+        models = model_registry.list_all(tx)
         stats = figures.kept(tx, release.release_id, FiguresKind.stats, ReleaseStats)
         duplicates = figures.kept(tx, release.release_id, FiguresKind.duplicates, DuplicateClusters)
     return ReleaseView(
@@ -103,7 +98,7 @@ def view(installation: Installation, release: Release) -> ReleaseView:
         handouts=tuple(handouts),
         leases=tuple(leases),
         exports=tuple(export_files.list_exports(installation, release=release.release_id)),
-        models=tuple(one for one in models if one.release == release.name),
+        models=tuple(model for model in models if model.release == release.name),
         contents=promised.contents
         if promised.rows and promised.contents is not msgspec.UNSET
         else None,
@@ -126,8 +121,8 @@ LEASES_MAX = 20
 
 
 class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A release that a recipient was given; ``usable`` of its ``rows`` may be used now, None where
-    that is not counted.
+    """A release handed to a recipient; ``usable`` of its ``rows`` may be used now, None if not
+    counted.
     """
 
     handout: RecipientHandout
@@ -137,9 +132,7 @@ class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipient of releases: what it got and when, under which leases, in which exports; the
-    newest of each first.
-    """
+    """A recipient's releases, leases and exports, newest first."""
 
     recipient: str
     releases: tuple[GivenRelease, ...]
@@ -148,7 +141,7 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recipient(installation: Installation, name: str) -> RecipientView:
-    """A recipient; NotFoundError for one that was given nothing."""
+    """A recipient; NotFoundError if nothing was handed out to it."""
     with transaction(installation.pool) as tx:
         handouts = recall_register.handouts_by_recipient(
             tx, name, installation.clock(), HANDOUTS_MAX
@@ -156,33 +149,34 @@ def recipient(installation: Installation, name: str) -> RecipientView:
         leases = gate_files.newest_leases(tx, name, LEASES_MAX)
         if not handouts:
             raise NotFoundError(f"no recipient `{name}` was given anything")
-        released = {*(one.release_id for one in handouts), *(one.release_id for one in leases)}
+        released = {
+            *(handout.release_id for handout in handouts),
+            *(lease.release_id for lease in leases),
+        }
         names = registry.names(tx, list(released))
-        known = {one.release_id: registry.get(tx, one.release_id) for one in handouts}
+        known = {handout.release_id: registry.get(tx, handout.release_id) for handout in handouts}
     counted = {
-        one.release_id: _usable(installation, known[one.release_id])
-        for one in handouts[:USABLE_MAX]
+        handout.release_id: _usable(installation, known[handout.release_id])
+        for handout in handouts[:USABLE_MAX]
     }
     return RecipientView(
         recipient=name,
         releases=tuple(
             GivenRelease(
-                handout=one,
-                name=names[one.release_id],
-                rows=known[one.release_id].rows or 0,
-                usable=counted.get(one.release_id),
+                handout=handout,
+                name=names[handout.release_id],
+                rows=known[handout.release_id].rows or 0,
+                usable=counted.get(handout.release_id),
             )
-            for one in handouts
+            for handout in handouts
         ),
-        leases=tuple((names[one.release_id], one) for one in leases),
+        leases=tuple((names[lease.release_id], lease) for lease in leases),
         exports=tuple(export_files.list_exports(installation, name)[:HANDOUTS_MAX]),
     )
 
 
 def _usable(installation: Installation, release: Release) -> int | None:
-    """How many rows of a release may be used now; None where that cannot be said, as of one that
-    was discarded.
-    """
+    """The number of usable rows; None if it cannot be determined, as for a discarded release."""
     try:
         return (release.rows or 0) - len(
             export_files.withdrawn_ordinals(installation, release.release_id)

@@ -1,13 +1,12 @@
-"""Replaced names of a release, each as it was said beside what stands in its place, for a member of
-staff.
+"""Shows staff the names replaced in a release: original text beside its replacement.
 
-The rules are those of a review (`release.sample`): a reviewer or the privacy officer reads; rows
-are drawn from those that the present decision still allows; each reading is recorded in the
-transaction that opens the row, and its person sees it. What was said is opened by the same decision
-as for a build, and curated as a build would; a row whose curated text is not, letter for letter,
-what the release holds is not shown: its conversation, or what looks for names, is another now.
+The rules are those of a review (`release.sample`): reviewers and the privacy officer read; rows are
+drawn from those still permitted; each reading is recorded in the transaction that opens the row,
+and its person sees it. The original is opened by the decision of a build and curated again; a row
+whose curated text differs from the release's is not shown: its conversation or the name search has
+changed.
 
-A mark that something was no name changes no release and teaches nothing: it is counted
+Marking a replacement as no name changes nothing in the release: it is counted
 (`release.shown_replacements`).
 """
 
@@ -34,18 +33,18 @@ from licet.store.connect import Transaction, transaction
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
 
-if TYPE_CHECKING:  # numpy and Arrow are loaded with the first preview, not with the server
+if TYPE_CHECKING:  # numpy and Arrow are loaded by the first preview, not by the server
     from licet.curate.deidentify import Substitution
     from licet.curate.preview_engine import PreviewEngine
 
 ROWS, ROWS_MAX = 5, 20
-PLACES_MAX = 20  # of a row
-AROUND_CHARS = 60  # on each side of a place
+PLACES_MAX = 20  # in a row
+AROUND_CHARS = 60  # on each side of a replacement
 
 
 class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """One place: ``said`` as it was and ``leaves`` as the release has it, each a text before, the
-    name and a text behind.
+    """One replacement: ``said`` is the original and ``leaves`` the release's text, each as text
+    before, the name, and text after.
     """
 
     row: int
@@ -57,8 +56,8 @@ class ReplacedPlace(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
-    holds if made now.
+    """The ``places`` of ``rows`` rows; ``differ`` more rows were drawn, but would be curated
+    differently now.
     """
 
     rows: int
@@ -68,55 +67,59 @@ class ReplacementsRead(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Reading(NamedTuple):
     tx: Transaction
-    of: ReleaseCopy
-    known: Policies
-    at: datetime
+    copy: ReleaseCopy
+    versions: Policies
+    now: datetime
 
 
 def read(
     installation: Installation, name: str, reader: StaffMember, rows: int = ROWS
 ) -> ReplacementsRead:
-    """Draws ``rows`` of the rows in which a name was replaced, opens what was said in them and
-    records that.
+    """Draws ``rows`` rows with a replaced name, opens their originals and records the reading.
 
-    DeniedError for somebody who may not read rows; BusyError while previews are made.
+    DeniedError for staff who may not read rows; BusyError while previews are made.
     """
-    from licet.service import preview  # curation is loaded where it is used
+    from licet.service import preview  # loads curation
 
     if not 1 <= rows <= ROWS_MAX:
         raise UsageError(f"from 1 to {ROWS_MAX} rows are read at a time, not `{rows}`")
     role = signatures.reader_role(reader)
-    of, at = signatures.place(installation, name), installation.clock()
-    ticket = f"replacements-{uuid7(at, installation.keyring.random(10)).hex}"
+    copy, now = signatures.place(installation, name), installation.clock()
+    ticket = f"replacements-{uuid7(now, installation.keyring.random(10)).hex}"
     with preview.alone(), transaction(installation.pool) as tx:
-        reading = _Reading(tx, of, policies(installation), at)
+        reading = _Reading(tx, copy, policies(installation), now)
         engine = preview.engine_of(installation)
         drawn = _drawn(installation, reading, rows)
         found = {
             ordinal: _places(installation, engine, reading, ordinal, payload)
             for ordinal, payload in drawn
         }
-        marked = shown_replacements.marked(tx, of.known.release_id)
+        marked = shown_replacements.marked(tx, copy.known.release_id)
         places = list[ReplacedPlace]()
         for ordinal, own in found.items():
             if own is None:
                 continue
             sample.note_reading(
                 tx,
-                of,
+                copy,
                 ordinal,
                 ticket,
-                at,
+                now,
                 staff=reader.staff_id,
                 role=role,
                 random=installation.keyring.random,
             )
             places += [
-                msgspec.structs.replace(one, no_name=PlaceRef(one.row, one.place) in marked)
-                for one in own
+                msgspec.structs.replace(
+                    replaced_place,
+                    no_name=PlaceRef(replaced_place.row, replaced_place.place) in marked,
+                )
+                for replaced_place in own
             ]
-        shown = [(PlaceRef(one.row, one.place), one.kind) for one in places]
-        shown_replacements.note_shown(tx, of.known.release_id, shown, staff=reader.staff_id, at=at)
+        shown = [(PlaceRef(place.row, place.place), place.kind) for place in places]
+        shown_replacements.note_shown(
+            tx, copy.known.release_id, shown, staff=reader.staff_id, at=now
+        )
     differ = sum(own is None for own in found.values())
     return ReplacementsRead(rows=len(found) - differ, differ=differ, places=tuple(places))
 
@@ -129,23 +132,25 @@ def mark(
     *,
     no_name: bool = True,
 ) -> Mapping[str, MarkCounts]:
-    """Marks a place that the reader was shown as no name, or takes that back; returns the counts of
-    the release.
+    """Marks a place that the reader was shown as no name, or removes the mark; returns the
+    release's counts.
 
     RefusedError for a place that they were not shown.
     """
     signatures.reader_role(reader)
-    of = signatures.place(installation, name)
+    copy = signatures.place(installation, name)
     with transaction(installation.pool) as tx:
         at = installation.clock() if no_name else None
-        if not shown_replacements.mark(tx, of.known.release_id, ref, staff=reader.staff_id, at=at):
+        if not shown_replacements.mark(
+            tx, copy.known.release_id, ref, staff=reader.staff_id, at=at
+        ):
             raise RefusedError(
                 f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "
                 "shown last",
                 "read it first",
                 because="not_read",
             )
-        return shown_replacements.counts(tx, of.known.release_id)
+        return shown_replacements.counts(tx, copy.known.release_id)
 
 
 def counts(installation: Installation, release: UUID) -> Mapping[str, MarkCounts]:
@@ -155,15 +160,13 @@ def counts(installation: Installation, release: UUID) -> Mapping[str, MarkCounts
 
 
 def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tuple[int, Payload]]:
-    """``rows`` rows in which a name was replaced, each with the same chance; no other text is
-    kept.
-    """
+    """``rows`` rows with a replaced name, by reservoir sampling; no other text is kept."""
     # seeded with as much as it accepts
     random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
     found = list[tuple[int, Payload]]()
     matching = 0
     for one in sample.scanned(
-        reading.tx, installation.keyring, reading.of, reading.known, reading.at, random
+        reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
     ):
         if not shown_replacements.KINDS & set(one[1].replaced):
             continue
@@ -180,12 +183,14 @@ def _places(
     ordinal: int,
     payload: Payload,
 ) -> list[ReplacedPlace] | None:
-    """The places of a row; None where what was said would not become this very row."""
-    from licet.service import preview  # curation is loaded where it is used
+    """The places of a row; None if its source would not become this very row now."""
+    from licet.service import preview  # loads curation
 
-    tx, of, known, at = reading
-    (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
-    page = DecisionPage(tx, [(source.account, source.conversation)], known, of.known.purpose, at)
+    tx, copy, versions, now = reading
+    (source,) = registry.rows_at(tx, copy.known.release_id, [ordinal])
+    page = DecisionPage(
+        tx, [(source.account, source.conversation)], versions, copy.known.purpose, now
+    )
     try:
         size = page.content_bytes(tx, installation.keyring, preview.A_REQUEST.bytes_max)
         threads = (

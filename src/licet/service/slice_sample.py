@@ -1,14 +1,12 @@
-"""Rows of a slice of a release, drawn at random and opened for a member of staff: to look at what a
-filter on labels picks.
+"""Draws random rows of a slice of a release and opens them for staff, to see what a label filter
+selects.
 
-The rules are those of a review (`release.sample`). A reviewer or the privacy officer reads; a row
-is opened by the present decision; each reading is recorded in the transaction that opens the row,
-and its person sees it. Nothing is judged, and no statement follows: whoever wants a bound draws a
-sample.
+The rules are those of a review (`release.sample`): reviewers and the privacy officer read; a row is
+opened by the present decision; each reading is recorded in the transaction that opens the row, and
+its person sees it. Nothing is judged: for a bound, draw a review sample.
 
-The slice is looked for among at most 2,000 rows of eight parts, of which a program reads the labels
-alone. A row is also read by its number, as the figures of duplicates name it
-(`release.duplicates`).
+The slice is searched in at most 2,000 rows of eight parts, by their labels alone. Rows can also be
+read by number, as duplicate figures name them (`release.duplicates`).
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ SLICE_ROWS, SLICE_ROWS_MAX = 5, 50
 
 
 class SliceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that was opened, with the labels that most filters name."""
+    """An opened row, with the labels that most filters name."""
 
     ordinal: int
     split: str
@@ -61,10 +59,10 @@ class SliceRead(msgspec.Struct, frozen=True, kw_only=True):
 def read(
     installation: Installation, name: str, reader: StaffMember, where: str, rows: int = SLICE_ROWS
 ) -> SliceRead:
-    """Draws ``rows`` of the rows whose labels match ``where`` (`train.label_filter`), opens them
-    and records that.
+    """Draws ``rows`` rows whose labels match ``where`` (`train.label_filter`), opens them and
+    records the reading.
 
-    DeniedError for somebody who may not read rows; UsageError for a filter that does not read.
+    DeniedError for staff who may not read rows; UsageError for an invalid filter.
     """
     if not 1 <= rows <= SLICE_ROWS_MAX:
         raise UsageError(f"from 1 to {SLICE_ROWS_MAX} rows are read at a time, not `{rows}`")
@@ -77,7 +75,7 @@ def read(
         # each row that matches so far is in it with the same chance; no other text is kept
         found: list[SliceRow] = []
         for ordinal, payload in sample.scanned(
-            reading.tx, installation.keyring, reading.of, reading.known, reading.at, random
+            reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
         ):
             if payload.labels is msgspec.UNSET:
                 raise UsageError(f"release `{name}` has no labels to filter by", "build it again")
@@ -95,10 +93,10 @@ def read(
 def read_numbered(
     installation: Installation, name: str, reader: StaffMember, ordinals: Collection[int]
 ) -> SliceRead:
-    """Opens the rows with these numbers and records that; those that may no longer be used are left
+    """Opens the rows with these ordinals and records the reading; rows no longer usable are left
     out.
 
-    DeniedError for somebody who may not read rows.
+    DeniedError for staff who may not read rows.
     """
     if not 1 <= len(ordinals) <= SLICE_ROWS_MAX:
         raise UsageError(
@@ -107,7 +105,7 @@ def read_numbered(
 
     def found(reading: _Reading) -> SliceRead:
         opened = sample.numbered(
-            reading.tx, installation.keyring, reading.of, reading.known, reading.at, ordinals
+            reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, ordinals
         )
         rows = tuple(_row(*one) for one in opened)
         return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
@@ -119,9 +117,9 @@ class _Reading(NamedTuple):
     """What rows are opened with."""
 
     tx: Transaction
-    of: ReleaseCopy
-    known: Policies
-    at: datetime
+    copy: ReleaseCopy
+    versions: Policies
+    now: datetime
 
 
 def _on_record(
@@ -130,19 +128,19 @@ def _on_record(
     reader: StaffMember,
     find: Callable[[_Reading], SliceRead],
 ) -> SliceRead:
-    """What ``find`` opens, with a reading of each row on record in the same transaction."""
+    """Returns what ``find`` opens, and records a reading of each row in the same transaction."""
     role = signatures.reader_role(reader)
-    of, at = signatures.place(installation, name), installation.clock()
-    ticket = f"slice-{uuid7(at, installation.keyring.random(10)).hex}"
+    copy, now = signatures.place(installation, name), installation.clock()
+    ticket = f"slice-{uuid7(now, installation.keyring.random(10)).hex}"
     with transaction(installation.pool) as tx:
-        found = find(_Reading(tx, of, policies(installation), at))
+        found = find(_Reading(tx, copy, policies(installation), now))
         for row in found.rows:
             sample.note_reading(
                 tx,
-                of,
+                copy,
                 row.ordinal,
                 ticket,
-                at,
+                now,
                 staff=reader.staff_id,
                 role=role,
                 random=installation.keyring.random,

@@ -1,9 +1,8 @@
-"""The tables of staff: what each column of a list means, its pages, and the list as CSV. Never any
-content.
+"""The staff tables: the meaning of each column, pages, and CSV. They never contain content.
 
-The owner of a table states the `Listing`, whose SQL is there; here is what its columns are, in the
-same order, so that a page and a file say the same. Ids are shown with their prefix, staff by their
-address, a release by its name.
+The owner of a table declares its `Listing` with the SQL; its columns are declared here in the same
+order, so that page and file agree. Ids are shown with their prefix, staff by address, releases by
+name.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CellKind(StrEnum):
-    """What a column holds, and so how it is shown."""
+    """What a column holds, which determines how it is shown."""
 
     account = "account"
     conversation = "conversation"
@@ -71,8 +70,8 @@ class TableColumn(msgspec.Struct, frozen=True):
 
 
 class StaffTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of staff. ``acts_on`` are the columns that name a row to an act, none where nothing
-    can be done to one.
+    """A list of staff. ``acts_on`` are the columns that identify a row to an act; empty if rows
+    have none.
     """
 
     name: str
@@ -82,7 +81,7 @@ class StaffTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableCell(msgspec.Struct, frozen=True):
-    """A cell. ``value`` is its text, but for a moment, a number, and what is missing."""
+    """A cell. ``value`` is text, except for moments, numbers and missing values."""
 
     kind: CellKind
     value: str | datetime | int | float | bool | None
@@ -253,8 +252,8 @@ ORDERS = StaffTable(
     ),
 )
 TABLES = {
-    one.name: one
-    for one in (
+    table.name: table
+    for table in (
         ERASURES,
         CONVERSATIONS,
         ACCOUNTS,
@@ -277,34 +276,32 @@ _PREFIXES = {
 
 
 def read(
-    installation: Installation, table: StaffTable, view: TableView, at: datetime | None = None
+    installation: Installation, table: StaffTable, view: TableView, now: datetime | None = None
 ) -> TablePage:
-    """One page of a table, its rows of `TableCell`, as of ``at``, by default now; UsageError for a
-    filter, an order or a place that it does not have.
+    """One page of a table, its rows as `TableCell`s, as of ``now``; UsageError for an unknown
+    filter, order or cursor.
     """
     with snapshot(installation.pool) as tx:
-        found = keyset.page(tx, table.listing, view, at or installation.clock())
+        found = keyset.page(tx, table.listing, view, now or installation.clock())
         return msgspec.structs.replace(found, rows=_cells(tx, table, found.rows))
 
 
 def as_csv(installation: Installation, table: StaffTable, view: TableView) -> Iterator[bytes]:
-    """All that a view shows, as CSV by RFC 4180; what a spreadsheet would take for a formula begins
-    with an apostrophe.
+    """All rows of a view, as CSV by RFC 4180; a cell that a spreadsheet would read as a formula
+    begins with an apostrophe.
 
-    Pages are read one after another, so that a row that is changed meanwhile is in the file as it
-    was or as it is. A list longer than `CSV_ROWS_MAX` ends there, and its last line says so.
+    Pages are read one after another, so a row changed meanwhile appears in its old or new state.
+    The list is cut at `CSV_ROWS_MAX`, as its last line says.
     """
-    at = installation.clock()
-    rows = keyset.all_rows(lambda asked: read(installation, table, asked, at), view, CSV_ROWS_MAX)
+    now = installation.clock()
+    rows = keyset.all_rows(lambda asked: read(installation, table, asked, now), view, CSV_ROWS_MAX)
     return csv_lines(table.columns, rows, CSV_ROWS_MAX)
 
 
 def csv_lines(
     columns: Sequence[TableColumn], rows: Iterable[Sequence[TableCell]], limit: int
 ) -> Iterator[bytes]:
-    """Rows of cells under their heads, as `as_csv` has them; what is behind ``limit`` is cut, and
-    the last line says so.
-    """
+    """Rows of cells under their heads, as CSV; cut at ``limit``, as the last line says."""
     yield _line([column.head for column in columns])
     for row in islice(rows, limit):
         yield _line([_plain(cell) for cell in row])

@@ -1,11 +1,11 @@
-"""Moves what hosts share, the restriction journal, the log and releases, from folders into the
-bucket, and proves it there.
+"""Moves shared state (restriction journal, log, releases) from folders into the bucket, and
+verifies it there.
 
-Promise: nothing is lost or forked, whenever the program is killed; called again, it goes on. While
-it runs no server appends: it holds the sequencer's lock and the journal's. Which of the two
-journals counts is decided in one step (`keys.journal_move`), after the log is in the bucket whole.
-The installation is then opened with the bucket, by the checks of every start, and the releases
-follow. Folders are renamed and kept; releases stay where they are, as copies.
+Promise: nothing is lost or forked, whenever the program is killed; run again, it continues.
+Meanwhile no server appends: it holds the sequencer's and the journal's locks. The authoritative
+journal changes in one step (`keys.journal_move`), after the log is completely in the bucket. The
+installation is then opened from the bucket, with the checks of every start, and the releases
+follow. Folders are renamed and kept; releases stay in place as copies.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ FOLDERS = ("log", "log-state")
 
 
 class MovedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of one thing is in the bucket, or would be."""
+    """The size of one part in the bucket."""
 
     files: int
     bytes: int
 
 
 class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
-    """What was moved, or would be. ``missing`` are releases whose folder is not on this host;
-    ``kept`` are the folders that have what was moved still.
+    """What was moved, or would be. ``missing`` releases have no folder on this host; ``kept``
+    folders still contain what was moved.
     """
 
     url: str
@@ -58,9 +58,7 @@ class StoreMove(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look(config: Configuration, clock: Clock) -> StoreMove:
-    """What `move` would do, or refuse. Of a run that was killed, what it has moved already and not
-    the releases.
-    """
+    """What `move` would do. After a killed run: what was already moved, without releases."""
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
         return _told(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
@@ -73,7 +71,7 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
 def move(
     config: Configuration, clock: Clock, progress: Callable[[str], None] = lambda _: None
 ) -> StoreMove:
-    """Moves everything; ``progress`` is told what is being moved. BusyError while a server runs."""
+    """Moves everything, calling ``progress`` with each part; BusyError while a server runs."""
     bucket = _bucket(config)
     progress("restriction journal and log")
     if journal_move.moved_folder(config.journal).is_dir():
@@ -135,7 +133,7 @@ def _in_bucket(config: Configuration) -> Configuration:
 
 @contextmanager
 def _alone(installation: Installation) -> Iterator[None]:
-    """Holds the lock that a running server holds; BusyError while one does."""
+    """Holds the lock of a running server; BusyError if one runs."""
     with locked(installation.pool, SEQUENCER_LOCK) as mine:
         if not mine:
             raise BusyError(
@@ -153,7 +151,7 @@ def _part_here(installation: Installation, release: Release) -> MovedPart | None
 
 
 def _kept(folder: Path) -> Path:
-    """A folder of the log, or what it is called after the move."""
+    """A folder of the log, under its present name."""
     moved = moved_folder(folder)
     return moved if moved.is_dir() else folder
 

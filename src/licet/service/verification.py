@@ -1,7 +1,8 @@
-"""`licet verify`: checks an artefact of any kind against the log and the given keys."""
+"""`licet verify`: checks any kind of artefact against the log and the given keys."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,30 +13,19 @@ from licet.ledger.log import CHECKPOINT
 from licet.release import folder_check, manifest, measurement, review
 from licet.release.purge import LogKey
 from licet.verifier import Verdict
+from licet.verifier.answer import ArtefactPart
 
 MODEL_STATEMENT = "run.intoto.jsonl"  # `train.statement.FILE`
 
 
-class CheckedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of what was checked, with its own answer and the reason for it; ``is_aside`` if the
-    whole does not rest on it.
-    """
-
-    what: str
-    answer: Verdict
-    why: str
-    is_aside: bool = False
-
-
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was checked: the answer, which is the worst of the parts that it rests on; every broken
-    promise, by place; what is missing for a proof, with what would prove it; and the level of each
-    field, by artefact.
+    """The answer, which is the worst of the parts it depends on; broken promises by place; what is
+    missing for a proof, and what would prove it; and each field's level, by artefact.
     """
 
     answer: Verdict
     checked: tuple[str, ...]
-    parts: tuple[CheckedPart, ...]
+    parts: tuple[ArtefactPart, ...]
     broken: tuple[tuple[str, str], ...]
     lacks: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
@@ -57,13 +47,12 @@ def verify(
     base: Path | None = None,
 ) -> CheckResult:
     """Checks a log, a published folder, a receipt, a proof, a paper, or the folder of a release or
-    a model.
+    model.
 
-    Trusts ``vkeys`` and nothing else: each log, receipt and proof needs the key of its year among
-    them. The files of a release are checked against its manifest, and the manifest against the leaf
-    of ``log``; without a log nothing of it is proved. ``base`` is the folder of the release that
-    its rows were carried from. ``quorum`` is a c2sp.org/tlog-policy: each checkpoint must be
-    cosigned as it says.
+    Trusts only ``vkeys``: each log, receipt and proof needs its year's key among them. A release's
+    files are checked against its manifest, and the manifest against its leaf in ``log``; without a
+    log nothing is proved. ``base`` is the folder of the release that its rows were carried from.
+    ``quorum`` is a c2sp.org/tlog-policy that every checkpoint must satisfy.
     """
     if path.is_dir() and (path / manifest.FILE).is_file():
         return _verify_release(path, vkeys, log, quorum, base)
@@ -78,7 +67,7 @@ def verify(
 def _verify_document(
     path: Path, trusted: list[verifier.Trust], log: Path | None, releases: Path | None
 ) -> CheckResult:
-    """A paper: without the logs and the manifests that it counts, its numbers are not proved."""
+    """Checks a paper: its numbers are proved only with the logs and manifests that it counts."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     logs = verifier.read_logs([verifier.FolderFiles(log)], trusted) if log is not None else []
@@ -87,15 +76,10 @@ def _verify_document(
 
 
 def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = ()) -> CheckResult:
-    """Several reports as one answer: the worst of them."""
+    """Merges reports into one result with the worst answer."""
     alone = len(reports) == 1
     parts = [
-        CheckedPart(
-            what=part.what if alone else f"{report.origin}: {part.what}",
-            answer=part.answer,
-            why=part.why,
-            is_aside=part.is_aside,
-        )
+        part if alone else replace(part, what=f"{report.origin}: {part.what}")
         for report in reports
         for part in report.parts
     ]
@@ -126,8 +110,8 @@ def _checked(reports: list[verifier.VerifierReport], checked: tuple[str, ...] = 
 def _verify_model(
     path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, release: Path | None
 ) -> CheckResult:
-    """Checks with the keys of the models and of the gate. With the folder of the release, each
-    consumed row is looked up in its proofs, and with its log too the release is checked.
+    """Checks a model with the models' and the gate's keys. With the release's folder, each consumed
+    row is looked up in its proofs; with its log, the release is checked too.
     """
     try:
         keys = [verifier.read_key(vkey, 1) for vkey in vkeys]
@@ -144,11 +128,11 @@ def _verify_model(
 def _verify_release(
     path: Path, vkeys: tuple[str, ...], log: Path | None, quorum: bytes | None, base: Path | None
 ) -> CheckResult:
-    """With a log, every row is decided again by what was logged before the release; without one,
-    nothing is proved.
+    """Decides every row again by what was logged before the release; without a log, nothing is
+    proved.
 
-    Beyond the checks of the stand-alone verifier, the parts are opened, and card and descriptions
-    are derived again.
+    Beyond the stand-alone verifier, the parts are opened, and card and descriptions are derived
+    again.
     """
     report, key = verifier.VerifierReport("release"), _log_key(_trusted(vkeys, quorum))
     signed = [
@@ -164,7 +148,10 @@ def _verify_release(
             )
             return
         found = folder_check.verify(path, proofs=False, key=key)
-        report.add_contradictions((one.file, f"{one.promise.value}: {one.found}") for one in found)
+        report.add_contradictions(
+            (broken_promise.file, f"{broken_promise.promise.value}: {broken_promise.found}")
+            for broken_promise in found
+        )
 
     made_again = "they are made again from the manifest and its addenda, and nothing signs them"
     report.step("parts, card and descriptions", made_again, check_parts, Verdict.consistent, True)
@@ -177,7 +164,7 @@ def _verify_release(
     held = verifier.check_release_in(files, told, before)
     held.parts += report.parts
     held.merge(report)
-    # the others are of files that were looked at here
+    # the other notes are about files that were checked here
     held.notes = [note for note in held.notes if "--base" in note]
     if held.purged:
         checked.append(f"{held.purged} rows of it were taken out by purges; their proofs stay")
@@ -189,9 +176,7 @@ def _verify_release(
 def logs(
     folder: Path, vkeys: tuple[str, ...], quorum: bytes | None = None
 ) -> list[tuple[verifier.Trust, verifier.Files]]:
-    """The logs of a folder that contains one, or one a year, each with the key that must have
-    signed it.
-    """
+    """The logs in a folder, or in its subfolders by year, each with its key."""
     trusted = _trusted(vkeys, quorum)
     if not trusted:
         raise UsageError(
@@ -201,14 +186,12 @@ def logs(
 
 
 def _log_key(trusted: list[verifier.Trust]) -> LogKey | None:
-    """The key that signs purges and reviews: that of the log, the same under the name of every
-    year.
-    """
+    """The key that signs purges and reviews: the log's, the same for every year."""
     return (lambda: trusted[0].key.public) if trusted else None
 
 
 def _trusted(vkeys: tuple[str, ...], quorum: bytes | None) -> list[verifier.Trust]:
-    """The keys to trust; without any, the key of the only log that the quorum file lists."""
+    """The keys to trust; without any, the key of the only log in the quorum file."""
     named: tuple[str | None, ...] = vkeys or ((None,) if quorum is not None else ())
     try:
         return [verifier.trust(vkey, policy=quorum) for vkey in named]
@@ -255,9 +238,7 @@ def _check_log(folder: Path, trusted: list[verifier.Trust]) -> verifier.Verifier
 
 
 def _for(raw: bytes, trusted: list[verifier.Trust]) -> verifier.Trust:
-    """The key that the bytes name, to know which one is meant. The check decides whether to believe
-    it.
-    """
+    """The key that the bytes name. The check decides whether to trust it."""
     if not trusted:
         raise UsageError("no key to believe", "`licet ledger key` prints the log's: --key VKEY")
     return verifier.select_key(raw, trusted)

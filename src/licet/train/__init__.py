@@ -1,3 +1,3 @@
-"""Learning from a release: the gate, loaders that honour withdrawals, runs and their record,
-lineage, exports, recipients.
+"""Training on a release: the gate, loaders that honour withdrawals, runs and their record, lineage,
+exports, recipients.
 """

@@ -32,7 +32,7 @@ class MaskedBatches:
     MaskedBatches(DataLoader(...), gate)``.
 
     ``used`` is called with the rows of each step; steps count from ``step``, which a resumed run
-    sets to where it was.
+    sets.
     """
 
     def __init__(
@@ -120,9 +120,9 @@ def _mask_tensors(
 
 
 def _blank_places(key: str, value: Any, refused: Any, empty_places: Any, pad: int) -> Any:  # noqa: ANN401 a tensor or a list
-    """``value`` without the content of the ``refused`` places, which are tokens or rows; nothing is
-    left of a row that has only places in ``empty_places``. A tensor for pairs has the rows one
-    after the other, twice.
+    """``value`` without the content of the ``refused`` places, which are tokens or rows; a row that
+    has only places in ``empty_places`` is emptied. A tensor of pairs has its rows twice, one after
+    another.
     """
     import numpy as np
     import torch

@@ -149,8 +149,8 @@ def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     """
     found: dict[Path, CacheFound] = {}
     for root in places:
-        for one in _find_in_root(root, {other.folder for other in places if other is not root}):
-            found.setdefault(one.path, one)
+        for cache in _find_in_root(root, {other.folder for other in places if other is not root}):
+            found.setdefault(cache.path, cache)
     return sorted(found.values(), key=lambda one: str(one.path))
 
 
@@ -250,16 +250,16 @@ def purge(caches: Sequence[CacheFound]) -> list[CacheFound]:
     raises after deleting the rest.
     """
     deleted, failed = [], []
-    for one in caches:
+    for cache in caches:
         try:
-            if one.path.is_dir() and not one.path.is_symlink():
-                shutil.rmtree(one.path)
+            if cache.path.is_dir() and not cache.path.is_symlink():
+                shutil.rmtree(cache.path)
             else:
-                one.path.unlink(missing_ok=True)
+                cache.path.unlink(missing_ok=True)
         except OSError as error:
             failed.append(error)
         else:
-            deleted.append(one)
+            deleted.append(cache)
     if failed:
         raise failed[0]
     return deleted

@@ -61,8 +61,8 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for a group. ``exposure`` is the mean, in bits; ``handed`` counts its rows that
-    the run took.
+    """A group's result. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run
+    consumed.
     """
 
     group: CanaryGroup
@@ -201,11 +201,11 @@ def verdict(groups: Sequence[CanaryFigures]) -> AuditResult:
     """Failed if an excluded group is detected, or if a row that was excluded from the start was
     handed to the run.
     """
-    control = next(one for one in groups if one.group is CanaryGroup.permitted)
-    excluded = [one for one in groups if one.group is not CanaryGroup.permitted]
+    control = next(group for group in groups if group.group is CanaryGroup.permitted)
+    excluded = [group for group in groups if group.group is not CanaryGroup.permitted]
     if any(
-        one.p < ALPHA or (one.handed and one.group is not CanaryGroup.withdrawn_during)
-        for one in excluded
+        figures.p < ALPHA or (figures.handed and figures.group is not CanaryGroup.withdrawn_during)
+        for figures in excluded
     ):
         return AuditResult.failed
     return AuditResult.passed if control.p < ALPHA else AuditResult.inconclusive

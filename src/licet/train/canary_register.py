@@ -1,13 +1,11 @@
-"""The stored results of canary audits, each with the model for which it was run.
+"""The stored results of canary audits, each with its model.
 
-An audit trains a small model of its own with the installed code (`train.canaries`): it does not
-read the weights of the model on record. What is kept are figures. The canaries themselves are
-made-up words of nobody, and are not kept.
+An audit trains a small model with the installed code (`train.canaries`); it does not read the
+registered model's weights. Only figures are stored, not the canaries, which are random words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -15,13 +13,14 @@ from uuid import UUID
 import msgspec
 
 from licet.store.connect import Transaction
+from licet.store.rows import select
 
 AUDITS_MAX = 20  # the newest of a model that are shown
 
 
 class CanaryGroup(StrEnum):
-    """Why the rows of a planted account may not be trained on; ``permitted`` is the control, whose
-    rows may.
+    """Why a planted account's rows may not be trained on; ``permitted`` is the control, whose rows
+    may.
     """
 
     permitted = "permitted"
@@ -43,8 +42,8 @@ class AuditResult(StrEnum):
 
 
 class AuditedGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a group: ``handed`` counts its rows that the run took, ``exposure`` is the
-    mean in bits.
+    """A group's figures: ``handed`` counts its rows that the run consumed, ``exposure`` is the mean
+    in bits.
     """
 
     group: CanaryGroup
@@ -55,9 +54,9 @@ class AuditedGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordedAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """An audit on record. ``planted`` and ``exposed`` count the canaries that may not be learnt,
-    and those of them whose group has a p-value below ``bound``; ``licet`` is the version and
-    ``recipe`` the code that was audited.
+    """A recorded audit. ``planted`` counts the canaries that may not be learnt, ``exposed`` those
+    whose group has a p-value below ``bound``; ``licet`` and ``recipe`` are the audited version and
+    code.
     """
 
     audited_at: datetime
@@ -99,43 +98,30 @@ def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
             new.broken,
         ],
     )
-    for one in new.groups:
+    for group in new.groups:
         tx.execute(
             """INSERT INTO canary_audit_groups (audit_id, canary_group, planted, handed, exposure,
                p)
                VALUES (%s, %s, %s, %s, %s, %s)""",
-            [audit, one.group.value, one.planted, one.handed, one.exposure, one.p],
+            [audit, group.group.value, group.planted, group.handed, group.exposure, group.p],
         )
 
 
 def list_by_model(tx: Transaction, model: UUID) -> list[RecordedAudit]:
-    """The newest audits of a model, the newest first."""
-    found = tx.execute(
-        """SELECT audit_id, audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound,
-             rows, steps, seed, broken
-             FROM canary_audits WHERE model_id = %s
-               ORDER BY audited_at DESC, audit_id DESC LIMIT %s""",
-        [model, AUDITS_MAX],
-    ).fetchall()
-    groups = _groups(tx, [row[0] for row in found])
-    return [
-        RecordedAudit(
-            audited_at=at,
-            audited_by=by,
-            licet=licet,
-            recipe=recipe,
-            verdict=AuditResult(verdict),
-            planted=planted,
-            exposed=exposed,
-            bound=bound,
-            rows=rows,
-            steps=steps,
-            seed=seed,
-            broken=broken,
-            groups=tuple(groups.get(audit, ())),
-        )
-        for audit, at, by, licet, recipe, verdict, planted, exposed, bound, rows, steps, seed, broken in found
-    ]
+    """The newest audits of a model, newest first."""
+    return select(
+        tx,
+        RecordedAudit,
+        """SELECT audited_at, audited_by, licet, recipe, verdict, planted, exposed, bound, rows,
+             steps, seed, broken,
+             (SELECT json_agg(json_build_object('group', canary_group, 'planted', planted,
+                                'handed', handed, 'exposure', exposure, 'p', p)
+                              ORDER BY array_position(%(groups)s::text[], canary_group))
+                FROM canary_audit_groups g WHERE g.audit_id = a.audit_id) AS groups
+             FROM canary_audits a WHERE model_id = %(model)s
+               ORDER BY audited_at DESC, audit_id DESC LIMIT %(limit)s""",
+        {"groups": [group.value for group in CanaryGroup], "model": model, "limit": AUDITS_MAX},
+    )
 
 
 def newest_by_model(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]:
@@ -145,20 +131,3 @@ def newest_by_model(tx: Transaction) -> dict[UUID, tuple[datetime, AuditResult]]
             ORDER BY model_id, audited_at DESC, audit_id DESC"""
     )
     return {model: (at, AuditResult(verdict)) for model, at, verdict in rows}
-
-
-def _groups(tx: Transaction, audits: Sequence[UUID]) -> dict[UUID, list[AuditedGroup]]:
-    order, result = list(CanaryGroup), dict[UUID, list[AuditedGroup]]()
-    rows = tx.execute(
-        """SELECT audit_id, canary_group, planted, handed, exposure, p FROM canary_audit_groups
-            WHERE audit_id = ANY(%s)""",
-        [list(audits)],
-    )
-    for audit, group, planted, handed, exposure, p in rows:
-        one = AuditedGroup(
-            group=CanaryGroup(group), planted=planted, handed=handed, exposure=exposure, p=p
-        )
-        result.setdefault(audit, []).append(one)
-    for found in result.values():
-        found.sort(key=lambda one: order.index(one.group))
-    return result

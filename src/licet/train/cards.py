@@ -111,13 +111,9 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def bom(
-    of: ModelDescription,
-    weights: Mapping[str, str],
-    controller: str = "the operator of this installation",
-) -> bytes:
+def bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
     """The bill of materials; ``weights`` are the model's files of weights, name to SHA-256."""
-    run = of.run
+    run = model.run
     measured = [
         {"type": name, "value": _number(value), "slice": "people who are not in training"}
         for name, value in run.results.items()
@@ -125,7 +121,8 @@ def bom(
     ]
     card: dict[str, Any] = {
         "modelParameters": {
-            "approach": {"type": "supervised"}, "task": of.task, "modelArchitecture": of.architecture,
+            "approach": {"type": "supervised"}, "task": model.task,
+            "modelArchitecture": model.architecture,
             "datasets": [{"ref": "release"}], "inputs": [{"format": "text"}], "outputs": [{"format": "text"}],
         },
         "quantitativeAnalysis": {"performanceMetrics": measured},
@@ -134,13 +131,13 @@ def bom(
             "ethicalConsiderations": [
                 {
                     "name": "somebody withdraws after the run",
-                    "mitigationStrategy": ("the rows are on record; the model is listed as affected, and trained "
-"anew"),
+                    "mitigationStrategy": "the rows are on record; the model is listed as affected, and "
+                    "trained anew",
                 }
             ],
         },
     }  # fmt: skip
-    model = {
+    component = {
         "type": "machine-learning-model",
         "bom-ref": "model",
         "name": run.name,
@@ -155,19 +152,19 @@ def bom(
         "version": 1,
         "metadata": {
             "timestamp": written(run.finished),
-            "component": model,
+            "component": component,
             "tools": {"components": [_software("licet", run.software.get("licet", ""))]},
         },
-        "components": [_data(of, controller), *_libraries(of)],
+        "components": [_data(model), *_libraries(model)],
         "dependencies": [
-            {"ref": "model", "dependsOn": ["release", *(["base"] if of.base else [])]}
+            {"ref": "model", "dependsOn": ["release", *(["base"] if model.base else [])]}
         ],
     }
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
 
-def _data(model: ModelDescription, controller: str) -> dict[str, Any]:
-    party = [{"organization": {"name": controller}}]
+def _data(model: ModelDescription) -> dict[str, Any]:
+    party = [{"organization": {"name": "the operator of this installation"}}]
     return {
         "type": "data",
         "bom-ref": "release",

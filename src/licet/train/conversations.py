@@ -1,30 +1,28 @@
-"""A row as a conversation that a model can be trained on: the two sides take turns, and results
-follow their calls.
+"""Converts a row to a conversation that a model can be trained on: the two sides alternate, and
+results follow their calls.
 
 The rule, applied in this order to the messages of a row:
 
-    0. A gap is a place before which a turn was left out. Where nothing but the results of the calls just before it were left
-       out (``results_left_out``), `RESULT_LEFT_OUT` stands in place of each. At any other gap the row ends before an answer or
-       a tool's message: it answers something that is not in the row.
-    0b. What the host instructed its model with before the first answer stands first, and the tools that it offered beside the
-       messages. The row ends before an answer that was given under other instructions.
-    1. Of several answers to the same words, the one that stayed is kept (`standing`). Answers with a gap between them are
-       not to the same words.
-    2. What comes before the person's first words is left out: it answers something that is not in the row.
-    3. Messages of the same side that follow one another are merged, with an empty line between their words; so are calls that
-       follow the assistant's own words or calls.
-    4. The row ends before what cannot be read: calls of tools whose arguments are no objects or
-    whose ids do not tell them
-       apart, a result without its call, an empty message of the person's. It ends with calls unless
-       each of their results is there with words in it, and then another call or an answer in words.
+    0. A gap is a place before which a turn was left out. If only results of the preceding calls were left out
+       (``results_left_out``), `RESULT_LEFT_OUT` replaces each. At any other gap the row ends before an answer or a tool's
+       message, which would refer to something that is not in the row.
+    0b. The host's instructions to its model before the first answer come first, and the tools that it offered beside the
+       messages. The row ends before an answer given under other instructions.
+    1. Of several answers to the same words, one is kept (`kept_answer`). Answers with a gap between them are not to the
+       same words.
+    2. Messages before the person's first words are dropped: they refer to something that is not in the row.
+    3. Consecutive messages of the same side are merged, separated by an empty line; so are calls that follow the
+       assistant's own words or calls.
+    4. The row ends before what cannot be read: calls of tools whose arguments are no objects or whose ids are ambiguous,
+       a result without its call, an empty message of the person's. It ends with calls unless each of their results is
+       there with words in it, and then another call or an answer in words.
     5. The row ends with the last words or calls of the assistant.
 
-Invariants of what comes out: it begins with the person, behind the host's instructions where there
-are some; person and assistant alternate, and the steps of a tool, each a call with all of its
-results, stand between a person's message and the answer to it; the last message is the assistant's,
-an answer in words or calls whose results nobody needs to learn from. No text is changed but by rule
-3, and the only text that nobody wrote is `RESULT_LEFT_OUT`, always as a tool's message: trainers
-count the assistant's messages in the loss, never a tool's.
+Invariants of the result: it begins with the person, after any instructions of the host; person and
+assistant alternate, and tool steps, each a call with all of its results, stand between a person's
+message and its answer; the last message is the assistant's, an answer in words or calls whose
+results nobody needs to learn from. No text is changed except by rule 3, and the only added text is
+`RESULT_LEFT_OUT`, always as a tool's message, which trainers never count in the loss.
 """
 
 from __future__ import annotations
@@ -53,8 +51,8 @@ class ConversationCut(StrEnum):
 
 
 class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
-    """The ``messages`` that the rule leaves, none where no answer is left, the ``tools`` that the
-    host offered, each a function in the shape of OpenAI's, and where the row ended early, why.
+    """The ``messages`` that the rule leaves, none without an answer; the ``tools`` that the host
+    offered, as OpenAI functions; and why the row was cut, if it was.
     """
 
     messages: Sequence[MessageShape]
@@ -68,11 +66,10 @@ class RowConversation(msgspec.Struct, frozen=True, kw_only=True):
 def conversation(
     row: ConversationShape, ratings: Mapping[int, bool] | None = None, *, tools: bool = True
 ) -> RowConversation:
-    """The conversation in a ``row`` as `licet.load` yields it, which is not changed; ``ratings``
-    are thumbs by place.
+    """The conversation in a ``row`` of `licet.load`, which is not changed; ``ratings`` are thumbs
+    by position.
 
-    ``tools=False`` is for a trainer that has no place for tools: the row then ends before the first
-    call.
+    ``tools=False`` is for trainers without tools: the row then ends before the first call.
     """
     split_row = split_instructions(row)
     row, ratings = split_row.row, split_row.move_ratings(ratings or {})
@@ -92,8 +89,8 @@ def conversation(
 
 
 class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row apart from the host's instructions: ``first`` is their message, if there is one,
-    ``tools`` what they offer.
+    """A row without the host's instructions: ``first`` is their message, if any, ``tools`` what
+    they offer.
 
     ``places`` are the original positions of the messages of ``row``. ``is_cut``: it ends where
     other instructions begin.
@@ -114,9 +111,9 @@ class InstructedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_instructions(row: ConversationShape) -> InstructedRow:
-    """Separates a ``row`` from the instructions under which its answers were given. A list of tools
-    that cannot be parsed (de-identification may damage one) ends the row there: later answers were
-    given under unknown instructions.
+    """Separates a ``row`` from the instructions under which its answers were given. An unparsable
+    list of tools (de-identification may damage one) ends the row: later answers were given under
+    unknown instructions.
     """
     messages = row["messages"]
     if all(message["role"] != "system" for message in messages):
@@ -135,8 +132,14 @@ def split_instructions(row: ConversationShape) -> InstructedRow:
         else:
             has_answered = has_answered or message["role"] == "assistant"
             places.append(place)
-    words = BETWEEN.join(one["content"] for one in instructions if one["content"].strip())
-    tools = [tool for one in instructions for tool in offered_tools(one.get("tools") or "[]") or ()]
+    words = BETWEEN.join(
+        instruction["content"] for instruction in instructions if instruction["content"].strip()
+    )
+    tools = [
+        tool
+        for instruction in instructions
+        for tool in offered_tools(instruction.get("tools") or "[]") or ()
+    ]
     return InstructedRow(
         row=_select_messages(row, places),
         places=places,
@@ -147,8 +150,8 @@ def split_instructions(row: ConversationShape) -> InstructedRow:
 
 
 def _select_messages(row: ConversationShape, places: Sequence[int]) -> ConversationShape:
-    """The row with the messages at ``places`` alone. A gap before a message that goes is one before
-    the next that stays; results alone are missing there if they are at each of them.
+    """The row with only the messages at ``places``. A gap before a dropped message moves to the
+    next kept one; only results are missing there if that holds for each.
     """
     made: ConversationShape = {"messages": [row["messages"][place] for place in places]}
     filled = set(row.get("results_left_out", ()))
@@ -169,9 +172,9 @@ def prompt(
     *,
     tools: bool = True,
 ) -> list[MessageShape] | None:
-    """The messages before ``place`` as what an answer there follows; None where the rule ends them
-    early, nobody is to be answered, or the answer at ``place`` follows a gap that nothing fills.
-    The row is one without instructions (`instructed`).
+    """The messages that an answer at ``place`` follows; None if the rule ends them early, there is
+    nothing to answer, or an unfilled gap precedes the answer. The row must have no instructions
+    (`split_instructions`).
     """
     if place in _unfilled(row) or _first_unanswerable(row) < place:
         return None
@@ -187,9 +190,10 @@ def _unfilled(row: ConversationShape) -> set[int]:
 
 
 def _first_unanswerable(row: ConversationShape) -> int:
-    """The place of the first message that answers something left out; the end if there is none.
+    """The position of the first message that refers to something left out; the end if there is
+    none.
 
-    Before the first words of the person nothing is kept, so nothing ends there.
+    Nothing before the person's first words is kept, so nothing ends there.
     """
     messages, unfilled, begun = row["messages"], _unfilled(row), False
     for place, message in enumerate(messages):
@@ -202,8 +206,8 @@ def _first_unanswerable(row: ConversationShape) -> int:
 def _fill_results(
     row: ConversationShape, end: int, ratings: Mapping[int, bool], *, tools: bool
 ) -> list[MessageShape]:
-    """The first ``end`` messages without the answers that were asked for again, a marker in place
-    of each result that was left out, and calls that follow one another in one message.
+    """The first ``end`` messages without superseded answers, a marker for each missing result, and
+    consecutive calls in one message.
     """
     messages, filled = row["messages"][:end], set(row.get("results_left_out", ()))
     superseded = _superseded(messages, ratings)
@@ -239,7 +243,11 @@ def _continues_calls(earlier: MessageShape, later: MessageShape) -> bool:
 
 
 def _with_calls(earlier: MessageShape, later: MessageShape) -> MessageShape:
-    words = BETWEEN.join(one["content"] for one in (earlier, later) if one["content"].strip())
+    words = BETWEEN.join(
+        message_shape["content"]
+        for message_shape in (earlier, later)
+        if message_shape["content"].strip()
+    )
     calls = [*earlier.get("tool_calls", ()), *later["tool_calls"]]
     return {"role": "assistant", "content": words, "tool_calls": calls}
 
@@ -248,8 +256,8 @@ def _with_calls(earlier: MessageShape, later: MessageShape) -> MessageShape:
 
 
 def alternatives(messages: Sequence[MessageShape], gaps: Collection[int] = ()) -> Iterator[range]:
-    """The places of answers to the same words: two or more of the assistant's in a row, none with a
-    call of a tool, and nothing left out before any of them since those words.
+    """The positions of answers to the same words: two or more consecutive messages of the assistant
+    without tool calls, with nothing left out since those words.
     """
     first = None
     for place in range(len(messages) + 1):
@@ -264,7 +272,7 @@ def alternatives(messages: Sequence[MessageShape], gaps: Collection[int] = ()) -
 
 
 def answers(message: MessageShape) -> bool:
-    """Whether it is an answer in words, and no step of a tool."""
+    """Whether it is an answer in words, not a tool step."""
     return (
         message["role"] == "assistant"
         and not message.get("tool_calls")
@@ -273,7 +281,7 @@ def answers(message: MessageShape) -> bool:
 
 
 def kept_answer(places: range, ratings: Mapping[int, bool]) -> int:
-    """The answer that stayed: the last that was rated up, or else the last."""
+    """The answer to keep: the last one rated up, or else the last."""
     return max((place for place in places if ratings.get(place)), default=places[-1])
 
 
@@ -287,7 +295,7 @@ def _superseded(messages: Sequence[MessageShape], ratings: Mapping[int, bool]) -
 
 
 def arguments(text: str) -> dict[str, Any] | None:
-    """The arguments of a call, from the text that was recorded; None where they are no object."""
+    """The recorded arguments of a call; None if they are no object."""
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeEncodeError):
@@ -295,9 +303,7 @@ def arguments(text: str) -> dict[str, Any] | None:
 
 
 def with_objects(messages: Sequence[MessageShape]) -> list[dict[str, Any]]:
-    """The messages of a conversation with the arguments of calls as objects, which chat templates
-    write out.
-    """
+    """The messages of a conversation with arguments of calls as objects, for chat templates."""
     made: list[dict[str, Any]] = []
     for message in messages:
         shown: dict[str, Any] = dict(message)
@@ -358,19 +364,16 @@ def _add(made: list[MessageShape], message: MessageShape) -> None:
 
 
 class _Steps(NamedTuple):
-    """Where the steps of tools that can be read end, and whether what follows them can be read
-    too.
-    """
+    """The end of the readable tool steps, and whether the rest can be read too."""
 
     end: int
     is_read: bool
 
 
 def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _Steps:
-    """The steps of tools that begin at ``place``. Calls without all of their results are the last
-    step.
+    """The tool steps from ``place`` on. Calls without all results are the last step.
 
-    Without ``answered`` each of them has its results, and what comes next is the answer.
+    Without ``answered`` every step has its results, and the answer comes next.
     """
     while place < len(messages) and (calls := messages[place].get("tool_calls")):
         asked = [call["id"] for call in calls]
@@ -379,9 +382,9 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
             return _Steps(place, is_read=False)
         results = messages[place + 1 : place + 1 + len(calls)]
         told = [
-            one.get("tool_call_id")
-            for one in results
-            if one["role"] == "tool" and one["content"].strip()
+            result.get("tool_call_id")
+            for result in results
+            if result["role"] == "tool" and result["content"].strip()
         ]
         if sorted(asked) != sorted(one or "" for one in told):
             return _Steps(place + 1, is_read=answered and place + 1 == len(messages))

@@ -52,9 +52,8 @@ class RowDataset(Sequence[LoadedRow]):
     """The rows of the release in ``folder`` by position, as a PyTorch data set. It can be pickled
     into workers.
 
-    ``leases`` provides the row keys, and must work in any process that it is pickled into.
-    ``split``: only its positions. ``chosen``: only those of the rows with these ordinals. ``at`` is
-    the clock.
+    ``leases`` provides the row keys in any process that it is pickled into. ``split`` and
+    ``chosen`` (ordinals) restrict the positions. ``at`` is the clock.
     """
 
     def __init__(
@@ -95,9 +94,7 @@ class RowDataset(Sequence[LoadedRow]):
         ]
 
     def narrow(self, chosen: AbstractBitMap) -> None:
-        """From now on only the positions of the rows with these ordinals; BrokenError for one that
-        is not promised.
-        """
+        """Restricts the positions to rows with these ordinals; BrokenError for an unknown one."""
         self.ordinals = array("L", (ordinal for ordinal in self.ordinals if ordinal in chosen))
         if len(self.ordinals) != len(chosen):
             raise BrokenError(
@@ -106,8 +103,8 @@ class RowDataset(Sequence[LoadedRow]):
             )
 
     def readable(self, places: Sequence[int], where: LabelTest | None = None) -> list[LoadedRow]:
-        """Those of the rows at ``places`` that may be used now, and whose labels ``where`` takes,
-        in order; nothing stands in for another.
+        """The rows at ``places`` that may be used now and whose labels match ``where``, in order,
+        without replacements.
         """
         withdrawn = self.gate.glance()
         asked = [
@@ -136,19 +133,19 @@ class RowDataset(Sequence[LoadedRow]):
         raise DeniedError(f"no row of release `{self.manifest.name}` may still be used")
 
     def shuffled(self, seed: int, epoch: int = 0) -> list[int]:
-        """Every position once, in an order that depends only on ``seed`` and ``epoch``, whatever is
-        withdrawn: a sampler.
+        """A sampler: every position once, in an order that depends only on ``seed`` and ``epoch``,
+        not on withdrawals.
 
-        Blocks are drawn, then positions within a few of them at a time, so that each row group is
+        Draws blocks, then positions within a few of them at a time, so that each row group is
         opened about once.
         """
         order = shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
         return [self._dealt[place] for place in order] if self._dealt else order
 
     def deal(self, seed: int) -> None:
-        """Mixes the positions, alike in every process that knows ``seed``: a person's rows are
-        neighbours in a release, and whoever reads its positions in order would get whole batches of
-        one person. Row groups are still read together.
+        """Mixes the positions, the same way in every process with ``seed``: a person's rows are
+        adjacent in a release, and reading in order would give batches of one person. Row groups are
+        still read together.
         """
         order = shuffled(len(self), f"{self.manifest.release} dealt {seed}")
         self.ordinals = array("L", [self.ordinals[place] for place in order])
@@ -325,8 +322,8 @@ def _checked(positions: Sequence[int], count: int) -> Sequence[int]:
 
 
 def _column(rows: MapStyle) -> Iterable[int]:
-    """The ordinals of a Hugging Face data set, without reading anything else of it; of any other
-    data set, row by row.
+    """The ordinals of a Hugging Face data set, without reading other columns; of any other data
+    set, row by row.
     """
     columns = getattr(rows, "select_columns", None)
     if columns is None:

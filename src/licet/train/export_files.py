@@ -1,13 +1,11 @@
-"""Exports: rows in clear for a recipient whom the policy names, registered as their copy, and
-recalled from them.
+"""Exports: plain-text rows for a recipient named by the policy, registered as a copy, and recalled.
 
 Data is not sold: a recipient that is not among the `recipients` of the policy in force is refused.
-An export is registered before a line of it is written, so that a kill leaves a copy too many on
-record and never one too few. It is registered with the segments that its rows were made of, so that
-the certificate of each erasure lists it; and as a handout of its release (the record that a release
-was given to a recipient), so that every later erasure is recalled from the recipient
-(`erasure.certificates`), as is every row that may no longer be used (`train.recipients`). Its
-folder appears when it is complete.
+An export is registered before its first line is written: after a kill the record may list a copy
+too many, never one too few. It is registered with the segments of its rows, so that certificates of
+erasure list it; and as a handout of its release, so that every later erasure is recalled from the
+recipient (`erasure.certificates`), as is every row that may no longer be used (`train.recipients`).
+Its folder appears when it is complete.
 """
 
 from __future__ import annotations
@@ -49,9 +47,9 @@ README_FILE = "README.md"
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """An export as it is registered. ``withdrawn`` counts rows of it that may no longer be used,
-    ``rows_recalled`` those that were recalled for that reason; the recipient must answer by
-    ``rows_due_at``, None if they have. ``recalled_at`` is that of a recall of the whole export.
+    """A registered export. ``withdrawn`` counts its rows that may no longer be used,
+    ``rows_recalled`` those recalled for that; the recipient must answer by ``rows_due_at``, None
+    once it has. ``recalled_at`` is when the whole export was recalled.
     """
 
     export: str
@@ -70,8 +68,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written, or, without a folder, would be: lines by kind and by split, and what was
-    left out, by reason.
+    """What was written, or would be without a folder: lines by kind and split, and omissions by
+    reason.
     """
 
     export: str | None
@@ -97,13 +95,13 @@ def export(
     splits: Sequence[str] = (),
     dry_run: bool = False,
 ) -> ExportResult:
-    """Writes the rows of a release that may be used now into the new folder ``out``; ``dry_run``
-    writes and registers nothing.
+    """Writes the usable rows of a release into the new folder ``out``; ``dry_run`` writes and
+    registers nothing.
 
-    ``splits`` are those that are written, a file each. The default is `train` alone: a recipient
-    who trains on the people of the other splits has nobody left to evaluate on. A release that was
-    never split is written whole. RefusedError for a recipient that the policy in force does not
-    name, or a release for the safety classifiers.
+    A file is written for each of ``splits``, by default only `train`: a recipient who trains on the
+    other splits has nobody left to evaluate on. A release without splits is written whole.
+    RefusedError for a recipient that the policy in force does not name, and for a release for
+    safety classifiers.
     """
     folder, known = find_release(installation, name)
     gate_files.get_sealed(installation, known.release_id)
@@ -145,10 +143,9 @@ def export(
 
 @contextmanager
 def _atomic_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes ``folder`` once it is complete and on the disk; on an error
-    nothing of it stays.
+    """A temporary folder that becomes ``folder`` once complete and durable; removed on an error.
 
-    A folder that a killed export left is removed first.
+    A folder left by a killed export is removed first.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -157,7 +154,7 @@ def _atomic_folder(folder: Path) -> Iterator[Path]:
     place = unfinished
     try:
         yield unfinished
-        # what is in a folder before the folder
+        # contents before the folder
         for file in sorted(unfinished.rglob("*"), reverse=True):
             sync(file)
         sync(unfinished)
@@ -193,7 +190,7 @@ def _result(
 
 
 def _splits(promise: manifest.ReleaseManifest, requested: Sequence[str]) -> tuple[str, ...]:
-    """The splits that are written, as `open_release` takes them, without those that have no row."""
+    """The splits to write, as for `open_release`, without empty ones."""
     if promise.curation is msgspec.UNSET or not promise.curation.splits:
         if requested:
             raise UsageError(f"release `{promise.name}` was not split", "omit --split")
@@ -209,7 +206,7 @@ def _splits(promise: manifest.ReleaseManifest, requested: Sequence[str]) -> tupl
 
 
 def _ordinals(promise: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMap:
-    """All ordinals that the splits may have; the whole range for a release without."""
+    """All possible ordinals of the splits; the whole range for a release without splits."""
     found = BitMap()
     for split in splits:
         for first, last in runs_of(promise, split) if split else [(0, ROWS_MAX - 1)]:
@@ -218,8 +215,8 @@ def _ordinals(promise: manifest.ReleaseManifest, splits: Sequence[str]) -> BitMa
 
 
 def line_file_name(kind: ExportKind, split: str, to: Format) -> str:
-    """The name of a file of lines. The training split has the plain name, which the configurations
-    beside it read.
+    """The name of a line file. The training split has the plain name, which the configurations
+    refer to.
     """
     ending = line_files.file_extension(to)
     return f"{kind}.{ending}" if split in ("", TRAIN) else f"{kind}.{split}.{ending}"
@@ -229,24 +226,24 @@ def _register(
     installation: Installation, name: str, release: UUID, recipient: str, to: Format, usable: BitMap
 ) -> UUID:
     handout = parse(Prefix.handout, hand_out(installation, name, recipient))
-    at = installation.clock()
-    export_id = uuid7(at, installation.keyring.random(10))
+    now = installation.clock()
+    export_id = uuid7(now, installation.keyring.random(10))
     with transaction(installation.pool) as tx:
         tx.execute(
             """INSERT INTO exports (export_id, handout_id, release_id, format, rows, ordinals,
                made_at)
                VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-            [export_id, handout, release, to.value, len(usable), serialize(usable), at],
+            [export_id, handout, release, to.value, len(usable), serialize(usable), now],
         )
-        copies.register_exported(tx, release, list(usable), export_id, at)
+        copies.register_exported(tx, release, list(usable), export_id, now)
     return export_id
 
 
 def _write(
     out: Path | None, rows: Iterable[LoadedRow], to: Format
 ) -> tuple[int, dict[Written, int], Counter[str]]:
-    """Writes each kind's lines into a file of its split, created with the first line; only counts
-    if there is no folder.
+    """Writes each kind's lines into its split's file, created with the first line; without a
+    folder, only counts.
     """
     lines: Counter[Written] = Counter()
     left_out: Counter[str] = Counter()
@@ -296,15 +293,18 @@ def _readme(
 
 
 def verdicts(row: LoadedRow) -> dict[int, bool]:
-    """Whether answers are good, by the position of the answer, as the row's lease provides it: by
-    its person's thumb, else by the host's checks of it where these agree.
+    """Whether answers are good, by position, from the row's lease: by its person's thumb, else by
+    the host's checks if they agree.
     """
     messages = row["messages"]
     checked: dict[int | None, set[bool]] = {}
     for check in row.get("checks", ()):
         checked.setdefault(check["message"], set()).add(check["passed"])
     found = {message: each.pop() for message, each in checked.items() if len(each) == 1}
-    found |= {one["message"]: one["rating"] == UP for one in row.get("ratings", ())}
+    found |= {
+        rated_shape["message"]: rated_shape["rating"] == UP
+        for rated_shape in row.get("ratings", ())
+    }
     return {
         place: good
         for place, good in found.items()
@@ -316,9 +316,7 @@ def verdicts(row: LoadedRow) -> dict[int, bool]:
 
 
 class _ExportRow(NamedTuple):
-    """A row of `_EXPORTS`. ``rows_recalled`` were recalled without the rest, due by
-    ``rows_due_at``.
-    """
+    """A row of `_EXPORTS`. ``rows_recalled`` were recalled individually, due by ``rows_due_at``."""
 
     export: UUID
     recipient: str
@@ -352,8 +350,8 @@ _EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e
 def list_exports(
     installation: Installation, recipient: str | None = None, *, release: UUID | None = None
 ) -> list[Export]:
-    """The exports, of all releases or of one, the newest first, each with how many of its rows may
-    no longer be used.
+    """The exports of all releases or one, newest first, with the number of rows that may no longer
+    be used.
     """
     with transaction(installation.pool) as tx:
         found = tx.execute(
@@ -382,9 +380,9 @@ def list_recalled(installation: Installation, recipient: str | None = None) -> l
 
 def withdrawn_ordinals(installation: Installation, release: UUID) -> BitMap:
     """The ordinals of a sealed release that may no longer be used."""
-    at = installation.clock()
+    now = installation.clock()
     known = gate_files.get_sealed(installation, release)
-    return withdrawn_rows.as_of(installation.pool, known, policies(installation), at)
+    return withdrawn_rows.as_of(installation.pool, known, policies(installation), now)
 
 
 def _to_export(
@@ -463,17 +461,17 @@ def acknowledge(installation: Installation, name: str) -> Export:
 
 
 def _acknowledge_rows(installation: Installation, name: str, row: _ExportRow) -> Export:
-    """The recalled rows are deleted; those that may still be used stay with the recipient."""
-    at = installation.clock()
+    """Records the deletion of recalled rows; others stay with the recipient."""
+    now = installation.clock()
     with transaction(installation.pool) as tx:
         tx.execute(
             "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
             "acknowledged_at IS NULL",
-            [at, row.export],
+            [now, row.export],
         )
         deleted = rows_recalled(tx, row.export)
         copies.end_exported_rows(
-            tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), at
+            tx, row.release, row.export, list(deleted), list(row.bitmap - deleted), now
         )
     return get(installation, name)
 
@@ -490,17 +488,17 @@ def rows_recalled(tx: Transaction, export: UUID, account: UUID | None = None) ->
 
 
 def _update(installation: Installation, name: str, change: str, *, ends: bool = False) -> Export:
-    at, export_id = installation.clock(), parse(Prefix.export, name)
+    now, export_id = installation.clock(), parse(Prefix.export, name)
     with transaction(installation.pool) as tx:
         tx.execute(
             f"UPDATE exports SET {change} WHERE export_id = %(export)s",
-            {"export": export_id, "at": at, "due": at + timedelta(days=RECALL_DAYS)},
+            {"export": export_id, "at": now, "due": now + timedelta(days=RECALL_DAYS)},
         )
         if ends:
             tx.execute(
                 "UPDATE export_recalls SET acknowledged_at = %s WHERE export_id = %s AND "
                 "acknowledged_at IS NULL",
-                [at, export_id],
+                [now, export_id],
             )
-            copies.end_whole(tx, CopyPlace.export, export_id, at)
+            copies.end_whole(tx, CopyPlace.export, export_id, now)
     return get(installation, name)

@@ -1,22 +1,20 @@
-"""Rows of a release in the file formats of other trainers: plain text, with the configuration that
-reads it.
+"""Converts rows of a release to the file formats of other trainers.
 
     sft    a conversation: `messages`
     dpo    an answer that was regenerated, and the one that was kept, of one person: the same prompt, two completions
     kto    an answer that its own person rated, or the host checked: prompt, completion, thumb
 
-Invariants: what is written is a conversation by the rule of `conversations`, or ends in the answer
-that a pair or a thumb is about and is one up to there; a pair is of one row, hence of one person,
-nothing was left out between its prompt and either of its answers, and the names that were put into
-them are the same; nothing is invented.
+Invariants: every line is a conversation by the rule of `conversations`, or is one up to the answer
+that it is about; a pair comes from one row, hence one person, with nothing left out between its
+prompt and either answer, and with the same surrogate names; nothing is invented.
 
 Sources of the shapes: TRL 1.16 dataset formats; OpenAI's fine-tuning guides; Axolotl's prompt
 strategies (`chat_template`, `chat_template.default`, `chatml.ultra`); LLaMA-Factory's
 `data/README.md` and `SharegptDatasetConverter`; torchtune's `OpenAIToMessages` and
 `ChosenRejectedToMessages`; verl's `MultiTurnSFTDataset`; NeMo RL's `OpenAIFormatDataset` and
 `PreferenceDataset`; Unsloth trains with TRL, and the formats of shards (`line_files`) have its
-lines. Chat templates want the arguments of a call as an object, OpenAI and Axolotl as text: Axolotl
-parses it, and data sets of Hugging Face's would give each call the arguments of every other.
+lines. Chat templates take the arguments of a call as an object, OpenAI and Axolotl as text: Axolotl
+parses it, and Hugging Face data sets would give each call the arguments of every other.
 """
 
 from __future__ import annotations
@@ -61,7 +59,7 @@ class Format(StrEnum):
 
 
 class ExportKind(StrEnum):
-    """What a line is used to train."""
+    """What a line trains."""
 
     sft = "sft"
     dpo = "dpo"
@@ -85,9 +83,7 @@ ENDED = "the conversation ends before a rated answer or a pair"
 
 
 class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The lines of one row, by kind, and why a kind that was possible has none, or a shorter
-    one.
-    """
+    """The lines of one row, by kind, and why a possible kind has none or a shorter one."""
 
     lines: Mapping[ExportKind, Sequence[Line]]
     left_out: Sequence[str] = ()
@@ -97,9 +93,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shape_row(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
-    """One row in the shape of ``to``; ``ratings`` say whether answers are good, by the position of
-    the answer in the row.
-    """
+    """Converts one row to ``to``; ``ratings`` say whether answers are good, by position."""
     has_markers = bool(row.get("results_left_out"))
     tools = to not in WITHOUT_TOOLS and not (has_markers and to in WITHOUT_MARKERS)
     left_out: list[str] = []
@@ -154,8 +148,8 @@ def shape_row(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> Shaped
 def pairs(
     messages: Sequence[MessageShape], ratings: Mapping[int, bool], gaps: Collection[int] = ()
 ) -> Iterator[tuple[int, MessageShape, MessageShape]]:
-    """The position of the answers, the one that was kept, and one that was not. None if the kept
-    one was rated down, or has the same text.
+    """The position of the answers, the kept one, and one that was not. None if the kept one was
+    rated down or has the same text.
     """
     for places in alternatives(messages, gaps):
         chosen = kept_answer(places, ratings)
@@ -228,7 +222,11 @@ def _kto(
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}
         case Format.axolotl:
-            instructions = [one["content"] for one in before[:1] if one["role"] == "system"]
+            instructions = [
+                message_shape["content"]
+                for message_shape in before[:1]
+                if message_shape["role"] == "system"
+            ]
             text = _chatml(before[len(instructions) :])
             if text is None or any(_TURNED in one for one in (answer["content"], *instructions)):
                 return None

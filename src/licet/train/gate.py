@@ -60,19 +60,17 @@ class WhenStale(StrEnum):
 
 
 class RowGate(Protocol):
-    """What is asked before a step: the gate of a release, or those of several (`mix.MixGate`)."""
+    """Asked before each step: the gate of a release, or of several (`mix.MixGate`)."""
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative
-        is no row.
+        """The positions in ``ordinals`` of rows that may not be used now; a negative ordinal is no
+        row.
         """
         ...
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The number of the bitmap of each release that the last answer came from; -1 before the
-        first.
-        """
+        """The bitmap number of each release's last answer; -1 before the first."""
         ...
 
 

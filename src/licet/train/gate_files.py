@@ -33,6 +33,7 @@ from licet.release.part import ROWS_PER_PART_MAX
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease, RatedMessage
 from licet.release.registry import Release
 from licet.store.connect import Transaction, transaction
+from licet.store.rows import select
 from licet.train import bitmap, withdrawn_rows
 from licet.train.bitmap import BitmapHead, WithdrawnBitmap
 from licet.vault.ids import uuid7
@@ -80,7 +81,7 @@ def update_all(installation: Installation) -> None:
     later changes.
     """
     with transaction(installation.pool) as tx:
-        releases = [one for one in registry.every(tx) if one.state == "sealed"]
+        releases = [release for release in registry.every(tx) if release.state == "sealed"]
     if releases:  # without one there may be no policy
         in_force, now = policies(installation), installation.clock()
         for release in releases:
@@ -221,7 +222,7 @@ def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
     if recipient not in policy.recipients:
         raise RefusedError(
             f"the policy does not name the recipient `{recipient}`, and data goes to no other",
-            f"it names {', '.join(f'`{one}`' for one in sorted(policy.recipients)) or 'nobody'}; a "
+            f"it names {', '.join(f'`{recipient}`' for recipient in sorted(policy.recipients)) or 'nobody'}; a "
             "version that adds "
             "one more is material",
             because="recipient",
@@ -233,7 +234,7 @@ def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
 
 
 class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """The leases of one recipient of a release: how many, of how many row keys, and the newest."""
+    """A recipient's leases of a release: their number, their row keys, and the newest."""
 
     recipient: str
     leases: int
@@ -242,22 +243,20 @@ class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
-    """The leases of a release's row keys, summed by recipient, the newest first."""
-    rows = tx.execute(
-        """SELECT recipient, count(*), sum(given)::bigint, max(given_at) FROM leases
-            WHERE release_id = %s
-            GROUP BY recipient ORDER BY max(given_at) DESC""",
+    """The leases of a release by recipient, newest first."""
+    return select(
+        tx,
+        LeasesGiven,
+        """SELECT recipient, count(*) AS leases, sum(given)::bigint AS keys,
+                  max(given_at) AS newest_at
+             FROM leases WHERE release_id = %s GROUP BY recipient ORDER BY max(given_at) DESC""",
         [release_id],
     )
-    return [
-        LeasesGiven(recipient=recipient, leases=leases, keys=keys, newest_at=newest_at)
-        for recipient, leases, keys, newest_at in rows
-    ]
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease: of which part of which release, how many row keys were asked for and given, and
-    until when they hold.
+    """One lease of a part of a release: the row keys asked for and given, and until when they
+    hold.
     """
 
     release_id: UUID
@@ -270,23 +269,17 @@ class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGiven]:
     """The newest ``limit`` leases of a recipient."""
-    rows = tx.execute(
+    return select(
+        tx,
+        LeaseGiven,
         """SELECT release_id, part, asked, given, given_at, expires_at FROM leases
-            WHERE recipient = %s
-            ORDER BY given_at DESC LIMIT %s""",
+            WHERE recipient = %s ORDER BY given_at DESC LIMIT %s""",
         [recipient, limit],
     )
-    return [
-        LeaseGiven(
-            release_id=release, part=part, asked=asked, given=given, given_at=at, expires_at=until
-        )
-        for release, part, asked, given, at, until in rows
-    ]
 
 
 def lease(installation: Installation, request: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
-    """The keys of the rows of one part that may be used now; one database row is written before a
-    key leaves.
+    """The keys of the usable rows of one part; one database row is written before a key leaves.
 
     NotFoundError for a release that the holder's key was not made for, DeniedError for another
     recipient than its own, RefusedError for one that the policy in force does not name.
@@ -364,11 +357,11 @@ def _ordinals_of_part(installation: Installation, release: Release, part: int) -
         raise NotFoundError(
             f"the installation's own copy of release `{release.name}` is missing", "name `ordinals`"
         )
-    firsts = {each.number: each.first_ordinal for each in promised.parts}
+    firsts = {part.number: part.first_ordinal for part in promised.parts}
     if part not in firsts:
         raise NotFoundError(f"release `{release.name}` has no part `{part}`")
     after = min(
-        (each for each in firsts.values() if each > firsts[part]),
+        (first for first in firsts.values() if first > firsts[part]),
         default=firsts[part] + ROWS_PER_PART_MAX,
     )
     return range(firsts[part], min(after, firsts[part] + ROWS_PER_PART_MAX))
@@ -421,8 +414,6 @@ class LocalLeases:
             # which closes it.
             opened, stack = held_installation(self._config, self._clock)
             self._stacks.append(stack)
-            self._pid, self._leases = (
-                os.getpid(),
-                DatabaseLeases(opened.pool, opened.keyring, opened.clock),
-            )
+            self._pid = os.getpid()
+            self._leases = DatabaseLeases(opened.pool, opened.keyring, opened.clock)
         return self._leases

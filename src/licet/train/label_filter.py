@@ -1,5 +1,4 @@
-"""`where`: which rows are read, by their labels, in a small language that looks like SQL's and runs
-nothing.
+"""`where`: selects rows by their labels, in a small SQL-like language that executes nothing.
 
     language = 'de' and quality > 0.6
     topic in ('code', 'maths') and not (words < 20 or repeated_lines > 0.3)
@@ -14,10 +13,9 @@ nothing.
     NAME       = split | language | topic | [ "quality." ] SIGNAL | [ "scores." ] SCORE
     VALUE      = 'text', in which '' is a quote | number
 
-Invariants: a row is read only where the filter is true of it. A test of a score that the row does
-not have is neither true nor false, as in SQL, so that such a row is read by neither `misuse < 0.5`
-nor its opposite. Words are of any case, names are not. What does not parse is a UsageError that
-says where.
+Invariants: a row is read only if the filter is true for it. As in SQL, a test of a missing score is
+neither true nor false: such a row is read by neither `misuse < 0.5` nor its opposite. Keywords
+ignore case, names do not. A syntax error is a UsageError with its place.
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ _WORDS = ("and", "or", "not", "in", "is", "null")
 
 
 class _Unknown:
-    """The value of a label that is not known yet, and the answer of a test that depends on it."""
+    """A label's value that is not known yet, and the answer of a test that depends on it."""
 
 
 _UNKNOWN = _Unknown()
@@ -64,7 +62,7 @@ class _Token(NamedTuple):
 
 
 class LabelFilter:
-    """A filter, parsed. ``scores`` are the names of scores that it asks for."""
+    """A parsed filter. ``scores`` are the scores that it tests."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -73,11 +71,11 @@ class LabelFilter:
         self.scores = frozenset(parser.scores)
 
     def __call__(self, labels: LabelsShape) -> bool:
-        """Whether a row with these labels is read."""
+        """Whether a row with these labels matches."""
         return self._test(labels) is True
 
     def may_match(self, split: str) -> bool:
-        """Whether a row of ``split`` can match, whatever its other labels are."""
+        """Whether a row of ``split`` can match, whatever its other labels."""
         answer = self._test({"split": split})
         return answer is True or answer is _UNKNOWN
 
@@ -105,7 +103,7 @@ class _Parser:
         return self._tokens[self._place]
 
     def _accept(self, *texts: str) -> bool:
-        """Whether the next tokens are these words or signs, which are then behind us."""
+        """Consumes these words or signs if they come next."""
         found = self._tokens[self._place : self._place + len(texts)]
         if len(found) < len(texts) or any(
             token.kind not in ("word", "sign") or token.text != text
@@ -177,7 +175,7 @@ class _Parser:
     def _parse_value(self, name: str, *, is_text: bool) -> str | float:
         token = self._current
         if token.kind != ("text" if is_text else "number"):
-            texts = ", ".join(f"`{each}`" for each in TEXTS)
+            texts = ", ".join(f"`{text}`" for text in TEXTS)
             raise _error(
                 token,
                 f"{'text in quotes' if is_text else 'a number'} for `{name}` (labels of "
@@ -187,7 +185,7 @@ class _Parser:
         return token.text[1:-1].replace("''", "'") if is_text else float(token.text)
 
     def _label_reader(self, token: _Token) -> tuple[_Reads, bool]:
-        """What reads a label of a row, and whether that is text."""
+        """The reader of a label, and whether the label is text."""
         name = token.text
         if name in TEXTS:
             return lambda labels: labels.get(name, _UNKNOWN), True
@@ -199,7 +197,7 @@ class _Parser:
             )
         if name.startswith(_QUALITY):
             raise _error(
-                token, f"one of {', '.join(f'`{each}`' for each in SIGNALS)} after `{_QUALITY}`"
+                token, f"one of {', '.join(f'`{signal}`' for signal in SIGNALS)} after `{_QUALITY}`"
             )
         score = name.removeprefix(_SCORES)
         self.scores.add(score)
@@ -232,7 +230,7 @@ def _error(token: _Token, expected: str) -> UsageError:
 
 
 def _when_known(read: _Reads, test: Callable[[Any], bool]) -> Test:
-    """``test`` of a label that is there and known."""
+    """Applies ``test`` to a label that is present and known."""
 
     def tested(labels: Mapping[str, Any]) -> Answer:
         found = read(labels)
@@ -262,9 +260,7 @@ def _any(found: Iterable[Answer]) -> Answer:
 
 
 def _first(answers: Sequence[Answer], decisive: bool) -> Answer:
-    """``decisive`` if one of the answers is; else what is open, else what is absent, else its
-    opposite.
-    """
+    """``decisive`` if any answer is; else unknown, else missing, else its opposite."""
     for answer in (decisive, _UNKNOWN, None):
         if any(found is answer for found in answers):
             return answer

@@ -1,13 +1,12 @@
-"""Writers of export lines: JSON lines, Parquet for trainers that read nothing else, or folders of
-shards.
+"""Writers of export lines: JSON lines, Parquet, or folders of shards.
 
 A line of Parquet has the columns `messages`, a list of role and content, `ordinal`, and
-`row_labels` as JSON text, null where the release has no labels.
+`row_labels` as JSON text, null if the release has no labels.
 
 Shards (Mosaic's MDS, WebDataset's tar files, Lance) have lines in the shape of TRL and up to
-`SHARD_BYTES` bytes. What is no number is JSON text in MDS and Lance, because the arguments of each
-tool call have a type of their own; WebDataset has a line as one member, `NNNNNNNN.json`. The same
-lines give the same bytes in MDS and WebDataset.
+`SHARD_BYTES` bytes. In MDS and Lance all but numbers is JSON text, because the arguments of each
+tool call have their own type; in WebDataset a line is one member, `NNNNNNNN.json`. In MDS and
+WebDataset the same lines give the same bytes.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _JSON = msgspec.json.Encoder().encode
 
 
 class MdsShards:
-    """A folder that `streaming.StreamingDataset` reads: `shard.NNNNN.mds` files and `index.json`,
-    written last.
+    """A folder for `streaming.StreamingDataset`: `shard.NNNNN.mds` files and `index.json`, written
+    last.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,9 +56,7 @@ class MdsShards:
         (self._folder / "index.json").write_bytes(_JSON({"version": 2, "shards": self._shards}))
 
     def _sample(self, line: Line) -> bytes:
-        """The lengths of its values of no fixed size, and then all values, in the order of the
-        columns.
-        """
+        """The lengths of its variable-size values, then all values, in column order."""
         values = [
             pack("<q", line[name]) if name == NUMBER else _JSON(line.get(name))
             for name in self._columns
@@ -82,9 +79,7 @@ class MdsShards:
         }
 
     def _flush(self) -> None:
-        """A shard: how many samples, where each begins and the last one ends, the columns, the
-        samples.
-        """
+        """Writes a shard: the number of samples, their offsets, the columns, the samples."""
         about, name = _JSON(self._about()), f"shard.{len(self._shards):05}.mds"
         place = 4 + 4 * (len(self._samples) + 1) + len(about)
         ends = [place]
@@ -142,12 +137,10 @@ class LanceLines:
             import lance
         except ImportError:
             raise NotInstalledError("pylance", "train") from None
-        self._write, self._folder, self._waiting, self._is_new = (
-            lance.write_dataset,
-            folder,
-            list[Line](),
-            True,
-        )
+        self._write = lance.write_dataset
+        self._folder = folder
+        self._waiting = list[Line]()
+        self._is_new = True
 
     def write(self, lines: Sequence[Line]) -> None:
         self._waiting += lines
@@ -186,7 +179,7 @@ GROUP_LINES = 1_000
 
 
 class LineFile(Protocol):
-    """A writer of lines; its file is complete once it is closed."""
+    """A writer of lines; its file is complete once closed."""
 
     def write(self, lines: Sequence[Line]) -> None: ...
 
@@ -194,12 +187,11 @@ class LineFile(Protocol):
 
 
 def file_extension(to: Format) -> str:
-    """The ending of a file's name."""
     return to.value if to in AS_SHARDS else "parquet" if to is Format.verl else "jsonl"
 
 
 def open_lines(path: Path, to: Format) -> LineFile:
-    """A file, or a folder of shards, at ``path``, which is not there yet."""
+    """Creates a file, or a folder of shards, at ``path``."""
     if to in AS_SHARDS:
         return SHARDS[to](path)
     return _ParquetLines(path) if to is Format.verl else _JsonLines(path)

@@ -81,21 +81,19 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
     )
     if checked.findings or checked.lacks:
         lacks = ((lack.place, lack.why) for lack in checked.lacks)
-        place, promise = next(chain(((one.place, one.promise) for one in checked.findings), lacks))
+        place, promise = next(
+            chain(((finding.place, finding.promise) for finding in checked.findings), lacks)
+        )
         raise RefusedError(
             f"the model cannot be registered: `{place}`: {promise}", because="broken"
         )
     signed = (folder / statement.FILE).read_bytes()
     content = statement.verify(signed, next(key for key in keys if key.name.encode() in signed))
-    consumed, raw = (
-        consumption.read(folder / consumption.FILE),
-        (folder / consumption.FILE).read_bytes(),
-    )
+    consumed = consumption.read(folder / consumption.FILE)
+    raw = (folder / consumption.FILE).read_bytes()
     predicate = content["predicate"]
-    metadata, parameters = (
-        predicate["runDetails"]["metadata"],
-        predicate["buildDefinition"]["externalParameters"],
-    )
+    metadata = predicate["runDetails"]["metadata"]
+    parameters = predicate["buildDefinition"]["externalParameters"]
     check_name(parameters["name"])
     model, release = UUID(hex=metadata["invocationId"]), UUID(hex=consumed.of.release)
     heads = [
@@ -227,8 +225,8 @@ def models_trained_on(
 
 
 class Affected(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained on rows which may no longer be used; ``erased`` of them have no key
-    any more.
+    """A model trained on rows that may no longer be used; ``erased`` of them have no key any
+    more.
     """
 
     model: str
@@ -269,10 +267,9 @@ def affected(
     *,
     retired: bool = False,
 ) -> list[Affected]:
-    """The models that were trained on rows which were withdrawn or erased (since ``since``), the
-    most affected first.
+    """The models trained on rows withdrawn or erased (since ``since``), most affected first.
 
-    ``recipe``: only models that were made by it. ``retired``: those too that are used no more.
+    ``recipe``: only models made by it. ``retired``: retired models too.
     """
     in_force, now = policies(installation), installation.clock()
     with transaction(installation.pool) as tx:

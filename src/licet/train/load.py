@@ -1,4 +1,4 @@
-"""`licet.load`: the rows of a release, each behind the live decision."""
+"""`licet.load`: reads the rows of a release, each behind the live decision."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Loading(Iterator[LoadedRow]):
-    """The rows of a release that may be used now; closes its installation when it ends.
+    """The usable rows of a release; closes its installation when it ends.
 
-    With ``where`` only the labels of the rows that do not match are opened: ``passed_over`` counts
-    them. Rows of a split that it excludes are not opened, and not counted.
+    With ``where``, only the labels of rows that do not match are opened, and ``passed_over`` counts
+    them. Rows of an excluded split are neither opened nor counted.
     """
 
     def __init__(self, rows: LoadedRows, closing: ExitStack) -> None:
@@ -105,24 +105,20 @@ def load(
     gate: TrainingGate | None = None,
     leases: Leases | None = None,
 ) -> Loading | RowDataset:
-    """The rows of ``release``, a name or a folder, that may be used now: ``{"messages": [...],
-    ...}`` one by one.
+    """The usable rows of ``release``, a name or a folder: ``{"messages": [...], ...}`` one by one.
 
     ``split``: only the rows of ``train``, ``validation`` or ``test``; people, not rows, are held
-    out, for ever.
-    ``where``: only the rows whose labels match (`train.label_filter`): of the others no message is
-    opened; by position, `licet.mix` filters. ``labels=False``: they stay sealed, and rows come
-    without them.
-    ``seed``: a person's rows are neighbours in a release, so they come mixed with those of some
-    thousand rows around them, in an order that depends on the seed alone, whatever is withdrawn;
-    None: in the order of the release. ``data`` is the installation's folder, by default that of the
-    environment. Each row is decided anew as it is read; one that was withdrawn, deleted or has
-    expired does not come out, from any copy of the files.
+    out, for ever. ``where``: only rows whose labels match (`train.label_filter`); no message of
+    other rows is opened; by position, `licet.mix` filters. ``labels=False``: rows come without
+    labels, which stay sealed. ``seed``: a person's rows are adjacent in a release, so they are
+    mixed with some thousand rows around them, in an order that depends only on the seed, not on
+    withdrawals; None: in the order of the release. ``data`` is the installation's folder, by
+    default that of the environment. Each row is decided as it is read: a withdrawn, deleted or
+    expired one cannot be read from any copy of the files.
 
-    With a ``gate`` (`licet.gate`) they come by position, for a training run: as many as the
-    manifest promises, each row that may not be used replaced by another, in any worker of a data
-    loader. ``leases`` provides the row keys if the installation is on another machine
-    (`licet.remote`).
+    With a ``gate`` (`licet.gate`) rows come by position, for a training run: as many as the
+    manifest promises, each unusable row replaced by another, in any data loader worker. ``leases``
+    provides row keys if the installation is on another machine (`licet.remote`).
     """
     import os  # the environment is read here, at the edge, and nowhere below
 

@@ -1,11 +1,10 @@
-"""A model trained here on a release of this installation, behind the training gate, and registered
+"""Trains a model here on a release of this installation, behind the training gate, and registers it
 with its sources.
 
-What is signed is written last, so a run that stops leaves no model that looks complete; what it had
-consumed by then is recorded in its folder, row by row. A run that fails moves that folder to
-`OUT.failed-1`, or removes it if nothing was consumed; one that was killed leaves it, and the same
-command moves or removes it and begins again. Until such a folder is deleted, `licet status` and
-`licet models list` name it (`run_marks`).
+Signed files are written last, so an interrupted run leaves no model that looks complete; what it
+consumed is recorded in its folder, row by row. A failed run moves that folder to `OUT.failed-1`, or
+removes it if nothing was consumed; after a kill, the same command moves or removes it and starts
+again. Until such a folder is deleted, `licet status` and `licet models list` name it (`run_marks`).
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ LIBRARIES = ("torch", "transformers", "trl", "tokenizers", "accelerate", "datase
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model: where it is, what it was trained on, and what it was measured on."""
+    """A model: its folder, training data and measurements."""
 
     model: str
     name: str
@@ -168,7 +167,7 @@ def _record_model(
     record: consumption.Record,
     base: Path | None,
 ) -> None:
-    """Writes the model's papers beside it, and puts it on record."""
+    """Writes the model's documents beside it and registers it."""
     described = cards.ModelDescription(
         run=run,
         release=manifest.read(folder)[0],
@@ -182,7 +181,7 @@ def _record_model(
 
 def _check_trainable(release: Release) -> bytes:
     """The hash of its manifest; RefusedError for a release that is not sealed, or is for safety
-    classifiers alone.
+    classifiers.
     """
     if release.state != "sealed" or release.manifest_sha256 is None:
         raise RefusedError(f"release `{release.name}` is not sealed", because="not_sealed")
@@ -220,8 +219,8 @@ def _clear_killed_run(installation: Installation, out: Path) -> None:
 
 
 def _set_aside(installation: Installation, out: Path, consumed: int) -> None:
-    """After a run without a model: removes its folder, or, if it consumed rows, moves it aside with
-    the record of them.
+    """Without a model: removes the run's folder, or moves it aside with the record if it consumed
+    rows.
 
     In both cases the same command can be given again.
     """
@@ -261,7 +260,7 @@ def split_held_out(
     }
     if len(out) < HELD_OUT_ROWS_MIN:
         people = {accounts[row["ordinal"]] for row in rows if row["ordinal"] not in out}
-        outside = {one for one in people if is_held_out(one)}
+        outside = {person for person in people if is_held_out(person)}
         if len(people) > 1 and (not outside or outside == people):
             outside = {min(people, key=account_rank)}
         out |= {row["ordinal"] for row in rows if accounts[row["ordinal"]] in outside}

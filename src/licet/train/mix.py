@@ -1,23 +1,22 @@
-"""Several releases as one data set: weights, a budget of tokens, filters on labels, for any number
-of ranks and workers.
+"""Several releases as one data set: weights, a token budget, label filters, for any number of ranks
+and workers.
 
     mix = licet.mix({"autumn": 0.7, "winter": 0.3}, "/run/licet", "withdrawn.pub", tokens=2_000_000_000)
     batches = mix.batches(32, rank=rank, ranks=ranks)
     for batch in MaskedBatches(DataLoader(mix, batch_sampler=batches, collate_fn=list), mix.gate): ...
 
-Weights are shares of tokens. A budget becomes a number of rows by the mean of tokens a row, as
-measured when the mix was made; sources alternate so that after any number of rows each is within a
-row of its share. Each pass over a source is in an order of its own (`dataset.shuffled`).
+Weights are shares of tokens. A budget becomes a number of rows by the mean tokens a row, measured
+when the mix is made; sources alternate so that after any number of rows each is within a row of its
+share. Each pass over a source has its own order (`dataset.shuffled`).
 
-Positions are stable, as those of `dataset.RowDataset`: which rows are in a mix, and their order,
-depend on its state alone, whatever is withdrawn later. The state is what the mix was asked for, the
-rows that the filter chose (a bitmap of ordinals a source), their tokens, a position, and the file
-of withdrawn rows that each gate last believed. A position counts rows over all ranks, so that a run
-goes on with another number of ranks, or of ranks a sequence, where it was: no row again, none left
-out. The rows at the end that fill no batch of every rank are not read.
+Positions are stable, as in `dataset.RowDataset`: the rows of a mix and their order depend only on
+its state, not on later withdrawals. The state is the request, the filtered rows (a bitmap of
+ordinals a source), their tokens, a position, and each gate's last file of withdrawn rows. A
+position counts rows over all ranks, so a run can resume with another number of ranks, or of ranks a
+sequence, without repeating or skipping a row. Rows at the end that fill no batch of every rank are
+not read.
 
-An ordinal of a mix has that of the source above it: the source's place times 2**32. `MixGate.check`
-takes these.
+An ordinal of a mix has the place of its source times 2**32 added. `MixGate.check` takes these.
 """
 
 from __future__ import annotations
@@ -71,16 +70,15 @@ def mix(
     """The releases in ``sources``, names or folders with their weights, as one data set by
     position.
 
-    Weights are shares of tokens. ``tokens`` is how many the mix has, each source read ``epochs``
-    times at most; without it they are as many as that allows. ``tokens_of`` says how many tokens a
-    row has, by default about a quarter of its bytes. ``where`` chooses rows by their labels
-    (`train.label_filter`). Each row of the split is read once for that. ``gates`` is the folder
-    that `licet train gate` keeps, or its file where there is one source; ``key`` as for
-    `licet.gate`.
+    Weights are shares of tokens. ``tokens`` is the size of the mix, with each source read at most
+    ``epochs`` times; by default as many as that allows. ``tokens_of`` counts a row's tokens, by
+    default about a quarter of its bytes. ``where`` selects rows by labels (`train.label_filter`).
+    Each row of the split is read once for that. ``gates`` is the folder that `licet train gate`
+    keeps, or its file for a single source; ``key`` as for `licet.gate`.
 
-    ``state``: go on from what `state` of the same mix returned, on any number of ranks. Where
-    several ranks begin, one of them makes the mix and the others go on from its state: a row that
-    is withdrawn between would be in one mix alone.
+    ``state`` resumes from the `state` of the same mix, on any number of ranks. If several ranks
+    start a run, one makes the mix and the others use its state: otherwise a row withdrawn in
+    between would be in one mix alone.
     """
     settings = config or Configuration.of(os.environ, data)
     requested = MixState(
@@ -117,14 +115,14 @@ def mix(
 
 
 def _new_source(name: str, weight: float) -> MixedSource:
-    """A source of which no row has been read yet."""
+    """A source of which no row has been read."""
     return MixedSource(
         name=str(name), weight=float(weight), release="", manifest_sha256="", chosen="", tokens=0
     )
 
 
 def _split(folder: Path, split: str) -> str:
-    """The split that is read; a release that was never split is read whole, as for an export."""
+    """The split to read; a release without splits is read whole, as for an export."""
     is_whole = split == "train" and manifest.read(folder)[0].curation is msgspec.UNSET
     return "" if is_whole else split
 
@@ -139,8 +137,8 @@ def _narrowed(rows: RowDataset, before: MixedSource) -> MixedSource:
 def _select_rows(
     rows: RowDataset, source: MixedSource, where: str, tokens_of: TokensOf
 ) -> MixedSource:
-    """``source`` with the rows that may be used now and match, to which ``rows`` are narrowed, and
-    their tokens.
+    """``source`` with the usable, matching rows, to which ``rows`` is narrowed, and their
+    tokens.
     """
     label_filter = LabelFilter(where) if where else None
     found, tokens, scores = BitMap(), 0, set[str]()
@@ -159,7 +157,7 @@ def _select_rows(
             found.add(row["ordinal"])
             tokens += tokens_of(row)
     if label_filter is not None and not found and (unknown := label_filter.scores - scores):
-        available = ", ".join(f"`{each}`" for each in sorted(scores)) or "none"
+        available = ", ".join(f"`{score}`" for score in sorted(scores)) or "none"
         raise UsageError(
             f"no row of `{source.name}` has the score `{min(unknown)}`",
             f"its rows have {available}",
@@ -175,7 +173,7 @@ def _select_rows(
 
 
 class ClockSeconds:
-    """A clock in seconds since 1970, as gates ask it; it goes into workers where the clock does."""
+    """A clock in seconds since 1970, for gates; it pickles if the clock does."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -185,8 +183,8 @@ class ClockSeconds:
 
 
 class MixGate:
-    """The gates of a mix as one, for `MaskedBatches`, `gated` and `HandOff`; it is asked by
-    ordinals of the mix.
+    """The gates of a mix as one, for `MaskedBatches`, `gated` and `HandOff`, by ordinals of the
+    mix.
     """
 
     def __init__(self, gates: Mapping[str, TrainingGate]) -> None:
@@ -194,8 +192,8 @@ class MixGate:
         self._all = tuple(gates.values())
 
     def check(self, ordinals: Sequence[int]) -> list[int]:
-        """The places in ``ordinals`` of rows that may not be used, at this moment; what is negative
-        is no row.
+        """The positions in ``ordinals`` of rows that may not be used now; a negative ordinal is no
+        row.
         """
         places: dict[int, list[int]] = {}
         for place, ordinal in enumerate(ordinals):
@@ -212,9 +210,7 @@ class MixGate:
         return sorted(withdrawn)
 
     def split(self, ordinals: Sequence[int]) -> dict[str, list[int]]:
-        """Ordinals of the mix as those of each source, by its name: for a record of what was
-        used.
-        """
+        """Ordinals of the mix as those of each source, by name: for a record of what was used."""
         names, found = list(self.gates), dict[str, list[int]]()
         for ordinal in ordinals:
             found.setdefault(names[ordinal >> SOURCE_BITS], []).append(ordinal & _WITHIN)
@@ -222,18 +218,15 @@ class MixGate:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The number of the bitmap that each gate last answered from, in the order of the
-        sources.
-        """
+        """The bitmap number of each gate's last answer, in the order of the sources."""
         return tuple(gate.number for gate in self._all)
 
 
 class RankBatches:
-    """The positions of one rank's batches, a batch a time: a batch sampler of PyTorch's, as long on
-    every rank.
+    """The positions of one rank's batches: a PyTorch batch sampler, equally long on every rank.
 
-    Each ``sequence_parallel`` consecutive ranks share their sequences: they have the same
-    positions. ``first`` is where all ranks begin; another one goes on from there.
+    Each ``sequence_parallel`` consecutive ranks share their sequences and positions. ``first`` is
+    where all ranks begin; another sampler continues from there.
     """
 
     def __init__(
@@ -259,15 +252,15 @@ class RankBatches:
             yield list(range(start, start + self._rows))
 
     def position(self, steps: int) -> int:
-        """The position of the mix after so many batches of every rank, for `ReleaseMix.state`."""
+        """The position of the mix after this many batches of every rank, for `ReleaseMix.state`."""
         return self.first + steps * self._rows * self._streams
 
 
 class ReleaseMix(Sequence[Any]):
-    """The rows of several releases by position, as a data set of PyTorch's. It can be pickled into
+    """The rows of several releases by position, as a PyTorch data set. It can be pickled into
     workers.
 
-    A row is as that of its release, with the `release` that it is of and the ordinal of the mix.
+    A row is that of its release, with its `release` and the ordinal of the mix.
     """
 
     def __init__(self, state: MixState, rows: Sequence[RowDataset]) -> None:
@@ -286,7 +279,7 @@ class ReleaseMix(Sequence[Any]):
         return self.__getitems__([position])[0]
 
     def __getitems__(self, positions: Sequence[int]) -> list[dict[str, Any]]:
-        """The rows at ``positions``, as a loader of PyTorch's asks for a batch."""
+        """The rows at ``positions``, as a PyTorch loader requests a batch."""
         wanted = [self._order[place] for place in positions]
         found: dict[int, dict[int, LoadedRow]] = {}
         for source in {place >> SOURCE_BITS for place in wanted}:
@@ -306,12 +299,12 @@ class ReleaseMix(Sequence[Any]):
 
     @property
     def position(self) -> int:
-        """The position that the mix begins at: that of its state."""
+        """The position at which the mix begins: that of its state."""
         return self._state.position
 
     @property
     def rows_of(self) -> dict[str, int]:
-        """How many positions are of each source."""
+        """The number of positions of each source."""
         counts = mix_plan.rows_of(self._state)
         return {
             source.name: count for source, count in zip(self._state.sources, counts, strict=True)
@@ -328,8 +321,8 @@ class ReleaseMix(Sequence[Any]):
         return RankBatches(self.position, len(self), batch_rows, rank, ranks, sequence_parallel)
 
     def state(self, position: int | None = None) -> bytes:
-        """What to keep beside a checkpoint, at ``position``, which `RankBatches.position` says; the
-        same on every rank but for what its gates last believed.
+        """The state to save with a checkpoint, at ``position`` (`RankBatches.position`); equal on
+        every rank except for what its gates last read.
         """
         sources = [
             msgspec.structs.replace(source, held=b64encode(one.gate.held()).decode())
@@ -339,6 +332,6 @@ class ReleaseMix(Sequence[Any]):
         return msgspec.structs.replace(self._state, position=at, sources=tuple(sources)).encode()
 
     def close(self) -> None:
-        """Forgets keys, and closes files."""
-        for one in self._rows:
-            one.close()
+        """Drops keys, and closes files."""
+        for row in self._rows:
+            row.close()

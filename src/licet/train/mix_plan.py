@@ -1,7 +1,7 @@
-"""The plan of a mix: what it is made of, kept as its state, and which row stands at each position.
+"""The plan of a mix: its sources, saved as its state, and the row at each position.
 
-The plan depends on the state alone. Interleaving: each position goes to the source that is furthest
-behind its share, so that after any number of rows each source is within a row of it.
+The plan depends on the state alone. Each position goes to the source furthest behind its share, so
+that after any number of rows each source is within a row of it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SOURCE_BITS = 32
 
 
 class MixedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A source in the state of a mix: the rows that were ``chosen``, a bitmap in base64, and their
+    """A source in the state of a mix: the ``chosen`` rows, a bitmap in base64, and their
     ``tokens``.
 
-    ``held`` is the file of withdrawn rows that its gate last believed, in base64.
+    ``held`` is the file of withdrawn rows that its gate last read, in base64.
     """
 
     name: str
@@ -47,14 +47,12 @@ class MixedSource(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def encode_ordinals(ordinals: BitMap) -> str:
-        """A bitmap as ``chosen`` has it."""
+        """A bitmap in the form of ``chosen``."""
         return b64encode(ordinals.serialize()).decode()
 
 
 class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a mix is, and the ``position`` that a run came to: enough to go on, on any number of
-    ranks.
-    """
+    """A mix, and the ``position`` that a run reached: enough to resume on any number of ranks."""
 
     format: Literal["licet-mix-1"] = "licet-mix-1"
     split: str
@@ -79,14 +77,15 @@ class MixState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def check_same_mix(kept_state: MixState, requested: MixState) -> MixState:
-    """``kept_state``, to go on from; UsageError where it is the state of another mix than is
-    ``requested`` for.
+    """Returns ``kept_state`` to resume from; UsageError if it belongs to another mix than
+    ``requested``.
     """
     for name in ("split", "where", "seed", "tokens", "epochs"):
         if (kept := getattr(kept_state, name)) != (given := getattr(requested, name)):
             raise UsageError(f"the state is that of a mix with `{name}` of `{kept}`, not `{given}`")
     kept, given = (
-        [(source.name, source.weight) for source in one.sources] for one in (kept_state, requested)
+        [(source.name, source.weight) for source in mix_state.sources]
+        for mix_state in (kept_state, requested)
     )
     if kept != given:
         said = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
@@ -97,7 +96,7 @@ def check_same_mix(kept_state: MixState, requested: MixState) -> MixState:
 
 
 def check(state: MixState) -> None:
-    """UsageError where a mix of this state cannot be made."""
+    """UsageError if no mix can be made from this state."""
     if not 1 <= len(state.sources) <= SOURCES_MAX:
         raise UsageError(f"a mix has 1 to `{SOURCES_MAX}` sources, not `{len(state.sources)}`")
     if state.epochs <= 0 or (state.tokens is not None and state.tokens < 1):
@@ -131,13 +130,11 @@ def check(state: MixState) -> None:
 
 
 def _share(state: MixState, source: MixedSource) -> float:
-    return source.weight / sum(each.weight for each in state.sources)
+    return source.weight / sum(source.weight for source in state.sources)
 
 
 def _budget(state: MixState) -> float:
-    """The tokens of the mix: those asked for, or as many as keep to the weights within the
-    epochs.
-    """
+    """The tokens of the mix: those requested, or as many as weights and epochs allow."""
     if state.tokens is not None:
         return float(state.tokens)
     return min(state.epochs * source.tokens / _share(state, source) for source in state.sources)
@@ -153,8 +150,8 @@ def rows_of(state: MixState) -> list[int]:
 
 
 def order(state: MixState) -> array[int]:
-    """For each position its source, and the place in that source's rows: the source's place times
-    2**32, plus it.
+    """For each position, the place of its source times 2**32 plus the place in the source's
+    rows.
     """
     counts = rows_of(state)
     places = [

@@ -1,7 +1,7 @@
-"""The registered models: what each was made from and when, and whether it is still used.
+"""The registered models: sources, dates, and whether they are in use.
 
-Their rows are in `lineage`, which needs the code that reads a record; this module is for callers
-that only list models.
+Their rows are in `lineage`, which needs the code that reads consumption records; this module is for
+callers that only list models.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ def list_all(tx: Transaction) -> list[RecordedModel]:
 
 
 def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
-    """The models that were on record at a moment, the oldest first; retired ones included, as if
-    they were not.
-    """
+    """The models registered at a moment, oldest first; later retirements are ignored."""
     found = _to_models(
         tx,
         tx.execute(
@@ -100,8 +98,8 @@ def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
         ).fetchall(),
     )
     return [
-        msgspec.structs.replace(one, retired_at=None, retired_by=None, retired_reason=None)
-        for one in found
+        msgspec.structs.replace(model, retired_at=None, retired_by=None, retired_reason=None)
+        for model in found
     ]
 
 

@@ -1,9 +1,8 @@
-"""What a training run opens on its machine: the gate on the file that `licet train gate` keeps
-there, the rows of a release behind it, and the installation on another machine as their source of
-keys.
+"""What a training run opens on its machine: the gate on the file of `licet train gate`, the rows of
+a release behind it, and a remote installation as the source of keys.
 
-Nothing here, nor what it imports, needs a database or a server: the extra `loader` is enough. Where
-the run is on the installation's own machine, the keys come from `train.gate_files.LocalLeases`.
+Neither this module nor its imports need a database or a server: the extra `loader` is enough. On
+the installation's own machine, keys come from `train.gate_files.LocalLeases`.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ def gate(
     data: Path | None = None,
 ) -> TrainingGate:
     """The gate of a run on ``release``, a name or a folder, from the ``file`` that `licet train
-    gate` keeps, or the folder that contains it. A name is that of a release of the installation on
-    this machine (``data``, or that of the environment).
+    gate` keeps, or its folder. A name is that of a release of this machine's installation
+    (``data``, or that of the environment).
 
     ``key`` is the public key that `licet train gate-key` prints, or a file with it. ``when_stale``:
     `pause`, or `stop`. ``held`` is the file with which an earlier part of the run ended
@@ -59,9 +58,8 @@ def gate(
 
 
 def folder_of(release: str | Path, config: Configuration) -> Path:
-    """The folder of a release: that of its name in the installation, that through which one in an
-    object store or in the bucket of the installation is read (`train.streamed`), or else
-    ``release`` itself.
+    """The folder of a release: by its name in the installation; the cache folder of one in an
+    object store or the installation's bucket (`train.streamed`); or else ``release`` itself.
     """
     cache, bytes_max = config.loader.cache or config.data / "parts", config.loader.cache_bytes
     if streamed.is_address(release):
@@ -76,7 +74,7 @@ def folder_of(release: str | Path, config: Configuration) -> Path:
 
 def remote(url: str, key_file: str | Path, *, recipient: str) -> Remote:
     """The installation at ``url`` as a source of row keys, for a run on another machine;
-    ``key_file`` has the key of a service with the scope `release:lease`.
+    ``key_file`` has a service key with the scope `release:lease`.
     """
     return Remote(url, read_key_file(Path(key_file)), recipient=recipient, clock=utc_now)
 

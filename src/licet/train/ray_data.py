@@ -51,11 +51,11 @@ class WithdrawnReplacer:
 
 # a data set of Ray's
 def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401
-    """``rows`` behind the gate, which is asked again in each worker; rows that are read ahead are
-    checked at hand-off.
+    """``rows`` behind the gate, which each worker asks again; rows read ahead are checked at
+    hand-off.
 
-    They keep their order, which Ray does not promise by itself: otherwise no run could be resumed
-    at a position.
+    Keeps their order, which Ray does not promise by itself: otherwise no run could resume at a
+    position.
     """
     made = rows.map_batches(
         WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None

@@ -1,16 +1,16 @@
-"""A causal model fine-tuned on the rows of a release through TRL's SFTTrainer; the training gate is
+"""Fine-tunes a causal model on the rows of a release with TRL's SFTTrainer; the training gate is
 asked before every step.
 
-Without a base model, a Llama of less than a million parameters is created and trained from scratch,
-with a vocabulary learnt from the training rows. The base model is any folder of a causal model, and
-nothing is downloaded for it.
+Without a base model, a Llama of less than a million parameters is trained from scratch, with a
+vocabulary learnt from the training rows. The base model is any folder of a causal model; nothing is
+downloaded for it.
 
-Invariants: the gate is asked about the rows of a batch just before the step that trains on them,
-and ``used`` is called with these rows before the step. A row that the gate refuses keeps its place
-with every token masked: it is neither trained on nor attended to, and the batch keeps its size.
-Step 0 is the vocabulary. The loss covers the assistant's words alone. A row is read as a
-conversation (`conversations`); one that the model's chat template rejects is left out and counted.
-Text and tokens are in memory only; what is written is the model.
+Invariants: the gate is asked about the rows of a batch just before its step, and ``used`` is called
+with them before the step. A refused row keeps its place with every token masked: it is neither
+trained on nor attended to, and the batch keeps its size. Step 0 is the vocabulary. The loss covers
+only the assistant's words. A row is read as a conversation (`conversations`); one that the model's
+chat template rejects is left out and counted. Text and tokens are in memory only; what is written
+is the model.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a run. The losses are means over the assistant's tokens, in nats; None if
-    nobody is held out.
+    """The result of a run. Losses are means over the assistant's tokens, in nats; None if nobody is
+    held out.
 
-    ``unfit`` rows taught nothing: no answer was left by the rule of `conversations`, or none within
-    ``tokens_max``, or, as ``refused`` of them, the model's chat template does not take the row.
+    ``unfit`` rows taught nothing: the rule of `conversations` left no answer, none was within
+    ``tokens_max``, or the chat template rejected the row (``refused`` of them).
     """
 
     parameters: int
@@ -103,9 +103,7 @@ class UnfitRow(StrEnum):
 
 
 class TokenizedRow(msgspec.Struct, frozen=True):
-    """A row as a model takes it: its tokens, and its labels, which are the tokens that count for
-    the loss, and `MASKED` elsewhere.
-    """
+    """A row's tokens and its labels: the tokens that count for the loss, `MASKED` elsewhere."""
 
     ordinal: int
     tokens: Any  # (n,) torch.long
@@ -163,7 +161,7 @@ def sft(
         model.to(torch.device("cpu")).save_pretrained(out)
         tokenizer.save_pretrained(out)
     return TrainingResult(
-        parameters=sum(one.numel() for one in model.parameters()),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
         steps=run_settings.steps,
         rows=len(examples),
         unfit=unfit.total(),
@@ -182,7 +180,7 @@ def check(rows: Sequence[LoadedRow], base: Path | None) -> None:
 
 
 def check_ready(base: Path | None) -> None:
-    """UsageError if no run can begin here, or none from ``base``."""
+    """UsageError if no run can begin here, or from ``base``."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise NotInstalledError(missing[0], "train")
@@ -199,9 +197,7 @@ def check_ready(base: Path | None) -> None:
 def _create_model(
     rows: Sequence[LoadedRow], gate: TrainingGate, used: Used, settings: TrainingSettings
 ) -> tuple[Any, Any, list[LoadedRow]]:
-    """A new model, its vocabulary, and the rows that it was learnt from: those that the gate
-    permits.
-    """
+    """A new model, its vocabulary, and the permitted rows that it was learnt from."""
     refused = set(HandOff(gate, used)(0, [row["ordinal"] for row in rows]))
     known = [row for place, row in enumerate(rows) if place not in refused]
     if not known:
@@ -214,7 +210,7 @@ def _create_model(
 
 # they have no type here
 def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN401
-    """A Llama that has learnt nothing, for a vocabulary."""
+    """An untrained Llama for a vocabulary."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -235,8 +231,8 @@ def new_model(tokenizer: Any, settings: TrainingSettings) -> Any:  # noqa: ANN40
 
 # a tokenizer, which has no type here
 def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
-    """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text has
-    tokens.
+    """Byte pairs learnt from ``texts`` (Sennrich et al. 2016, on bytes), so that every text can be
+    encoded.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -259,8 +255,8 @@ def vocabulary(texts: Sequence[str], size: int) -> Any:  # noqa: ANN401
 
 
 def load_base(base: Path) -> tuple[Any, Any]:
-    """A model and its tokenizer from a folder; only safetensors weights, because reading them
-    executes nothing.
+    """Loads a model and its tokenizer from a folder; only safetensors weights, which execute
+    nothing.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -283,11 +279,11 @@ def tokenized(
     rows: Sequence[LoadedRow],
     tokens_max: int,
 ) -> tuple[list[TokenizedRow], Counter[UnfitRow]]:
-    """The rows as tokens, and how many of them teach nothing, by why."""
+    """The tokenized rows, and the number that teach nothing, by reason."""
     made = [example(tokenizer, row, tokens_max) for row in rows]
     return (
         [one for one in made if isinstance(one, TokenizedRow)],
-        Counter(one for one in made if isinstance(one, UnfitRow)),
+        Counter(unfit for unfit in made if isinstance(unfit, UnfitRow)),
     )
 
 
@@ -304,9 +300,9 @@ def _nothing_fits(unfit: Counter[UnfitRow]) -> UsageError:
 def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | UnfitRow:  # noqa: ANN401 it has no type here
     """The first ``tokens_max`` tokens of a row's conversation, or why it teaches nothing.
 
-    The loss counts from the end of what prompts an answer to the end of that answer, whatever the
-    template. Where a template writes an earlier message otherwise once another follows, as those of
-    models that think do, only the last answer is learnt from.
+    The loss counts from the end of an answer's prompt to the end of the answer, whatever the
+    template. If a template renders an earlier message differently once another follows, as
+    reasoning models' do, only the last answer is learnt.
     """
     import torch
 
@@ -332,8 +328,8 @@ def _spans(
     tools: Sequence[dict[str, Any]],
     tokens_max: int,
 ) -> tuple[list[int] | None, list[tuple[int, int]]]:
-    """The tokens of a conversation, and where in them answers are; None where the template does not
-    take it.
+    """The tokens of a conversation, and the spans of its answers; None if the template rejects
+    it.
     """
     spans: list[tuple[int, int]] = []
     tokens: list[int] = []
@@ -376,9 +372,7 @@ def _tokens(
     *,
     prompting: bool,
 ) -> list[int] | None:
-    """The tokens that the chat template makes of ``messages``, with the ``tools`` on offer; None
-    where it refuses them.
-    """
+    """The chat template's tokens for ``messages`` with ``tools``; None if it rejects them."""
     from jinja2 import TemplateError
 
     if not messages:
@@ -442,9 +436,7 @@ def losses(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: i
 
 
 def fine_tuned(base: Path, examples: list[TokenizedRow], settings: TrainingSettings) -> Any:  # noqa: ANN401 it has no type here
-    """The model of the folder ``base`` after a run on ``examples``, which no gate is asked
-    about.
-    """
+    """The model of folder ``base`` after a run on ``examples``, without a gate."""
     from transformers import set_seed
 
     set_seed(settings.seed)
@@ -462,7 +454,7 @@ def _trainer(
     gate: TrainingGate | None = None,
     used: Used | None = None,
 ) -> Any:  # noqa: ANN401 TRL's trainer, which has no type here
-    """TRL's trainer, behind the gate where there is one. Its data set, which a library may cache,
+    """TRL's trainer, behind the gate if there is one. Its data set, which a library may cache,
     contains numbers and no text.
     """
     import torch

@@ -112,9 +112,11 @@ def recall_ended(installation: Installation) -> int:
     ]
     gone = {
         release: export_files.withdrawn_ordinals(installation, release)
-        for release in {one.release for one in found}
+        for release in {open_export.release for open_export in found}
     }
-    return sum(_recall(installation, one, gone[one.release]) for one in found)
+    return sum(
+        _recall(installation, open_export, gone[open_export.release]) for open_export in found
+    )
 
 
 def _recall(installation: Installation, target: _OpenExport, withdrawn: BitMap) -> int:
@@ -250,13 +252,11 @@ def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen
     """The state of each recipient's rows, the newest first. Which rows may still be used is decided
     in separate transactions; in none if nobody was given anything.
     """
-    own_rows, names, exports, sealed, requests_by_copy = (
-        given.own_rows,
-        given.names,
-        given.exports,
-        given.sealed,
-        given.requests,
-    )
+    own_rows = given.own_rows
+    names = given.names
+    exports = given.exports
+    sealed = given.sealed
+    requests_by_copy = given.requests
     withdrawn = {
         release: export_files.withdrawn_ordinals(installation, release)
         for release in {row[1] for row in (*exports, *sealed)}

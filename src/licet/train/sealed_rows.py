@@ -1,10 +1,10 @@
-"""The sealed rows of a release by ordinal, opened under leases: the source of `dataset.RowDataset`.
+"""Opens the sealed rows of a release by ordinal, under leases: the source of `dataset.RowDataset`.
 
 Invariants: a part is compared with the manifest or its chain of purges, each signed by the log,
-before a row of it is opened; a row is opened only under a lease that is valid, and before its own
-end, by a clock that is read once for the rows of a group that are read together. Keys are in
-memory, for at most `GROUPS_MAX` row groups, and never passed to another
-process: each process opens parts and requests leases of its own.
+before a row of it is opened; a row is opened only under a valid lease and before its own end, by a
+clock read once for the rows of a group that are read together. Keys are in memory, for at most
+`GROUPS_MAX` row groups, and are never passed to another process, which opens parts and requests
+leases of its own.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ GROUPS_LEASED_WHOLE = 2
 
 
 class _Opened(msgspec.Struct, kw_only=True):
-    """A row group, and the lease of all its rows if one was requested."""
+    """A row group, and the lease of all its rows, if requested."""
 
     group: RowGroup
     lease: Lease | None = None
 
 
 class _Part:
-    """A verified part, and where its row groups begin."""
+    """A verified part, and the start of each row group."""
 
     def __init__(self, reader: PartReader, closing: ExitStack) -> None:
         self.reader, self.closing = reader, closing
@@ -102,8 +102,8 @@ class Opening:
         )
 
     def positions(self, split: str) -> array[int]:
-        """The ordinals of all rows that the manifest promises, purged ones included, in order; of
-        one split if it is named.
+        """The ordinals of all rows in the manifest, purged ones included, in order; optionally of
+        one split.
         """
         found = array("L")
         for part in self.manifest.parts:
@@ -125,7 +125,9 @@ class Opening:
         return chosen
 
     def _promised(self, part: PartPromise) -> set[int]:
-        """By what the unverified file states: every row is still verified before it is opened."""
+        """The ordinals of a part, read from its unverified file; every row is verified before it is
+        opened.
+        """
         ordinals = set(self._chain.now(part).ordinals)
         try:
             with self._stored.opened(part.file) as file:
@@ -137,8 +139,8 @@ class Opening:
         return ordinals
 
     def read(self, asked: Collection[int], where: LabelTest | None = None) -> dict[int, LoadedRow]:
-        """Those of the ``asked`` ordinals that may be used now, by ordinal; of a row whose labels
-        ``where`` rejects, nothing else is opened.
+        """The usable ones of the ``asked`` ordinals; of a row whose labels ``where`` rejects,
+        nothing else is opened.
         """
         if os.getpid() != self._pid:  # a forked process shares the offset of an open file
             self.close()
@@ -189,9 +191,7 @@ class Opening:
         now: datetime,
         where: LabelTest | None,
     ) -> Iterator[tuple[int, LoadedRow]]:
-        """Those of the ``ordinals`` of a group that the lease has, and whose end is after
-        ``now``.
-        """
+        """The ``ordinals`` of a group that the lease covers and that have not ended."""
         known, key_of, release_id = group.ordinals, lease.keys.get, self.manifest.release_id
         now_us = (now - EPOCH) // _MICROSECOND
         for ordinal in ordinals:
@@ -207,7 +207,7 @@ class Opening:
                 yield ordinal, loaded(payload, row_id, ordinal, lease)
 
     def _moment(self) -> datetime:
-        """Now; setting a clock back extends no lease."""
+        """The present; setting a clock back extends no lease."""
         self._now = max(self._now, self._at())
         return self._now
 
@@ -231,7 +231,7 @@ class Opening:
         return found
 
     def _part(self, part: PartPromise) -> _Part | None:
-        """The part, verified and open; None if no row of it is left."""
+        """The verified, open part; None if no row of it is left."""
         if (found := self._parts.get(part.file)) is None:
             closing = ExitStack()
             self._stored.provide(part.file)

@@ -1,18 +1,18 @@
-"""Ranks that share each sequence: all of a group read the same rows, and each of them holds a slice
-of their tokens.
+"""Sequence parallelism: the ranks of a group read the same rows, each holding a slice of their
+tokens.
 
     group = SequenceGroup.of_consecutive(2)
     batches = mix.batches(32, rank=rank, ranks=ranks, sequence_parallel=2)
     loader = SharedBatches(DataLoader(mix, batch_sampler=batches, collate_fn=collate), group)
     for step in MaskedSteps(map(group.cut, loader), mix.gate, ranks=TorchRanks()): ...
 
-Equal positions alone do not give equal rows: a row that is withdrawn after one rank read it and
-before another did is replaced for the second, and the two would hold slices of different texts. So
-the first rank of a group reads, and the others get its batches.
+Equal positions do not guarantee equal rows: a row withdrawn between two ranks' reads is replaced
+for the second, and they would hold slices of different texts. So the first rank of a group reads,
+and broadcasts its batches.
 
-The ordinals are cut with the tokens. `MaskedSteps` then masks a withdrawn row in every slice, in
-the same step, because it checks all ranks by one bitmap. Each rank reports the rows of its own
-slice as used; those of the group are the union.
+Ordinals are cut with the tokens. `MaskedSteps` masks a withdrawn row in every slice in the same
+step, because it checks all ranks by one bitmap. Each rank reports the rows of its own slice as
+used; the group's are the union.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from licet.train.step_mask import TorchRanks
 
 
 def stream_of(rank: int, ranks: int, sequence_parallel: int) -> tuple[int, int]:
-    """Which stream of rows a rank reads, of how many: each ``sequence_parallel`` consecutive ranks
-    read one.
+    """The row stream that a rank reads, and the number of streams: each ``sequence_parallel``
+    consecutive ranks read one.
     """
     if sequence_parallel < 1 or not 0 <= rank < ranks or ranks % sequence_parallel:
         raise UsageError(
@@ -39,25 +39,19 @@ def stream_of(rank: int, ranks: int, sequence_parallel: int) -> tuple[int, int]:
 
 
 class SequenceGroup:
-    """The ranks of a process ``group`` of `torch.distributed`, which share each sequence in their
-    order.
-    """
+    """The ranks of a `torch.distributed` process ``group``, which share each sequence in order."""
 
     def __init__(self, group: Any) -> None:  # noqa: ANN401 torch's own
         import torch.distributed as dist
 
-        self._group, self._first, self.ranks = (
-            group,
-            dist.get_global_rank(group, 0),
-            TorchRanks(group),
-        )
+        self._group = group
+        self._first = dist.get_global_rank(group, 0)
+        self.ranks = TorchRanks(group)
         self.place, self.size = dist.get_rank(group), dist.get_world_size(group)
 
     @classmethod
     def of_consecutive(cls, sequence_parallel: int) -> SequenceGroup:
-        """The group of this rank among groups of so many consecutive ranks; every rank of the run
-        calls this.
-        """
+        """This rank's group among groups of consecutive ranks; every rank of the run calls this."""
         import torch.distributed as dist
 
         mine, count = stream_of(dist.get_rank(), dist.get_world_size(), sequence_parallel)
@@ -69,7 +63,7 @@ class SequenceGroup:
         )
 
     def broadcast(self, value: Any) -> Any:  # noqa: ANN401 any object that can be pickled
-        """The value that the first rank of the group passed; every rank of it calls this."""
+        """The value passed by the first rank of the group; every rank of it calls this."""
         import torch.distributed as dist
 
         box = [value if self.place == 0 else None]
@@ -77,7 +71,7 @@ class SequenceGroup:
         return box[0]
 
     def share(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """The first rank's batch on this rank's device; each rank gives the one that it read."""
+        """The first rank's batch on this rank's device; each rank passes the one it read."""
         import torch
 
         tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
@@ -96,8 +90,7 @@ class SequenceGroup:
 class SharedBatches:
     """The batches of ``loader`` as the first rank of ``group`` reads them, on all of its ranks.
 
-    The others do not read ``loader``. If it fails or ends on the first rank, it does so on all of
-    them.
+    The others do not read ``loader``; its failure or end on the first rank reaches all.
     """
 
     def __init__(self, loader: Iterable[Any], group: SequenceGroup) -> None:
@@ -137,10 +130,9 @@ def sliced(
 ) -> dict[str, Any]:
     """The tokens of part ``place`` of ``size`` equal parts of each sequence, with their ordinals.
 
-    Tensors that begin with the shape of `input_ids` are cut along the tokens; everything else stays
-    whole. Where there are `labels`, the slice has `shift_labels` too, as transformers names them:
-    the label of a token is the next token, which may be in the next slice. Across two rows there is
-    none.
+    Tensors whose shape begins with that of `input_ids` are cut along the tokens; everything else
+    stays whole. With `labels`, the slice also has `shift_labels`, named as in transformers: the
+    label of a token is the next token, which may be in the next slice, but not in another row.
     """
     import torch
 
@@ -166,8 +158,8 @@ def sliced(
 
 
 def _next_labels(labels: Any, ordinals: Any) -> Any:  # noqa: ANN401 tensors
-    """The label of the next token at each token, both (rows, tokens); none where the next token is
-    of another row.
+    """The label of the next token at each token, both (rows, tokens); none if the next token
+    belongs to another row.
     """
     following = labels.roll(-1, 1)
     following[:, -1] = MASKED

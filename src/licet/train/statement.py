@@ -97,7 +97,7 @@ def gate_state(name: str, head: BitmapHead) -> StatementSource:
 def statement(
     run: RunStatement, files: Mapping[str, str], papers: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The statement about ``files`` (the model's, name to SHA-256); ``papers`` are the files beside
+    """The statement about the model's ``files`` (name to SHA-256); ``papers`` are the files beside
     them.
     """
     sources = [*run.sources, gate_state("gate-first", run.first)]
@@ -129,7 +129,7 @@ def statement(
                     "finishedOn": written(run.finished),
                 },
                 "byproducts": [
-                    *(one.as_descriptor() for one in by_products),
+                    *(by_product.as_descriptor() for by_product in by_products),
                     gate_state("gate-last", run.last).as_descriptor(),
                     {"name": "results", "annotations": dict(run.results)},
                 ],
@@ -183,12 +183,14 @@ def verify(signed: bytes, key: Verifier) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(signed, type=_Envelope)
         payload = base64.b64decode(found.payload, validate=True)
-        signatures = [base64.b64decode(one.sig, validate=True) for one in found.signatures]
+        signatures = [
+            base64.b64decode(signature.sig, validate=True) for signature in found.signatures
+        ]
     except (*UNDECODABLE, binascii.Error):
         raise BrokenError("the statement about the model cannot be read") from None
     if found.payload_type != PAYLOAD_TYPE:
         raise BrokenError("the statement about the model has another type")
-    if not any(_is_signed(key, one, payload) for one in signatures):
+    if not any(_is_signed(key, signature, payload) for signature in signatures):
         raise RefusedError(
             f"the statement about the model is not signed by `{key.name}`", because="unsigned"
         )

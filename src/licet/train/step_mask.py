@@ -1,4 +1,4 @@
-"""Masking for a whole step of several ranks, whose gradients are accumulated over several batches.
+"""Masking for a whole step of several ranks that accumulate gradients over several batches.
 
     for step in MaskedSteps(loader, gate, accumulate=4, ranks=TorchRanks()):
         for attempt in step:
@@ -7,15 +7,14 @@
                 loss(batch).backward()
         optimizer.step()
 
-`batch_mask` checks each batch just before it is used. That leaves open what is withdrawn later,
-while gradients of its rows are already accumulated, or on one rank before its check and on another
-after it. Here all batches of a step are checked together, by one and the same bitmap on every rank,
-and once more before the step is taken: where a row of any rank was withdrawn meanwhile, every rank
-makes another attempt, in which that row is masked.
+`batch_mask` checks each batch just before use. That misses withdrawals after gradients of a row are
+accumulated, or between two ranks' checks. Here all batches of a step are checked together, by one
+bitmap on every rank, and again before the step is taken: if any rank's row was withdrawn meanwhile,
+every rank makes another attempt, with that row masked.
 
-Invariants: in a step that is taken, no rank used a row that was withdrawn by the bitmap that all of
-them last agreed on; every rank makes the same number of attempts, of the same number of batches. A
-withdrawal that is published after this agreement holds from the next step on.
+Invariants: in a step that is taken, no rank used a row withdrawn by the bitmap that all of them
+last agreed on; every rank makes the same number of attempts with the same number of batches. A
+later withdrawal takes effect in the next step.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ _DEAL = "use `licet.train.mix.RankBatches`, or the `batches` of a mix"
 
 
 class Ranks(Protocol):
-    """The ranks of a run, each of which calls this at the same place of its program."""
+    """The ranks of a run, which call this in the same order."""
 
     def highest(self, numbers: Sequence[int]) -> list[int]:
-        """The highest that any rank gave at each place."""
+        """The maximum over all ranks of each number."""
         ...
 
 
@@ -67,11 +66,10 @@ class TorchRanks:
 
 
 class MaskedSteps:
-    """A loader's batches, ``accumulate`` of them a step, checked for the whole step on all
-    ``ranks``.
+    """A loader's batches, ``accumulate`` a step, checked for the whole step on all ``ranks``.
 
-    ``used`` hears before each attempt what goes into it. Steps count from ``step``. Batches at the
-    end that fill no step are not handed out.
+    ``used`` is called before each attempt with its rows. Steps count from ``step``. An incomplete
+    last step is dropped.
     """
 
     def __init__(
@@ -99,22 +97,21 @@ class MaskedSteps:
             yield MaskedStep(found, self._mask, self.used, self.step - 1)
 
     def state_dict(self) -> dict[str, int]:
-        """What to keep beside a checkpoint once a step is taken, alike on every rank, whatever was
-        read ahead: the steps that were taken, and the position after them, from which any number of
-        ranks goes on.
+        """The state to save with a checkpoint after a step, equal on every rank: the steps taken,
+        and the position after them, from which any number of ranks resumes.
         """
         taken = (self.step - self._before) * self._accumulate
         return {"step": self.step, "position": int(self._batches().position(taken))}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Goes on after the steps of a `state_dict`, before any is read. Rows that were withdrawn
-        since come no more.
+        """Resumes after the steps of a `state_dict`, before any is read. Rows withdrawn since are
+        masked.
         """
         self.step = self._before = state["step"]
         self._batches().first = state["position"]
 
     def _batches(self) -> Any:  # noqa: ANN401 `mix.RankBatches`, which imports what imports this
-        """What deals positions to this rank."""
+        """The sampler of this rank's positions."""
         loader: Any = self.loader
         while (found := getattr(loader, "batch_sampler", None)) is None:
             if (loader := getattr(loader, "loader", None)) is None:
@@ -127,8 +124,8 @@ class MaskedSteps:
 
 
 class MaskedTogether(NamedTuple):
-    """Batches as every rank may use them: the ordinals in them here, whether each has a row left
-    here, and how many rows this check masked on the rank that masked most.
+    """Batches masked for every rank: their ordinals here, whether each has a row left here, and the
+    largest number of rows masked on a rank.
     """
 
     batches: list[Any]
@@ -138,8 +135,8 @@ class MaskedTogether(NamedTuple):
 
 
 class AgreedMask:
-    """Masks batches by one bitmap, the same on all ``ranks``, each of which calls `masked` at the
-    same place.
+    """Masks batches by one bitmap, the same on all ``ranks``, which call `mask` in the same
+    order.
     """
 
     def __init__(
@@ -148,14 +145,14 @@ class AgreedMask:
         self._gate, self.ranks, self._pad, self._ordinal = gate, ranks, pad, ordinal
 
     def mask(self, batches: Sequence[Any], step: int) -> MaskedTogether:
-        """The batches as every rank may use them now."""
+        """Masks the batches for every rank."""
         started, gone = time.monotonic(), 0
         while True:
             before = self._gate.numbers
             check = _CountingHandOff(self._gate)
             found = [
-                mask_batch(one, check, step, pad=self._pad, ordinal=self._ordinal)
-                for one in batches
+                mask_batch(batch, check, step, pad=self._pad, ordinal=self._ordinal)
+                for batch in batches
             ]
             batches = [one for one, _ in found]
             gone += check.gone
@@ -166,8 +163,8 @@ class AgreedMask:
                 )
 
     def _agree(self, before: Sequence[int], started: float) -> bool:
-        """Whether this call checked by one bitmap, the same on every rank; otherwise waits until
-        this rank has the highest.
+        """Whether this call checked by one bitmap on every rank; otherwise waits until this rank
+        has the highest number.
         """
         now = self._gate.numbers
         *highest, any_moved = self.ranks.highest([*now, int(before != now)])
@@ -187,7 +184,7 @@ class AgreedMask:
 
 class MaskedStep:
     """One step: iterate it for its attempts, each the list of its batches. ``attempts`` counts
-    those that were made.
+    them.
     """
 
     def __init__(
@@ -209,7 +206,7 @@ class MaskedStep:
 
 
 class _CountingHandOff(HandOff):
-    """A hand-off that counts the rows that it refused, and notes those that it let through."""
+    """A hand-off that counts refused rows and records the others."""
 
     def __init__(self, gate: RowGate) -> None:
         self.passed: set[int] = set()

@@ -1,18 +1,17 @@
-"""A release in an object store, read through a local folder of bounded size.
+"""Reads a release in an object store through a local cache folder of bounded size.
 
-`folder` makes a folder with the manifest, the addenda of purges and `stream.json`, which names the
-store. Everything that reads a release by position takes that folder as any other: a part comes into
-it when a row of it is read, whole, because its hash is compared before any row is opened, and goes
-again when the cache is full, the one that was used longest ago first. Which ordinals a part has is
-read from the store by ranges.
+`folder` creates a folder with the manifest, the purge addenda and `stream.json`, which names the
+store; whatever reads releases by position takes it like any other. A part is fetched whole when a
+row of it is read, because its hash is checked before any row is opened, and evicted least recently
+used first when the cache is full. Which ordinals a part has is read from the store by ranges.
 
-The store is one to which `licet release push` copied the release, under the names of its files, or
-the bucket that the hosts of an installation share (`release.homes`), where they lie under their
-hashes: `stream-files.json` then says which is which, and is read anew when an object is gone.
+The store is one that `licet release push` copied the release to, under its file names, or the
+bucket shared by an installation's hosts (`release.homes`), where objects are named by hash:
+`stream-files.json` then maps the names, and is read again when an object is gone.
 
-The cache may be shared by all processes of a machine: one of them fetches a part while the others
-wait. It holds `bytes_max`, or the part that is read, if that is more; a part that a process has
-open is read to its end after it was removed.
+All processes of a machine may share the cache: one fetches a part while the others wait. It holds
+`bytes_max`, or the part being read if larger; a part that a process has open can be read to its end
+after its removal.
 """
 
 from __future__ import annotations
@@ -57,8 +56,8 @@ AHEAD_BYTES = 64 * 2**10  # of a range that is read
 
 
 class _Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """What `stream.json` says. ``shared`` has the settings of a bucket of hosts, with the path of
-    the file of its secret.
+    """The content of `stream.json`. ``shared`` has the settings of a hosts' bucket, with the path
+    of its secret's file.
     """
 
     url: str
@@ -67,7 +66,7 @@ class _Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _ReleaseStore:
-    """The objects of a release, by the names of its files."""
+    """The objects of a release, by file name."""
 
     def __init__(self, place: Path, stream: _Stream) -> None:
         self._place, self._is_shared = place, stream.shared is not None
@@ -77,7 +76,7 @@ class _ReleaseStore:
             self.store = Bucket(stream.url, options(stream.shared, "object store")).store
 
     def key(self, file: str) -> str:
-        """The name of a file's object; FileNotFoundError if the release has no such file."""
+        """The object of a file; FileNotFoundError if the release has no such file."""
         if not self._is_shared:
             return file
         try:
@@ -95,7 +94,7 @@ class _ReleaseStore:
             return None
 
     def learn(self) -> bool:
-        """Reads the names anew; whether they are others than before."""
+        """Reads the names again; whether they have changed."""
         if not self._is_shared:
             return False
         data, file = fetched(self.store, INDEX_FILE, INDEX_BYTES_MAX), self._place / NAMES_FILE
@@ -107,26 +106,26 @@ class _ReleaseStore:
 
 
 def is_address(release: str | Path) -> bool:
-    """Whether a release is named by the address of an object store."""
+    """Whether a release is named by an object store's URL."""
     return "://" in str(release)
 
 
 def folder(url: str, cache: Path, bytes_max: int) -> Path:
     """The local folder of the release at ``url``, with its manifest and addenda; NotFoundError if
-    none lies there.
+    there is none.
 
-    BrokenError where another release lay at this address before.
+    BrokenError if another release was at this address before.
     """
     place = cache / sha256(url.rstrip("/").encode()).hexdigest()[:32]
     return _made(place, _Stream(url=url.rstrip("/"), bytes_max=bytes_max))
 
 
 def shared_folder(name: str, shared: Store, cache: Path, bytes_max: int) -> Path:
-    """The local folder of the release called ``name`` in the bucket that the hosts of an
-    installation share.
+    """The local folder of the release called ``name`` in the bucket shared by an installation's
+    hosts.
 
-    The bucket has releases by their ids, so the manifests are read until one has the name, and then
-    its own alone.
+    The bucket has releases by id, so manifests are read until one has the name; afterwards only its
+    own.
     """
     assert shared.url is not None
     place = cache / sha256(f"{shared.url.rstrip('/')}#{name}".encode()).hexdigest()[:32]
@@ -141,7 +140,7 @@ def _id_of(name: str, shared: Store) -> str:
     assert bucket is not None
     for ident in bucket.below("releases/"):
         index = bucket.read(f"releases/{ident}/{INDEX_FILE}")
-        if index is None:  # it is being written, or whoever wrote it was killed
+        if index is None:  # it is being written, or its writer was killed
             continue
         hashed = decoded_index(index.content).get(manifest.FILE)
         data = bucket.read_fixed(f"releases/{ident}/{hashed}")
@@ -185,7 +184,7 @@ def _made(place: Path, stream: _Stream) -> Path:
 
 
 def parts_of(place: Path) -> LocalParts | Streamed:
-    """How the parts of the release in a folder are reached."""
+    """How to reach the parts of the release in a folder."""
     file = place / FILE
     if not file.is_file():
         return LocalParts(place)
@@ -193,24 +192,24 @@ def parts_of(place: Path) -> LocalParts | Streamed:
 
 
 class LocalParts:
-    """The parts of a release that lies in its folder whole."""
+    """The parts of a release whose folder is complete."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
 
     def provide(self, file: str) -> None:
-        """It is there, or nowhere."""
+        """It exists, or cannot be provided."""
 
     def opened(self, file: str) -> AbstractContextManager[BinaryIO]:
         """A part, unverified; FileNotFoundError if it is not there."""
         return (self._place / file).open("rb")
 
     def renew(self, file: str) -> None:
-        """Whoever purges renews it."""
+        """The purging process renews it."""
 
 
 class Streamed:
-    """The parts of a release in an object store, as the folder of `folder` has them. It can be
+    """The parts of a release in an object store, through the cache of `folder`. It can be
     pickled.
     """
 
@@ -222,8 +221,8 @@ class Streamed:
         return self.__dict__ | {"_store": None}
 
     def provide(self, file: str) -> None:
-        """Brings a part into the folder unless it is there, and makes room for it. A part that is
-        not in the store either stays away: all of its rows were purged, or it is missing.
+        """Fetches a part unless it is cached, and makes room for it. One that is not in the store
+        either is left out: all of its rows were purged, or it is missing.
         """
         path = self._place / file
         with _locked(self._place):
@@ -236,14 +235,12 @@ class Streamed:
 
     @contextmanager
     def opened(self, file: str) -> Iterator[BinaryIO]:
-        """A part in the store, of which only the ranges that are read are fetched;
-        FileNotFoundError if it is not there.
-        """
+        """A part in the store, read by ranges; FileNotFoundError if it is not there."""
         with BufferedReader(self._ranges(file), AHEAD_BYTES) as reader:
             yield reader
 
     def renew(self, file: str) -> None:
-        """After a purge: the addenda anew, and the part from the store."""
+        """After a purge: fetches the addenda and the part again."""
         with _locked(self._place):
             _renew(self._at(), self._place)
             (self._place / file).unlink(missing_ok=True)
@@ -273,14 +270,14 @@ class Streamed:
                 for chunk in obstore.get(store.store, store.key(file)).stream():
                     target.write(chunk)
         except (obstore.exceptions.NotFoundError, FileNotFoundError):
-            if store.learn():  # it was purged, and lies under another name now
+            if store.learn():  # it was purged, and has another name now
                 self._fetch(file)
         except (obstore.exceptions.BaseError, OSError) as error:
             raise unreachable("read", error) from None
 
     def _make_room(self, kept: Path) -> None:
-        """Removes parts of any release in this cache, the one used longest ago first, until the
-        rest fits.
+        """Evicts parts of any release in this cache, least recently used first, until the rest
+        fits.
         """
         found = []
         for path in self._place.parent.glob(f"*/{PARTS}"):
@@ -341,9 +338,7 @@ class _StoredPart(RawIOBase):
 
 
 def _renew(store: _ReleaseStore, place: Path) -> None:
-    """Fetches the addenda that the folder lacks; with a new one the parts of before go, which may
-    have dead rows.
-    """
+    """Fetches missing addenda; a new one evicts the older parts, which may have dead rows."""
     store.learn()
     for number in range(1, PURGES_MAX + 1):
         name = f"purge-{number}.json"
@@ -370,7 +365,7 @@ def _write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """One process of the cache at a time; the kernel drops the lock of one that dies."""
+    """A lock for one process of the cache; the kernel releases it if the process dies."""
     with (place.parent / LOCK_FILE).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

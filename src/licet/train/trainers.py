@@ -52,7 +52,7 @@ class Collator:
             )
         found = [example[self._ordinal] for example in examples]
         batch = self.collate(
-            [{k: v for k, v in each.items() if k != self._ordinal} for each in examples]
+            [{k: v for k, v in example.items() if k != self._ordinal} for example in examples]
         )
         if not isinstance(found[0], Sequence):
             batch[self._ordinal] = torch.tensor(found)

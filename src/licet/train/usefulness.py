@@ -1,22 +1,21 @@
-"""What each step of curation costs a model: the same model trained with and without it, and held
-against people who are in none of the runs.
+"""Ablation of curation: what each of its steps costs a model, measured by training with and without
+it.
 
-Method. Some people are held out. One model is trained on the other people's rows as they leave; one
-on the same rows as they were said; and for each filter one on the rows as they leave and what that
-filter left out. The loss is that of the assistant's words in the held-out rows as they were said,
-because that is what a model will meet. A cost is how much higher the loss is with the step than
-without it, as a share. Damage that is in both models, as in what is stored, is in no cost.
+Method. Some people are held out. One model is trained on the others' curated rows; one on the same
+rows in original; and for each filter one on the curated rows plus what that filter dropped. The
+loss is that of the assistant's words in the original held-out rows, which is what a model will
+meet. A step's cost is the relative increase in loss. Damage in both models, as in what is stored,
+is in no cost.
 
-Without a base the model counts words (`word_model`), so that nothing but the rows differs. From a
-base models are trained once for each seed, the two of de-identification on the same rows in the
-same batches, with the vocabulary of the base.
+Without a base the model counts words (`word_model`), so that only the rows differ. From a base,
+models are trained once for each seed, the two of de-identification on the same rows in the same
+batches, with the vocabulary of the base.
 
 The interval is a bootstrap of 95 % (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-chapter 13): people and seeds are drawn again with replacement, the same ones for both models that
-are compared. A person's rows go together, because they are not independent of one another.
+chapter 13): people and seeds are resampled with replacement, the same for both models compared. A
+person's rows go together, because they are not independent.
 
-The models are not kept. Whoever takes something back meanwhile is in no model that is trained
-later, and in no figure.
+Models are discarded. People who withdraw meanwhile are in no later model and in no figure.
 """
 
 from __future__ import annotations
@@ -60,9 +59,7 @@ Fit = TypeVar("Fit", WordRow, TokenizedRow)
 
 
 class MeasuredRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A row of a release, or what the filter ``left_out`` kept from becoming one: as it was said,
-    and as it leaves.
-    """
+    """A row of a release, or content that a filter dropped (``left_out``): original and curated."""
 
     person: bytes
     kind: str
@@ -73,7 +70,7 @@ class MeasuredRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usefulness(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures: ``rows`` is how many rows of the release were trained on."""
+    """The figures: ``rows`` of the release were trained on."""
 
     model: MeasuringModel
     rows: int
@@ -91,11 +88,11 @@ def measure(
     ended: Ended = tuple,
     says: Callable[[str], None] = lambda _line: None,
 ) -> Usefulness:
-    """Trains and measures; ``held_out`` are people, ``ended`` returns those who took something back
-    since the start.
+    """Trains and measures; ``held_out`` are people, ``ended`` returns those who withdrew since the
+    start.
 
-    RefusedError where too few people are held out, or too few of their rows have an answer within
-    the tokens.
+    RefusedError if too few people are held out, or too few of their rows have an answer within the
+    tokens.
     """
     arms = _arms([row for row in rows if row.person not in held_out])
     held = [row for row in rows if row.person in held_out and not row.left_out]
@@ -127,11 +124,10 @@ def measure(
 
 
 def people_held_out(people: Mapping[bytes, int], outside: Collection[bytes]) -> frozenset[bytes]:
-    """Whom to hold out of ``people``, each with a number that never changes: those ``outside`` the
-    training split, and those with the lowest numbers, up to one in `HELD_OUT_SHARE`, ten at least
-    and half of all at most.
+    """The people to hold out, each with a constant number: those ``outside`` the training split,
+    and those with the lowest numbers, up to one in `HELD_OUT_SHARE`, at least ten and at most half.
     """
-    out = {one for one in people if one in outside}
+    out = {person for person in people if person in outside}
     wanted = min(max(ACCOUNTS_MIN, len(people) // HELD_OUT_SHARE), len(people) // 2)
     others = sorted((number, one) for one, number in people.items() if one not in out)
     return frozenset(out | {one for _, one in others[: max(wanted - len(out), 0)]})
@@ -148,9 +144,7 @@ def _check(held: Sequence[MeasuredRow]) -> None:
 
 
 def _arms(rows: Sequence[MeasuredRow]) -> dict[str, list[MeasuredRow]]:
-    """What each model is trained on, by the step that it goes without; the empty name goes without
-    none.
-    """
+    """The training rows of each model, by the omitted step; the empty name omits none."""
     kept = [row for row in rows if not row.left_out]
     filters = sorted({row.left_out for row in rows} - {""})
     with_them = {name: [row for row in rows if row.left_out in ("", name)] for name in filters}
@@ -164,7 +158,7 @@ def _in_words(arm: str) -> str:
 
 
 def _word(name: str) -> str:
-    """A folder's name as a statement has it."""
+    """A folder's name in the form that statements allow."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-_.")[:64] or "base"
 
 
@@ -183,8 +177,8 @@ class _WordBench:
         self._parameters = self._rows = 0
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
-        """The loss of each held-out row under a model that was trained on an arm without those who
-        are ``gone``.
+        """The loss of each held-out row under a model trained on an arm without the people in
+        ``gone``.
         """
         assert seed == 1, "no chance is in it"
         model = WordModel(_taken(self._arms[arm], gone))
@@ -203,7 +197,7 @@ class _WordBench:
 
 
 class _BaseBench:
-    """Models that begin from the folder ``base``."""
+    """Models that start from the folder ``base``."""
 
     def __init__(
         self,
@@ -222,11 +216,9 @@ class _BaseBench:
         for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
             made[name] = [each for each in made[name] if id(each[0]) in both]
         held = _fitting(held_out, self._example, said=True)
-        self._arms, self.held_out, self._held = (
-            made,
-            [row for row, _ in held],
-            [tokens for _, tokens in held],
-        )
+        self._arms = made
+        self.held_out = [row for row, _ in held]
+        self._held = [tokens for _, tokens in held]
 
     def _example(self, row: LoadedRow) -> TokenizedRow | None:
         made = recipe.example(self._tokenizer, row, self._settings.tokens_max)
@@ -235,7 +227,7 @@ class _BaseBench:
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
         settings = msgspec.structs.replace(self._settings, seed=seed)
         model = recipe.fine_tuned(self._base, _taken(self._arms[arm], gone), settings)
-        self._parameters = sum(one.numel() for one in model.parameters())
+        self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
     def described(self, seeds: int) -> MeasuringModel:
@@ -253,13 +245,13 @@ class _BaseBench:
 def _fitting(
     rows: Sequence[MeasuredRow], read: Callable[[LoadedRow], Fit | None], *, said: bool
 ) -> list[tuple[MeasuredRow, Fit]]:
-    """The rows of which a model can learn, each as it takes it."""
+    """The rows that a model can learn from, as it takes them."""
     made = ((row, read(row.said if said else row.leaves)) for row in rows)
     return [(row, fit) for row, fit in made if fit is not None]
 
 
 def _taken(rows: Sequence[tuple[MeasuredRow, Fit]], gone: Collection[bytes]) -> list[Fit]:
-    """What a model is trained on: the rows of those who are not ``gone``."""
+    """The training rows without those of people in ``gone``."""
     taken = [fit for row, fit in rows if row.person not in gone]
     if not taken:
         raise RefusedError("no row is left that has an answer within the tokens", because="too_few")
@@ -295,7 +287,7 @@ def _costs(losses: Mapping[str, Losses], held: Sequence[MeasuredRow]) -> Iterato
 
 
 def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArray[np.int64]]]:
-    """The places of the rows of each slice that enough people are in."""
+    """The positions of the rows of each slice with enough people."""
     yield CostSlice.all, ALL, np.arange(len(held))
     values = {
         CostSlice.language: [row.language for row in held],
@@ -310,7 +302,7 @@ def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArr
 
 
 def turns_of(messages: int) -> str:
-    """The slice of a row by its messages."""
+    """The slice of a row by its number of messages."""
     return "1-2" if messages <= 2 else "3-6" if messages <= 6 else "over-6"
 
 
@@ -324,11 +316,10 @@ def _by_person(losses: Losses, of: NDArray[np.int64], people: NDArray[np.int64])
 
 
 def interval(with_it: Losses, without: Losses) -> tuple[int, int, int]:
-    """The cost and its interval, in a million, from the losses of (seeds, people) with a step and
-    without it.
+    """The cost and its interval, in millionths, from losses of (seeds, people) with and without a
+    step.
 
-    The point is inside the interval by definition: where the draws all lie on one side, it is the
-    bound.
+    The point is inside the interval by definition: if all draws lie on one side, it is the bound.
     """
     seeds, people = with_it.shape
     draw = np.random.default_rng(1)

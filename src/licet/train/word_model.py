@@ -1,14 +1,14 @@
-"""A language model that counts which words follow which: what measuring the cost of curation needs
-where there is no base.
+"""A language model that counts word sequences, to measure the cost of curation without a base
+model.
 
-Invariants: no chance is in it, so equal rows give equal losses, and two models differ by their rows
-alone; it reads each row whole, in any order. A word in a script that writes no blanks is a
-character. The memory is some fifty bytes a word.
+Invariants: it is deterministic, so equal rows give equal losses and two models differ only by their
+rows; it reads each row whole, in any order. In scripts without spaces a word is a character. Memory
+is some fifty bytes a word.
 
 Interpolated Kneser-Ney (Chen and Goodman, An Empirical Study of Smoothing Techniques for Language
-Modeling, 1999, section 2.7): below the longest sequences a word counts by how many different words
-stand before it, and each count gives `DISCOUNT` of itself to the shorter sequence. A word that was
-never read is one of `WORDS_EVER`.
+Modeling, 1999, section 2.7): below the longest sequences a word counts by the number of different
+words before it, and each count gives `DISCOUNT` of itself to the shorter sequence. An unseen word
+is one of `WORDS_EVER`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ _END = "\0"
 
 
 class WordRow(msgspec.Struct, frozen=True):
-    """The words of a row as hashes, behind `ORDER` zeros, and which of them are the assistant's:
-    both (n,).
-    """
+    """The word hashes of a row, after `ORDER` zeros, and which are the assistant's: both (n,)."""
 
     words: Hashes
     answers: NDArray[np.bool_]
@@ -46,9 +44,7 @@ class WordRow(msgspec.Struct, frozen=True):
 
 
 class _Counts(msgspec.Struct, frozen=True):
-    """Sequences of one length in order of their hashes, and the contexts they begin with,
-    likewise.
-    """
+    """The sequences of one length, and their contexts, each ordered by hash."""
 
     sequences: Hashes
     counts: NDArray[np.int64]
@@ -58,7 +54,7 @@ class _Counts(msgspec.Struct, frozen=True):
 
 
 class WordModel:
-    """The counts of some rows; ``parameters`` is how many."""
+    """The counts of some rows; ``parameters`` is their number."""
 
     def __init__(self, rows: Sequence[WordRow]) -> None:
         hashed = _hashed(np.concatenate([row.words for row in rows]))
@@ -68,7 +64,7 @@ class WordModel:
                 first = np.unique(hashed[order][1], return_index=True)[1]
                 contexts, sequences = contexts[first], sequences[first]
             self._orders.append(_counted(contexts, sequences))
-        self.parameters = sum(len(one.sequences) for one in self._orders)
+        self.parameters = sum(len(order.sequences) for order in self._orders)
 
     def loss(self, row: WordRow) -> float:
         """The sum of the loss over the assistant's words, in nats."""
@@ -83,7 +79,7 @@ class WordModel:
 
 
 def words_of(row: ConversationShape) -> WordRow | None:
-    """The words of a row's conversation; None where it has no answer."""
+    """The words of a row's conversation; None without an answer."""
     words, answers = [0] * ORDER, [False] * ORDER
     for message in conversation(row).messages:
         calls = message.get("tool_calls") or ()
@@ -103,8 +99,8 @@ def _hash(word: str) -> int:
 
 
 def _hashed(words: Hashes) -> list[tuple[Hashes, Hashes]]:
-    """For each length up to `ORDER`, the context before each word and the sequence that ends with
-    it, as hashes.
+    """For each length up to `ORDER`, the hashes of the context before each word and of the sequence
+    that it ends.
     """
     found, context = [], np.zeros(len(words), np.uint64)
     for length in range(1, ORDER + 1):
@@ -123,6 +119,6 @@ def _counted(contexts: Hashes, sequences: Hashes) -> _Counts:
 
 
 def _found(known: Hashes, wanted: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Where each of ``wanted`` is in ``known``, and whether it is there."""
+    """The position of each of ``wanted`` in ``known``, and whether it is there."""
     place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     return place, known[place] == wanted

@@ -1,12 +1,11 @@
-"""What was added to a release after it was sealed: purges of rows, a review of a sample, and a
-measurement.
+"""Addenda of a sealed release: purges of rows, the review of a sample, and a measurement.
 
-Rows whose keys are dead may be taken out of the parts: purge-1.json, purge-2.json and on say of
-each part what it was, what it became and which ordinals went. What people found in a sample of the
-rows is in review.json; what curation costs a model, as models were trained to find out, in
-measurement.json. What was read, found and measured is the operator's word: it is held against
-itself, and to no more rows than the manifest has. Each is signed and told to the log of its year.
-The proofs of the rows stay, and so do the manifest's root and counts.
+Rows whose keys were destroyed may be removed from the parts: purge-1.json, purge-2.json and so on
+state for each part its hash before and after and the removed ordinals. Findings of people who read
+a sample are in review.json; the measured cost of curation is in measurement.json. What was read,
+found and measured is the operator's word: it is checked for consistency, and against the manifest's
+number of rows. Each is signed and logged in its year. The proofs of the rows stay, and so do the
+manifest's root and counts.
 """
 
 from __future__ import annotations
@@ -84,9 +83,7 @@ def apply_purge(
 
 
 def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Whether the counts of a review add up and give its bound, and no more rows were drawn than
-    there are.
-    """
+    """Whether the counts of a review add up and give its bound, for at most the release's rows."""
     if statement["chance"]["drawn"] + statement["risk"]["drawn"] > manifest["rows"]:
         return False
     for part in (statement["chance"], statement["risk"]):
@@ -95,11 +92,9 @@ def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) ->
             or sum(part["findings"].values()) > part["read"]
         ):
             return False
-    bound, findings, rows = (
-        statement["bound"],
-        sum(statement["chance"]["findings"].values()),
-        statement["chance"]["read"],
-    )
+    bound = statement["bound"]
+    findings = sum(statement["chance"]["findings"].values())
+    rows = statement["chance"]["read"]
     times = [
         read_time(time, REVIEW, "time")
         for time in (manifest["built_at"], statement["drawn_at"], statement["closed_at"])
@@ -116,11 +111,11 @@ def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) ->
 
 
 def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Whether the figures of a measurement agree with one another, are of no more rows than there
-    are, and come after the release.
+    """Whether the figures of a measurement are consistent, cover at most the release's rows, and
+    come after the release.
     """
     held, costs = statement["held_out"], statement["costs"]
-    slices = {(one["of"], one["slice"], one["value"]) for one in costs}
+    slices = {(cost["of"], cost["slice"], cost["value"]) for cost in costs}
     return (
         read_time(statement["measured_at"], MEASUREMENT, "time")
         >= read_time(manifest["built_at"], MEASUREMENT, "time")
@@ -131,7 +126,7 @@ def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any
         and held["people"] <= held["rows"]
         and ("deidentification", "all", "all") in slices
         and len(slices) == len(costs) <= COSTS_MAX
-        and all(_is_consistent_cost(one, held) for one in costs)
+        and all(_is_consistent_cost(cost, held) for cost in costs)
     )
 
 
@@ -148,8 +143,8 @@ def _is_consistent_cost(cost: dict[str, Any], held: dict[str, Any]) -> bool:
 
 def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
     """Whether ``ppm`` millionths are the upper bound of Clopper and Pearson at 95 %: the least
-    share that makes so few findings rarer than 1 in 20. It is 1 where every row held something, or
-    none was read.
+    share that makes so few findings rarer than 1 in 20. It is 1 if every row had a finding or none
+    was read.
     """
     if findings >= rows:
         return ppm == 1_000_000
@@ -158,8 +153,8 @@ def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
 
 
 def _binomial_cdf(findings: int, rows: int, share: float) -> float:
-    """The probability of at most ``findings`` findings in ``rows`` rows, where ``share`` of all
-    have one.
+    """The probability of at most ``findings`` findings in ``rows`` rows, if ``share`` of all have
+    one.
     """
     if not 0 < share < 1:
         return 1.0 if share <= 0 else 0.0

@@ -43,7 +43,7 @@ EXITS = {
 
 
 def worst(answers: Iterable[Verdict]) -> Verdict:
-    """The worst of some answers; without any, `not proved`."""
+    """The worst answer; `not proved` if there is none."""
     return max(answers, key=list(Verdict).index, default=Verdict.unproved)
 
 
@@ -130,7 +130,7 @@ class VerifierReport:
 
     @property
     def answer(self) -> Verdict:
-        """The worst answer of the parts that it rests on; without any part, `not proved`."""
+        """The worst answer of the parts that it rests on; `not proved` without any part."""
         answers = [
             part.answer for part in self.parts if not (part.is_aside and part.answer in LEVELS)
         ]
@@ -141,7 +141,7 @@ class VerifierReport:
         return worst([*answers, Verdict.unproved] if self.lacks else answers)
 
     def fields(self) -> dict[str, dict[str, Verdict]]:
-        """The level of each field, by artefact. Of what is not proved as a whole no field is."""
+        """The level of each field, by artefact; empty if the artefact is not proved as a whole."""
         if all(part.answer is not Verdict.unproved for part in self.parts) and not (
             self.findings or self.lacks
         ):
@@ -193,7 +193,7 @@ class VerifierReport:
         if new_findings:
             answer = (
                 Verdict.contradicted
-                if any(one.readable for one in new_findings)
+                if any(new_finding.readable for new_finding in new_findings)
                 else Verdict.unreadable
             )
             why = f"{new_findings[0].place}: broken promise: {new_findings[0].promise}"

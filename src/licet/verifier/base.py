@@ -1,15 +1,14 @@
-"""Checks the base of a release (the one that rows were carried over from), where its folder is at
-hand.
+"""Checks the base of a release, from which rows were carried over, if its folder is given.
 
-Proved: the folder holds the release that the manifest names, with the manifest hash of its log
-entry and rows that lead to the stated root; it was curated in the same way; and no more rows are
-stated as carried than can have been. A row can have been carried if the base has a row made of the
-same turns: in the proofs of both, the same conversation and account, and as many turns of each
-origin in each segment. Pseudonyms of conversations change each year, so releases of two years are
-compared by the turns alone.
+Proved: the folder is the release that the manifest names, with the manifest hash of its log entry
+and rows that lead to the stated root; it was curated in the same way; and no more rows are stated
+as carried than possible. A row can have been carried if the base has a row made of the same turns:
+in the proofs of both, the same conversation and account, and as many turns of each origin in each
+segment. Pseudonyms of conversations change each year, so releases of two years are compared by the
+turns alone.
 
-Not proved: which of these rows were carried, and that a carried row has the text that it had. The
-rows of two releases are sealed under different keys, and nothing links them.
+Not proved: which of these rows were carried, and that a carried row has its former text. The rows
+of two releases are sealed under different keys, and nothing links them.
 """
 
 from __future__ import annotations
@@ -153,7 +152,7 @@ def find_base(files: Files) -> Files | None:
     try:
         base = read_manifest(files.read(MANIFEST) or b"").get("base")
     except ContradictionError:
-        return None  # whoever checks the release reports it
+        return None  # the check of the release reports it
     if base is None:
         return None
     for path in sorted(files.root.resolve().parent.glob(f"*/{MANIFEST}")):

@@ -2,10 +2,10 @@
 of a closed list.
 
 The log proves that this certificate was issued, and when. What was done in each place is the
-operator's word, which nobody else can check; it must be one of the actions that the place admits. A
+operator's word, which nobody else can check; it must be one of the actions that the place allows. A
 place that was read back states when, and that nothing was left, or what is kept until a date of its
-own; one that could not be read back has no count. Where a recipient signed their answer, and their
-key is given, the signature is checked.
+own; one that could not be read back has no count. A recipient's signed answer is verified if the
+recipient's key is given.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def check_certificate(
                 place_stated,
                 statement,
                 place,
-                {one.key.name: one for one in recipient_keys},
+                {recipient_key.key.name: recipient_key for recipient_key in recipient_keys},
                 report,
             )
         report.notes += [_describe_place(seen) for seen in statement["places"]] or [
@@ -169,16 +169,14 @@ def _check_certificate(certificate: dict[str, Any], place: str, report: Verifier
 
 
 def _check_places(certificate: dict[str, Any], place: str) -> None:
-    """Checks that each place was treated as it admits, and that nothing but what is kept was found
-    on reading it back.
+    """Checks that each place had an allowed action, and that reading it back found only what is
+    kept.
     """
     verified = read_time(certificate["verified"], place, "verified")
     for place_stated in certificate["places"]:
-        done, read_back, kept = (
-            place_stated["done"],
-            place_stated["read_back"],
-            place_stated["kept_until"],
-        )
+        done = place_stated["done"]
+        read_back = place_stated["read_back"]
+        kept = place_stated["kept_until"]
         later = [
             value["at"] for value in (place_stated["recalled"], place_stated["answered"]) if value
         ] + [place_stated["registered"]]

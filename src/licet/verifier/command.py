@@ -112,10 +112,8 @@ def report_lines(report: VerifierReport) -> list[str]:
 def _run(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierReport:
     match call.what:
         case "log":
-            older, files = (
-                [(str(path), path.read_bytes()) for path in call.older],
-                _open_files(call.folder),
-            )
+            older = [(str(path), path.read_bytes()) for path in call.older]
+            files = _open_files(call.folder)
             trusted = select_key(files.read("checkpoint") or b"", keys)
             if call.before is None or call.plain:
                 return check_log(
@@ -157,7 +155,7 @@ def _run_log_after(
     before_trusted: Trust,
     before_files: Files,
 ) -> VerifierReport:
-    """A log, and what it carries over from that of the year before."""
+    """A log, and what it carries over from the previous year's."""
     story, before = new_story(trusted.origin), new_story(before_trusted.origin)
     report = check_log(files, trusted, older, story)
 
@@ -180,9 +178,7 @@ def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierRep
 
 
 def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
-    """What a manifest proves of a conversation. The manifest itself is proved only by a log that
-    names it.
-    """
+    """What a manifest proves of a conversation; the manifest itself is proved only by a log."""
     files = _open_files(call.folder)
     kept_proof = (
         parse_proof(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
@@ -197,7 +193,7 @@ def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
                     "answer": report.answer,
                     "found": found_fields,
                     "parts": [asdict(part) for part in report.parts],
-                    "findings": [asdict(one) for one in report.findings],
+                    "findings": [asdict(finding) for finding in report.findings],
                     "lacks": [asdict(lack) for lack in report.lacks],
                     "proof": proof,
                 },
@@ -312,7 +308,9 @@ def _arguments() -> argparse.ArgumentParser:
 def _signed_arguments(
     commands: argparse._SubParsersAction[_Parser],
 ) -> list[argparse.ArgumentParser]:
-    """The commands for what is signed by itself: a certificate, a receipt, a paper, a model."""
+    """The commands for self-contained signed artefacts: a certificate, a receipt, a paper, a
+    model.
+    """
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
@@ -343,7 +341,7 @@ def _signed_arguments(
 
 
 def _add_trust(command: argparse.ArgumentParser) -> None:
-    """The options that every command has: whom to trust, and how to answer."""
+    """The options of every command: whom to trust, and the form of the answer."""
     command.add_argument("--key", action="append", default=[], help="the log's vkey")
     command.add_argument(
         "--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned"

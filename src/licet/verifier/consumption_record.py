@@ -34,7 +34,7 @@ GATE_HEAD = {
 def key_named(
     keys: Sequence[VerifierKey], name: str, report: VerifierReport, place: str, hint: str
 ) -> VerifierKey | None:
-    """The key of that name, which must have signed; without one that is lacking."""
+    """The key of that name, which must have signed; reports a lack without it."""
     found = next((key for key in keys if key.name == name), None)
     if found is None:
         report.add_lack(place, f"its signature by `{name}` was not checked", f"{hint}: --key VKEY")
@@ -42,8 +42,8 @@ def key_named(
 
 
 class ConsumedRows:
-    """A record as it is read: the release that it is `of`, the rows consumed and withdrawn, the
-    first and the last head.
+    """A parsed record: the release that it is `of`, rows consumed and withdrawn, the first and last
+    head.
     """
 
     def __init__(self, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
@@ -53,7 +53,7 @@ class ConsumedRows:
         self.head: dict[str, Any] | None = None
 
     def read(self, data: bytes) -> None:
-        """Takes the whole record; raises at what does not hold."""
+        """Reads the whole record; raises on a contradiction."""
         line, _, frames = data.partition(b"\n")
         if not line.startswith(RECORD_BEGINS):
             raise UnreadableError(RECORD, "it is the consumption record of a run")
@@ -78,8 +78,8 @@ class ConsumedRows:
             raise ValueError("another kind of frame")
 
     def _state(self, signed: bytes, added: dict[int, int]) -> None:
-        """A state of the gate, which must follow the one before and hash to what was withdrawn by
-        then.
+        """Checks a state of the gate, which must follow the previous one and hash to the rows
+        withdrawn by then.
         """
         line = signed.rpartition(b"\n\n")[2].decode()
         key = key_named(
@@ -120,7 +120,7 @@ class ConsumedRows:
 
 
 def _frames(data: bytes) -> Iterator[bytes]:
-    """The bodies of the frames, all of which are whole."""
+    """The bodies of the frames, which must be complete."""
     at = 0
     while at < len(data):
         if at + 8 > len(data):

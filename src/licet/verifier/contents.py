@@ -1,10 +1,8 @@
-"""What a manifest says that its rows contain, held against the rows as far as the proofs tell of
-them.
+"""Checks a manifest's contents against the rows, as far as proofs show them.
 
-Counted again from the proofs: how many accounts there are, and the turns by origin, surface and
-plan, with the rule of small numbers: a value in rows of fewer than `ACCOUNTS_MIN` accounts is
-counted as `other`. Kinds, languages, models, bytes, gaps and months lie in sealed rows: of these
-the sums, the order and the bounds are checked, and no more.
+Recounted from the proofs: accounts, and turns by origin, surface and plan, where a value in rows of
+fewer than `ACCOUNTS_MIN` accounts counts as `other`. Kinds, languages, models, bytes, gaps and
+months are in sealed rows: only their sums, order and bounds are checked.
 """
 
 from __future__ import annotations
@@ -22,9 +20,7 @@ OF_ROWS, OF_TURNS = ("kinds", "languages"), ("origins", "surfaces", "plans")
 
 
 def check_contents(manifest: dict[str, Any]) -> None:
-    """Hold the contents against the manifest's own counts; manifests of before they were counted
-    have none.
-    """
+    """Compares the contents with the manifest's own counts; older manifests have no contents."""
     told, rows, turns = manifest.get("contents"), manifest["rows"], manifest["counts"]["included"]
     if told is None:
         return
@@ -48,14 +44,14 @@ def check_contents(manifest: dict[str, Any]) -> None:
     if not rows:
         fits = months == [None, None]
     else:
-        fits = all(isinstance(one, str) and _MONTH.fullmatch(one) for one in months)
+        fits = all(isinstance(month, str) and _MONTH.fullmatch(month) for month in months)
         fits = fits and months == sorted(months) and months[1] <= manifest["built_at"][:7]
     if not fits or (told["accounts"] is not None and not ACCOUNTS_MIN <= told["accounts"] <= rows):
         raise ContradictionError(MANIFEST, "its months and accounts can be")
 
 
 class RowContents:
-    """The contents as the proofs of the rows tell them."""
+    """The contents as counted from the proofs of the rows."""
 
     def __init__(self) -> None:
         self.accounts = set[str]()
@@ -73,7 +69,7 @@ class RowContents:
                     self.of.setdefault(key, set()).add(row["who"])
 
     def check(self, manifest: dict[str, Any]) -> None:
-        """Raises unless the manifest's contents say the same."""
+        """Raises unless the manifest's contents agree."""
         told = manifest.get("contents")
         if told is None:
             return

@@ -1,9 +1,9 @@
-"""Proves what a release holds of one conversation, by lines with Merkle paths to the manifest's
+"""Proves what a release contains of one conversation, by lines with Merkle paths to the manifest's
 roots.
 
 A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its
 lines is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the
-two between which it would stand. Rows: all of the conversation's, with the lines before and after
+two between which it would be. Rows: all of the conversation's, with the lines before and after
 them, or the two neighbours. They are found by the index in the proof file; a file without one is
 read whole.
 """
@@ -52,8 +52,8 @@ PROMISED = {
 
 
 def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
-    """The proof of a conversation from a release's folder; raises `ContradictionError` where a file
-    of it is wrong.
+    """Makes the proof of a conversation from a release's folder; raises `ContradictionError` for a
+    wrong file.
     """
     report = VerifierReport("conversation")
     manifest = _parse_manifest(read_bounded(files, MANIFEST, report))
@@ -67,8 +67,8 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
 def _lookup_lines(
     files: Files, manifest: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]] | None:
-    """The lines of a handle by the file's index; None where it has none, or where that does not
-    lead to the root.
+    """The lines of a handle by the file's index; None without an index, or if it does not lead to
+    the root.
     """
     promised = manifest["proof"][name]
     if not isinstance(files, SeekableFiles) or not HEX.fullmatch(handle):
@@ -110,7 +110,7 @@ def _scan_lines(
 
 
 def _proof_range(name: str, first: int, last: int, size: int) -> range:
-    """Which lines prove those from ``first`` to before ``last``: they and their neighbours; a
+    """The lines that prove those from ``first`` to before ``last``: they and their neighbours; a
     candidate's line alone.
     """
     if name == "candidates" and last - first == 1:
@@ -132,9 +132,7 @@ def _parse_manifest(raw: bytes) -> dict[str, Any]:
 
 
 def parse_proof(raw: bytes, place: str) -> dict[str, Any]:
-    """A conversation's proof, as a call with --json printed it: alone, or as the ``proof`` of the
-    whole answer.
-    """
+    """A conversation's proof as printed with --json: alone, or as the ``proof`` of the answer."""
     try:
         file = json.loads(raw)
     except (ValueError, RecursionError):
@@ -147,7 +145,7 @@ def parse_proof(raw: bytes, place: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFound:
-    """What a release holds of a conversation. ``why`` is empty where nothing was salted, or no salt
+    """What a release contains of a conversation. ``why`` is empty if nothing was salted, or no salt
     was given.
     """
 
@@ -176,11 +174,9 @@ class ConversationFound:
 def check_conversation(
     raw: bytes, proof: dict[str, Any], handle: str, salt: bytes | None = None
 ) -> ConversationFound:
-    """Checks such a proof against a manifest's bytes; ``salt`` opens the reasons that tell
-    something of a person.
+    """Checks a proof against a manifest's bytes; ``salt`` opens the committed reasons.
 
-    Raises `ContradictionError`; the manifest itself is to be held against the log
-    (`check_manifest`).
+    Raises `ContradictionError`; check the manifest itself against the log (`check_manifest`).
     """
     try:
         check_shape(proof, SHOWN, "proof", "a conversation's proof", UnreadableError)
@@ -217,9 +213,7 @@ def _check_conversation(
 def _open_reasons(
     candidate: dict[str, Any], manifest: dict[str, Any], salt: bytes
 ) -> dict[str, int]:
-    """The committed reasons in clear: computes each known reason's commitment with the salt and
-    compares.
-    """
+    """The committed reasons in clear: compares each known reason's commitment under the salt."""
     about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(candidate["conversation"])
     words = set(manifest["counts"]["dropped"]) - OPEN_REASONS
     made = {hmac.digest(salt, about + word.encode(), "sha256").hex(): word for word in words}
@@ -231,8 +225,8 @@ def _open_reasons(
 def _verify_lines(
     manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]]:
-    """The lines of the conversation. Raises unless the neighbours shown prove that there is no
-    other line of it.
+    """The lines of the conversation. Raises unless their neighbours prove that they are
+    complete.
     """
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
@@ -273,11 +267,9 @@ def check_conversation_in(
     logs: Sequence[tuple[Trust, Files]],
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
     """Reports on a conversation, by a stored proof or one made from the release's folder."""
-    report, shown, found = (
-        VerifierReport("conversation"),
-        list[dict[str, Any]](),
-        list[ConversationFound](),
-    )
+    report = VerifierReport("conversation")
+    shown = list[dict[str, Any]]()
+    found = list[ConversationFound]()
     raw = b""
 
     def check_lines() -> None:
@@ -288,7 +280,7 @@ def check_conversation_in(
 
     def check_manifest_logged() -> None:
         year = str(_parse_manifest(raw).get("built_at"))[:4]
-        own = next((one for one in logs if one[0].origin.endswith(f"/{year}")), None)
+        own = next((log for log in logs if log[0].origin.endswith(f"/{year}")), None)
         if own is None:
             report.add_lack(
                 MANIFEST,

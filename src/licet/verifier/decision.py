@@ -1,12 +1,10 @@
 """Decides a row again, from its proof line and the log entries before the release.
 
-Each test raises the first promise that the row breaks, in the order of the rule. Without a log,
-what only the log knows (grants, deletions, what was kept out) is not tested, and the report says so
-elsewhere.
+Each test raises the first broken promise, in the order of the rule. Without a log, what only the
+log knows (grants, deletions, what was kept out) is not tested, and the report says so elsewhere.
 
-A row is judged by every version from the one that its turn was taken under to the one in force. A
-line of version 1 is of before there were questions: two versions judge it, the first of these and
-the last.
+A row is judged by every version from its turn's to the one in force. A line of version 1 is from
+before there were questions: the first and the last of these versions judge it.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ SAFETY = "safety_classifiers"
 
 
 class Decider:
-    """Decides rows again, from their proof lines and the log."""
-
     def __init__(
         self,
         release: str,
@@ -87,9 +83,7 @@ class Decider:
             )
 
     def _check_form(self, row: dict[str, Any], place: str) -> None:
-        """What a row rests on, beside its sources: its question, where one of them rests on a
-        grant.
-        """
+        """Checks that the row has a question exactly if one of its sources rests on a grant."""
         if row["v"] == 1:
             if self.log is not None and self.log.asked:
                 raise ContradictionError(
@@ -107,9 +101,7 @@ class Decider:
             )
 
     def ended(self) -> list[int]:
-        """The rows that no longer hold by what was told between their decision and the release's
-        leaf.
-        """
+        """The rows that ended by entries between their decision and the release's leaf."""
         rows, self._again, self.touched = self._again, [], set()
         if self.log is not None:
             self.log.advance()
@@ -123,15 +115,15 @@ class Decider:
         return True
 
     def _applicable_terms(self, row: dict[str, Any], version: int) -> Sequence[Terms]:
-        """The versions that judge what was said under the one of the number ``version``."""
+        """The versions that judge a turn taken under version number ``version``."""
         if row["v"] == 1:
             return (self.policies.versions[version], self.now)
         return self.policies.versions[min(version, self.number) : max(version, self.number) + 1]
 
     def _in_scope(self, row: dict[str, Any], plan: str, surface: str, version: int) -> bool:
         return all(
-            plan in one.plans and surface in one.surfaces
-            for one in self._applicable_terms(row, version)
+            plan in applicable_term.plans and surface in applicable_term.surfaces
+            for applicable_term in self._applicable_terms(row, version)
         )
 
     def _check_source(
@@ -246,8 +238,8 @@ class Decider:
             raise ContradictionError(place, "it was said under the grant")
 
     def _covers(self, terms: Terms, is_before: bool) -> bool:
-        """Whether the question covers the purpose in a version too; before there were questions,
-        whether the choice did.
+        """Whether the question also covers the purpose in another version; before there were
+        questions, whether the choice did.
         """
         covers = (
             terms.covers if is_before else terms.questions.get(self.question or "", frozenset())
@@ -257,9 +249,7 @@ class Decider:
     def _check_grant(
         self, row: dict[str, Any], grant: int, standing: AccountStanding, place: str
     ) -> None:
-        """Whether the grant is the one in force for the row's conversation, as the log tells of
-        it.
-        """
+        """Checks that the grant is in force for the row's conversation, according to the log."""
         begun, question = standing.grants.get(grant), self.question or TRAINING
         if (
             begun is None
@@ -292,19 +282,17 @@ class Decider:
             )
 
     def _has_lapsed(self, question: str, told_on: str) -> bool:
-        """Whether a version that does not ask the question became effective since the log first
-        told of the grant.
-        """
+        """Whether a version without the question became effective since the grant's first entry."""
         return any(
-            question not in one.questions and told_on < one.effective.date().isoformat()
-            for one in self.policies.versions[: self.number + 1]
+            question not in version.questions and told_on < version.effective.date().isoformat()
+            for version in self.policies.versions[: self.number + 1]
         )
 
     def _is_dated(
         self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None
     ) -> bool:
-        """Whether a version in force at the last turn gives this end. An earlier end is allowed
-        where dates were shortened.
+        """Whether a version in force at the last turn gives this end. An earlier end is allowed if
+        dates were shortened.
         """
         ends = set()
         for number in self.policies.on(row["last_on"]):
@@ -333,7 +321,7 @@ class Decider:
 
 
 def _is_whole(row: dict[str, Any], applicable: Sequence[Terms]) -> bool:
-    """Whether the conversation counts whole in one of the versions; of before there were questions,
-    in both.
+    """Whether the conversation counts as a whole in one of the versions; before there were
+    questions, in both.
     """
     return (all if row["v"] == 1 else any)(one.whole for one in applicable)

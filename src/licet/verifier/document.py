@@ -75,7 +75,7 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 
 
 class EntryCounts:
-    """What entries tell, counted in the order of the logs."""
+    """The counts of log entries."""
 
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
@@ -109,7 +109,7 @@ class EntryCounts:
             self.since.setdefault(facts["release"], []).append(entry)
 
     def figures(self) -> dict[str, Any]:
-        """How often the entries tell of each act."""
+        """The number of entries of each act."""
         simple = {
             "deletions": "deleted", "closures": "closed", "certificates": "certificate", "feedback": "feedback",
             "flags": "flagged", "holds": "held", "restores": "restored", "policies": "policy_applied",
@@ -127,7 +127,7 @@ class EntryCounts:
         }
 
     def releases(self, scope: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        """What the entries tell of each release, in the order of its leaf."""
+        """The logged figures of each release, in the order of its leaf."""
         for entry in self.sealed:
             facts = entry["facts"]
             if scope is None or facts["release"] in scope:
@@ -152,14 +152,14 @@ def _count_in(counts: dict[str, int], name: str) -> None:
 
 
 class DocumentStory(Story):
-    """A log's story, whose first entries are counted for a paper."""
+    """A log's story that counts its first entries for a paper."""
 
     def __init__(self, year: int, size: int, counts: EntryCounts) -> None:
         super().__init__(year)
         self.size, self.counts, self.counted = size, counts, 0
 
     def on_entry(self, index: int, entry: dict[str, Any]) -> None:
-        """An entry counts if it is among the first."""
+        """Counts an entry if it is within the paper's position."""
         if index < self.size:
             self.counts.take(entry)
             self.counted += 1
@@ -207,7 +207,7 @@ def _trusted_of(raw: bytes, keys: Sequence[Trust]) -> Trust:
 
 
 class _DocumentCheck:
-    """One paper as it is checked, step by step."""
+    """The check of one paper, step by step."""
 
     def __init__(
         self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str
@@ -242,14 +242,14 @@ class _DocumentCheck:
         choice = policy["document"]["choice"]
         questions = choice if isinstance(choice, list) else [choice]
         if policy["purposes"] != sorted(
-            {purpose for one in questions for purpose in one["covers"]}
+            {purpose for question in questions for purpose in question["covers"]}
         ):
             raise ContradictionError(self.place, "its purposes are those of its policy")
         if not logs or (logs[-1]["origin"], logs[-1]["size"]) != (at["log"], at["entries"]):
             raise ContradictionError(
                 self.place, "the last log that counts is the one of its position"
             )
-        if len({one["origin"] for one in logs}) != len(logs):
+        if len({log["origin"] for log in logs}) != len(logs):
             raise ContradictionError(self.place, "each log counts once")
         for part in self.said["sections"]:
             for name in [part["rows"]] if part["rows"] else []:
@@ -276,7 +276,7 @@ class _DocumentCheck:
             raise ContradictionError(self.place, "its entry tells this paper")
 
     def count_entries(self) -> None:
-        """Reads the logs that count; the paper says how many entries of each."""
+        """Reads the counted logs; the paper gives the number of entries of each."""
         given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
         for one in self.said["logs"]:
@@ -348,7 +348,7 @@ class _DocumentCheck:
     def _release(
         self, stated: dict[str, Any], logged: dict[str, Any], manifests: Mapping[str, bytes]
     ) -> dict[str, Any]:
-        """The figures of one release, by its manifest; as they are said where none was given."""
+        """The figures of one release, by its manifest; as stated if none was given."""
         name, raw = f"release {logged['release'][:12]}", manifests.get(logged["manifest_sha256"])
         if raw is None:
             check_shape(
@@ -419,7 +419,7 @@ SAID_OF_A_MANIFEST = {
 
 
 def _trust_of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
-    """The key of the log that a proof names: a paper may be told to the log of the year after its
+    """The key of the log that a proof names: a paper may be logged in the year after its
     position.
     """
     named = [own for own, _ in logs if isinstance(proof, str) and f"\n{own.origin}\n" in proof]
@@ -446,7 +446,7 @@ def _resolve_name(document: object, name: str, place: str) -> object:
 
 def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The sums over the releases."""
-    counted = [one["contents"] for one in releases if one["contents"] is not None]
+    counted = [release["contents"] for release in releases if release["contents"] is not None]
     months = sorted(
         one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
     )
@@ -454,22 +454,22 @@ def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "releases": len(releases),
         "uncounted": len(releases) - len(counted),
-        "rows": sum(one["rows"] for one in releases),
-        "user_data": any(one["rows"] for one in releases),
-        "turns": sum(one["turns"] or 0 for one in releases),
+        "rows": sum(release["rows"] for release in releases),
+        "user_data": any(release["rows"] for release in releases),
+        "turns": sum(release["turns"] or 0 for release in releases),
         "bytes": sum(one["bytes"] for one in counted),
         "tokens": tokens,
         "size_bin": next((name for end, name in SIZE_BINS if tokens < end), TOP_SIZE_BIN),
         "first_month": months[0] if months else None,
         "last_month": months[-1] if months else None,
-        "dropped": _summed_counts([one["dropped"] or {} for one in releases]),
-        "replaced": _summed_counts([one["replaced"] or {} for one in releases]),
+        "dropped": _summed_counts([release["dropped"] or {} for release in releases]),
+        "replaced": _summed_counts([release["replaced"] or {} for release in releases]),
         **{
             name: _summed_counts([one.get(name) or {} for one in counted])
             for name in COUNTED_OF_ROWS
         },
         **{
-            name: sum(one[name] for one in releases)
+            name: sum(release[name] for release in releases)
             for name in ("purged_rows", "reviewed_rows", "findings")
         },
     }

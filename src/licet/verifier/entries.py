@@ -1,9 +1,9 @@
 """The entries of a log: their kinds and facts, and the rules of their sequence.
 
 `read_entry` parses one entry and checks it against the shape of its kind. `Story` checks each entry
-against those before it: times never go back, a grant begins with a yes and ends with a no, a policy
-follows the one before, nothing is logged twice. An entry about a conversation or a project names it
-by its pseudonym of the year exactly if it has that of the account.
+against those before it: times never decrease, a grant begins with a yes and ends with a no, a
+policy follows the one before, nothing is logged twice. An entry about a conversation or a project
+has its pseudonym of the year exactly if it has the account's.
 """
 
 from __future__ import annotations
@@ -125,11 +125,11 @@ _FORMS_MAX = 1 << 14
 
 
 def read_entry(raw: bytes, place: str) -> dict[str, Any]:
-    """One entry of version 1, of a known kind, with the facts of that kind.
+    """Parses one entry of version 1, of a known kind, with the facts of that kind.
 
-    Entries are of few forms, and differ in hashes and times: each form is checked once (`_form`),
-    and its entries are taken apart by one expression. What is not of a form that fits is read
-    whole, which says what is wrong with it.
+    Entries have few forms, which differ in hashes and times: each form is checked once (`_form`),
+    and its entries are then split by one expression. An entry of no valid form is read whole, which
+    says what is wrong.
     """
     match = _ENTRY.fullmatch(raw.decode("ascii", "replace"))
     if match is None:
@@ -154,11 +154,10 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
 def _parse_form(
     kind: str, has_commit: bool, has_who: bool, *pieces: str
 ) -> tuple[dict[str, Any], tuple[str, ...]] | None:
-    """The facts whose text is these pieces with a hash between each two, and which of them are
-    those hashes.
+    """The facts whose text is these pieces with a hash between each two, and which facts are
+    hashes.
 
-    None where no entry may have them. It does not depend on the hashes: to read an entry whole
-    compares none with anything, and each is of a type that takes every hash, or none.
+    None if no entry may have them. The result does not depend on the hashes.
     """
     own, facts = f'"{"0" * 64}"', f'"{"0" * 64}"'.join(pieces)
     commit, who = f',"commit":{own}' if has_commit else "", f',"who":{own}' if has_who else ""
@@ -227,9 +226,7 @@ def _check_chat_pseudonym(entry: dict[str, Any], place: str) -> None:
 
 
 def _check_scope(entry: dict[str, Any], place: str) -> None:
-    """A choice and a grant name question and scope, and the project or conversation that the scope
-    is of.
-    """
+    """A choice and a grant name question and scope, and the scope's project or conversation."""
     facts, kind = entry["facts"], entry["t"]
     scope = facts.get("scope")
     # a choice that was about no question
@@ -265,20 +262,20 @@ class Story:
         self.seen: set[str] = set()
         self.policy: tuple[int, str] | None = None
         self.applied = False  # whether a policy was applied in it
-        self.is_late = False  # whether it tells of policies that stood in the year before
-        # whether this is the installation's first log: it tells of the first policy
+        self.is_late = False  # whether it carries over policies in force in the year before
+        # whether this is the installation's first log, which has the first policy
         self.is_first = False
         self.accounts: dict[str, AccountStory] = {}  # by pseudonym
         self.common = CommonStory()
         self.restored = False
-        self.stands: dict[int, str] = {}  # the hash of each policy version that the log told of
-        # by handle, or pseudonym of a project: the pseudonym whose it is
+        self.stands: dict[int, str] = {}  # the hash of each logged policy version
+        # by handle, or pseudonym of a project: its account's pseudonym
         self.of: dict[str, str] = {}
         # the projects and conversations that are kept out, and conversations deleted
         self.out: set[str] = set()
         self.is_asked = False  # whether an entry named a question
         self.permissions: Permissions | None = None
-        self.texts: set[str] = set()  # the hashes of the policies and notices that were told
+        self.texts: set[str] = set()  # the hashes of logged policies and notices
         self.findings: list[VerifierFinding] = []
 
     def take(self, index: int, raw: bytes) -> list[VerifierFinding]:

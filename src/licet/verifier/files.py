@@ -47,8 +47,8 @@ class FolderFiles:
             return None
 
     def read_part(self, path: str, start: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``start``, which counts from the end where it is negative;
-        b"" where there are none.
+        """Up to ``length`` bytes from ``start``, which counts from the end if negative; b"" if
+        there are none.
         """
         try:
             with (self.root / path).open("rb") as file:
@@ -110,7 +110,7 @@ class HttpFiles:
 
 
 class FilesUnder:
-    """The files in one folder of other files."""
+    """A folder of other files."""
 
     def __init__(self, files: Files, folder: str) -> None:
         self._files, self._folder = files, folder

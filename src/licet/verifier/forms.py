@@ -61,8 +61,8 @@ def _refuse_number(text: str) -> NoReturn:
 
 @lru_cache(maxsize=1)
 def _strict_json() -> tuple[json.JSONDecoder, json.JSONEncoder]:
-    """Made once: json.loads and json.dumps make one for each call with options. What was decoded
-    has no circle in it.
+    """Made once: json.loads and json.dumps make one for each call with options. Decoded values have
+    no cycles.
     """
     return (
         json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number),
@@ -92,21 +92,21 @@ PERIOD = re.compile(r"P([1-9][0-9]{0,5})([DWMY])", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """A shape, or null."""
+    """A shape or null."""
 
     shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One shape of a mapping, and another of anything else."""
+    """One shape for mappings, and another for anything else."""
 
     mapping: Shape
     other: Shape
 
 
 def find_misfit(value: object, shape: Shape, path: str = "") -> str | None:
-    """Where a value first differs from its shape; None where it fits."""
+    """Where a value first differs from its shape; None if it fits."""
     match shape:
         case str():
             fits = (value is None and shape[-1] == "?") or fits_kind(value, shape)
@@ -226,7 +226,7 @@ def read_time(value: object, place: str, name: str) -> datetime:
 
 
 def time_text(time: str) -> str:
-    """A time, of the form that `read_time` takes, to the microsecond: of two the smaller text is
-    the earlier instant.
+    """A time that `read_time` accepts, to the microsecond: the order of texts is that of
+    instants.
     """
     return time if len(time) > _TIME_WIDTH else f"{time[:-1]}.000000Z"

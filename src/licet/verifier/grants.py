@@ -1,19 +1,18 @@
-"""The grants of an account, followed through the log entries of one year.
+"""Follows an account's grants through the log entries of one year.
 
-A grant is a yes to one question, for the account, for one of its projects or for one conversation.
-Entries of before there were questions name neither: they mean the question `training`, for the
-account.
+A grant is a yes to one question, for the account, one of its projects or one conversation. Entries
+from before there were questions mean the question `training`, for the account.
 
-Held of every account: a grant begins with a yes, at its moment and under its version, and keeps its
-number and what it is for; numbers are given in order; a no for the account ends each grant of its
-question, for every scope, but for those that it is told to keep; what is kept out or closed ends
-its grants; nothing begins for what is kept out. All entries of one act are told before the next act
-of the account. With questions, the grants that a no ends are told before it, so that no beginning
-of a log holds a no beside a grant that it ended; without them, the one there was is told after it.
+Checked for every account: a grant begins with a yes, at its time and under its version, and keeps
+its number and target; numbers are consecutive; a no for the account ends each grant of its
+question, in every scope, except those that it keeps; keeping out or closing ends the grants
+concerned; nothing begins for what is kept out. All entries of one act precede the account's next
+act. With questions, the grants that a no ends are logged before it, so that no beginning of a log
+contains a no beside a grant that it ended; without them, the single grant's end is logged after it.
 
-A restore takes the database back to an older copy, and applies every restriction since. So the
-newest grants may be lost, and their numbers given again; but none begins, is affirmed or stands
-without what any other needs, and none that was told to have ended comes back.
+A restore takes the database back to an older copy and applies every restriction since. So the
+newest grants may be lost and their numbers reused; but none begins, is affirmed or stays in force
+without its requirements, and none whose end was logged comes back.
 """
 
 from __future__ import annotations
@@ -77,10 +76,9 @@ class GrantStory:
     """The grants of one account.
 
     ``carried``: grants may have begun before this log; ``opened``: the account began in it.
-    ``rest``: the entries so far may be the rest of an act that the log of the year before began to
-    tell. ``restored``: a restore was told since.
-    ``recount``: a restore may have taken the count of numbers back. ``asked``: an entry named a
-    question.
+    ``rest``: the entries so far may complete an act that began in the previous year's log.
+    ``restored``: a restore was logged since. ``recount``: a restore may have reset the grant
+    numbers. ``asked``: an entry named a question.
     """
 
     carried: bool = False
@@ -89,31 +87,31 @@ class GrantStory:
     restored: bool = False
     recount: bool = False
     asked: bool = False
-    # in force; None: told, and none in force
+    # the number in force; None: logged, and none in force
     known: dict[GrantTarget, int | None] = field(default_factory=dict)
-    # what each that was told is for; None: ended
+    # the target of each logged grant; None: ended
     numbers: dict[int, GrantTarget | None] = field(default_factory=dict)
     owed: dict[GrantTarget, OwedEntry] = field(default_factory=dict)
-    # the cause for which the act told last ends each
+    # grants that the newest act ends, with its cause
     must_end: dict[int, str] = field(default_factory=dict)
-    act: tuple[str, str] = ("", "")  # the account's newest act, and its moment
+    act: tuple[str, str] = ("", "")  # the account's newest act, and its time
     first_begun: int = 0
-    count: int = 0  # the number given last
-    # in force when a restore was told, which may have lost them
+    count: int = 0  # the newest number
+    # in force at a restore, which may have lost them
     lost: frozenset[GrantTarget] = frozenset()
-    # the moment of the endings of a no that is not told yet
+    # by question: the time of the endings of a no that is not logged yet
     refused: dict[str, str] = field(default_factory=dict)
-    # questions whose no a restore came before: its endings were told
+    # questions whose endings were logged and whose no a restore lost
     untold: frozenset[str] = frozenset()
     before: tuple[
         tuple[int, str, str], ...
     ] = ()  # the number, question and kind of scope of each that began before this log
-    # that a no may keep, of which a restore leaves it open
+    # grants that a no may have kept, which a restore left undecided
     kept: dict[GrantTarget, int] = field(default_factory=dict)
-    # questions whose choices were told since there may be a rest
+    # questions with choices since `rest` began
     settled: frozenset[str] = frozenset()
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
-    ended: frozenset[str] = frozenset()  # questions of which a no was told
+    ended: frozenset[str] = frozenset()  # questions with a logged no
 
     def restore(self) -> None:
         """After a restore the database is an older copy, and applies every restriction again."""
@@ -129,8 +127,8 @@ class GrantStory:
         self.owed, self.refused, self.must_end = {}, {}, {}
 
     def next_act(self, kind: str, facts: dict[str, Any], time: str, place: str) -> None:
-        """The account's next act, at a moment of its clock: all that the one before brings was
-        told.
+        """Begins the account's next act, at a time of its clock; everything owed by the previous
+        act must have been logged.
         """
         for owed in self.owed.values():
             raise ContradictionError(place, f"the choice before it was followed by a `{owed.kind}`")
@@ -172,8 +170,8 @@ class GrantStory:
                 self.must_end[grant] = cause
 
     def take(self, kind: str, facts: dict[str, Any], time: str, out: set[str], place: str) -> None:
-        """The next entry about choices and grants. ``out`` are the projects and conversations that
-        are kept out or gone.
+        """Takes the next entry about choices and grants. ``out`` are the projects and conversations
+        that are kept out or gone.
         """
         target, names_question = target_of(facts), "scope" in facts
         if names_question:
@@ -199,7 +197,7 @@ class GrantStory:
     def _take_choice_without_question(
         self, target: GrantTarget, facts: dict[str, Any], time: str
     ) -> None:
-        """A choice of before there were questions: the entry that it owes, an ending too, comes
+        """A choice from before there were questions: the entry that it owes, also an ending, comes
         after it.
         """
         self.rest = False
@@ -224,7 +222,7 @@ class GrantStory:
             self.settled |= {question}
 
     def _take_refusal(self, question: str, facts: dict[str, Any], time: str, place: str) -> None:
-        """What it did not end is kept, and affirmed by an entry of its own; the account's own grant
+        """What it did not end is kept, and affirmed by a separate entry; the account's own grant
         cannot be kept.
         """
         has_ended = not self.refused.keys().isdisjoint((question, ""))
@@ -268,7 +266,7 @@ class GrantStory:
     def _check_owed(
         self, target: GrantTarget, kind: str, facts: dict[str, Any], time: str, place: str
     ) -> None:
-        """A grant begins, or is affirmed, by a choice that says so, or is kept by a no."""
+        """A grant begins or is affirmed by a choice that says so, or is kept by a no."""
         owed = self.owed.get(target)
         if owed is not None and owed.kind == kind:
             if (owed.at, owed.version) != (time, facts["version"]):
@@ -294,9 +292,7 @@ class GrantStory:
     def _check_in_force(
         self, target: GrantTarget, kind: str, grant: int, names_question: bool, place: str
     ) -> None:
-        """A grant keeps its number from beginning to end. The first entry about one that was
-        carried over gives its number.
-        """
+        """A grant keeps its number. The first entry about a carried-over grant gives its number."""
         is_new, current = target not in self.known, self.known.get(target)
         if kind == "grant_stands" and is_new and not self.carried:
             raise ContradictionError(place, "a grant that stands was begun, or carried over")
@@ -315,8 +311,8 @@ class GrantStory:
         self.known[target], self.numbers[grant] = grant, target
 
     def _begin(self, target: GrantTarget, grant: int, names_question: bool, place: str) -> None:
-        """Its number is the next one; after a restore that lost some, one of theirs, and so all
-        from there on are lost.
+        """Checks the number, which must be the next one; after a restore that lost grants it may be
+        a lost one's, and then all from there on are lost.
         """
         current = self.known.get(target)
         follows = current is None or target in self.lost
@@ -348,7 +344,7 @@ class GrantStory:
         self.numbers[number] = None
 
     def _take_ending(self, facts: dict[str, Any], time: str, place: str) -> None:
-        """Names its grant by number alone. An account that was closed without one names none."""
+        """Names its grant by number alone; none for an account closed without a grant."""
         owed_target = next(
             (about for about, owed in self.owed.items() if owed.kind == "grant_ended"), None
         )
@@ -383,17 +379,17 @@ class GrantStory:
             ] = time
 
     def _is_refused(self, time: str) -> bool:
-        """Whether the endings so far are of a no of that moment."""
+        """Whether the endings so far belong to a no of that moment."""
         return all(moment == time for moment in self.refused.values())
 
     def _may_predate_log(self, grant: int) -> bool:
-        """Whether a grant of which nothing was told may have begun before this log."""
+        """Whether an unlogged grant may have begun before this log."""
         is_older = grant not in self.numbers and (not self.first_begun or grant < self.first_begun)
         return self.carried and is_older
 
     def _survives_refusals(self, target: GrantTarget, kind: str) -> bool:
-        """Whether the noes of this log left a grant of before it: they end all of their question
-        but what they keep.
+        """Whether a grant from before this log survived its noes, which end all grants of their
+        question except kept ones.
         """
         return target.question not in self.ended or (
             kind == "grant_affirmed"
@@ -403,6 +399,6 @@ class GrantStory:
         )
 
     def _may_reuse(self, grant: int) -> bool:
-        """Whether a number may be given again after a restore: its grant ended, or was lost."""
+        """Whether a number may be reused after a restore: its grant ended, or was lost."""
         target = self.numbers[grant]
         return target is None or target in self.lost

@@ -1,20 +1,20 @@
 """The invariants of an honest log: which entries imply others, per account and for the whole log.
 
-Each verb of the vault writes its leaves in one transaction, in an order, at one moment of the
+Each verb of the vault writes its leaves in one transaction, in order, at one moment of the
 account's clock. So a leaf implies others, and whoever rewrites a log with its own key has to keep
 all of this:
 
     of an account       its first entry opens it, or carries it over from an earlier year (a year whose log was removed
-                        after its retention leaves neither); its clock and the versions that it answers never go back;
-                        all of an act is told before the next act; a grant follows its choice (`grants`); what is closed
-                        begins nothing; a hold, a flag, feedback, a deletion and a closure are told before what follows
-    of the whole log    the log's clock never goes back; a policy follows the one before; a log that tells of the first
-                        policy is the installation's first: nothing in it is of a year before, and what it names it told;
-                        a release is sealed before what is stated of it, and that is of the manifest and the rows sealed
+                        after its retention leaves neither); its clock and answered versions never decrease; all entries
+                        of an act precede the next act; a grant follows its choice (`grants`); what is closed begins
+                        nothing; a hold, a flag, feedback, a deletion and a closure precede what follows from them
+    of the whole log    the log's clock never decreases; a policy follows the one before; a log with the first policy is
+                        the installation's first: nothing in it is of an earlier year, and what it names it contains;
+                        a release is sealed before statements about it, which are of its manifest and sealed rows
     of a restore        it begins a life after the one before it, and lacked no more entries than there were. It may lose
-                        what was told last; it gives nothing back that the log took
+                        the newest changes; it gives nothing back that the log took
 
-`Story` (`entries`) reads the entries in order and raises `ContradictionError` where one of these is
+`Story` (`entries`) reads the entries in order and raises `ContradictionError` if one of these is
 broken.
 """
 
@@ -48,7 +48,7 @@ OWN_TIME = _TAKES_BACK | {
     "flagged",
     "feedback",
 }
-# What was told before of the same account, or of the same conversation.
+# The entry that must precede, of the same account or conversation.
 _AFTER = {
     "unheld": ("held", ""),
     "feedback_taken_back": ("feedback", ""),
@@ -66,7 +66,7 @@ CLOSED = "nothing begins or ends for an account that is closed"
 @dataclass(slots=True)
 class AccountStory:
     """The state of an account. ``at``: the newest time of its own clock; ``is_rest``: all entries
-    so far may be the rest of an act that the log of the year before began to tell.
+    so far may complete an act that began in the previous year's log.
     """
 
     at: str = ""
@@ -77,7 +77,7 @@ class AccountStory:
     is_closed: bool = False
     is_rest: bool = False
     grants: GrantStory | None = None
-    # how often each kind of `_BEFORE` was told, of a conversation by its handle
+    # the number of entries of each kind of `_BEFORE`, of a conversation by its handle
     told: dict[str, int] | None = None
 
     def grant_story(self) -> GrantStory:
@@ -90,8 +90,8 @@ class AccountStory:
     def take_act(
         self, kind: str, facts: dict[str, Any], time: str, is_restored: bool, place: str
     ) -> None:
-        """Its clock goes on, by its next act. After a restore, what takes back is told at the
-        moment that it had.
+        """Takes the account's next act, which advances its clock. After a restore, restrictions are
+        logged at their original time.
         """
         is_again = is_restored and (
             kind in _TAKES_BACK or (kind == "choice" and not facts["allow"])
@@ -115,8 +115,8 @@ class AccountStory:
     def check_implied(
         self, kind: str, facts: dict[str, Any], is_restored: bool, place: str
     ) -> None:
-        """What it follows from was told, where this log has the account from its beginning and no
-        restore lost any.
+        """Checks that what the entry follows from was logged, if this log has the account from its
+        beginning and no restore lost any.
         """
         if kind in _BEFORE:
             self.told = told = self.told or {}
@@ -156,7 +156,7 @@ def begin_account(
         raise ContradictionError(
             place, "the first entry of an account opens it, or carries it over"
         )
-    # the logs of all its years before were removed: no grant told in them was in force
+    # the logs of all its earlier years were removed: no grant in them was in force
     return AccountStory()
 
 
@@ -165,7 +165,7 @@ GrantKey = tuple[int, str, str]
 
 
 def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Counter[GrantKey]]:
-    """How many accounts are carried over from a year, and the grants that are said to have begun by
+    """The number of accounts carried over from a year, and the grants said to have begun by
     then.
     """
     carried = [told for told in accounts if told.carried_from == year]
@@ -175,8 +175,8 @@ def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Coun
 
 
 def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKey]]:
-    """How many accounts of a year may have grants that its log does not tell of, and the grants
-    that it ended with.
+    """The number of accounts of a year that may have unlogged grants, and the grants in force at
+    its end.
     """
     stories = [told.grants for told in accounts if told.grants is not None]
     left = Counter(
@@ -194,7 +194,7 @@ def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKe
 
 @dataclass(slots=True)
 class ReleaseStory:
-    """What the leaf of a release told, and how many rows were purged since, by how many addenda."""
+    """A release's leaf, and the number of rows purged since, and of addenda."""
 
     manifest_sha256: str
     rows: int
@@ -205,7 +205,7 @@ class ReleaseStory:
 
 @dataclass(slots=True)
 class CommonStory:
-    """What was told of nobody: notices, releases and restores."""
+    """Entries that concern no account: notices, releases and restores."""
 
     notices: set[str] = field(default_factory=set)
     releases: dict[str, ReleaseStory] = field(default_factory=dict)
@@ -228,7 +228,7 @@ class CommonStory:
         self.releases[facts["release"]] = ReleaseStory(facts["manifest_sha256"], facts["rows"])
 
     def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
-        """A purge, a review, its signature or a measurement. A restore may take their numbers
+        """Takes a purge, review, its signature or a measurement. A restore may take their numbers
         back.
         """
         told = self.releases.get(facts["release"])

@@ -38,8 +38,8 @@ class QuorumGroup:
     def met(self, held: set[VerifierKey]) -> bool:
         return (
             sum(
-                one.met(held) if isinstance(one, QuorumGroup) else one in held
-                for one in self.members
+                member.met(held) if isinstance(member, QuorumGroup) else member in held
+                for member in self.members
             )
             >= self.needed
         )

@@ -1,11 +1,11 @@
 """The level of every field of every artefact: one table, from which texts, JSON and docs/verify.md
 are made.
 
-Proved: follows from the signed log and what it commits to. Whoever holds the log's key may write
-the artefact anew, sign it, and tell the log its new hash: another value in a proved field is
-contradicted all the same, by other entries, by a commitment that an entry made at the time, or by
-the files. Consistent: agrees with the rest or with the form, and could have been invented with it.
-Stated: the operator's word, which is signed, and in the log by its hash at most.
+Proved: follows from the signed log and what it commits to. Whoever holds the log's key may rewrite
+the artefact, sign it, and log its new hash: another value in a proved field is contradicted all the
+same, by other entries, by an earlier entry's commitment, or by the files. Consistent: agrees with
+the rest or with the form, and could have been invented with it. Stated: the operator's word, which
+is signed, and in the log by its hash at most.
 
 A field is named by the keys that lead to it: `[]` for each element of a list, `*` for any key, and
 a final `**` for everything below. An artefact with a field that has no level is refused.
@@ -201,7 +201,7 @@ def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
 
 
 def short_names(names: Iterable[str], excluded: Iterable[str]) -> list[str]:
-    """The names, with those of a mapping or list in one where none of ``excluded`` is in it."""
+    """The names, merging those of a mapping or list that contains none of ``excluded``."""
     taken = {
         tuple(_keys_of(name)[:end])
         for name in excluded
@@ -232,7 +232,7 @@ def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
 
 
 def stated_line(fields: dict[str, dict[str, Verdict]]) -> list[str]:
-    """What is merely stated, in one line; none where nothing is."""
+    """The merely stated fields, in one line; none if there are none."""
     found = []
     for artefact, levels in fields.items():
         own = [name for name, one in levels.items() if one is Verdict.stated]

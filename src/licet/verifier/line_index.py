@@ -1,15 +1,14 @@
-"""The index in a proof file, by which one line is found and its path made without reading the
+"""The index of a proof file, by which one line and its Merkle path are found without reading the
 others.
 
-A proof file is gzip members of 256 lines each; behind them stand empty members, which hold the
-index in their extra field (RFC 1952, subfield "Li") and add no line, so that whoever reads the file
-whole needs to know nothing of it. An entry is the first handle of what it covers (32 bytes), where
-that lies (8) and how long it is (4), and the root of its subtree (32); integers are big-endian. A
-group is up to 256 entries: of blocks of lines first, then of groups, until one is left. The last
-member has 22 bytes: the version 1, place (8) and length (4) of that group, the number of levels
-(1), and of lines (8).
+A proof file is gzip members of 256 lines each, followed by empty members, which hold the index in
+their extra field (RFC 1952, subfield "Li") and add no line, so that a reader of the whole file can
+ignore them. An entry is the first handle of what it covers (32 bytes), its offset (8) and length
+(4), and the root of its subtree (32); integers are big-endian. A group is up to 256 entries: of
+blocks of lines first, then of groups, until one is left. The last member has 22 bytes: the version
+1, offset (8) and length (4) of that group, the number of levels (1), and of lines (8).
 
-Nothing here is trusted. What is found leads to the manifest's root, or the file is read whole.
+The index is not trusted: what is found must lead to the manifest's root, or the file is read whole.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ END_BYTES = len(INDEX_HEAD) + 6 + INDEX_END.size + len(INDEX_TAIL)
 
 
 class NoIndexError(Exception):
-    """The file has no index, or one that cannot be followed."""
+    """The file has no usable index."""
 
 
 @runtime_checkable
 class SeekableFiles(Protocol):
-    """Files of which a part can be read; ``start`` counts from the end where it is negative."""
+    """Files that can be read in parts; ``start`` counts from the end if negative."""
 
     def read_part(self, path: str, start: int, length: int) -> bytes: ...
 
 
 class IndexEntry(NamedTuple):
-    """What an entry says of a block of lines, or of a group."""
+    """The index entry of a block of lines, or of a group."""
 
     first: bytes
     start: int
@@ -65,9 +64,7 @@ class IndexedLines:
         self._top = IndexEntry(b"", start, length, b"")
 
     def block_of(self, handle: bytes) -> int:
-        """The first line of the block in which the handle's first line, or the one before it,
-        stands.
-        """
+        """The first line of the block with the handle's first line, or the one before it."""
         number = 0
         for level in range(self._levels, 0, -1):
             firsts = [entry.first for entry in self._group(level, number)]
@@ -126,7 +123,7 @@ class IndexedLines:
 
 
 def _field_of(member: bytes) -> bytes:
-    """What an empty member of the index holds."""
+    """The content of an empty index member."""
     head = len(INDEX_HEAD)
     extra, name, length = struct.unpack_from("<H2sH", member.ljust(head + 6, b"\0"), head)
     is_whole = member[:head] == INDEX_HEAD and member[head + 6 + length :] == INDEX_TAIL

@@ -1,13 +1,13 @@
-"""The manifest of a release, and the proof files that it names.
+"""The manifest of a release, and its proof files.
 
 A release is a folder: manifest.json, a card, parts of sealed rows (which are only hashed here), and
 its proofs:
     proof/policies.jsonl.gz     each policy version, by its number
-    proof/candidates.jsonl.gz   each conversation that came into question, by handle: turns in, turns out and why
-    proof/rows.jsonl.gz         each row, by handle and ordinal: what its decision was made from
-Each holds one canonical JSON object a line, in order. Over the lines of each file stands an RFC
-6962 tree, whose root and size the manifest names: a path proves that a line is in the file, and two
-neighbours prove that none lies between.
+    proof/candidates.jsonl.gz   each candidate conversation, by handle: turns in, turns out and why
+    proof/rows.jsonl.gz         each row, by handle and ordinal: the inputs of its decision
+Each holds one canonical JSON object a line, in order. The lines of each file form an RFC 6962 tree,
+whose root and size the manifest names: a path proves that a line is in the file, and two neighbours
+prove that none lies between.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REVIEW, MEASUREMENT, PURGES_MAX, ORDINALS_MAX = "review.json", "measurement.json
 DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}
 LINE_BYTES_MAX = 1 << 23
 
-# Reasons that tell nothing of a person stand in clear; every other reason stands as a commitment.
+# Reasons that reveal nothing about a person are in clear; every other one is a commitment.
 OPEN_REASONS = frozenset(
     {
         "before_grant",

@@ -2,9 +2,9 @@
 the gate, its release.
 
 A model's folder has the statement `run.intoto.jsonl` (in-toto v1 in a DSSE envelope), the
-consumption record `consumed.licet` and the manifest of its release, `release.json`. They agree,
-each signed by the models' key or the gate's; no log tells of a model, so that nothing of it is
-proved but its release, where the log of that is given.
+consumption record `consumed.licet` and the manifest of its release, `release.json`. They must
+agree, each signed by the models' key or the gate's; models are not logged, so nothing is proved but
+the release, if its log is given.
 """
 
 from __future__ import annotations

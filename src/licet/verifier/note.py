@@ -94,10 +94,8 @@ def _check_signature(key: VerifierKey, text: str, signature: bytes, place: str) 
     message = text.encode()
     if key.kind == 4:
         time = int.from_bytes(signature[:8], "big")
-        message, signature = (
-            b"cosignature/v1\ntime " + str(time).encode() + b"\n" + message,
-            signature[8:],
-        )
+        message = b"cosignature/v1\ntime " + str(time).encode() + b"\n" + message
+        signature = signature[8:]
         if time > SIZE_MAX:
             raise ContradictionError(place, f"the cosignature of `{key.name}` has a time in range")
     try:

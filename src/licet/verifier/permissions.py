@@ -1,9 +1,9 @@
-"""What the log told before the rows of a release were decided: all that they are decided by.
+"""The state of the log before the rows of a release were decided, by which they are decided.
 
 Kept by pseudonym (accounts) and by handle (conversations). A `release_decided` entry divides the
-log: what is told between it and the release's leaf is kept apart (`meanwhile`), and taken by
-`advance`. A release without one is decided as of its leaf. Purges, reviews and measurements of the
-release may follow later, and are kept as well, and what a no keeps.
+log: entries between it and the release's leaf are kept apart (`meanwhile`) and taken by `advance`.
+A release without one is decided as of its leaf. Purges, reviews and measurements of the release
+come after it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _CHATS = {"deleted", "narrowed", "widened", "flagged", "unflagged", "key_destroy
 
 @dataclass(slots=True)
 class GrantState:
-    """A grant in force, by its number: what it is for, the day of its beginning if this log tells
-    it, and the first day on which the log told that it is in force. ``owed``: a no was told since,
-    and not yet that it keeps this one.
+    """A grant in force: its target, the day of its beginning if this log has it, and the first day
+    on which the log shows it in force. ``owed``: a no was logged since, and not yet the entry that
+    keeps this one.
     """
 
     scope: GrantTarget
@@ -90,8 +90,8 @@ class AccountStanding:
 
 @dataclass(slots=True)
 class LoggedConversation:
-    """What the log tells of a conversation. ``destroyed``: segments, each with whether its safety
-    copy's key died.
+    """A conversation according to the log. ``destroyed``: segments, each with whether its safety
+    copy's key was destroyed.
     """
 
     who: str = ""
@@ -109,7 +109,7 @@ class LoggedConversation:
 
 
 class Permissions:
-    """What the entries of a year told before the rows of one release were decided."""
+    """The state after a year's entries before the rows of one release were decided."""
 
     def __init__(self, release: str) -> None:
         self.release = release
@@ -154,7 +154,7 @@ class Permissions:
             self._tell(entry)
 
     def advance(self) -> None:
-        """Takes what was told since the rows were decided."""
+        """Takes the entries since the rows were decided."""
         for entry in self.meanwhile:
             self._tell(entry)
         self.meanwhile = []
@@ -201,11 +201,11 @@ class Permissions:
                 self._take_grant(account, kind, facts, day)
 
     def _take_choice(self, account: AccountStanding, facts: dict[str, Any], day: str) -> None:
-        """A no leaves of its question only what it keeps: grants of narrower scopes, each affirmed
-        by an entry after it.
+        """A no leaves only the grants of its question that it keeps: those of narrower scopes, each
+        affirmed by an entry after it.
 
-        Without questions it ended all there was, and `grant_ended` may come after the release's
-        entry. One that was about no question that is asked ends nothing.
+        Without questions it ended the only grant, and `grant_ended` may come after the release's
+        entry. A no to a question that is not asked ends nothing.
         """
         scope = target_of(facts)
         if not facts["allow"]:
@@ -232,7 +232,7 @@ class Permissions:
             account.answers.setdefault(scope.question, []).append((day, facts["version"]))
 
     def _take_kept(self, account: AccountStanding, facts: dict[str, Any]) -> None:
-        """The end of a no that the release's leaf came between."""
+        """Completes a no that the release's leaf interrupted."""
         state = account.grants.get(facts["grant"])
         if state is not None and state.scope == target_of(facts):
             state.owed = False
@@ -244,20 +244,16 @@ class Permissions:
             case "deleted":
                 conversation.deleted = True
             case "narrowed":
-                conversation.narrowed, conversation.narrowed_on, conversation.narrowings = (
-                    True,
-                    day,
-                    conversation.narrowings + 1,
-                )
+                conversation.narrowed = True
+                conversation.narrowed_on = day
+                conversation.narrowings = conversation.narrowings + 1
             case "widened":
                 conversation.out += (
                     [(conversation.narrowed_on, day)] if conversation.narrowed else []
                 )
-                conversation.narrowed, conversation.widened, conversation.widened_on = (
-                    False,
-                    conversation.widened + 1,
-                    day,
-                )
+                conversation.narrowed = False
+                conversation.widened = conversation.widened + 1
+                conversation.widened_on = day
             case "flagged":
                 conversation.flagged_on.append(day)
             case "unflagged":

@@ -20,7 +20,7 @@ PROOF_LINES_MAX = 63
 
 
 def check_proof(raw: bytes, entry: bytes, trusted: Trust, place: str = "proof") -> VerifierReport:
-    """Hold a `.tlog-proof` file and the entry's bytes against the signed checkpoint within."""
+    """Checks a `.tlog-proof` file and the entry's bytes against the signed checkpoint in it."""
     report = VerifierReport("proof", origin=trusted.origin, entry_bytes=len(entry), files=1)
     report.step(
         "entry",
@@ -58,7 +58,7 @@ def prove_entry(
 def check_checkpoints(
     old: bytes, new: bytes, proof: Sequence[bytes], trusted: Trust
 ) -> VerifierReport:
-    """Hold by a consistency proof that the log of the old checkpoint is the beginning of the new
+    """Checks by a consistency proof that the old checkpoint's log is the beginning of the new
     one's.
     """
     report = VerifierReport("checkpoint", origin=trusted.origin, files=2)

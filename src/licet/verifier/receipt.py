@@ -1,11 +1,11 @@
 """Checks a person's receipt (ISO/IEC TS 27560 in the W3C DPV form): its signature, and that the log
-holds the same choice.
+has the same choice.
 
-The receipt opens its entry: salt, nonce and record in it give the pseudonym and the commitment that
-the entry states, and those of the project or conversation that the choice was for. The record
-commits to the policy by its hash, and the receipt brings its text: purposes, period and recipients
-follow from it. Who is responsible, where data lies and when the receipt was made is the operator's
-word. A receipt of before there were questions names none, as its entry: it was the question
+The receipt opens its entry: its salt, nonce and record give the pseudonym and the commitment in the
+entry, and those of the choice's project or conversation. The record commits to the policy by its
+hash, and the receipt contains the policy's text: purposes, period and recipients follow from it.
+Who is responsible, where data is stored and when the receipt was made is the operator's word. A
+receipt from before there were questions names none, like its entry: it means the question
 `training`, for the account; its entry commits to no policy, so it is not proved.
 """
 
@@ -184,7 +184,7 @@ def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) 
 
 
 def _check_terms(receipt: dict[str, Any], place: str) -> None:
-    """Purposes, period and recipients are those of the policy whose text the receipt brings."""
+    """Purposes, period and recipients must be those of the receipt's policy text."""
     record, named = receipt["record"], receipt["record"]["policy"]
     document = json.dumps(
         named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -308,7 +308,7 @@ NAMED = {"handle": "conversation", "project": "project"}
 
 
 def _pseudonyms_in(entry: dict[str, Any]) -> dict[str, Any]:
-    """The pseudonyms of what the choice was for."""
+    """The pseudonyms of the choice's target."""
     return {name: fact for name, fact in entry["facts"].items() if name in NAMED}
 
 
@@ -341,8 +341,8 @@ def _kept_grants(event: dict[str, Any]) -> str:
 
 
 def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:
-    """Whether the record holds the fact with that value; where the receipt brings no policy, it may
-    hold none.
+    """Whether the record has the fact with that value; without a policy in the receipt it may be
+    missing.
     """
     facts = receipt["log"]["record"]["facts"]
     if fact not in facts:

@@ -1,8 +1,8 @@
-"""A release: its manifest in the log, its files, its counts, and every row decided again, without
-content.
+"""Checks a release: its manifest in the log, its files, its counts, and every row decided again,
+without content.
 
-The parts are checked in an order in which each rests on those before it; after a contradiction the
-rest is not looked at and so not proved.
+Each part of the check depends on those before it; after a contradiction the rest is skipped and so
+not proved.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def check_release(
     """Decides every row again, without content, from the log's entries before the release was
     sealed.
 
-    ``other_logs`` are logs of other years, in which addenda and a review may stand. ``base`` is the
+    ``other_logs`` are logs of other years, which may contain addenda and a review. ``base`` is the
     folder of the release that rows were carried from. Without a log nothing is proved: what only
     the log knows (grants, deletions, what was kept out) is not checked, and nothing signed names
     the manifest.
@@ -90,13 +90,13 @@ def check_release(
     if check.permissions is None:
         report.parts = [
             ArtefactPart(
-                one.what,
+                part.what,
                 Verdict.unproved,
                 f"it agrees with `{MANIFEST}`, which no log was given for",
             )
-            if one.answer in LEVELS
-            else one
-            for one in report.parts
+            if part.answer in LEVELS
+            else part
+            for part in report.parts
         ]
     if "base" in check.manifest and base is None:
         report.notes.append(
@@ -117,7 +117,7 @@ def check_release(
 def check_release_in(
     files: Files, logs: Sequence[tuple[Trust, Files]], base: Files | None = None
 ) -> VerifierReport:
-    """`check_release`, with the log of the release's year found among those of several."""
+    """`check_release`, selecting the log of the release's year."""
     report = VerifierReport("release")
     held = report.step(
         MANIFEST, "it reads", lambda: read_manifest(read_bounded(files, MANIFEST, report))
@@ -126,16 +126,16 @@ def check_release_in(
         return report
     year = read_manifest(read_bounded(files, MANIFEST, report))["built_at"][:4]
     own = next(
-        (one for one in logs if one[0].origin.endswith(f"/{year}")),
+        (log for log in logs if log[0].origin.endswith(f"/{year}")),
         logs[0] if len(logs) == 1 else None,
     )
     if own is None:
         return check_release(files, base=base)
-    return check_release(files, *own, [one for one in logs if one is not own], base)
+    return check_release(files, *own, [log for log in logs if log is not own], base)
 
 
 class _ReleaseCheck:
-    """One release as it is checked, step by step."""
+    """The check of one release, step by step."""
 
     def __init__(
         self,
@@ -146,13 +146,11 @@ class _ReleaseCheck:
         other_logs: Sequence[tuple[Trust, Files]],
         base: Files | None,
     ) -> None:
-        self.files, self.report, self.trusted, self.log, self.other_logs = (
-            files,
-            report,
-            trusted,
-            log,
-            other_logs,
-        )
+        self.files = files
+        self.report = report
+        self.trusted = trusted
+        self.log = log
+        self.other_logs = other_logs
         self.base_files = base
         self.raw, self.manifest = b"", dict[str, Any]()
         self.permissions: Permissions | None = None
@@ -187,14 +185,10 @@ class _ReleaseCheck:
         _check_leaf(told, self.raw, self.manifest)
 
     def check_addenda(self) -> None:
-        """Checks each addendum beside the manifest, a review and a measurement, as parts of their
-        own.
-        """
-        there, head, at = (
-            set(self.files.paths()),
-            hashlib.sha256(self.raw).hexdigest(),
-            self.manifest["built_at"],
-        )
+        """Checks each addendum, the review and the measurement, as separate parts."""
+        there = set(self.files.paths())
+        head = hashlib.sha256(self.raw).hexdigest()
+        at = self.manifest["built_at"]
         for number in range(1, PURGES_MAX + 1):
             path = f"purge-{number}.json"
             if path not in there:
@@ -221,8 +215,8 @@ class _ReleaseCheck:
         self.report.purged = len(self.purged)
 
     def _check_addendum(self, number: int, path: str, head: str, at: str) -> None:
-        """Checks one addendum, which must follow hash ``head`` and time ``at``, and takes its rows
-        out of the parts.
+        """Checks one addendum, which must follow hash ``head`` and time ``at``, and removes its
+        rows from the parts.
         """
         data = read_bounded(self.files, path, self.report)
         file = read_json(data, path)
@@ -320,8 +314,8 @@ class _ReleaseCheck:
         self._check_logged("release_measured", sha256, MEASUREMENT, statement["measured_at"], facts)
 
     def _verify(self, jws: str, path: str, typ: str) -> dict[str, Any]:
-        """The payload of a statement. Without a key its signature is not checked, and the report
-        lacks it.
+        """The payload of a statement. Without a key its signature is not checked, which is reported
+        as a lack.
         """
         if self.trusted is not None:
             return open_jws(jws, self.trusted.key, path, typ)
@@ -331,7 +325,7 @@ class _ReleaseCheck:
     def _check_logged(
         self, kind: str, sha256: str, path: str, at: str, facts: dict[str, Any]
     ) -> None:
-        """Finds the leaf of a statement by its hash, in the log of any year that was given."""
+        """Finds the leaf of a statement by its hash, in any of the given logs."""
         if self.permissions is None:
             self.report.add_lack(
                 path, "no log was given that tells of it", f"the log of {at[:4]} does"
@@ -360,9 +354,7 @@ class _ReleaseCheck:
         return self.logs
 
     def check_files(self) -> None:
-        """Every file is the one that the manifest or an addendum names, and no other lies beside
-        it.
-        """
+        """Every file must be named by the manifest or an addendum, and there must be no other."""
         named = [
             *(part for part in self.parts.values() if part is not None),
             *self.manifest["proof"].values(),
@@ -388,7 +380,7 @@ class _ReleaseCheck:
                 raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
 
     def later_steps(self) -> tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...]:
-        """What is checked once manifest and log hold: title, promise, and the check of each step."""
+        """The checks after manifest and log: title, promise, and function of each step."""
         return (
             (
                 "parts and proofs",
@@ -419,13 +411,13 @@ class _ReleaseCheck:
         )
 
     def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        """The step that checks the base, where the release was made from one."""
+        """The step that checks the base, if the release has one."""
         what = ("base", "it was sealed before, and its rows were carried or left behind", self.base)
         return (what,) if "base" in self.manifest else ()
 
     def base(self) -> None:
-        """The release that rows were carried from was sealed before, with the root and the rows
-        that the manifest says.
+        """The base must have been sealed before, with the root and rows that the manifest
+        states.
         """
         stated = self.manifest.get("base")
         if stated is None or self.permissions is None or self.permissions.broken:
@@ -446,7 +438,7 @@ class _ReleaseCheck:
             )
 
     def carried_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        """The step that reads the base's folder, where it was given."""
+        """The step that reads the base's folder, if given."""
         if self.base_files is None or "base" not in self.manifest:
             return ()
         what = (
@@ -461,11 +453,11 @@ class _ReleaseCheck:
         check_base(self.files, self.manifest, self.base_files, self._base_facts(), self.report)
 
     def _base_facts(self) -> dict[str, Any] | None:
-        """What the leaf of the base tells."""
-        told, release = (
-            [self.permissions, *self._other_permissions()] if self.permissions is not None else [],
-            self.manifest["base"]["release"],
+        """The facts of the base's leaf."""
+        told = (
+            [self.permissions, *self._other_permissions()] if self.permissions is not None else []
         )
+        release = self.manifest["base"]["release"]
         return next(
             (one.bases[release] for one in told if release in one.bases and not one.broken), None
         )
@@ -478,10 +470,8 @@ class _ReleaseCheck:
         self.policies = read_policies(self.files, self.manifest, self.permissions, self.report)
 
     def rows(self) -> None:
-        built_at, pin = (
-            read_time(self.manifest["built_at"], MANIFEST, "built_at"),
-            self.manifest["policy"],
-        )
+        built_at = read_time(self.manifest["built_at"], MANIFEST, "built_at")
+        pin = self.manifest["policy"]
         decider = Decider(
             self.manifest["release"],
             self.manifest["purpose"],
@@ -517,10 +507,10 @@ class _ReleaseCheck:
             raise ContradictionError(self.addendum_paths[0], "what went out was in")
 
     def rows_in_parts(self) -> None:
-        """The parts as they are now hold the rows that were decided, but for those that a purge
-        took out: each row with its ordinal, id, end and sealed bytes.
+        """The parts must hold the decided rows, except purged ones: each with its ordinal, id, end
+        and sealed bytes.
         """
-        remaining = [one for one in self.leaves if one[0] not in self.purged]
+        remaining = [leaf for leaf in self.leaves if leaf[0] not in self.purged]
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
         if remaining and (not firsts or remaining[0][0] < firsts[0]):
             raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
@@ -554,7 +544,7 @@ class _ReleaseCheck:
 
     def names_step(self) -> tuple[str, str, Callable[[], object], Verdict, bool]:
         """The step about people's names. Only a release that left them in, as its policy allows,
-        has no need to be believed.
+        needs no trust.
         """
         stated = self.manifest["deidentification"]
         if "left_in" in stated and not _has_name_detection(stated):
@@ -574,9 +564,9 @@ class _ReleaseCheck:
         )
 
     def names(self) -> None:
-        """It is said that people's names were looked for, or every version up to the pinned one
-        says `names: left in`, and the manifest says it too. A release of before there were
-        questions is of before there was such a term, and its log shows that.
+        """Names must be stated as searched for, or every version up to the pinned one says `names:
+        left in`, and so does the manifest. A release from before there were questions predates that
+        term, as its log shows.
         """
         stated = self.manifest["deidentification"]
         if self.is_older or not self.manifest["rows"] or _has_name_detection(stated):

@@ -1,8 +1,6 @@
-"""Sets of row numbers as roaring bitmaps in the portable form of RoaringFormatSpec, read and
-written with nothing but Python.
+"""Sets of row numbers as roaring bitmaps in the portable form of RoaringFormatSpec, in pure Python.
 
-A set is a mapping from the upper 16 bits of its numbers to an integer of 65,536 bits, of which at
-least one is set.
+A set is a mapping from the upper 16 bits of its numbers to a non-zero integer of 65,536 bits.
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ RowSet = Mapping[int, int]
 
 
 def read_roaring(data: bytes) -> dict[int, int]:
-    """The set in ``data``, of which nothing is left over. Raises `ValueError` or `struct.error`
-    where it is none.
+    """The set in ``data``. Raises `ValueError` or `struct.error` for anything else, also for
+    surplus bytes.
     """
     (cookie,) = struct.unpack_from("<I", data)
     offset, has_runs = 4, cookie & 0xFFFF == RUN_COOKIE
@@ -69,8 +67,8 @@ def _container(data: bytes, offset: int, size: int, *, is_run: bool) -> tuple[in
 
 
 def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
-    """The bytes of a set, each container as small as it can be. A container that is as small in two
-    forms may be in either, so there may be several: those of up to `TIES_MAX` such containers.
+    """The encodings of a set with minimal containers. A container may have two minimal forms, so
+    there may be several: those of up to `TIES_MAX` such containers.
     """
     chosen = [(key, bits, _forms(bits)) for key, bits in sorted(numbers.items()) if bits]
     ties = [n for n, (_, _, forms) in enumerate(chosen) if len(forms) > 1][:TIES_MAX]
@@ -82,9 +80,7 @@ def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
 
 
 def _forms(bits: int) -> list[tuple[bool, bytes]]:
-    """A container in its smallest form, or in both that are as small: whether it is of runs, and
-    its bytes.
-    """
+    """A container in its minimal form or forms: whether it is of runs, and its bytes."""
     starts, size = bits & ~(bits << 1), bits.bit_count()
     plain_bytes = min(2 * size, BITSET_BYTES)
     run_bytes = 4 * starts.bit_count() + 2
@@ -123,7 +119,7 @@ def _serialize(heads: bytes, containers: list[tuple[bool, bytes]]) -> bytes:
 
 
 def _set_bits(bits: int) -> list[int]:
-    """The places of the bits that are set, in order."""
+    """The positions of the set bits, in order."""
     text = bin(bits)[:1:-1]
     found, index = [], text.find("1")
     while index >= 0:
@@ -133,17 +129,17 @@ def _set_bits(bits: int) -> list[int]:
 
 
 def set_union(left: RowSet, right: RowSet) -> dict[int, int]:
-    """The numbers that are in either."""
+    """The numbers in either."""
     return {key: left.get(key, 0) | right.get(key, 0) for key in {**left, **right}}
 
 
 def set_overlap(left: RowSet, right: RowSet) -> int | None:
-    """The smallest number that is in both."""
+    """The smallest number in both."""
     return _smallest({key: bits & right[key] for key, bits in left.items() if key in right})
 
 
 def set_excess(left: RowSet, right: RowSet) -> int | None:
-    """The smallest number of ``left`` that is not in ``right``."""
+    """The smallest number of ``left`` not in ``right``."""
     return _smallest({key: bits & ~right.get(key, 0) for key, bits in left.items()})
 
 
@@ -156,7 +152,6 @@ def _smallest(numbers: RowSet) -> int | None:
 
 
 def set_size(numbers: RowSet) -> int:
-    """How many numbers are in it."""
     return sum(bits.bit_count() for bits in numbers.values())
 
 
@@ -165,9 +160,7 @@ def set_of(runs: list[tuple[int, int]]) -> dict[int, int]:
     found: dict[int, int] = {}
     for first, last in runs:
         for key in range(first // CHUNK_BITS, last // CHUNK_BITS + 1):
-            low, high = (
-                max(first - key * CHUNK_BITS, 0),
-                min(last - key * CHUNK_BITS, CHUNK_BITS - 1),
-            )
+            low = max(first - key * CHUNK_BITS, 0)
+            high = min(last - key * CHUNK_BITS, CHUNK_BITS - 1)
             found[key] = found.get(key, 0) | ((1 << high + 1) - (1 << low))
     return found

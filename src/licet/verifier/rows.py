@@ -25,7 +25,7 @@ SOURCE_1 = {
     "segment": "int", "place": "word", "because": "word", "turns": {"*": "pos"}, "mark": "int", "last_on": "day",
     "keep_until": "day", "grant": "pos?", "widening": "int?", "said_on": "day?",
 }  # fmt: skip
-# A row of before there were questions, and one since. Its project is told where its grant is for
+# A row from before there were questions, and a newer one. It has a project if its grant is for
 # the project.
 ROW_1 = {
     "v": "one", "conversation": "hash", "who": "hash", "ordinal": "int", "row_id": "id", "sealed_sha256": "hash",
@@ -45,8 +45,8 @@ CANDIDATE = {
 def check_rows(
     files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport
 ) -> list[tuple[int, bytes]]:
-    """Checks each candidate with its rows, as both files are in the order of the handles; returns
-    the ordinal of each row and its leaf, in their order.
+    """Checks each candidate with its rows; both files are in the order of handles. Returns the
+    ordinal and leaf of each row, in order.
     """
     leaves: list[tuple[int, bytes]] = []
     contents = RowContents()
@@ -92,7 +92,7 @@ def _rows(
     leaves: list[tuple[int, bytes]],
     contents: RowContents,
 ) -> Iterator[tuple[str, int, str]]:
-    """Each row decided again: its conversation, how many turns it holds, and its place."""
+    """Each row, decided again: its conversation, number of turns, and place."""
     before, of = ("", -1), ""
     for number, raw in enumerate(lines_of(files, manifest, "rows", report)):
         place = f"line {number}"
@@ -178,7 +178,7 @@ def _check_counts(
 
 
 def check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> None:
-    """Hold the leaves of all rows, by ordinal, against the root over the parts."""
+    """Compares the leaves of all rows, by ordinal, with the root over the parts."""
     leaves.sort()
     if len({ordinal for ordinal, _ in leaves}) != len(leaves) or len(leaves) != manifest["rows"]:
         raise ContradictionError(

@@ -1,9 +1,8 @@
-"""A signed statement (compact JWS, RFC 7515, Ed25519) in a file with the log entry that tells of
-it.
+"""A signed statement (compact JWS, RFC 7515, Ed25519) in a file with its log entry.
 
 Receipts and certificates are such files; purges and reviews of a release are statements beside its
-manifest. The entry and its proof come together, or neither does: then the statement is signed and
-not in the log, which proves nothing that the operator cannot deny.
+manifest. A file has both the entry and its proof, or neither: then the statement is signed and not
+in the log, which proves nothing that the operator cannot deny.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def read_statement(raw: bytes, place: str, shape: Shape, what: str) -> dict[str,
 def logged_entry(
     file: dict[str, Any], place: str, trusted: Trust, report: VerifierReport
 ) -> tuple[dict[str, Any], int]:
-    """The entry in a file and its index, proved by the proof in the same file."""
+    """The entry in a file and its index, proved by the file's own proof."""
     entry, proof = file["entry"], file["proof"]
     if entry is None or proof is None:
         raise ContradictionError(place, "it brings both an entry and its proof, or neither")
@@ -71,7 +70,7 @@ def open_jws(
 
 
 def jws_parts(text: str, place: str) -> tuple[bytes, bytes, bytes]:
-    """Header, payload and signature; nothing of them is verified yet."""
+    """Header, payload and signature, not verified."""
     parts = text.split(".")
     if len(parts) != 3:
         raise ContradictionError(place, "it is a compact JWS")

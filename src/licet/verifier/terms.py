@@ -1,10 +1,9 @@
-"""The versions of a policy, as far as they decide rows, and the dates that follow from them.
+"""Policy versions, as far as they decide rows, and the dates that follow from them.
 
-The log has days, not instants, so a query for a day returns every version in force on it.
-A policy lists its questions, each with the purposes that it covers; the short form of one without a
-list, which is the older one, asks the one question `training`.
-This and `decision` are a second implementation of the rule in `licet.policy`; they share no code
-with the first.
+The log has days, not instants, so a query for a day returns every version in force on it. A policy
+lists its questions, each with the purposes that it covers; the older short form without a list asks
+the single question `training`. This and `decision` are a second implementation of the rule in
+`licet.policy`, without shared code.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Terms:
 
 
 class ReleasePolicies:
-    """The versions of a release, and what follows from them by the day."""
+    """The versions of a release, by day."""
 
     def __init__(self, versions: Sequence[Terms]) -> None:
         self.versions = versions
@@ -119,7 +118,7 @@ def _days_after(day: date, count: int, unit: str) -> date:
 
 
 def parse_terms(raw: bytes, place: str) -> Terms:
-    """A policy's text. Its hash is that of its canonical bytes, which are the bytes of its line."""
+    """Parses a policy's text. Its hash is that of its canonical bytes, which are its line's."""
     policy = read_json(raw, place)
     check_shape(policy, TERMS, place, "a policy")
     keep = policy["keep"]
@@ -164,8 +163,8 @@ def parse_questions(
 def read_policies(
     files: Files, manifest: dict[str, Any], permissions: Permissions | None, report: VerifierReport
 ) -> ReleasePolicies:
-    """The versions in the proof file; with a log, they must be exactly those that it named before
-    the release.
+    """The versions in the proof file; with a log, exactly those that it named before the
+    release.
     """
     path = PROOFS["policies"]
     versions = [

@@ -1,6 +1,6 @@
-"""The logs of several years: selects the log and key for an artefact.
+"""Selects the log and key for an artefact among the logs of several years.
 
-A log begins anew each year under the same public key; the key's name carries the year.
+A new log begins each year under the same public key; the key's name has the year.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ def select_key(raw: bytes, keys: Sequence[Trust]) -> Trust:
 def read_logs(
     places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None
 ) -> list[tuple[Trust, Files]]:
-    """Each log in some folders, which hold one log or one a year, with the key that must have
-    signed it.
+    """The logs in some folders, each of which holds one log or one a year, with their keys.
 
-    A log of another year than a key names is trusted to the same public key under the year's name:
-    a log begins anew each year, under its operator's key.
+    A log of another year than a key's is trusted with the same public key under the year's name.
     """
     found: list[tuple[Trust, Files]] = []
     for files in places:

@@ -11,26 +11,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from licet.errors import NotFoundError, RefusedError
 from licet.store.connect import Transaction
 from licet.vault.host_events import EventKind
 from licet.vault.ids import Prefix, shown
+from licet.wire import EventDelivery
 
 
-class HostDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class HostDelivery(EventDelivery, frozen=True, kw_only=True):
     """A removal event sent to an endpoint, and its acknowledgement. ``delivered_at`` is None if the
     endpoint polls.
     """
-
-    event: str
-    endpoint: str
-    told_at: datetime
-    delivered_at: datetime | None
-    due_at: datetime
-    acknowledged_at: datetime | None
-    overdue: bool
 
 
 _TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by,
@@ -40,7 +31,7 @@ _TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowled
 
 
 def deliveries_of_erasure(
-    tx: Transaction, account: UUID, erasure: UUID, at: datetime
+    tx: Transaction, account: UUID, erasure: UUID, now: datetime
 ) -> list[HostDelivery]:
     """The endpoints notified of an erasure, and each one's acknowledgement."""
     rows = tx.execute(
@@ -48,21 +39,21 @@ def deliveries_of_erasure(
              ORDER BY e.row_no, p.name, p.endpoint_id""",
         [account, erasure],
     )
-    return [_host_delivery(row, at) for row in rows]
+    return [_host_delivery(row, now) for row in rows]
 
 
-def list_overdue(tx: Transaction, at: datetime, limit: int) -> list[HostDelivery]:
-    """The overdue acknowledgements at ``at``, the most overdue first."""
+def list_overdue(tx: Transaction, now: datetime, limit: int) -> list[HostDelivery]:
+    """The overdue acknowledgements at ``now``, the most overdue first."""
     rows = tx.execute(
         f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s
              AND p.removed_at IS NULL
              ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
-        [at, limit],
+        [now, limit],
     )
-    return [_host_delivery(row, at) for row in rows]
+    return [_host_delivery(row, now) for row in rows]
 
 
-def _host_delivery(row: Sequence[Any], at: datetime) -> HostDelivery:
+def _host_delivery(row: Sequence[Any], now: datetime) -> HostDelivery:
     event, endpoint, told_at, delivered_at, due_at, acknowledged_at = row
     return HostDelivery(
         event=shown(Prefix.event, event),
@@ -71,11 +62,11 @@ def _host_delivery(row: Sequence[Any], at: datetime) -> HostDelivery:
         delivered_at=delivered_at,
         due_at=due_at,
         acknowledged_at=acknowledged_at,
-        overdue=acknowledged_at is None and due_at <= at,
+        overdue=acknowledged_at is None and due_at <= now,
     )
 
 
-def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> HostDelivery:
+def acknowledge(tx: Transaction, event: UUID, endpoint: str, now: datetime) -> HostDelivery:
     """Records an endpoint's acknowledgement of an event. Idempotent.
 
     NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires
@@ -104,11 +95,11 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, at: datetime) -> Ho
     tx.execute(
         """UPDATE deliveries SET acknowledged_at = coalesce(acknowledged_at, %s)
             WHERE account_id = %s AND event_id = %s AND endpoint_id = %s""",
-        [at, row[0], event, row[1]],
+        [now, row[0], event, row[1]],
     )
     delivery = tx.execute(
         f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s",
         [row[0], event, row[1]],
     ).fetchone()
     assert delivery is not None
-    return _host_delivery(delivery, at)
+    return _host_delivery(delivery, now)

@@ -168,7 +168,7 @@ class Deliverer:
         self, installation: Installation, conn: Transaction, resolved: Resolve = resolve
     ) -> None:
         """``conn`` holds the lock: a round begins only while the connection exists."""
-        self._here, self._conn, self._resolved = installation, conn, resolved
+        self._installation, self._conn, self._resolved = installation, conn, resolved
         file = installation.config.webhooks.ca_file
         try:
             self._ca = ssl.create_default_context(cafile=file) if file is not None else None
@@ -186,15 +186,15 @@ class Deliverer:
         """Sends what is due now, for each account from its first event on; another round may find
         more.
         """
-        at = self._here.clock()
+        now = self._installation.clock()
         self._conn.execute("SELECT")
         self._conn.commit()
-        with transaction(self._here.pool) as tx:
+        with transaction(self._installation.pool) as tx:
             fence.check(tx)
             while host_events.give_numbers(tx):
                 pass
-            self._prune(tx, at)
-            chains = self._chains(tx, at)
+            self._prune(tx, now)
+            chains = self._chains(tx, now)
         until = time.monotonic() + ROUND_SECONDS
         self._disabled, self._silent, self._cut = [], set(), []
         outcomes = (
@@ -213,7 +213,7 @@ class Deliverer:
             poster.close()
         self._posters = {}
 
-    def _live(self, tx: Transaction, at: datetime) -> list[_Endpoint]:
+    def _live(self, tx: Transaction, now: datetime) -> list[_Endpoint]:
         rows = tx.execute(
             """SELECT endpoint_id, name, url FROM endpoints
                 WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL
@@ -222,23 +222,23 @@ class Deliverer:
         for row in rows:
             if (row[0], row[2]) not in self._posters:
                 self._posters[row[0], row[2]] = Poster(
-                    self._here.config.webhooks.inside, self._ca, self._resolved
+                    self._installation.config.webhooks.inside, self._ca, self._resolved
                 )
         return [
             _Endpoint(
                 endpoint=row[0],
                 name=row[1],
                 url=row[2],
-                signing=Signing(self._here.keyring, tx, row[0], at),
+                signing=Signing(self._installation.keyring, tx, row[0], now),
             )
             for row in rows
         ]
 
-    def _chains(self, tx: Transaction, at: datetime) -> list[_Chain]:
+    def _chains(self, tx: Transaction, now: datetime) -> list[_Chain]:
         """The due chains, interleaved by endpoint."""
-        live = self._live(tx, at)
+        live = self._live(tx, now)
         rows = max(ROUND_ROWS_MAX // max(len(live), 1), ENDPOINT_ROWS_MIN)
-        each = [_due_chains(tx, endpoint, at, rows) for endpoint in live]
+        each = [_due_chains(tx, endpoint, now, rows) for endpoint in live]
         return [
             chain
             for chains in itertools.zip_longest(*each)
@@ -248,7 +248,7 @@ class Deliverer:
 
     def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
         """Sends the chains in several threads, and records their outcomes in this one."""
-        outgoing = _Outgoing(chains, self._here.clock, self._silent)
+        outgoing = _Outgoing(chains, self._installation.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
         said: Counter[str] = Counter()
@@ -271,16 +271,16 @@ class Deliverer:
                     outcomes, ends = _next_outcomes(sent)
                     left -= ends
                     said.update(
-                        "delivered" if one.answer.is_success else one.answer.said
-                        for one in outcomes
+                        "delivered" if outcome.answer.is_success else outcome.answer.said
+                        for outcome in outcomes
                     )
                     self._record(outcomes)
             finally:  # if recording failed, the threads must not wait for this one
                 is_halted.set()
                 while left:
                     left -= sent.get() is None
-        for one in working:
-            one.result()
+        for future in working:
+            future.result()
         return said
 
     def _send_in_order(
@@ -300,7 +300,7 @@ class Deliverer:
             answer = self._posters[to.endpoint, to.url].post(to.url, body, headers)
             if answer.status == 410:
                 self._silent.add(to.endpoint)
-            sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._here.clock()))
+            sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._installation.clock()))
             if not answer.is_success:
                 return
         if chain.is_cut:
@@ -312,8 +312,8 @@ class Deliverer:
         """
         if not self._cut:
             return
-        at = self._here.clock() + TURN
-        with transaction(self._here.pool) as tx:
+        at = self._installation.clock() + TURN
+        with transaction(self._installation.pool) as tx:
             for endpoint in {chain.to.endpoint for chain in self._cut}:
                 accounts = [
                     chain.messages[0].account
@@ -332,15 +332,15 @@ class Deliverer:
         """
         if not outcomes:
             return
-        taken = [one for one in outcomes if one.answer.is_success]
-        with transaction(self._here.pool) as tx, tx.pipeline():
+        taken = [outcome for outcome in outcomes if outcome.answer.is_success]
+        with transaction(self._installation.pool) as tx, tx.pipeline():
             # What a crash loses of this is sent again, so it need not wait for the disk.
             tx.execute("SET LOCAL synchronous_commit TO off")
             if taken:
                 self._record_taken(tx, taken)
-            for one in outcomes:
-                if not one.answer.is_success:
-                    self._record_failed(tx, one)
+            for outcome in outcomes:
+                if not outcome.answer.is_success:
+                    self._record_failed(tx, outcome)
             ended = tx.execute(
                 "SELECT endpoint_id FROM endpoints WHERE disabled_at IS NOT NULL OR "
                 "removed_at IS NOT NULL"
@@ -348,22 +348,22 @@ class Deliverer:
             self._silent.update(row[0] for row in ended)
 
     def _record_taken(self, tx: Transaction, taken: list[_Sent]) -> None:
-        endpoints = list({one.to.endpoint for one in taken})
+        endpoints = list({sent.to.endpoint for sent in taken})
         tx.execute(
             _DELIVERED,
             {
-                "account": [one.waiting.account for one in taken],
-                "event": [one.waiting.event for one in taken],
-                "endpoint": [one.to.endpoint for one in taken],
-                "said": [one.answer.said for one in taken],
-                "at": [one.at for one in taken],
+                "account": [sent.waiting.account for sent in taken],
+                "event": [sent.waiting.event for sent in taken],
+                "endpoint": [sent.to.endpoint for sent in taken],
+                "said": [sent.answer.said for sent in taken],
+                "at": [sent.at for sent in taken],
             },
         )
-        for one in taken:
-            if one.waiting.attempts:
+        for sent in taken:
+            if sent.waiting.attempts:
                 tx.execute(
                     _FREE,
-                    {"endpoint": one.to.endpoint, "account": one.waiting.account, "at": one.at},
+                    {"endpoint": sent.to.endpoint, "account": sent.waiting.account, "at": sent.at},
                 )
         tx.execute(
             "UPDATE endpoints SET failing_since = NULL WHERE endpoint_id = ANY(%s) AND "
@@ -396,15 +396,15 @@ class Deliverer:
     def _delay(self, attempts: int, answer: HttpReply) -> timedelta:
         """The delay before the next attempt, after ``attempts`` earlier ones."""
         seconds = DELAYS_SECONDS[min(attempts, len(DELAYS_SECONDS) - 1)]
-        share = int.from_bytes(self._here.keyring.random(2), "big") / 2**16
+        share = int.from_bytes(self._installation.keyring.random(2), "big") / 2**16
         return timedelta(seconds=max(seconds * (1 + share / 5), answer.retry_after_seconds))
 
-    def _prune(self, tx: Transaction, at: datetime) -> None:
-        if self._pruned_at is not None and at - self._pruned_at < PRUNE_EVERY:
+    def _prune(self, tx: Transaction, now: datetime) -> None:
+        if self._pruned_at is not None and now - self._pruned_at < PRUNE_EVERY:
             return
-        drop_ended_secrets(tx, at)
-        if host_events.prune(tx, at - timedelta(days=KEPT_DAYS), PRUNED_MAX) < PRUNED_MAX:
-            self._pruned_at = at
+        drop_ended_secrets(tx, now)
+        if host_events.prune(tx, now - timedelta(days=KEPT_DAYS), PRUNED_MAX) < PRUNED_MAX:
+            self._pruned_at = now
 
 
 _DELIVERED = """
@@ -452,7 +452,7 @@ def _next_outcomes(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
     return outcomes, ends
 
 
-def _due_accounts(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[UUID], bool]:
+def _due_accounts(tx: Transaction, endpoint: UUID, now: datetime) -> tuple[list[UUID], bool]:
     """The accounts whose first waiting event is due, the longest waiting first; and whether the
     window was full.
 
@@ -460,16 +460,16 @@ def _due_accounts(tx: Transaction, endpoint: UUID, at: datetime) -> tuple[list[U
     Events that arrived behind a delayed one, after it was delayed, are delayed with it here, so
     that they do not fill the window.
     """
-    params = {"endpoint": endpoint, "at": at, "rows": WINDOW_ROWS, "limit": ACCOUNTS_MAX}
+    params = {"endpoint": endpoint, "at": now, "rows": WINDOW_ROWS, "limit": ACCOUNTS_MAX}
     rows = tx.execute(_WINDOW, params).fetchall()
-    held = [row for row in rows if row[1] > at]
+    held = [row for row in rows if row[1] > now]
     if held:
         tx.execute(
             _HOLD_BACK_TOO,
             {**params, "account": [r[0] for r in held], "next": [r[1] for r in held]},
         )
     is_crowded = sum(row[2] for row in rows) >= WINDOW_ROWS
-    return [row[0] for row in rows if row[1] <= at][:ACCOUNTS_MAX], is_crowded
+    return [row[0] for row in rows if row[1] <= now][:ACCOUNTS_MAX], is_crowded
 
 
 # The inner query has an order and a limit of its own, so that its index is used whatever the
@@ -497,15 +497,15 @@ _HOLD_BACK_TOO = """
        AND d.next_at < k.next_at"""
 
 
-def _due_chains(tx: Transaction, to: _Endpoint, at: datetime, rows: int) -> list[_Chain]:
+def _due_chains(tx: Transaction, to: _Endpoint, now: datetime, rows: int) -> list[_Chain]:
     """The due messages of an endpoint by account, at most ``rows``."""
-    accounts, is_crowded = _due_accounts(tx, to.endpoint, at)
+    accounts, is_crowded = _due_accounts(tx, to.endpoint, now)
     params = {"endpoint": to.endpoint, "account": accounts, "events": EVENTS_MAX, "rows": rows}
     found = tx.execute(_MESSAGES, params).fetchall()
     chains = []
     for account, group in itertools.groupby(found, key=lambda row: row[0]):
         # An event without a number was committed a moment ago: it gets one in the next round.
-        ready = itertools.takewhile(lambda row: row[2] is not None and row[-1] <= at, group)
+        ready = itertools.takewhile(lambda row: row[2] is not None and row[-1] <= now, group)
         messages = tuple(
             _Waiting(
                 account=account, event=row[1], attempts=row[-2], message=host_events.read(row[:-2])

@@ -142,7 +142,7 @@ def add(
 ) -> AddedEndpoint:
     """Adds an endpoint that receives events from now on; RefusedError if the name exists."""
     check_new(installation, name, url)
-    at = installation.clock()
+    now = installation.clock()
     subscribed = tuple(kind for kind in EventKind if kind in kinds) or tuple(EventKind)
     with transaction(installation.pool) as tx:
         made = tx.execute(
@@ -150,16 +150,16 @@ def add(
                VALUES (%s, %s, %s, %s, %s)
                ON CONFLICT (name) WHERE removed_at IS NULL DO NOTHING RETURNING endpoint_id""",
             [
-                uuid7(at, installation.keyring.random(10)),
+                uuid7(now, installation.keyring.random(10)),
                 name,
                 url,
                 [kind.value for kind in subscribed],
-                at,
+                now,
             ],
         ).fetchone()
         if made is None:
             raise _exists_error(name)
-        secret = _new_secret(installation, tx, made[0], at) if url is not None else None
+        secret = _new_secret(installation, tx, made[0], now) if url is not None else None
         public = public_key(installation.keyring, tx, made[0]) if url is not None else None
         while host_events.give_numbers(tx):
             pass
@@ -196,9 +196,9 @@ def _exists_error(name: str) -> RefusedError:
 
 def list_endpoints(installation: Installation) -> list[EndpointStatus]:
     """Every endpoint with its state, without removed ones."""
-    at = installation.clock()
+    now = installation.clock()
     with transaction(installation.pool) as tx:
-        rows = tx.execute(_EVERY, {"at": at}).fetchall()
+        rows = tx.execute(_EVERY, {"at": now}).fetchall()
         return [_endpoint_status(installation.keyring, tx, row) for row in rows]
 
 
@@ -232,7 +232,7 @@ class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
 
 
-def list_troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
+def list_troubled(tx: Transaction, now: datetime) -> list[TroubledEndpoint]:
     """The endpoints that need attention, by name; a mere backlog does not count."""
     return select(
         tx,
@@ -245,7 +245,7 @@ def list_troubled(tx: Transaction, at: datetime) -> list[TroubledEndpoint]:
                        AND d.acknowledge_by <= %(at)s LIMIT %(most)s) d) o
             WHERE p.removed_at IS NULL AND (p.disabled_at IS NOT NULL OR o.overdue > 0)
               ORDER BY p.name""",
-        {"at": at, "most": OVERDUE_COUNTED_MAX},
+        {"at": now, "most": OVERDUE_COUNTED_MAX},
     )
 
 
@@ -318,14 +318,14 @@ def backlog_of(installation: Installation, name: str) -> EndpointBacklog:
 
 def backlogs(installation: Installation) -> list[EndpointBacklog]:
     """The backlog of each endpoint, by name."""
-    at = installation.clock()
+    now = installation.clock()
     with transaction(installation.pool) as tx:
-        found = [_backlog(installation.keyring, tx, name, at) for name in list_names(tx)]
-    return [one for one in found if one is not None]
+        found = [_backlog(installation.keyring, tx, name, now) for name in list_names(tx)]
+    return [endpoint_backlog for endpoint_backlog in found if endpoint_backlog is not None]
 
 
-def _backlog(keyring: Keyring, tx: Transaction, name: str, at: datetime) -> EndpointBacklog | None:
-    row = tx.execute(_ONE, {"name": name, "at": at, "most": BACKLOG_MAX}).fetchone()
+def _backlog(keyring: Keyring, tx: Transaction, name: str, now: datetime) -> EndpointBacklog | None:
+    row = tx.execute(_ONE, {"name": name, "at": now, "most": BACKLOG_MAX}).fetchone()
     if row is None:
         return None
     endpoint, url, kinds, made_at, failing_since, disabled_at, because, waiting, owed, overdue = row
@@ -379,7 +379,7 @@ def pause(installation: Installation, name: str, *, dry_run: bool = False) -> Pa
     """Stops sending to an endpoint until `replay` resumes it; its events wait. A disabled one keeps
     its state and reason.
     """
-    at = installation.clock()
+    now = installation.clock()
     with transaction(installation.pool) as tx:
         endpoint = _pushed(tx, name)
         row = tx.execute(
@@ -392,7 +392,7 @@ def pause(installation: Installation, name: str, *, dry_run: bool = False) -> Pa
             tx.execute(
                 """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'paused')
                     WHERE endpoint_id = %s AND disabled_at IS NULL""",
-                [at, endpoint],
+                [now, endpoint],
             )
     return PausedEndpoint(endpoint=name, unsent=row[0] if row is not None else 0)
 
@@ -405,8 +405,8 @@ def rotate(
     """
     if not 0 <= overlap_hours <= OVERLAP_HOURS_MAX:
         raise UsageError(f"an overlap of `{overlap_hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
-    at = installation.clock()
-    ends_at = at + timedelta(hours=overlap_hours)
+    now = installation.clock()
+    ends_at = now + timedelta(hours=overlap_hours)
     with transaction(installation.pool) as tx:
         endpoint = _pushed(tx, name)
         live = tx.execute(
@@ -418,14 +418,14 @@ def rotate(
         tx.execute(
             "UPDATE endpoint_secrets SET ends_at = %s WHERE endpoint_id = %s", [ends_at, endpoint]
         )
-        secret = _new_secret(installation, tx, endpoint, at)
-        drop_ended_secrets(tx, at)
+        secret = _new_secret(installation, tx, endpoint, now)
+        drop_ended_secrets(tx, now)
     return RotatedSecret(endpoint=name, secret=secret, old_ends_at=ends_at)
 
 
 def remove(installation: Installation, name: str, *, dry_run: bool = False) -> RemovedEndpoint:
     """Removes an endpoint and its secrets. Its deliveries stay recorded, for certificates."""
-    at = installation.clock()
+    now = installation.clock()
     with transaction(installation.pool) as tx:
         endpoint = _named(tx, name)[0]
         counted = tx.execute(
@@ -438,7 +438,7 @@ def remove(installation: Installation, name: str, *, dry_run: bool = False) -> R
         removed = RemovedEndpoint(endpoint=name, unsent=counted[0], unanswered=counted[1])
         if dry_run:
             return removed
-        tx.execute("UPDATE endpoints SET removed_at = %s WHERE endpoint_id = %s", [at, endpoint])
+        tx.execute("UPDATE endpoints SET removed_at = %s WHERE endpoint_id = %s", [now, endpoint])
         tx.execute(
             "UPDATE deliveries SET next_at = NULL WHERE endpoint_id = %s AND delivered_at IS NULL",
             [endpoint],
@@ -447,7 +447,7 @@ def remove(installation: Installation, name: str, *, dry_run: bool = False) -> R
     return removed
 
 
-def disable_all(tx: Transaction, at: datetime) -> int:
+def disable_all(tx: Transaction, now: datetime) -> int:
     """Stops sending to every endpoint of a restored database; returns how many.
 
     The backup may contain endpoints removed since, or secrets replaced after a leak.
@@ -455,7 +455,7 @@ def disable_all(tx: Transaction, at: datetime) -> int:
     return tx.execute(
         """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
             WHERE url IS NOT NULL AND removed_at IS NULL AND disabled_at IS NULL""",
-        [at],
+        [now],
     ).rowcount
 
 
@@ -467,13 +467,13 @@ def replay(
 
     Events from before the endpoint was added are sent too, as far as they are stored.
     """
-    at = installation.clock()
+    now = installation.clock()
     number = host_events.number_of(since) if since is not None else None
     with transaction(installation.pool) as tx:
         endpoint = _pushed(tx, name)
         while host_events.give_numbers(tx):
             pass
-        params = {"endpoint": endpoint, "number": number, "at": at}
+        params = {"endpoint": endpoint, "number": number, "at": now}
         if dry_run:
             counted = tx.execute(_WOULD_REPLAY, params).fetchone()
             return ReplayResult(endpoint=name, events=counted[0] if counted else 0)
@@ -519,19 +519,19 @@ def public_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> str:
 class Signing:
     """The secrets of one endpoint, unwrapped for a round of sending."""
 
-    def __init__(self, keyring: Keyring, tx: Transaction, endpoint: UUID, at: datetime) -> None:
+    def __init__(self, keyring: Keyring, tx: Transaction, endpoint: UUID, now: datetime) -> None:
         names = tx.execute(
             """SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s
                 AND (ends_at IS NULL OR ends_at > %s)
                 ORDER BY made_at DESC, secret DESC""",
-            [endpoint, at],
+            [endpoint, now],
         ).fetchall()
         self._secrets = [keyring.endpoint_secret(tx, row[0]) for row in names]
         self._key = _signing_key(keyring, tx, endpoint)
 
-    def headers(self, message: str, at: datetime, body: bytes) -> dict[str, str]:
-        """The three headers of an attempt at ``at``."""
-        seconds = str(int(at.timestamp()))
+    def headers(self, message: str, now: datetime, body: bytes) -> dict[str, str]:
+        """The three headers of an attempt at ``now``."""
+        seconds = str(int(now.timestamp()))
         signed = f"{message}.{seconds}.".encode() + body
         marks = [
             "v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
@@ -545,9 +545,9 @@ class Signing:
         }
 
 
-def drop_ended_secrets(tx: Transaction, at: datetime) -> None:
+def drop_ended_secrets(tx: Transaction, now: datetime) -> None:
     """Deletes the replaced secrets whose overlap has ended."""
-    ended = tx.execute("SELECT secret FROM endpoint_secrets WHERE ends_at <= %s", [at]).fetchall()
+    ended = tx.execute("SELECT secret FROM endpoint_secrets WHERE ends_at <= %s", [now]).fetchall()
     chain.forget_secrets(tx, [row[0] for row in ended])
 
 
@@ -561,12 +561,12 @@ def _signing_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> Ed25519Pr
     )
 
 
-def _new_secret(installation: Installation, tx: Transaction, endpoint: UUID, at: datetime) -> str:
-    name = _prefix(endpoint) + uuid7(at, installation.keyring.random(10)).hex
+def _new_secret(installation: Installation, tx: Transaction, endpoint: UUID, now: datetime) -> str:
+    name = _prefix(endpoint) + uuid7(now, installation.keyring.random(10)).hex
     secret = installation.keyring.endpoint_secret(tx, name)
     tx.execute(
         "INSERT INTO endpoint_secrets (endpoint_id, secret, made_at) VALUES (%s, %s, %s)",
-        [endpoint, name, at],
+        [endpoint, name, now],
     )
     return "whsec_" + base64.b64encode(secret).decode()
 

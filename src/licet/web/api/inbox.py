@@ -87,7 +87,7 @@ async def get_inbox(
     """
     site, by = site_of(request), _caller(request)
     view = InboxView(
-        kind=kind, held=held, overdue=overdue, sort=sort, after=cursor or "", most=limit
+        kind=kind, held=held, overdue=overdue, sort=sort, after=cursor or "", limit=limit
     )
     return await site.calling(lambda: inbox.page(site.here, by, view))
 

@@ -113,7 +113,7 @@ async def record_showing(
             place=ShownOn.host,
             surface=data.surface,
             gpc=gpc,
-            at=at,
+            now=at,
             after=asked.newest_choice,
             random=site.here.keyring.random,
         )

@@ -13,7 +13,6 @@ from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, SeenRequest, Sta
 from licet.policy.regions import REGION
 from licet.web.api.schema import Ref, Short, _Answer
 from licet.web.api.schema import _In as RequestBody
-from licet.web.api.schema import _Out as AnswerBody
 
 Written = Annotated[
     str, Meta(max_length=WORDS_CHARACTERS_MAX, description="What somebody writes; it is sealed.")
@@ -75,8 +74,5 @@ class RightsAnswer(_Answer, wire.RightTimes, frozen=True, kw_only=True):
     rights: tuple[RightAnswer, ...]
 
 
-class RequestPage(AnswerBody, frozen=True, kw_only=True):
-    """Requests without their steps, and without what was written."""
-
+class RequestPage(_Answer, wire.SentRequests, frozen=True, kw_only=True):
     items: tuple[SeenRequest, ...]
-    next: str | None

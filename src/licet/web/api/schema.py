@@ -251,21 +251,9 @@ class AccountAnswer(_Answer, wire.Account, frozen=True, kw_only=True):
     questions: tuple[QuestionAnswer, ...]
 
 
-class GateAnswer(_Out, frozen=True, kw_only=True):
-    """``may_write`` is all that an assistant needs; ``policy`` is the version in force.
-
-    ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
-    numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
-    """
-
-    account: str
+class GateAnswer(_Answer, wire.GateStatus, frozen=True, kw_only=True):
     gate: Gate
-    may_write: bool
     standings: dict[str, GrantStanding]
-    unanswered: tuple[str, ...]
-    grant: int
-    policy: str
-    decide_by: date | None
 
 
 class NoticeText(_Out, frozen=True, kw_only=True):
@@ -294,28 +282,10 @@ class NoticeText(_Out, frozen=True, kw_only=True):
     html: str
 
 
-class NoticeAnswer(_Out, frozen=True, kw_only=True):
-    """What the account is to be asked, and why it is or is not. ``ends``: the first instant without
-    `later`.
-
-    ``unanswered`` are the questions that wait for an answer, each of which takes a choice of its
-    own.
-    """
-
-    account: str
+class NoticeAnswer(_Answer, wire.NoticeResult, frozen=True, kw_only=True):
     gate: Gate
-    show: bool
-    because: str
     variant: Variant
-    policy: str | None
-    decide_by: date | None
-    ends: datetime | None
-    may_put_off: bool
-    asks_age: bool
-    languages: tuple[str, ...]
-    unanswered: tuple[str, ...]
-    terms_accepted_at: datetime | None
-    notice: NoticeText | None
+    notice: NoticeText | None  # type: ignore[assignment]  # clients read it as a dict
 
 
 class Showing(_Out, frozen=True, kw_only=True):

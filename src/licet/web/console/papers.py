@@ -12,7 +12,7 @@ from litestar.params import FromPath, URLEncodedBody
 
 from licet.errors import NotFoundError, RefusedError
 from licet.legal import papers
-from licet.legal.paper import PaperKind
+from licet.legal.paper import PaperKind, load_form
 from licet.web.console import shared as shell
 from licet.web.console.shared import HOLDS, OFFICE, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
@@ -76,7 +76,7 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
 def _page(visit: Visit, *, said: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {
         "papers": papers.listed(visit.here),
-        "kinds": {kind.value: form().title for kind, form in papers.FORMS.items()},
+        "kinds": {kind.value: load_form(kind).title for kind in PaperKind},
         "saved": said,
         "makes": visit.allows(HOLDS),
         "formats": tuple(FORMATS),

@@ -217,7 +217,7 @@ def _asked(
     asked = prompt.ask(
         tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told
     )
-    notice_views.record_signal(tx, who.account, gpc=who.gpc, at=at)
+    notice_views.record_signal(tx, who.account, gpc=who.gpc, now=at)
     return asked
 
 
@@ -309,7 +309,7 @@ def _page(
             place=place,
             surface=who.surface,
             gpc=who.gpc,
-            at=here.clock(),
+            now=here.clock(),
             after=asked.newest_choice,
             random=here.keyring.random,
             markup=hashlib.sha256(blank.encode()).digest(),

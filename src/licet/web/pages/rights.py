@@ -17,14 +17,13 @@ from litestar.params import FromPath, URLEncodedBody
 from licet.consent import deadlines, request_register, rights_requests
 from licet.consent.catalogue import Catalogue
 from licet.consent.deadlines import RightKind
-from licet.consent.request_register import RequestRow
+from licet.consent.request_register import RequestRow, SeenStep
 from licet.consent.rights import SAYS_NO, ReceivedVia, RequestState, RequestStep
 from licet.consent.rights_requests import (
     NEEDS_WORDS,
     WORDS_CHARACTERS_MAX,
     ReplyToRequest,
     SeenRequest,
-    SeenStep,
     SendRequest,
     WithdrawRequest,
 )

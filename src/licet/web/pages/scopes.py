@@ -184,7 +184,7 @@ def _shown(
         place=ShownOn.settings,
         surface=who.surface,
         gpc=who.gpc,
-        at=at,
+        now=at,
         after=asked.newest_choice,
         random=here.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),

@@ -198,7 +198,7 @@ def _page(
     at, words = here.clock(), who.words
     with one_moment(here, records=True) as (tx, known):
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
-        notice_views.record_signal(tx, who.account, gpc=who.gpc, at=at)
+        notice_views.record_signal(tx, who.account, gpc=who.gpc, now=at)
         whole = differences.load_differences(tx, here.keyring, known, who.account, at)
         asks, showing = _questions(tx, here, who, asked, whole)
         on_record = history.load_history(tx, here.keyring, who.account)
@@ -271,7 +271,7 @@ def _questions(
         place=ShownOn.settings,
         surface=who.surface,
         gpc=who.gpc,
-        at=here.clock(),
+        now=here.clock(),
         after=asked.newest_choice,
         random=here.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
