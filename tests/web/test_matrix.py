@@ -199,11 +199,11 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/keys/destroy": {},
     "POST /console/backups/drill": {},
     "POST /console/log/witness": {},
-    "POST /console/webhooks": {"name": "archive", "kind": "choice.changed"},
-    "POST /console/webhooks/{endpoint:str}/secret": {"hours": "24"},
+    "POST /console/webhooks": {"name": "archive", "kinds": "choice.changed"},
+    "POST /console/webhooks/{endpoint:str}/secret": {"overlap_hours": "24"},
     "POST /console/webhooks/{endpoint:str}/pause": {},
     "POST /console/webhooks/{endpoint:str}/resume": {},
-    "POST /console/webhooks/{endpoint:str}/replay": {"about": "0"},
+    "POST /console/webhooks/{endpoint:str}/replay": {"since": "0"},
     "POST /console/webhooks/{endpoint:str}/remove": {},
 }  # fmt: skip
 CONSOLE = (

@@ -1,0 +1,118 @@
+"""The routes of what staff do, made from their declarations (`service.staff_verb`).
+
+A route runs its verb once under an `Idempotency-Key`; a repetition answers what there is now.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, post, put
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody, PathParameter
+
+from licet.access.roles import Staff
+from licet.service.staff_verb import AnyVerb, NoBody, VerbCall
+from licet.vault.ids import Prefix, shown
+from licet.web.api import shared as shell
+from licet.web.api.office import member_of
+from licet.web.api.references import conversation_of, site_of
+from licet.web.api.shared import Acted, AnyRequest, ConversationRef, IdempotencyKey, OfAccount
+
+CONVERSATION = "conversation"
+_BODY: Any = JSONBody  # of a type that is known only when it runs
+_ANSWER: Any = Response
+NAMED = {
+    "endpoint": "The name of the endpoint.",
+}
+
+
+def parameter(name: str) -> Any:  # noqa: ANN401 an annotation
+    """The type of a parameter of an address, with what it names."""
+    if name == CONVERSATION:
+        return ConversationRef
+    return Annotated[str, PathParameter(description=NAMED[name], min_length=1, max_length=64)]
+
+
+def route_of(verb: AnyVerb) -> HTTPRouteHandler:
+    """The route of a verb."""
+    path = verb.route or verb.path
+    names = re.findall(r"\{(\w+):str\}", path)
+
+    async def act(
+        request: AnyRequest,
+        data: Any = None,  # noqa: ANN401 as the verb takes it
+        idempotency_key: str | None = None,
+        account: str | None = None,
+        **named: str,
+    ) -> Response[Any]:
+        if CONVERSATION in named:
+            _, found = await conversation_of(request, named[CONVERSATION], account)
+            named[CONVERSATION] = shown(Prefix.conversation, found)
+        site, caller = site_of(request), request.auth
+        assert isinstance(caller, Staff)
+        sent = NoBody() if data is None else data
+        call = VerbCall(
+            installation=site.here,
+            actor=caller.recorded_as,
+            member=member_of(caller),
+            wall=site.wall(),
+            url=site.settings.url or "",
+            sent=sent,
+            target="+".join(named.values()) or str(getattr(sent, verb.named_by, "")),
+            dry_run=getattr(sent, "dry_run", False),
+        )
+
+        def run() -> Acted[Any]:
+            done = verb.perform(call)
+            return Acted(verb.answer(call, done), verb.made(done))
+
+        def again(made: str) -> Any:  # noqa: ANN401 as the verb answers
+            return verb.answer(msgspec.structs.replace(call, made=made), None)
+
+        answer = await shell.acted(request, idempotency_key, run, again, verb.status)
+        if verb.of_keys:
+            site.forget_keys()
+        return answer
+
+    types: dict[str, Any] = {"request": AnyRequest, **{name: parameter(name) for name in names}}
+    if verb.takes is not NoBody:
+        types["data"] = _BODY[verb.takes]
+    optional = {"account": OfAccount} if CONVERSATION in names else {}
+    declare(
+        act, verb, types, {**optional, "idempotency_key": IdempotencyKey}, _ANSWER[verb.answers]
+    )
+    route = post if verb.method == "POST" else put
+    return route(
+        f"/v1/{path}",
+        may=verb.may,
+        responses=shell.refusals(404, 409, 413, 422),
+        status_code=verb.status,
+        tags=[verb.tag],
+    )(act)
+
+
+def declare(
+    act: Callable[..., Any],
+    verb: AnyVerb,
+    types: Mapping[str, Any],
+    optional: Mapping[str, Any],
+    answer: Any,  # noqa: ANN401 an annotation
+) -> None:
+    """Gives the handler of a verb its name, its description, and the types of its parameters."""
+    act.__name__, act.__doc__ = verb.name, verb.about
+    act.__annotations__ = {**types, **optional, "return": answer}
+    keyword, none = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    act.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # mypy does not know it
+        [
+            inspect.Parameter(
+                name, keyword, annotation=of, default=None if name in optional else none
+            )
+            for name, of in {**types, **optional}.items()
+        ],
+        return_annotation=answer,
+    )

@@ -1,0 +1,179 @@
+"""The forms of what staff do, made from their declarations (`service.staff_verb`).
+
+The first form of a verb has no confirmation: its answer says what the verb means and what it would
+do now, and asks for the reason where the verb takes one. The second form has both; only then the
+verb is called. A field of a form has the name of the field that the verb takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias, get_args, get_origin
+
+import msgspec
+from litestar import Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from licet.access import staff_orders
+from licet.access.staff_orders import REASON_CHARACTERS_MAX
+from licet.errors import LicetError, RefusedError, UsageError
+from licet.policy.period import instant
+from licet.service.staff_verb import AnyVerb, VerbCall
+from licet.web.api.office import member_of
+from licet.web.api.verb_routes import declare
+from licet.web.console import shared as shell
+from licet.web.console.shared import Visit
+from licet.web.console.tables import Fields
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+
+ORDERS_SHOWN_MAX = 20
+Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
+Refused: TypeAlias = Callable[[Visit, Mapping[str, Any], LicetError], Response[Any]]
+
+
+def form_of(verb: AnyVerb, then: Then | None = None) -> HTTPRouteHandler:
+    """The route that takes the form of a verb; ``then`` answers for it once it is done, where that
+    is not the page that the form leads to.
+    """
+    page = verb.page or verb.path
+
+    def act(request: AnyRequest, data: Any, **named: str) -> Response[Any]:  # noqa: ANN401 a form
+        return take(shell.opened(request), verb, data, "+".join(named.values()), then)
+
+    names = re.findall(r"\{(\w+):str\}", page)
+    types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
+    declare(act, verb, types, {}, Response[Any])
+    return post(f"/console/{page}", may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
+
+
+def take(
+    visit: Visit,
+    verb: AnyVerb,
+    data: Mapping[str, Any],
+    target: str = "",
+    then: Then | None = None,
+    refused: Refused | None = None,
+) -> Response[Any]:
+    """Asks for a verb, or calls it and leads on. ``refused`` answers for what it refuses before it
+    is asked.
+    """
+    confirmed, reason = data.get("confirmed") == "yes", str(data.get("reason", ""))
+    try:
+        call = call_of(visit, verb, data, target)
+        would = verb.run(msgspec.structs.replace(call, dry_run=True))
+        version = verb.version(call) if verb.version is not None else ""
+    except LicetError as error:
+        if refused is None:
+            raise
+        return refused(visit, data, error)
+    if confirmed and data.get("seen", "") != version:
+        raise RefusedError("it was changed meanwhile", "load its page again", because="changed")
+    words = (verb.page or verb.path).replace("{", "").split("/")
+    address = f"/console/{re.sub(r'{[^}]*}', call.target, verb.page or verb.path)}"
+    back = verb.back or (address.rpartition("/")[0] if len(words) > 1 else address)
+    faults = NO_FAULTS
+    if confirmed:
+        try:
+            if verb.asks_reason:
+                staff_orders.validate_reason(reason)
+            done = verb.perform(call)
+        except UsageError as error:
+            faults = fault("reason", error)
+        else:
+            if verb.of_keys:
+                visit.site.forget_keys()
+            return then(visit, call, done) if then else seen_other(f"{back}?said={verb.name}")
+    title = f"{verb.label}: {call.target}" if call.target else verb.label
+    values = {
+        "verb": verb,
+        "means": verb.means if isinstance(verb.means, str) else verb.means(call),
+        "would": verb.would(call, would),
+        "fields": [*_sent_again(verb, data), *([("seen", version)] if version else [])],
+        "action": address,
+        "back": back,
+        "reason": reason,
+        "reason_max": REASON_CHARACTERS_MAX,
+    }
+    return shell.page(
+        "console_order.html",
+        visit,
+        title=verb.title(call, would) if verb.title is not None else title,
+        section=f"/console/{words[0]}",
+        errors=faults,
+        values=values,
+        status=422 if faults else 200,
+    )
+
+
+def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -> VerbCall[Any]:
+    """The call that a form asks for; UsageError for a field that the verb does not take so."""
+    values: dict[str, Any] = {"reason": "-"} if verb.asks_reason else {}
+    for name, field in _fields(verb).items():
+        given = many(data, name)
+        if not given:
+            continue
+        if get_origin(field) is tuple:
+            values[name] = " ".join(given).split()
+        elif field is bool:
+            values[name] = given[0] == "yes"
+        elif datetime in get_args(field):
+            values[name] = day_of(given[0])
+        else:
+            values[name] = given[0]
+    sent = verb.body(values)
+    if verb.asks_reason:
+        sent = msgspec.structs.replace(sent, reason=str(data.get("reason", "")))
+    return VerbCall(
+        installation=visit.here,
+        actor=visit.staff.recorded_as,
+        member=member_of(visit.staff),
+        wall=visit.site.wall(),
+        url=visit.site.settings.url or "",
+        sent=sent,
+        target=target or str(getattr(sent, verb.named_by, "")),
+    )
+
+
+def _fields(verb: AnyVerb) -> dict[str, Any]:
+    """What the form of a verb sends beside its reason: by name its type, without its bounds."""
+    found = {one.name: one.type for one in msgspec.structs.fields(verb.takes)}
+    return {
+        name: get_args(of)[0] if get_origin(of) is Annotated else of
+        for name, of in found.items()
+        if name not in ("reason", "dry_run")
+    }
+
+
+def _sent_again(verb: AnyVerb, data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fields of the first form, which the second one sends too."""
+    return [(name, one) for name in _fields(verb) for one in many(data, name)]
+
+
+def said_of(request: AnyRequest, verbs: Iterable[AnyVerb]) -> str:
+    """What a page says of the verb that led to it."""
+    said = request.query_params.get("said", "")
+    return next((one.said for one in verbs if one.name == said), "")
+
+
+def many(data: Mapping[str, Any], name: str) -> list[str]:
+    """The values of a field that a form may send several times, without those left empty."""
+    found = data.get(name, [])
+    texts = (str(one).strip() for one in (found if isinstance(found, list) else [found]))
+    return [one for one in texts if one]
+
+
+def day_of(text: str) -> datetime | None:
+    """The day at whose beginning something ends; None for no text."""
+    try:
+        return instant(text) if text else None
+    except (ValueError, UsageError):
+        raise UsageError(f"`{text[:30]}` is no day", "write it as 2027-01-31") from None
+
+
+def fault(place: str, error: LicetError) -> Faults:
+    """What a verb refused, beside the form that was sent."""
+    text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+    return Faults(((place, place, text),))
