@@ -373,9 +373,9 @@ def limits_the_key(office: Office) -> None:
     page = office.open("olga", "/console/access/keys/gatekeeper")
     page.get_by_label("turns:write").uncheck()
     page.get_by_label("Requests a minute").fill("600")
-    page.get_by_label("Why").fill(WHY)
     press(office, "olga", "See what would change")
     assert "Scope turns:write: taken away" in text(page)
+    page.get_by_label("Reason").fill(WHY)
     press(office, "olga", "Change the limits")
     assert WHY in text(page)
     assert asks(office) == ["gate:read"], "from the next request on"
@@ -384,7 +384,7 @@ def limits_the_key(office: Office) -> None:
 def revokes_the_key(office: Office) -> None:
     office.open("olga", "/console/access/keys/gatekeeper")
     press(office, "olga", "Revoke the key…")
-    office.desk("olga").get_by_label("Why").fill("the day is over")
+    office.desk("olga").get_by_label("Reason").fill("the day is over")
     press(office, "olga", "Revoke")
     assert asks(office) == []
 

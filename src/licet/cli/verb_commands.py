@@ -6,122 +6,141 @@ reason goes on record with its own words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import EnumMeta
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import click
 import msgspec
-from msgspec import Meta
 
 from licet.cli.shell import (
     answer_options,
     by_option,
     dry_option,
+    moment,
     open_installation,
     show,
     user,
 )
 from licet.clock import utc_now
-from licet.service.staff_verb import AnyVerb, VerbCall
+from licet.config import PORT
+from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
 
-GIVEN = ("reason", "dry_run")  # by the options that every command has
+
+class DayOption(click.ParamType[datetime]):
+    """A day or a time, as `moment` reads it."""
+
+    name = "text"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> datetime:
+        return value if isinstance(value, datetime) else moment(value)
+
+
+OPTION_TYPES: dict[Any, Any] = {str: str, int: int, bool: None, datetime: DayOption()}
+SHARED = ("data", "at", "as_json", "by", "dry_run")
 reason_option = click.option(
     "--reason", help="Why, for the record; by default the words of the command."
 )
 
 
-def add_command(
-    group: click.Group,
-    verb: AnyVerb,
-    target: str = "NAME",
-    *,
-    text: Callable[..., str] | None = None,
-) -> None:
-    """Adds the command of a verb to a group. ``target`` is the word for what it is called with;
-    ``text`` what it prints, of the call and what was done, instead of the verb's own sentence.
+class Printing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command answers: ``text`` and ``value`` of the call and what was done, by default the
+    sentence of the verb and what was done itself.
     """
 
-    def act(
-        target: str,
-        data: Path | None,
-        at: str | None,
-        as_json: bool,
-        by: str | None = None,
-        reason: str | None = None,
-        dry_run: bool = False,
-        **sent: Any,  # noqa: ANN401 as the verb takes them
-    ) -> None:
-        if "reason" in fields:
-            sent["reason"] = reason or f"licet {group.name} {verb.command}"
-        run_verb(
-            verb, target, sent, data=data, at=at, by=by, dry_run=dry_run, as_json=as_json, text=text
-        )
+    text: Callable[..., str] | None = None
+    value: Callable[..., object] = lambda _, done: done
 
-    fields = {one.name: one for one in msgspec.structs.fields(verb.takes)}
-    act.__doc__ = f"{verb.about}\n\n\b\nExample:  licet {group.name} {verb.command} {verb.example}"
-    made: Callable[..., Any] = by_option("does it")(answer_options(act))
+
+PLAIN = Printing()
+
+
+def add_command(
+    group: click.Group, verb: AnyVerb, target: str = "NAME", printing: Printing = PLAIN
+) -> None:
+    """Adds the command of a verb to a group. ``target`` is the word for what it is called with."""
+    fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
+
+    def act(target: str, reason: str | None = None, **options: Any) -> None:  # noqa: ANN401 click's
+        shared = {name: options.pop(name, None) for name in SHARED}
+        if verb.named_by:
+            options[verb.named_by] = target
+        if "reason" in fields:
+            options["reason"] = reason or f"licet {group.name} {verb.command}"
+        run_verb(verb, target, options, printing, **shared)
+
+    lines = [f"licet {group.name} {verb.command} {line}" for line in verb.example.split("\n")]
+    act.__doc__ = f"{verb.about}\n\n\b\nExample:  " + "\n          ".join(lines)
+    made: Callable[..., Any] = answer_options(act)
     if "reason" in fields:
-        made = reason_option(made)
+        made = reason_option(by_option("does it")(made))
     if "dry_run" in fields:
         made = dry_option("Show what would be done, and change nothing.")(made)
     for field in reversed(fields.values()):
-        made = made if field.name in GIVEN else _option(field)(made)
+        if field.name not in ("reason", "dry_run", verb.named_by):
+            made = _option(field)(made)
     group.command(verb.command)(click.argument("target", metavar=target)(made))
 
 
 def run_verb(
     verb: AnyVerb,
     target: str,
-    sent: dict[str, Any],
+    sent: Mapping[str, Any],
+    printing: Printing = PLAIN,
     *,
     data: Path | None,
-    at: str | None,
-    by: str | None,
-    dry_run: bool,
-    as_json: bool,
-    text: Callable[..., str] | None = None,
+    as_json: bool | None,
+    at: str | None = None,
+    by: str | None = None,
+    dry_run: bool | None = False,
+    url: str | None = None,
 ) -> None:
-    """Calls a verb and shows what it did, or would do."""
+    """Calls a verb and prints what it did, or would do."""
     body = verb.body(sent)
     with open_installation(data, at) as installation:
         call = VerbCall(
             installation=installation,
             actor=by or f"user:{user()}",
             wall=utc_now(),
-            url=installation.config.web.url or "",
+            url=url or installation.config.web.url or f"http://127.0.0.1:{PORT}",
             sent=body,
             target=target,
-            dry_run=dry_run,
+            dry_run=bool(dry_run),
         )
         done = verb.perform(call)
-        would = "\n".join(verb.would(call, done)) if dry_run else verb.did(call, done)
-        show(done, as_json, lambda: text(call, done) if text is not None else would)
+        told = "\n".join(verb.would(call, done)) if dry_run else verb.did(call, done)
+        show(
+            printing.value(call, done),
+            bool(as_json),
+            lambda: printing.text(call, done) if printing.text is not None else told,
+        )
 
 
 def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
     """The option of a field: `--overlap-hours`, and of several values `--kind` for ``kinds``."""
-    kind: Any = field.type
-    metas: list[Any] = []
-    if get_origin(kind) is Annotated:
-        kind, *metas = get_args(kind)
-    name, several = field.name.replace("_", "-"), get_origin(kind) is tuple
-    if several:
-        name, kind = name.removesuffix("s"), get_args(kind)[0]
-    type_: Any = click.Choice([one.value for one in kind]) if isinstance(kind, EnumMeta) else kind
-    if type_ not in (int, bool):
-        type_ = type_ if isinstance(type_, click.Choice) else str
+    kind, metas = unwrapped(field.type)
+    option, several = field.name.replace("_", "-"), get_origin(kind) is tuple
     required = field.default is msgspec.NODEFAULT
-    meanings = [meta.description for meta in metas if isinstance(meta, Meta)]
+    if several:
+        option, kind = option.removesuffix("s"), unwrapped(get_args(kind)[0])[0]
+    named = [meta.extra["option"] for meta in metas if meta.extra]
+    if isinstance(kind, EnumMeta):  # which words there are is said by the verb
+        kind = str
     return click.option(
-        f"--{name}",
+        named[0] if named else f"--{option}",
         field.name,
-        type=None if kind is bool else type_,
+        type=OPTION_TYPES[kind],
         is_flag=kind is bool,
         multiple=several,
         required=required,
         default=None if required else field.default,
-        show_default=not required and kind is int,
-        help=next(iter(meanings), None),
+        show_default=kind is int and field.default is not None,
+        help=next((meta.description for meta in metas if meta.description), None),
     )

@@ -19,7 +19,7 @@ from licet.cli.shell import (
     open_installation,
     show,
 )
-from licet.cli.verb_commands import add_command, reason_option, run_verb
+from licet.cli.verb_commands import Printing, add_command, reason_option, run_verb
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
 from licet.service import endpoint_verbs
@@ -84,12 +84,11 @@ def add(
         endpoint_verbs.ADD,
         name,
         sent,
+        Printing(text=_added),
         data=data,
         at=at,
         by=by,
-        dry_run=False,
         as_json=as_json,
-        text=_added,
     )
 
 
@@ -152,13 +151,13 @@ def _lines(item: EndpointStatus) -> list[str]:
     return lines
 
 
-add_command(webhooks, endpoint_verbs.ROTATE, text=lambda call, done: _new_secret(call, done))
-add_command(webhooks, endpoint_verbs.PAUSE)
-add_command(webhooks, endpoint_verbs.REMOVE)
-
-
 def _new_secret(call: VerbCall[NewSecret], done: RotatedSecret) -> str:
     return f"{done.secret}\n{endpoint_verbs.ROTATE.did(call, done)}"
+
+
+add_command(webhooks, endpoint_verbs.ROTATE, printing=Printing(text=_new_secret))
+add_command(webhooks, endpoint_verbs.PAUSE)
+add_command(webhooks, endpoint_verbs.REMOVE)
 
 
 @webhooks.command("replay")

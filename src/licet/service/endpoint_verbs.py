@@ -166,6 +166,7 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
             else "It has no secret: it reads with a key of its own."
         )
     ),
+    back="/console/webhooks",
     would=lambda _, done: (
         f"It is sent to {done.url}." if done.url else "Nothing is sent to it: it reads by itself.",
         f"It is told of: {', '.join(done.kinds)}.",
@@ -197,8 +198,8 @@ def _newest_order(call: VerbCall[NewSecret]) -> str:
 
 ROTATE: StaffVerb[NewSecret, RotatedSecret] = StaffVerb(
     name="rotate_webhook",
-    about="Gives an endpoint a new secret, which is in this answer alone. For a while messages are "
-    "signed with both.",
+    about="Gives an endpoint a new secret and answers it, once. For a while messages are signed with "
+    "both.",
     who=OWNER,
     takes=NewSecret,
     run=_rotate,

@@ -13,7 +13,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import msgspec
 from msgspec import Meta
@@ -126,6 +137,16 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
         return May(staff=frozenset(self.who))
 
     @property
+    def route_path(self) -> str:
+        """The address of the route; empty where there is none."""
+        return f"/v1/{self.route or self.path}" if self.route or self.path else ""
+
+    @property
+    def page_path(self) -> str:
+        """The address of the form; empty where there is none."""
+        return f"/console/{self.page or self.path}" if self.page or self.path else ""
+
+    @property
     def asks_reason(self) -> bool:
         return "reason" in self.takes.__struct_fields__
 
@@ -136,16 +157,22 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
         try:
             return msgspec.convert(values, self.takes, strict=False)
         except msgspec.ValidationError as error:
-            text, _, place = str(error).partition(" - at `$.")
-        name = re.split(r"\W", place)[0]
+            text = str(error)
+        missing = re.search(r"missing required field `(\w+)`", text)
+        text, _, place = text.partition(" - at `$.")
+        name = missing[1] if missing else re.split(r"\W", place)[0]
         kinds = {field.name: field.type for field in msgspec.structs.fields(self.takes)}
         hint = text[:1].lower() + text[1:]
-        for meta in get_args(kinds.get(name)):
-            if isinstance(meta, Meta) and meta.description:
-                hint = meta.description.rstrip(".")
-        value = values.get(name, "")
-        given = value if isinstance(value, str | int) else " ".join(map(str, value))
-        raise UsageError(f"`{str(given)[:40]}` is no {name.replace('_', ' ')}", hint)
+        for meta in unwrapped(kinds.get(name))[1]:
+            hint = meta.description.rstrip(".") if meta.description else hint
+        noun, value = name.replace("_", " "), values.get(name, "")
+        if not isinstance(value, str | int):  # several: one of them, or how many there are
+            item = re.search(r"\[(\d+)\]", place)
+            value = value[int(item[1])] if item else " ".join(map(str, value))
+            noun = noun.removesuffix("s")
+        if missing or value == "":
+            raise UsageError(f"`{name}` is missing", hint)
+        raise UsageError(f"`{str(value)[:40]}` is no {noun}", hint)
 
     def perform(self, call: VerbCall[Sent]) -> Done:
         """Does it, and puts it on record with its reason where ``order`` says so; UsageError for no
@@ -173,3 +200,13 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
 
 
 AnyVerb: TypeAlias = StaffVerb[Any, Any]
+
+
+def unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:  # noqa: ANN401 a type
+    """A type without what says that it may be None, and without what is said of it."""
+    metas: list[Meta] = []
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        inner = [part for part in get_args(annotation) if part is not NoneType]
+        metas += [part for part in inner[1:] if isinstance(part, Meta)]
+        annotation = inner[0]
+    return annotation, metas

@@ -56,6 +56,7 @@ from licet.web.api import (
     staff_replacements,
     staff_review,
     turns,
+    verb_routes,
 )
 from licet.web.api.strict_json import StrictRequest
 from licet.web.background import BackgroundTask
@@ -90,6 +91,7 @@ API = [
     *erasures.ROUTES,
     *documents.ROUTES,
     *policy.ROUTES,
+    *verb_routes.ROUTES,
 ]
 
 

@@ -12,6 +12,7 @@ from litestar.params import JSONBody, PathParameter
 from licet.access.roles import Staff, StaffRole, may
 from licet.service import model_view
 from licet.service.model_view import ModelView
+from licet.service.staff_verb import GivenReason
 from licet.store.connect import Transaction
 from licet.train import lineage
 from licet.vault import account_view
@@ -72,7 +73,7 @@ async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
 async def retire_model(
     request: AnyRequest,
     model: ModelRef,
-    data: JSONBody[schema.GivenReason],
+    data: JSONBody[GivenReason],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ModelAnswer]:
     """Records that a model is used no more, and why. It stays on record, and a repetition changes

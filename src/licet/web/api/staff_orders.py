@@ -16,14 +16,14 @@ from litestar import get
 from litestar.params import PathParameter
 
 from licet.access.roles import StaffRole, may
-from licet.service import endpoint_verbs, order_verbs, orders
+from licet.service import endpoint_verbs, orders
 from licet.service.order_verbs import OrderAnswer
 from licet.service.staff_verb import VerbAnswer
 from licet.vault.ids import Prefix, parse
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
 from licet.web.api.shared import AnyRequest
-from licet.web.api.verb_routes import NAMED, route_of
+from licet.web.api.verb_routes import EndpointRef
 from licet.webhooks import endpoints
 from licet.webhooks.endpoints import EndpointBacklog
 
@@ -33,9 +33,6 @@ ORDERS_MAX, OF_ENDPOINT_MAX = 100, 20
 
 OrderRef = Annotated[
     str, PathParameter(description="The order, `ord_..`.", min_length=1, max_length=64)
-]
-EndpointRef = Annotated[
-    str, PathParameter(description=NAMED["endpoint"], min_length=1, max_length=64)
 ]
 
 
@@ -99,8 +96,6 @@ async def get_webhook(request: AnyRequest, endpoint: EndpointRef) -> EndpointWho
 ROUTES = [
     list_orders,
     get_order,
-    route_of(order_verbs.GIVE),
     list_webhooks,
     get_webhook,
-    *map(route_of, endpoint_verbs.VERBS),
 ]

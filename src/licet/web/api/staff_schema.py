@@ -11,8 +11,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from licet.access.roles import Scope, StaffRole
-from licet.access.service_keys import NAME_PATTERN, RATE_MAX, REASON_CHARACTERS_MAX, RELEASES_MAX
 from licet.masked import Masked
 from licet.release.measurement import MeasurementStatement
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
@@ -24,15 +22,6 @@ from licet.train.canary_register import AuditResult, RecordedAudit
 from licet.train.lineage import Affected, LearntModel
 from licet.train.model_registry import RecordedModel
 
-Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
-KeyName = Annotated[str, Meta(pattern=NAME_PATTERN)]
-RatePerMinute = Annotated[int, Meta(ge=1, le=RATE_MAX)]
-ReleasePatterns = Annotated[
-    tuple[Annotated[str, Meta(max_length=65)], ...], Meta(max_length=RELEASES_MAX)
-]
-Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))]
-Roles = Annotated[tuple[StaffRole, ...], Meta(max_length=len(StaffRole))]
-
 
 class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request body. Unknown keys are rejected, because a misspelt one would otherwise be
@@ -42,136 +31,6 @@ class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A response body."""
-
-
-# Keys of services
-
-
-class NewApiKey(_Sent, frozen=True, kw_only=True):
-    """``recipient`` and ``releases`` go with `release:lease`, ``endpoint`` with
-    `events:acknowledge`.
-    """
-
-    name: KeyName
-    scopes: Scopes
-    recipient: Annotated[str, Meta(max_length=64)] | None = None
-    own: bool = False
-    releases: ReleasePatterns = ()
-    endpoint: Annotated[str, Meta(max_length=64)] | None = None
-    requests_per_minute: RatePerMinute | None = None
-    expires_at: datetime | None = None
-
-
-class NewKeyLimits(_Sent, frozen=True, kw_only=True):
-    """All of a key's limits, as they are to be. ``version`` is the one that was seen: at another
-    one the change is refused.
-    """
-
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
-    scopes: Scopes
-    releases: ReleasePatterns = ()
-    requests_per_minute: RatePerMinute | None = None
-    expires_at: datetime | None = None
-    reason: Reason
-
-
-class GivenReason(_Sent, frozen=True, kw_only=True):
-    reason: Reason
-
-
-class KeyLimitsAnswer(_Answer, frozen=True, kw_only=True):
-    """What a key may do, how often and until when."""
-
-    scopes: tuple[Scope, ...]
-    releases: tuple[str, ...]
-    requests_per_minute: int | None
-    expires_at: datetime | None
-
-
-class KeyChangeAnswer(_Answer, frozen=True, kw_only=True):
-    """A change of a key: ``was`` are its limits until then."""
-
-    version: int
-    act: str
-    at: datetime
-    by: str
-    reason: str
-    was: KeyLimitsAnswer
-
-
-class ApiKeyAnswer(_Answer, frozen=True, kw_only=True):
-    """A key of a service, without its secret: `valid`, `expired` or `revoked`."""
-
-    name: str
-    state: str
-    scopes: tuple[Scope, ...]
-    recipient: str | None
-    own: bool
-    releases: tuple[str, ...]
-    endpoint: str | None
-    requests_per_minute: int | None
-    expires_at: datetime | None
-    made_at: datetime
-    revoked_at: datetime | None
-    version: int
-
-
-class ApiKeys(_Answer, frozen=True, kw_only=True):
-    items: tuple[ApiKeyAnswer, ...]
-
-
-class ApiKeyWhole(_Answer, frozen=True, kw_only=True):
-    """A key with what was changed of it, the newest first."""
-
-    key: ApiKeyAnswer
-    changes: tuple[KeyChangeAnswer, ...]
-
-
-class ApiKeyMade(_Answer, frozen=True, kw_only=True):
-    """``secret`` is answered once: a repetition under the same `Idempotency-Key` has none."""
-
-    key: ApiKeyAnswer
-    secret: str | None
-
-
-# Staff
-
-
-class NewStaff(_Sent, frozen=True, kw_only=True):
-    """``email`` is a work address; ``roles`` are added to those that it has here."""
-
-    email: Annotated[str, Meta(min_length=3, max_length=254)]
-    roles: Annotated[tuple[StaffRole, ...], Meta(min_length=1, max_length=len(StaffRole))]
-
-
-class NewRoles(_Sent, frozen=True, kw_only=True):
-    """``was`` are the roles that were seen: where they are others by now, the change is refused."""
-
-    roles: Roles
-    was: Roles
-
-
-class StaffAnswer(_Answer, frozen=True, kw_only=True):
-    """A member of staff. ``roles`` are those given here, beside what the identity provider says."""
-
-    staff: str
-    email: str
-    roles: tuple[StaffRole, ...]
-    made_at: datetime
-    sessions: int
-
-
-class StaffAnswers(_Answer, frozen=True, kw_only=True):
-    items: tuple[StaffAnswer, ...]
-
-
-class StaffAdded(_Answer, frozen=True, kw_only=True):
-    """``link`` signs them in once, within an hour; a repetition under the same `Idempotency-Key`
-    has none.
-    """
-
-    member: StaffAnswer
-    link: str | None
 
 
 # Releases and their review

@@ -17,6 +17,7 @@ from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff
 from licet.service.staff_verb import AnyVerb, NoBody, VerbCall
+from licet.service.staff_verbs import VERBS
 from licet.vault.ids import Prefix, shown
 from licet.web.api import shared as shell
 from licet.web.api.office import member_of
@@ -26,22 +27,27 @@ from licet.web.api.shared import Acted, AnyRequest, ConversationRef, Idempotency
 CONVERSATION = "conversation"
 _BODY: Any = JSONBody  # of a type that is known only when it runs
 _ANSWER: Any = Response
-NAMED = {
-    "endpoint": "The name of the endpoint.",
+EndpointRef = Annotated[
+    str, PathParameter(description="The name of the endpoint.", min_length=1, max_length=64)
+]
+KeyRef = Annotated[
+    str, PathParameter(description="The name of the key.", min_length=1, max_length=64)
+]
+StaffRef = Annotated[
+    str, PathParameter(description="The member of staff, `staff_..`.", min_length=1, max_length=64)
+]
+# The parameters of addresses, by what they name
+REFERENCES: dict[str, Any] = {
+    CONVERSATION: ConversationRef,
+    "endpoint": EndpointRef,
+    "name": KeyRef,
+    "staff": StaffRef,
 }
-
-
-def parameter(name: str) -> Any:  # noqa: ANN401 an annotation
-    """The type of a parameter of an address, with what it names."""
-    if name == CONVERSATION:
-        return ConversationRef
-    return Annotated[str, PathParameter(description=NAMED[name], min_length=1, max_length=64)]
 
 
 def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     """The route of a verb."""
-    path = verb.route or verb.path
-    names = re.findall(r"\{(\w+):str\}", path)
+    names = re.findall(r"\{(\w+):str\}", verb.route_path)
 
     async def act(
         request: AnyRequest,
@@ -79,7 +85,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
             site.forget_keys()
         return answer
 
-    types: dict[str, Any] = {"request": AnyRequest, **{name: parameter(name) for name in names}}
+    types: dict[str, Any] = {"request": AnyRequest, **{name: REFERENCES[name] for name in names}}
     if verb.takes is not NoBody:
         types["data"] = _BODY[verb.takes]
     optional = {"account": OfAccount} if CONVERSATION in names else {}
@@ -88,7 +94,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     )
     route = post if verb.method == "POST" else put
     return route(
-        f"/v1/{path}",
+        verb.route_path,
         may=verb.may,
         responses=shell.refusals(404, 409, 413, 422),
         status_code=verb.status,
@@ -116,3 +122,6 @@ def declare(
         ],
         return_annotation=answer,
     )
+
+
+ROUTES = [route_of(verb) for verb in VERBS if verb.route_path]

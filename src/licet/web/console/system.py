@@ -24,7 +24,6 @@ from licet.errors import LicetError
 from licet.proof import documents
 from licet.service import staff_tables
 from licet.service.inbox_sources import BACKUP_DAYS
-from licet.service.order_verbs import COSIGN, DESTROY, DRILL, ROTATE, VERBS
 from licet.store.connect import transaction
 from licet.web.console import shared as shell
 from licet.web.console import tables
@@ -45,7 +44,7 @@ def _ordered(request: AnyRequest, visit: Visit, *kinds: OrderKind) -> dict[str, 
     return {
         "orders": newest,
         "owns": visit.allows(OWNS),
-        "saved": forms.said_of(request, VERBS),
+        "saved": forms.said_of(request),
     }
 
 
@@ -141,5 +140,4 @@ ROUTES = (
     backups,
     log,
     list_orders,
-    *(forms.form_of(verb) for verb in (ROTATE, DESTROY, DRILL, COSIGN)),
 )

@@ -10,18 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias, get_args, get_origin
+from typing import Any, TypeAlias, get_origin
 
 import msgspec
 from litestar import Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from licet.access import staff_orders
-from licet.access.staff_orders import REASON_CHARACTERS_MAX
 from licet.errors import LicetError, RefusedError, UsageError
 from licet.policy.period import instant
-from licet.service.staff_verb import AnyVerb, VerbCall
+from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
+from licet.service.staff_verbs import VERBS
 from licet.web.api.office import member_of
 from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
@@ -31,22 +30,21 @@ from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 ORDERS_SHOWN_MAX = 20
 Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
-Refused: TypeAlias = Callable[[Visit, Mapping[str, Any], LicetError], Response[Any]]
+Refused: TypeAlias = Callable[[Visit, str, Mapping[str, Any], LicetError], Response[Any]]
 
 
-def form_of(verb: AnyVerb, then: Then | None = None) -> HTTPRouteHandler:
-    """The route that takes the form of a verb; ``then`` answers for it once it is done, where that
-    is not the page that the form leads to.
-    """
-    page = verb.page or verb.path
+def form_of(
+    verb: AnyVerb, then: Then | None = None, refused: Refused | None = None
+) -> HTTPRouteHandler:
+    """The route that takes the form of a verb; see `take`."""
 
     def act(request: AnyRequest, data: Any, **named: str) -> Response[Any]:  # noqa: ANN401 a form
-        return take(shell.opened(request), verb, data, "+".join(named.values()), then)
+        return take(shell.opened(request), verb, data, "+".join(named.values()), then, refused)
 
-    names = re.findall(r"\{(\w+):str\}", page)
+    names = re.findall(r"\{(\w+):str\}", verb.page_path)
     types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
     declare(act, verb, types, {}, Response[Any])
-    return post(f"/console/{page}", may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
+    return post(verb.page_path, may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
 
 
 def take(
@@ -57,35 +55,34 @@ def take(
     then: Then | None = None,
     refused: Refused | None = None,
 ) -> Response[Any]:
-    """Asks for a verb, or calls it and leads on. ``refused`` answers for what it refuses before it
-    is asked.
+    """Asks for a verb, or calls it and leads on; one that has nothing to say of what it means is
+    not asked for. ``then`` answers once it is done, by default the page that the form leads to;
+    ``refused`` answers for what the verb refuses.
     """
-    confirmed, reason = data.get("confirmed") == "yes", str(data.get("reason", ""))
+    reason, faults = str(data.get("reason", "")), NO_FAULTS
+    confirmed, version, would = data.get("confirmed") == "yes" or not verb.means, "", None
+    section = verb.page_path.split("/")[2]
     try:
         call = call_of(visit, verb, data, target)
-        would = verb.run(msgspec.structs.replace(call, dry_run=True))
-        version = verb.version(call) if verb.version is not None else ""
-    except LicetError as error:
-        if refused is None:
-            raise
-        return refused(visit, data, error)
-    if confirmed and data.get("seen", "") != version:
-        raise RefusedError("it was changed meanwhile", "load its page again", because="changed")
-    words = (verb.page or verb.path).replace("{", "").split("/")
-    address = f"/console/{re.sub(r'{[^}]*}', call.target, verb.page or verb.path)}"
-    back = verb.back or (address.rpartition("/")[0] if len(words) > 1 else address)
-    faults = NO_FAULTS
-    if confirmed:
-        try:
-            if verb.asks_reason:
-                staff_orders.validate_reason(reason)
+        address = re.sub(r"{[^}]*}", call.target, verb.page_path)
+        back = verb.back or address.rpartition("/")[0]
+        if verb.means:
+            would = verb.run(msgspec.structs.replace(call, dry_run=True))
+        if verb.version is not None:
+            version = verb.version(call)
+        if confirmed and data.get("seen", "") != version:
+            raise RefusedError("it was changed meanwhile", "load its page again", because="changed")
+        if confirmed and verb.asks_reason:
+            faults = shell.reason_faults(reason)
+        if confirmed and not faults:
             done = verb.perform(call)
-        except UsageError as error:
-            faults = fault("reason", error)
-        else:
             if verb.of_keys:
                 visit.site.forget_keys()
             return then(visit, call, done) if then else seen_other(f"{back}?said={verb.name}")
+    except LicetError as error:
+        if refused is None:
+            raise
+        return refused(visit, target, data, error)
     title = f"{verb.label}: {call.target}" if call.target else verb.label
     values = {
         "verb": verb,
@@ -95,13 +92,13 @@ def take(
         "action": address,
         "back": back,
         "reason": reason,
-        "reason_max": REASON_CHARACTERS_MAX,
+        "reason_max": shell.REASON_CHARACTERS_MAX,
     }
     return shell.page(
         "console_order.html",
         visit,
         title=verb.title(call, would) if verb.title is not None else title,
-        section=f"/console/{words[0]}",
+        section=f"/console/{section}",
         errors=faults,
         values=values,
         status=422 if faults else 200,
@@ -113,13 +110,13 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
     values: dict[str, Any] = {"reason": "-"} if verb.asks_reason else {}
     for name, field in _fields(verb).items():
         given = many(data, name)
-        if not given:
+        if not given and not (name in data and get_origin(field) is tuple):
             continue
         if get_origin(field) is tuple:
             values[name] = " ".join(given).split()
         elif field is bool:
             values[name] = given[0] == "yes"
-        elif datetime in get_args(field):
+        elif field is datetime:
             values[name] = day_of(given[0])
         else:
             values[name] = given[0]
@@ -139,11 +136,10 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
 
 def _fields(verb: AnyVerb) -> dict[str, Any]:
     """What the form of a verb sends beside its reason: by name its type, without its bounds."""
-    found = {one.name: one.type for one in msgspec.structs.fields(verb.takes)}
     return {
-        name: get_args(of)[0] if get_origin(of) is Annotated else of
-        for name, of in found.items()
-        if name not in ("reason", "dry_run")
+        field.name: unwrapped(field.type)[0]
+        for field in msgspec.structs.fields(verb.takes)
+        if field.name not in ("reason", "dry_run")
     }
 
 
@@ -152,10 +148,16 @@ def _sent_again(verb: AnyVerb, data: Mapping[str, Any]) -> list[tuple[str, str]]
     return [(name, one) for name in _fields(verb) for one in many(data, name)]
 
 
-def said_of(request: AnyRequest, verbs: Iterable[AnyVerb]) -> str:
+def forms_beside(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """The forms of the verbs for which no page has a handler of its own among ``routes``."""
+    own = {path for route in routes for path in route.paths}
+    return [form_of(verb) for verb in VERBS if verb.page_path and verb.page_path not in own]
+
+
+def said_of(request: AnyRequest) -> str:
     """What a page says of the verb that led to it."""
-    said = request.query_params.get("said", "")
-    return next((one.said for one in verbs if one.name == said), "")
+    name = request.query_params.get("said", "")
+    return next((verb.said for verb in VERBS if verb.name == name), "")
 
 
 def many(data: Mapping[str, Any], name: str) -> list[str]:

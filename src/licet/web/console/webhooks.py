@@ -19,7 +19,7 @@ from litestar.params import FromPath
 
 from licet.access import staff_orders
 from licet.errors import LicetError, UsageError
-from licet.service.endpoint_verbs import ADD, KINDS, PAUSE, REMOVE, REPLAY, RESUME, ROTATE, VERBS
+from licet.service.endpoint_verbs import ADD, KINDS, ROTATE
 from licet.store.connect import transaction
 from licet.vault.host_events import EventKind
 from licet.web.console import shared as shell
@@ -43,7 +43,7 @@ SECTION = "/console/webhooks"
 @get("/console/webhooks", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def webhooks(request: AnyRequest) -> Response[Any]:
     """The endpoints, and what was ordered."""
-    return _listed(shell.opened(request), said=forms.said_of(request, VERBS))
+    return _listed(shell.opened(request), said=forms.said_of(request))
 
 
 def _listed(
@@ -83,7 +83,7 @@ def add(request: AnyRequest, data: Fields) -> Response[Any]:
     """Adds an endpoint, after the confirmation, and shows its secret, once."""
     visit = shell.opened(request)
     if not forms.many(data, "kinds"):
-        return _not_added(visit, data, UsageError("pick what it is told"))
+        return _not_added(visit, "", data, UsageError("pick what it is told"))
     return forms.take(visit, ADD, data, then=_added, refused=_not_added)
 
 
@@ -91,7 +91,7 @@ def _added(visit: Visit, _: object, made: AddedEndpoint) -> Response[Any]:
     return _listed(visit, made=made) if made.url else seen_other(f"{SECTION}?said={ADD.name}")
 
 
-def _not_added(visit: Visit, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
+def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
     kept = {name: " ".join(forms.many(data, name)) for name in ("name", "url", "kinds")}
     return _listed(visit, faults=forms.fault("endpoint-name", error), kept=kept)
 
@@ -99,7 +99,7 @@ def _not_added(visit: Visit, data: Mapping[str, Any], error: LicetError) -> Resp
 @get("/console/webhooks/{endpoint:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def show_endpoint(request: AnyRequest, endpoint: FromPath[str]) -> Response[Any]:
     """An endpoint with its backlog; NotFoundError for one that there is not."""
-    return _shown(shell.opened(request), endpoint, said=forms.said_of(request, VERBS))
+    return _shown(shell.opened(request), endpoint, said=forms.said_of(request))
 
 
 def _shown(
@@ -129,5 +129,4 @@ ROUTES = (
     add,
     show_endpoint,
     forms.form_of(ROTATE, lambda visit, call, made: _shown(visit, call.target, made=made)),
-    *(forms.form_of(verb) for verb in (PAUSE, RESUME, REPLAY, REMOVE)),
 )
