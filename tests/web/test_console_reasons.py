@@ -36,6 +36,7 @@ WITHOUT = {
     "/console/access/keys": "a key says what it is for by its name and its limits",
     "/console/access/staff": "roles say what they are for",
     "/console/access/staff/{staff:str}/roles": "roles say what they are for",
+    "/console/policy/proposals/{proposal:str}/plan": "it is drawn again, and changes nothing",
     "/console/policy/proposals": "the file says what it changes, and whoever applies it says why",
     "/console/access/staff/{staff:str}/revoke": "it takes a right away and gives none",
 }
@@ -61,7 +62,7 @@ def asks(path: str, form: Any) -> bool:
     one.
     """
     if path in DECLARED:
-        return DECLARED[path].asks_reason
+        return "reason" in DECLARED[path].takes.__struct_fields__
     table = TABLES.get(path.removesuffix("/act"))
     if table is not None:
         return all(one.item is not None or one.fields == "hold" for one in table.acts)

@@ -114,6 +114,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     # The route
     method: str = "POST"
     status: int = 200
+    body_bytes_max: int | None = None  # by default that of every route
     tag: str = "staff"
     answers: Any = None
     answer: Callable[[VerbCall[Sent], Done | None], Any] = lambda _, done: done
@@ -148,7 +149,9 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
 
     @property
     def asks_reason(self) -> bool:
-        return "reason" in self.takes.__struct_fields__
+        """Whether it needs a reason."""
+        fields = msgspec.structs.fields(self.takes)
+        return any(field.name == "reason" and field.required for field in fields)
 
     def body(self, values: Mapping[str, Any]) -> Sent:
         """What the verb takes, of the fields of a form or the options of a command; UsageError,
@@ -200,6 +203,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
 
 
 AnyVerb: TypeAlias = StaffVerb[Any, Any]
+AnyCall: TypeAlias = VerbCall[Any]
 
 
 def unwrapped(annotation: Any) -> tuple[Any, list[Meta]]:  # noqa: ANN401 a type

@@ -4,11 +4,19 @@ from this list.
 
 from __future__ import annotations
 
-from licet.service import access_verbs, endpoint_verbs, order_verbs
+from licet.service import (
+    access_verbs,
+    endpoint_verbs,
+    order_verbs,
+    policy_verbs,
+    release_verbs,
+)
 from licet.service.staff_verb import AnyVerb
 
 VERBS: tuple[AnyVerb, ...] = (
     *access_verbs.VERBS,
     *endpoint_verbs.VERBS,
     *order_verbs.VERBS,
+    *policy_verbs.VERBS,
+    *release_verbs.VERBS,
 )

@@ -7,24 +7,23 @@ because a second answer with content is a second reading.
 
 from __future__ import annotations
 
-from litestar import Response, post
+from litestar import post
 from litestar.params import JSONBody
 
-from licet.release.shown_replacements import PlaceRef
 from licet.service import replacements
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
 from licet.web.api.references import site_of
-from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
+from licet.web.api.shared import AnyRequest
 from licet.web.api.staff_review import (
     ACTS,
     READS,
     TAG,
-    ReleaseRef,
     known_release,
     member,
     release_folder,
 )
+from licet.web.api.verb_routes import ReleaseRef
 
 
 @post(
@@ -61,41 +60,9 @@ async def read_replacements(
     return await site.calling(read)
 
 
-@post(
-    "/v1/releases/{release:str}/replacements/mark",
-    may=READS,
-    responses=ACTS,
-    status_code=200,
-    tags=TAG,
-)
-async def mark_replacement(
-    request: AnyRequest,
-    release: ReleaseRef,
-    data: JSONBody[schema.MarkReplacement],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ReplacementCounts]:
-    """Marks a place that the caller was shown last as no name, or takes that back; 409 for another
-    one. It changes no release and teaches nothing: it is counted.
-    """
-    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
-
-    def mark() -> Acted[schema.ReplacementCounts]:
-        folder, ref = (
-            release_folder(site, known_release(site, named)),
-            PlaceRef(data.row, data.place),
-        )
-        made = replacements.mark(site.here, folder, reader, ref, no_name=data.no_name)
-        return Acted(schema.ReplacementCounts.of(made))
-
-    def counted(_: str) -> schema.ReplacementCounts:
-        return schema.ReplacementCounts.of(replacements.counts(site.here, named))
-
-    return await shell.acted(request, idempotency_key, mark, counted)
-
-
 def _text(around: tuple[str, str, str]) -> schema.PlaceText:
     before, name, behind = around
     return schema.PlaceText(before=before, name=name, behind=behind)
 
 
-ROUTES = [read_replacements, mark_replacement]
+ROUTES = [read_replacements]

@@ -4,7 +4,6 @@ models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -13,12 +12,9 @@ from msgspec import Meta
 
 from licet.masked import Masked
 from licet.release.measurement import MeasurementStatement
-from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
-from licet.release.sample import ReviewSignature
-from licet.release.shown_replacements import MarkCounts
-from licet.release.signatures import Agreement
 from licet.service.model_view import ConsumedShare
-from licet.train.canary_register import AuditResult, RecordedAudit
+from licet.service.release_verbs import ModelAnswer, ReplacementCounts
+from licet.train.canary_register import RecordedAudit
 from licet.train.lineage import Affected, LearntModel
 from licet.train.model_registry import RecordedModel
 
@@ -75,35 +71,6 @@ class ReleaseHolder(_Answer, frozen=True, kw_only=True):
     since: datetime
 
 
-class ReplacementKindCounts(_Answer, frozen=True, kw_only=True):
-    shown: int
-    no_name: int
-
-
-class ReplacementCounts(_Answer, frozen=True, kw_only=True):
-    """Replaced names of a release that readers were shown beside the text before, and those they
-    marked as no name.
-    """
-
-    shown: int
-    no_name: int
-    kinds: Mapping[str, ReplacementKindCounts]
-
-    @classmethod
-    def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
-        """The counts by kind, and together."""
-        kinds = {
-            kind: ReplacementKindCounts(shown=one.shown, no_name=one.no_name)
-            for kind, one in found.items()
-        }
-        every = kinds.values()
-        return cls(
-            shown=sum(one.shown for one in every),
-            no_name=sum(one.no_name for one in every),
-            kinds=kinds,
-        )
-
-
 class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the
     newest of what curation costs a model.
@@ -119,62 +86,6 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     models: tuple[RecordedModel, ...]
     measurement: MeasurementStatement | None
     replacements: ReplacementCounts
-
-
-class SampleAnswer(_Answer, frozen=True, kw_only=True):
-    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that
-    nobody has read yet, or can read any more.
-    """
-
-    drawn: int
-    done: int
-    left: int
-    bound: LeakBound
-    agreement: Agreement
-
-
-class ReviewAnswer(_Answer, frozen=True, kw_only=True):
-    """How the review of a release stands: its open sample, the newest statement, and who signed
-    that.
-    """
-
-    release: str
-    rows: int
-    looked_for_names: bool
-    rows_purged: int
-    sample: SampleAnswer | None
-    statement: ReviewStatement | None
-    statement_sha256: str | None
-    says: str | None
-    signatures: tuple[ReviewSignature, ...]
-    signatures_needed: int
-    second_identity: bool
-    signed_off: bool
-
-
-class NewSample(_Sent, frozen=True, kw_only=True):
-    """How many rows to draw by chance, and how many by risk."""
-
-    chance: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    risk: Annotated[int, Meta(ge=0, le=10_000)] = 20
-
-
-class OpenRow(_Sent, frozen=True, kw_only=True):
-    """``second``: a row that somebody else has judged."""
-
-    second: bool = False
-
-
-class NewFinding(_Sent, frozen=True, kw_only=True):
-    row: Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    finding: ReviewFinding
-    second: bool = False
-
-
-class SignRelease(_Sent, frozen=True, kw_only=True):
-    """``names_in``: the signer knows that nobody looked for names in it."""
-
-    names_in: bool = False
 
 
 class ReviewedMessage(_Answer, frozen=True, kw_only=True):
@@ -250,30 +161,7 @@ class ReplacementsOpened(_Answer, frozen=True, kw_only=True):
     places: tuple[ReplacementOpened, ...]
 
 
-class MarkReplacement(_Sent, frozen=True, kw_only=True):
-    """A place that the caller was shown, and whether it was no name."""
-
-    row: Annotated[int, Meta(ge=0)]
-    place: Annotated[int, Meta(ge=0)]
-    no_name: bool = True
-
-
-class FindingUndone(_Answer, frozen=True, kw_only=True):
-    row: int
-
-
 # Models
-
-
-class ModelAnswer(_Answer, frozen=True, kw_only=True):
-    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or
-    erased since, ``audit`` where no canary audit was run for it.
-    """
-
-    model: RecordedModel
-    affected: Affected | None
-    audited_at: datetime | None
-    audit: AuditResult | None
 
 
 class ModelAnswers(_Answer, frozen=True, kw_only=True):

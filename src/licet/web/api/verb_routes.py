@@ -36,12 +36,30 @@ KeyRef = Annotated[
 StaffRef = Annotated[
     str, PathParameter(description="The member of staff, `staff_..`.", min_length=1, max_length=64)
 ]
+ReleaseRef = Annotated[
+    str,
+    PathParameter(
+        description="The release's id, as its manifest has it.", min_length=1, max_length=64
+    ),
+]
+ModelRef = Annotated[
+    str, PathParameter(description="The model, `model_..`.", min_length=1, max_length=64)
+]
+ProposalRef = Annotated[
+    str,
+    PathParameter(
+        description="`prop_..`, as the proposal was answered.", min_length=1, max_length=64
+    ),
+]
 # The parameters of addresses, by what they name
 REFERENCES: dict[str, Any] = {
     CONVERSATION: ConversationRef,
     "endpoint": EndpointRef,
     "name": KeyRef,
     "staff": StaffRef,
+    "release": ReleaseRef,
+    "model": ModelRef,
+    "proposal": ProposalRef,
 }
 
 
@@ -92,6 +110,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
     declare(
         act, verb, types, {**optional, "idempotency_key": IdempotencyKey}, _ANSWER[verb.answers]
     )
+    bound: Any = {"request_max_body_size": verb.body_bytes_max} if verb.body_bytes_max else {}
     route = post if verb.method == "POST" else put
     return route(
         verb.route_path,
@@ -99,6 +118,7 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
         responses=shell.refusals(404, 409, 413, 422),
         status_code=verb.status,
         tags=[verb.tag],
+        **bound,
     )(act)
 
 

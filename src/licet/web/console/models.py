@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response, get, post
-from litestar.params import FromPath, URLEncodedBody
+from litestar import Response, get
+from litestar.params import FromPath
 
-from licet.access.roles import StaffRole, may
 from licet.service import model_view
-from licet.store.connect import transaction
-from licet.train import lineage, model_registry
-from licet.vault.ids import Prefix, parse
+from licet.service.release_verbs import RETIRE
 from licet.web.console import shared as shell
-from licet.web.console.shared import STAFF, ConfirmForm
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, seen_other
+from licet.web.console import verb_forms as forms
+from licet.web.console.shared import STAFF
+from licet.web.pages.shared import AnyRequest
 
 SECTION = "/console/models"
-RETIRES = may(staff=(StaffRole.owner, StaffRole.curator))
-_SAID = {"retired": "It is retired, and on record as that."}
 
 
 @get("/console/models", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -33,8 +29,8 @@ def models(request: AnyRequest) -> Response[Any]:
     visit = shell.opened(request)
     values = {
         "models": model_view.models(visit.here),
-        "retires": visit.allows(RETIRES),
-        "saved": _SAID.get(request.query_params.get("said", ""), ""),
+        "retires": visit.allows(RETIRE.may),
+        "saved": forms.said_of(request),
     }
     return shell.page("console_models.html", visit, title="Models", section=SECTION, values=values)
 
@@ -52,8 +48,8 @@ def one(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
         "release_id": found.seen.release_id.hex,
         "run": found.run,
         "audits": found.audits,
-        "retires": visit.allows(RETIRES),
-        "saved": _SAID.get(request.query_params.get("said", ""), ""),
+        "retires": visit.allows(RETIRE.may),
+        "saved": forms.said_of(request),
     }
     return shell.page(
         "console_model.html",
@@ -64,32 +60,4 @@ def one(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
     )
 
 
-@post(
-    "/console/models/{model:str}/retire", may=RETIRES, sync_to_thread=True, include_in_schema=False
-)
-def retire(
-    request: AnyRequest, model: FromPath[str], data: URLEncodedBody[ConfirmForm]
-) -> Response[Any]:
-    """States that a model is used no more, after the confirmation, with a reason."""
-    visit, faults = shell.opened(request), NO_FAULTS
-    with transaction(visit.here.pool) as tx:
-        known = model_registry.get(tx, parse(Prefix.model, model))
-    if data.confirmed == "yes" and not (faults := shell.reason_faults(data.reason)):
-        lineage.retire(visit.here, known.model, actor=visit.staff.recorded_as, reason=data.reason)
-        return seen_other(f"{SECTION}/{known.model}?said=retired")
-    return shell.confirm(
-        visit,
-        title=f"Retire {known.name}",
-        section=SECTION,
-        label="Retire it",
-        asks_reason=True,
-        errors=faults,
-        back=f"{SECTION}/{known.model}",
-        action=f"{SECTION}/{known.model}/retire",
-        about=f"{known.name} stays on record, and nobody is told of rows that are withdrawn from "
-        "it any more."
-        " Retire it when its weights are deleted.",
-    )
-
-
-ROUTES = (models, one, retire)
+ROUTES = (models, one)

@@ -22,7 +22,6 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
-from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.release import (
@@ -41,6 +40,7 @@ from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
 from licet.service import release_view, slice_sample
+from licet.service.release_verbs import DRAW, SIGN
 from licet.store.connect import transaction
 from licet.web.api import shared
 from licet.web.api.office import member_of
@@ -49,8 +49,6 @@ from licet.web.console import shared as shell
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.pages.shared import AnyRequest, seen_other
 
-DRAWS = may(staff=(StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer))
-SIGNS = may(staff=(StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator))
 SECTION = "/console/releases"
 FINDINGS = {
     ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
@@ -69,14 +67,6 @@ class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
 
     chance: str = str(CHANCE_ROWS)
     risk: str = str(RISK_ROWS)
-
-
-class SignForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature. ``names_in`` is `yes` if the signer accepts that nobody looked for names in the
-    release.
-    """
-
-    names_in: str = ""
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +98,7 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     values = {
         "release": known,
         "seen": seen,
-        "draws": visit.allows(DRAWS),
+        "draws": visit.allows(DRAW.may),
         "reads": visit.allows(READS),
         "may_sign": seen is not None and _may_sign(visit, seen),
         "wanted": SampleSizeForm(),
@@ -128,7 +118,7 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
     """Whether a signature of the reader is missing: also of who signed with a link, and has an
     identity now.
     """
-    if not visit.allows(SIGNS) or seen.statement is None or seen.sample is not None:
+    if not visit.allows(SIGN.may) or seen.statement is None or seen.sample is not None:
         return False
     own = [one for one in seen.signatures if one.email == visit.staff.email]
     if own:
@@ -218,34 +208,6 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
 
 
 @post(
-    "/console/releases/{release:str}/sample",
-    may=DRAWS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
-def draw(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SampleSizeForm]
-) -> Response[Any]:
-    """Draws a sample."""
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    chance, risk = release_count(data.chance), release_count(data.risk)
-    signatures.draw(visit.here, release_folder(visit, known), chance=chance, by_risk=risk)
-    return seen_other(release_path(known))
-
-
-@post(
-    "/console/releases/{release:str}/close", may=DRAWS, sync_to_thread=True, include_in_schema=False
-)
-def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
-    """States what the sample found, beside the manifest."""
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    signatures.close(visit.here, release_folder(visit, known))
-    return seen_other(release_path(known))
-
-
-@post(
     "/console/releases/{release:str}/row", may=READS, sync_to_thread=True, include_in_schema=False
 )
 def row(
@@ -313,24 +275,6 @@ def finding(
         second=second,
     )
     return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
-
-
-@post(
-    "/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False
-)
-def sign(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]
-) -> Response[Any]:
-    """Signs a release as the signed-in member of staff, after every check."""
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    signatures.sign(
-        visit.here,
-        release_folder(visit, known),
-        member_of(visit.staff),
-        names_in=data.names_in == "yes",
-    )
-    return seen_other(release_path(known))
 
 
 def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
@@ -409,4 +353,4 @@ def release_count(text: str) -> int:
     return int(text)
 
 
-ROUTES = (one, against, draw, close, row, read_slice, finding, sign)
+ROUTES = (one, against, row, read_slice, finding)

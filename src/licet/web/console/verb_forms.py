@@ -72,13 +72,14 @@ def take(
             version = verb.version(call)
         if confirmed and data.get("seen", "") != version:
             raise RefusedError("it was changed meanwhile", "load its page again", because="changed")
-        if confirmed and verb.asks_reason:
+        if confirmed and verb.means and verb.asks_reason:
             faults = shell.reason_faults(reason)
         if confirmed and not faults:
             done = verb.perform(call)
             if verb.of_keys:
                 visit.site.forget_keys()
-            return then(visit, call, done) if then else seen_other(f"{back}?said={verb.name}")
+            said = f"?said={verb.name}" if verb.said else ""
+            return then(visit, call, done) if then else seen_other(f"{back}{said}")
     except LicetError as error:
         if refused is None:
             raise
@@ -121,7 +122,7 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
         else:
             values[name] = given[0]
     sent = verb.body(values)
-    if verb.asks_reason:
+    if "reason" in verb.takes.__struct_fields__:
         sent = msgspec.structs.replace(sent, reason=str(data.get("reason", "")))
     return VerbCall(
         installation=visit.here,
