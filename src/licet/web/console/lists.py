@@ -1,7 +1,8 @@
 """The tables of the console and what can be done in them, one after another.
 
 Each is a `ConsoleTable`: its sentences, the views that many ask for, and its acts. The page, the
-file and the acts themselves are in `tables`.
+file and the acts themselves are in `tables`. Behind two of them is a page of one row: an erasure
+with its certificate, and a recipient with what it was given and what it is to delete.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 
 from licet.erasure import certificates, recall_register
+from licet.erasure.recall_register import RECALLS_COUNTED_MAX
 from licet.errors import NotFoundError, RefusedError
 from licet.misuse import suggestions
-from licet.service import staff_tables
+from licet.service import release_view, staff_tables
 from licet.store.connect import transaction
 from licet.vault import holds as vault_holds
+from licet.vault.certificate import WaitsFor
 from licet.vault.commands import HoldReason, Outcome
 from licet.vault.hold_coverage import describe_coverage
 from licet.web.api.office import member_of
 from licet.web.console import holds as hold_forms
+from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console.holds import HoldForm
-from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, Visit
+from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, Fields, ItemName, SavedView, TableAct
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 
@@ -463,7 +468,111 @@ def readings(request: AnyRequest) -> Response[Any]:
     return tables.show(request, READINGS)
 
 
+# One erasure
+
+
+WAITS = {
+    WaitsFor.hold: "A legal hold keeps what it is about.",
+    WaitsFor.period: "Its keys are destroyed when its period ends.",
+    WaitsFor.sweep: "The next sweep erases what is due.",
+    WaitsFor.log: (
+        "The log does not have all entries of the closed account yet, and its key must "
+        "outlive "
+        "them."
+    ),
+}
+
+
+@get("/console/erasures/{erasure:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
+    """The progress of an erasure, and what it waits for."""
+    visit = shell.opened(request)
+    seen = certificates.status(visit.here, erasure)
+    values = {
+        "seen": seen,
+        "waits": WAITS.get(seen.waits_for, "") if seen.waits_for else "",
+        "may_act": visit.allows(HOLDS),
+    }
+    return shell.page(
+        "console_erasure.html", visit, title="Erasure", section="/console/erasures", values=values
+    )
+
+
+@get(
+    "/console/erasures/{erasure:str}/certificate",
+    may=OFFICE,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
+    """The signed certificate, as a file."""
+    visit = shell.opened(request)
+    file = certificates.certificate_file(visit.here, erasure)
+    headers = {
+        "content-disposition": f'attachment; filename="{erasure}.json"',
+        "cache-control": "no-store",
+    }
+    return Response(file, media_type="application/json", headers=headers)
+
+
+# Recipients of releases
+
+
+RECIPIENTS = ConsoleTable(
+    table=staff_tables.RECIPIENTS,
+    title="Recipients",
+    about=(
+        "Which recipient was given which release, and what it has still to delete. Recalls are "
+        "counted up to a thousand here."
+    ),
+    views=(
+        SavedView("All", ""),
+        SavedView("With recalls open", "state=open&order=oldest"),
+        SavedView("Overdue", "state=overdue&order=oldest"),
+    ),
+)
+
+
+@get("/console/recipients", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def recipients(request: AnyRequest) -> Response[Any]:
+    """Every handout of a release."""
+    return tables.show(request, RECIPIENTS)
+
+
+@get("/console/recipients/{recipient:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
+    """One recipient; NotFoundError for show_recipient that was given nothing."""
+    visit = shell.opened(request)
+    values = {
+        "seen": release_view.recipient(visit.here, recipient),
+        "most": RECALLS_COUNTED_MAX,
+        "office": visit.allows(OFFICE),
+    }
+    return shell.page(
+        "console_recipient.html",
+        visit,
+        title=f"Recipient {recipient}",
+        section="/console/recipients",
+        values=values,
+    )
+
+
 ROUTES = (
-    erasures, act_on_erasures, recalls, act_on_recalls, misuse, decide_misuse, flags, conversations, hold_conversations,
-    holds, end_holds, accounts, readings,
-)  # fmt: skip
+    erasures,
+    act_on_erasures,
+    recalls,
+    act_on_recalls,
+    misuse,
+    decide_misuse,
+    flags,
+    conversations,
+    hold_conversations,
+    holds,
+    end_holds,
+    accounts,
+    readings,
+    show_erasure,
+    certificate,
+    recipients,
+    show_recipient,
+)

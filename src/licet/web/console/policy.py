@@ -6,28 +6,37 @@ and another applies.
 ../proposals                  officer  stores a file or a text as a proposal, checked strictly
 ../proposals/ID                        a proposal: its text, its diff, its plan as bars
 ../proposals/ID/plan  withdraw  apply  officer; who proposed it is refused when they apply it
+
+    /console/notices                       every published notice, as a table
+    ../notices/ID                          one as it is shown, its lint, and how many saw it and answered
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import yaml
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
+from markupsafe import Markup
 
-from licet.errors import InputError, LicetError, RefusedError, UsageError
+from licet.consent import lint, markdown, notice, notice_views
+from licet.errors import InputError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import POLICY_BYTES_MAX
-from licet.service import oversight, policy_proposals
+from licet.service import oversight, policy_proposals, staff_tables
 from licet.service.policy_proposals import REASON_CHARACTERS_MAX, ProposalDetail
 from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
+from licet.store.connect import transaction
 from licet.vault import installation, policy_plan
-from licet.web.console import plan_bars
+from licet.vault.installation import policies
+from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, Visit
+from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 SECTION = "/console/policy"
@@ -79,7 +88,7 @@ def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
 def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
     return {
         "plan": plan,
-        "drawings": plan_bars.drawn(plan) if plan else (),
+        "drawings": chart.draw_plan(plan) if plan else (),
         "counts": policy_plan.counts_of(plan) if plan else {},
     }
 
@@ -183,10 +192,77 @@ def _by(visit: Visit) -> str:
     return visit.staff.recorded_as
 
 
+# Published notices
+
+
+NOTICES = ConsoleTable(
+    table=staff_tables.NOTICES,
+    title="Notices",
+    about=(
+        "Every notice that was published: a published notice never changes. One is published on "
+        "the machine, with its file."
+    ),
+    views=(
+        SavedView("All", ""),
+        SavedView("At sign-up", "for=signup"),
+        SavedView("Existing accounts", "for=existing"),
+    ),
+)
+
+
+@get("/console/notices", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def notices(request: AnyRequest) -> Response[Any]:
+    """Every published notice."""
+    return tables.show(request, NOTICES)
+
+
+@get("/console/notices/{notice_id:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
+    """One notice as it is shown; NotFoundError for show_notice that was never published."""
+    visit, asked = shell.opened(request), _notice_id(notice_id)
+    with transaction(visit.here.pool) as tx:
+        seen = notice.get(tx, asked)
+        if seen is None:
+            raise NotFoundError("no such notice")
+        went = notice_views.count_by_notice(tx, asked)
+        others = [
+            each
+            for each in notice.list_by_version(tx, seen.number, seen.variant)
+            if each.notice_id != asked
+        ]
+    policy = policies(visit.here)[seen.number]
+    values = {
+        "seen": seen,
+        "went": went,
+        "others": others,
+        "version": policy.version,
+        "found": lint.lint_source(seen.document, policy),
+        "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
+        # as above
+        "gist": [Markup(markdown.inline(line)) for _, line in seen.text.gist],  # noqa: S704
+    }
+    return shell.page(
+        "console_notice.html",
+        visit,
+        title=f"Notice {notice_id[-8:]}",
+        section="/console/notices",
+        values=values,
+    )
+
+
+def _notice_id(text: str) -> UUID:
+    try:
+        return UUID(hex=text)
+    except ValueError:
+        raise NotFoundError("no such notice") from None
+
+
 ROUTES = (
     policy,
     version,
     propose,
     proposal,
     *(forms.form_of(verb, refused=_refused) for verb in (PLAN, WITHDRAW, APPLY)),
+    notices,
+    show_notice,
 )

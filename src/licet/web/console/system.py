@@ -3,6 +3,7 @@
     /console/keys        each epoch's state and what is due;  ../rotate  ../destroy
     /console/backups     the age of the newest, each of them, and the drills of them;  ../drill
     /console/log         how large it is, who cosigned it, and whether it holds;  ../witness
+    /console/background  what runs by itself, and the approval of a sweep that waits
     /console/orders      all that staff ordered about the system, as a table
 
 What is ordered here (`service.order_verbs`) runs in the background: a page says how it ended.
@@ -14,24 +15,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response, get
+import msgspec
+from litestar import Response, get, post
+from litestar.params import URLEncodedBody
 
 from licet.access import staff_orders
+from licet.access.inbox_register import WORDS_CHARACTERS_MAX
+from licet.access.roles import StaffRole, may
 from licet.access.staff_orders import OrderKind
 from licet.backup import archives, drills
-from licet.erasure import epochs
-from licet.errors import LicetError
+from licet.erasure import epochs, sweeper
+from licet.errors import LicetError, RefusedError
 from licet.proof import documents
-from licet.service import staff_tables
-from licet.service.inbox_sources import BACKUP_DAYS
+from licet.service import inbox_verbs, staff_tables
+from licet.service.inbox_sources import BACKUP_DAYS, ItemKind, compact_age
 from licet.store.connect import transaction
+from licet.web.api.office import member_of
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import OWNS, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
-from licet.web.pages.shared import AnyRequest
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.webhooks import endpoints
 
 EPOCHS_SHOWN_MAX = 50
 BACKUPS_SHOWN_MAX, DRILLS_SHOWN_MAX = 100, 20
@@ -135,9 +142,98 @@ def list_orders(request: AnyRequest) -> Response[Any]:
     return tables.show(request, ORDERS)
 
 
+# What runs by itself
+
+
+APPROVES = may(staff=(StaffRole.owner, StaffRole.privacy_officer))
+BACKUPS_SHOWN_MAX = 50
+AMOUNT_DIGITS_MAX = 18
+APPROVED = {"approved": "Approved, and on record: the next sweep erases that much."}
+
+
+class ApprovalForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was shown to whoever approves, and why they do: another amount meanwhile is shown
+    anew, and not approved.
+    """
+
+    due: str = ""
+    why: str = ""
+
+
+@get("/console/background", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def background(request: AnyRequest) -> Response[Any]:
+    """How the sweep, the keys, the backups and the endpoints stand."""
+    return _background(
+        shell.opened(request), APPROVED.get(request.query_params.get("said", ""), "")
+    )
+
+
+@post("/console/background/approve", may=APPROVES, sync_to_thread=True, include_in_schema=False)
+def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response[Any]:
+    """Approves the amount that the waiting sweep announced, if it is still the one that was
+    shown.
+    """
+    visit = shell.opened(request)
+    by, since = visit.staff.recorded_as, sweeper.sweep_status(visit.here).waits_since
+    faults = shell.why_faults(data.why) if since is not None else NO_FAULTS
+    if faults:
+        return _background(visit, "", data, faults)
+    try:
+        if since is None:
+            raise RefusedError("no sweep waits for approval")
+        inbox_verbs.run_recorded(
+            visit.here,
+            member_of(visit.staff),
+            f"{ItemKind.sweep.value}:{compact_age(since)}",
+            "approve",
+            data.why,
+            lambda: f"{sweeper.approve(visit.here, by, due=_amount(data.due)).approved}",
+        )
+    except RefusedError as error:
+        if error.because == "taken":
+            return _background(
+                visit, "", data, Faults((("why-reason", "why", shell.sentence(error.message)),))
+            )
+        return _background(
+            visit, "The amount is another one by now, and nothing was approved: look at it again."
+        )
+    return seen_other("/console/background?said=approved")
+
+
+def _amount(text: str) -> int:
+    """The amount of a form; one that no sweep announces where it is none."""
+    return int(text) if text.isdecimal() and len(text) <= AMOUNT_DIGITS_MAX else -1
+
+
+def _background(
+    visit: shell.Visit, said: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
+) -> Response[Any]:
+    values = {
+        "sweep": sweeper.sweep_status(visit.here),
+        "keys": epochs.status(visit.here),
+        "hosts": endpoints.list_endpoints(visit.here),
+        "backups": archives.list_registered(visit.here, BACKUPS_SHOWN_MAX),
+        "may_approve": visit.allows(APPROVES),
+        "saved": said,
+        "why": kept.why if kept is not None else "",
+        "why_max": WORDS_CHARACTERS_MAX,
+    }
+    return shell.page(
+        "console_work.html",
+        visit,
+        title="Background work",
+        section="/console/background",
+        values=values,
+        errors=faults,
+        status=422 if faults else 200,
+    )
+
+
 ROUTES = (
     keys,
     backups,
     log,
     list_orders,
+    background,
+    approve,
 )
