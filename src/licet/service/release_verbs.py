@@ -141,7 +141,8 @@ def folder_of(installation: Installation, release: str) -> str:
     NotFoundError.
     """
     with transaction(installation.pool) as tx:
-        known = registry.get(tx, parse(Prefix.release, f"rel_{release}"))
+        name = release if "_" in release else f"rel_{release}"
+        known = registry.get(tx, parse(Prefix.release, name))
     folder = homes.folder(installation, known) if known.state == "sealed" else None
     if folder is None:
         raise NotFoundError(f"our own copy of release `{known.name}` is not here")
@@ -174,6 +175,8 @@ DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
     tag="releases",
     answers=ReviewAnswer,
     answer=_review,
+    label="Draw a sample",
+    did=lambda *_: "A sample is drawn: read its rows on the page of the release.",
 )
 
 
@@ -222,6 +225,8 @@ CLOSE: StaffVerb[NoBody, ReleaseStanding] = StaffVerb(
     tag="releases",
     answers=ReviewAnswer,
     answer=_review,
+    label="State what was found",
+    did=lambda *_: "What was found is stated, beside the manifest.",
 )
 SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
     name="sign_release",
@@ -236,6 +241,8 @@ SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
     tag="releases",
     answers=ReviewAnswer,
     answer=_review,
+    label="Sign it off",
+    did=lambda *_: "Signed, and on record.",
 )
 
 
@@ -306,6 +313,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     means="It stays on record, and nobody is told of rows that are withdrawn from it any more. "
     "Retire it when its weights are deleted.",
     said="It is retired, and on record as that.",
+    did=lambda *_: "It is retired, and on record as that.",
     destroys=True,
 )
 VERBS: tuple[AnyVerb, ...] = (DRAW, FIND, UNDO, CLOSE, SIGN, MARK, RETIRE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from licet.service import (
     access_verbs,
     endpoint_verbs,
+    erasure_verbs,
     order_verbs,
     policy_verbs,
     release_verbs,
@@ -16,6 +17,7 @@ from licet.service.staff_verb import AnyVerb
 VERBS: tuple[AnyVerb, ...] = (
     *access_verbs.VERBS,
     *endpoint_verbs.VERBS,
+    *erasure_verbs.VERBS,
     *order_verbs.VERBS,
     *policy_verbs.VERBS,
     *release_verbs.VERBS,

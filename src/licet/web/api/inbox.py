@@ -21,9 +21,8 @@ from licet.service.inbox_verbs import InboxResult
 from licet.vault.idempotency import IdempotentCall
 from licet.web.api import inbox_schema
 from licet.web.api import shared as shell
-from licet.web.api.office import member_of
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest, IdempotencyKey
+from licet.web.api.shared import AnyRequest, IdempotencyKey, member_of
 
 EVERY = may(staff=tuple(StaffRole))
 DOES = may(staff=tuple(role for role in StaffRole if any(role in who for who in KINDS.values())))

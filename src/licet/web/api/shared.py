@@ -17,6 +17,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from licet.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.errors import BrokenError, LicetError, RefusedError, UsageError
 from licet.policy.state import NOTHING, Grant, GrantScope, ScopeKind, TurnState
+from licet.release.signatures import StaffMember
 from licet.store.connect import OutcomeUnknownError, Transaction, transaction
 from licet.vault import idempotency
 from licet.vault.commands import ChoiceFault, Command, CommandResult, Outcome
@@ -171,6 +172,17 @@ def caller_name(caller: Caller) -> bytes:
             return b"s" + caller.staff_id.bytes
         case Nobody():
             raise not_found()
+
+
+def member_of(staff: Staff) -> StaffMember:
+    """Who acts, as the verbs of releases and of misuse take it."""
+    return StaffMember(
+        staff_id=staff.staff_id,
+        email=staff.email,
+        roles=frozenset(role.value for role in staff.roles),
+        via="console",
+        identity=staff.identity,
+    )
 
 
 async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None:

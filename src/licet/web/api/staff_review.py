@@ -33,9 +33,8 @@ from licet.service.release_verbs import (
 from licet.store.connect import transaction
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
-from licet.web.api.office import member_of
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest
+from licet.web.api.shared import AnyRequest, member_of
 from licet.web.api.verb_routes import ReleaseRef
 from licet.web.site import Site
 

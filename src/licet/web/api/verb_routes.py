@@ -20,9 +20,16 @@ from licet.service.staff_verb import AnyVerb, NoBody, VerbCall
 from licet.service.staff_verbs import VERBS
 from licet.vault.ids import Prefix, shown
 from licet.web.api import shared as shell
-from licet.web.api.office import member_of
+from licet.web.api.erasures import ErasureRef
 from licet.web.api.references import conversation_of, site_of
-from licet.web.api.shared import Acted, AnyRequest, ConversationRef, IdempotencyKey, OfAccount
+from licet.web.api.shared import (
+    Acted,
+    AnyRequest,
+    ConversationRef,
+    IdempotencyKey,
+    OfAccount,
+    member_of,
+)
 
 CONVERSATION = "conversation"
 _BODY: Any = JSONBody  # of a type that is known only when it runs
@@ -54,6 +61,8 @@ ProposalRef = Annotated[
 # The parameters of addresses, by what they name
 REFERENCES: dict[str, Any] = {
     CONVERSATION: ConversationRef,
+    "erasure": ErasureRef,
+    "handout": shell.HandoutRef,
     "endpoint": EndpointRef,
     "name": KeyRef,
     "staff": StaffRef,

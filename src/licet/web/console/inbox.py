@@ -31,7 +31,7 @@ from licet.service.inbox_sources import ItemKind
 from licet.service.inbox_verbs import InboxResult
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.inbox import DOES
-from licet.web.api.office import member_of
+from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console.shared import STAFF, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other

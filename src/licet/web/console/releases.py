@@ -47,7 +47,7 @@ from licet.service.release_verbs import DRAW, RETIRE, SIGN
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.web.api import shared
-from licet.web.api.office import member_of
+from licet.web.api.shared import member_of
 from licet.web.console import chart
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms

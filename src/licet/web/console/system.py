@@ -30,7 +30,7 @@ from licet.proof import documents
 from licet.service import inbox_verbs, staff_tables
 from licet.service.inbox_sources import BACKUP_DAYS, ItemKind, compact_age
 from licet.store.connect import transaction
-from licet.web.api.office import member_of
+from licet.web.api.shared import member_of
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console import verb_forms as forms

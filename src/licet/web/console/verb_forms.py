@@ -21,7 +21,7 @@ from licet.errors import LicetError, RefusedError, UsageError
 from licet.policy.period import instant
 from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
 from licet.service.staff_verbs import VERBS
-from licet.web.api.office import member_of
+from licet.web.api.shared import member_of
 from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
 from licet.web.console.shared import Visit
