@@ -185,7 +185,7 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/policy/proposals": {"text": "version: 1"},
     "POST /console/policy/proposals/{proposal:str}/plan": {},
     "POST /console/policy/proposals/{proposal:str}/withdraw": {"reason": "the dates are wrong"},
-    "POST /console/policy/proposals/{proposal:str}/apply": {"reason": "approved", "plan_sha256": "0"},
+    "POST /console/policy/proposals/{proposal:str}/apply": {"reason": "yes", "plan_sha256": "0"},
     "POST /console/access/keys": {"name": "assistant", "scopes": "gate:read"},
     "POST /console/access/keys/{name:str}/revoke": {"confirmed": "yes", "reason": "it lay in a log"},
     "POST /console/access/keys/{name:str}/limit": {

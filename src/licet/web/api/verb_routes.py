@@ -117,7 +117,12 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
         types["data"] = _BODY[verb.takes]
     optional = {"account": OfAccount} if CONVERSATION in names else {}
     declare(
-        act, verb, types, {**optional, "idempotency_key": IdempotencyKey}, _ANSWER[verb.answers]
+        act,
+        verb.name,
+        verb.about,
+        types,
+        {**optional, "idempotency_key": IdempotencyKey},
+        _ANSWER[verb.answers],
     )
     bound: Any = {"request_max_body_size": verb.body_bytes_max} if verb.body_bytes_max else {}
     route = post if verb.method == "POST" else put
@@ -133,21 +138,22 @@ def route_of(verb: AnyVerb) -> HTTPRouteHandler:
 
 def declare(
     act: Callable[..., Any],
-    verb: AnyVerb,
+    name: str,
+    about: str,
     types: Mapping[str, Any],
     optional: Mapping[str, Any],
     answer: Any,  # noqa: ANN401 an annotation
 ) -> None:
-    """Gives the handler of a verb its name, its description, and the types of its parameters."""
-    act.__name__, act.__doc__ = verb.name, verb.about
+    """Gives a handler its name, its description, and the types of its parameters."""
+    act.__name__, act.__doc__ = name, about
     act.__annotations__ = {**types, **optional, "return": answer}
     keyword, none = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
     act.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # mypy does not know it
         [
             inspect.Parameter(
-                name, keyword, annotation=of, default=None if name in optional else none
+                parameter, keyword, annotation=of, default=None if parameter in optional else none
             )
-            for name, of in {**types, **optional}.items()
+            for parameter, of in {**types, **optional}.items()
         ],
         return_annotation=answer,
     )

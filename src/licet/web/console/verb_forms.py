@@ -43,7 +43,7 @@ def form_of(
 
     names = re.findall(r"\{(\w+):str\}", verb.page_path)
     types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
-    declare(act, verb, types, {}, Response[Any])
+    declare(act, verb.name, verb.about, types, {}, Response[Any])
     return post(verb.page_path, may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
 
 
