@@ -354,7 +354,7 @@ def applies_the_policy(office: Office) -> None:
 def retires_the_model(office: Office) -> None:
     office.open("cora", "/console/models")
     press(office, "cora", re.compile("^Retire"))
-    office.desk("cora").get_by_label("Why").fill("its weights are deleted")
+    office.desk("cora").get_by_label("Reason").fill("its weights are deleted")
     press(office, "cora", "Retire it")
     assert "its weights are deleted" in text(office.desk("cora"))
 

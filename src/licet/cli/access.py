@@ -68,7 +68,7 @@ def _scopes(named: tuple[str, ...]) -> tuple[Scope, ...]:
 @api_key.command("list")
 @data_option
 @json_option
-def list_(data: Path | None, as_json: bool) -> None:
+def list_keys(data: Path | None, as_json: bool) -> None:
     """Lists the API keys without their secrets.
 
     \b
@@ -78,10 +78,10 @@ def list_(data: Path | None, as_json: bool) -> None:
         known, now = service_keys.list_keys(tx), here.clock()
     lines = [
         (
-            f"{k.name:<20} {k.state(now):<8} {written(k.made_at)}  "
-            f"{' '.join(k.scopes)}{_bound(k)}{_limited(k)}"
+            f"{key.name:<20} {key.state(now):<8} {written(key.made_at)}  "
+            f"{' '.join(key.scopes)}{_bound(key)}{_limited(key)}"
         )
-        for k in known
+        for key in known
     ]
     show(known, as_json, lambda: "\n".join(lines) or "no keys")
 
@@ -268,7 +268,8 @@ def list_staff(data: Path | None, as_json: bool) -> None:
     with open_installation(data) as here, transaction(here.pool) as tx:
         known = sessions.list_staff(tx, utc_now())
     lines = [
-        f"{one.email:<32} {', '.join(one.roles) or '-'}; signed in: {one.sessions}" for one in known
+        f"{member.email:<32} {', '.join(member.roles) or '-'}; signed in: {member.sessions}"
+        for member in known
     ]
     show(known, as_json, lambda: "\n".join(lines) or "nobody")
 
@@ -283,9 +284,8 @@ def list_staff(data: Path | None, as_json: bool) -> None:
 )
 @data_option
 @json_option
-def roles_(email: str, roles: tuple[str, ...], data: Path | None, as_json: bool) -> None:
-    """Gives EMAIL these roles in the place of those that were given here. They hold from the next
-    request on.
+def set_roles(email: str, roles: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+    """Replaces the roles that EMAIL was given here. They hold from the next request on.
 
     \b
     Example:  licet staff roles bo@example.org --role reviewer

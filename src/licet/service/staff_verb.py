@@ -41,7 +41,6 @@ from licet.vault.installation import Installation
 if TYPE_CHECKING:  # a command that needs no member of staff does not load releases
     from licet.release.signatures import StaffMember
 
-EVERY_ROLE = tuple(StaffRole)
 OWNER = (StaffRole.owner,)
 OFFICER = (StaffRole.privacy_officer,)
 

@@ -1,5 +1,5 @@
-"""Releases and their review, for staff: who has rows, what differs from another, and the sample
-that people read.
+"""Releases and their review, for staff: who has rows, what differs from another, the sample that
+people read, and replaced names, each as it was said beside what stands in its place.
 
 Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`,
 because a second answer with content is a second reading.
@@ -22,7 +22,7 @@ from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
 from licet.release.rows import MessageShape
 from licet.release.signatures import StaffMember
-from licet.service import release_view, slice_sample
+from licet.service import release_view, replacements, slice_sample
 from licet.service.release_verbs import (
     OpenRow,
     ReplacementCounts,
@@ -194,6 +194,45 @@ async def read_slice(
     return await site.calling(read)
 
 
+@post(
+    "/v1/releases/{release:str}/replacements", may=READS, responses=ACTS, status_code=200, tags=TAG
+)
+async def read_replacements(
+    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadReplacements]
+) -> schema.ReplacementsOpened:
+    """Opens rows drawn at random from those in which a name was replaced, before beside after. Each
+    reading is on record, and its person sees it.
+    """
+    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
+
+    def read() -> schema.ReplacementsOpened:
+        found = replacements.read(
+            site.here, release_folder(site, known_release(site, named)), reader, data.rows
+        )
+        return schema.ReplacementsOpened(
+            rows=found.rows,
+            differ=found.differ,
+            places=tuple(
+                schema.ReplacementOpened(
+                    row=one.row,
+                    place=one.place,
+                    kind=one.kind,
+                    said=_text(one.said),
+                    leaves=_text(one.leaves),
+                    no_name=one.no_name,
+                )
+                for one in found.places
+            ),
+        )
+
+    return await site.calling(read)
+
+
+def _text(around: tuple[str, str, str]) -> schema.PlaceText:
+    before, name, behind = around
+    return schema.PlaceText(before=before, name=name, behind=behind)
+
+
 def _messages(said: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...]:
     return tuple(schema.ReviewedMessage(role=one["role"], content=one["content"]) for one in said)
 
@@ -232,4 +271,5 @@ ROUTES = [
     get_review,
     open_row,
     read_slice,
+    read_replacements,
 ]
