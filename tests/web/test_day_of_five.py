@@ -285,7 +285,7 @@ def reads_rows(name: str, button: str | re.Pattern[str], finding: str) -> Callab
 
 def states_what_was_found(office: Office) -> None:
     page = office.open("cora", release_path(office))
-    assert "Two people have read 2 rows" in text(page)
+    assert "2 rows were read by two members of staff" in text(page)
     press(office, "cora", "State what was found")
 
 

@@ -418,7 +418,7 @@ def recipients(request: AnyRequest) -> Response[Any]:
 
 @get("/console/recipients/{recipient:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
-    """One recipient; NotFoundError for show_recipient that was given nothing."""
+    """One recipient; NotFoundError for one that was given nothing."""
     visit = shell.opened(request)
     values = {
         "seen": release_view.recipient(visit.here, recipient),

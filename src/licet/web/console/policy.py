@@ -218,7 +218,7 @@ def notices(request: AnyRequest) -> Response[Any]:
 
 @get("/console/notices/{notice_id:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
-    """One notice as it is shown; NotFoundError for show_notice that was never published."""
+    """One notice as it is shown; NotFoundError for one that was never published."""
     visit, asked = shell.opened(request), _notice_id(notice_id)
     with transaction(visit.here.pool) as tx:
         seen = notice.get(tx, asked)

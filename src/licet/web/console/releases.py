@@ -95,7 +95,7 @@ class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader found in a row; ``then`` is `stop` if the reader stops for now, `undo` if they
-    take their last show_release back. ``second`` is `yes` for whoever judges what another has judged.
+    take their last one back. ``second`` is `yes` for whoever judges what another has judged.
     """
 
     row: str = ""
@@ -144,9 +144,7 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
     """
     if not visit.allows(SIGN.may) or seen.statement is None or seen.sample is not None:
         return False
-    own = [
-        show_release for show_release in seen.signatures if show_release.email == visit.staff.email
-    ]
+    own = [signature for signature in seen.signatures if signature.email == visit.staff.email]
     if own:
         return visit.staff.identity is not None and not own[0].has_identity
     return not seen.signed_off
@@ -165,9 +163,9 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
         }
     view = release_view.view(visit.here, known)
     others = [
-        show_release
-        for show_release in catalog.releases(visit.here)
-        if show_release.state == "sealed" and show_release.release_id != known.release_id
+        other
+        for other in catalog.releases(visit.here)
+        if other.state == "sealed" and other.release_id != known.release_id
     ]
     with transaction(visit.here.pool) as tx:
         marked = shown_replacements.counts(tx, known.release_id)
@@ -190,17 +188,15 @@ def _measured(
     costs = [
         (
             "De-identification"
-            if show_release.of == measurement.DEIDENTIFICATION
-            else f"Leaving out {show_release.of.replace('_', ' ')}",
-            "all"
-            if show_release.slice is CostSlice.all
-            else f"{show_release.slice.value} {show_release.value}",
-            f"{show_release.rows:,}",
-            f"{show_release.people:,}",
-            measurement.percent(show_release.cost_ppm),
-            f"{measurement.percent(show_release.low_ppm)} to {measurement.percent(show_release.high_ppm)}",
+            if cost.of == measurement.DEIDENTIFICATION
+            else f"Leaving out {cost.of.replace('_', ' ')}",
+            "all" if cost.slice is CostSlice.all else f"{cost.slice.value} {cost.value}",
+            f"{cost.rows:,}",
+            f"{cost.people:,}",
+            measurement.percent(cost.cost_ppm),
+            f"{measurement.percent(cost.low_ppm)} to {measurement.percent(cost.high_ppm)}",
         )
-        for show_release in said.costs
+        for cost in said.costs
     ]
     return measurement.sentences(said), costs
 
@@ -252,7 +248,7 @@ def row(
 def read_slice(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SliceForm]
 ) -> Response[Any]:
-    """Opens rows drawn from those whose labels match, or the show_release of a number. Each reading is
+    """Opens rows drawn from those whose labels match, or the one of a number. Each reading is
     recorded, and its person sees it.
     """
     visit = shell.opened(request)
@@ -281,7 +277,7 @@ def read_slice(
 def finding(
     request: AnyRequest, release: FromPath[str], data: URLEncodedBody[RowFindingForm]
 ) -> Response[Any]:
-    """Stores the finding of a row, and opens the next show_release unless the reader stops; or takes the
+    """Stores the finding of a row, and opens the next one unless the reader stops; or takes the
     last finding back.
     """
     visit = shell.opened(request)
@@ -346,16 +342,16 @@ def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
 def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
     """A text cut where its marks begin and end."""
     found, place = list[TextPiece](), 0
-    for show_release in marks:
+    for mark in marks:
         found += [
-            TextPiece(text[place : show_release.start]),
+            TextPiece(text[place : mark.start]),
             TextPiece(
-                text[show_release.start : show_release.end],
-                show_release.mark.value,
-                show_release.kind,
+                text[mark.start : mark.end],
+                mark.mark.value,
+                mark.kind,
             ),
         ]
-        place = show_release.end
+        place = mark.end
     return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
 
 
