@@ -267,7 +267,10 @@ def test_an_owner_revokes_a_key_and_it_is_refused(api: Any, lived: Lived) -> Non
         "/console/access/keys/assistant/revoke",
         **form(owner, confirmed="yes", reason="it lay in a log"),
     )
-    assert (done.status_code, done.headers["location"]) == (303, "/console/access?said=key")
+    assert (done.status_code, done.headers["location"]) == (
+        303,
+        "/console/access?said=revoke_api_key",
+    )
     page = api.get(done.headers["location"], headers=owner).text
     assert "The key is revoked" in page
     assert "/console/access/keys/assistant/revoke" not in page
@@ -285,32 +288,32 @@ def test_an_owner_limits_a_key_after_seeing_what_would_change_and_who_saw_an_old
     page = api.get(path, headers=owner).text
     assert "Nothing since it was made" in page
     sent = {
-        "scope": ["gate:read"],
-        "rate": "600",
-        "expires": "2026-12-01",
+        "scopes": ["gate:read"],
+        "requests_per_minute": "600",
+        "expires_at": "2026-12-01",
         "version": "1",
-        "reason": "it only asks",
     }
     for wrong, words in (
-        ({"rate": "many"}, "is no number of requests"),
-        ({"expires": "soon"}, "is no day"),
-        ({"scope": []}, "A key needs"),
-        ({"scope": ["all"]}, "That is no scope"),
-        ({"expires": "2020-01-01"}, "expires in the future"),
-        ({"reason": ""}, "Say why"),
+        ({"requests_per_minute": "many"}, "Many is no requests per minute"),
+        ({"expires_at": "soon"}, "is no day"),
+        ({"scopes": []}, "Scopes is missing"),
+        ({"scopes": ["all"]}, "All is no scope: Scopes are accounts:read"),
+        ({"expires_at": "2020-01-01"}, "expires in the future"),
         ({"version": "7"}, "changed meanwhile"),
     ):
         refused = api.post(
             f"{path}/limit",
-            **form(owner, **{**sent, **wrong, "confirmed": "yes" if "reason" not in wrong else ""}),
+            **form(owner, **{**sent, **wrong, "confirmed": "yes", "reason": "it only asks"}),
         )
         assert (refused.status_code, words in refused.text) == (422, True), wrong
     asked = api.post(f"{path}/limit", **form(owner, **sent))
     assert "Requests a minute: no limit becomes 600" in asked.text
     assert lived.world.rows("SELECT version FROM api_keys WHERE name = 'assistant'") == [(1,)]
-    confirmed = {**sent, "scopes": "gate:read", "confirmed": "yes"}
+    unsaid = api.post(f"{path}/limit", **form(owner, **sent, confirmed="yes"))
+    assert (unsaid.status_code, "Say why" in unsaid.text) == (422, True)
+    confirmed = {**sent, "confirmed": "yes", "reason": "it only asks"}
     done = api.post(f"{path}/limit", **form(owner, **confirmed))
-    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=limited")
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=limit_api_key")
     page = api.get(done.headers["location"], headers=owner).text
     assert "it only asks" in page
     assert "staff:olga@example.org" in page
@@ -333,10 +336,14 @@ def test_an_owner_changes_somebodys_roles_and_they_hold_from_the_next_request(
     assert api.get("/console/accounts", headers=theirs).status_code == 200, (
         "nothing before it is sent"
     )
-    sent = {"confirmed": "yes", "was": "auditor", "role": ["curator"]}
+    sent = {"confirmed": "yes", "was": "auditor", "roles": ["curator"]}
     assert api.post(path, **form(owner, **sent)).status_code == 303
     assert api.get("/console/accounts", headers=theirs).status_code == 403
-    for wrong in (sent, {**sent, "was": "curator", "role": ["owner"]}, {**sent, "role": ["king"]}):
+    for wrong in (
+        sent,
+        {**sent, "was": "curator", "roles": ["owner"]},
+        {**sent, "roles": ["king"]},
+    ):
         assert api.post(path, **form(owner, **wrong)).status_code == 422, wrong
 
 
@@ -376,7 +383,7 @@ def test_an_owner_makes_a_key_that_is_shown_once_and_works_within_its_limits(
     owner = lived.world.staff(StaffRole.owner)
     made = api.post(
         "/console/access/keys",
-        **form(owner, name="gatekeeper", scope=["gate:read", "accounts:read"]),
+        **form(owner, name="gatekeeper", scopes=["gate:read", "accounts:read"]),
     )
     assert made.status_code == 200
     (key,) = re.findall(r"licet_[0-9a-f]{32}_[A-Za-z0-9_-]{43}", made.text)
@@ -385,13 +392,16 @@ def test_an_owner_makes_a_key_that_is_shown_once_and_works_within_its_limits(
     assert api.get(f"/v1/conversations/{lived.conversation}", headers=mine).status_code == 403
     assert key not in api.get("/console/access", headers=owner).text
     for fields, words in (
-        ({"name": "gatekeeper", "scope": "gate:read"}, "There is a key gatekeeper already"),
-        ({"name": "No name", "scope": "gate:read"}, "is not a name for a key"),
-        ({"name": "other"}, "A key needs a scope"),
-        ({"name": "other", "scope": "everything"}, "That is no scope"),
-        ({"name": "other", "scope": "release:lease"}, "name who holds the row keys"),
+        ({"name": "gatekeeper", "scopes": "gate:read"}, "There is a key gatekeeper already"),
         (
-            {"name": "other", "scope": "events:acknowledge", "endpoint": "nobody"},
+            {"name": "No name", "scopes": "gate:read"},
+            "No name is no name: Of the program that holds it",
+        ),
+        ({"name": "other"}, "Scopes is missing: Scopes are"),
+        ({"name": "other", "scopes": "everything"}, "Everything is no scope: Scopes are"),
+        ({"name": "other", "scopes": "release:lease"}, "name who holds the row keys"),
+        (
+            {"name": "other", "scopes": "events:acknowledge", "endpoint": "nobody"},
             "No endpoint nobody",
         ),
     ):
@@ -406,7 +416,7 @@ def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(
     owner = lived.world.staff(StaffRole.owner)
     made = api.post(
         "/console/access/staff",
-        **form(owner, email="Rae@example.org", role=["reviewer", "auditor"]),
+        **form(owner, email="Rae@example.org", roles=["reviewer", "auditor"]),
     )
     (secret,) = re.findall(r"/sign-in/link/([A-Za-z0-9_-]{43})", made.text)
     sent = {
@@ -421,14 +431,14 @@ def test_an_owner_gives_somebody_roles_and_a_link_that_signs_them_in_once(
     assert secret not in api.get("/console/access", headers=owner).text
     for fields in (
         {"email": "x@example.org"},
-        {"email": "x@example.org", "role": "owner"},
-        {"email": "x", "role": "auditor"},
+        {"email": "x@example.org", "roles": "owner"},
+        {"email": "x", "roles": "auditor"},
     ):
         assert api.post("/console/access/staff", **form(owner, **fields)).status_code == 422, fields
     every = api.post(
-        "/console/access/staff", **form(owner, email="x@example.org", role=[*StaffRole])
+        "/console/access/staff", **form(owner, email="x@example.org", roles=[*StaffRole])
     )
-    assert (every.status_code, "Pick a role" in every.text) == (422, False), (
+    assert (every.status_code, "missing" in every.text) == (422, False), (
         "it is the owner's that is not given here"
     )
     assert lived.world.rows("SELECT count(*) FROM staff WHERE email LIKE 'x%%'") == [(0,)]

@@ -134,7 +134,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     page.get_by_role("button", name="Pause…").click()
     assert faults(page) == [], "a pause that is asked"
     page.get_by_role("button", name="Pause", exact=True).click()
-    assert "An order needs a reason" in page.get_by_role("alert").inner_text()
+    assert "Say why" in page.get_by_role("alert").inner_text()
     assert faults(page) == [], "a pause without a reason"
     page.goto(site.url + "/console/webhooks")
     page.get_by_role("button", name="Add an endpoint…").click()

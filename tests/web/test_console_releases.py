@@ -38,7 +38,7 @@ from licet.train.model_registry import NewModel
 from licet.vault.commands import Delete
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation
-from licet.web.console import funnel
+from licet.web.console import chart
 
 from ..train.test_lineage import Gate
 from .served import NOTICE, World, api, world
@@ -272,14 +272,14 @@ def test_every_bar_lies_within_its_picture(outs: list[int], kept: int) -> None:
     for number, out in enumerate(outs):
         left -= out
         steps.append(FunnelStep(reason=f"r{number}", out=out, left=left))
-    found = funnel.drawn(made, steps)
+    found = chart.draw_funnel(made, steps)
     if made == 0:
         assert found is None
         return
     assert found is not None
-    assert len(found.bars) == min(len(steps), funnel.STEPS_MAX) + 1
+    assert len(found.bars) == min(len(steps), chart.FUNNEL_STEPS_MAX) + 1
     for bar in found.bars:
         assert bar.kept >= 0
         assert bar.lost >= 0
         assert bar.kept + bar.lost <= found.width + 0.2
-        assert bar.top + funnel.BAR + funnel.LABEL <= found.height
+        assert bar.top + chart.FUNNEL_BAR + chart.FUNNEL_LABEL <= found.height

@@ -184,19 +184,19 @@ def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(
     assert endpoints.backlog_of(lived.here, "chat").disabled_at is None
     assert api.post(f"{page}/pause", **form(owner, confirmed="yes")).status_code == 422
     done = api.post(f"{page}/pause", **form(owner, confirmed="yes", reason="they move house"))
-    assert done.headers["location"] == f"{page}?said=paused"
+    assert done.headers["location"] == f"{page}?said=pause_webhook"
     assert endpoints.backlog_of(lived.here, "chat").disabled_because == "paused"
     shown = api.get(page, headers=owner).text
     assert "It is sent nothing since" in shown
     assert "they move house" in shown
     api.post(f"{page}/resume", **form(owner, confirmed="yes", reason="they moved"))
     assert endpoints.backlog_of(lived.here, "chat").disabled_at is None
-    assert api.post(f"{page}/replay", **form(owner, about="x")).status_code == 400
-    assert "is sent again" in api.post(f"{page}/replay", **form(owner, about="0")).text
-    api.post(f"{page}/replay", **form(owner, about="0", confirmed="yes", reason="they lost them"))
+    assert api.post(f"{page}/replay", **form(owner, since="x")).status_code == 400
+    assert "is sent again" in api.post(f"{page}/replay", **form(owner, since="0")).text
+    api.post(f"{page}/replay", **form(owner, since="0", confirmed="yes", reason="they lost them"))
     assert "It cannot be taken back" in api.post(f"{page}/remove", **form(owner)).text
     removed = api.post(f"{page}/remove", **form(owner, confirmed="yes", reason="they are gone"))
-    assert removed.headers["location"] == "/console/webhooks?said=removed"
+    assert removed.headers["location"] == "/console/webhooks?said=remove_webhook"
     assert api.get(page, headers=owner).status_code == 404
     assert sorted(reasons(lived)) == [
         ("pause_endpoint", "chat", "they move house"),
@@ -212,7 +212,7 @@ def test_an_endpoint_is_added_by_its_form_and_its_secret_is_shown_once(
 ) -> None:
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks"
     assert "Add an endpoint" in api.get(page, headers=owner).text
-    sent = {"name": "chat", "url": "https://chat.example.org/events", "kind": "choice.changed"}
+    sent = {"name": "chat", "url": "https://chat.example.org/events", "kinds": "choice.changed"}
     asked = api.post(page, **form(owner, **sent))
     assert asked.status_code == 200
     assert "It is sent to https://chat.example.org/events." in asked.text
@@ -250,9 +250,9 @@ def test_an_endpoint_that_reads_by_itself_is_added_without_a_secret(api: Any, li
         in api.post(page, **form(owner, **sent)).text
     )
     done = api.post(page, **form(owner, **sent, confirmed="yes", reason="a batch reads them"))
-    assert done.headers["location"] == f"{page}?said=added"
+    assert done.headers["location"] == f"{page}?said=add_webhook"
     assert "It is added" in api.get(done.headers["location"], headers=owner).text
-    refused = api.post(f"{page}/reader/secret", **form(owner, hours="24"))
+    refused = api.post(f"{page}/reader/secret", **form(owner, overlap_hours="24"))
     assert refused.status_code == 409
     assert "Replace its secret" not in api.get(f"{page}/reader", headers=owner).text
 
@@ -260,10 +260,10 @@ def test_an_endpoint_that_reads_by_itself_is_added_without_a_secret(api: Any, li
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ({"name": "Not A Name", "kind": "choice.changed"}, "is not a name for an endpoint"),
+        ({"name": "Not A Name", "kinds": "choice.changed"}, "Not A Name is no name"),
         ({"name": "chat"}, "pick what it is told"),
-        ({"name": "chat", "kind": "everything"}, "pick what it is told"),
-        ({"name": "chat", "kind": "choice.changed", "url": "http://127.0.0.1/x"}, "127.0.0.1"),
+        ({"name": "chat", "kinds": "everything"}, "invalid enum value"),
+        ({"name": "chat", "kinds": "choice.changed", "url": "http://127.0.0.1/x"}, "127.0.0.1"),
     ],
 )
 def test_what_is_wrong_with_a_new_endpoint_is_said_beside_its_form(
@@ -282,12 +282,14 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(
 ) -> None:
     first = endpoints.add(lived.here, "chat", "https://chat.example.org/events").secret
     owner, page = lived.staff(StaffRole.owner), "/console/webhooks/chat"
-    asked = api.post(f"{page}/secret", **form(owner, hours="12"))
+    asked = api.post(f"{page}/secret", **form(owner, overlap_hours="12"))
     assert "The old one signs too for 12 hours more" in asked.text
     assert endpoints.list_endpoints(lived.here)[0].secrets == 1
-    assert "no more, from now on" in api.post(f"{page}/secret", **form(owner, hours="0")).text
-    assert api.post(f"{page}/secret", **form(owner, hours="800")).status_code == 400
-    assert api.post(f"{page}/secret", **form(owner, hours="soon")).status_code == 400
+    assert (
+        "no more, from now on" in api.post(f"{page}/secret", **form(owner, overlap_hours="0")).text
+    )
+    assert api.post(f"{page}/secret", **form(owner, overlap_hours="800")).status_code == 400
+    assert api.post(f"{page}/secret", **form(owner, overlap_hours="soon")).status_code == 400
     confirmed = {"hours": "12", "last": "", "confirmed": "yes"}
     assert api.post(f"{page}/secret", **form(owner, **confirmed)).status_code == 422, (
         "without a reason"
@@ -301,10 +303,12 @@ def test_the_secret_of_an_endpoint_is_replaced_once_for_each_page_that_asked(
     assert secret not in html.unescape(api.get(page, headers=owner).text)
     assert reasons(lived) == [("rotate_endpoint", "chat", "it lay in a log")]
     (last,) = re.findall(
-        r'name="last" value="(\w+)"', api.post(f"{page}/secret", **form(owner, hours="0")).text
+        r'name="seen" value="(\w+)"',
+        api.post(f"{page}/secret", **form(owner, overlap_hours="0")).text,
     )
     api.post(
-        f"{page}/secret", **form(owner, hours="0", last=last, confirmed="yes", reason="it is known")
+        f"{page}/secret",
+        **form(owner, overlap_hours="0", seen=last, confirmed="yes", reason="it is known"),
     )
     assert endpoints.list_endpoints(lived.here)[0].secrets == 1, "the old one signs no more"
 
@@ -330,7 +334,7 @@ def test_nobody_but_an_owner_orders_anything_of_an_endpoint(
     others = lived.staff(*(role for role in StaffRole if role is not StaffRole.owner))
     path = f"/console/webhooks/chat/{act}"
     assert (
-        api.post(path, **form(others, confirmed="yes", reason="because", about="0")).status_code
+        api.post(path, **form(others, confirmed="yes", reason="because", since="0")).status_code
         == 403
     )
     assert (

@@ -285,7 +285,7 @@ def reads_rows(name: str, button: str | re.Pattern[str], finding: str) -> Callab
 
 def states_what_was_found(office: Office) -> None:
     page = office.open("cora", release_path(office))
-    assert "Two people have read 2 rows" in text(page)
+    assert "2 rows were read by two members of staff" in text(page)
     press(office, "cora", "State what was found")
 
 
@@ -354,7 +354,7 @@ def applies_the_policy(office: Office) -> None:
 def retires_the_model(office: Office) -> None:
     office.open("cora", "/console/models")
     press(office, "cora", re.compile("^Retire"))
-    office.desk("cora").get_by_label("Why").fill("its weights are deleted")
+    office.desk("cora").get_by_label("Reason").fill("its weights are deleted")
     press(office, "cora", "Retire it")
     assert "its weights are deleted" in text(office.desk("cora"))
 
@@ -373,9 +373,9 @@ def limits_the_key(office: Office) -> None:
     page = office.open("olga", "/console/access/keys/gatekeeper")
     page.get_by_label("turns:write").uncheck()
     page.get_by_label("Requests a minute").fill("600")
-    page.get_by_label("Why").fill(WHY)
     press(office, "olga", "See what would change")
     assert "Scope turns:write: taken away" in text(page)
+    page.get_by_label("Reason").fill(WHY)
     press(office, "olga", "Change the limits")
     assert WHY in text(page)
     assert asks(office) == ["gate:read"], "from the next request on"
@@ -384,7 +384,7 @@ def limits_the_key(office: Office) -> None:
 def revokes_the_key(office: Office) -> None:
     office.open("olga", "/console/access/keys/gatekeeper")
     press(office, "olga", "Revoke the key…")
-    office.desk("olga").get_by_label("Why").fill("the day is over")
+    office.desk("olga").get_by_label("Reason").fill("the day is over")
     press(office, "olga", "Revoke")
     assert asks(office) == []
 

@@ -73,20 +73,20 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
     assert "`" not in own
     (seen,) = policy_proposals.listed(world.here)
     plan = policy_proposals.show(world.here, seen.id).plan_sha256
-    refused = api.post(f"{path}/apply", data={"reason": "yes", "plan": plan}, headers=ada)
+    refused = api.post(f"{path}/apply", data={"reason": "yes", "plan_sha256": plan}, headers=ada)
     assert (
         refused.status_code,
         "Whoever proposed a version does not apply it" in refused.text,
     ) == (409, True)
-    silent = api.post(f"{path}/apply", data={"reason": " ", "plan": plan}, headers=ben)
+    silent = api.post(f"{path}/apply", data={"reason": " ", "plan_sha256": plan}, headers=ben)
     assert (silent.status_code, "Say why" in silent.text) == (422, True)
     done = api.post(
         f"{path}/apply",
-        data={"reason": "the board", "plan": plan},
+        data={"reason": "the board", "plan_sha256": plan},
         headers=ben,
         follow_redirects=False,
     )
-    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=applied")
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=apply_proposal")
     assert [version.version for version in policies(world.here).versions] == [
         "2025-08-28",
         "2026-01-01",

@@ -17,6 +17,7 @@ from licet.cli.root import RootCommand
 # A module a subject. Only the one that holds what was asked for is loaded: a hook runs while
 # somebody codes.
 COMMANDS = {
+    "access": ("api-key", "staff"),
     "explain": ("explain",),
     "status": ("status",),
     "backup": ("backup", "restore"),
@@ -42,7 +43,7 @@ COMMANDS = {
     "inbox": ("inbox",),
     "review": ("review",),
     "safety": ("flag",),
-    "serve": ("api-key", "serve", "staff"),
+    "serve": ("serve",),
     "session": ("session",),
     "store": ("store",),
     "sweep": ("sweep",),

@@ -4,7 +4,9 @@ read from a file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +16,6 @@ from licet.cli.shell import answer_options, open_installation, show
 from licet.policy.period import written
 from licet.release import signatures
 from licet.service import inbox as items
-from licet.service import inbox_verbs
 from licet.service.inbox import (
     PAGE_ITEMS,
     PAGE_ITEMS_MAX,
@@ -24,7 +25,7 @@ from licet.service.inbox import (
     ItemSort,
 )
 from licet.service.inbox_sources import InboxItem, ItemKind
-from licet.service.inbox_verbs import InboxResult
+from licet.service.inbox_verbs import STEPS, ItemStep
 
 by_member = click.option(
     "--by", required=True, help="The e-mail address of the member of staff whose inbox it is."
@@ -121,110 +122,40 @@ def shown(item: str, by: str, data: Path | None, at: str | None, as_json: bool) 
         show(found, as_json, lambda: "\n".join(_whole(found)))
 
 
-@inbox.command("take")
-@click.argument("item")
-@by_member
-@reason_option
-@answer_options
-def taken(
-    item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
-    """Takes ITEM. If somebody has it, says who.
+def _step_command(step: ItemStep) -> None:
+    """Adds the command of a step; its options are the fields of what it takes."""
+    fields = step.takes.__struct_fields__
 
-    \b
-    Example:  licet inbox take request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
-    """
-    said = _words(reason)
-    with open_installation(data, at) as here:
-        _tell(inbox_verbs.take(here, signatures.member(here, by), item, said), as_json)
+    def act(
+        item: str,
+        by: str,
+        data: Path | None,
+        at: str | None,
+        as_json: bool,
+        reason: Path | None = None,
+        **options: str,
+    ) -> None:
+        words = read_words(reason) if reason is not None else ""
+        with open_installation(data, at) as here:
+            sent = step.takes(reason=words, **options)
+            done = step.does(here, signatures.member(here, by), item, sent, None)
+            show(done.seen, as_json, lambda: "\n".join(_whole(done.seen)))
 
-
-@inbox.command("give-back")
-@click.argument("item")
-@by_member
-@holder_option
-@reason_option
-@answer_options
-def given_back(
-    item: str,
-    by: str,
-    holder: str,
-    reason: Path | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
-    """Gives ITEM back, so that somebody else takes it. With --holder for a colleague, and then with
-    a reason.
-
-    \b
-    Example:  licet inbox give-back request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by
-    ada@example.org
-    """
-    said = _words(reason)
-    with open_installation(data, at) as here:
-        _tell(
-            inbox_verbs.give_back(here, signatures.member(here, by), item, said, holder=holder),
-            as_json,
-        )
+    item = "request:req_0190f3a4c2d87b6e9a51c3d4e5f60718"
+    act.__doc__ = (
+        f"{step.about}\n\n\b\nExample:  licet inbox {step.name} {item} --by ada@example.org"
+        f"{step.example}"
+    )
+    made: Callable[..., Any] = reason_option(answer_options(act))
+    if "holder" in fields:
+        made = holder_option(made)
+    if "to" in fields:
+        made = click.option("--to", required=True, help="The colleague's e-mail address.")(made)
+    inbox.command(step.name)(click.argument("item")(by_member(made)))
 
 
-@inbox.command("hand")
-@click.argument("item")
-@by_member
-@click.option("--to", required=True, help="The colleague's e-mail address.")
-@holder_option
-@reason_option
-@answer_options
-def handed(
-    item: str,
-    by: str,
-    to: str,
-    holder: str,
-    reason: Path | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
-    """Hands ITEM to a colleague with a role for it, with a reason.
-
-    \b
-    Example:  licet inbox hand sweep:20260601T100000Z --by ada@example.org --to bea@example.org
-    --reason why.txt
-    """
-    said = _words(reason)
-    with open_installation(data, at) as here:
-        _tell(
-            inbox_verbs.hand(here, signatures.member(here, by), item, to, said, holder=holder),
-            as_json,
-        )
-
-
-@inbox.command("note")
-@click.argument("item")
-@by_member
-@reason_option
-@answer_options
-def noted(
-    item: str, by: str, reason: Path | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
-    """Adds a note to ITEM, from the file of --reason.
-
-    \b
-    Example:  licet inbox note request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
-    --reason note.txt
-    """
-    said = _words(reason)
-    with open_installation(data, at) as here:
-        _tell(inbox_verbs.note(here, signatures.member(here, by), item, said), as_json)
-
-
-def _words(reason: Path | None) -> str:
-    return read_words(reason) if reason is not None else ""
-
-
-def _tell(result: InboxResult, as_json: bool) -> None:
-    show(result.seen, as_json, lambda: "\n".join(_whole(result.seen)))
+for _step in STEPS:
+    _step_command(_step)
 
 
 def _line(item: InboxItem) -> str:

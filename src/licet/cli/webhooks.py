@@ -13,17 +13,22 @@ from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
     answer_options,
     at_option,
+    by_option,
     data_option,
     dry_option,
     open_installation,
     show,
 )
+from licet.cli.verb_commands import Printing, add_command, reason_option, run_verb
 from licet.errors import LicetError, UsageError
 from licet.policy.period import written
+from licet.service import endpoint_verbs
+from licet.service.endpoint_verbs import NewEndpoint, NewSecret
+from licet.service.staff_verb import AnyVerb, VerbCall
 from licet.vault.host_events import EventKind
 from licet.webhooks import delivery, endpoints, feed
 from licet.webhooks.delivery import DeliveryRound
-from licet.webhooks.endpoints import OVERLAP_HOURS, AddedEndpoint, EndpointStatus
+from licet.webhooks.endpoints import AddedEndpoint, EndpointStatus, RotatedSecret
 
 FOLLOW_SECONDS = 0.5
 
@@ -46,12 +51,16 @@ def webhooks() -> None:
     type=click.Choice([k.value for k in EventKind]),
     help="A type of event to send; repeatable; by default all.",
 )
+@reason_option
+@by_option("does it")
 @answer_options
 def add(
     name: str,
     url: str | None,
     pull: bool,
     kinds: tuple[str, ...],
+    reason: str | None,
+    by: str | None,
     data: Path | None,
     at: str | None,
     as_json: bool,
@@ -65,19 +74,32 @@ def add(
         raise UsageError(
             "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
         )
-    with open_installation(data, at) as here:
-        added = endpoints.add(here, name, url, tuple(map(EventKind, kinds)))
-        show(added, as_json, lambda: "\n".join(_added(added)))
+    sent = {
+        "name": name,
+        "url": url,
+        "kinds": kinds,
+        "reason": reason or "licet webhooks add",
+    }
+    run_verb(
+        endpoint_verbs.ADD,
+        name,
+        sent,
+        Printing(text=_added),
+        data=data,
+        at=at,
+        by=by,
+        as_json=as_json,
+    )
 
 
-def _added(added: AddedEndpoint) -> list[str]:
+def _added(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
     lines = [f"{added.endpoint} hears {', '.join(added.kinds)}, from cursor {added.since} on"]
     if added.secret is not None:
         lines += [
             f"secret      {added.secret}   (shown this once)",
             f"public key  {added.public_key}",
         ]
-    return lines
+    return "\n".join(lines)
 
 
 @webhooks.command("list")
@@ -129,96 +151,42 @@ def _lines(item: EndpointStatus) -> list[str]:
     return lines
 
 
-@webhooks.command("rotate")
-@click.argument("name")
-@click.option(
-    "--overlap-hours",
-    type=int,
-    default=OVERLAP_HOURS,
-    show_default=True,
-    help="For how long the old secret also signs.",
-)
-@answer_options
-def rotate(name: str, overlap_hours: int, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Gives the endpoint NAME a new secret and prints it. For a while, messages are signed with
-    both.
-
-    \b
-    Example:  licet webhooks rotate chat --overlap-hours 48
-    """
-    with open_installation(data, at) as here:
-        done = endpoints.rotate(here, name, overlap_hours)
-        show(
-            done,
-            as_json,
-            lambda: f"{done.secret}\nthe old one signs too until {written(done.old_ends_at)}",
-        )
+def _new_secret(call: VerbCall[NewSecret], done: RotatedSecret) -> str:
+    return f"{done.secret}\n{endpoint_verbs.ROTATE.did(call, done)}"
 
 
-@webhooks.command("remove")
-@click.argument("name")
-@dry_option("Count what would be dropped, and change nothing.")
-@answer_options
-def remove(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Removes the endpoint NAME and its secrets. What it was told stays on record, for
-    certificates.
-
-    \b
-    Example:  licet webhooks remove chat --dry-run
-    """
-    with open_installation(data, at) as here:
-        done = endpoints.remove(here, name, dry_run=dry_run)
-        how = "would remove" if dry_run else "removed"
-        show(
-            done,
-            as_json,
-            lambda: (
-                f"{how} {done.endpoint}: {done.unsent:,} events unsent, {done.unanswered:,} "
-                "answers will not come"
-            ),
-        )
-
-
-@webhooks.command("pause")
-@click.argument("name")
-@dry_option("Count what would wait, and change nothing.")
-@answer_options
-def pause(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
-    """Stops sending to the endpoint NAME. Its events wait until `licet webhooks replay` resumes it.
-
-    \b
-    Example:  licet webhooks pause chat
-    """
-    with open_installation(data, at) as here:
-        done = endpoints.pause(here, name, dry_run=dry_run)
-        how = "would be paused" if dry_run else "is paused"
-        show(
-            done,
-            as_json,
-            lambda: (
-                f"{done.endpoint} {how}: {done.unsent:,} events wait; `licet webhooks "
-                "replay` resumes it"
-            ),
-        )
+add_command(webhooks, endpoint_verbs.ROTATE, printing=Printing(text=_new_secret))
+add_command(webhooks, endpoint_verbs.PAUSE)
+add_command(webhooks, endpoint_verbs.REMOVE)
 
 
 @webhooks.command("replay")
 @click.argument("name")
 @click.option("--since", help="Send everything after this cursor again; by default what waits.")
 @dry_option("Count what would be sent, and send nothing.")
+@reason_option
+@by_option("does it")
 @answer_options
 def replay(
-    name: str, since: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool
+    name: str,
+    since: str | None,
+    dry_run: bool,
+    reason: str | None,
+    by: str | None,
+    data: Path | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
     """Sends events to the endpoint NAME again. A disabled endpoint is enabled.
 
     \b
     Example:  licet webhooks replay chat --since 1041
     """
-    with open_installation(data, at) as here:
-        done = endpoints.replay(here, name, since, dry_run=dry_run)
-        how = "would be sent" if dry_run else "are sent by `licet serve` or `licet webhooks run`"
-        show(done, as_json, lambda: f"{done.events:,} events {how}")
+    verb: AnyVerb = endpoint_verbs.RESUME if since is None else endpoint_verbs.REPLAY
+    sent = {"reason": reason or "licet webhooks replay"}
+    if since is not None:
+        sent["since"] = since
+    run_verb(verb, name, sent, data=data, at=at, by=by, dry_run=dry_run, as_json=as_json)
 
 
 @webhooks.command("run")

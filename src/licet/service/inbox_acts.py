@@ -9,34 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from licet.access.roles import StaffRole
 from licet.consent import rights_requests
 from licet.consent.rights_requests import StaffAct
-from licet.erasure import certificates, recall_register, sweeper
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
-from licet.misuse import suggestions
-from licet.release import homes, registry, signatures
 from licet.release.signatures import StaffMember
-from licet.service.inbox_sources import (
-    DRAWING,
-    LOOKING,
-    OFFICER,
-    OWNER,
-    SIGNING,
-    ItemKind,
-    hold_keys,
-)
+from licet.service import erasure_verbs, release_verbs
+from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
+from licet.service.inbox_sources import OFFICER, ItemKind, hold_keys
+from licet.service.release_verbs import NewSample, SignRelease
+from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall
 from licet.store.connect import transaction
-from licet.train import lineage
 from licet.vault import holds
-from licet.vault.ids import Prefix, parse
 from licet.vault.installation import Installation
-
-RETIRING = (StaffRole.owner, StaffRole.curator)
 
 
 class ActField(StrEnum):
@@ -72,6 +62,7 @@ class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
     means: str
     who: tuple[StaffRole, ...]
     does: Callable[[Installation, StaffMember, str, ActValues], str]
+    forecast: Callable[[Installation, StaffMember, str, ActValues], str] = lambda *_: ""
     fields: tuple[ActField, ...] = ()
     codes: tuple[str, ...] = ()
     destroys: bool = False
@@ -118,36 +109,100 @@ def _step(
     )
 
 
-# The others
+# What is declared: the same verb from its route, its form and the inbox
 
 
-def _run_erasure(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    (state,) = certificates.advance_erasures(installation, only=subject).states
-    return f"It is {state}."
-
-
-def _acknowledge_recall(
-    installation: Installation, _: StaffMember, subject: str, __: ActValues
-) -> str:
-    erasure, _plus, handout = subject.partition("+")
-    return (
-        f"On record: {recall_register.acknowledge(installation, erasure, handout).recipient} has "
-        "deleted it."
-    )
-
-
-def _decide_suggestion(
-    installation: Installation,
-    actor: StaffMember,
-    subject: str,
+def act_of(
+    verb: AnyVerb,
+    name: str,
+    sent: Callable[[ActValues], msgspec.Struct] = lambda _: NoBody(),
     *,
-    dismiss: bool = False,
-    overturn: bool = False,
-) -> str:
-    done = suggestions.decide(
-        installation, subject, actor, dismiss=dismiss, overturn=overturn, only_open=not overturn
+    label: str = "",
+    means: str = "",
+    fields: tuple[ActField, ...] = (),
+    destroys: bool = False,
+) -> InboxAct:
+    """The act of a declared verb, which is called with what ``sent`` makes of the values; it has
+    the verb's own wording unless another is given.
+    """
+
+    def call(
+        installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> AnyCall:
+        return VerbCall(
+            installation=installation,
+            actor=f"staff:{actor.email}",
+            member=actor,
+            wall=installation.clock(),
+            sent=sent(values),
+            target=subject,
+        )
+
+    def does(
+        installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> str:
+        made = call(installation, actor, subject, values)
+        return verb.did(made, verb.run(made))
+
+    def forecast(
+        installation: Installation, actor: StaffMember, subject: str, values: ActValues
+    ) -> str:
+        made = msgspec.structs.replace(call(installation, actor, subject, values), dry_run=True)
+        return " ".join(verb.would(made, verb.run(made)))
+
+    return InboxAct(
+        name=name,
+        label=label or verb.label,
+        means=means or str(verb.means),
+        who=verb.who,
+        does=does,
+        forecast=forecast,
+        fields=fields,
+        destroys=destroys,
     )
-    return f"On record: {done.decision}."
+
+
+def _decision(decision: Literal["flag", "dismiss", "overturn"]) -> Callable[..., msgspec.Struct]:
+    return lambda _: MisuseDecision(decision=decision)
+
+
+RUN = act_of(erasure_verbs.RUN, "run", lambda _: RunErasure(), destroys=True)
+ERASE_AT_ONCE = act_of(
+    erasure_verbs.RUN,
+    "at-once",
+    lambda _: RunErasure(at_once=True),
+    label="Erase without waiting",
+    means="Their keys are destroyed now, before the period ends. Nobody can bring it back, the "
+    "person included.",
+    destroys=True,
+)
+ACKNOWLEDGE = act_of(erasure_verbs.ACKNOWLEDGE, "acknowledge")
+FLAG = act_of(
+    erasure_verbs.DECIDE_OPEN,
+    "flag",
+    _decision("flag"),
+    label="Flag as misuse",
+    means="A safety copy of what is flagged is kept for the period of the policy. The person sees "
+    "the flag.",
+)
+DISMISS = act_of(
+    erasure_verbs.DECIDE_OPEN,
+    "dismiss",
+    _decision("dismiss"),
+    label="Dismiss",
+    means="It is no misuse. Nothing of it changes.",
+)
+OVERTURN = act_of(
+    erasure_verbs.DECIDE_OPEN,
+    "overturn",
+    _decision("overturn"),
+    label="Overturn the flag",
+    means="The safety copy ends with its flag.",
+    destroys=True,
+)
+
+
+# Holds
 
 
 def _end_hold(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
@@ -189,49 +244,6 @@ def _of_matter(installation: Installation, subject: str, matter: str) -> str:
     return subject.partition("+")[0]
 
 
-def _folder(installation: Installation, subject: str) -> str:
-    """Our own copy of a release; NotFoundError."""
-    with transaction(installation.pool) as tx:
-        known = registry.get(tx, parse(Prefix.release, subject))
-    folder = homes.folder(installation, known)
-    if folder is None:
-        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
-    return str(folder)
-
-
-def _draw_sample(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    signatures.draw(installation, _folder(installation, subject))
-    return "A sample is drawn: read its rows on the page of the release."
-
-
-def _close_review(installation: Installation, _: StaffMember, subject: str, __: ActValues) -> str:
-    signatures.close(installation, _folder(installation, subject))
-    return "What was found is stated, beside the manifest."
-
-
-def _sign_release(
-    installation: Installation, actor: StaffMember, subject: str, values: ActValues
-) -> str:
-    signatures.sign(installation, _folder(installation, subject), actor, names_in=values.names_in)
-    return "Signed, and on record."
-
-
-def _approve_sweep(
-    installation: Installation, actor: StaffMember, _: str, values: ActValues
-) -> str:
-    sweeper.approve(
-        installation, f"staff:{actor.email}", due=-1 if values.amount is None else values.amount
-    )
-    return "Approved, and on record: the next sweep erases that much."
-
-
-def _retire_model(
-    installation: Installation, actor: StaffMember, subject: str, values: ActValues
-) -> str:
-    lineage.retire(installation, subject, actor=f"staff:{actor.email}", reason=values.reason)
-    return "It is retired, and on record as that."
-
-
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.request: (
         _step(
@@ -262,57 +274,10 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
         ),
         _step(StaffAct.extend, "Extend it", "Once, and the person reads why."),
     ),
-    ItemKind.erasure: (
-        InboxAct(
-            name="run",
-            label="Move it on",
-            means="What is due of it is erased and certified now.",
-            who=OFFICER,
-            does=_run_erasure,
-            destroys=True,
-        ),
-    ),
-    ItemKind.recall: (
-        InboxAct(
-            name="acknowledge",
-            label="Record the acknowledgement",
-            who=OFFICER,
-            does=_acknowledge_recall,
-            means=(
-                "It goes on record that the recipient took these rows out of use. The person "
-                "sees it."
-            ),
-        ),
-    ),
-    ItemKind.misuse: (
-        InboxAct(
-            name="flag",
-            label="Flag as misuse",
-            who=LOOKING,
-            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject),
-            means=(
-                "A safety copy of what is flagged is kept for the period of the policy. The "
-                "person sees the flag."
-            ),
-        ),
-        InboxAct(
-            name="dismiss",
-            label="Dismiss",
-            means="It is no misuse. Nothing of it changes.",
-            who=LOOKING,
-            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject, dismiss=True),
-        ),
-    ),
-    ItemKind.flag: (
-        InboxAct(
-            name="overturn",
-            label="Overturn the flag",
-            means="The safety copy ends with its flag.",
-            who=LOOKING,
-            does=lambda here, by, subject, _: _decide_suggestion(here, by, subject, overturn=True),
-            destroys=True,
-        ),
-    ),
+    ItemKind.erasure: (RUN,),
+    ItemKind.recall: (ACKNOWLEDGE,),
+    ItemKind.misuse: (FLAG, DISMISS),
+    ItemKind.flag: (OVERTURN,),
     ItemKind.hold: (
         InboxAct(
             name="review",
@@ -333,49 +298,33 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
         ),
     ),
     ItemKind.review: (
-        InboxAct(
-            name="draw",
-            label="Draw a sample",
+        act_of(
+            release_verbs.DRAW,
+            "draw",
+            lambda _: NewSample(),
             means="100 rows by chance and 20 by risk.",
-            who=DRAWING,
-            does=_draw_sample,
         ),
-        InboxAct(
-            name="close",
-            label="State what was found",
-            means="It is signed, beside the manifest.",
-            who=DRAWING,
-            does=_close_review,
-        ),
+        act_of(release_verbs.CLOSE, "close", means="It is signed, beside the manifest."),
     ),
     ItemKind.signature: (
-        InboxAct(
-            name="sign",
-            label="Sign it off",
+        act_of(
+            release_verbs.SIGN,
+            "sign",
+            lambda values: SignRelease(names_in=values.names_in),
             means="Every check of the release is made before it is signed.",
-            who=SIGNING,
-            does=_sign_release,
             fields=(ActField.names_in,),
         ),
     ),
     ItemKind.sweep: (
-        InboxAct(
-            name="approve",
-            label="Approve it",
-            who=(*OFFICER, *OWNER),
-            does=_approve_sweep,
+        act_of(
+            erasure_verbs.APPROVE,
+            "approve",
+            lambda values: SweepApproval(due=-1 if values.amount is None else values.amount),
             fields=(ActField.amount,),
-            means="The next sweep erases that much. It cannot be brought back.",
             destroys=True,
         ),
     ),
     ItemKind.model: (
-        InboxAct(
-            name="retire",
-            label="Retire it",
-            means="Nobody is told of rows that are withdrawn from it any more.",
-            who=RETIRING,
-            does=_retire_model,
-        ),
+        act_of(release_verbs.RETIRE, "retire", lambda values: GivenReason(reason=values.reason)),
     ),
 }

@@ -10,19 +10,23 @@ With an `Idempotency-Key`, a repeated step is not executed again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from licet.access import inbox_register, sessions
 from licet.access.inbox_register import ItemSubject
 from licet.access.roles import StaffRole
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
 from licet.errors import DeniedError, LicetError, NotFoundError, RefusedError
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_acts
 from licet.service.inbox import ItemSeen
 from licet.service.inbox_acts import ActValues, InboxAct
 from licet.service.inbox_sources import KINDS
+from licet.service.staff_verb import VerbBody
 from licet.store.connect import Transaction, transaction
 from licet.vault import idempotency
 from licet.vault.commands import CommandResult, Outcome
@@ -349,3 +353,105 @@ def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]
     if found is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")
     return found[0], frozenset(found[1]) | sessions.session_roles(tx, found[0])
+
+
+# The steps, as their route, form and command have them
+
+
+class ItemStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that staff take with an item beside its acts. ``does`` is given what was sent, and the
+    request under its `Idempotency-Key`; ``said`` is what the page of the item says after it.
+    """
+
+    name: str
+    operation: str
+    about: str
+    takes: type[VerbBody]
+    does: Callable[[Installation, StaffMember, str, Any, IdempotentCall | None], InboxResult]
+    said: str
+    example: str = ""
+
+
+ItemReason = Annotated[
+    str,
+    Meta(
+        max_length=WORDS_CHARACTERS_MAX, description="Why; it is sealed, and the person reads it."
+    ),
+]
+Address = Annotated[str, Meta(max_length=254)]
+
+
+class NewItemTaking(VerbBody, frozen=True, kw_only=True):
+    """A member of staff takes an item; ``reason`` may be left out."""
+
+    reason: ItemReason = ""
+
+
+class NewItemReturn(VerbBody, frozen=True, kw_only=True):
+    """An item is given back. ``holder`` is left out for one's own, and names a colleague for what
+    they have.
+    """
+
+    reason: ItemReason = ""
+    holder: Address = ""
+
+
+class NewItemHanding(VerbBody, frozen=True, kw_only=True):
+    """An item is handed to a colleague. ``holder`` is left out for one's own, and names a colleague
+    for what they have.
+    """
+
+    to: Address
+    reason: ItemReason
+    holder: Address = ""
+
+
+class NewItemNote(VerbBody, frozen=True, kw_only=True):
+    reason: ItemReason
+
+
+STEPS = (
+    ItemStep(
+        name="take",
+        operation="take_item",
+        about="Takes an item. Where a colleague has it, they are named.",
+        takes=NewItemTaking,
+        does=lambda installation, actor, item, sent, once: take(
+            installation, actor, item, sent.reason, once=once
+        ),
+        said="It is yours now.",
+    ),
+    ItemStep(
+        name="give-back",
+        operation="give_back_item",
+        about="Gives an item back, so that somebody else takes it. That of a colleague needs their "
+        "address and a reason.",
+        takes=NewItemReturn,
+        does=lambda installation, actor, item, sent, once: give_back(
+            installation, actor, item, sent.reason, holder=sent.holder, once=once
+        ),
+        said="It is given back.",
+    ),
+    ItemStep(
+        name="hand",
+        operation="hand_item",
+        about="Hands an item to a colleague with a role for it, with a reason.",
+        takes=NewItemHanding,
+        does=lambda installation, actor, item, sent, once: hand(
+            installation, actor, item, sent.to.strip(), sent.reason, holder=sent.holder, once=once
+        ),
+        said="It is handed over.",
+        example=" --to bea@example.org --reason why.txt",
+    ),
+    ItemStep(
+        name="note",
+        operation="note_item",
+        about="Adds a note to an item. The person whose item it is reads it.",
+        takes=NewItemNote,
+        does=lambda installation, actor, item, sent, once: note(
+            installation, actor, item, sent.reason, once=once
+        ),
+        said="Noted.",
+        example=" --reason note.txt",
+    ),
+)

@@ -1,9 +1,10 @@
 """Administrative orders of staff: records them, and runs the long ones in the background.
 
-Background orders are key rotations, destruction of due epochs, backup drills and witness cosigning.
-Each is recorded before it starts, so that a restarted server resumes it: a rotation continues, the
-others start again. An immediate operation is recorded in the transaction after it (`run_now`):
-after a crash between the two it stands, and its reason is lost.
+What may take long runs in the background: a rotation of the keys, the destruction of epochs that
+are due, the drill of a backup, and asking the witnesses. Its order is on record before it begins,
+so that a server that is stopped meanwhile goes on with it when it runs again: a rotation continues,
+and the others begin anew. What is done at once is put on record by its declaration
+(`service.staff_verb`).
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ def submit(
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
-    return _record(installation, kind, target, reason, actor, None)
+    now = installation.clock()
+    order = uuid7(now, installation.keyring.random(10))
+    with transaction(installation.pool) as tx:
+        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, now=now, said=None)
+    return order
 
 
 def get(installation: Installation, order: UUID) -> StaffOrder:
@@ -83,40 +88,6 @@ def newest(
     """The newest orders of these kinds, of one target or all."""
     with transaction(installation.pool) as tx:
         return staff_orders.list_newest(tx, kinds, limit, target)
-
-
-def run_now(
-    installation: Installation,
-    kind: OrderKind,
-    target: str,
-    act: Callable[[], str],
-    *,
-    reason: str,
-    actor: str,
-) -> str:
-    """Runs ``act`` and records it with its reason; returns its result, in a sentence.
-
-    UsageError without a reason, before anything is done.
-    """
-    staff_orders.validate_reason(reason)
-    result = act()
-    _record(installation, kind, target, reason, actor, result)
-    return result
-
-
-def _record(
-    installation: Installation,
-    kind: OrderKind,
-    target: str,
-    reason: str,
-    actor: str,
-    result: str | None,
-) -> UUID:
-    now = installation.clock()
-    order = uuid7(now, installation.keyring.random(10))
-    with transaction(installation.pool) as tx:
-        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, now=now, said=result)
-    return order
 
 
 def keep_working(installation: Installation, stop: threading.Event) -> None:

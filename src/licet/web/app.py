@@ -41,7 +41,6 @@ from licet.web.api import (
     inbox,
     leases,
     notice,
-    office,
     otlp,
     policy,
     preview,
@@ -53,9 +52,9 @@ from licet.web.api import (
     staff_access,
     staff_models,
     staff_orders,
-    staff_replacements,
     staff_review,
     turns,
+    verb_routes,
 )
 from licet.web.api.strict_json import StrictRequest
 from licet.web.background import BackgroundTask
@@ -79,17 +78,16 @@ API = [
     *otlp.ROUTES,
     *staff.ROUTES,
     *staff_access.ROUTES,
-    *staff_replacements.ROUTES,
     *staff_review.ROUTES,
     *staff_models.ROUTES,
     *staff_orders.ROUTES,
-    *office.ROUTES,
     *inbox.ROUTES,
     *leases.ROUTES,
     *events.ROUTES,
     *erasures.ROUTES,
     *documents.ROUTES,
     *policy.ROUTES,
+    *verb_routes.ROUTES,
 ]
 
 

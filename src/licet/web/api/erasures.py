@@ -11,8 +11,9 @@ from litestar import Response, get
 from litestar.params import PathParameter
 
 from licet.access.roles import Person, Scope, StaffRole, may
-from licet.erasure import certificates
+from licet.erasure import certificates, sweeper
 from licet.erasure.certificates import ErasureStatus
+from licet.erasure.sweeper import SweepStatus
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.vault import account_view, certificate
@@ -111,4 +112,11 @@ async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[
     return Response(file, media_type="application/json")
 
 
-ROUTES = [list_erasures, list_recipients, get_erasure, get_certificate]
+@get("/v1/sweep", may=may(staff=tuple(StaffRole)), responses=shell.refusals(), tags=["staff"])
+async def get_sweep(request: AnyRequest) -> SweepStatus:
+    """When a sweep last left nothing due, and whether it waits for somebody to approve it."""
+    site = site_of(request)
+    return await site.calling(lambda: sweeper.sweep_status(site.here))
+
+
+ROUTES = [get_sweep, list_erasures, list_recipients, get_erasure, get_certificate]

@@ -5,25 +5,30 @@ the console.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
+from msgspec import Meta
 
+from licet.access.inbox_register import InboxStepKind
 from licet.access.roles import Staff, StaffRole, may
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_verbs
 from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSeen, ItemSort
 from licet.service.inbox_acts import ActValues
-from licet.service.inbox_sources import KINDS, ItemKind
-from licet.service.inbox_verbs import InboxResult
+from licet.service.inbox_sources import KINDS, InboxItem, ItemKind
+from licet.service.inbox_verbs import STEPS, InboxResult, ItemReason, ItemStep
+from licet.service.staff_verb import VerbAnswer, VerbBody
+from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.idempotency import IdempotentCall
-from licet.web.api import inbox_schema
 from licet.web.api import shared as shell
-from licet.web.api.office import member_of
 from licet.web.api.references import site_of
-from licet.web.api.shared import AnyRequest, IdempotencyKey
+from licet.web.api.shared import AnyRequest, IdempotencyKey, member_of
+from licet.web.api.verb_routes import declare
 
 EVERY = may(staff=tuple(StaffRole))
 DOES = may(staff=tuple(role for role in StaffRole if any(role in who for who in KINDS.values())))
@@ -67,6 +72,60 @@ Most = Annotated[
 ]
 
 
+class NewItemAct(VerbBody, frozen=True, kw_only=True):
+    """Something is done about an item: ``act`` is one of those that the item names, and so are the
+    fields that it asks for.
+    """
+
+    act: Annotated[str, Meta(max_length=32)]
+    reason: ItemReason = ""
+    code: Annotated[str, Meta(max_length=32)] = ""
+    matter: Annotated[str, Meta(max_length=MATTER_CHARACTERS_MAX)] = ""
+    review_at: datetime | None = None
+    amount: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
+    names_in: bool = False
+
+
+class PossibleAct(VerbAnswer, frozen=True, kw_only=True):
+    """What the caller can do about an item: ``fields`` are what the act asks for, ``codes`` what
+    `code` is one of.
+    """
+
+    act: str
+    means: str
+    fields: tuple[str, ...]
+    codes: tuple[str, ...]
+
+
+class StepShown(VerbAnswer, frozen=True, kw_only=True):
+    """A step of an item. ``act`` is empty of one that was no act; ``done`` is null of that too, and
+    while an act is under way.
+    """
+
+    step: InboxStepKind
+    act: str
+    at: datetime
+    by: str
+    to: str | None
+    done: bool | None
+    reason: str
+
+
+class ItemAnswer(VerbAnswer, frozen=True, kw_only=True):
+    """An item whole. ``waits`` is null once it is done; ``said`` is what the act of this request
+    did.
+    """
+
+    item: str
+    kind: ItemKind
+    waits: InboxItem | None
+    holder: str | None
+    taken_at: datetime | None
+    acts: tuple[PossibleAct, ...]
+    steps: tuple[StepShown, ...]
+    said: str
+
+
 def _caller(request: AnyRequest) -> StaffMember:
     assert isinstance(request.auth, Staff)
     return member_of(request.auth)
@@ -107,87 +166,19 @@ async def get_inbox_file(
 
 
 @get("/v1/inbox/{item:str}", may=EVERY, responses=READS, tags=TAG)
-async def get_item(request: AnyRequest, item: ItemRef) -> inbox_schema.ItemAnswer:
+async def get_item(request: AnyRequest, item: ItemRef) -> ItemAnswer:
     """An item with who has it, what the caller can do about it, and what was done with it."""
     site, by = site_of(request), _caller(request)
     return _shown(by, await site.calling(lambda: inbox.get(site.here, by, item)))
-
-
-@post("/v1/inbox/{item:str}/take", may=DOES, responses=WRITES, status_code=200, tags=TAG)
-async def take_item(
-    request: AnyRequest,
-    item: ItemRef,
-    data: JSONBody[inbox_schema.NewItemTaking],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[inbox_schema.ItemAnswer]:
-    """Takes an item; 409 where a colleague has it, who is named."""
-    here = site_of(request).here
-    return await _step(
-        request,
-        idempotency_key,
-        lambda by, once: inbox_verbs.take(here, by, item, data.reason, once=once),
-    )
-
-
-@post("/v1/inbox/{item:str}/give-back", may=DOES, responses=WRITES, status_code=200, tags=TAG)
-async def give_back_item(
-    request: AnyRequest,
-    item: ItemRef,
-    data: JSONBody[inbox_schema.NewItemReturn],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[inbox_schema.ItemAnswer]:
-    """Gives an item back; 409 where whoever is named does not have it any more."""
-    here = site_of(request).here
-    return await _step(
-        request,
-        idempotency_key,
-        lambda by, once: inbox_verbs.give_back(
-            here, by, item, data.reason, holder=data.holder, once=once
-        ),
-    )
-
-
-@post("/v1/inbox/{item:str}/hand", may=DOES, responses=WRITES, status_code=200, tags=TAG)
-async def hand_item(
-    request: AnyRequest,
-    item: ItemRef,
-    data: JSONBody[inbox_schema.NewItemHanding],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[inbox_schema.ItemAnswer]:
-    """Hands an item to a colleague whose roles do something about it."""
-    here = site_of(request).here
-    return await _step(
-        request,
-        idempotency_key,
-        lambda by, once: inbox_verbs.hand(
-            here, by, item, data.to, data.reason, holder=data.holder, once=once
-        ),
-    )
-
-
-@post("/v1/inbox/{item:str}/note", may=DOES, responses=WRITES, status_code=200, tags=TAG)
-async def note_item(
-    request: AnyRequest,
-    item: ItemRef,
-    data: JSONBody[inbox_schema.NewItemNote],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[inbox_schema.ItemAnswer]:
-    """Adds a note to an item. The person whose item it is reads it."""
-    here = site_of(request).here
-    return await _step(
-        request,
-        idempotency_key,
-        lambda by, once: inbox_verbs.note(here, by, item, data.reason, once=once),
-    )
 
 
 @post("/v1/inbox/{item:str}/act", may=DOES, responses=WRITES, status_code=200, tags=TAG)
 async def act_on_item(
     request: AnyRequest,
     item: ItemRef,
-    data: JSONBody[inbox_schema.NewItemAct],
+    data: JSONBody[NewItemAct],
     idempotency_key: IdempotencyKey = None,
-) -> Response[inbox_schema.ItemAnswer]:
+) -> Response[ItemAnswer]:
     """Does something about an item, with a reason: one of the acts that the item names."""
     here = site_of(request).here
     values = ActValues(
@@ -205,11 +196,38 @@ async def act_on_item(
     )
 
 
+def _step_route(step: ItemStep) -> HTTPRouteHandler:
+    """The route of a step."""
+
+    async def act(
+        request: AnyRequest,
+        item: str,
+        data: Any,  # noqa: ANN401 as the step takes it
+        idempotency_key: str | None = None,
+    ) -> Response[Any]:
+        here = site_of(request).here
+        return await _step(
+            request, idempotency_key, lambda by, once: step.does(here, by, item, data, once)
+        )
+
+    body: Any = JSONBody
+    types = {"request": AnyRequest, "item": ItemRef, "data": body[step.takes]}
+    optional = {"idempotency_key": IdempotencyKey}
+    declare(act, step.operation, step.about, types, optional, Response[ItemAnswer])
+    return post(
+        f"/v1/inbox/{{item:str}}/{step.name}",
+        may=DOES,
+        responses=WRITES,
+        status_code=200,
+        tags=TAG,
+    )(act)
+
+
 async def _step(
     request: AnyRequest,
     key: str | None,
     does: Callable[[StaffMember, IdempotentCall | None], InboxResult],
-) -> Response[inbox_schema.ItemAnswer]:
+) -> Response[ItemAnswer]:
     by, once = _caller(request), await shell.once_of(request, key)
     done = await site_of(request).calling(lambda: does(by, once))
     return Response(
@@ -217,9 +235,9 @@ async def _step(
     )
 
 
-def _shown(by: StaffMember, seen: ItemSeen, said: str = "") -> inbox_schema.ItemAnswer:
+def _shown(by: StaffMember, seen: ItemSeen, said: str = "") -> ItemAnswer:
     possible = inbox_verbs.acts(by, seen.item) if seen.waits is not None else []
-    return inbox_schema.ItemAnswer(
+    return ItemAnswer(
         item=seen.item,
         kind=seen.kind,
         waits=seen.waits,
@@ -227,7 +245,7 @@ def _shown(by: StaffMember, seen: ItemSeen, said: str = "") -> inbox_schema.Item
         taken_at=seen.taken_at,
         said=said,
         acts=tuple(
-            inbox_schema.PossibleAct(
+            PossibleAct(
                 act=one.name,
                 means=one.means,
                 fields=("reason", *(field.value for field in one.fields)),
@@ -236,7 +254,7 @@ def _shown(by: StaffMember, seen: ItemSeen, said: str = "") -> inbox_schema.Item
             for one in possible
         ),
         steps=tuple(
-            inbox_schema.StepShown(
+            StepShown(
                 step=one.step,
                 act=one.act,
                 at=one.at,
@@ -254,9 +272,6 @@ ROUTES = [
     get_inbox,
     get_inbox_file,
     get_item,
-    take_item,
-    give_back_item,
-    hand_item,
-    note_item,
+    *map(_step_route, STEPS),
     act_on_item,
 ]

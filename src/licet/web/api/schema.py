@@ -8,7 +8,7 @@ Times are RFC 3339 in UTC. Ids are ours (`acc_`, `conv_`, `turn_`, `fb_`), or th
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +17,7 @@ from licet import wire
 from licet.consent.acts import ActKind
 from licet.consent.notice import Variant
 from licet.consent.own_conversations import VisibleHold
-from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.erasure.certificates import ErasureStatus
 from licet.legal.paper import PaperKind
 from licet.legal.papers import ListedPaper
 from licet.masked import Masked
@@ -450,30 +450,6 @@ class DocumentMade(_Out, frozen=True, kw_only=True):
 
 class Documents(_Out, frozen=True, kw_only=True):
     items: tuple[ListedPaper, ...]
-
-
-class RunErasure(_In, frozen=True, kw_only=True):
-    """``at_once`` destroys the keys before the period ends; ``dry_run`` changes nothing."""
-
-    at_once: bool = False
-    dry_run: bool = False
-
-
-class ErasureMoved(_Out, frozen=True, kw_only=True):
-    """What was to be done, and how the erasure stands now."""
-
-    forecast: ErasureForecast
-    erasure: ErasureStatus
-
-
-class MisuseDecision(_In, frozen=True, kw_only=True):
-    decision: Literal["flag", "dismiss", "overturn"]
-
-
-class SweepApproval(_In, frozen=True, kw_only=True):
-    """``due`` is the amount that the waiting sweep announced."""
-
-    due: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Erasures(_Out, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from licet.access.roles import Caller, Nobody, Person, Service, Staff
 from licet.errors import BrokenError, LicetError, RefusedError, UsageError
 from licet.policy.state import NOTHING, Grant, GrantScope, ScopeKind, TurnState
-from licet.store.connect import OutcomeUnknownError, Transaction, transaction
+from licet.release.signatures import StaffMember
+from licet.store.connect import OutcomeUnknownError
 from licet.vault import idempotency
 from licet.vault.commands import ChoiceFault, Command, CommandResult, Outcome
 from licet.vault.content import Content
@@ -34,7 +35,6 @@ from licet.web.api.problems import (
     UnknownShowingError,
 )
 from licet.web.api.references import not_found, site_of
-from licet.web.site import Site
 
 AnyRequest = Request[Any, Any, Any]
 Body = TypeVar("Body")
@@ -173,6 +173,17 @@ def caller_name(caller: Caller) -> bytes:
             raise not_found()
 
 
+def member_of(staff: Staff) -> StaffMember:
+    """Who acts, as the verbs of releases and of misuse take it."""
+    return StaffMember(
+        staff_id=staff.staff_id,
+        email=staff.email,
+        roles=frozenset(role.value for role in staff.roles),
+        via="console",
+        identity=staff.identity,
+    )
+
+
 async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None:
     """The request under its `Idempotency-Key`, if it has one."""
     if key is None:
@@ -195,21 +206,6 @@ async def write(
 
 Again: TypeAlias = Callable[[str], Body]
 """What there is now of what a call made, whose id or name it is given."""
-
-
-def in_one(site: Site, verb: Callable[[Transaction], Body]) -> Callable[[], Body]:
-    """``verb`` in a transaction of its own."""
-
-    def run() -> Body:
-        with transaction(site.here.pool) as tx:
-            return verb(tx)
-
-    return run
-
-
-def again_in(site: Site, read: Callable[[Transaction], Body]) -> Again[Body]:
-    """``read`` in a transaction of its own, where the address names what the call made."""
-    return lambda _made: in_one(site, read)()
 
 
 async def acted(

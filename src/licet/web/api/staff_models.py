@@ -4,14 +4,11 @@ used no more.
 
 from __future__ import annotations
 
-from typing import Annotated
+from litestar import get
 
-from litestar import Response, get, post
-from litestar.params import JSONBody, PathParameter
-
-from licet.access.roles import Staff, StaffRole, may
+from licet.access.roles import StaffRole, may
 from licet.service import model_view
-from licet.service.model_view import ModelView
+from licet.service.release_verbs import ModelAnswer
 from licet.store.connect import Transaction
 from licet.train import lineage
 from licet.vault import account_view
@@ -20,22 +17,15 @@ from licet.web.api import staff_schema as schema
 from licet.web.api.references import account_of, conversation_of, not_found, site_of
 from licet.web.api.shared import (
     AccountRef,
-    Acted,
     AnyRequest,
     ConversationRef,
-    IdempotencyKey,
     OfAccount,
 )
-from licet.web.site import Site
+from licet.web.api.verb_routes import ModelRef
 
 EVERY = may(staff=tuple(StaffRole))
 TRACES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
-RETIRES = may(staff=(StaffRole.owner, StaffRole.curator))
 TAG = ["models"]
-
-ModelRef = Annotated[
-    str, PathParameter(description="The model, `model_..`.", min_length=1, max_length=64)
-]
 
 
 @get("/v1/models", may=EVERY, responses=shell.refusals(), tags=TAG)
@@ -43,7 +33,7 @@ async def list_models(request: AnyRequest) -> schema.ModelAnswers:
     """Every model on record, the newest first, with what it learnt from was withdrawn since."""
     site = site_of(request)
     found = await site.calling(lambda: model_view.models(site.here))
-    return schema.ModelAnswers(items=tuple(map(_model, found)))
+    return schema.ModelAnswers(items=tuple(map(ModelAnswer.of, found)))
 
 
 @get("/v1/models/{model:str}", may=EVERY, responses=shell.refusals(404), tags=TAG)
@@ -60,32 +50,6 @@ async def get_model(request: AnyRequest, model: ModelRef) -> schema.ModelWhole:
         audits=found.audits,
         release_id=found.seen.release_id.hex,
     )
-
-
-@post(
-    "/v1/models/{model:str}/retire",
-    may=RETIRES,
-    responses=shell.refusals(404, 409, 413, 422),
-    status_code=200,
-    tags=TAG,
-)
-async def retire_model(
-    request: AnyRequest,
-    model: ModelRef,
-    data: JSONBody[schema.GivenReason],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ModelAnswer]:
-    """Records that a model is used no more, and why. It stays on record, and a repetition changes
-    nothing.
-    """
-    site, caller = site_of(request), request.auth
-    assert isinstance(caller, Staff)
-
-    def retire() -> Acted[schema.ModelAnswer]:
-        lineage.retire(site.here, model, actor=caller.recorded_as, reason=data.reason)
-        return Acted(_one(site, model))
-
-    return await shell.acted(request, idempotency_key, retire, lambda _: _one(site, model))
 
 
 @get("/v1/accounts/{account:str}/models", may=TRACES, responses=shell.refusals(404), tags=TAG)
@@ -119,14 +83,4 @@ async def list_conversation_models(
     return schema.LearntModels(items=tuple(found))
 
 
-def _one(site: Site, model: str) -> schema.ModelAnswer:
-    return _model(model_view.show(site.here, model).seen)
-
-
-def _model(one: ModelView) -> schema.ModelAnswer:
-    return schema.ModelAnswer(
-        model=one.model, affected=one.affected, audited_at=one.audited_at, audit=one.audit
-    )
-
-
-ROUTES = [list_models, get_model, retire_model, list_account_models, list_conversation_models]
+ROUTES = [list_models, get_model, list_account_models, list_conversation_models]

@@ -1,5 +1,5 @@
-"""Releases and their review, for staff: who has rows, what differs from another, and the sample
-that people read.
+"""Releases and their review, for staff: who has rows, what differs from another, the sample that
+people read, and replaced names, each as it was said beside what stands in its place.
 
 Every row that is opened is on record, and its person sees that: opening has no `Idempotency-Key`,
 because a second answer with content is a second reading.
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, get, post
+import msgspec
+from litestar import get, post
 from litestar.params import JSONBody, PathParameter
 
 from licet.access.roles import Staff, StaffRole, may
@@ -20,29 +21,28 @@ from licet.release import catalog, homes, measurement, registry, shown_replaceme
 from licet.release.diff import ReleaseDiff
 from licet.release.registry import Release
 from licet.release.rows import MessageShape
-from licet.release.signatures import ReleaseStanding, StaffMember
-from licet.service import release_view, slice_sample
+from licet.release.signatures import StaffMember
+from licet.service import release_view, replacements, slice_sample
+from licet.service.release_verbs import (
+    OpenRow,
+    ReplacementCounts,
+    ReviewAnswer,
+    folder_of,
+    review_answer,
+)
 from licet.store.connect import transaction
 from licet.web.api import shared as shell
 from licet.web.api import staff_schema as schema
-from licet.web.api.office import member_of
 from licet.web.api.references import site_of
-from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
+from licet.web.api.shared import AnyRequest, member_of
+from licet.web.api.verb_routes import ReleaseRef
 from licet.web.site import Site
 
 EVERY = may(staff=tuple(StaffRole))
-DRAWS = may(staff=(StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
-SIGNS = may(staff=(StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator))
 TAG = ["releases"]
 ACTS = shell.refusals(404, 409, 413, 422)
 
-ReleaseRef = Annotated[
-    str,
-    PathParameter(
-        description="The release's id, as its manifest has it.", min_length=1, max_length=64
-    ),
-]
 OtherRef = Annotated[
     str, PathParameter(description="The id of the older release.", min_length=1, max_length=64)
 ]
@@ -82,7 +82,7 @@ async def get_release(request: AnyRequest, release: ReleaseRef) -> schema.Releas
             looked_for_names=seen.looked_for_names,
             models=seen.models,
             measurement=measured.statement if measured else None,
-            replacements=schema.ReplacementCounts.of(marked),
+            replacements=ReplacementCounts.of(marked),
             recipients=(
                 *(
                     schema.ReleaseHolder(
@@ -127,40 +127,21 @@ async def diff_release(request: AnyRequest, release: ReleaseRef, other: OtherRef
 
 
 @get("/v1/releases/{release:str}/review", may=EVERY, responses=shell.refusals(404), tags=TAG)
-async def get_review(request: AnyRequest, release: ReleaseRef) -> schema.ReviewAnswer:
+async def get_review(request: AnyRequest, release: ReleaseRef) -> ReviewAnswer:
     """How the review of a release stands: its open sample, the newest statement, and who signed
     that.
     """
-    site, named = site_of(request), shell.uuid_of(release)
-    return await site.calling(lambda: _review(site, named))
-
-
-@post(
-    "/v1/releases/{release:str}/review/sample", may=DRAWS, responses=ACTS, status_code=200, tags=TAG
-)
-async def draw_sample(
-    request: AnyRequest,
-    release: ReleaseRef,
-    data: JSONBody[schema.NewSample],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ReviewAnswer]:
-    """Draws a sample of a release; 409 while another one is open."""
-    site, named = site_of(request), shell.uuid_of(release)
-
-    def draw() -> Acted[schema.ReviewAnswer]:
-        folder = release_folder(site, known_release(site, named))
-        return Acted(
-            _standing(signatures.draw(site.here, folder, chance=data.chance, by_risk=data.risk))
-        )
-
-    return await shell.acted(request, idempotency_key, draw, lambda _: _review(site, named))
+    site = site_of(request)
+    return await site.calling(
+        lambda: review_answer(signatures.standing(site.here, folder_of(site.here, release)))
+    )
 
 
 @post(
     "/v1/releases/{release:str}/review/rows", may=READS, responses=ACTS, status_code=200, tags=TAG
 )
 async def open_row(
-    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.OpenRow]
+    request: AnyRequest, release: ReleaseRef, data: JSONBody[OpenRow]
 ) -> schema.RowOpened:
     """Opens the next row of the open sample. The reading is on record, and its person sees it."""
     site, reader, named = site_of(request), member(request), shell.uuid_of(release)
@@ -214,86 +195,42 @@ async def read_slice(
 
 
 @post(
-    "/v1/releases/{release:str}/review/findings",
-    may=READS,
-    responses=ACTS,
-    status_code=200,
-    tags=TAG,
+    "/v1/releases/{release:str}/replacements", may=READS, responses=ACTS, status_code=200, tags=TAG
 )
-async def give_finding(
-    request: AnyRequest,
-    release: ReleaseRef,
-    data: JSONBody[schema.NewFinding],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ReviewAnswer]:
-    """Stores what the caller found in the row that they opened last; 409 for another row."""
-    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
-
-    def found() -> Acted[schema.ReviewAnswer]:
-        folder = release_folder(site, known_release(site, named))
-        signatures.found(site.here, folder, reader, data.row, data.finding, second=data.second)
-        return Acted(_review(site, named))
-
-    return await shell.acted(request, idempotency_key, found, lambda _: _review(site, named))
-
-
-@post(
-    "/v1/releases/{release:str}/review/undo", may=READS, responses=ACTS, status_code=200, tags=TAG
-)
-async def undo_finding(
-    request: AnyRequest,
-    release: ReleaseRef,
-    data: JSONBody[schema.OpenRow],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[schema.FindingUndone]:
-    """Takes the caller's newest finding back; its row is the next that they are given."""
-    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
-
-    def undo() -> Acted[schema.FindingUndone]:
-        row = signatures.undo(
-            site.here, release_folder(site, known_release(site, named)), reader, second=data.second
-        )
-        return Acted(schema.FindingUndone(row=row), str(row))
-
-    return await shell.acted(
-        request, idempotency_key, undo, lambda made: schema.FindingUndone(row=int(made))
-    )
-
-
-@post(
-    "/v1/releases/{release:str}/review/close", may=DRAWS, responses=ACTS, status_code=200, tags=TAG
-)
-async def close_review(
-    request: AnyRequest, release: ReleaseRef, idempotency_key: IdempotencyKey = None
-) -> Response[schema.ReviewAnswer]:
-    """States what the sample found, signed, beside the manifest; 409 while a row has no finding."""
-    site, named = site_of(request), shell.uuid_of(release)
-
-    def close() -> Acted[schema.ReviewAnswer]:
-        return Acted(
-            _standing(signatures.close(site.here, release_folder(site, known_release(site, named))))
-        )
-
-    return await shell.acted(request, idempotency_key, close, lambda _: _review(site, named))
-
-
-@post("/v1/releases/{release:str}/sign", may=SIGNS, responses=ACTS, status_code=200, tags=TAG)
-async def sign_release(
-    request: AnyRequest,
-    release: ReleaseRef,
-    data: JSONBody[schema.SignRelease],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[schema.ReviewAnswer]:
-    """Signs a release as it was reviewed, after every check; 409 where one fails or the caller has
-    signed already.
+async def read_replacements(
+    request: AnyRequest, release: ReleaseRef, data: JSONBody[schema.ReadReplacements]
+) -> schema.ReplacementsOpened:
+    """Opens rows drawn at random from those in which a name was replaced, before beside after. Each
+    reading is on record, and its person sees it.
     """
-    site, signer, named = site_of(request), member(request), shell.uuid_of(release)
+    site, reader, named = site_of(request), member(request), shell.uuid_of(release)
 
-    def sign() -> Acted[schema.ReviewAnswer]:
-        folder = release_folder(site, known_release(site, named))
-        return Acted(_standing(signatures.sign(site.here, folder, signer, names_in=data.names_in)))
+    def read() -> schema.ReplacementsOpened:
+        found = replacements.read(
+            site.here, release_folder(site, known_release(site, named)), reader, data.rows
+        )
+        return schema.ReplacementsOpened(
+            rows=found.rows,
+            differ=found.differ,
+            places=tuple(
+                schema.ReplacementOpened(
+                    row=one.row,
+                    place=one.place,
+                    kind=one.kind,
+                    said=_text(one.said),
+                    leaves=_text(one.leaves),
+                    no_name=one.no_name,
+                )
+                for one in found.places
+            ),
+        )
 
-    return await shell.acted(request, idempotency_key, sign, lambda _: _review(site, named))
+    return await site.calling(read)
+
+
+def _text(around: tuple[str, str, str]) -> schema.PlaceText:
+    before, name, behind = around
+    return schema.PlaceText(before=before, name=name, behind=behind)
 
 
 def _messages(said: Sequence[MessageShape]) -> tuple[schema.ReviewedMessage, ...]:
@@ -322,50 +259,9 @@ def release_folder(site: Site, known: Release) -> str:
 
 
 def _release(known: Release) -> schema.ReleaseAnswer:
-    return schema.ReleaseAnswer(
-        id=known.release_id.hex,
-        name=known.name,
-        purpose=known.purpose,
-        state=known.state,
-        version=known.version,
-        begun_at=known.begun_at,
-        sealed_at=known.sealed_at,
-        rows=known.rows,
-        turns=known.turns,
-        manifest_sha256=known.manifest_sha256.hex() if known.manifest_sha256 is not None else None,
-    )
-
-
-def _review(site: Site, named: UUID) -> schema.ReviewAnswer:
-    return _standing(
-        signatures.standing(site.here, release_folder(site, known_release(site, named)))
-    )
-
-
-def _standing(seen: ReleaseStanding) -> schema.ReviewAnswer:
-    sample = seen.sample
-    return schema.ReviewAnswer(
-        release=seen.release,
-        rows=seen.rows,
-        looked_for_names=seen.looked_for_names,
-        rows_purged=seen.rows_purged,
-        statement=seen.statement,
-        statement_sha256=seen.statement_sha256,
-        says=seen.says,
-        signatures=seen.signatures,
-        signatures_needed=seen.signatures_needed,
-        second_identity=seen.second_identity,
-        signed_off=seen.signed_off,
-        sample=None
-        if sample is None
-        else schema.SampleAnswer(
-            drawn=sample.drawn,
-            done=sample.done,
-            left=sample.left,
-            bound=sample.bound,
-            agreement=sample.agreement,
-        ),
-    )
+    sha256 = known.manifest_sha256.hex() if known.manifest_sha256 is not None else None
+    values = {**msgspec.structs.asdict(known), "id": known.release_id.hex}
+    return msgspec.convert({**values, "manifest_sha256": sha256}, schema.ReleaseAnswer)
 
 
 ROUTES = [
@@ -373,11 +269,7 @@ ROUTES = [
     get_release,
     diff_release,
     get_review,
-    draw_sample,
     open_row,
-    give_finding,
-    undo_finding,
-    close_review,
-    sign_release,
     read_slice,
+    read_replacements,
 ]

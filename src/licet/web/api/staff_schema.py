@@ -4,34 +4,19 @@ models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from licet.access.roles import Scope, StaffRole
-from licet.access.service_keys import NAME_PATTERN, RATE_MAX, REASON_CHARACTERS_MAX, RELEASES_MAX
 from licet.masked import Masked
 from licet.release.measurement import MeasurementStatement
-from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
-from licet.release.sample import ReviewSignature
-from licet.release.shown_replacements import MarkCounts
-from licet.release.signatures import Agreement
 from licet.service.model_view import ConsumedShare
-from licet.train.canary_register import AuditResult, RecordedAudit
+from licet.service.release_verbs import ModelAnswer, ReplacementCounts
+from licet.train.canary_register import RecordedAudit
 from licet.train.lineage import Affected, LearntModel
 from licet.train.model_registry import RecordedModel
-
-Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
-KeyName = Annotated[str, Meta(pattern=NAME_PATTERN)]
-RatePerMinute = Annotated[int, Meta(ge=1, le=RATE_MAX)]
-ReleasePatterns = Annotated[
-    tuple[Annotated[str, Meta(max_length=65)], ...], Meta(max_length=RELEASES_MAX)
-]
-Scopes = Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))]
-Roles = Annotated[tuple[StaffRole, ...], Meta(max_length=len(StaffRole))]
 
 
 class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,136 +27,6 @@ class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A response body."""
-
-
-# Keys of services
-
-
-class NewApiKey(_Sent, frozen=True, kw_only=True):
-    """``recipient`` and ``releases`` go with `release:lease`, ``endpoint`` with
-    `events:acknowledge`.
-    """
-
-    name: KeyName
-    scopes: Scopes
-    recipient: Annotated[str, Meta(max_length=64)] | None = None
-    own: bool = False
-    releases: ReleasePatterns = ()
-    endpoint: Annotated[str, Meta(max_length=64)] | None = None
-    requests_per_minute: RatePerMinute | None = None
-    expires_at: datetime | None = None
-
-
-class NewKeyLimits(_Sent, frozen=True, kw_only=True):
-    """All of a key's limits, as they are to be. ``version`` is the one that was seen: at another
-    one the change is refused.
-    """
-
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
-    scopes: Scopes
-    releases: ReleasePatterns = ()
-    requests_per_minute: RatePerMinute | None = None
-    expires_at: datetime | None = None
-    reason: Reason
-
-
-class GivenReason(_Sent, frozen=True, kw_only=True):
-    reason: Reason
-
-
-class KeyLimitsAnswer(_Answer, frozen=True, kw_only=True):
-    """What a key may do, how often and until when."""
-
-    scopes: tuple[Scope, ...]
-    releases: tuple[str, ...]
-    requests_per_minute: int | None
-    expires_at: datetime | None
-
-
-class KeyChangeAnswer(_Answer, frozen=True, kw_only=True):
-    """A change of a key: ``was`` are its limits until then."""
-
-    version: int
-    act: str
-    at: datetime
-    by: str
-    reason: str
-    was: KeyLimitsAnswer
-
-
-class ApiKeyAnswer(_Answer, frozen=True, kw_only=True):
-    """A key of a service, without its secret: `valid`, `expired` or `revoked`."""
-
-    name: str
-    state: str
-    scopes: tuple[Scope, ...]
-    recipient: str | None
-    own: bool
-    releases: tuple[str, ...]
-    endpoint: str | None
-    requests_per_minute: int | None
-    expires_at: datetime | None
-    made_at: datetime
-    revoked_at: datetime | None
-    version: int
-
-
-class ApiKeys(_Answer, frozen=True, kw_only=True):
-    items: tuple[ApiKeyAnswer, ...]
-
-
-class ApiKeyWhole(_Answer, frozen=True, kw_only=True):
-    """A key with what was changed of it, the newest first."""
-
-    key: ApiKeyAnswer
-    changes: tuple[KeyChangeAnswer, ...]
-
-
-class ApiKeyMade(_Answer, frozen=True, kw_only=True):
-    """``secret`` is answered once: a repetition under the same `Idempotency-Key` has none."""
-
-    key: ApiKeyAnswer
-    secret: str | None
-
-
-# Staff
-
-
-class NewStaff(_Sent, frozen=True, kw_only=True):
-    """``email`` is a work address; ``roles`` are added to those that it has here."""
-
-    email: Annotated[str, Meta(min_length=3, max_length=254)]
-    roles: Annotated[tuple[StaffRole, ...], Meta(min_length=1, max_length=len(StaffRole))]
-
-
-class NewRoles(_Sent, frozen=True, kw_only=True):
-    """``was`` are the roles that were seen: where they are others by now, the change is refused."""
-
-    roles: Roles
-    was: Roles
-
-
-class StaffAnswer(_Answer, frozen=True, kw_only=True):
-    """A member of staff. ``roles`` are those given here, beside what the identity provider says."""
-
-    staff: str
-    email: str
-    roles: tuple[StaffRole, ...]
-    made_at: datetime
-    sessions: int
-
-
-class StaffAnswers(_Answer, frozen=True, kw_only=True):
-    items: tuple[StaffAnswer, ...]
-
-
-class StaffAdded(_Answer, frozen=True, kw_only=True):
-    """``link`` signs them in once, within an hour; a repetition under the same `Idempotency-Key`
-    has none.
-    """
-
-    member: StaffAnswer
-    link: str | None
 
 
 # Releases and their review
@@ -216,35 +71,6 @@ class ReleaseHolder(_Answer, frozen=True, kw_only=True):
     since: datetime
 
 
-class ReplacementKindCounts(_Answer, frozen=True, kw_only=True):
-    shown: int
-    no_name: int
-
-
-class ReplacementCounts(_Answer, frozen=True, kw_only=True):
-    """Replaced names of a release that readers were shown beside the text before, and those they
-    marked as no name.
-    """
-
-    shown: int
-    no_name: int
-    kinds: Mapping[str, ReplacementKindCounts]
-
-    @classmethod
-    def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
-        """The counts by kind, and together."""
-        kinds = {
-            kind: ReplacementKindCounts(shown=one.shown, no_name=one.no_name)
-            for kind, one in found.items()
-        }
-        every = kinds.values()
-        return cls(
-            shown=sum(one.shown for one in every),
-            no_name=sum(one.no_name for one in every),
-            kinds=kinds,
-        )
-
-
 class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the
     newest of what curation costs a model.
@@ -260,62 +86,6 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     models: tuple[RecordedModel, ...]
     measurement: MeasurementStatement | None
     replacements: ReplacementCounts
-
-
-class SampleAnswer(_Answer, frozen=True, kw_only=True):
-    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that
-    nobody has read yet, or can read any more.
-    """
-
-    drawn: int
-    done: int
-    left: int
-    bound: LeakBound
-    agreement: Agreement
-
-
-class ReviewAnswer(_Answer, frozen=True, kw_only=True):
-    """How the review of a release stands: its open sample, the newest statement, and who signed
-    that.
-    """
-
-    release: str
-    rows: int
-    looked_for_names: bool
-    rows_purged: int
-    sample: SampleAnswer | None
-    statement: ReviewStatement | None
-    statement_sha256: str | None
-    says: str | None
-    signatures: tuple[ReviewSignature, ...]
-    signatures_needed: int
-    second_identity: bool
-    signed_off: bool
-
-
-class NewSample(_Sent, frozen=True, kw_only=True):
-    """How many rows to draw by chance, and how many by risk."""
-
-    chance: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    risk: Annotated[int, Meta(ge=0, le=10_000)] = 20
-
-
-class OpenRow(_Sent, frozen=True, kw_only=True):
-    """``second``: a row that somebody else has judged."""
-
-    second: bool = False
-
-
-class NewFinding(_Sent, frozen=True, kw_only=True):
-    row: Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    finding: ReviewFinding
-    second: bool = False
-
-
-class SignRelease(_Sent, frozen=True, kw_only=True):
-    """``names_in``: the signer knows that nobody looked for names in it."""
-
-    names_in: bool = False
 
 
 class ReviewedMessage(_Answer, frozen=True, kw_only=True):
@@ -391,30 +161,7 @@ class ReplacementsOpened(_Answer, frozen=True, kw_only=True):
     places: tuple[ReplacementOpened, ...]
 
 
-class MarkReplacement(_Sent, frozen=True, kw_only=True):
-    """A place that the caller was shown, and whether it was no name."""
-
-    row: Annotated[int, Meta(ge=0)]
-    place: Annotated[int, Meta(ge=0)]
-    no_name: bool = True
-
-
-class FindingUndone(_Answer, frozen=True, kw_only=True):
-    row: int
-
-
 # Models
-
-
-class ModelAnswer(_Answer, frozen=True, kw_only=True):
-    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or
-    erased since, ``audit`` where no canary audit was run for it.
-    """
-
-    model: RecordedModel
-    affected: Affected | None
-    audited_at: datetime | None
-    audit: AuditResult | None
 
 
 class ModelAnswers(_Answer, frozen=True, kw_only=True):

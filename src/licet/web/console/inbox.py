@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Stream
 
@@ -28,22 +29,18 @@ from licet.service import inbox, inbox_verbs
 from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSort
 from licet.service.inbox_acts import ActField, ActValues
 from licet.service.inbox_sources import ItemKind
-from licet.service.inbox_verbs import InboxResult
+from licet.service.inbox_verbs import STEPS, InboxResult, ItemStep
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.inbox import DOES
-from licet.web.api.office import member_of
+from licet.web.api.shared import member_of
+from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
 from licet.web.console.shared import STAFF, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 SECTION = "/console/inbox"
-SAID = {
-    "taken": "It is yours now.",
-    "given": "It is given back.",
-    "handed": "It is handed over.",
-    "noted": "Noted.",
-    "done": "Done, and on record.",
-}
+SAID = {step.name: step.said for step in STEPS}
+DONE = "Done, and on record."
 HELD = {
     HeldFilter.me: "that I have",
     HeldFilter.nobody: "that nobody has",
@@ -136,9 +133,12 @@ def _view(asked: Mapping[str, str]) -> InboxView:
 @get("/console/inbox/{item:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
-    return _item(
-        shell.opened(request), item, said=SAID.get(request.query_params.get("said", ""), "")
-    )
+    return _item(shell.opened(request), item, said=_said(request.query_params.get("said", "")))
+
+
+def _said(name: str) -> str:
+    """What the page says of the step or the act that led to it."""
+    return SAID.get(name, DONE) if name else ""
 
 
 def _item(
@@ -178,60 +178,22 @@ def _item(
     )
 
 
-@post("/console/inbox/{item:str}/take", may=DOES, sync_to_thread=True, include_in_schema=False)
-def take(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
-    """Takes an item."""
-    return _done(
-        request,
-        item,
-        data,
-        "take",
-        "taken",
-        lambda here, by: inbox_verbs.take(here, by, item, data.reason),
-    )
+def _step_form(step: ItemStep) -> HTTPRouteHandler:
+    """The route that takes the form of a step."""
 
+    def act(request: AnyRequest, item: str, data: ItemForm) -> Response[Any]:
+        return _done(
+            request, item, data, step.name, lambda here, by: step.does(here, by, item, data, None)
+        )
 
-@post("/console/inbox/{item:str}/give-back", may=DOES, sync_to_thread=True, include_in_schema=False)
-def give_back(
-    request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]
-) -> Response[Any]:
-    """Gives an item back: one's own, or a colleague's with a reason."""
-    return _done(
-        request,
-        item,
-        data,
-        "give-back",
-        "given",
-        lambda here, by: inbox_verbs.give_back(here, by, item, data.reason, holder=data.holder),
-    )
-
-
-@post("/console/inbox/{item:str}/hand", may=DOES, sync_to_thread=True, include_in_schema=False)
-def hand(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
-    """Hands an item to a colleague."""
-    return _done(
-        request,
-        item,
-        data,
-        "hand",
-        "handed",
-        lambda here, by: inbox_verbs.hand(
-            here, by, item, data.to.strip(), data.reason, holder=data.holder
-        ),
-    )
-
-
-@post("/console/inbox/{item:str}/note", may=DOES, sync_to_thread=True, include_in_schema=False)
-def note(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
-    """Notes something."""
-    return _done(
-        request,
-        item,
-        data,
-        "note",
-        "noted",
-        lambda here, by: inbox_verbs.note(here, by, item, data.reason),
-    )
+    types = {
+        "request": AnyRequest,
+        "item": FromPath[str],
+        "data": URLEncodedBody[ItemForm],
+    }
+    declare(act, step.operation, step.about, types, {}, Response[Any])
+    address = f"/console/inbox/{{item:str}}/{step.name}"
+    return post(address, may=DOES, sync_to_thread=True, include_in_schema=False)(act)
 
 
 @post("/console/inbox/{item:str}/act", may=DOES, sync_to_thread=True, include_in_schema=False)
@@ -242,7 +204,6 @@ def act(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]
         item,
         data,
         data.act or "act",
-        "done",
         lambda here, by: inbox_verbs.act(here, by, item, data.act, _values(data)),
     )
 
@@ -268,7 +229,6 @@ def _done(
     item: str,
     data: ItemForm,
     place: str,
-    said: str,
     does: Callable[[Any, Any], InboxResult],
 ) -> Response[Any]:
     """What was done, or the page again with what refused it, beside the form that was sent."""
@@ -285,11 +245,11 @@ def _done(
     except LicetError as error:
         text = " ".join(shell.sentence(part) for part in (error.message, error.hint) if part)
         return _item(visit, item, data, Faults(((f"{place}-reason", place, text),)))
-    return seen_other(f"{_path(item)}?said={said}")
+    return seen_other(f"{_path(item)}?said={place}")
 
 
 def _path(item: str) -> str:
     return f"{SECTION}/{quote(item, safe=':+')}"
 
 
-ROUTES = (waiting, one_item, take, give_back, hand, note, act)
+ROUTES = (waiting, one_item, act, *map(_step_form, STEPS))

@@ -1,7 +1,8 @@
 """The tables of the console and what can be done in them, one after another.
 
 Each is a `ConsoleTable`: its sentences, the views that many ask for, and its acts. The page, the
-file and the acts themselves are in `tables`.
+file and the acts themselves are in `tables`. Behind two of them is a page of one row: an erasure
+with its certificate, and a recipient with what it was given and what it is to delete.
 """
 
 from __future__ import annotations
@@ -10,28 +11,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 
-from licet.erasure import certificates, recall_register
-from licet.errors import NotFoundError, RefusedError
-from licet.misuse import suggestions
-from licet.service import staff_tables
+from licet.erasure import certificates
+from licet.erasure.recall_register import RECALLS_COUNTED_MAX
+from licet.errors import RefusedError
+from licet.service import release_view, staff_tables
+from licet.service.inbox_acts import ACKNOWLEDGE, DISMISS, ERASE_AT_ONCE, FLAG, RUN
+from licet.service.inbox_sources import ItemKind
 from licet.store.connect import transaction
 from licet.vault import holds as vault_holds
+from licet.vault.certificate import WaitsFor
 from licet.vault.commands import HoldReason, Outcome
 from licet.vault.hold_coverage import describe_coverage
-from licet.web.api.office import member_of
 from licet.web.console import holds as hold_forms
+from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console.holds import HoldForm
-from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, Visit
-from licet.web.console.tables import ConsoleTable, Fields, ItemName, SavedView, TableAct
+from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
+from licet.web.console.tables import ConsoleTable, Fields, SavedView, TableAct, row_act
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 
 # What an act is on, as the inbox names it
-
-
-def _item(kind: str) -> ItemName:
-    return lambda _, names, __: f"{kind}:{'+'.join(names)}"
 
 
 def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
@@ -41,31 +42,6 @@ def _held_item(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> s
 
 
 # Erasures
-
-
-def _would_run(visit: Visit, names: Sequence[str], at_once: bool) -> str:
-    status = certificates.status(visit.here, names[0])
-    if status.verified_at is not None:
-        return "Done already: its certificate is signed."
-    seen = certificates.forecast_erasures(visit.here, only=names[0], at_once=at_once)
-    if seen.held:
-        return "Stays: a legal hold keeps it."
-    if seen.later:
-        return (
-            f"Nothing yet: its period ends on {status.due_at:%Y-%m-%d}."
-            if status.due_at
-            else "Nothing yet."
-        )
-    return (
-        f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, as far as that goes."
-    )
-
-
-def _ran(visit: Visit, names: Sequence[str], at_once: bool) -> str:
-    (state,) = certificates.advance_erasures(visit.here, only=names[0], at_once=at_once).states
-    return (
-        f"It is {state}." if state == "verified" else f"It is {state}: the rest follows by itself."
-    )
 
 
 ERASURES = ConsoleTable(
@@ -81,28 +57,7 @@ ERASURES = ConsoleTable(
         SavedView("Kept by a hold", "state=held&order=oldest"),
     ),
     acts_may=HOLDS,
-    acts=(
-        TableAct(
-            name="run",
-            label="Move on now",
-            means="What is due of them is erased and certified now, as the next sweep would do.",
-            forecast=lambda visit, names, _: _would_run(visit, names, False),
-            item=_item("erasure"),
-            apply=lambda visit, names, _: _ran(visit, names, False),
-        ),
-        TableAct(
-            name="at-once",
-            label="Erase without waiting",
-            destroys=True,
-            means=(
-                "Their keys are destroyed now, before the period ends. Nobody can bring it "
-                "back, the person included."
-            ),
-            forecast=lambda visit, names, _: _would_run(visit, names, True),
-            item=_item("erasure"),
-            apply=lambda visit, names, _: _ran(visit, names, True),
-        ),
-    ),
+    acts=tuple(row_act(act, ItemKind.erasure) for act in (RUN, ERASE_AT_ONCE)),
 )
 
 
@@ -121,30 +76,6 @@ def act_on_erasures(request: AnyRequest, data: Fields) -> Response[Any]:
 # What recipients have to delete
 
 
-def _recall(visit: Visit, names: Sequence[str]) -> recall_register.Recall:
-    erasure, handout = (*names, "", "")[:2]
-    found = [
-        one for one in certificates.status(visit.here, erasure).recalls if one.handout == handout
-    ]
-    if not found:
-        raise NotFoundError("nothing was recalled there")
-    return found[0]
-
-
-def _would_acknowledge(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
-    one = _recall(visit, names)
-    return (
-        "On record already."
-        if one.acknowledged_at
-        else f"{one.recipient} has deleted what was recalled of {one.release}."
-    )
-
-
-def _acknowledged(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
-    one = recall_register.acknowledge(visit.here, *(*names, "", "")[:2])
-    return f"On record: {one.recipient} has deleted it."
-
-
 RECALLS = ConsoleTable(
     table=staff_tables.RECALLS,
     title="Recalls",
@@ -157,19 +88,7 @@ RECALLS = ConsoleTable(
         SavedView("Not acknowledged", "state=open"),
     ),
     acts_may=HOLDS,
-    acts=(
-        TableAct(
-            name="acknowledge",
-            label="Record the acknowledgement",
-            means=(
-                "It goes on record that the recipient took these rows out of use. The person "
-                "sees it."
-            ),
-            forecast=_would_acknowledge,
-            apply=_acknowledged,
-            item=_item("recall"),
-        ),
-    ),
+    acts=(row_act(ACKNOWLEDGE, ItemKind.recall),),
 )
 
 
@@ -188,23 +107,6 @@ def act_on_recalls(request: AnyRequest, data: Fields) -> Response[Any]:
 # Misuse
 
 
-def _would_decide(visit: Visit, names: Sequence[str], _: Mapping[str, Any]) -> str:
-    found = suggestions.get(visit.here, names[0])
-    suggestions.check_undecided(found)
-    return (
-        f"Suggested with {found.score:.2f}."
-        if found.score is not None
-        else "Suggested without a score."
-    )
-
-
-def _decided(visit: Visit, names: Sequence[str], dismiss: bool) -> str:
-    done = suggestions.decide(
-        visit.here, names[0], member_of(visit.staff), dismiss=dismiss, only_open=True
-    )
-    return f"On record: {done.decision} by {done.decided_by}."
-
-
 SUGGESTIONS = ConsoleTable(
     table=staff_tables.SUGGESTIONS,
     title="Suggestions of misuse",
@@ -217,27 +119,7 @@ SUGGESTIONS = ConsoleTable(
         SavedView("Flagged", "state=flagged"),
     ),
     acts_may=READS,
-    acts=(
-        TableAct(
-            name="flag",
-            label="Flag as misuse",
-            means=(
-                "A safety copy of what is flagged is kept for the period of the policy. The "
-                "person sees the flag."
-            ),
-            forecast=_would_decide,
-            apply=lambda visit, names, _: _decided(visit, names, False),
-            item=_item("misuse"),
-        ),
-        TableAct(
-            name="dismiss",
-            label="Dismiss",
-            means="They are no misuse. Nothing of them changes.",
-            forecast=_would_decide,
-            apply=lambda visit, names, _: _decided(visit, names, True),
-            item=_item("misuse"),
-        ),
-    ),
+    acts=tuple(row_act(act, ItemKind.misuse) for act in (FLAG, DISMISS)),
 )
 
 
@@ -463,7 +345,111 @@ def readings(request: AnyRequest) -> Response[Any]:
     return tables.show(request, READINGS)
 
 
+# One erasure
+
+
+WAITS = {
+    WaitsFor.hold: "A legal hold keeps what it is about.",
+    WaitsFor.period: "Its keys are destroyed when its period ends.",
+    WaitsFor.sweep: "The next sweep erases what is due.",
+    WaitsFor.log: (
+        "The log does not have all entries of the closed account yet, and its key must "
+        "outlive "
+        "them."
+    ),
+}
+
+
+@get("/console/erasures/{erasure:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
+    """The progress of an erasure, and what it waits for."""
+    visit = shell.opened(request)
+    seen = certificates.status(visit.here, erasure)
+    values = {
+        "seen": seen,
+        "waits": WAITS.get(seen.waits_for, "") if seen.waits_for else "",
+        "may_act": visit.allows(HOLDS),
+    }
+    return shell.page(
+        "console_erasure.html", visit, title="Erasure", section="/console/erasures", values=values
+    )
+
+
+@get(
+    "/console/erasures/{erasure:str}/certificate",
+    may=OFFICE,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def certificate(request: AnyRequest, erasure: FromPath[str]) -> Response[bytes]:
+    """The signed certificate, as a file."""
+    visit = shell.opened(request)
+    file = certificates.certificate_file(visit.here, erasure)
+    headers = {
+        "content-disposition": f'attachment; filename="{erasure}.json"',
+        "cache-control": "no-store",
+    }
+    return Response(file, media_type="application/json", headers=headers)
+
+
+# Recipients of releases
+
+
+RECIPIENTS = ConsoleTable(
+    table=staff_tables.RECIPIENTS,
+    title="Recipients",
+    about=(
+        "Which recipient was given which release, and what it has still to delete. Recalls are "
+        "counted up to a thousand here."
+    ),
+    views=(
+        SavedView("All", ""),
+        SavedView("With recalls open", "state=open&order=oldest"),
+        SavedView("Overdue", "state=overdue&order=oldest"),
+    ),
+)
+
+
+@get("/console/recipients", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def recipients(request: AnyRequest) -> Response[Any]:
+    """Every handout of a release."""
+    return tables.show(request, RECIPIENTS)
+
+
+@get("/console/recipients/{recipient:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def show_recipient(request: AnyRequest, recipient: FromPath[str]) -> Response[Any]:
+    """One recipient; NotFoundError for one that was given nothing."""
+    visit = shell.opened(request)
+    values = {
+        "seen": release_view.recipient(visit.here, recipient),
+        "most": RECALLS_COUNTED_MAX,
+        "office": visit.allows(OFFICE),
+    }
+    return shell.page(
+        "console_recipient.html",
+        visit,
+        title=f"Recipient {recipient}",
+        section="/console/recipients",
+        values=values,
+    )
+
+
 ROUTES = (
-    erasures, act_on_erasures, recalls, act_on_recalls, misuse, decide_misuse, flags, conversations, hold_conversations,
-    holds, end_holds, accounts, readings,
-)  # fmt: skip
+    erasures,
+    act_on_erasures,
+    recalls,
+    act_on_recalls,
+    misuse,
+    decide_misuse,
+    flags,
+    conversations,
+    hold_conversations,
+    holds,
+    end_holds,
+    accounts,
+    readings,
+    show_erasure,
+    certificate,
+    recipients,
+    show_recipient,
+)

@@ -6,44 +6,42 @@ and another applies.
 ../proposals                  officer  stores a file or a text as a proposal, checked strictly
 ../proposals/ID                        a proposal: its text, its diff, its plan as bars
 ../proposals/ID/plan  withdraw  apply  officer; who proposed it is refused when they apply it
+
+    /console/notices                       every published notice, as a table
+    ../notices/ID                          one as it is shown, its lint, and how many saw it and answered
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
-import msgspec
 import yaml
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
-from litestar.params import FromPath, URLEncodedBody
+from litestar.params import FromPath
+from markupsafe import Markup
 
-from licet.errors import InputError, LicetError, RefusedError, UsageError
+from licet.consent import lint, markdown, notice, notice_views
+from licet.errors import InputError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import POLICY_BYTES_MAX
-from licet.service import oversight, policy_proposals
+from licet.service import oversight, policy_proposals, staff_tables
 from licet.service.policy_proposals import REASON_CHARACTERS_MAX, ProposalDetail
+from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
+from licet.store.connect import transaction
 from licet.vault import installation, policy_plan
-from licet.web.console import plan_bars
+from licet.vault.installation import policies
+from licet.web.console import chart, tables
 from licet.web.console import shared as shell
+from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, Visit
+from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 SECTION = "/console/policy"
 FORM_BYTES_MAX = 2 * POLICY_BYTES_MAX + 2**14  # a file and a text
 PARTS_MAX = 8
-_SAID = {
-    "proposed": "The proposal is stored. Another privacy officer reads its plan and applies it.",
-    "planned": "The plan is drawn on the accounts as they are now.",
-    "withdrawn": "The proposal is withdrawn.",
-    "applied": "The version is applied, and the log takes its entry next.",
-}
-
-
-class EndForm(msgspec.Struct, frozen=True, kw_only=True):
-    """``plan`` names the plan that the page showed."""
-
-    reason: str = ""
-    plan: str = ""
 
 
 @get("/console/policy", may=STAFF, sync_to_thread=True, include_in_schema=False)
@@ -90,7 +88,7 @@ def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
 def _drawn(plan: policy_plan.PolicyPlan | None) -> dict[str, Any]:
     return {
         "plan": plan,
-        "drawings": plan_bars.drawn(plan) if plan else (),
+        "drawings": chart.draw_plan(plan) if plan else (),
         "counts": policy_plan.counts_of(plan) if plan else {},
     }
 
@@ -122,7 +120,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
         return _listing(
             visit, text.decode("utf-8", "replace"), Faults((("text", "text", _told(error)),))
         )
-    return seen_other(f"{SECTION}/proposals/{made.proposal.id}?said=proposed")
+    return seen_other(f"{SECTION}/proposals/{made.proposal.id}?said={PROPOSE.name}")
 
 
 def _told(error: LicetError) -> str:
@@ -139,8 +137,7 @@ def _told(error: LicetError) -> str:
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
-    said = _SAID.get(request.query_params.get("said", ""), "")
-    return _shown(visit, policy_proposals.show(visit.here, proposal), said=said)
+    return _shown(visit, policy_proposals.show(visit.here, proposal), said=forms.said_of(request))
 
 
 def _shown(
@@ -176,82 +173,18 @@ def _shown(
     )
 
 
-@post(
-    "/console/policy/proposals/{proposal:str}/plan",
-    may=HOLDS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
-def plan(
-    request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]
+def _refused(
+    visit: Visit, proposal: str, data: Mapping[str, Any], error: LicetError
 ) -> Response[Any]:
-    """Draws the plan again."""
-    visit = shell.opened(request)
-    try:
-        policy_proposals.plan(visit.here, proposal, actor=_by(visit))
-    except RefusedError as error:
-        return _refused(visit, proposal, data, error)
-    return seen_other(f"{SECTION}/proposals/{proposal}?said=planned")
-
-
-@post(
-    "/console/policy/proposals/{proposal:str}/withdraw",
-    may=HOLDS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
-def withdraw(
-    request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]
-) -> Response[Any]:
-    """Ends a proposal without applying it."""
-    visit = shell.opened(request)
-    try:
-        policy_proposals.withdraw(
-            visit.here,
-            proposal,
-            actor=_by(visit),
-            identity=visit.staff.identity,
-            reason=data.reason,
-        )
-    except (RefusedError, UsageError) as error:
-        return _refused(visit, proposal, data, error)
-    return seen_other(f"{SECTION}/proposals/{proposal}?said=withdrawn")
-
-
-@post(
-    "/console/policy/proposals/{proposal:str}/apply",
-    may=HOLDS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
-def apply(
-    request: AnyRequest, proposal: FromPath[str], data: URLEncodedBody[EndForm]
-) -> Response[Any]:
-    """Applies a proposal of somebody else, whose plan was read."""
-    visit = shell.opened(request)
-    try:
-        policy_proposals.apply(
-            visit.here,
-            proposal,
-            actor=_by(visit),
-            identity=visit.staff.identity,
-            reason=data.reason,
-            plan_sha256=data.plan,
-        )
-    except (RefusedError, UsageError) as error:
-        return _refused(visit, proposal, data, error)
-    return seen_other(f"{SECTION}/proposals/{proposal}?said=applied")
-
-
-def _refused(visit: Visit, proposal: str, data: EndForm, error: LicetError) -> Response[Any]:
-    faults = Faults((("reason", "reason", _told(error)),))
-    status = 409 if isinstance(error, RefusedError) else 422
+    """The proposal again, with what refused the act beside its form."""
+    if not isinstance(error, RefusedError | UsageError):
+        raise error
     return _shown(
         visit,
         policy_proposals.show(visit.here, proposal),
-        reason=data.reason,
-        faults=faults,
-        status=status,
+        reason=str(data.get("reason", "")),
+        faults=Faults((("reason", "reason", _told(error)),)),
+        status=409 if isinstance(error, RefusedError) else 422,
     )
 
 
@@ -259,4 +192,77 @@ def _by(visit: Visit) -> str:
     return visit.staff.recorded_as
 
 
-ROUTES = (policy, version, propose, proposal, plan, withdraw, apply)
+# Published notices
+
+
+NOTICES = ConsoleTable(
+    table=staff_tables.NOTICES,
+    title="Notices",
+    about=(
+        "Every notice that was published: a published notice never changes. One is published on "
+        "the machine, with its file."
+    ),
+    views=(
+        SavedView("All", ""),
+        SavedView("At sign-up", "for=signup"),
+        SavedView("Existing accounts", "for=existing"),
+    ),
+)
+
+
+@get("/console/notices", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def notices(request: AnyRequest) -> Response[Any]:
+    """Every published notice."""
+    return tables.show(request, NOTICES)
+
+
+@get("/console/notices/{notice_id:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
+    """One notice as it is shown; NotFoundError for one that was never published."""
+    visit, asked = shell.opened(request), _notice_id(notice_id)
+    with transaction(visit.here.pool) as tx:
+        seen = notice.get(tx, asked)
+        if seen is None:
+            raise NotFoundError("no such notice")
+        went = notice_views.count_by_notice(tx, asked)
+        others = [
+            each
+            for each in notice.list_by_version(tx, seen.number, seen.variant)
+            if each.notice_id != asked
+        ]
+    policy = policies(visit.here)[seen.number]
+    values = {
+        "seen": seen,
+        "went": went,
+        "others": others,
+        "version": policy.version,
+        "found": lint.lint_source(seen.document, policy),
+        "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
+        # as above
+        "gist": [Markup(markdown.inline(line)) for _, line in seen.text.gist],  # noqa: S704
+    }
+    return shell.page(
+        "console_notice.html",
+        visit,
+        title=f"Notice {notice_id[-8:]}",
+        section="/console/notices",
+        values=values,
+    )
+
+
+def _notice_id(text: str) -> UUID:
+    try:
+        return UUID(hex=text)
+    except ValueError:
+        raise NotFoundError("no such notice") from None
+
+
+ROUTES = (
+    policy,
+    version,
+    propose,
+    proposal,
+    *(forms.form_of(verb, refused=_refused) for verb in (PLAN, WITHDRAW, APPLY)),
+    notices,
+    show_notice,
+)

@@ -86,15 +86,6 @@ def _sections(visit: Visit) -> list[tuple[str, list[Section]]]:
     return [(group, list(several)) for group, several in groupby(mine, key=lambda one: one.group)]
 
 
-class ConfirmForm(msgspec.Struct, frozen=True, kw_only=True):
-    """``confirmed`` is set by the page that says what it means; ``reason`` is why, where that page
-    asks.
-    """
-
-    confirmed: str = ""
-    reason: str = ""
-
-
 WHY = "why"  # the field of a form in which staff say why they do something
 
 
@@ -177,44 +168,6 @@ def reason_faults(reason: str) -> Faults:
     if reason.strip() and len(reason) <= REASON_CHARACTERS_MAX:
         return NO_FAULTS
     return Faults(((REASON, REASON, f"Say why, in {REASON_CHARACTERS_MAX} characters at most."),))
-
-
-def confirm(
-    visit: Visit,
-    *,
-    title: str,
-    section: str,
-    about: str,
-    action: str,
-    label: str,
-    back: str,
-    fields: Mapping[str, str] | None = None,
-    lines: Sequence[str] = (),
-    asks_reason: bool = False,
-    errors: Faults = NO_FAULTS,
-) -> Response[str]:
-    """The page that says what an act means, and asks for it once more; with ``asks_reason`` also
-    why it is done.
-    """
-    values = {
-        "about": about,
-        "lines": lines,
-        "action": action,
-        "fields": fields or {},
-        "label": label,
-        "back": back,
-        "asks_reason": asks_reason,
-        "reason_max": REASON_CHARACTERS_MAX,
-    }
-    return page(
-        "console_confirm.html",
-        visit,
-        title=title,
-        section=section,
-        values=values,
-        errors=errors,
-        status=422 if errors else 200,
-    )
 
 
 def plain(

@@ -27,10 +27,12 @@ from licet.access import inbox_register
 from licet.access.roles import NOBODY, May
 from licet.errors import LicetError, UsageError
 from licet.service import inbox_verbs, staff_tables
+from licet.service.inbox_acts import ActValues, InboxAct
+from licet.service.inbox_sources import ItemKind
 from licet.service.staff_tables import StaffTable
 from licet.store.keyset import TablePage, TableView
 from licet.vault.holds import MATTER_CHARACTERS_MAX
-from licet.web.api.office import member_of
+from licet.web.api.shared import member_of
 from licet.web.console import holds
 from licet.web.console import shared as shell
 from licet.web.console.shared import OFFICE, Visit
@@ -68,6 +70,25 @@ class TableAct(msgspec.Struct, frozen=True, kw_only=True):
     fields: str = ""
     item: ItemName | None = None
     check: Callable[[Visit, Mapping[str, Any]], Faults] = lambda *_: NO_FAULTS
+
+
+def row_act(act: InboxAct, kind: ItemKind) -> TableAct:
+    """An act of the inbox (`service.inbox_acts`), on rows that are named as its items of a kind."""
+
+    def calling(call: Callable[..., str]) -> RowAct:
+        return lambda visit, names, _: call(
+            visit.here, member_of(visit.staff), "+".join(names), ActValues(reason="")
+        )
+
+    return TableAct(
+        name=act.name,
+        label=act.label,
+        means=act.means,
+        destroys=act.destroys,
+        forecast=calling(act.forecast),
+        apply=calling(act.does),
+        item=lambda _, names, __: f"{kind.value}:{'+'.join(names)}",
+    )
 
 
 class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):

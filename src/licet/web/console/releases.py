@@ -1,15 +1,17 @@
-"""One release in the console: what was done since its seal, its sample row by row, and both
-signatures.
+"""Releases in the console: the list, one with what was done since its seal, its sample row by row, its
+replaced names; and the models that learnt from them.
 
-    /console/releases/ID                     how it came about, who has it, and its review
-    /console/releases/ID/against/ID          what differs from another
-    /console/releases/ID/sample  ../close    draws a sample; states what was found
-    /console/releases/ID/row                 opens the next row, recorded
-    /console/releases/ID/finding             stores its finding, and opens the next; or takes the last one back
-    /console/releases/ID/replacements        replaced names, before beside after (`console.replacements`)
-    /console/releases/ID/sign                a signature of the signed-in member of staff
+    /console/releases                        every release
+    ../ID                                    how it came about, who has it, and its review
+    ../ID/against/ID                         what differs from another
+    ../ID/sample  ../close  ../sign          draws a sample; states what was found; signs (`service.release_verbs`)
+    ../ID/row                                opens the next row, recorded
+    ../ID/finding                            stores its finding, and opens the next; or takes the last one back
+    ../ID/slice                              opens rows by their labels, recorded
+    ../ID/replacements  ../replacements/marks  opens replaced names, recorded; stores which were no names
+    /console/models  ../ID                   every model; one with its run and its canary audits
 
-Content is shown only in the responses to two forms, as everywhere in the console, and cannot be
+Content is shown only in the responses to forms, as everywhere in the console, and cannot be
 loaded again.
 """
 
@@ -22,7 +24,6 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
-from licet.access.roles import StaffRole, may
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.release import (
@@ -39,18 +40,39 @@ from licet.release.measurement import CostSlice, MeasurementStatement
 from licet.release.registry import Release
 from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
+from licet.release.shown_replacements import PlaceRef
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
-from licet.service import release_view, slice_sample
+from licet.service import model_view, release_view, replacements, slice_sample
+from licet.service.release_verbs import DRAW, RETIRE, SIGN
 from licet.store.connect import transaction
+from licet.vault import installation
 from licet.web.api import shared
-from licet.web.api.office import member_of
-from licet.web.console import funnel
+from licet.web.api.shared import member_of
+from licet.web.console import chart
 from licet.web.console import shared as shell
+from licet.web.console import verb_forms as forms
 from licet.web.console.shared import READS, STAFF, Visit
+from licet.web.console.tables import Fields, chosen_of
 from licet.web.pages.shared import AnyRequest, seen_other
 
-DRAWS = may(staff=(StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer))
-SIGNS = may(staff=(StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator))
+
+@get("/console/releases", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def releases(request: AnyRequest) -> Response[Any]:
+    """Every release and its counts."""
+    visit = shell.opened(request)
+    known, found = installation.policies(visit.here), catalog.releases(visit.here)
+    values = {
+        "releases": found[::-1],
+        "version_of": {one.release_id: known[one.version].version for one in found},
+    }
+    return shell.page(
+        "console_releases.html", visit, title="Releases", section="/console/releases", values=values
+    )
+
+
+# One release
+
+
 SECTION = "/console/releases"
 FINDINGS = {
     ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
@@ -69,14 +91,6 @@ class SampleSizeForm(msgspec.Struct, frozen=True, kw_only=True):
 
     chance: str = str(CHANCE_ROWS)
     risk: str = str(RISK_ROWS)
-
-
-class SignForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature. ``names_in`` is `yes` if the signer accepts that nobody looked for names in the
-    release.
-    """
-
-    names_in: str = ""
 
 
 class RowFindingForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +113,7 @@ class SliceForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/console/releases/{release:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
-def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
+def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     """What was done to a release since its seal, and what remains to be done."""
     visit = shell.opened(request)
     known = release_shown(visit, release)
@@ -108,7 +122,7 @@ def one(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
     values = {
         "release": known,
         "seen": seen,
-        "draws": visit.allows(DRAWS),
+        "draws": visit.allows(DRAW.may),
         "reads": visit.allows(READS),
         "may_sign": seen is not None and _may_sign(visit, seen),
         "wanted": SampleSizeForm(),
@@ -128,9 +142,9 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
     """Whether a signature of the reader is missing: also of who signed with a link, and has an
     identity now.
     """
-    if not visit.allows(SIGNS) or seen.statement is None or seen.sample is not None:
+    if not visit.allows(SIGN.may) or seen.statement is None or seen.sample is not None:
         return False
-    own = [one for one in seen.signatures if one.email == visit.staff.email]
+    own = [signature for signature in seen.signatures if signature.email == visit.staff.email]
     if own:
         return visit.staff.identity is not None and not own[0].has_identity
     return not seen.signed_off
@@ -149,9 +163,9 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
         }
     view = release_view.view(visit.here, known)
     others = [
-        one
-        for one in catalog.releases(visit.here)
-        if one.state == "sealed" and one.release_id != known.release_id
+        other
+        for other in catalog.releases(visit.here)
+        if other.state == "sealed" and other.release_id != known.release_id
     ]
     with transaction(visit.here.pool) as tx:
         marked = shown_replacements.counts(tx, known.release_id)
@@ -159,7 +173,7 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
         "marked": marked,
         "held": list(card.breakdowns(view.contents)) if view.contents else [],
         "view": view,
-        "bars": funnel.drawn(view.candidates, view.funnel),
+        "bars": chart.draw_funnel(view.candidates, view.funnel),
         "others": others[::-1],
         "measured": _measured(seen.measurement) if seen.measurement else None,
     }
@@ -174,15 +188,15 @@ def _measured(
     costs = [
         (
             "De-identification"
-            if one.of == measurement.DEIDENTIFICATION
-            else f"Leaving out {one.of.replace('_', ' ')}",
-            "all" if one.slice is CostSlice.all else f"{one.slice.value} {one.value}",
-            f"{one.rows:,}",
-            f"{one.people:,}",
-            measurement.percent(one.cost_ppm),
-            f"{measurement.percent(one.low_ppm)} to {measurement.percent(one.high_ppm)}",
+            if cost.of == measurement.DEIDENTIFICATION
+            else f"Leaving out {cost.of.replace('_', ' ')}",
+            "all" if cost.slice is CostSlice.all else f"{cost.slice.value} {cost.value}",
+            f"{cost.rows:,}",
+            f"{cost.people:,}",
+            measurement.percent(cost.cost_ppm),
+            f"{measurement.percent(cost.low_ppm)} to {measurement.percent(cost.high_ppm)}",
         )
-        for one in said.costs
+        for cost in said.costs
     ]
     return measurement.sentences(said), costs
 
@@ -215,34 +229,6 @@ def against(request: AnyRequest, release: FromPath[str], other: FromPath[str]) -
         section=SECTION,
         values=values,
     )
-
-
-@post(
-    "/console/releases/{release:str}/sample",
-    may=DRAWS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
-def draw(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SampleSizeForm]
-) -> Response[Any]:
-    """Draws a sample."""
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    chance, risk = release_count(data.chance), release_count(data.risk)
-    signatures.draw(visit.here, release_folder(visit, known), chance=chance, by_risk=risk)
-    return seen_other(release_path(known))
-
-
-@post(
-    "/console/releases/{release:str}/close", may=DRAWS, sync_to_thread=True, include_in_schema=False
-)
-def close(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
-    """States what the sample found, beside the manifest."""
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    signatures.close(visit.here, release_folder(visit, known))
-    return seen_other(release_path(known))
 
 
 @post(
@@ -315,24 +301,6 @@ def finding(
     return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
 
 
-@post(
-    "/console/releases/{release:str}/sign", may=SIGNS, sync_to_thread=True, include_in_schema=False
-)
-def sign(
-    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[SignForm]
-) -> Response[Any]:
-    """Signs a release as the signed-in member of staff, after every check."""
-    visit = shell.opened(request)
-    known = release_shown(visit, release)
-    signatures.sign(
-        visit.here,
-        release_folder(visit, known),
-        member_of(visit.staff),
-        names_in=data.names_in == "yes",
-    )
-    return seen_other(release_path(known))
-
-
 def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(
         visit.here, release_folder(visit, known), member_of(visit.staff), second=second
@@ -374,12 +342,16 @@ def _marked(read: RowShown) -> Iterator[tuple[MessageShape, list[RowMark]]]:
 def _pieces(text: str, marks: Sequence[RowMark]) -> list[TextPiece]:
     """A text cut where its marks begin and end."""
     found, place = list[TextPiece](), 0
-    for one in marks:
+    for mark in marks:
         found += [
-            TextPiece(text[place : one.start]),
-            TextPiece(text[one.start : one.end], one.mark.value, one.kind),
+            TextPiece(text[place : mark.start]),
+            TextPiece(
+                text[mark.start : mark.end],
+                mark.mark.value,
+                mark.kind,
+            ),
         ]
-        place = one.end
+        place = mark.end
     return [piece for piece in (*found, TextPiece(text[place:])) if piece.text]
 
 
@@ -409,4 +381,115 @@ def release_count(text: str) -> int:
     return int(text)
 
 
-ROUTES = (one, against, draw, close, row, read_slice, finding, sign)
+# Replaced names
+
+
+class ReplacementsForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows to open."""
+
+    rows: str = str(replacements.ROWS)
+
+
+@post(
+    "/console/releases/{release:str}/replacements",
+    may=READS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def read_replacements(
+    request: AnyRequest, release: FromPath[str], data: URLEncodedBody[ReplacementsForm]
+) -> Response[Any]:
+    """Opens rows drawn from those in which a name was replaced. Each reading is recorded, and its
+    person sees it.
+    """
+    visit = shell.opened(request)
+    known = release_shown(visit, release)
+    found = replacements.read(
+        visit.here, release_folder(visit, known), member_of(visit.staff), release_count(data.rows)
+    )
+    values = {"release": known, "read": found, "wanted": data}
+    title = f"Replaced names of {known.name}"
+    return shell.page(
+        "console_replacements.html", visit, title=title, section=SECTION, values=values
+    )
+
+
+@post(
+    "/console/releases/{release:str}/replacements/marks",
+    may=READS,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def mark_replacements(request: AnyRequest, release: FromPath[str], data: Fields) -> Response[Any]:
+    """Stores which of the places that the reader was shown were no name; they are counted, and
+    teach nothing.
+    """
+    visit = shell.opened(request)
+    known = release_shown(visit, release)
+    folder, reader = release_folder(visit, known), member_of(visit.staff)
+    for ref in map(_place_ref, chosen_of(data)):
+        replacements.mark(visit.here, folder, reader, ref)
+    return seen_other(f"{release_path(known)}#replacements")
+
+
+def _place_ref(chosen: str) -> PlaceRef:
+    row, _, place = chosen.partition(".")
+    if not place:
+        raise UsageError(f"`{chosen[:20]}` is not a place of a row")
+    return PlaceRef(release_count(row), release_count(place))
+
+
+# Models
+
+
+@get("/console/models", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def models(request: AnyRequest) -> Response[Any]:
+    """Every model on record."""
+    visit = shell.opened(request)
+    values = {
+        "models": model_view.models(visit.here),
+        "retires": visit.allows(RETIRE.may),
+        "saved": forms.said_of(request),
+    }
+    return shell.page(
+        "console_models.html", visit, title="Models", section="/console/models", values=values
+    )
+
+
+@get("/console/models/{model:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
+    """A model: what it learnt from, what of that was withdrawn since, and its canary audits;
+    NotFoundError.
+    """
+    visit = shell.opened(request)
+    found = model_view.show(visit.here, model)
+    values = {
+        "model": found.seen.model,
+        "affected": found.seen.affected,
+        "release_id": found.seen.release_id.hex,
+        "run": found.run,
+        "audits": found.audits,
+        "retires": visit.allows(RETIRE.may),
+        "saved": forms.said_of(request),
+    }
+    return shell.page(
+        "console_model.html",
+        visit,
+        title=f"Model {found.seen.model.name}",
+        section="/console/models",
+        values=values,
+    )
+
+
+ROUTES = (
+    releases,
+    show_release,
+    against,
+    row,
+    read_slice,
+    finding,
+    read_replacements,
+    mark_replacements,
+    models,
+    show_model,
+)

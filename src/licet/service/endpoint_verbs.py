@@ -1,0 +1,309 @@
+"""What an owner does with an endpoint of events, each act on record with its reason.
+
+A secret is answered once, by the call that made it: no record, no address and no repetition has
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from licet.access import staff_orders
+from licet.access.staff_orders import OrderKind
+from licet.errors import RefusedError
+from licet.service.staff_verb import (
+    OWNER,
+    AnyVerb,
+    Reason,
+    StaffVerb,
+    VerbAnswer,
+    VerbBody,
+    VerbCall,
+)
+from licet.store.connect import transaction
+from licet.vault.host_events import EventKind
+from licet.webhooks import endpoints
+from licet.webhooks.endpoints import (
+    OVERLAP_HOURS,
+    OVERLAP_HOURS_MAX,
+    AddedEndpoint,
+    EndpointBacklog,
+    PausedEndpoint,
+    RemovedEndpoint,
+    ReplayResult,
+    RotatedSecret,
+)
+
+KINDS = (
+    OrderKind.add_endpoint,
+    OrderKind.rotate_endpoint,
+    OrderKind.pause_endpoint,
+    OrderKind.resume_endpoint,
+    OrderKind.replay_endpoint,
+    OrderKind.remove_endpoint,
+)
+
+
+class NewEndpoint(VerbBody, frozen=True, kw_only=True):
+    """Without ``url`` the endpoint reads events by itself; without ``kinds`` it hears all of
+    them.
+    """
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+            description="Of the program that is told: lower-case letters, digits, `-`, `_` and `.`.",
+        ),
+    ]
+    url: Annotated[str, Meta(max_length=2_000)] | None = None
+    kinds: Annotated[tuple[EventKind, ...], Meta(max_length=len(EventKind))] = ()
+    reason: Reason
+
+
+class EndpointAct(VerbBody, frozen=True, kw_only=True):
+    """Why something is done with an endpoint. A dry run says what would be done, and changes
+    nothing.
+    """
+
+    reason: Reason
+    dry_run: bool = False
+
+
+class EndpointReplay(VerbBody, frozen=True, kw_only=True):
+    """Which events to send again: those after the cursor ``since``."""
+
+    since: Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+    reason: Reason
+    dry_run: bool = False
+
+
+class NewSecret(VerbBody, frozen=True, kw_only=True):
+    """A new secret for an endpoint; the old one signs too for ``overlap_hours``."""
+
+    overlap_hours: Annotated[
+        int,
+        Meta(
+            ge=0, le=OVERLAP_HOURS_MAX, description="For how many hours the old secret also signs."
+        ),
+    ] = OVERLAP_HOURS
+    reason: Reason
+
+
+class EndpointMade(VerbAnswer, frozen=True, kw_only=True):
+    """``secret`` is answered once: a repetition under the same `Idempotency-Key` has none."""
+
+    endpoint: EndpointBacklog
+    secret: str | None
+
+
+class EndpointActed(VerbAnswer, frozen=True, kw_only=True):
+    """What was done, or would be: ``events`` are sent, ``unsent`` wait or are dropped,
+    ``unanswered`` receipts do not come.
+
+    A repetition under the same `Idempotency-Key` counts nothing.
+    """
+
+    endpoint: str
+    events: int = 0
+    unsent: int = 0
+    unanswered: int = 0
+
+
+def _acted(
+    call: VerbCall[EndpointAct] | VerbCall[EndpointReplay],
+    done: PausedEndpoint | ReplayResult | RemovedEndpoint | None,
+) -> EndpointActed:
+    if done is None:
+        return EndpointActed(endpoint=call.target)
+    return msgspec.convert(done, EndpointActed, from_attributes=True)
+
+
+def _made(
+    call: VerbCall[NewEndpoint] | VerbCall[NewSecret], done: AddedEndpoint | RotatedSecret | None
+) -> EndpointMade:
+    seen = endpoints.backlog_of(call.installation, call.target)
+    return EndpointMade(endpoint=seen, secret=done.secret if done is not None else None)
+
+
+def _add(call: VerbCall[NewEndpoint]) -> AddedEndpoint:
+    sent = call.sent
+    if not call.dry_run:
+        return endpoints.add(call.installation, sent.name, sent.url, sent.kinds)
+    endpoints.check_new(call.installation, sent.name, sent.url)
+    return AddedEndpoint(
+        endpoint=sent.name,
+        url=sent.url,
+        kinds=sent.kinds or tuple(EventKind),
+        secret=None,
+        public_key=None,
+        since="",
+    )
+
+
+ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
+    name="add_webhook",
+    about="Adds an endpoint, whose secret is in this answer alone. It hears what happens from now "
+    "on.",
+    who=OWNER,
+    takes=NewEndpoint,
+    run=_add,
+    path="webhooks",
+    status=201,
+    named_by="name",
+    answers=EndpointMade,
+    answer=_made,
+    label="Add it",
+    title=lambda call, _: f"Add an endpoint: {call.target}",
+    means=lambda call: (
+        "It is told what happens from now on, and nothing of before. "
+        + (
+            "Its secret is on the page after this one, and never again."
+            if call.sent.url
+            else "It has no secret: it reads with a key of its own."
+        )
+    ),
+    back="/console/webhooks",
+    would=lambda _, done: (
+        f"It is sent to {done.url}." if done.url else "Nothing is sent to it: it reads by itself.",
+        f"It is told of: {', '.join(done.kinds)}.",
+    ),
+    said="It is added, and reads events by itself from now on.",
+    order=OrderKind.add_endpoint,
+    did=lambda _, done: (
+        f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
+    ),
+)
+
+
+def _rotate(call: VerbCall[NewSecret]) -> RotatedSecret:
+    hours = call.sent.overlap_hours
+    if endpoints.backlog_of(call.installation, call.target).url is None:
+        raise RefusedError(
+            f"endpoint `{call.target}` reads events by itself: it has no secret", because="no_url"
+        )
+    if call.dry_run:
+        return RotatedSecret(endpoint=call.target, secret="", old_ends_at=call.installation.clock())
+    return endpoints.rotate(call.installation, call.target, hours)
+
+
+def _newest_order(call: VerbCall[NewSecret]) -> str:
+    with transaction(call.installation.pool) as tx:
+        found = staff_orders.list_newest(tx, KINDS, 1, call.target)
+    return ",".join(one.order_id.hex for one in found)
+
+
+ROTATE: StaffVerb[NewSecret, RotatedSecret] = StaffVerb(
+    name="rotate_webhook",
+    about="Gives an endpoint a new secret and answers it, once. For a while messages are signed with "
+    "both.",
+    who=OWNER,
+    takes=NewSecret,
+    run=_rotate,
+    path="webhooks/{endpoint:str}/secret",
+    answers=EndpointMade,
+    answer=_made,
+    label="Replace its secret",
+    means="The new secret is on the page after this one, and never again.",
+    would=lambda call, _: (
+        "Messages are signed with the new secret. The old one signs too "
+        + (
+            f"for {call.sent.overlap_hours:,} hours more"
+            if call.sent.overlap_hours
+            else "no more, from now on"
+        )
+        + "; any that is older ends now.",
+    ),
+    destroys=True,
+    version=_newest_order,
+    command="rotate",
+    example="chat --overlap-hours 48",
+    order=OrderKind.rotate_endpoint,
+    did=lambda _, done: (
+        f"A new secret; the old one signs too until {done.old_ends_at:%Y-%m-%d %H:%M} UTC"
+    ),
+)
+PAUSE: StaffVerb[EndpointAct, PausedEndpoint] = StaffVerb(
+    name="pause_webhook",
+    about="Stops sending to an endpoint until it is resumed; its events wait.",
+    who=OWNER,
+    takes=EndpointAct,
+    run=lambda call: endpoints.pause(call.installation, call.target, dry_run=call.dry_run),
+    path="webhooks/{endpoint:str}/pause",
+    answers=EndpointActed,
+    answer=_acted,
+    label="Pause",
+    means="Nothing is sent to it until it is resumed. What it is to delete is not deleted there "
+    "meanwhile.",
+    would=lambda _, done: (f"{done.unsent:,} events wait, and those that follow.",),
+    said="It is paused: nothing is sent to it until it is resumed.",
+    command="pause",
+    example="chat",
+    order=OrderKind.pause_endpoint,
+    did=lambda _, done: f"Paused: {done.unsent:,} events wait",
+)
+RESUME: StaffVerb[EndpointAct, ReplayResult] = StaffVerb(
+    name="resume_webhook",
+    about="Sends what waits for an endpoint now, and enables one that was paused or disabled.",
+    who=OWNER,
+    takes=EndpointAct,
+    run=lambda call: endpoints.replay(call.installation, call.target, dry_run=call.dry_run),
+    path="webhooks/{endpoint:str}/resume",
+    answers=EndpointActed,
+    answer=_acted,
+    label="Resume",
+    means="It is enabled, and what waits is sent now, in order for each account.",
+    would=lambda _, done: (f"{done.events:,} events are sent.",),
+    said="It is resumed: what waits is sent now.",
+    order=OrderKind.resume_endpoint,
+    did=lambda _, done: f"Resumed: {done.events:,} events are sent",
+)
+REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
+    name="replay_webhook",
+    about="Sends every event after a cursor again, also those that the endpoint took.",
+    who=OWNER,
+    takes=EndpointReplay,
+    run=lambda call: endpoints.replay(
+        call.installation, call.target, call.sent.since, dry_run=call.dry_run
+    ),
+    path="webhooks/{endpoint:str}/replay",
+    answers=EndpointActed,
+    answer=_acted,
+    label="Send them again",
+    means=lambda call: (
+        f"Every event after the cursor {call.sent.since} is sent again, also those it took."
+    ),
+    would=lambda _, done: (f"{done.events:,} events are sent.",),
+    said="Ordered: those events are sent again.",
+    order=OrderKind.replay_endpoint,
+    did=lambda call, done: f"Sent again after {call.sent.since}: {done.events:,} events",
+)
+REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
+    name="remove_webhook",
+    about="Removes an endpoint and destroys its secrets, for good. What it was told stays on "
+    "record.",
+    who=OWNER,
+    takes=EndpointAct,
+    run=lambda call: endpoints.remove(call.installation, call.target, dry_run=call.dry_run),
+    path="webhooks/{endpoint:str}/remove",
+    answers=EndpointActed,
+    answer=_acted,
+    label="Remove it",
+    means="It is sent nothing more, and its secrets are destroyed. It cannot be taken back.",
+    would=lambda _, done: (
+        f"{done.unsent:,} events are not sent; {done.unanswered:,} answers will not come.",
+    ),
+    said="It is removed: nothing more is sent to it.",
+    back="/console/webhooks",
+    destroys=True,
+    command="remove",
+    example="chat --dry-run",
+    order=OrderKind.remove_endpoint,
+    did=lambda _, done: (
+        f"Removed: {done.unsent:,} events unsent, {done.unanswered:,} answers will not come"
+    ),
+)
+VERBS: tuple[AnyVerb, ...] = (ADD, ROTATE, PAUSE, RESUME, REPLAY, REMOVE)

@@ -1,0 +1,202 @@
+"""What staff do with erasures, recalls, suggestions of misuse, flags, and a sweep that waits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from licet.access.roles import StaffRole
+from licet.erasure import certificates, recall_register, sweeper
+from licet.erasure.certificates import ErasureForecast, ErasureStatus
+from licet.erasure.recall_register import Recall
+from licet.erasure.sweeper import SweepStatus
+from licet.errors import NotFoundError
+from licet.misuse import suggestions
+from licet.misuse.suggestions import Suggestion
+from licet.service.staff_verb import (
+    OFFICER,
+    OWNER,
+    AnyVerb,
+    NoBody,
+    StaffVerb,
+    VerbAnswer,
+    VerbBody,
+    VerbCall,
+)
+
+LOOKING = (StaffRole.privacy_officer, StaffRole.reviewer)
+
+
+class RunErasure(VerbBody, frozen=True, kw_only=True):
+    """``at_once`` destroys the keys before the period ends; ``dry_run`` changes nothing."""
+
+    at_once: bool = False
+    dry_run: bool = False
+
+
+class ErasureMoved(VerbAnswer, frozen=True, kw_only=True):
+    """What was to be done, and how the erasure stands now."""
+
+    forecast: ErasureForecast
+    erasure: ErasureStatus
+
+
+class MisuseDecision(VerbBody, frozen=True, kw_only=True):
+    decision: Literal["flag", "dismiss", "overturn"]
+
+
+class SweepApproval(VerbBody, frozen=True, kw_only=True):
+    """``due`` is the amount that the waiting sweep announced."""
+
+    due: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+def _run_erasure(call: VerbCall[RunErasure]) -> ErasureMoved:
+    installation, at_once = call.installation, call.sent.at_once
+    seen = certificates.forecast_erasures(installation, only=call.target, at_once=at_once)
+    if not call.dry_run:
+        certificates.advance_erasures(installation, only=call.target, at_once=at_once)
+    return ErasureMoved(forecast=seen, erasure=certificates.status(installation, call.target))
+
+
+def _would_run(_: VerbCall[RunErasure], done: ErasureMoved) -> tuple[str]:
+    seen, status = done.forecast, done.erasure
+    if status.verified_at is not None:
+        return ("Done already: its certificate is signed.",)
+    if seen.held:
+        return ("Stays: a legal hold keeps it.",)
+    if seen.later:
+        ends = f": its period ends on {status.due_at:%Y-%m-%d}" if status.due_at else ""
+        return (f"Nothing yet{ends}.",)
+    return (
+        f"Keys to be destroyed: {seen.keys:,}. Then it is swept and certified, as far as that "
+        "goes.",
+    )
+
+
+def _did_run(_: VerbCall[RunErasure], done: ErasureMoved) -> str:
+    state = done.erasure.state
+    rest = "" if state == "verified" else ": the rest follows by itself"
+    return f"It is {state}{rest}."
+
+
+def _moved(call: VerbCall[RunErasure], done: ErasureMoved | None) -> ErasureMoved:
+    if done is not None:
+        return done
+    seen = certificates.forecast_erasures(
+        call.installation, only=call.target, at_once=call.sent.at_once
+    )
+    return ErasureMoved(forecast=seen, erasure=certificates.status(call.installation, call.target))
+
+
+RUN: StaffVerb[RunErasure, ErasureMoved] = StaffVerb(
+    name="run_erasure",
+    about="Moves an erasure as far as it can go now; with `at_once` without waiting for the end of "
+    "its period. A dry run says what would be done.",
+    who=OFFICER,
+    takes=RunErasure,
+    run=_run_erasure,
+    route="erasures/{erasure:str}/run",
+    answers=ErasureMoved,
+    answer=_moved,
+    label="Move on now",
+    means="What is due is erased and certified now, as the next sweep would do.",
+    would=_would_run,
+    did=_did_run,
+)
+
+
+def _acknowledge(call: VerbCall[NoBody]) -> Recall:
+    erasure, _, handout = call.target.partition("+")
+    if not call.dry_run:
+        return recall_register.acknowledge(call.installation, erasure, handout)
+    recalls = certificates.status(call.installation, erasure).recalls
+    found = next((recall for recall in recalls if recall.handout == handout), None)
+    if found is None:
+        raise NotFoundError("nothing was recalled there")
+    return found
+
+
+ACKNOWLEDGE: StaffVerb[NoBody, Recall] = StaffVerb(
+    name="acknowledge_recall",
+    about="Records that a recipient took the rows of an erasure out of use. The person sees it.",
+    who=OFFICER,
+    takes=NoBody,
+    run=_acknowledge,
+    route="erasures/{erasure:str}/recalls/{handout:str}/acknowledge",
+    answers=Recall,
+    answer=lambda call, done: done or _acknowledge(call),  # what was acknowledged stays so
+    label="Record the acknowledgement",
+    means="It goes on record that the recipient took these rows out of use. The person sees it.",
+    would=lambda _, recall: (
+        "On record already."
+        if recall.acknowledged_at
+        else f"{recall.recipient} has deleted what was recalled of {recall.release}.",
+    ),
+    did=lambda _, recall: f"On record: {recall.recipient} has deleted it.",
+)
+
+
+def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggestion:
+    if call.dry_run:
+        found = suggestions.get(call.installation, call.target)
+        if only_open:
+            suggestions.check_undecided(found)
+        return found
+    decision = call.sent.decision
+    return suggestions.decide(
+        call.installation,
+        call.target,
+        call.staff,
+        dismiss=decision == "dismiss",
+        overturn=decision == "overturn",
+        only_open=only_open and decision != "overturn",
+    )
+
+
+DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
+    name="decide_misuse",
+    about="Flags a conversation, dismisses what was suggested of it, or overturns its flag; on "
+    "record as the caller's decision.",
+    who=LOOKING,
+    takes=MisuseDecision,
+    run=_decide,
+    route="conversations/{conversation:str}/misuse",
+    answers=Suggestion,
+    answer=lambda call, done: done or suggestions.get(call.installation, call.target),
+)
+# As DECIDE, of what nobody has decided yet: as items of the inbox, and as rows of its table
+DECIDE_OPEN: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
+    name="decide_suggestion",
+    about="Decides what was suggested of a conversation and is still open.",
+    who=LOOKING,
+    takes=MisuseDecision,
+    run=lambda call: _decide(call, only_open=True),
+    would=lambda _, found: (
+        f"Suggested with {found.score:.2f}."
+        if found.score is not None
+        else "Suggested without a score.",
+    ),
+    did=lambda _, done: f"On record: {done.decision} by {done.decided_by}.",
+)
+
+
+def _approve(call: VerbCall[SweepApproval]) -> SweepStatus:
+    return sweeper.approve(call.installation, call.actor, due=call.sent.due)
+
+
+APPROVE: StaffVerb[SweepApproval, SweepStatus] = StaffVerb(
+    name="approve_sweep",
+    about="Approves the amount that a waiting sweep announced; 409 where it is another one by now.",
+    who=(*OFFICER, *OWNER),
+    takes=SweepApproval,
+    run=_approve,
+    route="sweep/approve",
+    answers=SweepStatus,
+    answer=lambda call, done: done or sweeper.sweep_status(call.installation),
+    label="Approve it",
+    means="The next sweep erases that much. It cannot be brought back.",
+    did=lambda *_: "Approved, and on record: the next sweep erases that much.",
+)
+VERBS: tuple[AnyVerb, ...] = (RUN, ACKNOWLEDGE, DECIDE, APPROVE)

@@ -1,0 +1,319 @@
+"""What staff do with a release: its review, its signatures, marks of replaced names; and the end of
+a model that learnt from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from licet.access.roles import StaffRole
+from licet.errors import NotFoundError
+from licet.release import homes, registry, signatures
+from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
+from licet.release.sample import ReviewSignature
+from licet.release.shown_replacements import MarkCounts, PlaceRef
+from licet.release.signatures import Agreement, ReleaseStanding
+from licet.service import model_view, replacements
+from licet.service.model_view import ModelView
+from licet.service.staff_verb import (
+    AnyCall,
+    AnyVerb,
+    GivenReason,
+    NoBody,
+    StaffVerb,
+    VerbAnswer,
+    VerbBody,
+    VerbCall,
+)
+from licet.store.connect import transaction
+from licet.train import lineage
+from licet.train.canary_register import AuditResult
+from licet.train.lineage import Affected
+from licet.train.model_registry import RecordedModel
+from licet.vault.ids import Prefix, parse
+from licet.vault.installation import Installation
+
+DRAWING = (StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer)
+READING = (StaffRole.privacy_officer, StaffRole.reviewer)
+SIGNING = (StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator)
+RETIRING = (StaffRole.owner, StaffRole.curator)
+
+
+class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
+    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that
+    nobody has read yet, or can read any more.
+    """
+
+    drawn: int
+    done: int
+    left: int
+    bound: LeakBound
+    agreement: Agreement
+
+
+class ReviewAnswer(VerbAnswer, frozen=True, kw_only=True):
+    """How the review of a release stands: its open sample, the newest statement, and who signed
+    that.
+    """
+
+    release: str
+    rows: int
+    looked_for_names: bool
+    rows_purged: int
+    sample: SampleAnswer | None
+    statement: ReviewStatement | None
+    statement_sha256: str | None
+    says: str | None
+    signatures: tuple[ReviewSignature, ...]
+    signatures_needed: int
+    second_identity: bool
+    signed_off: bool
+
+
+class NewSample(VerbBody, frozen=True, kw_only=True):
+    """How many rows to draw by chance, and how many by risk."""
+
+    chance: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    risk: Annotated[int, Meta(ge=0, le=10_000)] = 20
+
+
+class OpenRow(VerbBody, frozen=True, kw_only=True):
+    """``second``: a row that somebody else has judged."""
+
+    second: bool = False
+
+
+class NewFinding(VerbBody, frozen=True, kw_only=True):
+    row: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    finding: ReviewFinding
+    second: bool = False
+
+
+class SignRelease(VerbBody, frozen=True, kw_only=True):
+    """``names_in``: the signer knows that nobody looked for names in it."""
+
+    names_in: bool = False
+
+
+class FindingUndone(VerbAnswer, frozen=True, kw_only=True):
+    row: int
+
+
+class MarkReplacement(VerbBody, frozen=True, kw_only=True):
+    """A place that the caller was shown, and whether it was no name."""
+
+    row: Annotated[int, Meta(ge=0)]
+    place: Annotated[int, Meta(ge=0)]
+    no_name: bool = True
+
+
+class ReplacementKindCounts(VerbAnswer, frozen=True, kw_only=True):
+    shown: int
+    no_name: int
+
+
+class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
+    """Replaced names of a release that readers were shown beside the text before, and those they
+    marked as no name.
+    """
+
+    shown: int
+    no_name: int
+    kinds: Mapping[str, ReplacementKindCounts]
+
+    @classmethod
+    def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
+        """The counts by kind, and together."""
+        return cls(
+            shown=sum(counts.shown for counts in found.values()),
+            no_name=sum(counts.no_name for counts in found.values()),
+            kinds=msgspec.convert(found, dict[str, ReplacementKindCounts], from_attributes=True),
+        )
+
+
+def folder_of(installation: Installation, release: str) -> str:
+    """Our own copy of a sealed release, by its id; a name that was sent is never a path.
+    NotFoundError.
+    """
+    with transaction(installation.pool) as tx:
+        name = release if "_" in release else f"rel_{release}"
+        known = registry.get(tx, parse(Prefix.release, name))
+    folder = homes.folder(installation, known) if known.state == "sealed" else None
+    if folder is None:
+        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
+    return str(folder)
+
+
+def review_answer(standing: ReleaseStanding) -> ReviewAnswer:
+    """How the review of a release stands, as the API answers it."""
+    return msgspec.convert(standing, ReviewAnswer, from_attributes=True)
+
+
+def _folder(call: AnyCall) -> str:
+    return folder_of(call.installation, call.target)
+
+
+def _review(call: AnyCall, done: ReleaseStanding | None) -> ReviewAnswer:
+    return review_answer(done or signatures.standing(call.installation, _folder(call)))
+
+
+DRAW: StaffVerb[NewSample, ReleaseStanding] = StaffVerb(
+    name="draw_sample",
+    about="Draws a sample of a release; 409 while another one is open.",
+    who=DRAWING,
+    takes=NewSample,
+    run=lambda call: signatures.draw(
+        call.installation, _folder(call), chance=call.sent.chance, by_risk=call.sent.risk
+    ),
+    route="releases/{release:str}/review/sample",
+    page="releases/{release:str}/sample",
+    tag="releases",
+    answers=ReviewAnswer,
+    answer=_review,
+    label="Draw a sample",
+    did=lambda *_: "A sample is drawn: read its rows on the page of the release.",
+)
+
+
+def _find(call: VerbCall[NewFinding]) -> ReleaseStanding:
+    sent, folder = call.sent, _folder(call)
+    signatures.found(
+        call.installation, folder, call.staff, sent.row, sent.finding, second=sent.second
+    )
+    return signatures.standing(call.installation, folder)
+
+
+FIND: StaffVerb[NewFinding, ReleaseStanding] = StaffVerb(
+    name="give_finding",
+    about="Stores what the caller found in the row that they opened last; 409 for another row.",
+    who=READING,
+    takes=NewFinding,
+    run=_find,
+    route="releases/{release:str}/review/findings",
+    tag="releases",
+    answers=ReviewAnswer,
+    answer=_review,
+)
+UNDO: StaffVerb[OpenRow, int] = StaffVerb(
+    name="undo_finding",
+    about="Takes the caller's newest finding back; its row is the next that they are given.",
+    who=READING,
+    takes=OpenRow,
+    run=lambda call: signatures.undo(
+        call.installation, _folder(call), call.staff, second=call.sent.second
+    ),
+    route="releases/{release:str}/review/undo",
+    tag="releases",
+    answers=FindingUndone,
+    answer=lambda call, row: FindingUndone(row=int(call.made) if row is None else row),
+    made=str,
+)
+CLOSE: StaffVerb[NoBody, ReleaseStanding] = StaffVerb(
+    name="close_review",
+    about="States what the sample found, signed, beside the manifest; 409 while a row has no "
+    "finding.",
+    who=DRAWING,
+    takes=NoBody,
+    run=lambda call: signatures.close(call.installation, _folder(call)),
+    route="releases/{release:str}/review/close",
+    page="releases/{release:str}/close",
+    tag="releases",
+    answers=ReviewAnswer,
+    answer=_review,
+    label="State what was found",
+    did=lambda *_: "What was found is stated, beside the manifest.",
+)
+SIGN: StaffVerb[SignRelease, ReleaseStanding] = StaffVerb(
+    name="sign_release",
+    about="Signs a release as it was reviewed, after every check; 409 where one fails or the caller "
+    "has signed already.",
+    who=SIGNING,
+    takes=SignRelease,
+    run=lambda call: signatures.sign(
+        call.installation, _folder(call), call.staff, names_in=call.sent.names_in
+    ),
+    path="releases/{release:str}/sign",
+    tag="releases",
+    answers=ReviewAnswer,
+    answer=_review,
+    label="Sign it off",
+    did=lambda *_: "Signed, and on record.",
+)
+
+
+def _marked(
+    call: VerbCall[MarkReplacement], done: Mapping[str, MarkCounts] | None
+) -> ReplacementCounts:
+    release = parse(Prefix.release, f"rel_{call.target}")
+    return ReplacementCounts.of(done or replacements.counts(call.installation, release))
+
+
+MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
+    name="mark_replacement",
+    about="Marks a place that the caller was shown last as no name, or takes that back; 409 for "
+    "another one. It changes no release and teaches nothing: it is counted.",
+    who=READING,
+    takes=MarkReplacement,
+    run=lambda call: replacements.mark(
+        call.installation,
+        _folder(call),
+        call.staff,
+        PlaceRef(call.sent.row, call.sent.place),
+        no_name=call.sent.no_name,
+    ),
+    route="releases/{release:str}/replacements/mark",
+    tag="releases",
+    answers=ReplacementCounts,
+    answer=_marked,
+)
+
+
+class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
+    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or
+    erased since, ``audit`` where no canary audit was run for it.
+    """
+
+    model: RecordedModel
+    affected: Affected | None
+    audited_at: datetime | None
+    audit: AuditResult | None
+
+    @classmethod
+    def of(cls, seen: ModelView) -> ModelAnswer:
+        """A model as the API answers it."""
+        return msgspec.convert(seen, cls, from_attributes=True)
+
+
+def _retire(call: VerbCall[GivenReason]) -> ModelView:
+    if not call.dry_run:
+        lineage.retire(call.installation, call.target, actor=call.actor, reason=call.sent.reason)
+    return model_view.show(call.installation, call.target).seen
+
+
+RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
+    name="retire_model",
+    about="Records that a model is used no more, and why. It stays on record, and a repetition "
+    "changes nothing.",
+    who=RETIRING,
+    takes=GivenReason,
+    run=_retire,
+    path="models/{model:str}/retire",
+    tag="models",
+    answers=ModelAnswer,
+    answer=lambda call, done: ModelAnswer.of(
+        done or model_view.show(call.installation, call.target).seen
+    ),
+    label="Retire it",
+    title=lambda _, seen: f"Retire {seen.model.name}",
+    means="It stays on record, and nobody is told of rows that are withdrawn from it any more. "
+    "Retire it when its weights are deleted.",
+    said="It is retired, and on record as that.",
+    did=lambda *_: "It is retired, and on record as that.",
+    destroys=True,
+)
+VERBS: tuple[AnyVerb, ...] = (DRAW, FIND, UNDO, CLOSE, SIGN, MARK, RETIRE)

@@ -1,0 +1,24 @@
+"""Every declaration of what staff do: the routes of the API and the forms of the console are made
+from this list.
+"""
+
+from __future__ import annotations
+
+from licet.service import (
+    access_verbs,
+    endpoint_verbs,
+    erasure_verbs,
+    order_verbs,
+    policy_verbs,
+    release_verbs,
+)
+from licet.service.staff_verb import AnyVerb
+
+VERBS: tuple[AnyVerb, ...] = (
+    *access_verbs.VERBS,
+    *endpoint_verbs.VERBS,
+    *erasure_verbs.VERBS,
+    *order_verbs.VERBS,
+    *policy_verbs.VERBS,
+    *release_verbs.VERBS,
+)

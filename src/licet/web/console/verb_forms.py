@@ -1,0 +1,182 @@
+"""The forms of what staff do, made from their declarations (`service.staff_verb`).
+
+The first form of a verb has no confirmation: its answer says what the verb means and what it would
+do now, and asks for the reason where the verb takes one. The second form has both; only then the
+verb is called. A field of a form has the name of the field that the verb takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias, get_origin
+
+import msgspec
+from litestar import Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from licet.errors import LicetError, RefusedError, UsageError
+from licet.policy.period import instant
+from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
+from licet.service.staff_verbs import VERBS
+from licet.web.api.shared import member_of
+from licet.web.api.verb_routes import declare
+from licet.web.console import shared as shell
+from licet.web.console.shared import Visit
+from licet.web.console.tables import Fields
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+
+ORDERS_SHOWN_MAX = 20
+Then: TypeAlias = Callable[[Visit, VerbCall[Any], Any], Response[Any]]
+Refused: TypeAlias = Callable[[Visit, str, Mapping[str, Any], LicetError], Response[Any]]
+
+
+def form_of(
+    verb: AnyVerb, then: Then | None = None, refused: Refused | None = None
+) -> HTTPRouteHandler:
+    """The route that takes the form of a verb; see `take`."""
+
+    def act(request: AnyRequest, data: Any, **named: str) -> Response[Any]:  # noqa: ANN401 a form
+        return take(shell.opened(request), verb, data, "+".join(named.values()), then, refused)
+
+    names = re.findall(r"\{(\w+):str\}", verb.page_path)
+    types = {"request": AnyRequest, "data": Fields, **dict.fromkeys(names, FromPath[str])}
+    declare(act, verb.name, verb.about, types, {}, Response[Any])
+    return post(verb.page_path, may=verb.may, sync_to_thread=True, include_in_schema=False)(act)
+
+
+def take(
+    visit: Visit,
+    verb: AnyVerb,
+    data: Mapping[str, Any],
+    target: str = "",
+    then: Then | None = None,
+    refused: Refused | None = None,
+) -> Response[Any]:
+    """Asks for a verb, or calls it and leads on; one that has nothing to say of what it means is
+    not asked for. ``then`` answers once it is done, by default the page that the form leads to;
+    ``refused`` answers for what the verb refuses.
+    """
+    reason, faults = str(data.get("reason", "")), NO_FAULTS
+    confirmed, version, would = data.get("confirmed") == "yes" or not verb.means, "", None
+    section = verb.page_path.split("/")[2]
+    try:
+        call = call_of(visit, verb, data, target)
+        address = re.sub(r"{[^}]*}", call.target, verb.page_path)
+        back = verb.back or address.rpartition("/")[0]
+        if verb.means:
+            would = verb.run(msgspec.structs.replace(call, dry_run=True))
+        if verb.version is not None:
+            version = verb.version(call)
+        if confirmed and data.get("seen", "") != version:
+            raise RefusedError("it was changed meanwhile", "load its page again", because="changed")
+        if confirmed and verb.means and verb.asks_reason:
+            faults = shell.reason_faults(reason)
+        if confirmed and not faults:
+            done = verb.perform(call)
+            if verb.of_keys:
+                visit.site.forget_keys()
+            said = f"?said={verb.name}" if verb.said else ""
+            return then(visit, call, done) if then else seen_other(f"{back}{said}")
+    except LicetError as error:
+        if refused is None:
+            raise
+        return refused(visit, target, data, error)
+    title = f"{verb.label}: {call.target}" if call.target else verb.label
+    values = {
+        "verb": verb,
+        "means": verb.means if isinstance(verb.means, str) else verb.means(call),
+        "would": verb.would(call, would),
+        "fields": [*_sent_again(verb, data), *([("seen", version)] if version else [])],
+        "action": address,
+        "back": back,
+        "reason": reason,
+        "reason_max": shell.REASON_CHARACTERS_MAX,
+    }
+    return shell.page(
+        "console_order.html",
+        visit,
+        title=verb.title(call, would) if verb.title is not None else title,
+        section=f"/console/{section}",
+        errors=faults,
+        values=values,
+        status=422 if faults else 200,
+    )
+
+
+def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -> VerbCall[Any]:
+    """The call that a form asks for; UsageError for a field that the verb does not take so."""
+    values: dict[str, Any] = {"reason": "-"} if verb.asks_reason else {}
+    for name, field in _fields(verb).items():
+        given = many(data, name)
+        if not given and not (name in data and get_origin(field) is tuple):
+            continue
+        if get_origin(field) is tuple:
+            values[name] = " ".join(given).split()
+        elif field is bool:
+            values[name] = given[0] == "yes"
+        elif field is datetime:
+            values[name] = day_of(given[0])
+        else:
+            values[name] = given[0]
+    sent = verb.body(values)
+    if "reason" in verb.takes.__struct_fields__:
+        sent = msgspec.structs.replace(sent, reason=str(data.get("reason", "")))
+    return VerbCall(
+        installation=visit.here,
+        actor=visit.staff.recorded_as,
+        member=member_of(visit.staff),
+        wall=visit.site.wall(),
+        url=visit.site.settings.url or "",
+        sent=sent,
+        target=target or str(getattr(sent, verb.named_by, "")),
+    )
+
+
+def _fields(verb: AnyVerb) -> dict[str, Any]:
+    """What the form of a verb sends beside its reason: by name its type, without its bounds."""
+    return {
+        field.name: unwrapped(field.type)[0]
+        for field in msgspec.structs.fields(verb.takes)
+        if field.name not in ("reason", "dry_run")
+    }
+
+
+def _sent_again(verb: AnyVerb, data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fields of the first form, which the second one sends too."""
+    return [(name, one) for name in _fields(verb) for one in many(data, name)]
+
+
+def forms_beside(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """The forms of the verbs for which no page has a handler of its own among ``routes``."""
+    own = {path for route in routes for path in route.paths}
+    return [form_of(verb) for verb in VERBS if verb.page_path and verb.page_path not in own]
+
+
+def said_of(request: AnyRequest) -> str:
+    """What a page says of the verb that led to it."""
+    name = request.query_params.get("said", "")
+    return next((verb.said for verb in VERBS if verb.name == name), "")
+
+
+def many(data: Mapping[str, Any], name: str) -> list[str]:
+    """The values of a field that a form may send several times, without those left empty."""
+    found = data.get(name, [])
+    texts = (str(one).strip() for one in (found if isinstance(found, list) else [found]))
+    return [one for one in texts if one]
+
+
+def day_of(text: str) -> datetime | None:
+    """The day at whose beginning something ends; None for no text."""
+    try:
+        return instant(text) if text else None
+    except (ValueError, UsageError):
+        raise UsageError(f"`{text[:30]}` is no day", "write it as 2027-01-31") from None
+
+
+def fault(place: str, error: LicetError) -> Faults:
+    """What a verb refused, beside the form that was sent."""
+    text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+    return Faults(((place, place, text),))
