@@ -89,11 +89,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``may_write`` is the whole answer. ``because`` says why it is unknown, and is empty
-    otherwise.
+    """``may_write`` is the whole answer. ``because`` is the code of a no, a `ReasonCode` of
+    `licet.client`, and ``detail`` its sentence; both are empty at a yes.
 
     ``standings`` are by question, ``unanswered`` those that are asked now; ``grant`` is the newest
-    grant in force, 0 for none.
+    grant in force, 0 for none. ``fresh_seconds`` is for how long the answer may be used again;
+    ``retry_after`` for how many seconds an overloaded server asks to wait.
     """
 
     gate: str
@@ -105,6 +106,18 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     decide_by: date | None = None
     because: str = ""
+    detail: str = ""
+    fresh_seconds: int = 60
+    retry_after: float = 0.0
+
+
+class CallerResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the caller is: a `service` has ``scopes``, and a ``person`` an ``account``."""
+
+    caller: str
+    account: str | None
+    name: str | None
+    scopes: tuple[str, ...] = ()
 
 
 class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

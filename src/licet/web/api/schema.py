@@ -38,6 +38,7 @@ TEXT_CHARACTERS_MAX = 4 * 2**20
 TITLE_CHARACTERS_MAX = 2_000
 ATTACHMENTS_MAX = 100
 TOOL_CALLS_MAX = 256
+GATE_SECONDS = 60  # for how long a host may use the answer of a gate again
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
 HostId = Annotated[
@@ -170,8 +171,8 @@ class NewTurn(_In, frozen=True, kw_only=True):
     the instructions that the host gave its model, and as ``tools`` the JSON text of the list of
     tools that it offered; send it behind the person's first words.
 
-    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is
-    refused. ``project`` is the host's own id of the project that the conversation is in, which its
+    ``grant`` is what the gate named when it was said: told later, it is stamped under no newer
+    grant. ``project`` is the host's own id of the project that the conversation is in, which its
     first turn fixes.
     """
 
@@ -256,6 +257,8 @@ class GateAnswer(_Out, frozen=True, kw_only=True):
 
     ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
     numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
+    ``because`` and ``detail`` are empty where the person may write. ``fresh_seconds`` is for how
+    long the answer may be used again: a minute, and not beyond the last day to decide.
     """
 
     account: str
@@ -266,6 +269,9 @@ class GateAnswer(_Out, frozen=True, kw_only=True):
     grant: int
     policy: str
     decide_by: date | None
+    because: str = ""
+    detail: str = ""
+    fresh_seconds: int = GATE_SECONDS
 
 
 class NoticeText(_Out, frozen=True, kw_only=True):
