@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from licet.client.failures import SetupError
+from licet.client.failures import SetupError, UnansweredError
 from licet.client.reasons import ReasonCode
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -79,6 +79,16 @@ def key_in(file: Path) -> str:
         raise SetupError(ReasonCode.key_file_unreadable, said) from None
     except UnicodeDecodeError:
         raise SetupError(ReasonCode.key_characters) from None
+
+
+def fresh_key(file: Path) -> str:
+    """`key_in` for one request of many: UnansweredError while there is none, so that what waits to
+    be sent is not lost.
+    """
+    try:
+        return key_in(file)
+    except SetupError as error:
+        raise UnansweredError(error.because, str(file)) from None
 
 
 def checked_account(account: str) -> str:

@@ -41,7 +41,7 @@ from licet.client import (
     UnansweredError,
 )
 from licet.client.reasons import ABOUT_ACCOUNT
-from licet.client.setup_checks import checked_account
+from licet.client.setup_checks import checked_account, key_in
 from licet.host.delivery import Delivery
 from licet.host.event_follower import EventFollower
 from licet.host.gate_cache import UNKNOWN, GateCache, late
@@ -141,7 +141,7 @@ class Host:
         """Asks Licet once whether address, key and scopes are right; SetupError if not. An outage
         is logged, and is no error.
         """
-        self.settings.token()
+        key_in(self.settings.key_file)
         try:
             self._asking.verify(*self.settings.scopes)
         except UnansweredError as error:

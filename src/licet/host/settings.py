@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from licet.client import SetupError
-from licet.client.setup_checks import key_in
-from licet.errors import BusyError, UsageError
+from licet.client.setup_checks import fresh_key
+from licet.errors import UsageError
 
 SPOOL_BYTES = 256 * 2**20
 PREFIX = "HOST_LICET_"
@@ -79,12 +78,7 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The service's key, as the file contains it now; BusyError while there is none, so that
         queued turns are not lost.
         """
-        try:
-            return key_in(self.key_file)
-        except SetupError as error:
-            missing = BusyError(error.message, error.hint)
-            missing.because = error.because
-            raise missing from None
+        return fresh_key(self.key_file)
 
 
 def from_environment(
