@@ -66,7 +66,8 @@ host = Host(HostSettings(url=url, key_file=Path(key_file), spool=Path(spool)))
 for number in range(int(begin), 10**9):
     account = f"host:p{number % 50}"
     turn = ConversationTurn(account=account, conversation=f"host:k{number % 500}", id=str(number), text="hello", surface="app")
-    on_disk = host.record(GatePermit(account=account, gate="open", may_write=True, may_record=True, grant=1), [turn])
+    may = dict(gate="open", may_write=True, may_record=True)
+    on_disk = host.record(GatePermit(account=account, grant=1, **may), [turn])
     on_disk.result()
     print(number, flush=True)
 """

@@ -3,8 +3,8 @@
     ./run bench outages [CHATS]
 
 `licet serve` really runs, behind a wire that can be harmed. In turn it is killed, stopped with
-SIGSTOP, answers 500, is slow by more than the time-out, and loses the bodies of its answers; between
-the harms it is well. Two programs with `licet.host` chat on, one that blocks and one that keeps. Each
+SIGSTOP, answers 500, is slow by more than the time-out, and loses the bodies of its answers;
+between the harms it is well. Two programs with `licet.host` chat on: one blocks and one keeps. Each
 message is a conversation of its own, whose title says when it was said. Some people say yes while
 the wire is harmed: what they had said before must not be under it. The clock of the caches runs
 sixty times as fast as the wall's, so that a minute is an hour.
@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,7 +58,8 @@ async def message(host, when, number):
     permit = await host.gate(f"host:p{number}")
     took = time.perf_counter() - begun
     if permit.may_write:
-        about = dict(account=permit.account, conversation=f"host:{number} {outage} {when}", surface="app")
+        chat = f"host:{number} {outage} {when}"
+        about = dict(account=permit.account, conversation=chat, surface="app")
         on_disk = await asyncio.wrap_future(host.record(permit, [
             ConversationTurn(**about, id="1", text="hello", title=f"{outage} {when}"),
             ConversationTurn(**about, id="2", text="good day", role="assistant"),
@@ -248,18 +250,18 @@ def play(
     def message_all(harm: str, when: str) -> None:
         for program in programs:
             results.extend(
-                MessageResult(program.outage, harm, when, *one, allowed=allowed[one[0]])
+                MessageResult(program.outage, harm, when, *one, allowed[one[0]])
                 for one in program.ask(when)
             )
 
     waiting = iter([number for number in range(chats) if number % 3 == 2])
     try:
         for program in programs:
-            wait_until(lambda program=program: bool(program.ask("known")))
+            wait_until(partial(_knows, program))
         message_all(WELL, "first")
         for harm in HARMS:
             for program in programs:
-                wait_until(lambda program=program: bool(program.ask("known")))
+                wait_until(partial(_knows, program))
             message_all(WELL, f"before {harm}")
             with harmed(server, wire, harm):
                 time.sleep(EXPIRED_SECONDS)
@@ -272,7 +274,7 @@ def play(
                     time.sleep(PAUSE_SECONDS)
             time.sleep(PAUSE_SECONDS)
         for program in programs:
-            wait_until(lambda program=program: program.ask("size") == 0)
+            wait_until(partial(_is_drained, program))
         counts = [program.ask("counts") for program in programs]
         stored = {number: _stored(server, number) for number in range(chats)}
     finally:
@@ -280,6 +282,15 @@ def play(
             program.close()
         wire.close()
     return _figures(chats, results, stored), results, counts
+
+
+def _knows(program: Chats) -> bool:
+    """Whether each gate is known to it."""
+    return bool(program.ask("known"))
+
+
+def _is_drained(program: Chats) -> bool:
+    return bool(program.ask("size") == 0)
 
 
 def _stored(server: Server, number: int) -> list[tuple[str, int, str]]:

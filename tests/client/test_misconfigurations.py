@@ -220,7 +220,7 @@ ROWS: tuple[Row, ...] = (
      ReasonCode.key_characters, ""),
     ("a key's file that is not there", lambda p: p.settings(key_file=p.folder / "no").token(),
      ReasonCode.key_file_missing, "no"),
-    ("a folder for the key's file", file_is_folder, ReasonCode.key_file_unreadable, "directory"),
+    ("a folder for the key's file", file_is_folder, ReasonCode.key_file_unreadable, ""),
     ("a key that was revoked", revoked, ReasonCode.key_unknown, ""),
     ("a key that may not send turns",
      lambda p: asked(p.url, p.key(Scope.gate_read), "gate:read", "turns:write"),

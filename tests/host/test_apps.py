@@ -1,5 +1,5 @@
-"""The programs of docs/host.md as they stand there, each with Licet and a model beside it: a chat is
-streamed and recorded, a closed gate is answered, and nothing is lost when both are killed.
+"""The programs of docs/host.md as they stand there, each with Licet and a model beside it: a chat
+is streamed and recorded, a closed gate is answered, and nothing is lost when both are killed.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> l
 
 
 def _npm_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
-    """The packages of the components, of the client and of the host, as `npm pack` makes them: with times of its
-    own, the same for every build.
+    """The packages of the components, the client and the host, as `npm pack` makes them: with times
+    of its own, the same for every build.
     """
     for name in ("elements", "client", "host"):
         folder = source / f"{name}-package"

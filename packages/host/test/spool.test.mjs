@@ -1,4 +1,4 @@
-/** Run by `tests/host/test_package.py`: LICET_TEST is JSON with `package` and `folder`. */
+/** Run by `tests/host/test_host_package.py`: LICET_TEST is JSON with `package` and `folder`. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import fs from "node:fs";

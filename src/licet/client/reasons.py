@@ -2,8 +2,8 @@
 
 Programs compare the code; people read the sentence, which the place, the value or the server's own
 words may follow. `packages/client/src/reasons.ts` is generated from this table, and docs/client.md
-lists it. A server that is newer than the client may send a code that is not here: `ReasonCode.of` reads
-it as `refused`.
+lists it. A server that is newer than the client may send a code that is not here: `ReasonCode.of`
+reads it as `refused`.
 """
 
 from __future__ import annotations

@@ -162,8 +162,8 @@ class Host:
         return self._permit(account, self.gates.ask_within(checked_account(account), seconds))
 
     def record(self, permit: GatePermit, turns: Sequence[ConversationTurn]) -> Future[bool]:
-        """Spools the turns that a permitted message added. The future is true once they are on disk;
-        false, and counted, if they are not taken. It never raises.
+        """Spools the turns that a permitted message added; never raises. The future is true once
+        they are on disk, false, and counted, if they are not taken.
         """
         if permit.may_record and turns:
             under = [

@@ -6,10 +6,10 @@ it.
 is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a
 person who must decide first is told where, and the message is not sent. `outlet` spools what the
 exchange added. Whatever passed no gate is not recorded: a temporary chat, a channel, a call without
-a person, or one whom Licet does not know. ``outage`` says what happens while nobody answers. A turn has the message's own id,
-which `licet import` also uses for Open WebUI's export: a chat that is imported later adds nothing
-to what was recorded here. Open WebUI is not part of Licet: this module is imported only in its
-process.
+a person, or one whom Licet does not know. ``outage`` says what happens while nobody answers. A turn
+has the message's own id, which `licet import` also uses for Open WebUI's export: a chat that is
+imported later adds nothing to what was recorded here. Open WebUI is not part of Licet: this module
+is imported only in its process.
 """
 
 from __future__ import annotations
