@@ -1,6 +1,8 @@
 /** Run by `tests/client/test_package.py`, which serves: LICET_TEST is JSON with `url`, `key`, `cut`, `package`. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import vm from "node:vm";
 import { expected, roundtrip } from "./roundtrip.mjs";
@@ -218,7 +220,12 @@ test("a client that asks once says which setting is wrong", async () => {
     redirected: () => new Response(null, { status: 302 }),
   };
   for (const [because, answer] of Object.entries(of)) await assert.rejects(stubbed(answer).licet.verify(), setup(because));
-  await assert.rejects(new Licet("http://127.0.0.1:9", "k").verify(), (error) => error.because === "connection_refused");
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address();
+  await new Promise((closed) => listener.close(closed));
+  const nobody = new Licet(`http://127.0.0.1:${port}`, "k", quick);
+  await assert.rejects(nobody.verify(), (error) => error.because === "connection_refused");
   const slow = stubbed(() => problem(429, "rate_limited", {}, { "retry-after": "7" }));
   await assert.rejects(slow.licet.verify(), (error) => error.retryAfter === 7);
   const gate = await slow.licet.check("host:ana");
