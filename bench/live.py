@@ -35,8 +35,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from bench import Row
 from bench.web import ours, prepare, running
 from licet.config import Configuration
-from licet.plugins.recorder import Recorder
-from licet.plugins.settings import PluginSettings
+from licet.host import Host, HostSettings
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.ids import host_hmac
@@ -61,16 +60,15 @@ FILLING = """
 import sys
 from pathlib import Path
 from licet.client import ConversationTurn
-from licet.plugins.gates import GatePermit
-from licet.plugins.recorder import Recorder
-from licet.plugins.settings import PluginSettings
+from licet.host import GatePermit, Host, HostSettings
 url, key_file, spool, begin = sys.argv[1:]
-recorder = Recorder(PluginSettings(url=url, key_file=Path(key_file), spool=Path(spool), surface="app"))
+host = Host(HostSettings(url=url, key_file=Path(key_file), spool=Path(spool)))
 for number in range(int(begin), 10**9):
     account = f"host:p{number % 50}"
     turn = ConversationTurn(account=account, conversation=f"host:k{number % 500}", id=str(number), text="hello", surface="app")
-    on_disk = recorder.keep(GatePermit(account=account, grant=1), [turn])
-    on_disk.wait()
+    may = dict(gate="open", may_write=True, may_record=True)
+    on_disk = host.record(GatePermit(account=account, grant=1, **may), [turn])
+    on_disk.result()
     print(number, flush=True)
 """
 
@@ -303,14 +301,14 @@ def replay(here: installation.Installation, folder: Path, key_file: Path, kills:
         last = max(int(line) for line in said if line.endswith("\n"))
         acknowledged |= set(range(begin, last + 1))
         begin = last + 2  # the one after the last may be on disk, and was not acknowledged
-        recorder = Recorder(PluginSettings(url=url, key_file=key_file, spool=spool, surface="app"))
+        host = Host(HostSettings(url=url, key_file=key_file, spool=spool))
         begun = time.perf_counter()
-        while recorder.spool.size:
+        while host.spool.size:
             time.sleep(0.005)
         seconds += time.perf_counter() - begun
-        recorder.close()
+        host.close()
         left += sum(
-            count for reason, count in recorder.counts.items() if reason.startswith("delivered")
+            count for reason, count in host.counts.items() if reason.startswith("delivered")
         )
     key = installation.host_key(here)
     names = {host_hmac(key, "turn", f"k{number % 500}", str(number)) for number in acknowledged}

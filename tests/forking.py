@@ -32,7 +32,13 @@ STARTED = [
     "import sys; sys.argv[0] = 'licet'; from licet.cli import main; main()",
 ]
 HERE = Path(__file__).parent
-NOT_PRELOADED = ("licet.train", "licet.plugins", "licet.verifier", "licet.curate.worker_start")
+NOT_PRELOADED = (
+    "licet.train",
+    "licet.plugins",
+    "licet.host",
+    "licet.verifier",
+    "licet.curate.worker_start",
+)
 
 
 class Forked:

@@ -19,6 +19,8 @@ import pytest
 from licet.access.roles import May
 from licet.cli import command as cli
 from licet.config import Configuration
+from licet.host import HostSettings
+from licet.host.settings import PREFIX as HOST_PREFIX
 from licet.plugins.settings import PREFIX, PluginSettings
 from licet.policy.decide import DecisionReason
 from licet.store.connect import Pool
@@ -227,9 +229,10 @@ def test_a_path_of_the_api_in_a_document_exists(world: World) -> None:
 
 def test_a_setting_in_a_document_exists() -> None:
     plugins = {PREFIX + field.name.upper() for field in msgspec.structs.fields(PluginSettings)}
-    known = {*settings(Configuration), *plugins}
+    hosts = {HOST_PREFIX + field.name.upper() for field in msgspec.structs.fields(HostSettings)}
+    known = {*settings(Configuration), *plugins, *hosts}
     for document, text in texts().items():
-        for name, more in re.findall(r"\b((?:LITELLM_)?LICET_[A-Z0-9_]+)(\.\.)?", text):
+        for name, more in re.findall(r"\b((?:LITELLM_|HOST_)?LICET_[A-Z0-9_]+)(\.\.)?", text):
             begins = [one for one in known if one.startswith(name)] if more else []
             assert name in known or begins, f"{document}: {name}"
 

@@ -11,7 +11,6 @@ nothing.
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,13 +28,11 @@ from litestar.testing import TestClient
 from licet.agent import api_transport, local_transport
 from licet.cli import command as cli
 from licet.client import ConversationTurn
+from licet.host import Host, HostSettings
 from licet.intake import imports
 from licet.intake.import_records import RecordedAccount
 from licet.intake.read_turn import ReadFeedback, ReadTurn
 from licet.intake.replay import Import
-from licet.plugins.gates import GatePermit
-from licet.plugins.recorder import Recorder
-from licet.plugins.settings import PluginSettings
 from licet.policy.state import ConversationKind, TurnRole
 from licet.store.connect import Pool
 from licet.vault import installation
@@ -244,33 +241,23 @@ class Spans(Transport):
 
 
 class Spooled(Transport):
-    """The spool that the plugins have in common, delivering to a real port."""
+    """The spool of a host, delivering to a real port."""
 
     def send(self, name: str, text: str) -> None:
         with listening(self.world.app) as url:
-            recorder = Recorder(
-                PluginSettings(
-                    url=url, key_file=self.key_file(), spool=self.folder / f"spool {name}"
-                )
-            )
-            permit = asyncio.run(self.permit(recorder, name))
-            if permit is not None:
+            spool = self.folder / f"spool {name}"
+            host = Host(HostSettings(url=url, key_file=self.key_file(), spool=spool))
+            permit = host.gate_now(f"host:{name}")
+            if permit.may_write:
                 turn = ConversationTurn(
                     account=f"host:{name}", conversation=f"host:{name}'s", id="1", text=text
                 )
-                done = recorder.keep(permit, [turn])
-                assert done is not None
-                done.wait()
+                assert host.record(permit, [turn]).result()
                 assert all(
                     text.encode() not in p.read_bytes() for p in self.folder.rglob("*.spool")
                 )
-                wait_until(lambda: recorder.spool.size == 0)
-            recorder.close()
-
-    async def permit(self, recorder: Recorder, name: str) -> GatePermit | None:
-        _, permit = await recorder.permit(f"host:{name}")
-        await recorder._asking.close()  # this loop ends before the recorder does
-        return permit
+                wait_until(lambda: host.spool.size == 0)
+            host.close()
 
 
 class Feedback(Transport):
@@ -377,7 +364,7 @@ WAYS: dict[str, type[Transport]] = {
     "POST /v1/conversations/{conversation:str}/feedback": Feedback,
     "licet import": Imported,
     "licet import, feedback": ImportedFeedback,
-    "licet.plugins.recorder": Spooled,
+    "licet.host.delivery": Spooled,
     "licet.agent.local_transport": Nearby,
     "licet.agent.api_transport": ApiTransport,
 }

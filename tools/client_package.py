@@ -1,13 +1,14 @@
 """Makes the npm package `@licet/client` from the API's description and `packages/client/src`.
 
     python -m tools.client_package [FOLDER]    # compiles it into FOLDER, or `packages/client/build`
-    python -m tools.client_package --generate  # writes `src/api.ts` and `src/operations.ts` anew
+    python -m tools.client_package --generate  # writes what is generated in `src` anew
 
-`api.ts` has the types, by openapi-typescript, and `operations.ts` how each operation is sent, from
-the routes themselves. Both are committed; `tests/client/test_package.py` holds them to the API.
-They have what a person's token or a service's key may call: what needs a session of staff belongs
-to the console. The compilers are those of `packages/client/compiler`, whose lock has hashes and no
-addresses: npm takes them from the registry that it is set to.
+`api.ts` has the types, by openapi-typescript, `operations.ts` how each operation is sent, from the
+routes themselves, and `reasons.ts` the codes of `licet.client`. They are committed;
+`tests/client/test_package.py` holds them to the API. They have what a person's token or a service's
+key may call: what needs a session of staff belongs to the console. The compilers are those of
+`packages/client/compiler`, whose lock has hashes and no addresses: npm takes them from the registry
+that it is set to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from litestar.routes import HTTPRoute
 
 from licet import __version__
 from licet.access.roles import May
+from licet.client.reasons import TABLE
 from licet.web.api import problems, reference
 from licet.web.app import routed
 
@@ -110,30 +112,47 @@ def install(into: Path) -> None:
     subprocess.run(["npm", "ci", *quiet], cwd=into, check=True, capture_output=True)
 
 
-def write(folder: Path, compiler: Path) -> None:
-    """Compiles the whole package to ``folder``, which is made anew; ``compiler`` is where `install`
-    has been.
+def write(folder: Path, compiler: Path, source: Path = SOURCE) -> None:
+    """Compiles the whole package of ``source`` to ``folder``, which is made anew; ``compiler`` is
+    where `install` has been.
     """
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     program = compiler / "node_modules" / "typescript" / "bin" / "tsc"
-    words = ["node", str(program), "-p", str(SOURCE), "--outDir", str(folder.absolute())]
+    words = ["node", str(program), "-p", str(source), "--outDir", str(folder.absolute())]
     ran = subprocess.run(words, check=False, capture_output=True, text=True)
     if ran.returncode:
         raise SystemExit(f"error: the client does not compile:\n{ran.stdout}{ran.stderr}")
-    package = json.loads((SOURCE / "package.json").read_text("utf-8"))
+    package = json.loads((source / "package.json").read_text("utf-8"))
     (folder / "package.json").write_text(
         json.dumps({**package, "version": __version__}, indent=2) + "\n", "utf-8"
     )
-    for path in (SOURCE / "README.md", ROOT / "LICENSE"):
+    for path in (source / "README.md", ROOT / "LICENSE"):
         shutil.copy(path, folder / path.name)
 
 
 def generate(compiler: Path, scratch: Path) -> dict[str, str]:
     """The generated files of `src`, by name."""
     document = description()
-    return {"api.ts": types(document, compiler, scratch), "operations.ts": table(document)}
+    return {
+        "api.ts": types(document, compiler, scratch),
+        "operations.ts": table(document),
+        "reasons.ts": reasons(),
+    }
+
+
+def reasons() -> str:
+    """`reasons.ts`: the codes of `licet.client.reasons`, with their sentences and remedies."""
+    lines = [
+        f"  {code}: [{json.dumps(said)}, {json.dumps(remedy)}]," for code, said, remedy in TABLE
+    ]
+    return (
+        "// Made by `python -m tools.client_package --generate`: do not change it by hand.\n\n"
+        "/** Why an answer is a no: each code with its sentence and what to do. */\n"
+        f"export const REASONS = {{\n{chr(10).join(lines)}\n}} as const;\n\n"
+        "export type ReasonCode = keyof typeof REASONS;\n"
+    )
 
 
 def _entry(method: str, path: str, one: dict[str, Any]) -> str:

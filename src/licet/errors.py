@@ -21,10 +21,13 @@ from collections.abc import Mapping
 
 
 class LicetError(Exception):
-    """Any error of Licet's. ``hint`` is the fix, in one sentence, or empty."""
+    """Any error of Licet's. ``hint`` is the fix, in one sentence, or empty; ``because`` a code for
+    programs, or empty.
+    """
 
     exit_code = 70
     status = 500
+    because: str = ""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -94,6 +94,9 @@ class GateStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
     numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
+    ``because`` is the code of a no, a `ReasonCode` of `licet.client`, and ``detail`` its sentence;
+    both are empty where the person may write. ``fresh_seconds`` is for how long the answer may be
+    used again.
     """
 
     account: str
@@ -104,17 +107,22 @@ class GateStatus(msgspec.Struct, frozen=True, kw_only=True):
     grant: int
     policy: str
     decide_by: date | None
+    because: str = ""
+    detail: str = ""
+    fresh_seconds: int = 60
 
 
 class GateResult(GateStatus, frozen=True, kw_only=True):
-    """The answer about an account, or why there is none: ``because`` is empty unless the gate is
-    unknown.
+    """The answer about an account, or why there is none. ``retry_after`` is for how many seconds an
+    overloaded server asks to wait.
     """
 
-    because: str = ""
+    retry_after: float = 0.0
 
 
-def unknown_gate(because: str) -> GateResult:
+def unknown_gate(
+    because: str = "", detail: str = "", *, retry_after: float = 0.0, fresh_seconds: int = 0
+) -> GateResult:
     """The answer where the server gave none: closed."""
     return GateResult(
         account="",
@@ -126,7 +134,19 @@ def unknown_gate(because: str) -> GateResult:
         policy="",
         decide_by=None,
         because=because,
+        detail=detail,
+        fresh_seconds=fresh_seconds,
+        retry_after=retry_after,
     )
+
+
+class CallerResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the caller is: a `service` has ``scopes``, and a ``person`` an ``account``."""
+
+    caller: str
+    account: str | None
+    name: str | None
+    scopes: tuple[str, ...] = ()
 
 
 class ChoiceScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

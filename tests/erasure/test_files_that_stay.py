@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from licet.errors import LicetError, RefusedError
+from licet.host.spool import Spool
 from licet.keys.restriction_journal import Journal
-from licet.plugins.spool import Spool
 
 from ..journals import KEY
 from ..keys.test_restriction_journal import told

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from bench.outages import pids_below
 
 from licet.client import Client, choose, open_account
 from licet.web.access import tokens
@@ -153,11 +154,15 @@ class Licet:
         )
         wait_until(lambda: answers(f"{self.url}/readyz"), "Licet")
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._server is not None:
-            self._server.terminate()
+            self._server.send_signal(how)
             self._server.wait(600)
             self._server = None
+
+    def pids(self) -> list[int]:
+        """The server's process and those that it runs."""
+        return pids_below(self._server.pid) if self._server is not None else []
 
     def open(self, name: str, allow: bool | None = None) -> None:
         with Client(self.url, self.host_key) as client:
@@ -179,7 +184,13 @@ class Licet:
         return page["items"] if page else []
 
     def conversations(self, name: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self._as(name, "/v1/accounts/me/conversations")["items"]
+        items: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            more = f"?cursor={cursor}" if cursor else ""
+            page = self._as(name, f"/v1/accounts/me/conversations{more}")
+            items += page["items"]
+            cursor = page["next"]
         return items
 
     def gates_asked(self) -> int:

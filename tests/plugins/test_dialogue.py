@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from licet.errors import UsageError
+from licet.host import Outage
 from licet.intake import litellm as logged
 from licet.intake.read_turn import ReadTurn
 from licet.plugins.dialogue import FLAGS_DEPTH_MAX, DialoguePlace, added, is_marked
-from licet.plugins.settings import PluginSettings, UnknownSetting, from_environment
+from licet.plugins.settings import PluginSettings, plugin_settings
 
 WHERE = DialoguePlace(account="host:ana", conversation="host:c", surface="app", model="mock")
 CALL = {
@@ -238,14 +239,14 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
         "LITELLM_LICET_SPOOL": "/s",
         "PATH": "/",
     }
-    made = from_environment(
-        environment | {"LITELLM_LICET_WHEN_UNKNOWN": "refuse", "LITELLM_LICET_SPOOL_BYTES_MAX": "7"}
+    made = plugin_settings(
+        environment | {"LITELLM_LICET_OUTAGE": "block", "LITELLM_LICET_SPOOL_BYTES_MAX": "7"}
     )
     assert made == PluginSettings(
         url="http://x",
         key_file=Path("/k"),
         spool=Path("/s"),
-        when_unknown=UnknownSetting.refuse,
+        outage=Outage.block,
         spool_bytes_max=7,
     )
     for bad in (
@@ -254,9 +255,9 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
         {"LITELLM_LICET_SPOOL_BYTES_MAX": "much"},
     ):
         with pytest.raises(UsageError):
-            from_environment(environment | bad)
+            plugin_settings(environment | bad)
     with pytest.raises(UsageError):
-        from_environment({"LITELLM_LICET_URL": "http://x"})
+        plugin_settings({"LITELLM_LICET_URL": "http://x"})
 
 
 def test_a_published_surface_is_said_by_the_operator_alone() -> None:

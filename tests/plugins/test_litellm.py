@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from licet.plugins.recorder import Recorder
+from licet.host import Host
 from licet.plugins.settings import PluginSettings
 
 from .beside import ANSWER, Licet, Proxy, needed, running, wait_until
@@ -141,8 +141,9 @@ def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twic
     wait_until(lambda: len(licet.kept("emil", "before")) == 2)
     wait_until(lambda: proxy.spooled() == 0)
     licet.stop()
-    # and it is not kept
-    assert proxy.ask("a stranger", "unknown", ("user", PLANTED)).status_code == 200
+    # it waits too, and no account of that name is there when it arrives
+    assert proxy.ask("another stranger", "unknown", ("user", PLANTED)).status_code == 200
+    wait_until(lambda: proxy.spooled() > 0)
     for number in range(4):
         size = proxy.spooled()
         assert (
@@ -153,10 +154,10 @@ def test_a_killed_proxy_loses_nothing_that_it_spooled_and_what_is_delivered_twic
     shutil.copytree(proxy.spool, tmp_path / "again")
     licet.start()
     for folder, outcome in ((proxy.spool, "done"), (tmp_path / "again", "duplicate")):
-        recorder = Recorder(PluginSettings(url=licet.url, key_file=licet.key_file, spool=folder))
-        wait_until(lambda recorder=recorder: recorder.spool.size == 0)
-        recorder.close()
-        assert recorder.counts == {f"delivered: {outcome}": 8}
+        made = Host(PluginSettings(url=licet.url, key_file=licet.key_file, spool=folder))
+        wait_until(lambda made=made: made.spool.size == 0)
+        made.close()
+        assert made.counts == {f"delivered: {outcome}": 8, "refused: no_account": 2}
         for number in range(4):
             assert licet.kept("emil", f"spooled {number}") == [
                 ("user", f"Hello {number}"),

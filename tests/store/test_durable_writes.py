@@ -18,6 +18,8 @@ import pytest
 
 from licet.backup import wal_seals
 from licet.cli.key_files import key_file
+from licet.host.spool import Spool
+from licet.host.spool import key_of as spool_key
 from licet.keys.journal_mend import _FolderPlace
 from licet.keys.journal_move import _rename as rename_journal
 from licet.keys.material import FileProvider
@@ -25,8 +27,6 @@ from licet.keys.objects import Stored
 from licet.keys.restriction_journal import _HEAD, Journal
 from licet.ledger.note import SignatureType
 from licet.ledger.storage import Durable, Folder
-from licet.plugins.spool import Spool
-from licet.plugins.spool import key_of as spool_key
 from licet.proof.log_retention import _rename as rename_year
 from licet.release import part
 from licet.service.store_move import _keep as keep_log

@@ -188,10 +188,10 @@ def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> l
 
 
 def _npm_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
-    """The packages of the components and of the client, as `npm pack` makes them: with times of its
-    own, the same for every build.
+    """The packages of the components, the client and the host, as `npm pack` makes them: with times
+    of its own, the same for every build.
     """
-    for name in ("elements", "client"):
+    for name in ("elements", "client", "host"):
         folder = source / f"{name}-package"
         subprocess.run(
             [sys.executable, "-m", f"tools.{name}_package", str(folder)],

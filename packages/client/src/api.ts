@@ -1536,7 +1536,7 @@ export interface components {
         Gate: "closed" | "not_asked" | "open" | "must_decide" | "notice";
         /**
          * GateAnswer
-         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
+         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it. `because` and `detail` are empty where the person may write. `fresh_seconds` is for how long the answer may be used again: a minute, and not beyond the last day to decide.
          */
         GateAnswer: {
             /** @description The account, `acc_..`. */
@@ -1557,6 +1557,21 @@ export interface components {
             policy: string;
             /** @description The last day to decide, after which nothing is written before an answer; null where nothing is to be decided. */
             decide_by: string | null;
+            /**
+             * @description The reason, as a stable word.
+             * @default
+             */
+            because?: string;
+            /**
+             * @description The same in a sentence, with what to do.
+             * @default
+             */
+            detail?: string;
+            /**
+             * @description For how many seconds the answer may be used again.
+             * @default 60
+             */
+            fresh_seconds?: number;
         };
         /** GivenFeedbackAnswer */
         GivenFeedbackAnswer: {
@@ -1957,7 +1972,7 @@ export interface components {
         };
         /**
          * NewTurn
-         * @description A turn. `conversation` names an existing one or, as `host:ID`, begins it. `id` is the host's own id of the turn: a second turn with it is not added. A turn of the role `system` has the instructions that the host gave its model, and as `tools` the JSON text of the list of tools that it offered; send it behind the person's first words. `grant` is what the gate named when it was said: told later, under a newer grant, it is refused. `project` is the host's own id of the project that the conversation is in, which its first turn fixes.
+         * @description A turn. `conversation` names an existing one or, as `host:ID`, begins it. `id` is the host's own id of the turn: a second turn with it is not added. A turn of the role `system` has the instructions that the host gave its model, and as `tools` the JSON text of the list of tools that it offered; send it behind the person's first words. `grant` is what the gate named when it was said: told later, it is stamped under no newer grant. `project` is the host's own id of the project that the conversation is in, which its first turn fixes.
          */
         NewTurn: {
             /** @description An id of ours, or `host:` and the host's own. */

@@ -1,6 +1,7 @@
 /** The errors of a call, as those of the Python client: a class for what to do, and the problem's stable `type`. */
 
 import type { ProblemType } from "./operations.js";
+import { REASONS, type ReasonCode } from "./reasons.js";
 
 /** One value that does not fit. */
 export interface Fault {
@@ -39,8 +40,10 @@ export class LicetError extends Error {
   readonly choice: string;
   /** Which values were rejected. */
   readonly faults: readonly Fault[];
+  /** For how many seconds an overloaded server asks to wait; 0 if it does not say. */
+  readonly retryAfter: number;
 
-  constructor(type: ErrorType, status: number, problem: Problem = {}, options?: ErrorOptions) {
+  constructor(type: ErrorType, status: number, problem: Problem = {}, options?: ErrorOptions, retryAfter = 0) {
     super(problem.detail || problem.title || `status ${status}`, options);
     this.name = new.target.name;
     this.type = type;
@@ -49,11 +52,19 @@ export class LicetError extends Error {
     this.because = problem.because ?? "";
     this.choice = problem.choice ?? "";
     this.faults = problem.faults ?? [];
+    this.retryAfter = retryAfter;
   }
 }
 
 /** The call is wrong. */
 export class UsageError extends LicetError {}
+/** A setting of the client is wrong: `because` says which mistake it is. */
+export class SetupError extends UsageError {
+  constructor(because: ReasonCode, what = "") {
+    const [sentence, remedy] = REASONS[because];
+    super(because, 0, { detail: what ? `${sentence}: ${what}` : sentence, hint: remedy, because });
+  }
+}
 /** It does not exist, or is not the caller's. */
 export class NotFoundError extends LicetError {}
 /** Understood and refused; nothing was changed. `because` says why. */
@@ -68,9 +79,28 @@ export class BusyError extends LicetError {}
 export class BrokenError extends LicetError {}
 
 /** The error for a response that is no success. */
-export function errorOf(status: number, problem: Problem): LicetError {
+export function errorOf(status: number, problem: Problem, retryAfter = 0): LicetError {
   const type = typeOf(problem);
-  return new (classOf(status, type))(type, status, problem);
+  return new (classOf(status, type))(type, status, problem, undefined, retryAfter);
+}
+
+const OF_TYPE: Record<string, ReasonCode> = {
+  unauthenticated: "key_unknown",
+  forbidden: "scope_missing",
+  contradiction: "bad_request",
+  method_not_allowed: "bad_request",
+  outcome_unknown: "busy",
+  idempotency_key_running: "busy",
+};
+
+/** The code of any error that a call rejected with. */
+export function reasonOf(error: unknown): ReasonCode {
+  if (!(error instanceof LicetError)) return "no_answer";
+  for (const word of [error.because, OF_TYPE[error.type], error.type]) {
+    if (word !== undefined && Object.hasOwn(REASONS, word)) return word as ReasonCode;
+  }
+  if (error.status >= 300 && error.status < 400) return "redirected";
+  return error.type !== "unknown" ? "refused" : error.status === 429 ? "rate_limited" : "not_licet";
 }
 
 /** The problem's type without its namespace; `unknown` if something before Licet answered. */

@@ -11,10 +11,14 @@
  */
 
 import type { components, operations } from "./api.js";
-import { BrokenError, BusyError, errorOf, LicetError, type Problem, UsageError } from "./errors.js";
+import { BrokenError, BusyError, errorOf, LicetError, NotFoundError, type Problem, reasonOf, SetupError, UsageError } from "./errors.js";
 import { OPERATIONS, type OperationName } from "./operations.js";
+import { REASONS, type ReasonCode } from "./reasons.js";
+import { checkedAccount, checkedAddress, checkedKey } from "./setup.js";
 
 export * from "./errors.js";
+export { REASONS, type ReasonCode } from "./reasons.js";
+export { checkedAccount } from "./setup.js";
 export { OPERATIONS, type OperationName, type ProblemType } from "./operations.js";
 
 /** What requests and responses hold, by the names of `/openapi.json`. */
@@ -85,10 +89,13 @@ export type ListName = {
 }[OperationName];
 type Item<N extends ListName> = CallResult<N> extends { items: readonly (infer I)[] } ? I : never;
 
-/** The gate. If it could not be determined it is closed, `gate` is `unknown`, and `because` says why. */
+/**
+ * The gate. `because` is the code of a no, and `detail` its sentence. If the gate could not be determined it is closed,
+ * and `gate` is `unknown`.
+ */
 export type Checked =
-  | (Schemas["GateAnswer"] & { because: "" })
-  | { gate: "unknown"; may_write: false; because: string };
+  | (Omit<Schemas["GateAnswer"], "because"> & { because: ReasonCode | "" })
+  | { gate: "unknown"; may_write: false; because: ReasonCode; detail: string; retry_after: number };
 
 export interface ClientOptions {
   /** Milliseconds for one attempt: 10,000. */
@@ -147,10 +154,10 @@ export class Licet {
   readonly #token: Token;
   readonly #options: Required<ClientOptions>;
 
-  /** `url` is where Licet answers, with the path before `/v1` if there is one. */
+  /** `url` is where Licet answers, with the path before `/v1` if there is one. A `SetupError` says what is wrong. */
   constructor(url: string, token: Token, options: ClientOptions = {}) {
-    this.#url = url.replace(/\/+$/, "");
-    this.#token = token;
+    this.#url = checkedAddress(url);
+    this.#token = typeof token === "function" ? token : checkedKey(token);
     this.#options = {
       timeout: 10_000,
       checkTimeout: 2_000,
@@ -187,13 +194,40 @@ export class Licet {
   async check(account: string): Promise<Checked> {
     const within = this.#options.checkTimeout;
     try {
-      const wire = this.#wire(OPERATIONS.get_gate, { path: { account }, timeout: within });
+      const wire = this.#wire(OPERATIONS.get_gate, { path: { account: checkedAccount(account) }, timeout: within });
       const asked = this.#sent({ ...wire, again: false }) as Promise<Schemas["GateAnswer"]>;
       const gate = await inTime(asked, within);
-      return { ...gate, may_write: gate.may_write === true, because: "" };
+      const because = gate.because && !Object.hasOwn(REASONS, gate.because) ? "refused" : (gate.because ?? "");
+      return { ...gate, may_write: gate.may_write === true, because: because as ReasonCode | "" };
     } catch (error) {
-      return { gate: "unknown", may_write: false, because: error instanceof Error ? error.message : String(error) };
+      const because = error instanceof NotFoundError ? "no_account" : reasonOf(error);
+      const told = error instanceof Error && because !== "no_account" ? error.message : REASONS[because][0];
+      const wait = error instanceof LicetError ? error.retryAfter : 0;
+      return { gate: "unknown", may_write: false, because, detail: told, retry_after: wait };
     }
+  }
+
+  /**
+   * Asks once who calls. A `SetupError` where the address, the key or one of the scopes is wrong, a `BusyError` where that
+   * cannot be known now.
+   */
+  async verify(...scopes: string[]): Promise<Schemas["Myself"]> {
+    const within = this.#options.checkTimeout;
+    let caller: Schemas["Myself"];
+    try {
+      const asked = this.#sent({ ...this.#wire(OPERATIONS.myself, { timeout: within }), again: false });
+      caller = (await inTime(asked, within)) as Schemas["Myself"];
+    } catch (error) {
+      const because = reasonOf(error);
+      if (error instanceof NotFoundError) throw new SetupError(because === "not_found" ? "address_path" : "not_licet");
+      const outage = error instanceof BusyError && because !== "not_licet";
+      if (!(error instanceof LicetError) || outage || because === "broken") throw error;
+      throw new SetupError(because);
+    }
+    if (!Array.isArray(caller.scopes)) throw new SetupError("unreadable");
+    const missing = scopes.filter((scope) => !caller.scopes.includes(scope));
+    if (missing.length) throw new SetupError("scope_missing", missing.join(", "));
+    return caller;
   }
 
   /**
@@ -240,7 +274,7 @@ export class Licet {
 
   async #attempt(wire: Wire): Promise<Came> {
     wire.signal?.throwIfAborted();
-    const token = typeof this.#token === "string" ? this.#token : await this.#token();
+    const token = typeof this.#token === "string" ? this.#token : checkedKey(await this.#token());
     const headers = { ...wire.headers, authorization: `Bearer ${token}` };
     const ends = new AbortController();
     const end = (): void => ends.abort(wire.signal?.reason);
@@ -249,8 +283,9 @@ export class Licet {
     try {
       const response = await this.#options.fetch(wire.url, { ...wire.init, headers, signal: ends.signal });
       if (response.ok) return { value: await read(response, wire.reads) };
-      const error = errorOf(response.status, problemIn(await response.text()));
-      return { error, wait: response.headers.get("retry-after") };
+      const wait = response.headers.get("retry-after");
+      const seconds = wait !== null && /^\d+$/.test(wait) ? Number(wait) : 0;
+      return { error: errorOf(response.status, problemIn(await response.text()), seconds), wait };
     } catch (cause) {
       wire.signal?.throwIfAborted();
       return { error: cause instanceof LicetError ? cause : noAnswer(cause), wait: null };
@@ -278,8 +313,9 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const problem = { detail: "the response is not one of this version of the API", hint: "update the client" };
-    throw new BrokenError("unreadable", 200, problem, { cause });
+    const because = !text ? "cut_off" : /^[{[]/.test(text) ? "unreadable" : "not_licet";
+    const [detail, hint] = REASONS[because];
+    throw new BrokenError("unreadable", 200, { detail, hint, because }, { cause });
   }
 }
 
@@ -314,13 +350,34 @@ function wrong(detail: string): UsageError {
   return new UsageError("bad_request", 0, { detail });
 }
 
+/** Node says in the `cause` of a failed fetch what failed; other platforms do not. */
+const OF_CAUSE: Record<string, ReasonCode> = {
+  ENOTFOUND: "name_unknown",
+  EAI_AGAIN: "name_unknown",
+  ECONNREFUSED: "connection_refused",
+  ECONNRESET: "connection_lost",
+  UND_ERR_SOCKET: "connection_lost",
+  EPROTO: "tls_failed",
+  ERR_SSL_WRONG_VERSION_NUMBER: "tls_failed",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "certificate_unknown",
+  SELF_SIGNED_CERT_IN_CHAIN: "certificate_unknown",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate_unknown",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "certificate_unknown",
+  CERT_HAS_EXPIRED: "certificate_unknown",
+  ERR_TLS_CERT_ALTNAME_INVALID: "certificate_unknown",
+};
+
 function noAnswer(cause: unknown): BusyError {
-  const detail = `no answer came: ${cause instanceof Error ? cause.message : String(cause)}`;
-  return new BusyError("no_answer", 0, { detail, hint: RUNS }, { cause });
+  const under = cause instanceof Error ? (cause.cause as { code?: string } | undefined) : undefined;
+  const code = under?.code ?? "";
+  const because = OF_CAUSE[code] ?? (code.startsWith("HPE_") ? "not_http" : "no_answer");
+  const [sentence, hint] = REASONS[because];
+  const detail = `${sentence}: ${code || (cause instanceof Error ? cause.message : String(cause))}`;
+  return new BusyError("no_answer", 0, { detail, hint, because }, { cause });
 }
 
 function late(): BusyError {
-  return new BusyError("no_answer", 0, { detail: "no answer in time", hint: RUNS });
+  return new BusyError("no_answer", 0, { detail: REASONS.late[0], hint: RUNS, because: "late" });
 }
 
 /** What `asked` comes to; an error if that takes longer: the token's own function is waited for too. */

@@ -1,6 +1,8 @@
 /** Run by `tests/client/test_package.py`, which serves: LICET_TEST is JSON with `url`, `key`, `cut`, `package`. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import vm from "node:vm";
 import { expected, roundtrip } from "./roundtrip.mjs";
@@ -29,7 +31,7 @@ const silent = (_, __, init) =>
 function assertDay({ account, seen }) {
   const { before, after, ...rest } = JSON.parse(JSON.stringify(seen)); // it may be of another realm
   assert.deepEqual(rest, expected(account));
-  assert.deepEqual([before.gate, before.may_write, before.because], ["must_decide", false, ""]);
+  assert.deepEqual([before.gate, before.may_write, before.because], ["must_decide", false, "must_decide"]);
   assert.deepEqual([after.gate, after.may_write, after.grant, after.account], ["open", true, 1, account]);
 }
 
@@ -146,14 +148,16 @@ test("an attempt without an answer in time is asked for again, and a gate is clo
   assert.equal(sent.length, 2);
   const unknown = { gate: "unknown", may_write: false };
   const late = stubbed(silent, { checkTimeout: 20 });
-  assert.deepEqual(await late.licet.check("me"), { ...unknown, because: "no answer in time" });
+  const inTime = { ...unknown, because: "late", detail: "no answer in time", retry_after: 0 };
+  assert.deepEqual(await late.licet.check("me"), inTime);
   assert.equal(late.sent.length, 1);
   const odd = stubbed(() => json(200, { gate: "open", may_write: "yes" }));
   assert.equal((await odd.licet.check("me")).may_write, false);
   const hung = new Licet("https://privacy.test", () => new Promise(() => {}), { checkTimeout: 20 });
-  assert.deepEqual(await hung.check("me"), { ...unknown, because: "no answer in time" });
+  assert.deepEqual(await hung.check("me"), inTime);
   const tokenless = new Licet("https://privacy.test", () => Promise.reject(new Error("no session")));
-  assert.deepEqual(await tokenless.check("me"), { ...unknown, because: "no session" });
+  const none = { ...unknown, because: "no_answer", detail: "no session", retry_after: 0 };
+  assert.deepEqual(await tokenless.check("me"), none);
   await assert.rejects(tokenless.send("myself"), /^Error: no session$/);
 });
 
@@ -186,4 +190,46 @@ test("a list is read page by page", async () => {
   for await (const one of licet.items("list_choices", { path: { account: "me" }, query: { cursor: "c0" } })) found.push(one);
   assert.deepEqual(found, [1, 2, 3]);
   assert.deepEqual(sent.map((one) => new URL(one.to).searchParams.get("cursor")), ["c0", "c1", "c2"]);
+});
+
+test("each mistake in a setting has its code, before anybody is asked", () => {
+  const codes = {
+    address_missing: ["", "k"], address_blank: [`${url}\n`, "k"], address_scheme_missing: ["privacy.test", "k"],
+    address_scheme: ["htp://privacy.test", "k"], address_host: ["https://", "k"], address_port: ["http://h:99999", "k"],
+    address_credentials: ["http://u:secret@h", "k"], address_query: ["http://h/?a=b", "k"],
+    address_version: [`${url}/v1/`, "k"], key_missing: [url, undefined], key_blank: [url, "k\n"],
+    key_prefix: [url, "Bearer k"], key_quoted: [url, '"k"'], key_characters: [url, "a\u2013b"],
+  };
+  for (const [because, [address, token]] of Object.entries(codes)) {
+    assert.throws(() => new Licet(address, token), (error) => {
+      assert.deepEqual([error.constructor, error.because], [client.SetupError, because]);
+      assert.ok(error.message.startsWith(client.REASONS[because][0]) && !error.message.includes("secret"));
+      return true;
+    });
+  }
+});
+
+test("a client that asks once says which setting is wrong", async () => {
+  const setup = (because) => (error) => error instanceof client.SetupError && error.because === because;
+  await assert.rejects(new Licet(url, "licet_neverwas").verify(), setup("key_unknown"));
+  await assert.rejects(new Licet(`${url}/licet`, key).verify(), setup("address_path"));
+  await assert.rejects(new Licet(url, key).verify("gate:read", "of:nothing"), setup("scope_missing"));
+  assert.equal((await new Licet(url, key).verify("gate:read")).caller, "service");
+  const of = {
+    not_licet: () => new Response("<html>"), unreadable: () => json(200, { api: "v9" }), cut_off: () => new Response(""),
+    redirected: () => new Response(null, { status: 302 }),
+  };
+  for (const [because, answer] of Object.entries(of)) await assert.rejects(stubbed(answer).licet.verify(), setup(because));
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address();
+  await new Promise((closed) => listener.close(closed));
+  const nobody = new Licet(`http://127.0.0.1:${port}`, "k", quick);
+  await assert.rejects(nobody.verify(), (error) => error.because === "connection_refused");
+  const slow = stubbed(() => problem(429, "rate_limited", {}, { "retry-after": "7" }));
+  await assert.rejects(slow.licet.verify(), (error) => error.retryAfter === 7);
+  const gate = await slow.licet.check("host:ana");
+  assert.deepEqual([gate.because, gate.retry_after], ["rate_limited", 7]);
+  assert.equal((await new Licet(url, key).check("ana")).because, "account_reference");
+  assert.equal((await new Licet(url, key).check("host:nobody")).because, "no_account");
 });

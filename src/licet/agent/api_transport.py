@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from licet import client
 from licet.agent.transport import PURPOSE, AccountAccess, Allowed, Usable
+from licet.client.setup_checks import fresh_key
 from licet.errors import BusyError, NotFoundError
 from licet.intake.read_turn import ReadTurn
 from licet.policy.state import ScopeKind
@@ -36,10 +37,7 @@ class ApiTransport:
         self._client.close()
 
     def _token(self) -> str:
-        try:
-            return self._key_file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BusyError(f"the key file cannot be read: `{type(error).__name__}`") from None
+        return fresh_key(self._key_file)
 
     def standing(self) -> AccountAccess:
         seen = self._ask(client.gate(self._account), time.monotonic() + TIMEOUT_SECONDS)

@@ -30,16 +30,22 @@ from uuid import uuid4
 import httpx2
 import msgspec
 
-from licet.errors import (
-    BrokenError,
-    BusyError,
-    DeniedError,
-    GateError,
-    LicetError,
-    NotFoundError,
-    RefusedError,
-    UsageError,
+from licet.client.failures import (
+    Lost,
+    Reply,
+    error_of,
+    gate_reason,
+    lost,
+    problem_in,
+    reason_of,
+    sentence_of,
+    unreadable,
 )
+from licet.client.failures import SetupError as SetupError
+from licet.client.failures import UnansweredError as UnansweredError
+from licet.client.reasons import ReasonCode as ReasonCode
+from licet.client.setup_checks import checked_account, checked_address, checked_key
+from licet.errors import BrokenError, LicetError, NotFoundError, UsageError
 from licet.wire import *  # the types of the answers
 
 Result = TypeVar("Result")
@@ -53,7 +59,6 @@ CHECK_SECONDS = 2.0
 BULK_BYTES_MAX = 64 * 2**20
 BULK_LINES_MAX = 10_000
 _AGAIN = frozenset({429, 502, 503, 504})
-_LATE = "no answer in time"
 _CONTRADICTION = "urn:licet:problem:contradiction"
 _RUNNING = "urn:licet:problem:idempotency_key_running"
 
@@ -90,7 +95,7 @@ class ConversationTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
     ``tools`` is, of the role ``system``, the JSON text of the list of tools that the host offered
     the model. ``thread`` names the side thread of a subagent; the conversation itself has none.
-    ``grant`` is that of the gate's answer when it was said: under another one it is refused.
+    ``grant`` is that of the gate's answer when it was said: it is stamped under no newer one.
     ``project`` is the host's own id of the conversation's project, which its first turn determines.
     """
 
@@ -162,8 +167,15 @@ def close_account(account: str) -> ApiRequest[ChangeResult]:
 
 
 def gate(account: str) -> ApiRequest[GateResult]:
-    """The gate; `check` of the drivers asks the same and never raises."""
-    return _reading(f"{_account(account)}/gate", GateResult)
+    """The gate; `check` of the drivers asks the same and never raises. SetupError for a reference
+    that can be none.
+    """
+    return _reading(f"{_account(checked_account(account))}/gate", GateResult)
+
+
+def myself() -> ApiRequest[CallerResult]:
+    """Who calls, and with which scopes."""
+    return _reading("/v1/me", CallerResult)
 
 
 def notice(account: str) -> ApiRequest[NoticeResult]:
@@ -501,28 +513,7 @@ class _Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class _Reply(msgspec.Struct, frozen=True):
-    status: int
-    body: bytes
-    retry_after: str | None
-
-
-class _Lost(msgspec.Struct, frozen=True):
-    """No response came: it is unknown whether the request arrived."""
-
-    why: str
-
-
-class _Problem(msgspec.Struct, frozen=True):
-    type: str = ""
-    title: str = ""
-    detail: str = ""
-    hint: str = ""
-    because: str = ""
-    choice: str = ""
-
-
-_Steps = Generator[ApiRequest[Any] | _Wait, _Reply | _Lost | None, Any]
+_Steps = Generator[ApiRequest[Any] | _Wait, Reply | Lost | None, Any]
 
 
 def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
@@ -530,21 +521,19 @@ def _steps(call: ApiRequest[Any], attempts_max: int) -> _Steps:
     for attempt in range(1, attempts_max + 1):
         came = yield call
         assert came is not None
-        if isinstance(came, _Reply) and came.status < 300:
+        if isinstance(came, Reply) and came.status < 300:
             try:
                 return call.read(came.body)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                raise BrokenError(
-                    "the answer is not one of this version of the API", "update the client"
-                ) from None
-        error = _error(came)
+                raise unreadable(came) from None
+        error = error_of(came)
         if attempt == attempts_max or not call.again or not _may_pass(came):
             raise error
         yield _Wait(_pause(came, attempt))
     raise BrokenError("no attempt was made")
 
 
-def _read_once(call: ApiRequest[Result], came: _Reply | _Lost) -> Result:
+def _read_once(call: ApiRequest[Result], came: Reply | Lost) -> Result:
     """The response of one attempt; an error of `licet.errors` for anything else."""
     steps = _steps(call, 1)
     next(steps)
@@ -556,59 +545,53 @@ def _read_once(call: ApiRequest[Result], came: _Reply | _Lost) -> Result:
     raise BrokenError("one attempt was to be the only one")
 
 
-def _may_pass(came: _Reply | _Lost) -> bool:
+def verified(came: Reply | Lost, scopes: Sequence[str]) -> CallerResult:
+    """The caller in an answer to `myself`; the errors of `Client.verify`."""
+    try:
+        caller = _read_once(myself(), came)
+    except NotFoundError:
+        raise SetupError(
+            ReasonCode.address_path if _is_problem(came) else ReasonCode.not_licet
+        ) from None
+    except UnansweredError as error:
+        if error.because is ReasonCode.not_licet:
+            raise SetupError(ReasonCode.not_licet, error.message) from None
+        raise
+    except LicetError as error:
+        because = reason_of(error)
+        if because is ReasonCode.broken:
+            raise UnansweredError(because) from None
+        raise SetupError(because) from None
+    missing = sorted(set(scopes) - set(caller.scopes))
+    if missing:
+        raise SetupError(ReasonCode.scope_missing, ", ".join(missing))
+    return caller
+
+
+def _is_problem(came: Reply | Lost) -> bool:
+    return isinstance(came, Reply) and bool(problem_in(came).type)
+
+
+def _may_pass(came: Reply | Lost) -> bool:
     """Whether a retry may succeed."""
-    if isinstance(came, _Lost):
+    if isinstance(came, Lost):
         return True
-    return came.status in _AGAIN or (came.status == 409 and _problem(came).type == _RUNNING)
+    return came.status in _AGAIN or (came.status == 409 and problem_in(came).type == _RUNNING)
 
 
-def _pause(came: _Reply | _Lost, attempt: int) -> float:
+def _pause(came: Reply | Lost, attempt: int) -> float:
     """Seconds to wait: what the server asks for, otherwise longer each time, with jitter against
     other clients.
     """
-    asked = came.retry_after if isinstance(came, _Reply) else None
+    asked = came.retry_after if isinstance(came, Reply) else None
     if asked is not None and asked.isdecimal():
         return min(float(asked), WAIT_SECONDS_MAX)
     return float(min(WAIT_SECONDS * 2**attempt, WAIT_SECONDS_MAX) * random.uniform(0.5, 1.0))  # noqa: S311 no secret
 
 
-def _problem(came: _Reply) -> _Problem:
-    try:
-        return msgspec.json.decode(came.body, type=_Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _Problem(title=f"status `{came.status}`")
-
-
-def _error(came: _Reply | _Lost) -> LicetError:
-    if isinstance(came, _Lost):
-        return BusyError(f"no answer came: {came.why}", "see that Licet runs")
-    problem = _problem(came)
-    message, hint = problem.detail or problem.title, problem.hint
-    match came.status:
-        case 401 | 403:
-            return DeniedError(message, hint)
-        case 404:
-            return NotFoundError(message, hint)
-        case 422 if problem.type == _CONTRADICTION:
-            return UsageError(message, hint)
-        case 409 | 422:
-            return RefusedError(message, hint, because=problem.because or "refused")
-        case 451:
-            return GateError(
-                message, problem.choice or hint, because=problem.because or "must_decide"
-            )
-        case 429 | 502 | 503 | 504:
-            return BusyError(message, hint)
-        case status if status < 500:
-            return UsageError(message, hint)
-        case _:
-            return BrokenError(message, hint)
-
-
 def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
     headers = {
-        "authorization": f"Bearer {token if isinstance(token, str) else token()}",
+        "authorization": f"Bearer {token if isinstance(token, str) else checked_key(token())}",
         "accept": "application/json",
     }
     if call.body is not None:
@@ -620,11 +603,10 @@ def _headers(call: ApiRequest[Any], token: Token) -> dict[str, str]:
 
 def _unknown(error: Exception) -> GateResult:
     """The gate that is returned if it cannot be determined: closed."""
-    late = isinstance(error, TimeoutError)
-    because = (
-        error.message if isinstance(error, LicetError) else _LATE if late else type(error).__name__
+    because = gate_reason(error)
+    return unknown_gate(
+        because, sentence_of(error, because), retry_after=getattr(error, "retry_after", 0.0)
     )
-    return unknown_gate(because)
 
 
 def _within(seconds: float, ask: Callable[[], Result]) -> Result:
@@ -644,7 +626,7 @@ def _within(seconds: float, ask: Callable[[], Result]) -> Result:
     try:
         came = answered.get(timeout=seconds)
     except Empty:
-        raise BusyError(_LATE, "see that Licet runs") from None
+        raise UnansweredError(ReasonCode.late) from None
     if isinstance(came, Exception):
         raise came
     return came
@@ -671,7 +653,9 @@ class Client:
             timeout_seconds,
             min(timeout_seconds, CHECK_SECONDS),
         )
-        self._http = httpx2.Client(base_url=url, timeout=timeout_seconds)
+        self._http = httpx2.Client(base_url=checked_address(url), timeout=timeout_seconds)
+        if isinstance(token, str):
+            checked_key(token)
 
     def send(self, call: ApiRequest[Result], *, within: float | None = None) -> Result:
         """The result of the call; an error of `licet.errors` for anything else.
@@ -694,7 +678,7 @@ class Client:
             result: Result = done.value
             return result
 
-    def _exchanged(self, call: ApiRequest[Any], seconds: float | None = None) -> _Reply | _Lost:
+    def _exchanged(self, call: ApiRequest[Any], seconds: float | None = None) -> Reply | Lost:
         try:
             answer = self._http.request(
                 call.method,
@@ -705,8 +689,8 @@ class Client:
                 timeout=self.timeout_seconds if seconds is None else seconds,
             )
         except httpx2.TransportError as error:
-            return _Lost(type(error).__name__)
-        return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+            return lost(error)
+        return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     def check(self, account: str) -> GateResult:
         """Whether the account may write now. One attempt, never raises: a gate that is unknown
@@ -723,6 +707,13 @@ class Client:
             return _read_once(gate(account), came)
         except Exception as error:  # a missing token, an invalid address: the result is the same
             return _unknown(error)
+
+    def verify(self, *scopes: str) -> CallerResult:
+        """Asks once who calls. SetupError where the address, the key or one of the ``scopes`` is
+        wrong, UnansweredError where that cannot be known now.
+        """
+        came = self._exchanged(myself(), self._check_seconds)
+        return verified(came, scopes)
 
     def close(self) -> None:
         self._http.close()
@@ -750,7 +741,9 @@ class AsyncClient:
             timeout_seconds,
             min(timeout_seconds, CHECK_SECONDS),
         )
-        self._http = httpx2.AsyncClient(base_url=url, timeout=timeout_seconds)
+        self._http = httpx2.AsyncClient(base_url=checked_address(url), timeout=timeout_seconds)
+        if isinstance(token, str):
+            checked_key(token)
 
     async def send(self, call: ApiRequest[Result]) -> Result:
         """The result of the call; an error of `licet.errors` for anything else."""
@@ -767,7 +760,7 @@ class AsyncClient:
             result: Result = done.value
             return result
 
-    async def _exchanged(self, call: ApiRequest[Any]) -> _Reply | _Lost:
+    async def _exchanged(self, call: ApiRequest[Any]) -> Reply | Lost:
         try:
             answer = await self._http.request(
                 call.method,
@@ -777,8 +770,8 @@ class AsyncClient:
                 headers=_headers(call, self._token),
             )
         except httpx2.TransportError as error:
-            return _Lost(type(error).__name__)
-        return _Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
+            return lost(error)
+        return Reply(answer.status_code, answer.content, answer.headers.get("retry-after"))
 
     async def check(self, account: str) -> GateResult:
         """Whether the account may write now. One attempt, never raises: a gate that is unknown

@@ -5,11 +5,11 @@ afterwards.
       callbacks: licet.plugins.litellm.callback
 
 If an account must decide first, the response is 451 with the URL where it can. A call is let
-through and not recorded if its gate is unknown, if it names no account or if it is marked
-(``when_unknown`` can refuse the first two). The account is the end user that the proxy found, else
-the owner of the key. A call that is logged without having passed the hook before it (for example
-through the SDK alone) is not recorded. LiteLLM is not part of Licet: this module is imported only
-in its process.
+through and not recorded if it names no account, or one that Licet does not know, or if it is
+marked; ``outage`` says what happens while nobody answers, and can refuse the first two. The account
+is the end user that the proxy found, else the owner of the key. A call that is logged without
+having passed the hook before it (for example through the SDK alone) is not recorded. LiteLLM is not
+part of Licet: this module is imported only in its process.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ import litellm
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
+from licet.host import GatePermit, Host, Outage, ReasonCode
 from licet.plugins.dialogue import DialoguePlace, added, is_marked
-from licet.plugins.gates import MUST_DECIDE, UNKNOWN, GatePermit
-from licet.plugins.recorder import Recorder
-from licet.plugins.settings import PluginSettings, UnknownSetting, from_environment
+from licet.plugins.settings import PluginSettings, plugin_settings
 
 CALLS_MAX = 100_000
 _SESSIONS = ("litellm_session_id", "session_id")
@@ -42,15 +41,15 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
         self.settings = settings
         self._permits: OrderedDict[str, GatePermit] = OrderedDict()
         self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        self._host: Host | None = None
 
     @property
-    def recorder(self) -> Recorder:
+    def host(self) -> Host:
         with self._lock:
-            if self._recorder is None:
-                self._recorder = Recorder(self.settings)
-                atexit.register(self._recorder.close)
-            return self._recorder
+            if self._host is None:
+                self._host = Host(self.settings)
+                atexit.register(self._host.close)
+            return self._host
 
     async def async_pre_call_hook(
         self, user_api_key_dict: object, cache: object, data: dict[str, Any], call_type: str
@@ -58,27 +57,27 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
         """Lets a call through, with a permit to record it or without one, or refuses it."""
         account = _account(user_api_key_dict, data)
         if not account:
-            self.recorder.count("no account")
-            return self._unknown()
-        gate, permit = await self.recorder.permit(account)
-        if gate == MUST_DECIDE:
-            choice = self.settings.choice
-            said = f"one question has to be answered first; either answer will do: {choice}"
-            raise HTTPException(451, {"error": said, "because": MUST_DECIDE, "choice": choice})
-        if permit is None:
-            return self._unknown()
+            self.host.count("no account")
+            return self._unknown(ReasonCode.no_account)
+        permit = await self.host.gate(account)
+        if permit.because == ReasonCode.must_decide:
+            said = f"one question has to be answered first; either answer will do: {permit.choice}"
+            detail = {"error": said, "because": permit.because, "choice": permit.choice}
+            raise HTTPException(451, detail)
+        if not permit.may_record:
+            return self._unknown(permit.because)
         if is_marked(data):
-            self.recorder.count("marked")
+            self.host.count("marked")
             return None
         self._permits[str(data.get("litellm_call_id"))] = permit
         if len(self._permits) > CALLS_MAX:
             self._permits.popitem(last=False)
         return None
 
-    def _unknown(self) -> None:
-        if self.settings.when_unknown is UnknownSetting.refuse:
+    def _unknown(self, because: str) -> None:
+        if self.settings.outage is Outage.block:
             raise HTTPException(
-                503, {"error": "whether this may be said is not known now", "because": UNKNOWN}
+                503, {"error": "whether this may be said is not known now", "because": because}
             )
 
     async def async_log_success_event(
@@ -94,16 +93,14 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
             or is_marked(payload)
             or is_marked(kwargs.get("litellm_params"))
         ):
-            self.recorder.count("marked")
+            self.host.count("marked")
             return
         where, answer = self._where(permit, payload), _answer(payload.get("response"))
         turns = added(payload.get("messages"), answer, where, offered=_offered(payload))
         if not turns:
-            self.recorder.count("no dialogue, or redacted")
+            self.host.count("no dialogue, or redacted")
             return
-        on_disk = self.recorder.keep(permit, turns)
-        if on_disk is not None:
-            await asyncio.to_thread(on_disk.wait)
+        await asyncio.wrap_future(self.host.record(permit, turns))
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
@@ -160,6 +157,6 @@ def _session(payload: dict[str, Any]) -> str:
 def __getattr__(name: str) -> Callback:
     """`callback`, created once from the environment when the proxy asks for it."""
     if name == "callback":
-        made = globals()["callback"] = Callback(from_environment(os.environ))
+        made = globals()["callback"] = Callback(plugin_settings(os.environ))
         return made
     raise AttributeError(f"module `{__name__}` has no attribute `{name}`")

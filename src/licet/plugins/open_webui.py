@@ -6,10 +6,10 @@ it.
 is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a
 person who must decide first is told where, and the message is not sent. `outlet` spools what the
 exchange added. Whatever passed no gate is not recorded: a temporary chat, a channel, a call without
-a person, an unknown gate (``when_unknown`` can refuse the last). A turn has the message's own id,
-which `licet import` also uses for Open WebUI's export: a chat that is imported later adds nothing
-to what was recorded here. Open WebUI is not part of Licet: this module is imported only in its
-process.
+a person, or one whom Licet does not know. ``outage`` says what happens while nobody answers. A turn
+has the message's own id, which `licet import` also uses for Open WebUI's export: a chat that is
+imported later adds nothing to what was recorded here. Open WebUI is not part of Licet: this module
+is imported only in its process.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from licet.client import ConversationTurn, ToolCallResult
+from licet.host import GatePermit, Host, Outage, ReasonCode
 from licet.plugins.dialogue import is_marked
-from licet.plugins.gates import MUST_DECIDE, GatePermit
-from licet.plugins.recorder import Recorder
-from licet.plugins.settings import PluginSettings, UnknownSetting
+from licet.plugins.settings import PluginSettings
 
 MESSAGES_MAX = 100_000
 NOTICE_SECONDS = 24 * 3600.0
@@ -85,9 +84,9 @@ class Filter:
             default="licet",
             description="LICET_WEB__TOKEN_AUDIENCE of `licet serve`, if it is not `licet`.",
         )
-        when_unknown: UnknownSetting = Field(
-            default=UnknownSetting.let_through,
-            description="A message whose gate cannot be known is not recorded; `refuse` also stops it.",
+        outage: Outage = Field(
+            default=Outage.allow_and_keep,
+            description="While nobody answers: `allow_and_keep` records later, `block` stops people.",
         )
         gate_timeout_seconds: float = Field(
             default=2.0, gt=0, description="How long a message waits at most."
@@ -98,35 +97,35 @@ class Filter:
         self._permits: OrderedDict[tuple[str, str], GatePermit] = OrderedDict()
         self._noticed: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        self._host: Host | None = None
         atexit.register(self.close)
 
-    async def _current(self) -> Recorder | None:
-        """The recorder for these valves; None until an administrator has set them."""
+    async def _current(self) -> Host | None:
+        """The host for these valves; None until an administrator has set them."""
         if not (self.valves.key_file and self.valves.spool):
             return None
         wanted = _settings(self.valves)
         with self._lock:
-            known = self._recorder
+            known = self._host
             if known is not None and known.settings == wanted:
                 return known
-            self._recorder = None
+            self._host = None
         if known is not None:
             await known.aclose()
         return await asyncio.to_thread(self._made, wanted)
 
-    def _made(self, wanted: PluginSettings) -> Recorder:
+    def _made(self, wanted: PluginSettings) -> Host:
         with self._lock:
-            if self._recorder is None:
-                self._recorder = Recorder(wanted)
-            return self._recorder
+            if self._host is None:
+                self._host = Host(wanted)
+            return self._host
 
     def close(self) -> None:
         """Stops delivering; what is in the spool stays for the next start."""
         with self._lock:
-            if self._recorder is not None:
-                self._recorder.close()
-                self._recorder = None
+            if self._host is not None:
+                self._host.close()
+                self._host = None
 
     async def inlet(
         self,
@@ -140,25 +139,25 @@ class Filter:
         """
         metadata = __metadata__ or body.get("metadata") or {}
         account = _account(__user__)
-        recorder = await self._current()
-        if recorder is None or not account:
+        host = await self._current()
+        if host is None or not account:
             return self._unknown(body)
-        gate, permit = await recorder.permit(account)
-        where = _link(recorder.settings, self.valves, account.removeprefix("host:"))
-        if gate == MUST_DECIDE:
+        permit = await host.gate(account)
+        where = _link(host.settings.choice, self.valves, account.removeprefix("host:"))
+        if permit.because == ReasonCode.must_decide:
             raise PermissionError(
                 f"Before you go on, please decide how your chats may be used: {where}"
             )
-        if permit is None:
+        if not permit.may_record:
             return self._unknown(body)
-        if gate == NOTICE and __event_emitter__ is not None and self._is_due(account):
+        if permit.gate == NOTICE and __event_emitter__ is not None and self._is_due(account):
             said = f"Please decide how your chats may be used. You can put it off: {where}"
             await __event_emitter__(
                 {"type": "notification", "data": {"type": "info", "content": said}}
             )
         place = _place(metadata)
         if place is None or metadata.get("task") or _marked(body) or _marked(metadata):
-            recorder.count("not saved, or marked")
+            host.count("not saved, or marked")
             return body
         self._permits[place] = permit
         if len(self._permits) > MESSAGES_MAX:
@@ -173,22 +172,15 @@ class Filter:
             {"chat_id": body.get("chat_id"), "message_id": body.get("id"), **(__metadata__ or {})}
         )
         permit = self._permits.pop(place, None) if place is not None else None
-        recorder = self._recorder
-        if (
-            place is None
-            or permit is None
-            or recorder is None
-            or _account(__user__) != permit.account
-        ):
+        host = self._host
+        if place is None or permit is None or host is None or _account(__user__) != permit.account:
             return body
-        turns = added(body, place, account=permit.account, surface=recorder.settings.surface)
-        on_disk = recorder.keep(permit, turns) if turns else None
-        if on_disk is not None:
-            await asyncio.to_thread(on_disk.wait)
+        turns = added(body, place, account=permit.account, surface=self.valves.surface)
+        await asyncio.wrap_future(host.record(permit, turns))
         return body
 
     def _unknown(self, body: Body) -> Body:
-        if self.valves.when_unknown is UnknownSetting.refuse:
+        if self.valves.outage is Outage.block:
             raise PermissionError(
                 "Whether this may be said is not known at the moment. Please try again later."
             )
@@ -246,21 +238,21 @@ def _settings(valves: Filter.Valves) -> PluginSettings:
         spool=Path(valves.spool),
         surface=valves.surface,
         choice_url=valves.choice_url,
-        when_unknown=valves.when_unknown,
+        outage=valves.outage,
         gate_timeout_seconds=valves.gate_timeout_seconds,
     )
 
 
-def _link(settings: PluginSettings, valves: Filter.Valves, person: str) -> str:
+def _link(choice: str, valves: Filter.Valves, person: str) -> str:
     """Where the person answers; with the host's key a personal link, which signs them in for a
     short time.
     """
     if not valves.token_key_file:
-        return settings.choice
+        return choice
     try:
         key = Path(valves.token_key_file).read_bytes().strip()
     except OSError:
-        return settings.choice
+        return choice
     now = int(time())
     claims = {
         "sub": person,
@@ -272,7 +264,7 @@ def _link(settings: PluginSettings, valves: Filter.Valves, person: str) -> str:
         _base64(msgspec.json.encode(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims)
     )
     token = b".".join((signed, _base64(hmac.digest(key, signed, "sha256")))).decode()
-    return f"{settings.choice.removesuffix('/notice')}/enter?token={token}&to=/notice"
+    return f"{choice.removesuffix('/notice')}/enter?token={token}&to=/notice"
 
 
 def _base64(raw: bytes) -> bytes:

@@ -504,17 +504,22 @@ def add_turn(
     surface: str,
     origin: str,
     *,
+    under: int | None = None,
     is_erased: bool = False,
 ) -> TurnTaken:
     """The conversation with one more turn: stamped, in a segment, and every unexpired segment dated
     again.
 
-    ``is_erased``: the key of its last segment is destroyed, though the turn is from before that
-    segment's end. Live callers call `refusal` first. A turn after an expired segment begins a new
-    one even with the same stamp: the key of the expired segment is destroyed, so nothing can be
-    added to it.
+    ``under`` is the newest grant that the account had when the turn was said, 0 for none: the stamp
+    of a turn that arrives late names no newer one. None: it is said now. ``is_erased``: the key of
+    its last segment is destroyed, though the turn is from before that segment's end. Live callers
+    call `refusal` first. A turn after an expired segment begins a new one even with the same stamp:
+    the key of the expired segment is destroyed, so nothing can be added to it.
     """
-    mark = stamp(account, conversation, policies, at, role, surface)
+    then = account
+    if under is not None:
+        then = replace(account, grants=tuple(g for g in account.grants if g.number <= under))
+    mark = stamp(then, conversation, policies, at, role, surface)
     longer = _with_turn(
         conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at)
     )

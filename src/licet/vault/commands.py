@@ -163,7 +163,7 @@ class Say(_Command, frozen=True, kw_only=True):
 
     ``content`` is the envelope of `content.encode`, or None for a turn whose content must not be
     stored. ``under`` is the newest grant that the account had when the turn was said, 0 for none: a
-    turn that arrives late, with a newer grant in force, is refused. ``host_project`` counts on a
+    turn that arrives late is stamped under no newer one. ``host_project`` counts on a
     conversation's first turn.
     """
 

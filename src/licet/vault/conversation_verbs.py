@@ -23,7 +23,6 @@ from licet.vault import (
 )
 from licet.vault.account_verbs import AccountVerbs
 from licet.vault.commands import (
-    BEFORE_THE_YES,
     EXPIRED,
     HELD_ALREADY,
     LATE,
@@ -100,9 +99,7 @@ class ConversationVerbs(AccountVerbs):
                 at=at,
                 because=because,
                 account=command.account,
-                conversation=(
-                    row.conversation_id if row is not None and because != BEFORE_THE_YES else None
-                ),
+                conversation=row.conversation_id if row is not None else None,
             )
         said_at = command.at if is_late else at
         if row is None:
@@ -123,7 +120,7 @@ class ConversationVerbs(AccountVerbs):
         said = (
             fold.add_late_turn(*about, now=at, is_erased=is_erased)
             if is_late
-            else fold.add_turn(*about, is_erased=is_erased)
+            else fold.add_turn(*about, under=command.under, is_erased=is_erased)
         )
         if said.segment >= SEGMENTS_MAX:
             return CommandResult(
@@ -166,10 +163,6 @@ class ConversationVerbs(AccountVerbs):
             refusal = fold.refusal(account.state, before, self.policies, at, command.role)
         if refusal is not None:
             return refusal.value
-        if command.under is not None and any(
-            grant.number > command.under for grant in account.state.grants
-        ):
-            return BEFORE_THE_YES
         is_late = self.replay and command.at < at
         if is_late and before is not None and command.at < before.segments[-1].last_at:
             return OUT_OF_ORDER

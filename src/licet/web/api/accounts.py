@@ -5,7 +5,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
 from litestar import Response, get, post, put
@@ -39,6 +39,10 @@ from licet.web.api.shared import (
 OFFICE = (StaffRole.privacy_officer, StaffRole.auditor)
 SEES = may(person=True, scope=Scope.accounts_read, staff=OFFICE)
 TAG = ["accounts"]
+_CLOSED_GATES = {
+    Gate.closed: "the account is closed",
+    Gate.must_decide: "the account must decide first",
+}
 
 
 @post(
@@ -207,6 +211,7 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
     if seen is None:
         raise not_found()
     request.app.state.edge.count_gate(seen.gate.value)
+    detail = _CLOSED_GATES.get(seen.gate, "")
     return schema.GateAnswer(
         account=shown(Prefix.account, holder),
         gate=seen.gate,
@@ -216,7 +221,18 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
         grant=seen.grant,
         policy=seen.version,
         decide_by=seen.decide_by,
+        because=seen.gate.value if detail else "",
+        detail=detail,
+        fresh_seconds=_fresh_seconds(seen, site_of(request).now()),
     )
+
+
+def _fresh_seconds(seen: account_view.GateSeen, now: datetime) -> int:
+    """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`."""
+    if seen.gate is not Gate.notice or seen.decide_by is None:
+        return schema.GATE_SECONDS
+    end = datetime.combine(seen.decide_by, time.min, UTC) + timedelta(days=1)
+    return max(0, min(schema.GATE_SECONDS, int((end - now).total_seconds())))
 
 
 def _must_exist(tx: Transaction, account: UUID) -> None:

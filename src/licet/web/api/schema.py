@@ -38,6 +38,7 @@ TEXT_CHARACTERS_MAX = 4 * 2**20
 TITLE_CHARACTERS_MAX = 2_000
 ATTACHMENTS_MAX = 100
 TOOL_CALLS_MAX = 256
+GATE_SECONDS = 60  # for how long a host may use the answer of a gate again
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
 HostId = Annotated[
@@ -170,8 +171,8 @@ class NewTurn(_In, frozen=True, kw_only=True):
     the instructions that the host gave its model, and as ``tools`` the JSON text of the list of
     tools that it offered; send it behind the person's first words.
 
-    ``grant`` is what the gate named when it was said: told later, under a newer grant, it is
-    refused. ``project`` is the host's own id of the project that the conversation is in, which its
+    ``grant`` is what the gate named when it was said: told later, it is stamped under no newer
+    grant. ``project`` is the host's own id of the project that the conversation is in, which its
     first turn fixes.
     """
 
@@ -254,6 +255,7 @@ class AccountAnswer(_Answer, wire.Account, frozen=True, kw_only=True):
 class GateAnswer(_Answer, wire.GateStatus, frozen=True, kw_only=True):
     gate: Gate
     standings: dict[str, GrantStanding]
+    fresh_seconds: int = GATE_SECONDS
 
 
 class NoticeText(_Out, frozen=True, kw_only=True):

@@ -139,7 +139,6 @@ def refusals(*more: int) -> dict[int, ResponseSpec]:
 
 
 _REFUSED = {
-    "before_the_yes": "it was said before the permission that is in force",
     "too_many_segments": "the conversation changed its surface, plan or permission too often: begin another one",
     "closed": "the account is closed",
     "deleted": "the conversation was deleted",

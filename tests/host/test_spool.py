@@ -1,4 +1,4 @@
-"""The spool of the plugins: what it acknowledged survives a kill, lies sealed, in order and within
+"""The spool of a host: what it acknowledged survives a kill, lies sealed, in order and within
 its bound.
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from licet.errors import BusyError, UsageError
-from licet.plugins import spool as spools
-from licet.plugins.spool import HEADER, Spool, SpoolFullError, key_of
+from licet.host import spool as spools
+from licet.host.spool import HEADER, Spool, SpoolFullError, key_of
 
 LARGE = 2**24
 WRITER = """
 import sys
 from pathlib import Path
-from licet.plugins.spool import Spool
+from licet.host.spool import Spool
 spool = Spool(Path(sys.argv[1]), Path(sys.argv[1]) / "key", 2**24)
 for number in range(10**6):
     spool.put(b"record %d" % number).result()
@@ -179,7 +179,7 @@ def test_a_key_that_others_may_read_or_that_is_none_is_refused(tmp_path) -> None
         key_of(key)
     key.chmod(0o600)
     key.write_bytes(b"short")
-    with pytest.raises(UsageError, match="no key"):
+    with pytest.raises(UsageError, match="is no key"):
         key_of(key)
 
 

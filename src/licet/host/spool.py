@@ -37,7 +37,9 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from licet.errors import BusyError, UsageError
+from licet.client.failures import SetupError
+from licet.client.reasons import ReasonCode
+from licet.errors import BusyError
 
 HEADER = b"licet-spool-1\n"
 KEY_BYTES, NONCE_BYTES, TAG_BYTES, LENGTH_BYTES = 32, 12, 16, 4
@@ -50,6 +52,14 @@ _SUFFIX = ".spool"
 
 class SpoolFullError(BusyError):
     """The spool has reached its size limit."""
+
+    because = ReasonCode.spool_full
+
+
+class SpoolDiskError(SpoolFullError):
+    """The disk takes nothing."""
+
+    because = ReasonCode.spool_disk
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,13 +90,17 @@ class Spool:
         bytes_max: int,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        _make_folder(folder)
-        self._cipher, self._random, self._bytes_max = (
-            AESGCM(key_of(key_file, random)),
-            random,
-            bytes_max,
-        )
-        self._place, self._held = _locked_place(folder)
+        try:
+            _make_folder(folder)
+            self._cipher, self._random, self._bytes_max = (
+                AESGCM(key_of(key_file, random)),
+                random,
+                bytes_max,
+            )
+            self._place, self._held = _locked_place(folder)
+        except OSError as error:
+            said = f"{folder}: {error.strerror or type(error).__name__}"
+            raise SetupError(ReasonCode.spool_unwritable, said) from None
         self._lock = threading.Lock()
         self._closed = sorted(_files(self._place), key=lambda file: file.number)
         self._next = max((file.number for file in self._closed), default=0) + 1
@@ -173,7 +187,7 @@ class Spool:
                     self._bytes -= sum(map(_framed, (record for record, _ in writing)))
                 for _, done in writing:
                     done.set_exception(
-                        SpoolFullError(f"the disk does not take it: {error.strerror}")
+                        SpoolDiskError(f"the disk does not take it: {error.strerror}")
                     )
             else:
                 for _, done in writing:
@@ -245,13 +259,10 @@ def key_of(path: Path, random: Callable[[int], bytes] = os.urandom) -> bytes:
         fresh.unlink()
         _fsync_folder(path.parent)
     if path.stat().st_mode & 0o077:
-        raise UsageError(f"others may read `{path.name}`", "chmod 600 it")
+        raise SetupError(ReasonCode.spool_key_readable, path.name)
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
-        raise UsageError(
-            f"`{path.name}` holds no key of {KEY_BYTES} bytes",
-            "give a file of random bytes, or none",
-        )
+        raise SetupError(ReasonCode.spool_key_size, path.name)
     return key
 
 

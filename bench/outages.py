@@ -1,0 +1,384 @@
+"""An hour without Licet: a program with many chats goes on beside it, and every turn is counted.
+
+    ./run bench outages [CHATS]
+
+`licet serve` really runs, behind a wire that can be harmed. In turn it is killed, stopped with
+SIGSTOP, answers 500, is slow by more than the time-out, and loses the bodies of its answers;
+between the harms it is well. Two programs with `licet.host` chat on: one blocks and one keeps. Each
+message is a conversation of its own, whose title says when it was said. Some people say yes while
+the wire is harmed: what they had said before must not be under it. The clock of the caches runs
+sixty times as fast as the wall's, so that a minute is an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import msgspec
+import psutil
+
+from licet.store import embedded
+
+FACTOR = 60
+TIMEOUT_SECONDS = 0.5
+SLOW_SECONDS = 2.0  # thirty, to a time-out of the same proportion
+ROUNDS = 4
+PAUSE_SECONDS = 0.6
+EXPIRED_SECONDS = 1.5  # by then every cached answer of a minute is over
+HARMS = ("killed", "stopped", "500", "slow", "bodies lost")
+WELL = "well"
+PROGRAM = """
+import asyncio, json, sys, time
+from pathlib import Path
+from licet.host import ConversationTurn, Host, HostSettings, Outage, delivery, gate_cache
+
+url, key, spool, outage, factor, timeout, chats = sys.argv[1:]
+clock = time.monotonic
+gate_cache.monotonic = lambda: clock() * int(factor)
+delivery.WAIT_SECONDS_MAX = 30.0 / int(factor)
+
+async def message(host, when, number):
+    begun = time.perf_counter()
+    permit = await host.gate(f"host:p{number}")
+    took = time.perf_counter() - begun
+    if permit.may_write:
+        chat = f"host:{number} {outage} {when}"
+        about = dict(account=permit.account, conversation=chat, surface="app")
+        on_disk = await asyncio.wrap_future(host.record(permit, [
+            ConversationTurn(**about, id="1", text="hello", title=f"{outage} {when}"),
+            ConversationTurn(**about, id="2", text="good day", role="assistant"),
+        ]))
+        assert on_disk
+    return [number, permit.may_write, permit.grant, permit.gate, took]
+
+async def main():
+    host = Host(HostSettings(url=url, key_file=Path(key), spool=Path(spool), outage=Outage(outage),
+                             gate_timeout_seconds=float(timeout)))
+    while (when := (await asyncio.to_thread(sys.stdin.readline)).strip()):
+        if when == "size":
+            print(host.spool.size, flush=True)
+        elif when == "known":
+            asked = [await host.gate(f"host:p{n}") for n in range(int(chats))]
+            print(json.dumps(all(one.gate != "unknown" for one in asked)), flush=True)
+        elif when == "counts":
+            print(json.dumps(host.counts), flush=True)
+        else:
+            said = await asyncio.gather(*(message(host, when, n) for n in range(int(chats))))
+            print(json.dumps(said), flush=True)
+    await host.aclose()
+
+asyncio.run(main())
+"""
+
+
+class Server(Protocol):
+    """`licet serve`, as `tests.plugins.beside.Licet` starts it."""
+
+    url: str
+    key_file: Path
+
+    def start(self) -> None: ...
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None: ...
+    def pids(self) -> list[int]: ...
+    def open(self, name: str, allow: bool | None = None) -> None: ...
+    def conversations(self, name: str) -> list[dict[str, Any]]: ...
+
+
+class MessageResult(msgspec.Struct, frozen=True):
+    """One message of a chat; ``allowed``: whether its person had said yes by then."""
+
+    outage: str
+    harm: str
+    when: str
+    number: int
+    may_write: bool
+    grant: int
+    gate: str
+    seconds: float
+    allowed: bool
+
+
+class OutageFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What an hour came to. The times are those of the gate, in milliseconds."""
+
+    chats: int
+    said: int
+    lost: int
+    twice: int
+    stamped_wrongly: int
+    blocked_though_kept: int
+    let_through_though_blocked: int
+    harmed_median_ms: float
+    harmed_worst_ms: float
+    timeout_ms: float
+
+
+class Wire:
+    """An address before `licet serve`, and what is wrong with it."""
+
+    def __init__(self, upstream: str) -> None:
+        wire, self.harm = self, WELL
+        client = httpx.Client(base_url=upstream, timeout=60)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_request(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                harm = wire.harm
+                if harm == "500":
+                    return self.reply(500, b'{"type": "urn:licet:problem:broken"}', None)
+                if harm == "slow":
+                    time.sleep(SLOW_SECONDS)
+                kept = ("authorization", "content-type", "idempotency-key", "accept")
+                headers = {name: self.headers[name] for name in kept if self.headers[name]}
+                try:
+                    came = client.request(self.command, self.path, content=body, headers=headers)
+                except httpx.TransportError:
+                    self.close_connection = True
+                    return None
+                answer = b"" if wire.harm == "bodies lost" else came.content
+                return self.reply(came.status_code, answer, came.headers.get("content-type"))
+
+            def reply(self, status: int, body: bytes, kind: str | None) -> None:
+                try:
+                    self.send_response(status)
+                    self.send_header("content-length", str(len(body)))
+                    self.send_header("content-type", kind or "application/problem+json")
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:  # nobody waits for it any more
+                    self.close_connection = True
+
+            do_GET = do_POST = handle_request
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Chats:
+    """A program with `licet.host`, in a process of its own."""
+
+    def __init__(self, url: str, key_file: Path, spool: Path, outage: str, chats: int) -> None:
+        words = [url, str(key_file), str(spool), outage, str(FACTOR), str(TIMEOUT_SECONDS)]
+        self.outage = outage
+        self._program = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *words, str(chats)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, word: str) -> Any:
+        assert self._program.stdin is not None and self._program.stdout is not None
+        print(word, file=self._program.stdin, flush=True)
+        line = self._program.stdout.readline()
+        assert line, f"the program that is to {self.outage} has ended"
+        return json.loads(line)
+
+    def close(self) -> None:
+        assert self._program.stdin is not None
+        self._program.stdin.close()
+        self._program.wait(600)
+
+
+@contextmanager
+def harmed(server: Server, wire: Wire, harm: str) -> Iterator[None]:
+    """While something is wrong with Licet."""
+    if harm == "killed":
+        server.stop(signal.SIGKILL)
+    elif harm == "stopped":
+        for pid in server.pids():
+            os.kill(pid, signal.SIGSTOP)
+    else:
+        wire.harm = harm
+    try:
+        yield
+    finally:
+        wire.harm = WELL
+        if harm == "killed":
+            server.start()
+        elif harm == "stopped":
+            for pid in server.pids():
+                os.kill(pid, signal.SIGCONT)
+
+
+def play(
+    server: Server, folder: Path, chats: int, wait_until: Callable[[Callable[[], bool]], None]
+) -> tuple[OutageFigures, list[MessageResult], list[dict[str, int]]]:
+    """Plays the hour; returns its figures, each message, and the counts of the two programs.
+
+    Of the people a third has said yes, and two thirds no, of whom some say yes during an outage.
+    """
+    allowed = dict.fromkeys(range(chats), False)
+    for number in range(chats):
+        allowed[number] = number % 3 == 0
+        server.open(f"p{number}", allowed[number])
+    wire = Wire(server.url)
+    programs = [
+        Chats(wire.url, server.key_file, folder / outage, outage, chats)
+        for outage in ("block", "allow_and_keep")
+    ]
+    results: list[MessageResult] = []
+
+    def message_all(harm: str, when: str) -> None:
+        for program in programs:
+            results.extend(
+                MessageResult(program.outage, harm, when, *one, allowed[one[0]])
+                for one in program.ask(when)
+            )
+
+    waiting = iter([number for number in range(chats) if number % 3 == 2])
+    try:
+        for program in programs:
+            wait_until(partial(_knows, program))
+        message_all(WELL, "first")
+        for harm in HARMS:
+            for program in programs:
+                wait_until(partial(_knows, program))
+            message_all(WELL, f"before {harm}")
+            with harmed(server, wire, harm):
+                time.sleep(EXPIRED_SECONDS)
+                for turn in range(ROUNDS):
+                    message_all(harm, f"{harm} {turn}")
+                    if harm not in ("killed", "stopped") and turn == 1:
+                        for number, _ in zip(waiting, range(max(1, chats // 12)), strict=False):
+                            server.open(f"p{number}", True)
+                            allowed[number] = True
+                    time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
+        for program in programs:
+            wait_until(partial(_is_drained, program))
+        counts = [program.ask("counts") for program in programs]
+        stored = {number: _stored(server, number) for number in range(chats)}
+    finally:
+        for program in programs:
+            program.close()
+        wire.close()
+    return _figures(chats, results, stored), results, counts
+
+
+def _knows(program: Chats) -> bool:
+    """Whether each gate is known to it."""
+    return bool(program.ask("known"))
+
+
+def _is_drained(program: Chats) -> bool:
+    return bool(program.ask("size") == 0)
+
+
+def _stored(server: Server, number: int) -> list[tuple[str, int, str]]:
+    """Title, turns and use of each conversation of a person."""
+    return [
+        (one["title"], one["turns"], one["badges"][0]["use"])
+        for one in server.conversations(f"p{number}")
+    ]
+
+
+def _figures(
+    chats: int, results: list[MessageResult], stored: dict[int, list[tuple[str, int, str]]]
+) -> OutageFigures:
+    lost = twice = wrongly = 0
+    for number, conversations in stored.items():
+        there = {title: (turns, use) for title, turns, use in conversations}
+        times = Counter(title for title, _, _ in conversations)
+        twice += sum(count - 1 for count in times.values())
+        for one in results:
+            if one.number != number or not one.may_write:
+                continue
+            turns, use = there.get(f"{one.outage} {one.when}", (0, ""))
+            lost += max(0, 2 - turns)
+            twice += max(0, turns - 2)
+            # usable exactly if the grant that is in force was known when it was said
+            wrongly += (use == "whole") != (one.grant > 0) or (one.grant > 0 and not one.allowed)
+    harmed_ones = [one for one in results if one.harm != WELL]
+    times_taken = [one.seconds for one in harmed_ones]
+    return OutageFigures(
+        chats=chats,
+        said=2 * sum(one.may_write for one in results),
+        lost=lost,
+        twice=twice,
+        stamped_wrongly=wrongly,
+        blocked_though_kept=sum(
+            not one.may_write for one in harmed_ones if one.outage == "allow_and_keep"
+        ),
+        let_through_though_blocked=sum(
+            one.may_write for one in harmed_ones if one.outage == "block"
+        ),
+        harmed_median_ms=1000 * statistics.median(times_taken),
+        harmed_worst_ms=1000 * max(times_taken),
+        timeout_ms=1000 * TIMEOUT_SECONDS,
+    )
+
+
+def pids_below(pid: int) -> list[int]:
+    """A program and all that it runs."""
+    try:
+        program = psutil.Process(pid)
+        return [pid, *(child.pid for child in program.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def main(arguments: list[str]) -> list[tuple[str, ...]]:
+    """The rows of an hour with as many chats as asked for, in an installation of its own."""
+    # the server of the tests: it imports this module
+    from tests.plugins.beside import Licet
+    from tests.waiting import wait_until
+
+    chats = int(arguments[0]) if arguments else 50
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with embedded.running(folder / "postgres") as dsn:
+            licet = Licet(folder / "licet", dsn)
+            licet.start()
+            try:
+                one, _, _ = play(licet, folder, chats, wait_until)
+            finally:
+                licet.stop()
+    counted = {
+        "lost": one.lost,
+        "there twice": one.twice,
+        "stamped as what did not hold": one.stamped_wrongly,
+        "messages blocked under `allow_and_keep`": one.blocked_though_kept,
+        "messages let through under `block`": one.let_through_though_blocked,
+    }
+    return [
+        *(
+            (f"of {one.said:,} turns of {chats} chats, {what}", str(n))
+            for what, n in counted.items()
+        ),
+        ("gate while nobody answers, ms at the median", f"{one.harmed_median_ms:.3f}"),
+        (
+            "the longest gate, ms, beside its time-out",
+            f"{one.harmed_worst_ms:.0f}",
+            f"{one.timeout_ms:.0f}",
+            f"{one.harmed_worst_ms / one.timeout_ms:.2f}",
+        ),
+    ]

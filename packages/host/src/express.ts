@@ -1,0 +1,29 @@
+/** A middleware for Express: `app.use("/chat", licet(host, (request) => ..))`, and then `response.locals.licet`. */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ChatExchange, type Host, refusal } from "./index.js";
+
+type Response = ServerResponse & { locals: Record<string, unknown> };
+type Next = (error?: unknown) => void;
+
+/** `account` names the account of a request, as `host:` and the program's own id, or undefined if it needs no gate. */
+export function licet<Request extends IncomingMessage>(host: Host, account: (request: Request) => string | undefined) {
+  return async (request: Request, response: Response, next: Next): Promise<void> => {
+    try {
+      const named = account(request);
+      if (named === undefined) return next();
+      const permit = await host.gate(named);
+      if (!permit.mayWrite) {
+        const { status, headers, body } = refusal(permit);
+        response.writeHead(status, headers).end(body);
+        return;
+      }
+      const exchange = new ChatExchange(host, permit);
+      response.locals.licet = exchange;
+      response.once("close", () => void exchange.finish()); // also if the person left
+      next();
+    } catch (error) {
+      next(error);
+    }
+  };
+}

@@ -1,0 +1,210 @@
+"""What came of an attempt that is no answer, as an error of `licet.errors` with a code of
+`ReasonCode`.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import httpx2
+import msgspec
+
+from licet.client.reasons import REMEDIES, SENTENCES, ReasonCode
+from licet.errors import (
+    BrokenError,
+    BusyError,
+    DeniedError,
+    GateError,
+    LicetError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
+
+URN = "urn:licet:problem:"
+_OF_TYPE = {
+    "unauthenticated": ReasonCode.key_unknown,
+    "forbidden": ReasonCode.scope_missing,
+    "not_found": ReasonCode.not_found,
+    "bad_request": ReasonCode.bad_request,
+    "contradiction": ReasonCode.bad_request,
+    "method_not_allowed": ReasonCode.bad_request,
+    "too_large": ReasonCode.too_large,
+    "must_decide": ReasonCode.must_decide,
+    "rate_limited": ReasonCode.rate_limited,
+    "busy": ReasonCode.busy,
+    "outcome_unknown": ReasonCode.busy,
+    "idempotency_key_running": ReasonCode.busy,
+    "fenced": ReasonCode.fenced,
+    "broken": ReasonCode.broken,
+}
+_GATEWAY = frozenset({429, 502, 503, 504})
+
+
+class SetupError(UsageError):
+    """A setting of the client is wrong: ``because`` says which mistake it is."""
+
+    def __init__(self, because: ReasonCode, what: str = "") -> None:
+        said = SENTENCES[because]
+        super().__init__(f"{said}: {what}" if what else said, REMEDIES[because])
+        self.because: ReasonCode = because
+
+
+class UnansweredError(BusyError):
+    """Nobody answered, or Licet could not: ``because`` says why, and ``retry_after`` for how many
+    seconds it asks to wait, 0 for no number.
+    """
+
+    def __init__(
+        self, because: ReasonCode, what: str = "", hint: str = "", retry_after: float = 0.0
+    ) -> None:
+        said = SENTENCES[because]
+        super().__init__(f"{said}: {what}" if what else said, hint or REMEDIES[because])
+        self.because, self.retry_after = because, retry_after
+
+
+class Reply(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+    retry_after: str | None
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """No response came: it is unknown whether the request arrived."""
+
+    because: ReasonCode
+    what: str = ""
+
+
+class ReceivedProblem(msgspec.Struct, frozen=True):
+    """A refusal as it came. What is no problem of Licet's has no ``type``."""
+
+    type: str = ""
+    title: str = ""
+    detail: str = ""
+    hint: str = ""
+    because: str = ""
+    choice: str = ""
+
+
+def lost(error: httpx2.TransportError) -> Lost:
+    """Why no response came."""
+    causes = list(_causes(error))
+    what = type(error).__name__
+    for cause in causes:
+        match cause:
+            case socket.gaierror():
+                return Lost(ReasonCode.name_unknown, what)
+            case ssl.SSLCertVerificationError():
+                return Lost(ReasonCode.certificate_unknown, cause.verify_message or what)
+            case ssl.SSLError():
+                return Lost(ReasonCode.tls_failed, what)
+            case ConnectionRefusedError():
+                return Lost(ReasonCode.connection_refused, what)
+            case _:
+                pass
+    match error:
+        case httpx2.TimeoutException():
+            return Lost(ReasonCode.late, what)
+        case httpx2.UnsupportedProtocol():
+            return Lost(ReasonCode.address_scheme, what)
+        case httpx2.RemoteProtocolError() if "complete" in str(error):
+            return Lost(ReasonCode.cut_off, what)
+        case httpx2.RemoteProtocolError() if "disconnected" not in str(error):
+            return Lost(ReasonCode.not_http, what)
+        case httpx2.RemoteProtocolError() | httpx2.NetworkError():
+            return Lost(ReasonCode.connection_lost, what)
+        case _:
+            return Lost(ReasonCode.no_answer, what)
+
+
+def problem_in(came: Reply) -> ReceivedProblem:
+    """The problem of a response; one without a type if it is none of Licet's."""
+    try:
+        found = msgspec.json.decode(came.body, type=ReceivedProblem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ReceivedProblem(title=f"status `{came.status}`")
+    return found if found.type.startswith(URN) else ReceivedProblem(title=f"status `{came.status}`")
+
+
+def error_of(came: Reply | Lost) -> LicetError:
+    """The error for what came, with its code in ``because``."""
+    if isinstance(came, Lost):
+        return UnansweredError(came.because, came.what)
+    problem = problem_in(came)
+    because = _because(came, problem)
+    message, hint = problem.detail or problem.title or SENTENCES[because], problem.hint
+    if problem.type == f"{URN}contradiction":
+        return _coded(UsageError(message, hint), because)
+    match came.status:
+        case 401 | 403:
+            return _coded(DeniedError(message, hint or REMEDIES[because]), because)
+        case 404:
+            return _coded(NotFoundError(message, hint), because)
+        case 409 | 422:
+            return RefusedError(message, hint, because=problem.because or "refused")
+        case 451:
+            return GateError(
+                message, problem.choice or hint, because=problem.because or ReasonCode.must_decide
+            )
+        case status if status in _GATEWAY:
+            return UnansweredError(because, message, hint, _seconds(came.retry_after))
+        case status if 400 <= status < 500:
+            return _coded(UsageError(message, hint), because)
+        case _:
+            return _coded(BrokenError(message, hint or REMEDIES[because]), because)
+
+
+def unreadable(came: Reply) -> LicetError:
+    """The error for a success that is none of this version: another program's, or a later one's."""
+    because = ReasonCode.unreadable if came.body[:1] in (b"{", b"[") else ReasonCode.not_licet
+    because = ReasonCode.cut_off if not came.body else because
+    return _coded(BrokenError(SENTENCES[because], REMEDIES[because]), because)
+
+
+def reason_of(error: BaseException) -> ReasonCode:
+    """The code of any error that a call raised."""
+    if isinstance(error, TimeoutError):
+        return ReasonCode.late
+    because = getattr(error, "because", "")
+    return ReasonCode.of(because) if because else ReasonCode.no_answer
+
+
+def gate_reason(error: BaseException) -> ReasonCode:
+    """`reason_of` of a question for a gate, where what is not found is the account."""
+    because = reason_of(error)
+    return ReasonCode.no_account if because is ReasonCode.not_found else because
+
+
+def sentence_of(error: BaseException, because: ReasonCode) -> str:
+    """What is said of an error beside its code."""
+    told = isinstance(error, LicetError) and because is not ReasonCode.no_account
+    return str(error) if told else SENTENCES[because]
+
+
+def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
+    if not problem.type:
+        if 300 <= came.status < 400:
+            return ReasonCode.redirected
+        return ReasonCode.rate_limited if came.status == 429 else ReasonCode.not_licet
+    return _OF_TYPE.get(problem.type.removeprefix(URN), ReasonCode.refused)
+
+
+def _coded(error: LicetError, because: ReasonCode) -> LicetError:
+    error.because = because
+    return error
+
+
+def _seconds(asked: str | None) -> float:
+    return float(asked) if asked is not None and asked.isdecimal() else 0.0
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    for _ in range(10):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__ or found.__context__

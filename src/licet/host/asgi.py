@@ -1,0 +1,82 @@
+"""A middleware for FastAPI, Starlette and any other ASGI program.
+
+    app.add_middleware(LicetMiddleware, host=host, account=lambda scope: ..)
+
+``account`` names the account of a request, as `host:` and the program's own id, or None for one
+that needs no gate. A request whose gate is closed is answered with 451 and where the person
+answers, or with 403 for an account that is closed or not known, or with 503 while nobody answers
+and `block` is set: problem+json with ``because``, ``detail`` and ``choice``. Every other one has a
+`ChatExchange` in ``request.state.licet``, which is recorded after the response, streamed or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from licet.host import GatePermit, Host, ReasonCode
+from licet.host.exchange import ChatExchange
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Program = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class LicetMiddleware:
+    def __init__(
+        self,
+        app: Program,
+        *,
+        host: Host,
+        account: Callable[[Scope], str | None],
+        surface: str = "app",
+    ) -> None:
+        self._app, self._host, self._account, self._surface = app, host, account, surface
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        account = self._account(scope) if scope["type"] == "http" else None
+        if account is None:
+            return await self._app(scope, receive, send)
+        permit = await self._host.gate(account)
+        if not permit.may_write:
+            return await _refuse(permit, send)
+        exchange = ChatExchange(self._host, permit, self._surface)
+        scope.setdefault("state", {})["licet"] = exchange
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            # the response is sent: nobody waits for the disk
+            await asyncio.shield(asyncio.wrap_future(exchange.finish()))
+        return None
+
+
+def refusal_status(permit: GatePermit) -> int:
+    """The status for a message that may not be sent."""
+    match permit.because:
+        case ReasonCode.must_decide:
+            return 451
+        case ReasonCode.closed | ReasonCode.no_account:
+            return 403
+        case _:
+            return 503
+
+
+async def _refuse(permit: GatePermit, send: Send) -> None:
+    status = refusal_status(permit)
+    problem = {
+        "type": f"urn:licet:problem:{permit.because or permit.gate}",
+        "title": permit.detail,
+        "status": status,
+        "because": permit.because,
+        "detail": permit.detail,
+        "choice": permit.choice if status == 451 else "",
+    }
+    headers = [(b"content-type", b"application/problem+json")]
+    if status == 503:
+        headers.append((b"retry-after", str(int(permit.retry_after) or 5).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(problem)})

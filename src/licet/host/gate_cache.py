@@ -1,0 +1,172 @@
+"""A cache of the gate of each account.
+
+* An answer is used for as long as it says (`fresh_seconds`), whatever it is; in the second half of
+  that time the next question also refreshes it in the background, and nobody waits.
+* Concurrent questions about one account share one request.
+* What is no answer about the account is kept for `UNKNOWN_SECONDS`, or for as long as a busy server
+  asks. While Licet cannot be reached at all, questions about other accounts do not wait either: of
+  them, one each `UNKNOWN_SECONDS` tries again, in the background.
+* `last` is the newest answer about an account, however old: what was known before an outage.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as LateError
+from time import monotonic
+from typing import TypeVar
+
+import msgspec
+
+from licet.client import Client, GateResult, ReasonCode, UnansweredError, gate, unknown_gate
+from licet.client.failures import gate_reason, sentence_of
+from licet.client.reasons import ABOUT_ACCOUNT, SENTENCES, UNREACHED
+
+UNKNOWN_SECONDS = 5.0
+ACCOUNTS_MAX = 100_000
+REQUESTS_MAX = 16
+UNKNOWN = "unknown"
+Kept = TypeVar("Kept")
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """An answer, until when it may be used, and from when on it is refreshed."""
+
+    answer: GateResult
+    until: float
+    refresh_from: float
+
+
+class GateCache:
+    """The cache of one process. It is safe to use from an event loop and from threads at once."""
+
+    def __init__(self, client: Client, timeout_seconds: float) -> None:
+        self._client, self._timeout_seconds = client, timeout_seconds
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._last: OrderedDict[str, GateResult] = OrderedDict()
+        self._asking: dict[str, Future[GateResult]] = {}
+        self._away: tuple[GateResult, float] | None = None  # nobody is reached, until when
+        self._workers = ThreadPoolExecutor(REQUESTS_MAX, thread_name_prefix="licet-gate")
+
+    def known(self, account: str) -> GateResult | None:
+        """The cached answer about an account, if it may still be used."""
+        with self._lock:
+            seen = self._seen.get(account)
+        return seen.answer if seen is not None and seen.until > monotonic() else None
+
+    def last(self, account: str) -> GateResult | None:
+        """The newest answer about an account."""
+        with self._lock:
+            return self._last.get(account)
+
+    def ask(self, account: str) -> Future[GateResult]:
+        """The gate; the future never raises: a gate that cannot be determined is `unknown`, and the
+        person may not write.
+        """
+        now = monotonic()
+        with self._lock:
+            seen, away, asking = self._seen.get(account), self._away, self._asking.get(account)
+        if seen is not None and seen.until > now:
+            if seen.refresh_from <= now and asking is None:
+                self._request(account)
+            return _done(seen.answer)
+        if away is not None:
+            if away[1] <= now:
+                self._try_again(account, away[0])
+            return _done(away[0])
+        return asking or self._request(account)
+
+    def ask_within(self, account: str, seconds: float) -> GateResult:
+        """The gate on a thread, after ``seconds`` at most."""
+        try:
+            return self.ask(account).result(seconds)
+        except LateError:
+            return late()
+
+    def ask_now(self, account: str) -> GateResult:
+        """An answer about the account, cached or not; UnansweredError if nobody gives one."""
+        known = self.known(account)
+        if known is None or (known.gate == UNKNOWN and known.because not in ABOUT_ACCOUNT):
+            known = (self._asking.get(account) or self._request(account)).result()
+        if known.gate == UNKNOWN and known.because not in ABOUT_ACCOUNT:
+            raise UnansweredError(ReasonCode.of(known.because), known.detail)
+        return known
+
+    def forget(self, account_id: str) -> None:
+        """Asks again about an account, by Licet's own id, when it is next asked for."""
+        with self._lock:
+            for account, seen in list(self._seen.items()):
+                if seen.answer.account == account_id:
+                    del self._seen[account]
+
+    def close(self) -> None:
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _try_again(self, account: str, unreached: GateResult) -> None:
+        with self._lock:
+            if self._away is None or account in self._asking:
+                return
+            self._away = (unreached, monotonic() + UNKNOWN_SECONDS)
+        self._request(account)
+
+    def _request(self, account: str) -> Future[GateResult]:
+        with self._lock:
+            asking = self._asking.get(account)
+            if asking is None:
+                asking = self._asking[account] = Future()
+                self._workers.submit(self._fetch, account, asking)
+        return asking
+
+    def _fetch(self, account: str, asking: Future[GateResult]) -> None:
+        begun = monotonic()
+        try:
+            answer = self._client.send(gate(account), within=self._timeout_seconds)
+        except Exception as error:  # whatever it is: the gate is not known
+            because = gate_reason(error)
+            answer = unknown_gate(
+                because,
+                sentence_of(error, because),
+                retry_after=getattr(error, "retry_after", 0.0),
+                fresh_seconds=60 if because is ReasonCode.no_account else 0,
+            )
+        self._keep(account, begun, answer)
+        asking.set_result(answer)
+
+    def _keep(self, account: str, begun: float, answer: GateResult) -> None:
+        """Caches an answer; its age counts from before the request was sent."""
+        unanswered = answer.gate == UNKNOWN and answer.because not in ABOUT_ACCOUNT
+        seconds = (
+            max(UNKNOWN_SECONDS, answer.retry_after) if unanswered else float(answer.fresh_seconds)
+        )
+        refresh_from = begun + (seconds if unanswered else seconds / 2)
+        with self._lock:
+            self._asking.pop(account, None)
+            held = self._seen.get(account)
+            if not (unanswered and held is not None and held.until > monotonic()):
+                _put(self._seen, account, _Seen(answer, begun + seconds, refresh_from))
+            if not unanswered:
+                _put(self._last, account, answer)
+                self._away = None
+            elif answer.because in UNREACHED:
+                self._away = (answer, monotonic() + UNKNOWN_SECONDS)
+
+
+def late() -> GateResult:
+    """The gate of which no answer came in time."""
+    return unknown_gate(ReasonCode.late, SENTENCES[ReasonCode.late])
+
+
+def _put(into: OrderedDict[str, Kept], account: str, kept: Kept) -> None:
+    into[account] = kept
+    into.move_to_end(account)
+    if len(into) > ACCOUNTS_MAX:
+        into.popitem(last=False)
+
+
+def _done(answer: GateResult) -> Future[GateResult]:
+    done: Future[GateResult] = Future()
+    done.set_result(answer)
+    return done

@@ -1,0 +1,341 @@
+"""A host against a real server: a gate that is cached as long as it says, a rule for outages, and
+turns that arrive once, stamped with what held when they were said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from licet.access.roles import Scope
+from licet.client import ConversationTurn
+from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
+from licet.store.connect import Pool
+from licet.vault.commands import Choose, Delete
+from licet.webhooks import endpoints
+
+from ..plugins.beside import free_port
+from ..waiting import wait_until
+from ..web.served import AFTER, NOTICE, World, listening
+
+
+class Beside:
+    """A host, and the world whose server it sends to, which may be away."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world, self.folder, self.key_file = world, folder, folder / "key"
+        self.key_file.write_text(world.key(Scope.gate_read, Scope.turns_write))
+
+    def host(
+        self,
+        url: str,
+        outage: Outage = Outage.block,
+        *,
+        events: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Host:
+        settings = HostSettings(
+            url=url,
+            key_file=self.key_file,
+            spool=self.folder / "spool",
+            outage=outage,
+            events=events,
+        )
+        return Host(settings, on_event=on_event)
+
+    def asked(self) -> int:
+        return int(
+            sum(
+                sample.value
+                for metric in self.world.app.state.edge.registry.collect()
+                for sample in metric.samples
+                if sample.name == "licet_requests_total" and "/gate" in sample.labels["route"]
+            )
+        )
+
+
+@pytest.fixture
+def beside(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
+    monkeypatch.setattr(delivery, "GATHER_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "WAIT_SECONDS_MAX", 0.1)
+    world = World(pool, tmp_path / "data")
+    world.open("bo")
+    world.clock.set(NOTICE)
+    world.open("ana", allow=True)
+    yield Beside(world, tmp_path)
+
+
+def turn(name: str, number: int) -> ConversationTurn:
+    return ConversationTurn(
+        account=f"host:{name}",
+        conversation="host:c",
+        id=str(number),
+        text=f"said {number}",
+        surface="app",
+    )
+
+
+def permit(name: str, grant: int) -> GatePermit:
+    return GatePermit(
+        account=f"host:{name}", gate="open", may_write=True, may_record=True, grant=grant
+    )
+
+
+async def gates(made: Host, *names: str) -> list[GatePermit]:
+    """The gates of these accounts, asked at once."""
+    return list(await asyncio.gather(*(made.gate(f"host:{name}") for name in names)))
+
+
+def delivered(made: Host) -> dict[str, int]:
+    wait_until(lambda: made.spool.size == 0)
+    made.close()
+    return made.counts
+
+
+def recorded(made: Host, *of: tuple[str, int, int]) -> None:
+    """A turn for each account, grant and number, on disk."""
+    for name, grant, number in of:
+        assert made.record(permit(name, grant), [turn(name, number)]).result()
+
+
+def nobody() -> str:
+    """An address at which nothing listens."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def test_many_calls_of_an_account_at_once_ask_its_gate_once(beside: Beside) -> None:
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        found = asyncio.run(gates(made, *["ana"] * 20, "bo"))
+        found.append(made.gate_now("host:ana"))
+        made.close()
+    assert [one.gate for one in found] == ["open"] * 20 + ["notice", "open"]
+    assert all(one.may_write and one.may_record for one in found)
+    assert [found[0].grant, found[20].grant] == [1, 0]
+    assert beside.asked() == 2
+
+
+def test_an_answer_is_used_for_as_long_as_it_says_and_refreshed_before(beside: Beside) -> None:
+    """The last minute of the last day to decide: the answer holds until midnight."""
+    midnight = AFTER.replace(day=29, hour=0)
+    beside.world.clock.set(midnight - timedelta(seconds=20))
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        assert made.gate_now("host:bo").gate == "notice"
+        seen = made.gates._seen["host:bo"]
+        assert seen.answer.fresh_seconds == 20
+        made.gates._seen["host:bo"] = type(seen)(seen.answer, seen.until, 0.0)
+        beside.world.clock.set(midnight)
+        assert made.gate_now("host:bo").gate == "notice"  # nobody waits for the new one
+        wait_until(lambda: made.gate_now("host:bo").gate == "must_decide")
+        refused = made.gate_now("host:bo")
+        assert (refused.may_write, refused.because) == (False, ReasonCode.must_decide)
+        assert refused.choice == f"{url}/notice"
+        made.close()
+
+
+@pytest.mark.parametrize("outage", Outage)
+def test_while_nobody_answers_a_chat_is_blocked_or_kept(beside: Beside, outage: Outage) -> None:
+    made = beside.host(nobody(), outage)
+    found = asyncio.run(gates(made, "ana", "ana"))
+    keeps = outage is Outage.allow_and_keep
+    assert [(one.gate, one.may_write, one.may_record) for one in found] == [
+        ("unknown", keeps, keeps)
+    ] * 2
+    assert found[0].because == ReasonCode.connection_refused
+    assert made.record(found[0], [turn("ana", 1)]).result() is keeps
+    assert made.gates.known("host:ana") is not None, "it is not asked again at once"
+    made.close()
+
+
+@pytest.mark.parametrize("outage", Outage)
+def test_an_account_that_is_not_known_is_no_outage(beside: Beside, outage: Outage) -> None:
+    with listening(beside.world.app) as url:
+        made = beside.host(url, outage)
+        stranger = made.gate_now("host:nobody we know")
+        made.close()
+    assert (stranger.may_write, stranger.may_record) == (False, False)
+    assert stranger.because == ReasonCode.no_account
+
+
+def test_a_no_that_was_seen_stands_during_an_outage(beside: Beside) -> None:
+    beside.world.clock.set(AFTER)
+    with listening(beside.world.app) as url:
+        made = beside.host(url, Outage.allow_and_keep)
+        assert made.gate_now("host:bo").because == ReasonCode.must_decide
+        assert made.gate_now("host:ana").may_write
+    made.gates._seen.clear()  # a minute passes
+    for _ in range(2):  # the one that waited, and those that do not
+        assert (made.gate_now("host:bo").may_write, made.gate_now("host:bo").because) == (
+            False,
+            ReasonCode.must_decide,
+        )
+        kept = made.gate_now("host:ana")
+        assert (kept.may_write, kept.may_record, kept.grant) == (True, True, 1)
+    made.close()
+
+
+@pytest.mark.parametrize("harm", ["a key that is none", "no key"])
+def test_a_key_that_does_not_hold_gives_no_permit(beside: Beside, harm: str) -> None:
+    if harm == "no key":
+        beside.key_file.unlink()
+    else:
+        beside.key_file.write_text("licet_nonsense")
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        found = made.gate_now("host:ana")
+        made.close()
+    expected = ReasonCode.key_file_missing if harm == "no key" else ReasonCode.key_unknown
+    assert (found.may_write, found.because) == (False, expected)
+
+
+def test_what_cannot_be_delivered_waits_for_licet_and_for_the_next_process(beside: Beside) -> None:
+    away = beside.host(nobody())
+    recorded(away, *(("ana", 1, number) for number in range(3)))
+    away.close()
+    assert away.counts == {"spooled": 3}
+    with listening(beside.world.app) as url:
+        assert delivered(beside.host(url)) == {"delivered: done": 3}
+    assert beside.world.rows("SELECT count(*) FROM turns") == [(3,)]
+
+
+def test_what_was_said_before_a_yes_is_stored_and_not_under_it(beside: Beside) -> None:
+    beside.world.open("cleo", allow=False)
+    away = beside.host(nobody())
+    recorded(away, ("cleo", 0, 1), ("bo", 0, 1))
+    away.close()
+    at = NOTICE + timedelta(minutes=1)
+    beside.world.clock.set(at)
+    beside.world.tell(
+        Choose(account=beside.world.accounts["cleo"], at=at, allow=True, via="settings")
+    )
+    with listening(beside.world.app) as url:
+        assert delivered(beside.host(url)) == {"delivered: done": 2}
+    assert beside.world.rows("SELECT grants FROM segments") == [([],), ([],)]
+
+
+def test_what_was_said_under_a_yes_that_was_taken_back_and_given_again_is_under_neither(
+    beside: Beside,
+) -> None:
+    away = beside.host(nobody())
+    recorded(away, ("ana", 1, 1))
+    away.close()
+    for minutes, allow in ((1, False), (2, True)):
+        at = NOTICE + timedelta(minutes=minutes)
+        beside.world.clock.set(at)
+        beside.world.tell(
+            Choose(account=beside.world.accounts["ana"], at=at, allow=allow, via="settings")
+        )
+    with listening(beside.world.app) as url:
+        assert delivered(beside.host(url)) == {"delivered: done": 1}
+    assert beside.world.rows("SELECT grants FROM segments") == [([],)]
+
+
+def test_a_yes_that_still_holds_when_a_turn_arrives_late_is_its_stamp(beside: Beside) -> None:
+    away = beside.host(nobody(), Outage.allow_and_keep)
+    recorded(away, ("ana", 1, 1))
+    away.close()
+    beside.world.clock.set(NOTICE + timedelta(hours=1))
+    with listening(beside.world.app) as url:
+        assert delivered(beside.host(url)) == {"delivered: done": 1}
+    ((grants,),) = beside.world.rows("SELECT grants FROM segments")
+    assert grants != []
+
+
+def test_a_yes_of_the_last_minute_does_not_cover_what_the_cached_gate_let_through(
+    beside: Beside,
+) -> None:
+    beside.world.open("emil", allow=False)
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        under = made.gate_now("host:emil")
+        at = NOTICE + timedelta(seconds=10)
+        beside.world.clock.set(at)
+        beside.world.tell(
+            Choose(account=beside.world.accounts["emil"], at=at, allow=True, via="settings")
+        )
+        made.record(under, [turn("emil", 1)])
+        assert delivered(made) == {"spooled": 1, "delivered: done": 1}
+    assert beside.world.rows("SELECT grants FROM segments") == [([],)]
+
+
+def test_what_licet_refuses_is_counted_by_reason_and_let_go(beside: Beside) -> None:
+    beside.world.say("ana", "c")
+    (row,) = beside.world.rows("SELECT conversation_id FROM conversations")
+    beside.world.tell(Delete(account=beside.world.accounts["ana"], at=NOTICE, conversation=row[0]))
+    beside.world.open("dora")
+    beside.world.clock.set(AFTER)
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        recorded(made, ("ana", 1, 1), ("dora", 1, 1), ("nobody", 0, 1))
+        unnamed = ConversationTurn(account="host:ana", conversation="host:", text="x")
+        made.record(permit("ana", 1), [unnamed])
+        counts = delivered(made)
+    assert counts == {
+        "spooled": 4,
+        "refused: deleted": 1,
+        "refused: must_decide": 1,
+        "refused: no_account": 1,
+        "delivered: done": 1,
+    }
+
+
+def test_nothing_that_is_recorded_shows_in_the_log(
+    beside: Beside, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = beside.host(nobody())
+    secret = ConversationTurn(
+        account="host:Heliotrope", conversation="host:Heliotrope", id="1", text="Heliotrope"
+    )
+    made.record(permit("Heliotrope", 0), [secret])
+    refused = GatePermit(
+        account="host:Heliotrope", gate="closed", may_write=False, may_record=False
+    )
+    made.record(refused, [secret])
+    made.close()
+    assert "Heliotrope" not in caplog.text
+    assert "not recorded" in caplog.text
+
+
+def test_events_are_followed_from_where_the_last_process_was(beside: Beside) -> None:
+    endpoints.add(beside.world.here, "archive", None)
+    beside.key_file.write_text(
+        beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
+    )
+    heard: list[str] = []
+
+    def hear(event: Event) -> None:
+        heard.append(event.type)
+
+    with listening(beside.world.app) as url:
+        for number in range(2):
+            conversation = beside.world.say("ana", f"c{number}")
+            made = beside.host(url, events=True, on_event=hear)
+            made.verify()
+            named = UUID(hex=conversation.removeprefix("conv_"))
+            beside.world.tell(
+                Delete(account=beside.world.accounts["ana"], at=NOTICE, conversation=named)
+            )
+            wait_until(lambda seen=number + 1: len(heard) >= seen)
+            made.close()
+    assert heard == ["conversation.must_leave"] * 2
+
+
+def test_a_choice_is_heard_before_the_cached_gate_ends(beside: Beside) -> None:
+    endpoints.add(beside.world.here, "archive", None)
+    beside.key_file.write_text(
+        beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
+    )
+    with listening(beside.world.app) as url:
+        made = beside.host(url, events=True)
+        assert made.gate_now("host:bo").gate == "notice"
+        beside.world.tell(
+            Choose(account=beside.world.accounts["bo"], at=NOTICE, allow=True, via="settings")
+        )
+        wait_until(lambda: made.gate_now("host:bo").grant == 1)
+        made.close()
