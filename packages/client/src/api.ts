@@ -1536,7 +1536,7 @@ export interface components {
         Gate: "closed" | "not_asked" | "open" | "must_decide" | "notice";
         /**
          * GateAnswer
-         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it. `because` and `detail` are empty where the person may write. `fresh_seconds` is for how long the answer may be used again: a minute, and not beyond the last day to decide.
+         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it. `because` is the code of a no, a `ReasonCode` of `licet.client`, and `detail` its sentence; both are empty where the person may write. `fresh_seconds` is for how long the answer may be used again.
          */
         GateAnswer: {
             /** @description The account, `acc_..`. */
