@@ -166,7 +166,7 @@ def _erased_is_gone(here: installation.Installation) -> DemoPromise:
     sweeper.sweep(here)
     with transaction(here.pool) as tx:
         erased = integrity.segments_erased(tx)
-        left = integrity.bodies_without_key(tx) + integrity.keys_without_body(tx)
+        left = integrity.blocks_without_key(tx) + integrity.keys_without_block(tx)
     due = sweeper.sweep(here, dry_run=True).segments
     text = "what was erased has neither a key nor a byte left"
     seen = f"{erased:,} segments erased, {left} with something left, {due} still due"
