@@ -88,16 +88,16 @@ def fill(
 
 
 def moved_only(here: installation.Installation, folder: Path) -> None:
-    """The floor of a build: the same sealed bodies read, decrypted, encrypted again and written as
+    """The floor of a build: the same sealed blocks read, decrypted, encrypted again and written as
     Parquet with zstd.
 
     Both are the work of AES-GCM, whatever the key: no key is looked up here, nothing is decided,
     and no text is seen.
     """
     key, place = AESGCM(os.urandom(32)), pa.schema([pa.field("sealed", pa.binary())])
-    with transaction(here.pool) as tx, tx.cursor("bodies", binary=True) as cursor:
+    with transaction(here.pool) as tx, tx.cursor("blocks", binary=True) as cursor:
         cursor.itersize = BATCH
-        cursor.execute("SELECT sealed FROM bodies ORDER BY account_id, conversation_id, turn")
+        cursor.execute("SELECT sealed FROM blocks ORDER BY account_id, conversation_id, first_turn")
         with pq.ParquetWriter(folder / "moved.parquet", place, compression="zstd") as writer:
             while rows := cursor.fetchmany(BATCH):
                 opened = [key.encrypt(b"\0" * 12, sealed, None)[:-16] for (sealed,) in rows]

@@ -86,10 +86,10 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
             move = timed(lambda: cold_storage.cool(here))
             from_objects = timed(lambda: page(here))
             with transaction(here.pool) as tx:  # as a sweep leaves it: no row refers to the objects
-                tx.execute("DELETE FROM bodies")
+                tx.execute("DELETE FROM blocks")
             with here.pool.connection() as conn:  # in time the server does so by itself
                 conn.autocommit = True
-                conn.execute("VACUUM bodies")
+                conn.execute("VACUUM blocks")
                 conn.autocommit = False
             cold_storage.cool(here)
             at[0] += timedelta(seconds=EMPTY_SECONDS + 1)
@@ -102,7 +102,7 @@ def measured(turns: int) -> tuple[float, float, float, float, float]:
 def plain(here: installation.Installation, path: Path) -> None:
     with transaction(here.pool) as tx:
         rows = tx.cursor(binary=True).execute(
-            "SELECT sealed FROM bodies ORDER BY account_id, conversation_id, turn"
+            "SELECT sealed FROM blocks ORDER BY account_id, conversation_id, first_turn"
         )
         with path.open("wb") as file:
             for (sealed,) in rows:
@@ -116,7 +116,7 @@ def page(here: installation.Installation) -> None:
     with transaction(here.pool) as tx:
         keys = page_after(tx, START, bytes_max=PAGE_BYTES_MAX)
         rows = tx.cursor(binary=True).execute(
-            f"SELECT {PLACED} FROM bodies b WHERE conversation_id = ANY(%s)",
+            f"SELECT {PLACED} FROM blocks b WHERE conversation_id = ANY(%s)",
             [[conversation for _, conversation in keys]],
         )
         contents(here.keyring.cold, rows.fetchall())

@@ -52,9 +52,12 @@ PEOPLE = (
          1, 10, %(at)s, true,
               %(at)s + interval '5 years', 0, 5000 FROM conversations
                 WHERE account_id = conversation_id""",
-    """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
-       SELECT account_id, conversation_id, turn, 0, convert_to(repeat('x', 500), 'UTF8')
-         FROM segments, generate_series(1, 10) turn WHERE account_id = conversation_id""",
+    """INSERT INTO blocks (account_id, conversation_id, first_turn, segment, seq, roles, origins,
+                            times, sizes, sealed)
+       SELECT account_id, conversation_id, 1, 0, 1, repeat('u', 10), '',
+              decode(repeat('00', 80), 'hex'), decode(repeat('000001f4', 10), 'hex'),
+              convert_to(repeat('x', 5000), 'UTF8')
+         FROM segments WHERE account_id = conversation_id""",
 )
 
 
@@ -95,7 +98,7 @@ def _read_each(here: Installation) -> None:
         for row in tables.every_account(tx):
             account_view.brought(row, known, at)
         tx.execute("SELECT count(*) FROM conversations")
-        tx.execute("SELECT count(*) FROM bodies WHERE turn > 0")
+        tx.execute("SELECT count(*) FROM turns WHERE size > 0")
         tx.execute(f"SELECT count(*) FROM ({counts._STORED}) s")
 
 

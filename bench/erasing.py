@@ -89,10 +89,10 @@ def _floor(here: installation.Installation, folder: Path) -> float:
 
 
 def _plain_delete(here: installation.Installation, account: UUID) -> float:
-    """The bodies deleted by one statement, and brought back."""
+    """The blocks deleted by one statement, and brought back."""
     with here.pool.connection() as tx:
         began = time.perf_counter()
-        tx.execute("DELETE FROM bodies WHERE account_id = %s", [account])
+        tx.execute("DELETE FROM blocks WHERE account_id = %s", [account])
         took = time.perf_counter() - began
         tx.rollback()
     return took

@@ -61,7 +61,7 @@ LIVING, CHATS = 50, 12  # accounts that live, and conversations of each
 PICTURE = Path(__file__).with_name("growth.svg")
 GROWING = frozenset({
     "accounts", "account_hosts", "standings", "projects", "journal", "choices", "key_pages", "conversations",
-    "scoped_grants", "segments", "turns", "bodies", "safety_bodies", "flags", "holds", "feedback", "feedback_bodies", "copies",
+    "scoped_grants", "segments", "blocks", "safety_bodies", "flags", "holds", "feedback", "feedback_bodies", "copies",
     "outbox", "log_accounts", "release_runs", "erasures", "events", "deliveries", "rights_requests", "rights_steps",
     "idempotency_keys", "staff_reads", "shown", "inbox_items",
 })  # fmt: skip
@@ -100,14 +100,11 @@ BALLAST = (
                                   ELSE interval '1 year' + hashtext(conversation_id::text) %% 300 * interval '1 day' END,
               get_byte(uuid_send(conversation_id), 15) %% 10
          FROM conversations""",
-    """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin,
-       occurred_at)
-       SELECT account_id, conversation_id, turn, 0, turn, CASE turn %% 2 WHEN 1 THEN 'user'
-         ELSE 'assistant' END,
-              CASE turn %% 2 WHEN 1 THEN 'typed' ELSE 'assistant' END, last_at
-         FROM segments, generate_series(first_turn, last_turn) turn""",
-    """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
-       SELECT account_id, conversation_id, turn, 0, decode(repeat('5a', 200), 'hex') FROM turns""",
+    """INSERT INTO blocks (account_id, conversation_id, first_turn, segment, seq, roles, origins,
+                            times, sizes, sealed)
+       SELECT account_id, conversation_id, 1, 0, 1, repeat('ua', 5), '',
+              decode(repeat('00', 80), 'hex'), decode(repeat('000000c8', 10), 'hex'),
+              decode(repeat('5a', 2000), 'hex') FROM segments""",
     """INSERT INTO flags (account_id, conversation_id, seq, flagged_at, score_until)
        SELECT account_id, conversation_id, 1, %(at)s, %(at)s + interval '30 days' FROM conversations
         WHERE hashtext(conversation_id::text) %% 50 = 0""",

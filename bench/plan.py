@@ -103,22 +103,20 @@ def town(segments: int) -> Iterator[Pool]:
 
 
 def fill(conn: Transaction, segments: int) -> None:
-    """The population, its turns and their bodies."""
+    """The population and its blocks."""
     # Not by an UPDATE afterwards: it would leave a table of twice the size.
     conn.execute(f"ALTER TABLE segments ALTER COLUMN stored_bytes SET DEFAULT {BODY_BYTES * TURNS}")
     build(conn, segments, gather=False)
     conn.execute("ALTER TABLE segments ALTER COLUMN stored_bytes SET DEFAULT 0")
     conn.execute("SET session_replication_role = replica")
     for statement in (
-        """INSERT INTO turns (account_id, conversation_id, turn, segment, seq, role, origin,
-           occurred_at)
-           SELECT account_id, conversation_id, turn, segment, turn, CASE turn % 2 WHEN 1 THEN 'user'
-             ELSE 'assistant' END,
-                  CASE turn % 2 WHEN 1 THEN 'typed' ELSE 'assistant' END, last_at
-             FROM segments, generate_series(first_turn, last_turn) AS turn""",
-        f"""INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
-           SELECT account_id, conversation_id, turn, segment,
-             decode(repeat('5a', {BODY_BYTES}), 'hex') FROM turns""",
+        f"""INSERT INTO blocks (account_id, conversation_id, first_turn, segment, seq, roles,
+                                origins, times, sizes, sealed)
+           SELECT account_id, conversation_id, first_turn, segment, first_turn,
+                  left(repeat('ua', turns), turns), '', decode(repeat('00', 8 * turns), 'hex'),
+                  decode(repeat('{BODY_BYTES:08x}', turns), 'hex'),
+                  decode(repeat('5a', {BODY_BYTES} * turns), 'hex')
+             FROM segments, LATERAL (SELECT last_turn - first_turn + 1 AS turns) n""",
     ):
         conn.execute(statement)
     conn.execute("SET session_replication_role = origin")

@@ -29,6 +29,7 @@ from licet.store import embedded
 from licet.store.connect import Pool, Transaction, open_pool, transaction
 from licet.store.migrate import migrate
 from licet.store.rows import copy_in
+from licet.vault.blocks import pack_sizes
 
 ROUNDS = 3
 CHATS, TURNS, TURN_BYTES, LOAD_ACCOUNTS = 12, 4, 600, 500
@@ -48,9 +49,8 @@ COLUMNS = {
     " version int2, narrowed bool, stale text, first_turn int4, last_turn int4, last_at "
     "timestamptz, has_user bool,"
     " keep_until timestamptz, key_slot int4",
-    "turns": "account_id uuid, conversation_id uuid, turn int4, segment int2, seq int8, role text, origin text,"
-    " occurred_at timestamptz",
-    "bodies": "account_id uuid, conversation_id uuid, turn int4, segment int2, sealed bytea",
+    "blocks": "account_id uuid, conversation_id uuid, first_turn int4, segment int2, seq int8, roles text,"
+    " origins text, times bytea, sizes bytea, sealed bytea",
     "copies": "account_id uuid, conversation_id uuid, segment int2, place text, reference uuid,"
     " registered_at timestamptz",
 }
@@ -64,8 +64,7 @@ DELETE = f"""
     WITH due AS (SELECT account_id, conversation_id, segment FROM segments s
                   WHERE {DUE} AND s.due_on <= %(at)s::date AND s.account_id >= %(from)s
                   ORDER BY s.due_on, account_id LIMIT %(limit)s),
-         bodies AS (DELETE FROM bodies r USING due d WHERE {SAME}),
-         turns AS (DELETE FROM turns r USING due d WHERE {SAME})
+         blocks AS (DELETE FROM blocks r USING due d WHERE {SAME})
     DELETE FROM segments r USING due d WHERE {SAME}"""
 
 
@@ -168,11 +167,10 @@ def add_account(
         rows["segments"].append(
             (*key, 0, "pro", "app", True, 0, False, "", 1, TURNS, BEGIN, True, until, chat)
         )
-        for turn in range(1, TURNS + 1):
-            rows["turns"].append(
-                (*key, turn, 0, turn, "user" if turn % 2 else "assistant", "typed", BEGIN)
-            )
-            rows["bodies"].append((*key, turn, 0, body))
+        sizes = pack_sizes([len(body)] * TURNS)
+        rows["blocks"].append(
+            (*key, 1, 0, 1, ("ua" * TURNS)[:TURNS], "", bytes(8 * TURNS), sizes, body * TURNS)
+        )
         rows["copies"].append((*key, 0, "vault", NOBODY, BEGIN))
 
 

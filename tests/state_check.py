@@ -178,14 +178,19 @@ INVARIANTS = {
          WHERE s.narrowing > c.narrowings OR c.narrowed AND s.grants <> '{}'
            AND s.narrowing = c.narrowings""",
     "content has its key": """
-        SELECT b.conversation_id || ' ' || b.turn FROM bodies b LEFT
+        SELECT b.conversation_id || ' ' || b.first_turn FROM blocks b LEFT
           JOIN segments s USING (account_id, conversation_id, segment)
-         WHERE s.key_slot IS NULL""",
-    "a body is of a turn of its segment": """
-        SELECT b.conversation_id || ' ' || b.turn FROM bodies b WHERE b.turn > 0
-          AND NOT EXISTS (SELECT FROM turns t
-         WHERE (t.account_id, t.conversation_id, t.turn, t.segment) = (b.account_id,
-           b.conversation_id, b.turn, b.segment))""",
+         WHERE s.key_slot IS NULL AND b.sizes IS NOT NULL""",
+    "a turn is in one block": """
+        SELECT conversation_id || ' ' || turn FROM turns
+         GROUP BY account_id, conversation_id, turn HAVING count(*) > 1""",
+    "the host's id of a turn is of one turn": """
+        SELECT conversation_id || ' ' || min(turn) FROM turns WHERE host_hmac IS NOT NULL
+         GROUP BY account_id, conversation_id, host_hmac HAVING count(*) > 1""",
+    "a block has some content, or none and no sizes": """
+        SELECT conversation_id || ' ' || first_turn FROM blocks b WHERE sizes IS NOT NULL
+           AND NOT EXISTS (SELECT FROM generate_series(0, length(roles) - 1) n
+                            WHERE packed_int4(sizes, n) > 0)""",
     "where names were found is kept with its segment": """
         SELECT f.conversation_id || ' ' || f.segment FROM found_names f
           LEFT JOIN segments s USING (account_id, conversation_id, segment)
@@ -246,15 +251,16 @@ INVARIANTS = {
          WHERE s.erased_at >= h.placed_at AND h.placed_at < s.keep_until""",
     "every copy is registered": """
         SELECT b.conversation_id || ' ' || b.segment FROM (
-          SELECT account_id, conversation_id, segment, 'vault' AS place FROM bodies
+          SELECT account_id, conversation_id, segment, 'vault' AS place FROM blocks
+            WHERE sizes IS NOT NULL
            UNION SELECT account_id, conversation_id, segment, 'safety' FROM safety_bodies) b
          WHERE NOT EXISTS (SELECT FROM copies r WHERE r.ended_at IS NULL
            AND (r.account_id, r.conversation_id, r.segment,
                r.place) = (b.account_id, b.conversation_id, b.segment, b.place))""",
     "every registered copy is there": """
         SELECT r.conversation_id || ' ' || r.place FROM copies r WHERE r.ended_at IS NULL AND (
-          r.place = 'vault' AND NOT EXISTS (SELECT FROM bodies b
-            WHERE (b.account_id, b.conversation_id, b.segment)
+          r.place = 'vault' AND NOT EXISTS (SELECT FROM blocks b
+            WHERE b.sizes IS NOT NULL AND (b.account_id, b.conversation_id, b.segment)
             = (r.account_id, r.conversation_id, r.segment))
           OR r.place = 'safety' AND NOT EXISTS (SELECT FROM safety_bodies b
             WHERE (b.account_id, b.conversation_id, b.segment)

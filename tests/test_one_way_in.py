@@ -191,7 +191,7 @@ class Transport:
         return file
 
     def count(self) -> int:
-        return int(self.world.rows("SELECT count(*) FROM bodies")[0][0])
+        return int(self.world.rows("SELECT count(*) FROM turns WHERE size > 0")[0][0])
 
     def grant(self) -> Any:
         """The grant in the stamp of what came in last."""

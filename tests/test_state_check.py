@@ -47,7 +47,7 @@ BREAKS = {
     "time never decreases along an account's order, but for recorded turns under no grant": """
         UPDATE journal SET occurred_at = occurred_at - interval '1 year' WHERE seq > 1""",
     "time never decreases along a conversation's turns": """
-        UPDATE turns SET occurred_at = occurred_at - interval '1 year' WHERE turn > 1""",
+        UPDATE blocks SET times = overlay(times PLACING '\\x00' FROM 2) WHERE first_turn > 1""",
     "positions follow an account's order": "UPDATE journal SET position = 7",
     "a choice stands in the journal": "DELETE FROM journal WHERE event = 'choice'",
     "a grant in force was begun by a choice": "DELETE FROM choices WHERE effect = 'began'",
@@ -60,7 +60,14 @@ BREAKS = {
     "a conversation knows the segment that decides": "UPDATE conversations SET deciding = deciding + 1",
     "a narrowing is one that has been": "UPDATE segments SET narrowing = 1 WHERE grants <> '{}'",
     "content has its key": "UPDATE segments SET key_slot = NULL",
-    "a body is of a turn of its segment": "DELETE FROM turns WHERE turn = 1",
+    "a turn is in one block": """UPDATE blocks SET (roles, times, hosts, sizes) =
+        (roles || roles, times || times, hosts || hosts, sizes || sizes) WHERE first_turn = 1""",
+    "the host's id of a turn is of one turn": (
+        "UPDATE blocks SET hosts = decode(repeat('5a', length(hosts)), 'hex')"
+    ),
+    "a block has some content, or none and no sizes": (
+        "UPDATE blocks SET sizes = decode(repeat('00', length(sizes)), 'hex')"
+    ),
     "a safety copy has its key": "UPDATE segments SET safety_slot = NULL",
     "a copy of feedback has its key": "UPDATE feedback SET key_slot = NULL",
     "what lives has one key of its own, and it is there": "UPDATE segments SET key_slot = 0 WHERE key_slot IS NOT NULL",
@@ -80,7 +87,7 @@ BREAKS = {
     "a safety copy is kept no longer than the policy allows": "UPDATE segments SET safety_until = '2099-01-01'",
     "what a hold keeps is not erased": "UPDATE segments SET (erased_at, key_slot) = ('2026-01-01', NULL)",
     "every copy is registered": "UPDATE copies SET ended_at = now()",
-    "every registered copy is there": "DELETE FROM bodies",
+    "every registered copy is there": "DELETE FROM blocks",
     "where names were found is kept with its segment": """INSERT INTO found_names (account_id,
         conversation_id, segment, sealed)
         SELECT account_id, conversation_id, 99, '\\x00' FROM conversations LIMIT 1""",

@@ -87,8 +87,8 @@ def examine(installation: Installation) -> list[DoctorFinding]:
             _alerts,
             _drills,
             _orphans,
-            _bodies_without_key,
-            _keys_without_body,
+            _blocks_without_key,
+            _keys_without_block,
             _register,
             _counts,
             _retraining,
@@ -585,14 +585,12 @@ def _count_check(name: str, count: Callable[[Transaction], int], broken: str) ->
     return look
 
 
-_orphans = _count_check(
-    "bodies", integrity.bodies_without_segment, "sealed turns without a segment"
+_orphans = _count_check("blocks", integrity.blocks_without_segment, "blocks without a segment")
+_blocks_without_key = _count_check(
+    "erasure", integrity.blocks_without_key, "sealed blocks whose key is destroyed"
 )
-_bodies_without_key = _count_check(
-    "erasure", integrity.bodies_without_key, "sealed turns whose key is destroyed"
-)
-_keys_without_body = _count_check(
-    "keys of turns", integrity.keys_without_body, "keys of segments without a sealed turn"
+_keys_without_block = _count_check(
+    "keys of turns", integrity.keys_without_block, "keys of segments without a sealed block"
 )
 _register = _count_check(
     "register",

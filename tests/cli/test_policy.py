@@ -170,7 +170,7 @@ def test_a_plan_counts_turns_by_their_origin(counsel: Counsel) -> None:
 def test_a_plan_forecasts_the_sealed_bytes_that_stay(counsel: Counsel) -> None:
     plan = counsel.json("plan", counsel.file(scope={"plans": ["free", "pro"]}), code=2)["plan"]
     sizes = counsel.house.query(
-        "SELECT account_id, sum(octet_length(sealed))::int FROM bodies GROUP BY 1"
+        "SELECT account_id, sum(octet_length(sealed))::int FROM blocks GROUP BY 1"
     )
     total = sum(size for _, size in sizes)
     of_ben, of_max = (dict(sizes)[counsel.house.accounts[name]] for name in ("ben", "max"))

@@ -249,25 +249,26 @@ def test_a_flipped_byte_of_a_part_breaks_a_promise(played: Played) -> None:
 def test_a_body_left_behind_breaks_a_promise(played: Played) -> None:
     key = "(account_id, conversation_id, segment)"
     erased = (
-        "SELECT account_id, conversation_id, segment, first_turn FROM segments WHERE "
+        "SELECT account_id, conversation_id, segment FROM segments WHERE "
         "erased_at "
         "IS NOT NULL LIMIT 1"
     )
     with transaction(played.here.pool) as tx:
         row = tx.execute(erased).fetchone()
         assert row is not None
-        account, conversation, segment, turn = row
+        account, conversation, segment = row
         tx.execute(
-            "INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed) VALUES "
-            "(%s, %s, %s, %s, 'x')",
-            [account, conversation, turn, segment],
+            f"""UPDATE blocks SET (sizes, sealed) = (substr(times, 1, 4 * length(roles)), 'x')
+                 WHERE {key} = (%s, %s, %s)""",
+            [account, conversation, segment],
         )
     try:
         assert broken(played.again()) == ["what was erased has neither a key nor a byte left"]
     finally:
         with transaction(played.here.pool) as tx:
             tx.execute(
-                f"DELETE FROM bodies WHERE {key} = (%s, %s, %s)", [account, conversation, segment]
+                f"UPDATE blocks SET (sizes, sealed) = (NULL, NULL) WHERE {key} = (%s, %s, %s)",
+                [account, conversation, segment],
             )
 
 

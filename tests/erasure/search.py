@@ -29,11 +29,11 @@ from licet.keys.material import (
     KeyMaterial,
     bucket_place,
     read_slot,
-    turn_place,
     unseal,
     unwrap_account_keys,
 )
 from licet.store.embedded import binaries
+from licet.vault import blocks
 from licet.vault.content import dictionary
 
 MEMORY_CHUNK_BYTES_MAX = 64 * 2**20
@@ -152,7 +152,7 @@ def can_read_memory(pid: int) -> bool:
 class Copy(msgspec.Struct, frozen=True):
     """What somebody has who took a copy of the database: the sealed turns, and the wrapped keys."""
 
-    bodies: list[tuple[UUID, UUID, int, int, bytes, int]]
+    blocks: list[tuple[UUID, UUID, int, int, bytes, bytes, int]]
     buckets: dict[int, tuple[int, bytes]]
     accounts: dict[UUID, tuple[int, bytes]]
     pages: dict[tuple[UUID, int], bytes]
@@ -160,13 +160,13 @@ class Copy(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, dsn: str) -> Copy:
         with psycopg.connect(dsn) as conn:
-            bodies = conn.execute(
-                """SELECT account_id, conversation_id, turn, segment, sealed, key_slot FROM bodies
-                     JOIN segments USING (account_id, conversation_id, segment)
-                       WHERE key_slot IS NOT NULL"""
+            sealed = conn.execute(
+                """SELECT account_id, conversation_id, b.first_turn, segment, sizes, sealed,
+                          key_slot FROM blocks b JOIN segments USING (account_id, conversation_id, segment)
+                       WHERE key_slot IS NOT NULL AND sealed IS NOT NULL"""
             ).fetchall()
             return cls(
-                bodies=[tuple(row) for row in bodies],
+                blocks=[tuple(row) for row in sealed],
                 buckets={
                     b: (e, w)
                     for b, e, w in conn.execute("SELECT bucket, epoch, wrapped FROM buckets")
@@ -183,12 +183,18 @@ class Copy(msgspec.Struct, frozen=True):
                 },
             )
 
+    @property
+    def turns(self) -> int:
+        """How many turns and titles are sealed in it."""
+        sizes = [row[4] for row in self.blocks]
+        return sum(any(each[n : n + 4]) for each in sizes for n in range(0, len(each), 4))
+
     def opens(self, epochs: Path, chain: Copy | None = None) -> list[bytes]:
         """The sealed turns of this copy that open with the epoch keys in a folder, by the chain of
         any copy.
         """
         chain, provider, plain = chain or self, FileProvider(epochs), []
-        for account, conversation, turn, segment, sealed, slot in self.bodies:
+        for account, conversation, first_turn, segment, sizes, sealed, slot in self.blocks:
             try:
                 bucket, wrapped = chain.accounts[account]
                 epoch, wrapped_bucket = chain.buckets[bucket]
@@ -196,13 +202,9 @@ class Copy(msgspec.Struct, frozen=True):
                 slots = unwrap_account_keys(bucket_key, account, wrapped).slots
                 key = read_slot(chain.pages[account, slot // 32], account, slots, slot)
                 if key is not None:
-                    plain.append(
-                        unseal(
-                            KeyMaterial(key),
-                            sealed,
-                            turn_place(account, conversation, segment, turn),
-                        )
-                    )
+                    place = blocks.place(account, conversation, segment, first_turn, sizes)
+                    opened = unseal(KeyMaterial(key), sealed, place)
+                    plain += blocks.envelopes(first_turn, sizes, opened).values()
             except (BrokenError, KeyError, LicetError):
                 continue
         return plain

@@ -11,7 +11,7 @@ from licet.store.connect import Pool, transaction
 from ..installed import House
 
 KEPT_OUT = {
-    ("accounts", "wrapped_key"), ("key_pages", "slots"), ("turns", "host_hmac"), ("bodies", "sealed"),
+    ("accounts", "wrapped_key"), ("key_pages", "slots"), ("blocks", "hosts"), ("blocks", "sealed"),
     ("safety_bodies", "sealed"), ("found_names", "sealed"), ("feedback_bodies", "sealed"),
 }  # fmt: skip
 SAMPLED = "SELECT tablename, attname FROM pg_stats WHERE schemaname = 'public'"
@@ -28,8 +28,8 @@ def test_after_analyze_there_is_no_sample_of_what_an_erasure_destroys(
         tx.execute("ANALYZE")
     sampled = set(house.query(SAMPLED))
     assert {
-        ("bodies", "turn"),
-        ("turns", "role"),
+        ("blocks", "first_turn"),
+        ("blocks", "roles"),
         ("accounts", "plan"),
         ("key_pages", "page"),
     } <= sampled

@@ -278,8 +278,8 @@ def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(
         dsn = embedded.revive(operated.data / "postgres")
         before = copied(operated, dsn)
         look_is_believed(operated, dsn, server, control)
-        assert len(before.bodies) >= 5
-        assert readable(before, operated, epochs) == len(before.bodies), (
+        assert before.turns >= 5
+        assert readable(before, operated, epochs) == before.turns, (
             "as long as it lives, its person reads it"
         )
         assert operated.search() == {}, "in clear it is nowhere even while it lives"
@@ -293,7 +293,7 @@ def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(
         operated.run("erase", "run", "--now")
         after = copied(operated, dsn)
         assert [
-            row for row in after.bodies if str(row[0].hex) == account.removeprefix("acc_")
+            row for row in after.blocks if str(row[0].hex) == account.removeprefix("acc_")
         ] == []
         assert readable(before, operated, epochs, after) == 0, "no living key opens what was sealed"
         assert operated.search() == {}

@@ -203,7 +203,7 @@ def test_the_doctor_says_which_host_hears_nothing_and_who_owes_an_answer(house: 
 
 def stored(house: House) -> int:
     """The sealed bytes that lie in the tables, looked at and not asked for."""
-    tables = ("bodies", "safety_bodies", "feedback_bodies")
+    tables = ("blocks", "safety_bodies", "feedback_bodies")
     return sum(
         int(house.query(f"SELECT coalesce(sum(octet_length(sealed)), 0) FROM {name}")[0][0])
         for name in tables

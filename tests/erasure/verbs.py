@@ -291,7 +291,7 @@ def begin(home: Home, folder: Path) -> None:
 
 
 def begun(home: Home, folder: Path) -> None:
-    assert home.query("SELECT count(*) FROM bodies") == [(2,)]
+    assert home.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(2,)]
     assert catalog.verify_release(home.here, "first") == []
     (kept,) = archives.list_backups(home.here, folder / "backups")
     archives.verify(home.here.config, kept.folder)
@@ -368,7 +368,10 @@ VERBS = (
         name="sweep",
         day=400,
         act=lambda home, _: void(sweeper.sweep(home.here)),
-        told=is_true("NOT EXISTS (SELECT FROM bodies WHERE conversation_id = %s)", "eva-one"),
+        told=is_true(
+            "NOT EXISTS (SELECT FROM blocks WHERE sealed IS NOT NULL AND conversation_id = %s)",
+            "eva-one",
+        ),
         may_end=("eva-one", "eva-two", "dia-one", "dia-two"),
     ),
     Verb(

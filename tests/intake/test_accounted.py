@@ -54,4 +54,4 @@ def test_an_import_of_every_format_stores_what_it_read_and_reports_the_rest(
     assert {item.place for item in items if isinstance(item, BrokenRecord)} <= {
         item.place for item in imported.broken_places
     }
-    assert house.query("SELECT count(*) FROM bodies WHERE turn > 0") == [(imported.stored,)]
+    assert house.query("SELECT count(*) FROM turns WHERE size > 0") == [(imported.stored,)]

@@ -468,7 +468,12 @@ class Account:
     def stored(self) -> dict[str, list[str]]:
         """What an import that adds nothing leaves as it was; each sweeps."""
         dump = self.house.dump()
-        return {table: dump[table] for table in ("choices", "standings", "scoped_grants", "turns")}
+        said = self.house.query(
+            """SELECT conversation_id, turn, segment, seq, role, origin, occurred_at, host_hmac
+                 FROM turns"""
+        )
+        tables = ("choices", "standings", "scoped_grants")
+        return {table: dump[table] for table in tables} | {"turns": sorted(map(repr, said))}
 
     def check(self) -> None:
         """What the vault answers of the account and of each turn is what the rule answers."""

@@ -36,27 +36,24 @@ from licet.keys.material import (
     KeyMaterial,
     account_keys_place,
     account_place,
+    block_place,
     bucket_of,
     bucket_place,
     read_slot,
     rewrap_page,
+    safety_place,
     seal,
     slot_place,
-    turn_place,
     unseal,
     unseal_slots,
     unwrap_account_keys,
     wrap_account_keys,
     write_slot,
 )
-from licet.policy import fold
-from licet.policy.state import AccountState
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
 from licet.vault.ids import uuid7
 from licet.vault.permit import open as open_content
-from licet.vault.safety_copies import safety_place
-from licet.vault.tables import ConversationRow
 from licet.vault.writes import Writes, feedback_place
 
 from ..vault.model import hashed, new_account, sound
@@ -235,19 +232,14 @@ def test_the_places_that_keys_and_content_are_bound_to_are_pinned() -> None:
     """A version byte is never reused: another encoding of a place needs another one."""
     account, conversation = UUID(int=1), UUID(int=2)
     first, second = "00" * 15 + "01", "00" * 15 + "02"
-    holder = AccountState(plan="free", age=30, opened_at=OPENED, last_at=OPENED, seen=0)
-    row = ConversationRow(
-        account_id=account,
-        conversation_id=conversation,
-        host_hmac=None,
-        begun_at=OPENED,
-        state=fold.begin_conversation(holder),
-        saved=None,
-        keys=[],
-    )
     pinned = {
-        turn_place(account, conversation, 3, 4): "7431" + first + second + "00000003" + "00000004",
-        safety_place(row, 3, 4): "79" + "7431" + first + second + "00000003" + "00000004",
+        block_place(account, conversation, 3, 4): "6b31" + first + second + "00000003" + "00000004",
+        safety_place(account, conversation, 3, 4): "79"
+        + "7431"
+        + first
+        + second
+        + "00000003"
+        + "00000004",
         feedback_place(conversation, 4): "6631" + second + "00000004",
         slot_place(account, 7): "7331" + first + "00000007",
         account_place(account): "6131" + first,
@@ -297,7 +289,7 @@ def test_a_failing_unseal_shows_no_key_to_a_traceback_that_prints_locals(
         permit = town.permit(said)
         damage = [
             (
-                "UPDATE bodies SET sealed = overlay(sealed PLACING '\\x00'::bytea FROM 20)",
+                "UPDATE blocks SET sealed = overlay(sealed PLACING '\\x00'::bytea FROM 20)",
                 [segment],
             ),
             (

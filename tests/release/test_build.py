@@ -648,7 +648,7 @@ def test_a_page_is_bounded_in_bytes_and_holds_at_least_one_conversation(house: H
 
 
 def house_octets(house: House, sizes: dict[Any, int]) -> dict[int, int]:
-    rows = house.query("SELECT conversation_id, sum(octet_length(sealed)) FROM bodies GROUP BY 1")
+    rows = house.query("SELECT conversation_id, sum(octet_length(sealed)) FROM blocks GROUP BY 1")
     return {sizes[conversation]: int(octets) for conversation, octets in rows}
 
 

@@ -142,7 +142,7 @@ def test_servers_that_do_not_know_a_step_serve_while_it_is_taken_and_after_it(
         Migration(
             number + 3,
             "tones",
-            b"-- expand: a tone\nALTER TABLE turns ADD tone text; ALTER TABLE choices ADD tone text;",
+            b"-- expand: a tone\nALTER TABLE blocks ADD tone text; ALTER TABLE choices ADD tone text;",
         ),
     )
     said, asked = list[str](), list[str]()

@@ -53,10 +53,10 @@ def test_no_statement_reads_all_of_what_grows(recorded: PlanRecorder) -> None:
 
 
 def test_a_plan_that_breaks_a_rule_is_found() -> None:
-    scan = {"Node Type": "Seq Scan", "Relation Name": "turns", "Parent Relationship": "Outer"}
+    scan = {"Node Type": "Seq Scan", "Relation Name": "blocks", "Parent Relationship": "Outer"}
     looked = {
         "Node Type": "Index Scan",
-        "Relation Name": "turns",
+        "Relation Name": "blocks",
         "Parent Relationship": "Outer",
         "Index Cond": "x",
     }
@@ -72,7 +72,7 @@ def test_a_plan_that_breaks_a_rule_is_found() -> None:
         return list(faults({"Node Type": "Nested Loop", "Plans": [outer, summed]}, GROWING))
 
     assert list(faults({"Node Type": "Limit", "Plans": [scan]}, GROWING)) == [
-        "reads all of `turns`"
+        "reads all of `blocks`"
     ]
     assert "loops over an aggregate" in looped(scan)
     assert looped(looked) == []

@@ -37,12 +37,11 @@ OPEN = {
     ("backup/dump.py", True): set[str](),  # every table, of a database that nothing else is in yet
     # `insert`, `appending` and `copy_in`, whose callers name the table
     ("store/rows.py", True): set[str](),
-    ("vault/conversation_pages.py", False): {"bodies", "safety_bodies"},
-    ("vault/permit.py", False): {"bodies", "safety_bodies"},
+    ("vault/conversation_pages.py", False): {"blocks", "safety_bodies"},
+    ("vault/permit.py", False): {"blocks", "safety_bodies"},
     ("vault/counts.py", True): {"segments", "feedback"},
     ("vault/writes.py", True): {
-        "turns",
-        "bodies",
+        "blocks",
         "safety_bodies",
         "choices",
         "feedback",
@@ -52,7 +51,7 @@ OPEN = {
         "account_counts",
         "segments",
         "feedback",
-        "bodies",
+        "blocks",
         "safety_bodies",
         "feedback_bodies",
     },
@@ -149,8 +148,8 @@ def test_a_query_reads_another_room_s_table_only_in_a_named_place() -> None:
         ),
         ("SELECT 1 FROM accounts a, journal j", {("accounts", False), ("journal", False)}),
         (
-            "DELETE FROM bodies b USING segments s WHERE true",
-            {("bodies", True), ("segments", False)},
+            "DELETE FROM blocks b USING segments s WHERE true",
+            {("blocks", True), ("segments", False)},
         ),
         ("SELECT 1 FROM accounts FOR NO KEY UPDATE", {("accounts", False)}),
         ("INSERT INTO holds (a) SELECT 1 ON CONFLICT (a) DO UPDATE SET a = 1", {("holds", True)}),

@@ -21,7 +21,7 @@ from licet.erasure import sweep_batches
 from licet.erasure.sweep_batches import SweepResult
 from licet.keys import material
 from licet.keys.keyring import Keyring
-from licet.keys.material import turn_place, unseal
+from licet.keys.material import safety_place, unseal
 from licet.policy import events as ev
 from licet.policy import fold
 from licet.policy.decide import UNKNOWN, decide_feedback
@@ -29,7 +29,7 @@ from licet.policy.file import Policies
 from licet.policy.state import Feedback, Share
 from licet.policy.world import World
 from licet.store.connect import Transaction
-from licet.vault import account_view
+from licet.vault import account_view, blocks
 from licet.vault import commands as do
 from licet.vault.apply import advance, apply
 from licet.vault.commands import CommandResult, Outcome
@@ -413,14 +413,17 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
     """
     rows = tx.execute(
         """
-        SELECT 'bodies', b.account_id, b.conversation_id, b.turn, b.segment, s.key_slot, b.sealed
-          FROM bodies b LEFT JOIN segments s USING (account_id, conversation_id, segment)
+        SELECT 'blocks', b.account_id, b.conversation_id, b.first_turn, b.segment, s.key_slot,
+          b.sealed, b.sizes
+          FROM blocks b LEFT JOIN segments s USING (account_id, conversation_id, segment)
+         WHERE b.sizes IS NOT NULL
         UNION ALL
         SELECT 'safety_bodies', b.account_id, b.conversation_id, b.turn, b.segment, s.safety_slot,
-          b.sealed
+          b.sealed, NULL
           FROM safety_bodies b LEFT JOIN segments s USING (account_id, conversation_id, segment)
         UNION ALL
-        SELECT 'feedback_bodies', b.account_id, b.feedback_id, b.turn, 0, f.key_slot, b.sealed
+        SELECT 'feedback_bodies', b.account_id, b.feedback_id, b.turn, 0, f.key_slot, b.sealed,
+          NULL
           FROM feedback_bodies b LEFT JOIN feedback f USING (account_id, feedback_id)
         """
     ).fetchall()
@@ -428,12 +431,15 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
     assert all(row[5] is not None for row in rows), "a body without a key"
     keys = source_keys(tx, keyring, [(holders[row[1]], row[5]) for row in rows]) if rows else {}
     found = {}
-    for table, account, owner, turn, segment, slot, sealed in rows:
+    for table, account, owner, turn, segment, slot, sealed, sizes in rows:
         key = keys[account, slot]
         assert key is not None, "a body whose key was destroyed"
-        place = turn_place(account, owner, segment, turn)
-        if table == "safety_bodies":
-            place = b"y" + place
+        if table == "blocks":
+            place = blocks.place(account, owner, segment, turn, sizes)
+            envelopes = blocks.envelopes(turn, sizes, unseal(key, sealed, place))
+            found |= {("blocks", owner, n): decode(e) for n, e in envelopes.items()}
+            continue
+        place = safety_place(account, owner, segment, turn)
         if table == "feedback_bodies":
             place = feedback_place(owner, turn)
         found[table, owner, turn] = decode(unseal(key, sealed, place))
@@ -444,7 +450,7 @@ ORPHANS = """
 WITH held AS (
     SELECT account_id, conversation_id, segment, 'vault' AS place,
       '00000000-0000-0000-0000-000000000000'::uuid AS reference
-      FROM bodies
+      FROM blocks WHERE sizes IS NOT NULL
     UNION
     SELECT account_id, conversation_id, segment, 'safety', '00000000-0000-0000-0000-000000000000'
       FROM safety_bodies

@@ -103,10 +103,12 @@ def test_it_can_go_at_once_and_leaves_what_was_not_asked_for(house: House) -> No
     house.about(do.Delete, "ana", "chat")
     assert certificates.advance_erasures(house.here, at_once=True).certificates == 1
     live = house.query(
-        "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["other"]
+        "SELECT count(*) FROM blocks WHERE sealed IS NOT NULL AND conversation_id = %s",
+        house.chats["other"],
     )
     gone = house.query(
-        "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]
+        "SELECT count(*) FROM blocks WHERE sealed IS NOT NULL AND conversation_id = %s",
+        house.chats["chat"],
     )
     assert (live, gone) == ([(2,)], [(0,)])
 
@@ -158,7 +160,7 @@ def test_a_closure_waits_for_the_log_with_the_key_of_its_leaves_and_with_no_othe
     sweeper.sweep(house.here)
     (seen,) = owed(house)
     assert (seen.state, seen.keys_left, seen.waits_for) == (ErasureState.swept, 0, WaitsFor.log)
-    assert house.query("SELECT count(*) FROM bodies") == [(0,)]
+    assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert house.query("SELECT count(key_slot) FROM segments") == [(0,)]
     assert not any(
         page for (page,) in house.query("SELECT trim(BYTEA '\\x00' FROM slots) FROM key_pages")
@@ -270,7 +272,8 @@ def test_a_legal_hold_survives_everything_and_its_end_erases_what_is_overdue(hou
     (seen,) = owed(house)
     assert (seen.state, seen.held) == (ErasureState.fenced, True)
     assert house.query(
-        "SELECT count(*) FROM bodies WHERE conversation_id = %s", house.chats["chat"]
+        "SELECT count(*) FROM blocks WHERE sealed IS NOT NULL AND conversation_id = %s",
+        house.chats["chat"],
     ) == [(2,)]
     house.about(do.Unhold, "ana", "chat", matter="kettles")
     sweeper.sweep(house.here)  # within the hour

@@ -99,10 +99,11 @@ def said(house: House) -> str:
 
 
 def places(house: House) -> dict[str, tuple[int, int]]:
-    """Of each chat: how many bodies are in the table, and how many in an object."""
+    """Of each chat: how many blocks are in the table, and how many in an object."""
     names = {chat: name for name, chat in house.chats.items()}
     rows = house.query(
-        "SELECT conversation_id, count(sealed), count(object_id) FROM bodies GROUP BY 1"
+        "SELECT conversation_id, count(sealed), count(object_id) FROM blocks "
+        "WHERE sizes IS NOT NULL GROUP BY 1"
     )
     return {names[chat]: (hot, gone) for chat, hot, gone in rows}
 
@@ -193,7 +194,7 @@ def test_no_object_holds_more_than_it_may_and_none_parts_a_segment(house: House)
     )
     assert done.objects == 3
     parted = house.query(
-        "SELECT FROM bodies WHERE object_id IS NOT NULL GROUP BY conversation_id, segment "
+        "SELECT FROM blocks WHERE object_id IS NOT NULL GROUP BY conversation_id, segment "
         "HAVING count(DISTINCT object_id) > 1"
     )
     assert parted == []
@@ -206,7 +207,7 @@ def test_an_object_is_of_one_due_month(house: House) -> None:
     house.passes(100)
     assert cool(house).objects == 3
     found = house.query(
-        """SELECT count(DISTINCT date_trunc('month', s.due_on)) FROM bodies b
+        """SELECT count(DISTINCT date_trunc('month', s.due_on)) FROM blocks b
              JOIN segments s USING (account_id, conversation_id, segment)
                WHERE object_id IS NOT NULL GROUP BY object_id"""
     )
@@ -231,7 +232,7 @@ def test_a_crash_loses_nothing_and_leaves_nothing(house: House, where: str) -> N
     with pytest.raises(Stopped):
         cool(house)
     assert said(house) == before
-    assert house.query("SELECT count(*) FROM bodies WHERE object_id IS NOT NULL") == [(0,)]
+    assert house.query("SELECT count(*) FROM blocks WHERE object_id IS NOT NULL") == [(0,)]
     house.here.keyring.cold = inner
     done = cool(house)
     assert (done.segments, done.deleted) == (3, 1)
@@ -416,7 +417,7 @@ def test_an_object_that_reads_back_otherwise_lets_go_of_nothing(house: House) ->
     with pytest.raises(BrokenError):
         cool(house)
     assert said(house) == before
-    assert house.query("SELECT count(*) FROM bodies WHERE sealed IS NULL") == [(0,)]
+    assert house.query("SELECT count(*) FROM blocks WHERE sealed IS NULL") == [(0,)]
 
 
 def test_an_object_is_never_written_over(tmp_path: Path) -> None:

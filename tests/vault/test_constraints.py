@@ -72,8 +72,39 @@ BROKEN = {
     ],
     "surface_is_a_name": ["UPDATE segments SET surface = 'My App'"],
     "kind_is_known": ["UPDATE conversations SET kind = 'call'"],
-    "role_is_known": ["UPDATE turns SET role = 'tool_user'"],
-    "origin_is_a_name": ["UPDATE turns SET origin = 'from: ana'"],
+    "role_is_known": [
+        "UPDATE blocks SET roles = replace(roles, 'u', 'x')",
+        "UPDATE blocks SET roles = 'uh' WHERE first_turn = 0",
+        "UPDATE blocks SET (roles, times, hosts, sizes, sealed) = ('', '', NULL, NULL, NULL)"
+        " WHERE first_turn > 0",
+    ],
+    "the_title_comes_first": [
+        "UPDATE blocks SET first_turn = 7 WHERE first_turn = 0",
+        "UPDATE blocks SET first_turn = 0 WHERE first_turn > 0",
+        "UPDATE blocks SET first_turn = -1 WHERE first_turn > 0",
+        "UPDATE blocks SET roles = 'hh' WHERE first_turn = 0",
+    ],
+    "origin_is_a_name": [
+        "UPDATE blocks SET origins = 'from: ana' WHERE length(roles) = 1",
+        "UPDATE blocks SET origins = ',typed' WHERE length(roles) = 2",
+    ],
+    "each_turn_has_an_origin": [
+        "UPDATE blocks SET origins = 'typed' WHERE length(roles) = 2",
+        "UPDATE blocks SET origins = 'typed,typed' WHERE length(roles) = 1",
+    ],
+    "each_turn_has_a_time": ["UPDATE blocks SET times = substr(times, 2)"],
+    "each_turn_has_a_number": ["UPDATE blocks SET seqs = '\\x00'"],
+    "each_turn_has_a_place_for_its_host": ["UPDATE blocks SET hosts = '\\x00'"],
+    "each_turn_has_a_size": ["UPDATE blocks SET sizes = substr(sizes, 2)"],
+    "a_block_is_in_one_place": [
+        "UPDATE blocks SET sealed = NULL",
+        "UPDATE blocks SET sizes = NULL",
+        "UPDATE blocks SET (object_id, object_offset, object_length) = (gen_random_uuid(), 0, 1)",
+    ],
+    "a_place_in_an_object_is_whole": [
+        "UPDATE blocks SET (sealed, object_id) = (NULL, gen_random_uuid())",
+        "UPDATE blocks SET object_length = 1",
+    ],
     "score_is_a_share": ["UPDATE flags SET score = 1.5"],
     "check_is_known": [
         "UPDATE feedback SET check_name = 'vibes', share = 'rating', key_slot = NULL"
@@ -111,9 +142,10 @@ def lived(pool: Pool, keyring: Keyring) -> Pool:
     with transaction(pool) as tx:
         town = Town(tx, keyring)
         ben = town.account("ben", allow=False)
-        town.say(ben, "his", host_project=hashed("project"), project_title=words("project"))
+        town.say(ben, "his", "t1", host_project=hashed("project"), project_title=words("project"))
         scope = do.ChosenScope(host_project=hashed("project"))
         town.take(do.Choose(account=ben, at=SAID, allow=True, scope=scope))
+        town.say(ben, "his", "t2")
         said = town.say(town.account())
         town.give(said)
         town.about(said, do.Flag, score=0.5)
@@ -137,7 +169,10 @@ def test_a_broken_invariant_is_refused_by_its_name(lived: Pool, rule: str, state
             "holds_account_id_conversation_id_fkey",
             "UPDATE holds SET conversation_id = gen_random_uuid()",
         ),
-        ("turns_account_id_conversation_id_segment_fkey", "UPDATE turns SET segment = 7"),
+        (
+            "blocks_account_id_conversation_id_segment_fkey",
+            "UPDATE blocks SET segment = 7 WHERE first_turn > 0",
+        ),
         ("choices_version_fkey", "UPDATE choices SET version = 9"),
         ("segments_version_fkey", "UPDATE segments SET version = 9"),
         ("scoped_grants_account_id_question_fkey", "UPDATE scoped_grants SET question = 'weather'"),
@@ -177,7 +212,7 @@ def test_a_scope_has_one_grant_a_question(lived: Pool) -> None:
 
 TABLES = [
     "policies", "buckets", "accounts", "standings", "projects", "scoped_grants", "choices", "conversations", "segments",
-    "turns", "flags", "feedback", "copies",
+    "blocks", "flags", "feedback", "copies",
 ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_the_search_for_orphans_finds_one_of_each_kind(town: Town) -> None:
             town.tx.execute(forget, [place.value])
             assert orphans(town.tx) == [("not registered", *key, place.value, reference)]
     with town.tx.transaction(force_rollback=True):
-        town.tx.execute("DELETE FROM bodies")
+        town.tx.execute("DELETE FROM blocks")
         assert orphans(town.tx) == [("not there", *key, "vault", copies.NO_REFERENCE)]
     with town.tx.transaction(force_rollback=True):
         safety = Copy(

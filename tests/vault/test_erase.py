@@ -138,7 +138,9 @@ def test_a_hold_keeps_what_lives_and_not_the_segment_that_had_expired_before(tow
     assert swept(town.tx, SAID + 90 * DAY) == SweepResult(
         segments=1, turns=1, reasons={"expired": 1}
     )
-    assert count(town.tx, "bodies") == 1  # of the second; the title went with the first
+    assert (
+        count(town.tx, "blocks WHERE sealed IS NOT NULL") == 1
+    )  # of the second; the title went with the first
 
 
 def test_hold_unhold_and_hold_again_in_one_batch_holds(town: Town) -> None:
@@ -274,7 +276,9 @@ def test_only_the_named_accounts_are_swept(town: Town) -> None:
     for account in (ana, ben):
         town.say(account, chat=str(account))
     assert sweep_batches.sweep_batch(town.tx, END, only=[ben]).segments == 1
-    assert town.tx.execute("SELECT account_id FROM bodies").fetchall() == [(ana,), (ana,)]
+    assert town.tx.execute("SELECT account_id FROM blocks WHERE sealed IS NOT NULL").fetchall() == [
+        (ana,)
+    ]
 
 
 def test_what_a_new_version_ended_is_swept_once_the_accounts_are_brought_up(

@@ -290,7 +290,5 @@ def test_equal_words_seal_to_other_bytes_each_time(conn: Transaction, keyring: K
     town.say(ana, turn="t1", text=PLANTED)
     town.say(ana, turn="t2", text=PLANTED)
     town.say(ana, chat="other", text=PLANTED)
-    sealed = [
-        bytes(row[0]) for row in conn.execute("SELECT sealed FROM bodies WHERE turn > 0").fetchall()
-    ]
+    sealed = [bytes(row[0]) for row in conn.execute("SELECT sealed FROM blocks").fetchall()]
     assert len({s[:12] for s in sealed}) == len({s[12:] for s in sealed}) == 3

@@ -120,22 +120,25 @@ def test_a_turn_that_came_without_content_is_denied_not_broken(town: Town) -> No
 def test_a_sealed_body_moved_elsewhere_does_not_open(town: Town, moved: str) -> None:
     """Whoever can write the tables cannot make one turn's content another's."""
     ana, ben = town.account(), town.account("ben")
+    town.say(ana, turn="t0")
     here = town.say(ana, turn="t1")
     match moved:
         case "turn":
             there = town.say(ana, turn="t2")
         case "conversation":
+            town.say(ana, chat="other", turn="t0")
             there = town.say(ana, chat="other", turn="t1")
         case "account":
+            town.say(ben, turn="t0")
             there = town.say(ben, turn="t1")
         case _:
             town.about(here, do.Narrow)
             town.about(here, do.Widen)
             there = town.say(ana, turn="t2")
     town.tx.execute(
-        """UPDATE bodies SET sealed = (SELECT sealed FROM bodies WHERE conversation_id = %s
-            AND turn = %s)
-            WHERE conversation_id = %s AND turn = %s""",
+        """UPDATE blocks b SET (sealed, sizes) = (o.sealed, o.sizes) FROM blocks o
+            WHERE o.conversation_id = %s AND o.first_turn + length(o.roles) - 1 = %s
+              AND b.conversation_id = %s AND b.first_turn + length(b.roles) - 1 = %s""",
         [here.conversation, here.turn, there.conversation, there.turn],
     )
     with pytest.raises(BrokenError, match="cannot be opened"):

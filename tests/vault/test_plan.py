@@ -234,25 +234,26 @@ def test_a_plan_s_numbers_are_what_happens_at_the_version_s_first_instant(
 def sizes(tx: Transaction) -> dict[tuple[UUID, int], int]:
     """The sealed bytes of each segment."""
     rows = tx.execute(
-        "SELECT conversation_id, segment, sum(octet_length(sealed)) FROM bodies GROUP BY 1, 2"
+        "SELECT conversation_id, segment, sum(octet_length(sealed)) FROM blocks GROUP BY 1, 2"
     ).fetchall()
     return {(conversation, segment): int(size) for conversation, segment, size in rows}
 
 
-def give_bodies(tx: Transaction) -> None:
-    """A body for each turn that is kept, of a length of its own."""
+def give_content(tx: Transaction) -> None:
+    """Content for each block that is kept, of a length of its own."""
     tx.execute(
-        """INSERT INTO bodies (account_id, conversation_id, turn, segment, sealed)
-           SELECT account_id, conversation_id, t.turn, segment,
-             decode(repeat('5a', 20 + t.turn), 'hex')
-             FROM turns t JOIN segments s USING (account_id, conversation_id, segment)
-               WHERE s.erased_at IS NULL
-           ON CONFLICT DO NOTHING"""
+        """UPDATE blocks b
+              SET (sizes, sealed) = (decode(repeat('00000001', length(roles)), 'hex'),
+                                     decode(repeat('5a', 20 + b.first_turn), 'hex'))
+             FROM segments s
+            WHERE (s.account_id, s.conversation_id, s.segment)
+                = (b.account_id, b.conversation_id, b.segment)
+              AND s.erased_at IS NULL AND b.sizes IS NULL"""
     )
     tx.execute(
         """UPDATE segments s SET stored_bytes = b.bytes
              FROM (SELECT account_id, conversation_id, segment, sum(octet_length(sealed)) AS bytes
-                     FROM bodies GROUP BY 1, 2, 3) b
+                     FROM blocks WHERE sizes IS NOT NULL GROUP BY 1, 2, 3) b
             WHERE (s.account_id, s.conversation_id, s.segment) = (b.account_id, b.conversation_id,
               b.segment)"""
     )
@@ -265,7 +266,7 @@ def test_what_is_kept_is_the_bytes_whose_dates_are_behind_each_day_before_the_ch
     for town in TOWNS:
         with conn.transaction(force_rollback=True):
             change = settle(conn, town)
-            give_bodies(conn)
+            give_content(conn)
             told, size = planned(conn, change), sizes(conn)
             before = snapshot(conn, change.known, told.at)
             after = snapshot(conn, apply_and_wait(conn, change, told.at), told.at)
@@ -285,7 +286,7 @@ def test_what_is_kept_is_the_bytes_whose_dates_are_behind_each_day_before_the_ch
 
 def test_bytes_count_no_longer_at_the_instant_when_their_time_has_come(conn: Transaction) -> None:
     change = settle(conn, 1)
-    give_bodies(conn)
+    give_content(conn)
     at, whole = change.new.effective, Counter[str]()
     for name, days in policy_plan.HORIZONS:
         for step in (0 * DAY, INSTANT):

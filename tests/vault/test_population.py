@@ -27,7 +27,7 @@ from licet.policy.state import AccountState, ConversationState, ScopeKind, TurnS
 from licet.policy.world import World
 from licet.store.connect import Transaction
 from licet.store.rows import copy_in
-from licet.vault import population
+from licet.vault import blocks, population
 
 from ..policy.histories import BEGIN, DAY, SECOND, history
 from ..policy.reference import Reference
@@ -183,15 +183,12 @@ SEGMENTS = {
     "narrowing": "int4", "origins": "text", "first_turn": "int4", "last_turn": "int4", "last_at": "timestamptz",
     "has_user": "bool", "keep_until": "timestamptz", "flagged_turn": "int4", "safety_until": "timestamptz",
 }  # fmt: skip
-TURNS = {
-    "account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "seq": "int8", "role": "text",
-    "origin": "text", "occurred_at": "timestamptz",
-}  # fmt: skip
 
 
 def copy_population(tx: Transaction, people: list[Lived]) -> None:
     tx.execute("INSERT INTO buckets VALUES (0, 0, '') ON CONFLICT DO NOTHING")
-    accounts, conversations, segments, turns = [], [], [], []
+    accounts, conversations, segments = [], [], []
+    turns: list[tuple[UUID, UUID, TurnState]] = []
     standings, projects, grants = [], [], []
     for one in people:
         ids = {name: one.account(name) for name in one.world.accounts}
@@ -208,13 +205,8 @@ def copy_population(tx: Transaction, people: list[Lived]) -> None:
             conversations.append((*key, project, *conversation_row(of)))
             segments += segment_rows(key, of)
         for chat, turn in one.world.turns.values():
-            turns.append(
-                (
-                    ids[one.world.conversations[chat].account],
-                    one.conversation(chat),
-                    *turn_row(turn),
-                )
-            )
+            account = ids[one.world.conversations[chat].account]
+            turns.append((account, one.conversation(chat), turn))
     for table, columns, rows in (
         ("accounts", ACCOUNTS, accounts),
         ("standings", STANDINGS, standings),
@@ -222,7 +214,7 @@ def copy_population(tx: Transaction, people: list[Lived]) -> None:
         ("conversations", CONVERSATIONS, conversations),
         ("scoped_grants", SCOPED_GRANTS, grants),
         ("segments", SEGMENTS, segments),
-        ("turns", TURNS, turns),
+        ("blocks", blocks.COLUMNS, packed(turns)),
     ):
         copy_in(tx, table, columns, rows)
         tx.execute(f"ANALYZE {table}")
@@ -319,8 +311,23 @@ def segment_rows(key: tuple[UUID, UUID], c: ConversationState) -> Iterator[tuple
         )
 
 
-def turn_row(turn: TurnState) -> tuple[Any, ...]:
-    return turn.number, turn.segment, turn.number, turn.role.value, turn.origin, BEGIN
+def packed(turns: list[tuple[UUID, UUID, TurnState]]) -> list[tuple[Any, ...]]:
+    """The turns as blocks without content, in runs of a segment and of up to three turns."""
+    found: list[blocks.PendingBlock] = []
+    for account, conversation, turn in sorted(turns, key=lambda one: (*one[:2], one[2].number)):
+        last = found[-1] if found else None
+        place = (conversation, turn.segment, turn.number)
+        if (
+            last is None
+            or (last.conversation, last.segment, last.next_turn) != place
+            or turn.number % 3 == 0
+        ):
+            last = blocks.PendingBlock(
+                account, conversation, turn.segment, turn.number, turn.number
+            )
+            found.append(last)
+        last.add(turn.number, turn.role, turn.origin, BEGIN, None, None)
+    return [block.row(None) for block in found]
 
 
 # The promise

@@ -166,9 +166,9 @@ def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
         return [
             count(tx)
             for count in (
-                integrity.bodies_without_segment,
-                integrity.bodies_without_key,
-                integrity.keys_without_body,
+                integrity.blocks_without_segment,
+                integrity.blocks_without_key,
+                integrity.keys_without_block,
                 integrity.segments_unregistered,
             )
         ]
@@ -179,7 +179,7 @@ def test_a_sound_vault_counts_none_of_what_may_not_be_and_each_of_it_is_counted(
         for broken, found in (
             ("DELETE FROM segments WHERE account_id = %s", [2, 0, 0, 0]),
             ("UPDATE segments SET key_slot = NULL WHERE account_id = %s", [0, 2, 0, 0]),
-            ("DELETE FROM bodies WHERE account_id = %s", [0, 0, 1, 0]),
+            ("DELETE FROM blocks WHERE account_id = %s", [0, 0, 1, 0]),
             ("UPDATE copies SET ended_at = now() WHERE account_id = %s", [0, 0, 0, 1]),
         ):
             with tx.transaction(force_rollback=True):

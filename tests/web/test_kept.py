@@ -119,7 +119,7 @@ def flagged_and_gone(world: World) -> tuple[str, datetime]:
     )
     passes(world, 31)
     sweeper.sweep(world.here)
-    assert world.rows("SELECT count(*) FROM bodies") == [(0,)]
+    assert world.rows("SELECT count(*) FROM blocks WHERE sealed IS NOT NULL") == [(0,)]
     assert world.rows("SELECT count(*) FROM safety_bodies") == [(1,)]
     return conversation, until
 

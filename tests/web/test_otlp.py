@@ -156,7 +156,7 @@ def test_the_exporters_spans_are_kept_as_turns_that_may_be_used(sending: Sending
         f"{sending.url}/v1/accounts/me/conversations", headers=sending.world.person("ana")
     ).json()["items"]
     assert (mine["badges"][0]["use"], mine["badges"][0]["because"]) == ("whole", "permitted")
-    for table in ("bodies", "turns", "conversations"):
+    for table in ("blocks", "conversations"):
         assert PLANTED not in str(sending.world.rows(f"SELECT * FROM {table}"))
 
 

@@ -280,8 +280,8 @@ def _examine(installation: Installation, dsn: str) -> _Found:
         )
         with transaction(pool) as tx:
             for count, what in (
-                (integrity.bodies_without_segment, "sealed turns without a segment"),
-                (integrity.bodies_without_key, "sealed turns whose key is destroyed"),
+                (integrity.blocks_without_segment, "blocks without a segment"),
+                (integrity.blocks_without_key, "sealed blocks whose key is destroyed"),
                 (
                     integrity.segments_unregistered,
                     "kept segments that are not in the register of copies",

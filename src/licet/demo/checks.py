@@ -162,7 +162,7 @@ def _erased_is_gone(installation: Installation) -> DemoPromise:
     sweeper.sweep(installation)
     with transaction(installation.pool) as tx:
         erased = integrity.segments_erased(tx)
-        left = integrity.bodies_without_key(tx) + integrity.keys_without_body(tx)
+        left = integrity.blocks_without_key(tx) + integrity.keys_without_block(tx)
     due = sweeper.sweep(installation, dry_run=True).segments
     text = "what was erased has neither a key nor a byte left"
     seen = f"{erased:,} segments erased, {left} with something left, {due} still due"

@@ -185,19 +185,18 @@ def unseal_each(items: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
         ) from error
 
 
-def turn_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
-    """The associated data of a turn's sealed content. The version byte is never reused."""
-    return turns_place(account, conversation) + turn_in_place(segment, turn)
+def block_place(account: UUID, conversation: UUID, segment: int, first_turn: int) -> bytes:
+    """What the associated data of a block's content begins with; the sizes of its turns follow. The
+    version byte is never reused.
+    """
+    return b"k1" + account.bytes + conversation.bytes + _TURN.pack(segment, first_turn)
 
 
-def turns_place(account: UUID, conversation: UUID) -> bytes:
-    """What the places of all turns of a conversation begin with."""
-    return b"t1" + account.bytes + conversation.bytes
-
-
-def turn_in_place(segment: int, turn: int) -> bytes:
-    """What comes behind it."""
-    return _TURN.pack(segment, turn)
+def safety_place(account: UUID, conversation: UUID, segment: int, turn: int) -> bytes:
+    """The associated data of a turn's sealed content in a safety copy. The version byte is never
+    reused.
+    """
+    return b"yt1" + account.bytes + conversation.bytes + _TURN.pack(segment, turn)
 
 
 _TURN = struct.Struct(">II")

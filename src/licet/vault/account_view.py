@@ -6,8 +6,11 @@ became effective ends a grant in the answer even before any verb has recorded th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,7 +19,7 @@ from msgspec.structs import replace
 from licet.policy import fold, outcomes
 from licet.policy.decide import Decision, Gate, decide, decide_each, gate, unanswered
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnRole, TurnState
+from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
 from licet.store.connect import Transaction
 from licet.store.keyset import (
     KeyColumn,
@@ -28,7 +31,7 @@ from licet.store.keyset import (
     read_name,
 )
 from licet.store.rows import matched, matching
-from licet.vault import cold_tier, tables
+from licet.vault import blocks, cold_tier, tables
 from licet.vault.list_filters import BY_ACCOUNT, by_day, by_day_of_id
 from licet.vault.tables import AccountRow, ConversationRow
 
@@ -149,12 +152,12 @@ def conversation_ids(
 def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, int]:
     """How many turns each of these conversations has; conversations without turns are absent."""
     rows = tx.execute(
-        """SELECT conversation_id, count(*) FROM turns WHERE account_id = %s
+        f"""SELECT conversation_id, sum({blocks.TURNS}) FROM blocks b WHERE account_id = %s
             AND conversation_id = ANY(%s)
             GROUP BY conversation_id""",
         [account, list(conversations)],
     )
-    return dict(rows.fetchall())
+    return {conversation: int(count) for conversation, count in rows}
 
 
 CONVERSATIONS = Listing(
@@ -298,16 +301,17 @@ def copied_conversation_ids(
 
 
 _KEYS = {"account_id": "uuid", "conversation_id": "uuid"}
+_NAMED = {**_KEYS, "names": "bytea"}
 
 
 def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
-    """The beginning of what is stored of each (account, conversation), as sealed bytes: 0 for its
-    title, 1 for its first turn.
+    """The beginning of what is stored of each (account, conversation): 0 for its title, 1 for its
+    first turn, and the sealed bytes that it is opened with.
     """
     rows = tx.execute(
-        f"""SELECT DISTINCT ON (b.conversation_id) b.conversation_id, b.turn, {cold_tier.SIZE}
-              FROM {matched(_KEYS)} k JOIN bodies b USING (account_id, conversation_id)
-             WHERE b.turn IN (0, 1) AND b.segment = 0 ORDER BY b.conversation_id, b.turn""",
+        f"""SELECT b.conversation_id, b.first_turn, {cold_tier.SIZE}
+              FROM {matched(_KEYS)} k JOIN blocks b USING (account_id, conversation_id)
+             WHERE b.first_turn IN (0, 1) AND packed_int4(b.sizes, 0) > 0""",
         matching(
             _KEYS,
             {"account_id": [one for one, _ in keys], "conversation_id": [one for _, one in keys]},
@@ -333,17 +337,18 @@ def stored_turns(
 ) -> dict[UUID, list[tuple[TurnState, datetime | None]]]:
     """The turns with content of each conversation, and the time of each; turn 0 is the title."""
     rows = tx.execute(
-        """SELECT b.conversation_id, b.turn, b.segment, coalesce(t.role, 'user'),
-             coalesce(t.origin, 'typed'), t.occurred_at
-             FROM bodies b LEFT JOIN turns t USING (account_id, conversation_id, turn)
-            WHERE b.account_id = %s AND b.conversation_id = ANY(%s)
-            ORDER BY b.conversation_id, b.turn""",
+        f"""SELECT b.conversation_id, {blocks.PACKED} FROM blocks b
+            WHERE b.account_id = %s AND b.conversation_id = ANY(%s) AND b.sizes IS NOT NULL
+            ORDER BY b.conversation_id, b.first_turn""",
         [account, list(conversations)],
     )
     found: dict[UUID, list[tuple[TurnState, datetime | None]]] = {id: [] for id in conversations}
-    for conversation, number, segment, role, origin, said in rows:
-        turn = TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
-        found[conversation].append((turn, said))
+    for conversation, *packed in rows:
+        found[conversation] += [
+            (turn.state(), None if turn.number == blocks.TITLE else turn.at)
+            for turn in blocks.unpack(*packed)
+            if turn.size
+        ]
     return found
 
 
@@ -353,14 +358,45 @@ def turn_by_host(
     """The conversation and turn with these ids of the host, given as HMACs; the turn is None if
     only the conversation is known.
     """
-    return tx.execute(
-        """SELECT c.conversation_id, t.turn FROM conversations c
-             LEFT JOIN turns t ON t.account_id = c.account_id
-               AND t.conversation_id = c.conversation_id
-                              AND t.host_hmac = %(turn)s
-            WHERE c.account_id = %(account)s AND c.host_hmac = %(conversation)s""",
-        {"account": account, "conversation": conversation, "turn": turn},
+    found = tx.execute(
+        "SELECT conversation_id FROM conversations WHERE account_id = %s AND host_hmac = %s",
+        [account, conversation],
     ).fetchone()
+    if found is None:
+        return None
+    key = (account, found[0])
+    named = turns_named(tx, {key: [turn]}) if turn is not None else {}
+    return found[0], named.get(found[0], {}).get(turn or b"")
+
+
+def turns_named(
+    tx: Transaction, asked: Mapping[tuple[UUID, UUID], Sequence[bytes]]
+) -> dict[UUID, dict[bytes, int]]:
+    """By conversation, its turns by the HMAC of the host's id: those that are asked for of each
+    (account, conversation), if it has them, and perhaps others. Conversations without any are
+    absent.
+    """
+    if not asked:
+        return {}
+    rows = tx.execute(
+        f"""SELECT b.conversation_id, b.first_turn, b.hosts
+              FROM {matched(_NAMED)} k JOIN blocks b USING (account_id, conversation_id)
+             WHERE {blocks.MAY_HOLD}""",
+        matching(
+            _NAMED,
+            {
+                "account_id": [account for account, _ in asked],
+                "conversation_id": [conversation for _, conversation in asked],
+                "names": [b"".join(names) for names in asked.values()],
+            },
+            len(asked),
+        ),
+        prepare=True,
+    )
+    found: dict[UUID, dict[bytes, int]] = {}
+    for conversation, first_turn, hosts in rows:
+        found.setdefault(conversation, {}).update(blocks.hosts_within(first_turn, hosts))
+    return found
 
 
 def said_already(
@@ -386,28 +422,27 @@ def said_already(
     }
     if not ours:
         return []
-    asked = [turn for turn in turns if turn[:2] in ours]
-    rows = tx.execute(
-        """SELECT number FROM unnest(%b::uuid[], %b::uuid[], %b::bytea[]) WITH ORDINALITY
-                            AS asked(account, conversation, name, number)
-            WHERE (SELECT true FROM turns
-                    WHERE account_id = account AND conversation_id = conversation
-                      AND host_hmac = name)""",
-        [
-            [turn[0] for turn in asked],
-            [ours[turn[:2]] for turn in asked],
-            [turn[2] for turn in asked],
-        ],
-    )
-    return [asked[number - 1] for (number,) in rows]
+    # hashing a UUID is Python: once a run, not once a turn
+    runs = [(ours[key], list(run)) for key, run in groupby(turns, itemgetter(0, 1)) if key in ours]
+    asked: dict[tuple[UUID, UUID], list[bytes]] = {}
+    for conversation, run in runs:
+        asked.setdefault((run[0][0], conversation), []).extend(name for *_, name in run)
+    named = turns_named(tx, asked)
+    return [
+        turn
+        for conversation, run in runs
+        if (known := named.get(conversation))
+        for turn in run
+        if turn[2] in known
+    ]
 
 
 def turns_by_host(tx: Transaction, account: UUID) -> set[bytes]:
     """The HMACs of the host's ids of the account's turns."""
     rows = tx.execute(
-        "SELECT host_hmac FROM turns WHERE account_id = %s AND host_hmac IS NOT NULL", [account]
+        "SELECT hosts FROM blocks WHERE account_id = %s AND hosts IS NOT NULL", [account]
     )
-    return {bytes(row[0]) for row in rows}
+    return {name for (hosts,) in rows for name, _ in blocks.hosts_within(1, hosts)}
 
 
 def feedback_by_host(tx: Transaction, account: UUID) -> set[bytes]:
@@ -460,49 +495,52 @@ def turns_of(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, l
     """The turns of each (account, conversation), in order, erased ones included."""
     found: dict[UUID, list[TurnState]] = {conversation: [] for _, conversation in keys}
     rows = tx.execute(
-        """SELECT k.conversation_id, t.turn, t.segment, t.role, t.origin
+        f"""SELECT k.conversation_id, b.*
              FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) AS k(account_id,
                conversation_id)
-            CROSS JOIN LATERAL (SELECT * FROM turns t WHERE t.account_id = k.account_id
-                                   AND t.conversation_id = k.conversation_id ORDER BY t.turn) t""",
+            CROSS JOIN LATERAL (SELECT {blocks.PACKED} FROM blocks b
+                                 WHERE b.account_id = k.account_id
+                                   AND b.conversation_id = k.conversation_id
+                                 ORDER BY b.first_turn) b""",
         {
             "account": [account for account, _ in keys],
             "conversation": [conversation for _, conversation in keys],
         },
     )
-    for conversation, number, segment, role, origin in rows:
-        found[conversation].append(
-            TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin)
-        )
+    for conversation, *packed in rows:
+        found[conversation] += [turn.state() for turn in blocks.turns([packed])]
     return found
 
 
 def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, datetime]:
     """The time of each turn of a conversation, by its number."""
-    rows = tx.execute(
-        "SELECT turn, occurred_at FROM turns WHERE account_id = %s AND conversation_id = %s",
-        [account, conversation],
-    ).fetchall()
-    return dict(rows)
+    rows = _packed(tx, account, conversation)
+    return {turn.number: turn.at for turn in blocks.turns(rows)}
 
 
 def turns_after(
     tx: Transaction, account: UUID, conversation: UUID, after: int, limit: int
 ) -> list[tuple[TurnState, datetime, int | None]]:
-    """Up to ``limit`` turns after the one with that number, the time of each, and the sealed bytes
-    of its content, None if it is not stored.
+    """Up to ``limit`` turns after the one with that number, the time of each, and the bytes of its
+    content, None if it is not stored.
     """
-    rows = tx.execute(
-        f"""SELECT t.turn, t.segment, t.role, t.origin, t.occurred_at, {cold_tier.SIZE} FROM turns t
-             LEFT JOIN bodies b USING (account_id, conversation_id, turn)
-            WHERE t.account_id = %s AND t.conversation_id = %s AND t.turn > %s
-              ORDER BY t.turn LIMIT %s""",
-        [account, conversation, after, limit],
+    rows = _packed(tx, account, conversation, after=after, limit=limit)
+    later = (turn for turn in blocks.turns(rows) if turn.number > after)
+    return [(turn.state(), turn.at, turn.size or None) for turn in islice(later, limit)]
+
+
+def _packed(
+    tx: Transaction, account: UUID, conversation: UUID, *, after: int = 0, limit: int | None = None
+) -> list[Any]:
+    """The blocks of a conversation in order, those at least that have the first ``limit`` turns
+    after the one with that number.
+    """
+    return tx.execute(
+        f"""SELECT {blocks.PACKED} FROM blocks b
+             WHERE b.account_id = %s AND b.conversation_id = %s AND b.first_turn > %s
+               AND b.first_turn + length(b.roles) - 1 > %s ORDER BY b.first_turn LIMIT %s""",
+        [account, conversation, after - blocks.TURNS_MAX - 1, after, limit],
     ).fetchall()
-    return [
-        (TurnState(number=number, segment=segment, role=TurnRole(role), origin=origin), at, size)
-        for number, segment, role, origin, at, size in rows
-    ]
 
 
 def permitted_since(

@@ -173,25 +173,15 @@ class BatchState:
         """Loads which of the host's turns are already stored, so that a repeated turn adds
         nothing.
         """
-        names = [c.host_turn for c in says if c.host_turn is not None]
-        if not names or not self.conversations:
-            return
-        rows = self.tx.execute(
-            """
-            SELECT t.conversation_id, t.host_hmac, t.turn FROM turns t
-              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[])
-                             AS k(account_id, conversation_id)) k USING (account_id,
-                               conversation_id)
-             WHERE t.host_hmac = ANY(%(names)s)
-            """,
-            {
-                "account": [row.account_id for row in self.conversations.values()],
-                "conversation": list(self.conversations),
-                "names": names,
-            },
-        )
-        for conversation, host, turn in rows:
-            self.turns_by_host.setdefault(conversation, {})[bytes(host)] = turn
+        asked: dict[tuple[UUID, UUID], list[bytes]] = {}
+        for _, run in groupby(says, _NAMES):
+            said = list(run)
+            names = [c.host_turn for c in said if c.host_turn is not None]
+            row = self.find(said[0]) if names else None
+            if row is not None:
+                asked.setdefault((row.account_id, row.conversation_id), []).extend(names)
+        for conversation, turns in account_view.turns_named(self.tx, asked).items():
+            self.turns_by_host[conversation] = turns
 
     def in_scope(self, account: AccountRow, ending: outcomes.Ending) -> list[ConversationRow]:
         """The conversations in the scope of what ended; those of the batch with their state in

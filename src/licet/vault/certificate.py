@@ -440,8 +440,8 @@ _OF_SEGMENTS, _OF_FEEDBACK = ((_SCOPE + _ENDED).format(alias) for alias in ("s",
 _SEGMENTS = f"FROM segments s WHERE {_OF_SEGMENTS}"
 _FEEDBACK = f"FROM feedback f WHERE {_OF_FEEDBACK}"
 _BODIES = (
-    "FROM bodies b JOIN segments s USING (account_id, conversation_id, segment) WHERE "
-    f"{_OF_SEGMENTS}"
+    "FROM blocks b JOIN segments s USING (account_id, conversation_id, segment) WHERE "
+    f"b.sizes IS NOT NULL AND {_OF_SEGMENTS}"
 )
 _SHARED = (
     f"FROM feedback_bodies b JOIN feedback f USING (account_id, feedback_id) WHERE {_OF_FEEDBACK}"

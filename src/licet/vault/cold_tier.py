@@ -1,8 +1,8 @@
-"""The cold tier: sealed bodies of whole segments, moved to objects; many segments due in the same
-month share an object.
+"""The cold tier: the sealed blocks of whole segments, moved to objects; many segments due in the
+same month share an object.
 
 Only the sealed bytes move. The row stays, and names the object and the position in it; the key
-stays where it was, so that erasing still means destroying the key: what remains of a body in an
+stays where it was, so that erasing still means destroying the key: what remains of a block in an
 object can never be opened again.
 
 One run at a time, under a lock of its connection. The order, and which crash each step survives: 1.
@@ -10,10 +10,10 @@ an object is announced, and committed: a later crash leaves its name, and the ne
 lies under it; 2. the object is written durably and read back: until then no row refers to it, and
 nothing has left the database; 3. in one transaction each row drops exactly the bytes that were
 written (compared by hash) and takes its position in the object instead, and the object counts as
-written. A body that was erased meanwhile is in no row any more.
+written. A block that was erased meanwhile has no sealed bytes any more.
 
 An object is never rewritten or moved, because an older backup may refer to it. One that nothing
-refers to is marked as empty, and deleted `EMPTY_SECONDS` later: a reader that found a body before
+refers to is marked as empty, and deleted `EMPTY_SECONDS` later: a reader that found a block before
 it was erased has read it by then. Objects are filled by the month in which their segments are due,
 so that an object's segments expire at about the same time.
 """
@@ -33,6 +33,7 @@ from licet.errors import BrokenError, BusyError
 from licet.keys.material import Random
 from licet.keys.objects import Objects
 from licet.store.connect import Pool, Transaction, retrying, transaction
+from licet.vault.blocks import TURNS_STORED
 from licet.vault.ids import uuid7
 
 # above it an object takes no further segment; a segment is never split
@@ -42,10 +43,8 @@ DUE_DAYS_MIN = 30  # content that is due sooner is not worth moving
 EMPTY_SECONDS = 3_600
 COOL_LOCK = 0x11CE7_0009
 
-SIZE = "coalesce(octet_length(b.sealed), b.object_length)"  # of a body `b`, wherever it lies
+SIZE = "coalesce(octet_length(b.sealed), b.object_length)"  # of a block `b`, wherever it lies
 PLACED = "b.sealed, b.object_id, b.object_offset, b.object_length"
-# of several bodies, as columns
-PLACED_EACH = ", ".join(f"array_agg({column})" for column in PLACED.split(", "))
 Key = tuple[date, UUID, UUID, int]
 Place = tuple[bytes | None, UUID | None, int | None, int | None]
 Progress = Callable[[int], None]
@@ -71,10 +70,11 @@ class CoolingResult(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int
 
 
-class _Body(msgspec.Struct, frozen=True, kw_only=True):
+class _MovedBlock(msgspec.Struct, frozen=True, kw_only=True):
     account: UUID
     conversation: UUID
-    turn: int
+    first_turn: int
+    turns: int
     sha256: bytes
     offset: int
     length: int
@@ -109,14 +109,14 @@ def coolable(tx: Transaction, at: datetime, before: datetime) -> Coolable:
     """What a run at ``at`` would move: unerased segments whose last turn was before ``before``."""
     row = tx.execute(
         f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)),
-                   count(*) FILTER (WHERE b.turn > 0),
+                   coalesce(sum({TURNS_STORED}), 0),
                    coalesce(sum(octet_length(b.sealed)), 0)
-              FROM segments s JOIN bodies b USING (account_id, conversation_id, segment)
+              FROM segments s JOIN blocks b USING (account_id, conversation_id, segment)
              WHERE {_COLD} AND b.sealed IS NOT NULL""",
         {"before": before, "soon": at + timedelta(days=DUE_DAYS_MIN)},
     ).fetchone()
     return (
-        Coolable(segments=row[0], turns=row[1], bytes=int(row[2]))
+        Coolable(segments=row[0], turns=int(row[1]), bytes=int(row[2]))
         if row
         else Coolable(segments=0, turns=0, bytes=0)
     )
@@ -144,9 +144,9 @@ def cool(
             segments, written, size = (
                 segments + len(keys),
                 written + 1,
-                size + sum(body.length for body in moved),
+                size + sum(block.length for block in moved),
             )
-            said = sum(body.turn > 0 for body in moved)
+            said = sum(block.turns for block in moved)
             turns += said
             progress(said)
     return CoolingResult(
@@ -160,7 +160,7 @@ def _alone(pool: Pool) -> Iterator[None]:
         lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s)", [COOL_LOCK]).fetchone()
         if lock is None or not lock[0]:
             raise BusyError(
-                "another run is moving bodies to the cold store", "wait until it has ended"
+                "another run is moving blocks to the cold store", "wait until it has ended"
             )
         yield
 
@@ -175,7 +175,7 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
             rows = tx.execute(
                 f"""SELECT s.due_on, s.account_id, s.conversation_id, s.segment, b.size
                       FROM segments s
-                     CROSS JOIN LATERAL (SELECT sum(octet_length(b.sealed)) AS size FROM bodies b
+                     CROSS JOIN LATERAL (SELECT sum(octet_length(b.sealed)) AS size FROM blocks b
                             WHERE b.account_id = s.account_id
                               AND b.conversation_id = s.conversation_id
                               AND b.segment = s.segment) b
@@ -207,7 +207,7 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
 
 def _move(
     pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at: datetime
-) -> list[_Body]:
+) -> list[_MovedBlock]:
     """One object: announced, written, then substituted for the rows' own bytes. Returns what was
     moved.
     """
@@ -217,16 +217,17 @@ def _move(
             [object_id, keys[0][0].replace(day=1), at],
         )
         sealed = _sealed(tx, keys)
-    bodies: list[_Body] = []
+    moved: list[_MovedBlock] = []
     parts: list[bytes] = []
     offset = 0
-    for account, conversation, turn, part in sealed:
+    for account, conversation, first_turn, turns, part in sealed:
         digest = hashlib.sha256(part).digest()
-        bodies.append(
-            _Body(
+        moved.append(
+            _MovedBlock(
                 account=account,
                 conversation=conversation,
-                turn=turn,
+                first_turn=first_turn,
+                turns=turns,
                 sha256=digest,
                 offset=offset,
                 length=len(part),
@@ -236,19 +237,20 @@ def _move(
         offset += len(part)
     content = b"".join(parts)
     objects.put(name_of(object_id), content)
-    retrying(lambda: _let_go(pool, object_id, bodies, hashlib.sha256(content).digest(), offset, at))
-    return bodies
+    retrying(lambda: _let_go(pool, object_id, moved, hashlib.sha256(content).digest(), offset, at))
+    return moved
 
 
-def _sealed(tx: Transaction, keys: Sequence[Key]) -> list[tuple[UUID, UUID, int, bytes]]:
+def _sealed(tx: Transaction, keys: Sequence[Key]) -> list[tuple[UUID, UUID, int, int, bytes]]:
     return (
         tx.cursor(binary=True)
         .execute(
-            """SELECT b.account_id, b.conversation_id, b.turn, b.sealed FROM bodies b
+            f"""SELECT b.account_id, b.conversation_id, b.first_turn, {TURNS_STORED}, b.sealed
+              FROM blocks b
              JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(segment)b::smallint[])
                             AS k(account_id, conversation_id, segment)) k USING (account_id,
                               conversation_id, segment)
-            WHERE b.sealed IS NOT NULL ORDER BY b.account_id, b.conversation_id, b.turn""",
+            WHERE b.sealed IS NOT NULL ORDER BY b.account_id, b.conversation_id, b.first_turn""",
             {
                 "account": [k[1] for k in keys],
                 "conversation": [k[2] for k in keys],
@@ -260,12 +262,17 @@ def _sealed(tx: Transaction, keys: Sequence[Key]) -> list[tuple[UUID, UUID, int,
 
 
 def _let_go(
-    pool: Pool, object_id: UUID, bodies: Iterable[_Body], sha256: bytes, size: int, at: datetime
+    pool: Pool,
+    object_id: UUID,
+    moved: Iterable[_MovedBlock],
+    sha256: bytes,
+    size: int,
+    at: datetime,
 ) -> None:
     with transaction(pool) as tx:
         columns: dict[str, list[Any]] = {
-            name: [getattr(body, name) for body in bodies]
-            for name in ("account", "conversation", "turn", "offset", "length", "sha256")
+            name: [getattr(block, name) for block in moved]
+            for name in ("account", "conversation", "first_turn", "offset", "length", "sha256")
         }
         tx.execute(
             """UPDATE cold_objects SET (written_at, bytes, sha256) = (%s, %s, %s)
@@ -273,14 +280,14 @@ def _let_go(
             [at, size, sha256, object_id],
         )
         tx.execute(
-            """UPDATE bodies b SET (sealed, object_id, object_offset, object_length)
+            """UPDATE blocks b SET (sealed, object_id, object_offset, object_length)
                                  = (NULL, %(object)s, k.place, k.size)
-                 FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(turn)b::int[],
+                 FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[], %(first_turn)b::int[],
                    %(offset)b::bigint[],
                              %(length)b::int[], %(sha256)b::bytea[])
-                      AS k(account_id, conversation_id, turn, place, size, sha256)
+                      AS k(account_id, conversation_id, first_turn, place, size, sha256)
                 WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id
-                  AND b.turn = k.turn
+                  AND b.first_turn = k.first_turn
                   AND sha256(b.sealed) = k.sha256""",
             {**columns, "object": object_id},
         )
@@ -294,7 +301,7 @@ def _delete_dead(pool: Pool, objects: Objects, at: datetime) -> int:
         tx.execute(
             """UPDATE cold_objects o SET emptied_at = %s WHERE written_at IS NOT NULL
                   AND emptied_at IS NULL
-                  AND NOT EXISTS (SELECT FROM bodies b WHERE b.object_id = o.object_id)""",
+                  AND NOT EXISTS (SELECT FROM blocks b WHERE b.object_id = o.object_id)""",
             [at],
         )
         dead = tx.execute(

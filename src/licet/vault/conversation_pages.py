@@ -11,14 +11,12 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from licet.policy.state import TurnRole, TurnState
+from licet.policy.state import TurnState
 from licet.store.connect import Transaction
-from licet.vault import cold_tier
+from licet.vault import blocks, cold_tier
 
 PAGE_CONVERSATIONS_MAX = 256
 TURN_BYTES = 512  # the memory of a turn without its content
-
-_ROLES = {role.value: role for role in TurnRole}
 
 Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 START: Place = (UUID(int=0), UUID(int=0))
@@ -37,9 +35,12 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
     A conversation that is larger than a page gets a page of its own.
     """
     weights = " + ".join(
-        f"""(SELECT coalesce(sum({size} + {TURN_BYTES}), 0) FROM {table} b
+        f"""(SELECT coalesce(sum({size}), 0) FROM {table} b
               WHERE b.account_id = c.account_id AND b.conversation_id = c.conversation_id)"""
-        for table, size in (("bodies", cold_tier.SIZE), ("safety_bodies", "octet_length(b.sealed)"))
+        for table, size in (
+            ("blocks", f"coalesce({cold_tier.SIZE} + {TURN_BYTES} * length(b.roles), 0)"),
+            ("safety_bodies", f"octet_length(b.sealed) + {TURN_BYTES}"),
+        )
     )
     rows = tx.execute(
         f"""SELECT c.account_id, c.conversation_id, {weights} FROM conversations c
@@ -59,33 +60,37 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[StoredTurn]]:
     """The turns of these conversations whose content is stored, in order."""
-    # A conversation is told by its place here: an id is made for each turn, and hashed, in Python.
+    # A conversation is told by its place here: an id is made for each block, and hashed, in Python.
     found: dict[int, list[StoredTurn]] = {}
     rows = tx.cursor(binary=True).execute(
-        """
-        SELECT k.place, t.turn, t.segment, t.role, t.origin, t.occurred_at FROM turns t
+        f"""
+        SELECT k.place, {blocks.PACKED},
+               (SELECT array_agg(y.turn) FROM safety_bodies y WHERE y.account_id = b.account_id
+                   AND y.conversation_id = b.conversation_id AND y.segment = b.segment)
+          FROM blocks b
           JOIN (SELECT * FROM unnest(%(account)b::uuid[], %(conversation)b::uuid[]) WITH ORDINALITY
                           AS k(account_id, conversation_id, place)) k USING (account_id,
                             conversation_id)
-         WHERE EXISTS (SELECT FROM bodies b WHERE b.account_id = t.account_id
-                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
-            OR EXISTS (SELECT FROM safety_bodies b WHERE b.account_id = t.account_id
-                          AND b.conversation_id = t.conversation_id AND b.turn = t.turn)
-         ORDER BY t.account_id, t.conversation_id, t.turn
+         ORDER BY b.account_id, b.conversation_id, b.first_turn
         """,
         {
             "account": [account for account, _ in places],
             "conversation": [conversation for _, conversation in places],
         },
     )
-    for place, number, segment, role, origin, occurred_at in rows.fetchall():
-        found.setdefault(place, []).append(
+    for place, *packed, copied in rows.fetchall():
+        kept = set(copied or ())
+        turns = [
             StoredTurn(
                 number=number,
                 segment=segment,
-                role=_ROLES[role],
+                role=role,
                 origin=origin,
-                occurred_at=occurred_at,
+                occurred_at=blocks.moment(time),
             )
-        )
+            for number, segment, role, origin, time, size in blocks.unpack(*packed)
+            if (size or number in kept) and number != blocks.TITLE
+        ]
+        if turns:
+            found.setdefault(place, []).extend(turns)
     return {places[place - 1][1]: turns for place, turns in found.items()}

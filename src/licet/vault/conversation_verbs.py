@@ -135,13 +135,9 @@ class ConversationVerbs(AccountVerbs):
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.change_conversation(row)
-        self.writes.turn(account, row, said, said_at, command.role, origin, command.host_turn)
+        self.writes.turn(account, row, said, said_at, command, origin)
         if command.host_turn is not None:
             self.note_turn(row, command.host_turn, said.turn)
-        if command.content is not None:
-            self.writes.body(account, row, said.segment, said.turn, command.content)
-            if command.title is not None and said.turn == 1:
-                self.writes.body(account, row, said.segment, 0, command.title)
         return CommandResult(
             outcome=Outcome.done,
             at=at,

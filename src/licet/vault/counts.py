@@ -6,7 +6,7 @@ updated, so no writer waits for another; `fold` puts together what has gathered.
 by the last day on which it is kept, of UTC.
 
 `DIFFERENCES` compares with a recount in one statement, so at one moment; the bytes are counted from
-the sealed bodies themselves. `recount` writes the counts anew.
+the sealed content itself. `recount` writes the counts anew.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ _CONTENT = """SELECT k.* FROM segments s, counted_segment(s) k
     UNION ALL SELECT k.* FROM conversations c, counted_conversation(c) k"""
 # The same, with the sizes of what is stored and not those that its rows tell.
 _STORED = f"""SELECT what, ends_on, is_long, items, turns, 0 AS bytes FROM ({_CONTENT}) k
-    UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, {SIZE} FROM bodies b
+    UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, {SIZE} FROM blocks b
                 JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k
-                  WHERE k.what = 'segments'
+                  WHERE k.what = 'segments' AND b.sizes IS NOT NULL
     UNION ALL SELECT k.what, k.ends_on, k.is_long, 0, 0, octet_length(b.sealed) FROM safety_bodies b
                 JOIN segments s USING (account_id, conversation_id, segment), counted_segment(s) k
                   WHERE k.what = 'safety'
@@ -106,7 +106,7 @@ _RESIZE = [
         (
             "segments",
             "stored_bytes",
-            "bodies",
+            "blocks",
             "account_id, conversation_id, segment",
             SIZE,
             "s.erased_at IS NULL",

@@ -262,7 +262,9 @@ _ERASE = f"""
          unsaid AS (DELETE FROM suggestions s USING k
                      WHERE s.account_id = k.account_id AND s.conversation_id = k.conversation_id),
          unfound AS (DELETE FROM found_names s USING k WHERE {_SAME_SEGMENT}),
-         gone AS (DELETE FROM bodies s USING k WHERE {_SAME_SEGMENT})
+         gone AS (UPDATE blocks s SET (sizes, sealed, object_id, object_offset, object_length)
+                                    = (NULL, NULL, NULL, NULL, NULL)
+                    FROM k WHERE {_SAME_SEGMENT} AND s.sizes IS NOT NULL)
     {host_events.ERASED}"""
 
 _ERASE_SAFETY = f"""

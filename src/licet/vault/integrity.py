@@ -10,33 +10,34 @@ from __future__ import annotations
 from licet.store.connect import Transaction
 
 
-def bodies_without_segment(tx: Transaction) -> int:
-    """Sealed turns without a segment."""
+def blocks_without_segment(tx: Transaction) -> int:
+    """Blocks without a segment."""
     return _count(
         tx,
-        """SELECT count(*) FROM bodies b WHERE NOT EXISTS (SELECT FROM segments s
+        """SELECT count(*) FROM blocks b WHERE NOT EXISTS (SELECT FROM segments s
               WHERE s.account_id = b.account_id
               AND s.conversation_id = b.conversation_id AND s.segment = b.segment)""",
     )
 
 
-def bodies_without_key(tx: Transaction) -> int:
-    """Sealed turns, and records of where names stand in them, whose key is destroyed."""
+def blocks_without_key(tx: Transaction) -> int:
+    """Sealed blocks, and records of where names stand in them, whose key is destroyed."""
     return _count(
         tx,
-        """SELECT count(*) FROM (SELECT account_id, conversation_id, segment FROM bodies UNION ALL
+        """SELECT count(*) FROM (SELECT account_id, conversation_id, segment FROM blocks
+                                   WHERE sizes IS NOT NULL UNION ALL
                                   SELECT account_id, conversation_id, segment FROM found_names) b
              JOIN segments s USING (account_id, conversation_id, segment)
             WHERE s.key_slot IS NULL OR s.erased_at IS NOT NULL""",
     )
 
 
-def keys_without_body(tx: Transaction) -> int:
-    """Keys of segments without a sealed turn."""
+def keys_without_block(tx: Transaction) -> int:
+    """Keys of segments without a sealed block."""
     return _count(
         tx,
         """SELECT count(*) FROM segments s WHERE s.key_slot IS NOT NULL AND NOT EXISTS (
-               SELECT FROM bodies b WHERE b.account_id = s.account_id
+               SELECT FROM blocks b WHERE b.sizes IS NOT NULL AND b.account_id = s.account_id
                  AND b.conversation_id = s.conversation_id
                   AND b.segment = s.segment)""",
     )

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -28,8 +28,7 @@ from licet.keys.material import (
     WRAPPED_BYTES,
     AccountKeys,
     KeyMaterial,
-    turn_in_place,
-    turns_place,
+    safety_place,
     unseal_each,
     unwrap_account_keys,
     unwrap_slot,
@@ -39,17 +38,15 @@ from licet.policy.decide import Decision, DecisionReason
 from licet.policy.state import ConversationState, TurnState
 from licet.store.connect import Transaction
 from licet.store.rows import arrays, unnested
-from licet.vault import cold_tier
+from licet.vault import blocks, cold_tier
 from licet.vault.content import Content, decode, packed_bytes
 from licet.vault.copies import CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
 
 ENVELOPE_BYTES = 128  # at most what sealing and packing add to a turn's content
-# turns whose bodies are one value of the database, which has at most 2**30 bytes (`TURN_BYTES_MAX`)
-TOGETHER_MAX = 12
 _STORED = {
-    CopyPlace.vault: ("bodies", cold_tier.SIZE),
-    CopyPlace.safety: ("safety_bodies", "octet_length(b.sealed)"),
+    CopyPlace.vault: ("turns", "t.size"),
+    CopyPlace.safety: ("safety_bodies", "octet_length(t.sealed)"),
 }
 
 
@@ -190,20 +187,18 @@ def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], 
 
 
 def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) -> int:
-    mine = [permit for permit in permits if permit.place is where]
-    if not mine:
+    runs = [run for run in _together(permits) if run[0].place is where]
+    if not runs:
         return 0
     table, size = _STORED[where]
     row = tx.execute(
-        f"""SELECT coalesce(sum({size}), 0)
-              FROM (SELECT * FROM unnest(%(accounts)b::uuid[], %(conversations)b::uuid[], %(turns)b::int4[])
-                        AS k(account_id, conversation_id, turn)) k
-              JOIN {table} b USING (account_id, conversation_id, turn)""",
-        {
-            "accounts": [permit.account.account_id for permit in mine],
-            "conversations": [permit.conversation for permit in mine],
-            "turns": [permit.turn for permit in mine],
-        },
+        f"""SELECT coalesce(sum(t.size), 0)
+              FROM (SELECT * FROM {unnested(_RUNS)} AS k({", ".join(_RUNS)}) LIMIT %(runs)s) k
+             CROSS JOIN LATERAL (SELECT sum({size}) AS size FROM {table} t
+                                  WHERE t.account_id = k.account_id
+                                    AND t.conversation_id = k.conversation_id
+                                    AND t.turn = ANY(k.turns::int4[])) t""",
+        _asked(dict(enumerate(runs))),
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -214,13 +209,22 @@ def _unsealed(
 ) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
     together = _together(permits)
     found = _found(tx, keyring, together)
-    wanted = [
-        one
-        for run, (key, bodies) in zip(together, found, strict=True)
-        for one in _sealed(run, key, bodies)
+    sealed = [
+        (key, sealed.bytes, _place(run[0], sealed))
+        for run, (key, each) in zip(together, found, strict=True)
+        for sealed in each
     ]
-    for permit, (key, _, _), envelope in zip(permits, wanted, unseal_each(wanted), strict=True):
-        yield permit, key, envelope
+    opened = unseal_each(sealed)
+    for run, (key, each) in zip(together, found, strict=True):
+        envelopes: dict[int, bytes] = {}
+        for one in each:
+            envelopes |= _envelopes(one, next(opened))
+        for permit in run:
+            if permit.turn not in envelopes:
+                raise DeniedError(
+                    "the turn was stored without content, or its content has been erased"
+                )
+            yield permit, key, envelopes[permit.turn]
 
 
 _SHARED = attrgetter("account", "conversation", "segment", "place", "slot")
@@ -230,26 +234,32 @@ def _together(permits: Sequence[Permit]) -> list[list[Permit]]:
     """The permits in their order, in lists that one key opens: the turns of a segment mostly follow
     each other.
     """
-    runs = (list(run) for _, run in groupby(permits, _SHARED))
-    return [
-        run[start : start + TOGETHER_MAX]
-        for run in runs
-        for start in range(0, len(run), TOGETHER_MAX)
-    ]
+    return [list(run) for _, run in groupby(permits, _SHARED)]
 
 
-def _sealed(
-    run: Sequence[Permit], key: KeyMaterial, bodies: Mapping[int, bytes]
-) -> Iterator[tuple[KeyMaterial, bytes, bytes]]:
-    """The key, the sealed bytes and the associated data of each permit of a list."""
-    first = run[0]
-    begins = turns_place(first.account.account_id, first.conversation)
-    if first.place is CopyPlace.safety:
-        begins = b"y" + begins
-    for permit in run:
-        if permit.turn not in bodies:
-            raise DeniedError("the turn was stored without content, or its content has been erased")
-        yield key, bodies[permit.turn], begins + turn_in_place(permit.segment, permit.turn)
+class _Sealed(NamedTuple):
+    """A sealed value of the database: a block, or a turn of a safety copy, which has no sizes."""
+
+    first_turn: int
+    sizes: bytes | None
+    bytes: bytes
+
+
+def _place(permit: Permit, sealed: _Sealed) -> bytes:
+    """The associated data of what a permit like this one opens."""
+    account = permit.account.account_id
+    if sealed.sizes is None:
+        return safety_place(account, permit.conversation, permit.segment, sealed.first_turn)
+    return blocks.place(
+        account, permit.conversation, permit.segment, sealed.first_turn, sealed.sizes
+    )
+
+
+def _envelopes(sealed: _Sealed, opened: bytes) -> dict[int, bytes]:
+    """The envelopes in a sealed value, by turn."""
+    if sealed.sizes is None:
+        return {sealed.first_turn: opened}
+    return blocks.envelopes(sealed.first_turn, sealed.sizes, opened)
 
 
 # Keys and what they open in one statement: the chain at one moment. The key is cut out of its page
@@ -257,13 +267,16 @@ def _sealed(
 _RUNS = {
     "account_id": "uuid",
     "conversation_id": "uuid",
+    "segment": "int2",
     "turns": "text",
+    "first": "int4",
+    "last": "int4",
     "slot": "int4",
     "number": "int4",
 }
 
 
-def _find(bodies: str) -> str:
+def _find(sealed: str) -> str:
     return f"""
         SELECT k.number, a.wrapped_key, u.bucket, u.epoch, u.wrapped,
                EXISTS (SELECT FROM fence),
@@ -272,55 +285,68 @@ def _find(bodies: str) -> str:
           JOIN accounts a USING (account_id) JOIN buckets u USING (bucket)
           LEFT JOIN key_pages p ON p.account_id = k.account_id
             AND p.page = k.slot / {SLOTS_PER_PAGE}
-         CROSS JOIN LATERAL (SELECT array_agg(b.turn), {cold_tier.PLACED_EACH} FROM {bodies} b
-                              WHERE b.account_id = k.account_id
-                                AND b.conversation_id = k.conversation_id
-                                AND b.turn = ANY(k.turns::int4[])) b"""
+          LEFT JOIN LATERAL ({sealed}) b ON true ORDER BY k.number"""
 
 
 _FOUND = {
-    CopyPlace.vault: _find("bodies"),
+    CopyPlace.vault: _find(
+        f"""SELECT b.first_turn, b.sizes, {cold_tier.PLACED} FROM blocks b
+             WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id
+               AND b.first_turn BETWEEN k.first - {blocks.TURNS_MAX} AND k.last
+               AND b.segment = k.segment AND b.sizes IS NOT NULL AND EXISTS (
+                   SELECT FROM unnest(k.turns::int4[]) t
+                    WHERE t BETWEEN b.first_turn AND b.first_turn + length(b.roles) - 1)"""
+    ),
     CopyPlace.safety: _find(
-        """(SELECT *, NULL::uuid AS object_id, NULL::int8 AS object_offset,
-              NULL::int4 AS object_length
-              FROM safety_bodies)"""
+        """SELECT b.turn AS first_turn, NULL::bytea AS sizes, b.sealed, NULL::uuid AS object_id,
+                  NULL::int8 AS object_offset, NULL::int4 AS object_length FROM safety_bodies b
+            WHERE b.account_id = k.account_id AND b.conversation_id = k.conversation_id
+              AND b.segment = k.segment AND b.turn = ANY(k.turns::int4[])"""
     ),
 }
 
 
+def _asked(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
+    """The parameters of a statement about lists of permits, by their numbers."""
+    given = arrays(
+        _RUNS,
+        {
+            "account_id": [run[0].account.account_id for run in runs.values()],
+            "conversation_id": [run[0].conversation for run in runs.values()],
+            "segment": [run[0].segment for run in runs.values()],
+            "turns": [
+                f"{{{','.join(str(permit.turn) for permit in run)}}}" for run in runs.values()
+            ],
+            "first": [min(permit.turn for permit in run) for run in runs.values()],
+            "last": [max(permit.turn for permit in run) for run in runs.values()],
+            "slot": [run[0].slot for run in runs.values()],
+            "number": runs,
+        },
+    )
+    return {**given, "runs": len(runs)}  # a limit, for the reason that `store.rows.matched` gives
+
+
 def _found(
     tx: Transaction, keyring: Keyring, together: Sequence[Sequence[Permit]]
-) -> list[tuple[KeyMaterial, Mapping[int, bytes]]]:
-    """The key of each list of permits, and the sealed bytes of those of its turns that are stored;
-    DeniedError if a key was destroyed.
+) -> list[tuple[KeyMaterial, list[_Sealed]]]:
+    """The key of each list of permits, and what is sealed of its turns; DeniedError if a key was
+    destroyed.
     """
-    found: dict[int, tuple[KeyMaterial, Mapping[int, bytes]]] = {}
+    found: dict[int, tuple[KeyMaterial, list[_Sealed]]] = {}
     for where, statement in _FOUND.items():
         asked = {number: run for number, run in enumerate(together) if run[0].place is where}
         if not asked:
             continue
-        given = arrays(
-            _RUNS,
-            {
-                "account_id": [run[0].account.account_id for run in asked.values()],
-                "conversation_id": [run[0].conversation for run in asked.values()],
-                "turns": [
-                    f"{{{','.join(str(permit.turn) for permit in run)}}}" for run in asked.values()
-                ],
-                "slot": [run[0].slot for run in asked.values()],
-                "number": asked,
-            },
-        )
-        given["runs"] = len(asked)  # a limit, for the reason that `store.rows.matched` gives
-        rows = tx.cursor(binary=True).execute(statement, given).fetchall()
-        keys = _keys(keyring, [(asked[row[0]][0], row[1:7]) for row in rows])
+        rows = tx.cursor(binary=True).execute(statement, _asked(asked)).fetchall()
+        chains = {row[0]: row[1:7] for row in rows}
+        keys = _keys(keyring, [(asked[number][0], chain) for number, chain in chains.items()])
         if len(keys) < len(asked):
             raise DeniedError("the key was destroyed after the decision")
-        stored = [row[8:] for row in rows if row[7] is not None]
-        places = [place for columns in stored for place in zip(*columns, strict=True)]
-        sealed = iter(cold_tier.contents(keyring.cold, places))
-        for (number, *_, turns, _, _, _, _), key in zip(rows, keys, strict=True):
-            found[number] = key, {turn: next(sealed) for turn in turns or ()}
+        found |= {number: (key, []) for number, key in zip(chains, keys, strict=True)}
+        stored = [row for row in rows if row[7] is not None]
+        sealed = cold_tier.contents(keyring.cold, [row[9:] for row in stored])
+        for row, content in zip(stored, sealed, strict=True):
+            found[row[0]][1].append(_Sealed(row[7], row[8], content))
     return [found[number] for number in range(len(together))]
 
 

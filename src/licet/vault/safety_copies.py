@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from licet.keys.material import seal, turn_place, unseal
+from licet.keys.material import safety_place, seal, unseal
 from licet.policy.state import Share
 from licet.store.connect import Transaction
 from licet.store.keyset import (
@@ -21,16 +21,11 @@ from licet.store.keyset import (
     Listing,
     newest_and_oldest,
 )
-from licet.vault import cold_tier
+from licet.vault import blocks, cold_tier
 from licet.vault.copies import NO_REFERENCE, CopyPlace
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION, by_day
 from licet.vault.tables import AccountRow, ConversationRow
 from licet.vault.writes import Writes
-
-
-def safety_place(row: ConversationRow, segment: int, turn: int) -> bytes:
-    """The associated data of a turn in a safety copy."""
-    return b"y" + turn_place(row.account_id, row.conversation_id, segment, turn)
 
 
 def open_bodies(
@@ -43,17 +38,23 @@ def open_bodies(
     """
     result = []
     rows = writes.tx.execute(
-        f"""SELECT b.turn, b.segment, {cold_tier.PLACED} FROM bodies b
-             WHERE b.account_id = %s AND b.conversation_id = %s AND b.turn > 0 ORDER BY b.turn""",
+        f"""SELECT b.first_turn, b.segment, b.sizes, {cold_tier.PLACED} FROM blocks b
+             WHERE b.account_id = %s AND b.conversation_id = %s AND b.sizes IS NOT NULL
+             ORDER BY b.first_turn""",
         [row.account_id, row.conversation_id],
     ).fetchall()
-    bodies = cold_tier.contents(writes.keyring.cold, [row[2:] for row in rows])
-    for (turn, segment, *_), sealed in zip(rows, bodies, strict=True):
+    found = cold_tier.contents(writes.keyring.cold, [row[3:] for row in rows])
+    for (first_turn, segment, sizes, *_), sealed in zip(rows, found, strict=True):
         slot = row.keys[segment].key_slot
         if slot is not None and row.state.segments[segment].keep_until > at:
             key = writes.slot_key(account, slot)
-            place = turn_place(row.account_id, row.conversation_id, segment, turn)
-            result.append((turn, segment, unseal(key, sealed, place)))
+            place = blocks.place(row.account_id, row.conversation_id, segment, first_turn, sizes)
+            envelopes = blocks.envelopes(first_turn, sizes, unseal(key, sealed, place))
+            result += [
+                (turn, segment, envelope)
+                for turn, envelope in envelopes.items()
+                if turn != blocks.TITLE
+            ]
     return result
 
 
@@ -134,7 +135,8 @@ def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
             writes.register(row, {segment}, CopyPlace.safety, NO_REFERENCE, at)
         else:
             key = writes.slot_key(account, keys.safety_slot)
-        sealed = seal(key, content, safety_place(row, segment, turn), writes.random)
+        place = safety_place(row.account_id, row.conversation_id, segment, turn)
+        sealed = seal(key, content, place, writes.random)
         writes.safety_body(row, segment, turn, sealed)
     writes.conversations[row.conversation_id] = row
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from itertools import groupby
 from typing import cast
 from uuid import UUID
 
@@ -27,35 +26,39 @@ from licet.keys.material import (
     seal,
     seal_each,
     slot_place,
-    turn_in_place,
-    turns_place,
     unwrap_account_keys,
     write_slot,
 )
 from licet.ledger.outbox import Entry
 from licet.policy import outcomes
-from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
+from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind
 from licet.store.connect import Transaction
-from licet.store.rows import INSERTED_ROWS_MAX, Change, change, insert, insert_changes, pipelined
-from licet.vault import account_journal, account_keys, copies, table_changes
+from licet.store.rows import (
+    INSERTED_ROWS_MAX,
+    Change,
+    change,
+    copy_in,
+    insert,
+    insert_changes,
+    pipelined,
+)
+from licet.vault import account_journal, account_keys, blocks, copies, table_changes
 from licet.vault.account_journal import JournalRow
-from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold
+from licet.vault.blocks import PendingBlock
+from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold, Say
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import host_hmac
 from licet.vault.table_changes import AddedBytes
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 Page = tuple[UUID, int]
-_BodyRow = tuple[UUID, UUID, int, int, bytes]  # account, conversation, turn, segment, sealed
-# of a segment and a turn: the key and the content
-_Unsealed = tuple[ConversationRow, int, int, KeyMaterial, bytes]
+# account, conversation, turn, segment, sealed
+_SafetyBodyRow = tuple[UUID, UUID, int, int, bytes]
+# account, conversation, first turn, segment, .., sealed
+_BlockRow = tuple[UUID, UUID, int, int, *tuple[object, ...], bytes | None]
 _FeedbackBodyRow = tuple[UUID, UUID, int, bytes]  # account, feedback, turn, sealed
 
-_TURNS = {
-    "account_id": "uuid", "conversation_id": "uuid", "turn": "int4", "segment": "int2", "seq": "int8",
-    "role": "text", "origin": "text", "occurred_at": "timestamptz", "host_hmac": "bytea",
-}  # fmt: skip
-_BODIES = {
+_SAFETY_BODIES = {
     "account_id": "uuid",
     "conversation_id": "uuid",
     "turn": "int4",
@@ -76,8 +79,8 @@ _FEEDBACK = {
 }  # fmt: skip
 _FEEDBACK_BODIES = {"account_id": "uuid", "feedback_id": "uuid", "turn": "int4", "sealed": "bytea"}
 _APPENDED = {
-    "turns": _TURNS, "bodies": _BODIES, "safety_bodies": _BODIES, "choices": _CHOICES, "feedback": _FEEDBACK,
-    "feedback_bodies": _FEEDBACK_BODIES,
+    "blocks": blocks.COLUMNS, "safety_bodies": _SAFETY_BODIES, "choices": _CHOICES,
+    "feedback": _FEEDBACK, "feedback_bodies": _FEEDBACK_BODIES,
 }  # fmt: skip
 _HOLDS = {
     "account_id": "uuid", "conversation_id": "uuid", "matter_hmac": "bytea", "matter": "bytea",
@@ -106,11 +109,14 @@ class Writes:
         self._pages: dict[Page, bytes] = {}
         self._dirty: set[Page] = set()
         self._rows: dict[str, list[Sequence[object]]] = {}
-        self._unsealed: list[_Unsealed] = []
+        self._blocks: list[PendingBlock] = []
+        self._turns = 0  # in them
+        # those of them that may take further turns, by conversation and segment
+        self._open_blocks: dict[tuple[UUID, int], PendingBlock] = {}
         self._account: AccountRow | None = None  # the last that was changed
         self._conversation: ConversationRow | None = None
-        # the last that took a body, and its key
-        self._segment: tuple[ConversationRow, int, KeyMaterial] | None = None
+        # that of the last turn
+        self._block: tuple[ConversationRow, int, PendingBlock] | None = None
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
@@ -193,7 +199,6 @@ class Writes:
         page would restore them.
         """
         account_keys.destroy_slots(self.tx, [(account, slot) for slot in slots])
-        self._segment = None
         for slot in slots:
             self._pages.pop((account, slot // SLOTS_PER_PAGE), None)
             self._keys.pop((account, slot), None)
@@ -240,36 +245,43 @@ class Writes:
         row: ConversationRow,
         said: outcomes.TurnTaken,
         at: datetime,
-        role: TurnRole,
+        command: Say,
         origin: str,
-        host: bytes | None,
     ) -> None:
+        """A turn, and the title of the conversation with its first one. The segment's key is made
+        with the segment's first content.
+        """
         account.last_seq += 1
         self.change(account)
-        self._add(
-            "turns",
-            (
-                row.account_id,
-                row.conversation_id,
-                said.turn,
-                said.segment,
-                account.last_seq,
-                role.value,
-                origin,
-                at,
-                host,
-            ),
-        )
+        self._turns += 1
+        content = command.content
+        title = command.title if content is not None and said.turn == 1 else None
+        block = self._block_of(row, said, account.last_seq, has_title=title is not None)
+        if content is not None and block.key is None:
+            block.key = self._segment_key(account, row, said.segment)
+        if title is not None:
+            block.add_title(account.last_seq, at, title)
+        block.add(account.last_seq, command.role, origin, at, command.host_turn, content)
 
-    def body(
-        self, account: AccountRow, row: ConversationRow, segment: int, turn: int, content: bytes
-    ) -> None:
-        """Seals a turn's content under its segment's key, which is created with the segment's first
-        content.
+    def _block_of(
+        self, row: ConversationRow, said: outcomes.TurnTaken, seq: int, *, has_title: bool
+    ) -> PendingBlock:
+        """The block that takes a turn: that of the turn before it, if it is in this batch and of
+        the same segment.
         """
-        if self._segment is None or self._segment[0] is not row or self._segment[1] != segment:
-            self._segment = (row, segment, self._segment_key(account, row, segment))
-        self._unsealed.append((row, segment, turn, self._segment[2], content))
+        last = self._block
+        block = (
+            last[2]
+            if last is not None and last[0] is row and last[1] == said.segment
+            else self._open_blocks.get((row.conversation_id, said.segment))
+        )
+        if block is None or block.is_full or block.next_turn != said.turn:
+            first = blocks.TITLE if has_title else said.turn
+            block = PendingBlock(row.account_id, row.conversation_id, said.segment, first, seq)
+            self._blocks.append(block)
+            self._open_blocks[row.conversation_id, said.segment] = block
+        self._block = (row, said.segment, block)
+        return block
 
     def _segment_key(self, account: AccountRow, row: ConversationRow, segment: int) -> KeyMaterial:
         keys = row.keys[segment]
@@ -467,7 +479,7 @@ class Writes:
         most = max(
             len(self.entries),
             len(self._journal),
-            len(self._unsealed),
+            self._turns,
             *map(len, self._rows.values()),
         )
         return pipelined(self.tx) if most <= INSERTED_ROWS_MAX else nullcontext()
@@ -483,7 +495,8 @@ class Writes:
             )  # before `save_accounts` has them for saved
             self._write()
             self._append([*changes, *records])
-        self._account = self._conversation = self._segment = None
+        self._account = self._conversation = self._block = None
+        self._turns = 0
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}
         self._nearer_feedback, self._projects, self._begun = {}, {}, {}
@@ -526,7 +539,9 @@ class Writes:
         """
         rows = {**self._rows, "feedback": self._sized_feedback()}
         # one after the other: some refer to others
-        if max(map(len, rows.values())) > INSERTED_ROWS_MAX:
+        if max(self._turns, *map(len, rows.values())) > INSERTED_ROWS_MAX:
+            # a few blocks of many turns are long rows, which COPY takes as they are
+            copy_in(self.tx, "blocks", blocks.COLUMNS, rows.pop("blocks", []))
             for name, columns in _APPENDED.items():
                 insert(self.tx, name, columns, rows.get(name, []))
             rows = {}
@@ -541,36 +556,34 @@ class Writes:
         )
 
     def _seal(self) -> None:
-        """Seals the gathered bodies. Those of one segment usually follow each other, and take one
+        """Seals the gathered blocks. Those of one segment mostly follow each other, and take one
         key schedule.
         """
-        for (row, segment, turn, _, _), sealed in zip(
-            self._unsealed, seal_each(self._opened(), self.random), strict=True
-        ):
-            self._add("bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
-        self._unsealed = []
+        sealed = seal_each(self._unsealed(), self.random)
+        for block in self._blocks:
+            self._add("blocks", block.row(None if block.key is None else next(sealed)))
+        self._blocks, self._open_blocks = [], {}
 
-    def _opened(self) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """The key, the content and the place of each gathered body."""
-        last, places = None, b""
-        for row, segment, turn, key, content in self._unsealed:
-            if row is not last:
-                last, places = row, turns_place(row.account_id, row.conversation_id)
-            yield key, content, places + turn_in_place(segment, turn)
+    def _unsealed(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """The key, the content and the place of each gathered block that has content."""
+        for block in self._blocks:
+            sizes = block.sizes()
+            if block.key is not None and sizes is not None:
+                place = blocks.place(
+                    block.account, block.conversation, block.segment, block.first_turn, sizes
+                )
+                yield block.key, block.content(), place
 
     def _added(self) -> dict[tuple[UUID, int], AddedBytes]:
         """How many sealed bytes the gathered rows add, by conversation and segment."""
-        stored, safety = self._sizes("bodies"), self._sizes("safety_bodies")
-        return {place: AddedBytes(stored[place], safety[place]) for place in {*stored, *safety}}
-
-    def _sizes(self, table: str) -> Counter[tuple[UUID, int]]:
-        sizes = Counter[tuple[UUID, int]]()
-        for _, run in groupby(
-            cast("list[_BodyRow]", self._rows.get(table, [])), lambda row: (id(row[1]), row[3])
+        stored, safety = Counter[tuple[UUID, int]](), Counter[tuple[UUID, int]]()
+        for row in cast("list[_BlockRow]", self._rows.get("blocks", [])):
+            stored[row[1], row[3]] += len(row[-1] or b"")
+        for _, conversation, _, segment, sealed in cast(
+            "list[_SafetyBodyRow]", self._rows.get("safety_bodies", [])
         ):
-            (_, conversation, _, segment, first), *more = run
-            sizes[conversation, segment] += len(first) + sum(len(sealed) for *_, sealed in more)
-        return sizes
+            safety[conversation, segment] += len(sealed)
+        return {place: AddedBytes(stored[place], safety[place]) for place in {*stored, *safety}}
 
     def _sized_feedback(self) -> list[Sequence[object]]:
         """The gathered feedback, each with the bytes of what it shares."""

@@ -259,41 +259,72 @@ CREATE TABLE segments (
 CREATE INDEX segments_due ON segments (due_on, account_id) WHERE erased_at IS NULL;
 CREATE INDEX segments_safety_due ON segments (safety_until) WHERE safety_slot IS NOT NULL;
 
--- A turn's place and role outlive its content, so that what was erased is still answered for.
-CREATE TABLE turns (
-    account_id      uuid NOT NULL,
-    conversation_id uuid NOT NULL,
-    turn            integer NOT NULL,
-    segment         smallint NOT NULL,
-    seq             bigint NOT NULL,
-    role            text NOT NULL CONSTRAINT role_is_known CHECK (role IN ('user', 'assistant', 'tool', 'system')),
-    origin          text NOT NULL CONSTRAINT origin_is_a_name CHECK (origin ~ '^[a-z][a-z0-9_.-]{0,31}$'),
-    occurred_at     timestamptz NOT NULL,
-    host_hmac       bytea,
-    PRIMARY KEY (account_id, conversation_id, turn),
-    FOREIGN KEY (account_id, conversation_id, segment) REFERENCES segments
-);
-ALTER TABLE turns ALTER COLUMN host_hmac SET STATISTICS 0;
-CREATE UNIQUE INDEX turns_by_host ON turns (account_id, conversation_id, host_hmac) WHERE host_hmac IS NOT NULL;
+-- The number at a place among packed ones: big-endian, of four bytes and of eight.
+CREATE FUNCTION packed_int4(packed bytea, place bigint) RETURNS integer LANGUAGE sql IMMUTABLE AS
+    $$ SELECT get_byte(packed, 4 * place::int) << 24 | get_byte(packed, 4 * place::int + 1) << 16
+              | get_byte(packed, 4 * place::int + 2) << 8 | get_byte(packed, 4 * place::int + 3) $$;
+CREATE FUNCTION packed_int8(packed bytea, place bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+    $$ SELECT ('x' || encode(substr(packed, 8 * place::int + 1, 8), 'hex'))::bit(64)::bigint $$;
 
--- Sealed content, apart from its turns. Turn 0 is the conversation's title.
-CREATE TABLE bodies (
+-- The turns of one segment that arrived together. Their places and roles outlive their content, so that what was erased is
+-- still answered for. Turn 0 is the conversation's title. `vault/blocks.py` packs and unpacks them.
+CREATE TABLE blocks (
     account_id      uuid NOT NULL,
     conversation_id uuid NOT NULL,
-    turn            integer NOT NULL,
+    first_turn      integer NOT NULL,
     segment         smallint NOT NULL,
+    -- The account's number of the first turn, and how much that of each is behind it, of four bytes; null where each
+    -- follows the one before.
+    seq             bigint NOT NULL,
+    seqs            bytea,
+    -- A letter a turn: user, assistant, tool, system; h is the title.
+    roles           text NOT NULL,
+    -- A name a turn, between commas; empty where each is the one that goes with the role.
+    origins         text NOT NULL,
+    times           bytea NOT NULL,  -- eight bytes a turn: microseconds since 1970, UTC
+    hosts           bytea,           -- sixteen bytes a turn: the HMAC of the host's id, zeros without one
+    sizes           bytea,           -- four bytes a turn: how long its content is before it is sealed, 0 without any
+    -- All content together, and its place in an object of the cold store, if it does not lie here; null without any, as
+    -- once it was erased.
     sealed          bytea,
-    -- Where it lies in an object of the cold store, if it does not lie here.
     object_id       uuid,
     object_offset   bigint,
     object_length   integer,
-    PRIMARY KEY (account_id, conversation_id, turn),
-    CONSTRAINT a_body_is_in_one_place CHECK (num_nonnulls(sealed, object_id) = 1),
+    PRIMARY KEY (account_id, conversation_id, first_turn),
+    FOREIGN KEY (account_id, conversation_id, segment) REFERENCES segments,
+    CONSTRAINT role_is_known CHECK (roles <> '' AND translate(ltrim(roles, 'h'), 'uats', '') = ''),
+    CONSTRAINT the_title_comes_first CHECK (
+        first_turn >= 0 AND (first_turn = 0) = (roles LIKE 'h%') AND (first_turn > 0 OR segment = 0)
+        AND roles <> 'h' AND roles NOT LIKE '_%h%'),
+    CONSTRAINT origin_is_a_name CHECK (origins = '' OR origins ~ '^[a-z][a-z0-9_.-]{0,31}(,[a-z][a-z0-9_.-]{0,31})*$'),
+    CONSTRAINT each_turn_has_an_origin CHECK (origins = ''
+        OR length(origins) - length(replace(origins, ',', '')) = length(roles) - 1),
+    CONSTRAINT each_turn_has_a_time CHECK (length(times) = 8 * length(roles)),
+    CONSTRAINT each_turn_has_a_number CHECK (length(seqs) = 4 * length(roles)),
+    CONSTRAINT each_turn_has_a_place_for_its_host CHECK (length(hosts) = 16 * length(roles)),
+    CONSTRAINT each_turn_has_a_size CHECK (length(sizes) = 4 * length(roles)),
+    CONSTRAINT a_block_is_in_one_place CHECK (num_nonnulls(sealed, object_id) = num_nonnulls(sizes)),
     CONSTRAINT a_place_in_an_object_is_whole CHECK (num_nonnulls(object_id, object_offset, object_length) IN (0, 3))
 );
-CREATE INDEX bodies_by_object ON bodies (object_id) WHERE object_id IS NOT NULL;
-ALTER TABLE bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
-ALTER TABLE bodies ALTER COLUMN sealed SET STATISTICS 0;
+CREATE INDEX blocks_by_object ON blocks (object_id) WHERE object_id IS NOT NULL;
+ALTER TABLE blocks ALTER COLUMN sealed SET STORAGE EXTERNAL;
+ALTER TABLE blocks ALTER COLUMN sealed SET STATISTICS 0, ALTER COLUMN sizes SET STATISTICS 0,
+    ALTER COLUMN hosts SET STATISTICS 0, ALTER COLUMN times SET STATISTICS 0, ALTER COLUMN seqs SET STATISTICS 0;
+
+-- The turns in the blocks, a row each; `size` is that of its stored content, null without any. No title is among them.
+CREATE VIEW turns AS
+    SELECT b.account_id, b.conversation_id, b.first_turn + t.number::int - 1 AS turn, b.segment,
+           b.seq + CASE WHEN b.seqs IS NOT NULL THEN packed_int4(b.seqs, t.number - 1)
+                        ELSE b.first_turn + t.number - 1 - greatest(b.first_turn, 1) END AS seq,
+           CASE t.letter WHEN 'u' THEN 'user' WHEN 'a' THEN 'assistant' WHEN 't' THEN 'tool' ELSE 'system' END AS role,
+           CASE WHEN b.origins <> '' THEN split_part(b.origins, ',', t.number::int)
+                ELSE CASE t.letter WHEN 'u' THEN 'typed' WHEN 'a' THEN 'assistant' WHEN 't' THEN 'tool' ELSE 'system' END
+                END AS origin,
+           'epoch'::timestamptz + packed_int8(b.times, t.number - 1) * interval '1 microsecond' AS occurred_at,
+           nullif(substr(b.hosts, 16 * t.number::int - 15, 16), '\x00000000000000000000000000000000') AS host_hmac,
+           nullif(packed_int4(b.sizes, t.number - 1), 0) AS size
+      FROM blocks b CROSS JOIN LATERAL unnest(string_to_array(b.roles, NULL)) WITH ORDINALITY AS t(letter, number)
+     WHERE t.letter <> 'h';
 
 -- The safety copy of what was flagged, under keys of its own.
 CREATE TABLE safety_bodies (
@@ -308,7 +339,7 @@ ALTER TABLE safety_bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;
 ALTER TABLE safety_bodies ALTER COLUMN sealed SET STATISTICS 0;
 
 -- Where a detector of names found them in the turns of a segment, so that the next release reads new turns only. Sealed under a
--- key that is derived from the segment's key: it ends with it, and the row goes with the segment's bodies. It holds no text.
+-- key that is derived from the segment's key: it ends with it, and the row goes with the segment's content. It holds no text.
 CREATE TABLE found_names (
     account_id      uuid NOT NULL,
     conversation_id uuid NOT NULL,
@@ -825,9 +856,9 @@ CREATE TABLE IF NOT EXISTS fence (
     begun_at timestamptz NOT NULL
 );
 
--- Old sealed bodies may lie in objects outside of the database, many segments to an object; the row then says where.
+-- Old sealed blocks may lie in objects outside of the database, many segments to an object; the row then says where.
 --
--- An object is intended before it is written, so that what a crash left half-done has a name. Only the bodies that were
+-- An object is intended before it is written, so that what a crash left half-done has a name. Only the blocks that were
 -- moved with it ever refer to it, so that one which has none left stays empty; it is deleted a while after.
 CREATE TABLE cold_objects (
     object_id   uuid PRIMARY KEY,
