@@ -50,7 +50,8 @@ SAY, FEEDBACK = "licet.vault.commands.Say", "licet.vault.commands.GiveFeedback"
 MAKERS = {
     "licet.web.api.turn_command": {SAY},
     "licet.web.api.conversations": {FEEDBACK},
-    "licet.intake.replay": {SAY, FEEDBACK},
+    "licet.intake.import_records": {SAY},
+    "licet.intake.replay": {FEEDBACK},
     "licet.agent.local_transport": {SAY},
     "licet.demo.checks": {SAY},
     "licet.demo.town": {SAY, FEEDBACK},
