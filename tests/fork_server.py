@@ -31,6 +31,7 @@ LIMITS = (
     resource.RLIMIT_AS,
     resource.RLIMIT_NPROC,
 )
+FROM_A_SHELL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 DECIDES_THE_START = (b"PYTHON", b"LC_", b"LANG", b"LD_", b"TZ")
 
 
@@ -171,6 +172,10 @@ def _become(call: Call, files: list[int]) -> None:
             resource.setrlimit(limit, pair)
     for number in call.ignored:
         signal.signal(number, signal.SIG_IGN)
+    for number in FROM_A_SHELL:  # what runs in the background was started with them ignored
+        if number not in call.ignored and signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
     os.environ.clear()
     for pair in call.environment:
         name, _, value = pair.partition(b"=")

@@ -64,7 +64,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def heeds_ctrl_c() -> None:
-    """For a child before its program starts: one that was started with SIGINT ignored, as in the
-    background, ignores it.
+    """For a child before its program starts: one that was started with SIGINT or SIGHUP ignored, as
+    in the background or under nohup, ignores them.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -37,8 +37,7 @@ words, and must not count in the loss. System prompts and descriptions of tools 
 """
 
 _SCRIPT = '''\
-"""{trainer} on {file}; with nothing of it cached on the disk. Usage: python {script} BASE_MODEL OUT
-"""
+"""{trainer} on {file}; with nothing of it cached on the disk. Usage: python {script} BASE_MODEL OUT"""
 
 import json
 import sys
