@@ -131,12 +131,10 @@ def opened_only(here: installation.Installation, built: BuildResult) -> Callable
                     for ordinal, row_id, sealed in zip(
                         group.ordinals, group.row_ids, group.sealed, strict=True
                     ):
-                        place = release_id + row_id + sealed[:1]
-                        unpack(
-                            decompress(
-                                AESGCM(keys[ordinal]).decrypt(sealed[1:13], sealed[13:], place)[1:]
-                            )
-                        )
+                        end = 3 + int.from_bytes(sealed[1:3], "big")  # behind the labels
+                        place, nonce = release_id + row_id + sealed[:end], sealed[end : end + 12]
+                        opened = AESGCM(keys[ordinal]).decrypt(nonce, sealed[end + 12 :], place)
+                        unpack(decompress(opened[1:]))
 
     return work
 

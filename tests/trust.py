@@ -81,9 +81,8 @@ def outcomes(circumstance: Circumstance, paths: Sequence[str]) -> Outcomes:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
-        clean = {
-            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
-        }
+        own = ("PYTEST_", "TESTS_PART", "TESTS_TURNS")  # of the run that this may be a test of
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         environment = {
             **clean,
             "TESTS_COSTS": str(folder / "costs.json"),

@@ -58,7 +58,7 @@ def journal(config: Configuration) -> Journal:
             "`LICET_RESTRICTIONS` and `LICET_STORE__URL` both say where the restriction journal is",
             "set one of them",
         )
-    return Journal(BucketObjects(bucket.prompt))
+    return Journal(BucketObjects(bucket.guarded))
 
 
 class BucketObjects:

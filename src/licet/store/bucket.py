@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SECRET_BYTES_MAX = 4_096
 CONNECT_SECONDS_MAX = 5
 REQUEST_SECONDS_MAX = 30
-PROMPT_SECONDS_MAX = 2  # of a request that somebody waits for
+PROMPT_SECONDS_MAX = 2  # of a probe
 RETRIES_MAX = 3
 OBJECT_BYTES_MAX = 1 << 28
 CACHE_BYTES_MAX = 16 * 2**20
@@ -132,30 +132,36 @@ class Bucket:
             ) from None
 
     @cached_property
-    def prompt(self) -> Bucket:
-        """The same bucket for small objects that somebody waits for: a call takes at most
-        `PROMPT_SECONDS_MAX`, and after one that was not answered the others are refused at once.
+    def guarded(self) -> Bucket:
+        """The same bucket behind a circuit breaker: after a call that was waited for and was not
+        answered, `probe` among them, the others are refused at once.
         """
-        seconds = PROMPT_SECONDS_MAX
-        limits = {
-            "client_options": {
-                **self._options.get("client_options", {}),
-                "connect_timeout": f"{seconds}s",
-                "timeout": f"{seconds}s",
-            },
-            "retry_config": {"max_retries": 1, "retry_timeout": timedelta(seconds=seconds)},
-        }
-        made = Bucket(
-            self.url, {**self._options, **limits}, CircuitBreaker("the object store", _HINT)
-        )
+        made = Bucket(self.url, self._options, CircuitBreaker("the object store", _HINT))
         if self.url.startswith(_LOCAL):  # another of these would be another store
             made.store = self.store
         return made
 
+    @cached_property
+    def _prompt(self) -> Bucket:
+        """For reads that take `PROMPT_SECONDS_MAX` at most. No write may: one that was given up
+        could still arrive, after what was written in its place.
+        """
+        seconds = f"{PROMPT_SECONDS_MAX}s"
+        limits = {
+            "client_options": {
+                **self._options.get("client_options", {}),
+                "connect_timeout": seconds,
+                "timeout": seconds,
+            },
+            "retry_config": {"max_retries": 0},
+        }
+        return Bucket(self.url, {**self._options, **limits}, self.circuit)
+
     def probe(self) -> None:
-        """BusyError if the service does not answer, for whoever watches a `prompt` bucket."""
-        with self._calling("read", probes=True):
-            self._get(f"{PROBE_FOLDER}nothing")
+        """BusyError if the service does not answer soon, for whoever watches a `guarded` bucket."""
+        if not self.url.startswith(_LOCAL):
+            with self._prompt._calling("read", probes=True):
+                self._prompt._get(f"{PROBE_FOLDER}nothing")
 
     @contextlib.contextmanager
     def _calling(self, what: str, *, probes: bool = False) -> Iterator[None]:

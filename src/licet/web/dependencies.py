@@ -26,7 +26,7 @@ DATABASE, BUCKET, KEY_PROVIDER = "database", "bucket", "key_provider"
 ASK_SECONDS = 0.5  # between two questions to the database
 SILENT_SECONDS = 1.5  # without an answer
 PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, while none is answered
-CALM_PROBE_SECONDS = 5.0  # and while they are
+CALM_PROBE_SECONDS = 2.0  # and while they are
 _HINT = "see that PostgreSQL runs and can be reached; what was sent may be sent again"
 
 
@@ -50,9 +50,9 @@ class Dependencies:
         self._cut: set[asyncio.Task[object]] = set()
         self._guarded: list[_Guarded] = []
         bucket = buckets.open_bucket(installation.config.store)
-        if bucket is not None and bucket.prompt.circuit is not None:
-            prompt = bucket.prompt
-            self._guarded.append(_Guarded(BUCKET, bucket.prompt.circuit, prompt.probe))
+        if bucket is not None and bucket.guarded.circuit is not None:
+            guarded = bucket.guarded
+            self._guarded.append(_Guarded(BUCKET, bucket.guarded.circuit, guarded.probe))
         provider = installation.keyring.provider
         if isinstance(provider, BaoProvider):
             self._guarded.append(_Guarded(KEY_PROVIDER, provider.circuit, provider.probe))

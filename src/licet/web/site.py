@@ -27,7 +27,13 @@ from licet.consent import catalogue
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.service import installation_figures
-from licet.store.connect import Transaction, snapshot, statement, transaction
+from licet.store.connect import (
+    OutcomeUnknownError,
+    Transaction,
+    snapshot,
+    statement,
+    transaction,
+)
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, Say, check
@@ -51,6 +57,7 @@ ACCOUNTS_REMEMBERED_MAX = 100_000
 ACCOUNT_SECONDS_MAX = 1.0
 KEYS_REMEMBERED_MAX = 1_000
 SWEEP_SECONDS = 60.0
+CHANGE_SECONDS_MAX = 2.5  # how long a caller waits for a change; it goes on without them
 FIGURES_SECONDS = 15.0  # how old the figures of /metrics may be
 
 
@@ -121,8 +128,20 @@ class Site:
         assert self._turns is not None
         if not isinstance(command, VerbRequest):
             check(command)
-        writer = self._turns if isinstance(command, Say) else self._writer
-        written = await writer.submit(Write(command=command, once=once))
+        write = Write(command=command, once=once)
+        if isinstance(command, Say):
+            written = await self._turns.submit(write)
+        else:
+            # what it may wait for is the restriction journal, which a bucket holds up
+            submitted = asyncio.ensure_future(self._writer.submit(write))
+            submitted.add_done_callback(_take_result)
+            await asyncio.wait([submitted], timeout=CHANGE_SECONDS_MAX)
+            if not submitted.done():
+                raise OutcomeUnknownError(
+                    "the change is not durable everywhere yet: it may be in force",
+                    "send it again, with the same Idempotency-Key",
+                )
+            written = submitted.result()
         if isinstance(written, LicetError):
             raise written
         return written
@@ -267,3 +286,9 @@ class Site:
     def now(self) -> datetime:
         """The installation's time, at which an event of this request happens."""
         return self.here.clock()
+
+
+def _take_result(submitted: asyncio.Future[WriteResult | LicetError]) -> None:
+    """Takes the error of a change whose caller may have gone."""
+    if not submitted.cancelled():
+        submitted.exception()
