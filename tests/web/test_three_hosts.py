@@ -240,7 +240,7 @@ def end_each(place: Place, loads: list[Load]) -> None:
 
 
 @pytest.mark.xfail(
-    reason="a host that restarts may find a record of the journal repeated, and then does not start",
+    reason="a restarted host may find a record of the journal repeated, and does not start",
     strict=False,
 )
 def test_one_of_three_hosts_is_killed_again_and_again_under_load(
