@@ -66,6 +66,19 @@ def test_two_hosts_append_to_one_journal_in_one_order() -> None:
     assert [record.seq for record in one.newest(100)] == [1, 2, 3, 4, 5]
 
 
+def test_what_another_host_appends_between_the_opening_and_the_key_is_followed_once() -> None:
+    bucket = HeldBucket()
+    one = journal_on(bucket)
+    one.append([told(1)])
+    opening = Journal(BucketObjects(bucket.beside()))
+    one.append([told(2), told(3)])
+    one.append([told(4)])
+    opening.unlock(KEY)
+    opening.append([told(5)])
+    one.append([told(6)])
+    assert kept(bucket) == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_bytes_of_an_object_are_pinned() -> None:
     bucket = HeldBucket()
     journal = Journal(BucketObjects(bucket, lambda count: bytes(range(count))), key=KEY)

@@ -199,6 +199,22 @@ def begin_segment(folder: Path, number: int) -> None:
     (folder / f"{number:08}.log").write_bytes(head)
 
 
+@pytest.mark.parametrize("begun", [0, 1])
+@pytest.mark.parametrize("segment_bytes_max", [4096, 1])
+def test_what_another_process_appends_between_the_opening_and_the_key_is_followed_once(
+    tmp_path: Path, segment_bytes_max: int, begun: int
+) -> None:
+    other = Journal(tmp_path, key=KEY, segment_bytes_max=segment_bytes_max)
+    other.append([told(number) for number in range(1, begun + 1)])
+    opening = Journal(tmp_path, segment_bytes_max=segment_bytes_max)
+    other.append([told(2), told(3)])
+    other.append([told(4)])
+    opening.unlock(KEY)
+    opening.append([told(5)])
+    other.append([told(6)])
+    assert kept(tmp_path) == [*range(1, begun + 1), 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("opened_before", [True, False])
 def test_an_append_of_an_earlier_life_is_refused_though_the_newest_segment_has_no_record(
     tmp_path: Path, opened_before: bool

@@ -239,10 +239,6 @@ def end_each(place: Place, loads: list[Load]) -> None:
         host.wait_ready()
 
 
-@pytest.mark.xfail(
-    reason="a restarted host may find a record of the journal repeated, and does not start",
-    strict=False,
-)
 def test_one_of_three_hosts_is_killed_again_and_again_under_load(
     place: Place, tmp_path: Path
 ) -> None:

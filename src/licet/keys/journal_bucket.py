@@ -115,10 +115,14 @@ class BucketObjects:
             self._follow(self._number + 1)
         return self.tail.find_life(lambda: self.batches(newest_first=True))
 
-    def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
-        names = list(
-            map(object_name, range(self._newest(), 0, -1) if newest_first else self._numbers())
-        )
+    def batches(
+        self, *, newest_first: bool = False, followed: bool = False
+    ) -> Iterator[PlacedFrames]:
+        if newest_first:
+            numbers: Sequence[int] = range(self._number if followed else self._newest(), 0, -1)
+        else:
+            numbers = range(1, self._number + 1) if followed else self._numbers()
+        names = list(map(object_name, numbers))
         # many are asked for at once, and mostly the newest will do
         first = ENOUGH_OFTEN if newest_first else 0
         for part in (names[:first], names[first:]):

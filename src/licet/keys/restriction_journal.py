@@ -278,9 +278,12 @@ class JournalStorage(Protocol):
     def newest_life(self) -> JournalLife:
         """Promise: the newest life that was durable before the call, whichever process began it."""
 
-    def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
+    def batches(
+        self, *, newest_first: bool = False, followed: bool = False
+    ) -> Iterator[PlacedFrames]:
         """Promise: every frame that was durable before the call, not verified, file by file; each
-        file's oldest first.
+        file's oldest first. ``followed``: none behind the end that this process knows, from where
+        it follows what others append.
         """
 
     def close(self) -> None:
@@ -330,7 +333,8 @@ class Journal:
         authentic record: forged records after it are neither continued nor accepted as a new life.
         """
         self.storage.tail.key = key = chain_key(key, self.id)
-        parts = (placed for placed in self.storage.batches(newest_first=True) if placed.frames)
+        batches = self.storage.batches(newest_first=True, followed=True)
+        parts = (placed for placed in batches if placed.frames)
         newest = next(parts, None)
         while newest is not None:
             before = next(parts, None)
@@ -568,10 +572,14 @@ class FolderSegments:
                 os.fsync(self._file)  # its writer may have been killed before it did so
             return self.tail.find_life(lambda: self.batches(newest_first=True))
 
-    def batches(self, *, newest_first: bool = False) -> Iterator[PlacedFrames]:
+    def batches(
+        self, *, newest_first: bool = False, followed: bool = False
+    ) -> Iterator[PlacedFrames]:
         numbers = _segments(self.folder)
+        if followed:
+            numbers = numbers[: self._number]
         for number in reversed(numbers) if newest_first else numbers:
-            yield self._read(number)
+            yield self._read(number, self._size if followed and number == self._number else None)
 
     def close(self) -> None:
         if self._file >= 0:
@@ -668,11 +676,11 @@ class FolderSegments:
             self._size += len(frames)
             os.fsync(self._file)
 
-    def _read(self, number: int) -> PlacedFrames:
+    def _read(self, number: int, end: int | None = None) -> PlacedFrames:
         path = self.folder / _name(number)
         self._read_head(path)
         is_last = number == _segments(self.folder)[-1]
-        found = frames_in(path.read_bytes()[_HEAD:], path.name, is_last=is_last, begins=_HEAD)
+        found = frames_in(path.read_bytes()[_HEAD:end], path.name, is_last=is_last, begins=_HEAD)
         return PlacedFrames(path.name, list(found))
 
     def _read_head(self, path: Path) -> bytes:

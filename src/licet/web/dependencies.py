@@ -50,9 +50,8 @@ class Dependencies:
         self._cut: set[asyncio.Task[object]] = set()
         self._guarded: list[_Guarded] = []
         bucket = buckets.open_bucket(installation.config.store)
-        if bucket is not None and bucket.guarded.circuit is not None:
-            guarded = bucket.guarded
-            self._guarded.append(_Guarded(BUCKET, bucket.guarded.circuit, guarded.probe))
+        if bucket is not None and (circuit := bucket.guarded.circuit) is not None:
+            self._guarded.append(_Guarded(BUCKET, circuit, bucket.guarded.probe))
         provider = installation.keyring.provider
         if isinstance(provider, BaoProvider):
             self._guarded.append(_Guarded(KEY_PROVIDER, provider.circuit, provider.probe))

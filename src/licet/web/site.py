@@ -27,13 +27,7 @@ from licet.consent import catalogue
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.service import installation_figures
-from licet.store.connect import (
-    OutcomeUnknownError,
-    Transaction,
-    snapshot,
-    statement,
-    transaction,
-)
+from licet.store.connect import Transaction, snapshot, statement, transaction
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, Say, check
@@ -132,16 +126,8 @@ class Site:
         if isinstance(command, Say):
             written = await self._turns.submit(write)
         else:
-            # what it may wait for is the restriction journal, which a bucket holds up
-            submitted = asyncio.ensure_future(self._writer.submit(write))
-            submitted.add_done_callback(_take_result)
-            await asyncio.wait([submitted], timeout=CHANGE_SECONDS_MAX)
-            if not submitted.done():
-                raise OutcomeUnknownError(
-                    "the change is not durable everywhere yet: it may be in force",
-                    "send it again, with the same Idempotency-Key",
-                )
-            written = submitted.result()
+            # it may wait for the restriction journal, which a bucket holds up
+            written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
         if isinstance(written, LicetError):
             raise written
         return written
@@ -286,9 +272,3 @@ class Site:
     def now(self) -> datetime:
         """The installation's time, at which an event of this request happens."""
         return self.here.clock()
-
-
-def _take_result(submitted: asyncio.Future[WriteResult | LicetError]) -> None:
-    """Takes the error of a change whose caller may have gone."""
-    if not submitted.cancelled():
-        submitted.exception()

@@ -11,10 +11,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from licet.errors import BusyError
-from licet.store.connect import Pool, Transaction, transaction
+from licet.store.connect import OutcomeUnknownError, Pool, Transaction, transaction
 from licet.store.writer import BatchWriter, Begin, Bounds
 
 Item = TypeVar("Item")
@@ -41,8 +41,10 @@ class Batches(Generic[Item, Result]):
         self._waking = False
         self._under_way = 0
 
-    async def submit(self, item: Item) -> Result:
-        """The result for ``item``, after the commit; BusyError if too many are in progress."""
+    async def submit(self, item: Item, seconds_max: float | None = None) -> Result:
+        """The result for ``item``, after the commit; BusyError if too many are in progress.
+        OutcomeUnknownError after ``seconds_max``: the item goes on without its caller.
+        """
         if self._under_way >= UNDER_WAY_MAX:
             raise BusyError(
                 f"`{self._under_way}` requests are under way already", "try again in a moment"
@@ -57,7 +59,13 @@ class Batches(Generic[Item, Result]):
         except BaseException:
             self._under_way -= 1
             raise
-        return await waiting
+        if seconds_max is None:
+            return await waiting
+        timer = loop.call_later(seconds_max, _give_up, waiting)
+        try:
+            return await waiting
+        finally:
+            timer.cancel()
 
     def _answered(
         self,
@@ -77,7 +85,7 @@ class Batches(Generic[Item, Result]):
         while self._done:
             waiting, future = self._done.popleft()
             self._under_way -= 1
-            if waiting.done():  # its caller has disconnected
+            if waiting.done():  # its caller has gone
                 continue
             error = future.exception()
             if error is not None:
@@ -87,3 +95,13 @@ class Batches(Generic[Item, Result]):
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _give_up(waiting: asyncio.Future[Any]) -> None:
+    if not waiting.done():
+        waiting.set_exception(
+            OutcomeUnknownError(
+                "the change is not durable everywhere yet: it may be in force",
+                "send it again, with the same Idempotency-Key",
+            )
+        )
