@@ -15,7 +15,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urldefrag
+from urllib.parse import quote_plus, unquote, urldefrag
 
 import pytest
 from tools.docs_site.sources import OUTSIDE, pages, stage, with_links_moved
@@ -172,12 +172,129 @@ def test_the_first_pages_search_dark_and_versions_work_from_a_disk(
     context.close()
 
 
+QUESTIONS = """
+webhook signature: events
+gate: decide
+legal hold: erase
+rotate keys: keys
+delete a conversation: erase
+certificate of erasure: erase
+restore a backup: backup
+import chatgpt export: import
+litellm: quickstart/litellm
+open webui: quickstart/open-webui
+claude code: quickstart/claude-code
+build a training set: release
+train on multiple gpus: train
+recall: release
+export rows: export
+verify a receipt: verify
+witness: audit
+publish a notice: notices
+translate the notice: languages
+react component: elements
+api key: api
+typescript client: client
+fastapi: host
+outage: host
+withdraw: decide
+retention period: decide
+minors: decide
+environment variables: configuration
+kubernetes: install
+upgrade: operate
+alerts: runbooks/index
+several hosts: many-hosts
+s3: cold
+subject access request: requests
+dpia: for-counsel
+names replaced: curate
+which model learned: lineage
+threat model: security
+console roles: console
+existing users: you-already-have-users
+"""
+
+
+# A fixture, asked for by its name.
+def test_a_question_finds_the_page_of_its_task_first(
+    folder: Path,
+    browser: Any,  # noqa: F811  # the fixture
+) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(MILLISECONDS_MAX)
+    wrong = []
+    for line in QUESTIONS.split("\n")[1:-1]:
+        question, wanted = line.split(": ")
+        page.goto(f"{(folder / VERSION / 'search.html').as_uri()}?q={quote_plus(question)}")
+        first = page.locator("#search-results li > a").first.get_attribute("href")
+        if first.split(".html")[0] != wanted:
+            wrong.append(f"{question}: {first}, not {wanted}")
+    page.close()
+    assert wrong == []
+
+
+# A fixture, asked for by its name.
+def test_no_page_is_wider_than_a_phone(folder: Path, browser: Any) -> None:  # noqa: F811
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(MILLISECONDS_MAX)
+    wide = []
+    for file in sorted((folder / VERSION).rglob("*.html")):
+        page.goto(file.as_uri(), wait_until="domcontentloaded")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 390:
+            wide.append(f"{file.name}: {width}")
+    page.close()
+    assert wide == []
+
+
+def test_the_first_page_sends_each_reader_on_and_its_picture_follows_the_scheme(
+    folder: Path,
+    browser: Any,  # noqa: F811  # the fixture
+) -> None:
+    page = browser.new_page(color_scheme="dark", viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(MILLISECONDS_MAX)
+    page.goto((folder / VERSION / "index.html").as_uri())
+    cards = page.locator(".sd-card")
+    assert cards.count() == 6
+    for place in range(6):
+        box = cards.nth(place).bounding_box()
+        assert box["y"] + box["height"] < 900, cards.nth(place).inner_text()
+    assert page.locator("img.only-light:visible").count() == 0
+    assert page.locator("img.only-dark:visible").count() == 3
+    cards.filter(has_text="An auditor").click()
+    page.wait_for_url("**/audit.html")
+    page.close()
+
+
+def test_a_block_is_copied_by_one_click_and_a_language_chosen_once(
+    folder: Path,
+    browser: Any,  # noqa: F811  # the fixture
+) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.set_default_timeout(MILLISECONDS_MAX)
+    page.goto((folder / VERSION / "api.html").as_uri())
+    page.get_by_text("Python", exact=True).first.click()
+    block = page.locator(".highlight-python:visible").first
+    assert "from licet.client import" in block.inner_text()
+    assert page.locator(".highlight-js:visible").count() == 0
+    block.hover()
+    block.locator("button.copybtn").click()
+    page.wait_for_function("document.querySelector('.copybtn.success')")
+    assert page.evaluate("navigator.clipboard.readText()") == block.locator(
+        "pre"
+    ).inner_text().rstrip("\n")
+    assert page.locator(".highlight-text button.copybtn").count() == 0  # what is printed
+    context.close()
+
+
 # A fixture, asked for by its name.
 def test_what_axe_looks_for_is_in_order_light_and_dark(folder: Path, browser: Any) -> None:  # noqa: F811
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
         page.set_default_timeout(MILLISECONDS_MAX)
-        for name in ("index", "decide", "routes", "search"):
+        for name in ("index", "api", "decide", "routes", "search"):
             page.goto((folder / VERSION / f"{name}.html").as_uri())
             assert axe.violations(page) == [], (scheme, name)
         page.close()
@@ -227,6 +344,7 @@ def root_of(folder: Path, page: str) -> Path:
     (root / "docs" / "screenshots").mkdir(exist_ok=True)
     (root / "docs" / "index.md").write_text(f"# All\n\n## Start\n\n{listed}\n- [P](p.md): p.\n")
     (root / "docs" / "p.md").write_text(f"# P\n\n{page}\n")
+    (root / "docs" / "search.csv").write_text("page,words\np.md,it\n")
     return root
 
 
@@ -286,6 +404,7 @@ def test_a_link_that_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
         (root / path).write_text(f"# {path}\n")
     listed = "".join(f"- [{path}]({os.path.relpath(path, 'docs')}): it.\n" for path in OUTSIDE)
     (root / "docs" / "screenshots").mkdir(exist_ok=True)
+    (root / "docs" / "search.csv").write_text("page,words\n")
     (root / "docs" / "index.md").write_text(f"# All\n\n## Start\n\n{listed}\n[no](nowhere.md)\n")
     done = build(root, tmp_path / "into")
     assert done.returncode == 1

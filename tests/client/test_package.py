@@ -22,6 +22,7 @@ import pytest
 from tools import client_package as package
 
 from licet import __version__
+from licet.client import Client, choose, open_account
 from licet.web.api import problems, schema
 
 from ..web import npm
@@ -241,6 +242,20 @@ def test_the_page_of_the_client_does_what_it_shows(built: Path, asked: World, ur
     (built.parents[2] / "page.mjs").write_text(program, "utf-8")
     done = ran(["node", "page.mjs"], built.parents[2], {"URL": url, "KEY": asked.key()})
     assert (done.stdout, done.returncode) == (shown, 0), done.stderr
+
+
+def test_the_page_of_the_api_does_the_same_in_typescript(
+    built: Path, asked: World, url: str
+) -> None:
+    """Its commands and its Python are run by the walk through the page."""
+    page = PAGE.with_name("api.md").read_text("utf-8")
+    (program,) = re.findall(r"(?s)```js\n(.*?)```", page)
+    (built.parents[2] / "calls.mjs").write_text(program, "utf-8")
+    with Client(url, asked.key()) as client:
+        client.send(open_account("ana", plan="pro", age=30))
+        client.send(choose("host:ana", allow=True))
+    done = ran(["node", "calls.mjs"], built.parents[2], {"URL": url, "KEY": asked.key()})
+    assert (done.stdout, done.returncode) == ("open done\n", 0), done.stderr
 
 
 def test_the_page_names_each_class_of_error_and_each_option() -> None:

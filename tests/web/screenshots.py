@@ -3,7 +3,7 @@ colour schemes.
 
     python -m tests.web.screenshots FOLDER              # in English; NAME-SIZE-SCHEME.png
     python -m tests.web.screenshots FOLDER de ja ar     # the pages for people, in these languages; NAME-SIZE-SCHEME.LANGUAGE.png
-    python -m tests.web.screenshots FOLDER --first      # the first screens that README.md shows; first-NAME.png
+    python -m tests.web.screenshots FOLDER --first      # the first screens that README.md shows; first-NAME-SCHEME.png
 
 What they show is made here, on a clock of its own, so that a change of a page is all that changes a
 picture. Each is reduced to 32 colours by ImageMagick's `convert`, without which it stays three
@@ -233,16 +233,24 @@ def looks() -> Iterator[tuple[str, dict[str, int], str]]:
 
 
 def shoot_first(site: Site, town: Town, out: Path) -> None:
-    """What README.md shows in a row: the notice, an answer with its reason, and the console."""
+    """What README.md and the first page of the site show in a row: the notice, an answer with its
+    reason, and the console.
+    """
     said = town.say("ben", SOIL)
-    page = site.visit("ana", "/notice", viewport=FIRST_PHONE)
-    page.screenshot(path=out / "first-notice.png")
-    page = site.visit("ben", f"/chats/conv_{said.hex}", viewport=FIRST_PHONE)
-    page.screenshot(path=out / "first-answer.png")
-    page = site.visit_as(
-        (StaffRole.curator,), console(town)["console-release"], viewport=FIRST_WIDE
-    )
-    page.screenshot(path=out / "first-console.png")
+    for scheme in ("light", "dark"):
+        for name, who, path in (
+            ("notice", "ana", "/notice"),
+            ("answer", "ben", f"/chats/conv_{said.hex}"),
+        ):
+            page = site.visit(who, path, viewport=FIRST_PHONE, color_scheme=scheme)
+            page.screenshot(path=out / f"first-{name}-{scheme}.png")
+        page = site.visit_as(
+            (StaffRole.curator,),
+            console(town)["console-release"],
+            viewport=FIRST_WIDE,
+            color_scheme=scheme,
+        )
+        page.screenshot(path=out / f"first-console-{scheme}.png")
 
 
 def reduce(folder: Path) -> None:

@@ -18,9 +18,10 @@ from licet.proof import documents
 from licet.release.reader import LEASE_SECONDS_MAX
 from licet.web.api import reference
 
+from .browsing import PHONE, Site, browser, site
 from .served import AFTER, NOTICE, World, api, world
 
-__all__ = ["api", "world"]
+__all__ = ["api", "browser", "site", "world"]
 
 # Whose answers need more than a request beforehand, and where they are held.
 ELSEWHERE = {
@@ -235,6 +236,42 @@ def test_the_page_shows_every_operation_with_its_fields_and_asks_nobody_else(
     assert f"<code>{Scope.turns_write.value}</code>" in html
     assert re.findall(r'(?:src|href)="(?!/|#|data:,)', html) == []
     assert api.get("/docs", headers={"accept-encoding": "identity"}).text == html
+
+
+def test_an_operation_is_tried_from_the_page_with_a_key_that_no_cookie_goes_with(
+    site: Site,
+) -> None:
+    site.town.open("ana")
+    site.town.clock.set(NOTICE)
+    page = site.visit("ana", "/settings")  # signed in: a cookie would open what the key does not
+    page.goto(f"{site.url}/docs")
+    page.get_by_label("Find an operation").fill("gate")
+    seen = page.locator("details.fold:visible summary code").all_inner_texts()
+    assert "GET /v1/accounts/{account}/gate" in seen
+    assert "POST /v1/turns" not in seen
+    page.locator("#get_gate summary").click()
+    form = page.locator("#get_gate form")
+    for key, first in (
+        ("", "401"),
+        ("licet_of_nobody", "401"),
+        (site.town.token("ana"), "200"),
+    ):
+        page.get_by_label("Your key or token").fill(key)
+        form.get_by_label("account").fill("me")
+        form.get_by_role("button", name="Send GET").click()
+        form.locator("output", has_text=re.compile(f"^{first} ")).wait_for()
+    assert '"gate": "notice"' in form.locator("output").inner_text()
+
+    page.get_by_label("Find an operation").fill("")
+    page.locator("#choose summary").click()
+    form = page.locator("#choose form")
+    form.get_by_label("account").fill("me")
+    form.get_by_label("Body").fill('{"allow": false}')
+    form.get_by_role("button", name="Send POST").click()
+    form.locator("output", has_text=re.compile(r"^2\d\d ")).wait_for()
+    assert site.town.standing("ana", "training") == "declined"
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
 def test_a_caller_is_named_by_a_bearer_a_refusal_is_a_problem_and_times_are_in_utc(

@@ -10,6 +10,7 @@ no other host for anything and can be opened from a disk. A link that leads nowh
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from sphinx.cmd.build import build_main
 
 from licet import __version__
 
-from .sources import stage
+from .sources import search_words, stage
 from .versions import list_versions
 
 HERE = Path(__file__).parent
@@ -32,6 +33,13 @@ def build(root: Path, into: Path, version: str) -> int:
     with tempfile.TemporaryDirectory(prefix="licet-docs-") as folder:
         source = Path(folder) / "source"
         stage(root, source)
+        scorer = Path(folder) / "scorer.js"
+        words = {page.removesuffix(".md"): named for page, named in search_words(root).items()}
+        scorer.write_text(
+            f"const licetSearchWords = {json.dumps(words)};\n"
+            + (HERE / "scorer.js").read_text("utf-8"),
+            "utf-8",
+        )
         asked = [
             "-q",
             "-b",
@@ -42,6 +50,8 @@ def build(root: Path, into: Path, version: str) -> int:
             f"{folder}/doctrees",
             "-D",
             f"release={version}",
+            "-D",
+            f"html_search_scorer={scorer}",
         ]
         failed = build_main([*asked, "--fail-on-warning", str(source), str(into / version)])
     if not failed:

@@ -6,12 +6,13 @@ from sphinx.application import Sphinx
 
 project = "Licet"
 author = "the authors of Licet"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_copybutton", "sphinx_design"]
 root_doc = "index"
 exclude_patterns: list[str] = []
 nitpicky = True
 
-myst_enable_extensions = ["html_image"]
+myst_enable_extensions = ["colon_fence", "html_image"]
+copybutton_selector = "div.highlight:not(.highlight-text *) > pre"  # what is typed, no output
 myst_heading_anchors = 4
 # a file of a page may be in a language without colours
 suppress_warnings = ["misc.highlighting_failure"]

@@ -8,6 +8,7 @@ build. The index of a folder of docs/ (`runbooks`, `adr`) lists the pages of its
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -28,6 +29,9 @@ _MARKUP = re.compile(
     r"</?(?!(?:p|img)[\s>])[a-z][a-z0-9-]*[\s>/]|\son[a-z]+\s*=|javascript:|!\[[^\]]*\]\([a-z]*:?//|src=.?[a-z]*:?//",
     re.I,
 )
+_TAB = re.compile(r"(?m)^\*\*([^*\n]+)\*\*[^\n]*\n\n((?:```\w*\n(?:.*\n)*?```\n\n?)+)")
+_PICTURE = re.compile(r'<img src="([^"]+)-light((?:\.\w+)?\.png)"([^>]*)>')
+READERS = "Who you are"  # the heading of docs/index.md whose list is shown as cards
 _ITEM = re.compile(r"^- \[([^\]]+)\]\(([^)#]+\.md)\)", re.MULTILINE)
 
 
@@ -39,13 +43,20 @@ def pages(root: Path) -> dict[str, str]:
 
 def stage(root: Path, source: Path) -> None:
     """Copies the pages and the pictures that they show into ``source``."""
-    moved = pages(root)
+    moved, words = pages(root), search_words(root)
     for path, target in moved.items():
         raw = (root / path).read_text("utf-8")
         _refuse_markup(raw, path)
-        text = with_links_moved(raw, path, moved)
+        text = with_tabs(with_links_moved(raw, path, moved))
+        text = with_both_schemes(text, root / "docs" / PurePosixPath(target).parent)
+        if target == "index.md":
+            text = with_cards(text)
         if PurePosixPath(target).name == "index.md":
             text += "".join(contents(text, caption=target == "index.md"))
+        if target in words:  # the search finds them as if they stood on the page
+            text = (
+                f"---\nmyst:\n  html_meta:\n    keywords: {', '.join(words[target])}\n---\n\n{text}"
+            )
         file = source / target
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
@@ -73,6 +84,65 @@ def with_links_moved(text: str, path: str, moved: dict[str, str]) -> str:
         end = block.end()
     made += _LINK.sub(lead, text[end:])
     return re.sub(r"(?m)^</?p[^>]*>\n", "", made)  # what stands around pictures in README.md
+
+
+def with_tabs(text: str) -> str:
+    """Blocks of code one behind the other, each under a line that is bold and says whose it is
+    (`**Python**`), as tabs of which one is seen. The choice holds on all pages.
+    """
+
+    def joined(run: re.Match[str]) -> str:
+        tabs = [
+            f":::{{tab-item}} {name}\n:sync: {name}\n\n{blocks.rstrip()}\n:::\n"
+            for name, blocks in _TAB.findall(run[0])
+        ]
+        return "::::{tab-set}\n:sync-group: language\n\n" + "\n".join(tabs) + "::::\n\n"
+
+    return re.sub(rf"(?m)(?:{_TAB.pattern.removeprefix('(?m)')}){{2,}}", joined, text)
+
+
+def with_both_schemes(text: str, folder: Path) -> str:
+    """A picture `NAME-light.png` that has a `NAME-dark.png` beside it: each in its own scheme."""
+
+    def both(picture: re.Match[str]) -> str:
+        name, kind, rest = picture.groups()
+        if not (folder / f"{name}-dark{kind}").exists():
+            return picture[0]
+        return "".join(
+            f'<img src="{name}-{scheme}{kind}" class="only-{scheme}"{rest}>'
+            for scheme in ("light", "dark")
+        )
+
+    return _PICTURE.sub(both, text)
+
+
+def with_cards(text: str) -> str:
+    """The first page with its list of readers as cards that lead to their pages."""
+
+    def cards(part: re.Match[str]) -> str:
+        made = [
+            f":::{{grid-item-card}} {title}\n:link: {path.removesuffix('.md')}\n:link-type: doc\n\n"
+            f"{words.strip()}\n:::\n"
+            for title, path, words in re.findall(
+                _ITEM.pattern + r":((?:.|\n(?!-|\n))*)", part[0], re.M
+            )
+        ]
+        return (
+            f"## {READERS}\n\n::::{{grid}} 1 2 2 3\n:gutter: 3\n\n" + "\n".join(made) + "::::\n\n"
+        )
+
+    return re.sub(rf"(?m)^## {READERS}\n(?:(?!## ).*\n)*", cards, text)
+
+
+def search_words(root: Path) -> dict[str, list[str]]:
+    """The words by which pages are looked for (docs/search.csv), by the path of the page in the
+    site.
+    """
+    with (root / "docs" / "search.csv").open(encoding="utf-8", newline="") as file:
+        words = {row["page"]: row["words"].split() for row in csv.DictReader(file)}
+    if unknown := words.keys() - set(pages(root).values()):
+        raise ValueError(f"docs/search.csv: no page is called {', '.join(sorted(unknown))}")
+    return words
 
 
 def _refuse_markup(text: str, path: str) -> None:
@@ -107,6 +177,8 @@ def contents(text: str, *, caption: bool) -> Iterator[str]:
     """The tables of contents of an index: one a heading, or one of all that it links to."""
     for part in re.split(r"(?m)^## ", text)[1:] if caption else [text]:
         named = part.splitlines()[0]
+        if named == READERS:
+            continue
         listed = _ITEM.findall(part) if caption else [("", path) for path in _linked(part)]
         if listed:
             yield "\n```{toctree}\n:hidden:\n" + (f":caption: {named}\n" if caption else "") + "\n"

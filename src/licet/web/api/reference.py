@@ -54,6 +54,7 @@ class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     method: str
     path: str
+    summary: str
     text: str
     callers: str
     parameters: tuple[SchemaField, ...]
@@ -170,6 +171,7 @@ def _shown(document: Document, method: str, path: str, operation: Document) -> O
         id=operation["operationId"],
         method=method,
         path=path,
+        summary=operation["summary"],
         text=text,
         callers=answered.removesuffix("."),
         parameters=tuple(_parameter(document, one) for one in operation.get("parameters", ())),

@@ -1,5 +1,5 @@
 """The page that documents the API, made from its description, so that it needs nothing from
-elsewhere and no script.
+elsewhere. With scripts it sends what its reader tries to this server.
 """
 
 from __future__ import annotations
