@@ -13,8 +13,11 @@ position, and no other is in progress.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -30,6 +33,8 @@ from licet.vault import (
 )
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
+    About,
+    AboutProject,
     Choose,
     CloseAccount,
     Command,
@@ -48,6 +53,11 @@ from licet.vault.commands import (
 from licet.vault.conversation_verbs import ConversationVerbs
 from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.host_events import NewHostEvent
+from licet.vault.tables import AccountRow
+
+_TURNS_NAME = attrgetter(
+    "account", "conversation", "host_conversation", "host_project", "surface", "under"
+)
 
 
 def apply(
@@ -70,14 +80,17 @@ def apply(
         check(command)
     batch = _Batch(tx, keyring, policies, replay)
     batch.load(commands)
-    answers, told = [], []
-    for place, command in enumerate(commands):
-        batch.place = place
-        answers.append(batch.take(command))
+    answers: list[CommandResult] = []
+    told: dict[int, tuple[Command, CommandResult, int]] = {}
+    for several in _runs(commands):
+        batch.place = place = len(answers)
+        command = several[0]
+        answers += batch.take(several)
+        if isinstance(command, Say):
+            continue
         holder = batch.account_of(answers[-1].account)
-        told.append(
-            (*_as_restriction(command, answers[-1]), holder.last_seq if holder is not None else 0)
-        )
+        seq = holder.last_seq if holder is not None else 0
+        told[place] = (*_as_restriction(command, answers[-1]), seq)
     begun, erasures = certificate.request(keyring, told, batch.is_overdue)
     for place, erasure in begun.items():
         answers[place] = replace(answers[place], erasure=erasure)
@@ -96,6 +109,15 @@ def apply(
         batch.flush([*erasures, *batch.told_hosts(begun), *heads])
         restriction.keep(tx, keyring, batch.life, told, begun)
     return answers
+
+
+def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
+    """The commands in order; turns that name the same together."""
+    for is_said, several in groupby(commands, lambda command: isinstance(command, Say)):
+        if is_said:
+            yield from (list(run) for _, run in groupby(several, _TURNS_NAME))
+        else:
+            yield from ([one] for one in several)
 
 
 def _as_restriction(command: Command, answer: CommandResult) -> tuple[Command, CommandResult]:
@@ -149,17 +171,26 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
 
 
 class _Batch(ConversationVerbs):
-    """A batch of commands, folded one by one."""
+    """A batch of commands, folded one by one, and turns of a conversation together."""
 
-    def take(self, command: Command) -> CommandResult:
-        """Folds one command into the batch's state."""
+    def take(self, commands: Sequence[Command]) -> list[CommandResult]:
+        """Folds one command into the batch's state, or turns that name the same."""
+        command = commands[0]
         if isinstance(command, OpenAccount):
-            return self._open(command)
+            return [self._open(command)]
         account = self.account_of(command.account)
         if account is None:
-            return CommandResult(outcome=Outcome.unknown, at=command.at, account=command.account)
+            unknown = Outcome.unknown
+            return [CommandResult(outcome=unknown, at=c.at, account=c.account) for c in commands]
         if isinstance(command, Say):
-            return self._take_turn(account, command)
+            return self._take_turns(account, cast("Sequence[Say]", commands))
+        return [self._take_other(account, command)]
+
+    def _take_other(
+        self,
+        account: AccountRow,
+        command: SetPlan | SetAge | SetRegion | CloseAccount | Choose | AboutProject | About,
+    ) -> CommandResult:
         at = max(command.at, account.state.last_at)
         self.bring_to(account, at)
         self.ended = []

@@ -174,7 +174,7 @@ _BEGIN = f"""
 
 def request(
     keyring: Keyring,
-    told: Sequence[tuple[Command, CommandResult, int]],
+    told: Mapping[int, tuple[Command, CommandResult, int]],
     is_overdue: Callable[[CommandResult], bool],
 ) -> tuple[dict[int, UUID], list[Change]]:
     """Begins an erasure for each effective command that requires one; it is fenced, because its
@@ -186,7 +186,7 @@ def request(
     """
     begun: dict[int, UUID] = {}
     rows: list[Sequence[object]] = []
-    for place, (command, answer, _) in enumerate(told):
+    for place, (command, answer, _) in told.items():
         if answer.outcome is not Outcome.done:
             continue
         conversation: UUID | None = None

@@ -6,9 +6,12 @@ They fold with `policy.fold` into the state of a batch, which writes it as a who
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from licet.errors import BrokenError
 from licet.ledger.outbox import EntryKind
@@ -60,8 +63,68 @@ class _TurnProject(TypedDict):
     other_project: bool
 
 
+def _origin(command: Say) -> str:
+    return command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
+
+
 class ConversationVerbs(AccountVerbs):
     """What a batch does to a conversation, folded one command at a time."""
+
+    def _take_turns(self, account: AccountRow, commands: Sequence[Say]) -> list[CommandResult]:
+        """Turns that name the same conversation, surface and project, one after another.
+
+        Those that have one answer with the turn before them are folded together.
+        """
+        answers: list[CommandResult] = []
+        while (done := len(answers)) < len(commands):
+            answers.append(self._take_turn(account, commands[done]))
+            if done + 1 < len(commands) and answers[-1].outcome is Outcome.done:
+                answers += self._take_like_turns(account, commands[done + 1 :], answers[-1])
+        return answers
+
+    def _take_like_turns(
+        self, account: AccountRow, commands: Sequence[Say], before: CommandResult
+    ) -> list[CommandResult]:
+        """As many of the turns as have one answer with the one that was just taken."""
+        row = self.find(commands[0])
+        since, surface, under = before.at, commands[0].surface, commands[0].under
+        # of a turn that came late
+        if row is None or account.state.last_at != since or row.state.segments[-1].last_at != since:
+            return []
+        if not self.replay and fold.refusal(
+            account.state, row.state, self.policies, since, TurnRole.user
+        ):
+            return []
+        known = self.turns_by_host.get(row.conversation_id, {})
+        said: list[tuple[datetime, TurnRole, str]] = []
+        names = set[bytes]()
+        at = since
+        for command in commands:
+            if command.host_turn is not None:
+                if command.host_turn in known or command.host_turn in names:
+                    break
+                names.add(command.host_turn)
+            # recorded history has late turns, and the gate closes at a time
+            if command.at < at if self.replay else command.at > at:
+                break
+            at = max(at, command.at)
+            said.append((at, command.role, _origin(command)))
+        row.state, count = fold.add_like_turns(
+            account.state, row.state, self.policies, since, surface, said, under=under
+        )
+        if not count:
+            return []
+        account.state = replace(account.state, last_at=said[count - 1][0])
+        self.writes.change_conversation(row)
+        self.writes.turns(account, row, before.turn + 1, before.segment, said[:count], commands)
+        answers = []
+        for turn, ((at, _, _), command) in enumerate(
+            zip(said[:count], commands, strict=False), before.turn + 1
+        ):
+            if command.host_turn is not None:
+                self.note_turn(row, command.host_turn, turn)
+            answers.append(replace(before, at=at, turn=turn))
+        return answers
 
     def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
         """A turn, unless it is stored already."""
@@ -104,9 +167,7 @@ class ConversationVerbs(AccountVerbs):
         said_at = command.at if is_late else at
         if row is None:
             row = self._begin(account, command, said_at)
-        origin = command.origin or (
-            "typed" if command.role is TurnRole.user else command.role.value
-        )
+        origin = _origin(command)
         is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
         about = (
             account.state,
@@ -135,7 +196,10 @@ class ConversationVerbs(AccountVerbs):
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.change_conversation(row)
-        self.writes.turn(account, row, said, said_at, command, origin)
+        if said.turn == 1 and command.content is not None and command.title is not None:
+            self.writes.title(account, row, said_at, command.title)
+        taken = (said_at, command.role, origin)
+        self.writes.turns(account, row, said.turn, said.segment, [taken], [command])
         if command.host_turn is not None:
             self.note_turn(row, command.host_turn, said.turn)
         return CommandResult(

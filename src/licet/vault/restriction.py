@@ -71,7 +71,7 @@ def keep(
     tx: Transaction,
     keyring: Keyring,
     life: int,
-    told: Sequence[tuple[Command, CommandResult, int]],
+    told: Mapping[int, tuple[Command, CommandResult, int]],
     erasures: Mapping[int, UUID],
 ) -> None:
     """Writes the restrictions among ``told`` to the journal when ``tx`` commits; BrokenError if the
@@ -83,7 +83,7 @@ def keep(
     journal = keyring.restrictions
     if journal is None:
         return
-    restricting = [(place, *one) for place, one in enumerate(told) if _restricts(*one[:2])]
+    restricting = [(place, *one) for place, one in told.items() if _restricts(*one[:2])]
     if not restricting:
         return
     records = [
@@ -98,13 +98,17 @@ def _is_behind(journal: Journal) -> bool:
 
 
 def remembering(
-    keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]
+    keyring: Keyring, told: Mapping[int, tuple[Command, CommandResult, int]]
 ) -> list[Change]:
     """How far the journal had come before the restrictions among ``told``, left to be sent with
     what they write.
     """
     journal = keyring.restrictions
-    if journal is None or not _is_behind(journal) or not any(_restricts(*one[:2]) for one in told):
+    if (
+        journal is None
+        or not _is_behind(journal)
+        or not any(_restricts(*one[:2]) for one in told.values())
+    ):
         return []
     head = journal.durable
     journal.remembered = head.number
