@@ -11,7 +11,7 @@ from random import Random
 import msgspec
 import pytest
 
-from licet.policy import fold
+from licet.policy import fold, turn_runs
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
 from licet.policy.events import (
     ChooseEvent,
@@ -221,7 +221,7 @@ def test_turns_folded_together_leave_what_they_leave_one_by_one(seed: int) -> No
     while len(done) < len(said):
         since, role, origin = said[len(done)]
         taken = fold.add_turn(account, together, policies, since, role, "app", origin, under=under)
-        together, count = fold.add_like_turns(
+        together, count = turn_runs.extend(
             account, taken.conversation, policies, since, "app", said[len(done) + 1 :], under=under
         )
         done += [taken.segment] * (1 + count)

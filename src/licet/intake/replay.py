@@ -39,6 +39,7 @@ from licet.intake.import_records import (
     DatedChoice,
     Imported,
     LateHistory,
+    NamedConversation,
     PlacedEvent,
     RecordedAccount,
     RecordedChoice,
@@ -116,14 +117,6 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
     account: UUID | None = None
 
 
-class _NamedConversation(NamedTuple):
-    """A conversation: the host's id, its HMAC, and how those of its turns are made."""
-
-    host: str
-    name: bytes
-    turn_name: Callable[[str], bytes]
-
-
 class _Known(NamedTuple):
     """What the vault has of an account: the time of its newest event, its turns and its choices."""
 
@@ -186,7 +179,7 @@ class Import:
         self._there: dict[str, UUID] = {}
         self._named: set[UUID] = set()
         self._seen_at: dict[bytes, datetime] = {}
-        self._last_named: _NamedConversation | None = None
+        self._last_named: NamedConversation | None = None
         self._late: list[LateHistory] = []
         with transaction(pool) as tx:
             self._hmacs = HostHmacs(keyring.host_key(tx))
@@ -308,15 +301,15 @@ class Import:
             )
             self._feedback.setdefault(host, []).append(rated)
 
-    def _named_conversation(self, host: str) -> _NamedConversation:
+    def _named_conversation(self, host: str) -> NamedConversation:
         """A conversation by the host's id, with a cache of one: its turns are usually adjacent."""
         if self._last_named is None or self._last_named.host != host:
             name, turn_name = self._hmacs.of("conversation", host), self._hmacs.within("turn", host)
-            self._last_named = _NamedConversation(host, name, turn_name)
+            self._last_named = NamedConversation(host, name, turn_name)
         return self._last_named
 
     def _put(
-        self, host: str, at: datetime, conversation: _NamedConversation, turn: ReadTurn
+        self, host: str, at: datetime, conversation: NamedConversation, turn: ReadTurn
     ) -> None:
         self._counts["turns"] += 1
         name = conversation.turn_name(turn.host_turn)

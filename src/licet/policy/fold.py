@@ -13,7 +13,7 @@ by one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -516,56 +516,14 @@ def add_turn(
     call `refusal` first. A turn after an expired segment begins a new one even with the same stamp:
     the key of the expired segment is destroyed, so nothing can be added to it.
     """
-    mark = stamp(_as_of(account, under), conversation, policies, at, role, surface)
+    mark = stamp(as_of(account, under), conversation, policies, at, role, surface)
     longer = _with_turn(
         conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at)
     )
     return _turn_taken(redate(account, longer, policies, at))
 
 
-def add_like_turns(
-    account: AccountState,
-    conversation: ConversationState,
-    policies: Policies,
-    since: datetime,
-    surface: str,
-    turns: Sequence[tuple[datetime, TurnRole, str]],
-    *,
-    under: int | None = None,
-) -> tuple[ConversationState, int]:
-    """The conversation with as many of ``turns`` as have one answer with its newest one, which was
-    taken at ``since``; and how many. Each is a time, a role and an origin.
-
-    It is what `add_turn` gives one by one. They have one answer as long as they have the same stamp
-    in one period of the policy, add neither an origin nor the person's first words to the segment,
-    and no date passes meanwhile: then the last of them dates every segment as each of them would.
-    """
-    last = conversation.segments[-1]
-    passes = min(
-        (s.keep_until for s in conversation.segments if s.keep_until > since), default=since
-    )
-    period, spoken = policies.period(since), set[bool]()
-    then = _as_of(account, under)
-    count, at = 0, since
-    for said_at, role, origin in turns:
-        speaks = role is TurnRole.user
-        if said_at >= passes or origin not in last.origins or (speaks and not last.has_user):
-            break
-        if said_at is not at and policies.period(said_at) != period:
-            break
-        if speaks not in spoken:
-            if stamp(then, conversation, policies, said_at, role, surface) != last.stamp:
-                break
-            spoken.add(speaks)
-        count, at = count + 1, said_at
-    if not count:
-        return conversation, 0
-    longer = replace(last, last_turn=last.last_turn + count, last_at=at)
-    segments = (*conversation.segments[:-1], longer)
-    return redate(account, replace(conversation, segments=segments), policies, at), count
-
-
-def _as_of(account: AccountState, under: int | None) -> AccountState:
+def as_of(account: AccountState, under: int | None) -> AccountState:
     """The account with the grants that it had when its newest grant was ``under``."""
     if under is None:
         return account

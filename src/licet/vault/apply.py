@@ -19,18 +19,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import cast
 
-from msgspec.structs import replace
-
 from licet.errors import UsageError
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import (
-    certificate,
-    host_events,
-    restriction,
-    tables,
-)
+from licet.vault import tables
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
     About,
@@ -47,12 +40,9 @@ from licet.vault.commands import (
     SetAge,
     SetPlan,
     SetRegion,
-    Unhold,
     check,
 )
 from licet.vault.conversation_verbs import ConversationVerbs
-from licet.vault.host_events import LeaveReason as Leaving
-from licet.vault.host_events import NewHostEvent
 from licet.vault.tables import AccountRow
 
 _TURNS_NAME = attrgetter(
@@ -81,33 +71,9 @@ def apply(
     batch = _Batch(tx, keyring, policies, replay)
     batch.load(commands)
     answers: list[CommandResult] = []
-    told: dict[int, tuple[Command, CommandResult, int]] = {}
     for several in _runs(commands):
-        batch.place = place = len(answers)
-        command = several[0]
         answers += batch.take(several)
-        if isinstance(command, Say):
-            continue
-        holder = batch.account_of(answers[-1].account)
-        seq = holder.last_seq if holder is not None else 0
-        told[place] = (*_as_restriction(command, answers[-1]), seq)
-    begun, erasures = certificate.request(keyring, told, batch.is_overdue)
-    for place, erasure in begun.items():
-        answers[place] = replace(answers[place], erasure=erasure)
-        if isinstance(commands[place], Unhold):
-            batch.happened.append((place, _overdue(answers[place])))
-    with batch.writes.together():
-        # recorded history is the host's own, and its times passed long ago: but for what takes
-        # effect now
-        if replay:
-            batch.happened = [
-                one
-                for one in batch.happened
-                if _takes_effect_now(commands[one[0]], answers[one[0]])
-            ]
-        heads = restriction.remembering(keyring, told)
-        batch.flush([*erasures, *batch.told_hosts(begun), *heads])
-        restriction.keep(tx, keyring, batch.life, told, begun)
+    batch.finish()
     return answers
 
 
@@ -118,35 +84,6 @@ def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
             yield from (list(run) for _, run in groupby(several, _TURNS_NAME))
         else:
             yield from ([one] for one in several)
-
-
-def _as_restriction(command: Command, answer: CommandResult) -> tuple[Command, CommandResult]:
-    """The command as the restriction journal knows it: of a choice whose answer did not count, the
-    age alone.
-    """
-    if (
-        isinstance(command, Choose)
-        and answer.aged
-        and answer.outcome in (Outcome.refused, Outcome.duplicate)
-    ):
-        return SetAge(account=command.account, at=command.at, age=command.age), replace(
-            answer, outcome=Outcome.done
-        )
-    return command, answer
-
-
-def _takes_effect_now(command: Command, answer: CommandResult) -> bool:
-    """Whether a command of recorded history is a refusal that came in late."""
-    return isinstance(command, Choose) and (
-        command.recorded_at is not None or command.at < answer.at
-    )
-
-
-def _overdue(answer: CommandResult) -> NewHostEvent:
-    """The event to the hosts when a hold ends: what only the hold kept must leave them."""
-    return host_events.must_leave(
-        answer.account, answer.at, Leaving.hold_released, conversation=answer.conversation
-    )
 
 
 def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
@@ -166,7 +103,7 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
         batch.pass_versions(account, at)
-    batch.flush(batch.told_hosts({}))
+    batch.finish()
     return len(rows)
 
 
@@ -176,6 +113,8 @@ class _Batch(ConversationVerbs):
     def take(self, commands: Sequence[Command]) -> list[CommandResult]:
         """Folds one command into the batch's state, or turns that name the same."""
         command = commands[0]
+        # recorded history is the host's own
+        self.tells_hosts = not self.replay
         if isinstance(command, OpenAccount):
             return [self._open(command)]
         account = self.account_of(command.account)
@@ -192,6 +131,10 @@ class _Batch(ConversationVerbs):
         command: SetPlan | SetAge | SetRegion | CloseAccount | Choose | AboutProject | About,
     ) -> CommandResult:
         at = max(command.at, account.state.last_at)
+        if self.replay:  # its times passed long ago, but for a refusal that came in late
+            self.tells_hosts = isinstance(command, Choose) and (
+                command.recorded_at is not None or command.at < at
+            )
         self.bring_to(account, at)
         self.ended = []
         match command:

@@ -14,17 +14,17 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from licet.errors import BrokenError
+from licet.keys.restriction_journal import RestrictionKind
 from licet.ledger.outbox import EntryKind
-from licet.policy import fold, outcomes
+from licet.policy import fold, outcomes, turn_runs
 from licet.policy.retention import ContentKind
 from licet.policy.state import (
     Feedback,
     TurnRole,
 )
-from licet.vault import (
-    safety_copies,
-)
+from licet.vault import restriction, safety_copies
 from licet.vault.account_verbs import AccountVerbs
+from licet.vault.certificate import ErasureCause
 from licet.vault.commands import (
     EXPIRED,
     HELD_ALREADY,
@@ -109,7 +109,7 @@ class ConversationVerbs(AccountVerbs):
                 break
             at = max(at, command.at)
             said.append((at, command.role, _origin(command)))
-        row.state, count = fold.add_like_turns(
+        row.state, count = turn_runs.extend(
             account.state, row.state, self.policies, since, surface, said, under=under
         )
         if not count:
@@ -286,16 +286,14 @@ class ConversationVerbs(AccountVerbs):
             return self._feedback(account, row, command, at)
         if isinstance(command, TakeBackFeedback):
             return self._take_back(account, row, command, at)
-        before = row.state
+        if isinstance(command, Hold):
+            return self._hold(account, row, command, at)
+        before, kind, erasure, matter = row.state, None, None, b""
         match command:
             case Delete():
-                row.state = fold.delete(before, self.policies, at)
-                until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
-                self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-                self.note(account, row, at, EntryKind.deleted, ends=True)
-                if row.state != before:
-                    self.must_leave(row, at, Leaving.deleted, until)
+                kind, erasure = RestrictionKind.deleted, self._delete(account, row, at)
             case Narrow():
+                kind = RestrictionKind.narrowed
                 self._narrow(account, row, at)
             case Widen():
                 if (
@@ -309,15 +307,24 @@ class ConversationVerbs(AccountVerbs):
                 row.state = fold.widen(before)
                 if row.state is not before:
                     self.note(account, row, at, EntryKind.widened)
-            case Flag() | Unflag():
-                self._mark(account, row, command, at)
-            case Hold():
-                return self._hold(account, row, command, at)
+            case Flag():
+                self._flag(account, row, command, at)
+            case Unflag():
+                kind, row.state = RestrictionKind.unflagged, fold.unflag(before)
+                self.flush()
+                safety_copies.end(self.writes, row, at)
+                self.note(account, row, at, EntryKind.unflagged, ends=True)
             case Unhold():
-                self._unhold(account, row, command, at)
+                kind = RestrictionKind.unheld
+                matter = self._sealed_matter(command.matter)
+                erasure = self._unhold(account, row, command, at)
             case _:
                 raise BrokenError("a command about a conversation that has no handler")
         self.writes.conversations[row.conversation_id] = row
+        if kind is not None:
+            self.restrict(
+                account, at, kind, conversation=row.conversation_id, erasure=erasure, matter=matter
+            )
         outcome = Outcome.unchanged if row.state == before else Outcome.done
         return CommandResult(
             outcome=outcome,
@@ -325,18 +332,23 @@ class ConversationVerbs(AccountVerbs):
             account=account.account_id,
             conversation=row.conversation_id,
             ended=tuple(self.ended),
+            erasure=erasure,
         )
 
-    def _mark(
-        self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime
-    ) -> None:
+    def _delete(self, account: AccountRow, row: ConversationRow, at: datetime) -> UUID | None:
+        """Deletes the conversation; returns the erasure that begins unless nothing changes."""
+        before, row.state = row.state, fold.delete(row.state, self.policies, at)
+        until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
+        self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+        self.note(account, row, at, EntryKind.deleted, ends=True)
+        if row.state == before:
+            return None
+        erasure = self.begin_erasure(account, at, ErasureCause.deletion, row.conversation_id)
+        self.must_leave(row, at, Leaving.deleted, until, erasure=erasure)
+        return erasure
+
+    def _flag(self, account: AccountRow, row: ConversationRow, command: Flag, at: datetime) -> None:
         before = row.state
-        if isinstance(command, Unflag):
-            row.state = fold.unflag(before)
-            self.flush()
-            safety_copies.end(self.writes, row, at)
-            self.note(account, row, at, EntryKind.unflagged, ends=True)
-            return
         row.state = fold.flag(account.state, before, self.policies, at)
         if row.state is before:
             return
@@ -378,6 +390,18 @@ class ConversationVerbs(AccountVerbs):
                 reason=command.reason.value,
                 person_told=command.is_told,
             )
+        if outcome is not Outcome.refused:
+            self.restrict(
+                account,
+                at,
+                RestrictionKind.held,
+                conversation=row.conversation_id,
+                matter=self._sealed_matter(command.matter),
+                reason=command.reason.value,
+                untold=not command.is_told,
+                until=command.review_at,
+                by=command.by,
+            )
         return CommandResult(
             outcome=outcome,
             at=at,
@@ -389,12 +413,30 @@ class ConversationVerbs(AccountVerbs):
 
     def _unhold(
         self, account: AccountRow, row: ConversationRow, command: Unhold, at: datetime
-    ) -> None:
+    ) -> UUID | None:
+        """Ends a hold; returns the erasure that begins if it was the last, and something is left
+        that should have been erased.
+        """
         matter = self.writes.matter_hmac(command.matter)
-        if matter.hex() in row.state.holds:
-            row.state = fold.unhold(row.state, matter.hex())
-            self.writes.unhold(row, matter)
-            self.note(account, row, at, EntryKind.unheld)
+        if matter.hex() not in row.state.holds:
+            return None
+        row.state = fold.unhold(row.state, matter.hex())
+        self.writes.unhold(row, matter)
+        self.note(account, row, at, EntryKind.unheld)
+        is_overdue = any(
+            not keys.erased and segment.keep_until <= at
+            for keys, segment in zip(row.keys, row.state.segments, strict=True)
+        )
+        if row.state.holds or not is_overdue:
+            return None
+        cause = ErasureCause.hold_released
+        erasure = self.begin_erasure(account, at, cause, row.conversation_id)
+        self.must_leave(row, at, Leaving.hold_released, at, erasure=erasure)
+        return erasure
+
+    def _sealed_matter(self, matter: str) -> bytes:
+        writes = self.writes
+        return restriction.seal_matter(writes.host_key(), matter, writes.random)
 
     def _feedback(
         self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
@@ -447,15 +489,24 @@ class ConversationVerbs(AccountVerbs):
         ).fetchone()
         if taken is not None:
             self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
-            return self._gave(account, row, command.feedback, at, Outcome.done)
-        known = self.tx.execute(
-            "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
-            "feedback_id = %s",
-            key,
-        ).fetchone()
-        if known is None:
+        elif (
+            self.tx.execute(
+                "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
+                "feedback_id = %s",
+                key,
+            ).fetchone()
+            is None
+        ):
             return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
-        return self._gave(account, row, command.feedback, at, Outcome.unchanged)
+        self.restrict(
+            account,
+            at,
+            RestrictionKind.feedback_taken_back,
+            conversation=row.conversation_id,
+            feedback=command.feedback,
+        )
+        outcome = Outcome.unchanged if taken is None else Outcome.done
+        return self._gave(account, row, command.feedback, at, outcome)
 
     def _copy_shared(
         self,

@@ -216,10 +216,13 @@ class Writes:
             self.account_keys(account).own, plain, account_place(account.account_id), self.random
         )
 
-    def matter_hmac(self, matter: str) -> bytes:
+    def host_key(self) -> bytes:
         if self._host_key is None:
             self._host_key = self.keyring.host_key(self.tx)
-        return host_hmac(self._host_key, "matter", matter)
+        return self._host_key
+
+    def matter_hmac(self, matter: str) -> bytes:
+        return host_hmac(self.host_key(), "matter", matter)
 
     # Rows
 
