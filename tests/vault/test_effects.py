@@ -35,10 +35,24 @@ DAY = timedelta(days=1)
 WORDS = encode(Content(text="words"))
 ID = re.compile(r"\b([a-z]+_)?([0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12})\b")
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
-COUNTED = (
-    "accounts account_hosts projects conversations segments blocks choices standings scoped_grants"
-    " holds flags safety_bodies feedback feedback_bodies copies key_pages"
-).split()
+COUNTED = [
+    "accounts",
+    "account_hosts",
+    "projects",
+    "conversations",
+    "segments",
+    "blocks",
+    "choices",
+    "standings",
+    "scoped_grants",
+    "holds",
+    "flags",
+    "safety_bodies",
+    "feedback",
+    "feedback_bodies",
+    "copies",
+    "key_pages",
+]
 APPENDED = {
     "journal": ("position", "event, ends, conversation_id IS NOT NULL"),
     "outbox": ("outbox_id", "entry, payload"),
