@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import product
+from random import Random
 
 import msgspec
 import pytest
 
-from licet.policy import fold
+from licet.policy import fold, turn_runs
 from licet.policy.decide import IMPROVE, SAFETY, DecisionReason, decide, decide_feedback
 from licet.policy.events import (
     ChooseEvent,
@@ -179,6 +180,52 @@ def test_a_turn_lies_in_the_segment_that_ends_with_it() -> None:
         assert conversation.segments[said.segment].last_turn == number
         assert conversation.segments[said.segment].stamp.surface == surface
     assert [segment.first_turn for segment in conversation.segments] == [1, 3, 5]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_turns_folded_together_leave_what_they_leave_one_by_one(seed: int) -> None:
+    random = Random(seed)
+    basis = preset(random.choice(("strict", "article-2025"))).document()
+    policies = Policies(
+        [
+            from_document({**basis, "version": day, "effective": day, "decide_by": None, **more})
+            for day, more in (
+                ("2025-08-28", {}),
+                ("2025-09-20", {"material": random.random() < 0.5}),
+            )
+        ]
+    )
+    nobody = fold.open_account(policies, OPENED, "free", 30)
+    question = policies[0].asks[0]
+    asked = fold.choose(nobody, policies, OPENED, True, question=question).account
+    account, under = random.choice((asked, allowed(policies), nobody)), random.choice((None, 1))
+    begun = fold.begin_conversation(
+        account, incognito=random.random() < 0.2, narrow=random.random() < 0.2
+    )
+    if random.random() < 0.5:  # what was said before the account allowed more
+        begun = fold.add_turn(
+            asked, begun, policies, OPENED, TurnRole.user, "app", "typed"
+        ).conversation
+    gaps = random.choice(((0,), (0, 1), (0, 1, 40 * 24)))  # hours: the last is behind a period
+    said, at = [], SAID
+    for _ in range(30):
+        at += timedelta(hours=random.choice(gaps))
+        role = random.choice((TurnRole.user, TurnRole.assistant, TurnRole.tool))
+        said.append((at, role, random.choice((role.value, "typed"))))
+    one_by_one, segments = begun, []
+    for at, role, origin in said:
+        taken = fold.add_turn(account, one_by_one, policies, at, role, "app", origin, under=under)
+        one_by_one = taken.conversation
+        segments.append(taken.segment)
+    together, done = begun, list[int]()
+    while len(done) < len(said):
+        since, role, origin = said[len(done)]
+        taken = fold.add_turn(account, together, policies, since, role, "app", origin, under=under)
+        together, count = turn_runs.extend(
+            account, taken.conversation, policies, since, "app", said[len(done) + 1 :], under=under
+        )
+        done += [taken.segment] * (1 + count)
+    assert (together, done) == (one_by_one, segments)
 
 
 def test_an_answer_counts_under_the_grant_of_its_question_and_under_no_other() -> None:

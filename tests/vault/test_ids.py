@@ -43,5 +43,11 @@ def test_many_names_under_one_key_are_hashed_as_each_alone(
 ) -> None:
     hmacs = HostHmacs(key)
     assert [hmacs.of("turn", *names) for _ in range(2)] == [host_hmac(key, "turn", *names)] * 2
+    within = hmacs.within("turn", names[0])
+    assert [within(name) for name in names] == [
+        host_hmac(key, "turn", names[0], name) for name in names
+    ]
     with pytest.raises(UsageError, match="longer than"):
         hmacs.of("turn", *names, "a" * 513)
+    with pytest.raises(UsageError, match="longer than"):
+        within("a" * (513 - len(names[0])))

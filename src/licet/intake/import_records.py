@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -122,6 +122,14 @@ def place_choices(choices: Sequence[DatedChoice]) -> Iterator[PlacedEvent]:
         is_late = one.at != one.choice.at
         rank = 3 if is_late else 2 if one.at in allowed_at else 0
         yield PlacedEvent(at=one.at, rank=rank, number=number, place=-1)
+
+
+class NamedConversation(NamedTuple):
+    """A conversation: the host's id, its HMAC, and how those of its turns are made."""
+
+    host: str
+    name: bytes
+    turn_name: Callable[[str], bytes]
 
 
 def say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:

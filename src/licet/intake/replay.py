@@ -39,6 +39,7 @@ from licet.intake.import_records import (
     DatedChoice,
     Imported,
     LateHistory,
+    NamedConversation,
     PlacedEvent,
     RecordedAccount,
     RecordedChoice,
@@ -94,7 +95,6 @@ class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     host: str
     at: datetime
-    number: int
     conversation: bytes
     name: bytes
     turn: ReadTurn
@@ -179,7 +179,7 @@ class Import:
         self._there: dict[str, UUID] = {}
         self._named: set[UUID] = set()
         self._seen_at: dict[bytes, datetime] = {}
-        self._last_named: tuple[str | None, bytes] = (None, b"")
+        self._last_named: NamedConversation | None = None
         self._late: list[LateHistory] = []
         with transaction(pool) as tx:
             self._hmacs = HostHmacs(keyring.host_key(tx))
@@ -248,7 +248,7 @@ class Import:
             return
         conversation = self._named_conversation(turn.host_conversation)
         # A turn without a time has that of the one before it.
-        at = turn.at or self._seen_at.get(conversation) or self._assume_at
+        at = turn.at or self._seen_at.get(conversation.name) or self._assume_at
         if host not in self._recorded and self._default is None:
             self._break(
                 BrokenRecord(place=turn.place, message="its account is not in the file of accounts")
@@ -264,7 +264,7 @@ class Import:
         elif at < TIME_MIN:
             self._break(BrokenRecord(place=turn.place, message="its time is before 1970"))
         else:
-            self._seen_at[conversation] = at
+            self._seen_at[conversation.name] = at
             self._put(host, at, conversation, turn)
 
     def _take_feedback(self, given: ReadFeedback) -> None:
@@ -291,7 +291,7 @@ class Import:
             rated = _Rated(
                 at=given.at,
                 host=self._hmacs.of("feedback", given.host_feedback),
-                conversation=self._named_conversation(given.host_conversation),
+                conversation=self._named_conversation(given.host_conversation).name,
                 host_turn=self._hmacs.of("turn", given.host_conversation, given.host_turn),
                 rating=given.rating,
                 share=given.share,
@@ -301,18 +301,20 @@ class Import:
             )
             self._feedback.setdefault(host, []).append(rated)
 
-    def _named_conversation(self, host: str) -> bytes:
-        """The HMAC of a conversation's id, with a cache of one: its turns are usually adjacent."""
-        if self._last_named[0] != host:
-            self._last_named = (host, self._hmacs.of("conversation", host))
-        return self._last_named[1]
+    def _named_conversation(self, host: str) -> NamedConversation:
+        """A conversation by the host's id, with a cache of one: its turns are usually adjacent."""
+        if self._last_named is None or self._last_named.host != host:
+            name, turn_name = self._hmacs.of("conversation", host), self._hmacs.within("turn", host)
+            self._last_named = NamedConversation(host, name, turn_name)
+        return self._last_named
 
-    def _put(self, host: str, at: datetime, conversation: bytes, turn: ReadTurn) -> None:
+    def _put(
+        self, host: str, at: datetime, conversation: NamedConversation, turn: ReadTurn
+    ) -> None:
         self._counts["turns"] += 1
-        name = self._hmacs.of("turn", turn.host_conversation, turn.host_turn)
-        number = self._counts["turns"]
+        name = conversation.turn_name(turn.host_turn)
         self._fresh.append(
-            _Fresh(host=host, at=at, number=number, conversation=conversation, name=name, turn=turn)
+            _Fresh(host=host, at=at, conversation=conversation.name, name=name, turn=turn)
         )
         self._fresh_characters += len(turn.content.text)
         if turn.content.tool_calls:
@@ -420,35 +422,41 @@ class Import:
         done: Sequence[CommandResult],
         conversations: set[UUID],
     ) -> None:
+        # hashing a UUID is Python: once a run, not once a turn
+        account = continued = stored = None
         for command, answer in zip(chunk, done, strict=True):
-            self._accounts.add(answer.account)
-            if isinstance(command, commands.Choose):
+            if answer.account is not account:
+                self._accounts.add(account := answer.account)
+            if isinstance(command, commands.Say):
+                self._count_turn(command, answer)
+                if answer.outcome is Outcome.done and (said := answer.conversation) is not None:
+                    if said is not continued:
+                        self._continued.add(continued := said)
+                    if command.content is not None and said is not stored:
+                        conversations.add(stored := said)
+            elif isinstance(command, commands.Choose):
                 self._counts["choices"] += 1
                 nothing = commands.LATE if answer.because == commands.LATE else Effect.none.value
                 self._effects.update([each.effect.value for each in answer.answers] or [nothing])
                 self._counts["choices_too_early"] += command.at < self._policies[0].effective
-            if isinstance(command, commands.GiveFeedback):
+            elif isinstance(command, commands.GiveFeedback):
                 self._counts["feedback"] += answer.outcome is Outcome.done
                 if answer.outcome is Outcome.refused:
                     self._skipped[
                         _RATING_LATE if answer.because == commands.LATE else _RATING_OVER
                     ] += 1
-            if not isinstance(command, commands.Say):
-                continue
-            self._counts["other_projects"] += answer.other_project
-            if answer.outcome is Outcome.done and answer.conversation is not None:
-                self._continued.add(answer.conversation)
-            if answer.outcome is Outcome.done and command.content is not None:
-                self._counts["stored"] += 1
-                if answer.conversation is not None:
-                    conversations.add(answer.conversation)
-            elif answer.outcome is Outcome.duplicate:
-                self._counts["known"] += 1
-            elif answer.outcome is Outcome.refused:
-                self._refused[answer.because] += 1
-            # the account was opened concurrently, under another id
-            elif answer.outcome is Outcome.unknown:
-                self._refused["unknown"] += 1
+
+    def _count_turn(self, command: commands.Say, answer: CommandResult) -> None:
+        self._counts["other_projects"] += answer.other_project
+        if answer.outcome is Outcome.done:
+            self._counts["stored"] += command.content is not None
+        elif answer.outcome is Outcome.duplicate:
+            self._counts["known"] += 1
+        elif answer.outcome is Outcome.refused:
+            self._refused[answer.because] += 1
+        # the account was opened concurrently, under another id
+        elif answer.outcome is Outcome.unknown:
+            self._refused["unknown"] += 1
 
     # The account's history
 

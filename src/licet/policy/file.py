@@ -322,11 +322,17 @@ class Policies:
     def __len__(self) -> int:
         return len(self.versions)
 
+    def period(self, at: datetime) -> int:
+        """The place of ``at`` among the first instants of the versions: within one period the same
+        versions are effective.
+        """
+        return bisect_right(self._effective, at)
+
     def number(self, at: datetime) -> int:
         """The version that applies at ``at``: the newest effective one, or the first before any is
         effective.
         """
-        return max(0, bisect_right(self._effective, at) - 1)
+        return max(0, self.period(at) - 1)
 
     def in_force(self, at: datetime) -> Policy:
         return self.versions[self.number(at)]
@@ -367,7 +373,7 @@ class Policies:
 
     def newest_material(self, at: datetime) -> int | None:
         """The newest material version effective at ``at``."""
-        return self._material[bisect_right(self._effective, at)]
+        return self._material[self.period(at)]
 
 
 def load(path: Path) -> Policy:

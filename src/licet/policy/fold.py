@@ -516,14 +516,18 @@ def add_turn(
     call `refusal` first. A turn after an expired segment begins a new one even with the same stamp:
     the key of the expired segment is destroyed, so nothing can be added to it.
     """
-    then = account
-    if under is not None:
-        then = replace(account, grants=tuple(g for g in account.grants if g.number <= under))
-    mark = stamp(then, conversation, policies, at, role, surface)
+    mark = stamp(as_of(account, under), conversation, policies, at, role, surface)
     longer = _with_turn(
         conversation, mark, at, role, origin, is_alive=not is_erased and _is_alive(conversation, at)
     )
     return _turn_taken(redate(account, longer, policies, at))
+
+
+def as_of(account: AccountState, under: int | None) -> AccountState:
+    """The account with the grants that it had when its newest grant was ``under``."""
+    if under is None:
+        return account
+    return replace(account, grants=tuple(g for g in account.grants if g.number <= under))
 
 
 def add_late_turn(

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from licet.errors import BrokenError
 from licet.keys.material import bucket_of
+from licet.keys.restriction_journal import RestrictionKind
 from licet.ledger.outbox import EntryKind, scope_facts
 from licet.policy import fold, outcomes
 from licet.policy.retention import ContentKind
@@ -29,11 +30,13 @@ from licet.policy.state import (
 from licet.vault import (
     choice_references,
     host_events,
+    restriction,
     table_changes,
     tables,
 )
 from licet.vault.account_choices import NewestChoice
 from licet.vault.batch_state import BatchState
+from licet.vault.certificate import ErasureCause
 from licet.vault.choice_references import ResolvedChoice
 from licet.vault.commands import (
     STALE,
@@ -219,37 +222,46 @@ class AccountVerbs(BatchState):
         command: SetPlan | SetAge | SetRegion | CloseAccount,
         at: datetime,
     ) -> CommandResult:
-        before = account.state
+        before, facts = account.state, dict[str, Any]()
         match command:
             case SetPlan():
                 changed = fold.set_plan(before, self.policies, at, command.plan)
-                told = EntryKind.plan_set
+                told, kind, facts = EntryKind.plan_set, RestrictionKind.plan, {"plan": command.plan}
             case SetAge():
                 changed = fold.set_age(before, self.policies, at, command.age)
-                told = EntryKind.age_found
+                told, kind, facts = EntryKind.age_found, RestrictionKind.age, {"age": command.age}
             case SetRegion():
                 changed = fold.set_region(before, self.policies, at, command.region)
-                told = EntryKind.region_set
+                told, kind = EntryKind.region_set, RestrictionKind.region
+                facts = {"region": command.region}
             case CloseAccount():
                 changed = fold.close_account(before, self.policies, at)
-                told = EntryKind.closed
+                told, kind = EntryKind.closed, RestrictionKind.closed
         # An age, a region or a plan can make content unusable without ending a grant: the rule
         # reads them at the moment.
         self.journal(account, at, told.value, None, ends=True)
         self.tell(account, at, told)
         self._changed(account, changed)
+        outcome = Outcome.unchanged if changed.account == before else Outcome.done
+        erasure = None
         if changed.all_until is not None:
             self.shorten_all(account, changed.all_until, changed.all_until)
+            if outcome is Outcome.done:
+                erasure = self.begin_erasure(account, at, ErasureCause.closure)
             if before.closed_at is None:
                 until = changed.all_until
                 leave_by = min([until, *(ending.content_until() for ending in changed.endings)])
                 event = host_events.must_leave(
-                    account.account_id, at, Leaving.closed, leave_by=leave_by
+                    account.account_id, at, Leaving.closed, leave_by=leave_by, erasure=erasure
                 )
                 self.note_event(event)
-        outcome = Outcome.unchanged if changed.account == before else Outcome.done
+        self.restrict(account, at, kind, erasure=erasure, **facts)
         return CommandResult(
-            outcome=outcome, at=at, account=command.account, ended=tuple(self.ended)
+            outcome=outcome,
+            at=at,
+            account=command.account,
+            ended=tuple(self.ended),
+            erasure=erasure,
         )
 
     def _change_project(
@@ -273,6 +285,13 @@ class AccountVerbs(BatchState):
                 self.note_project(account, project, at, EntryKind.project_let_in)
         else:
             changed = self._keep_project_out(account, project, at)
+            self.restrict(
+                account,
+                at,
+                RestrictionKind.project_kept_out,
+                project=project.project_id,
+                host=project.host_hmac,
+            )
         return CommandResult(
             outcome=Outcome.done if changed else Outcome.unchanged,
             at=at,
@@ -336,12 +355,24 @@ class AccountVerbs(BatchState):
             account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
         )
         if answered:
-            leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event[1])]
+            leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event)]
             self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
             for answer in chosen.answers or (None,):
                 self._chose(account, command, scope, answer, chosen.because, at)
             self.happened += leaving  # a host gets the event of the no before its consequences
-        return self._chosen(command, asked, chosen, at, is_answered=answered, is_aged=is_aged)
+        done = self._chosen(command, asked, chosen, at, is_answered=answered, is_aged=is_aged)
+        counts = done.outcome in (Outcome.done, Outcome.unchanged)
+        refuses = counts and not command.allow
+        if is_aged or refuses:
+            self.restrict(
+                account,
+                at,
+                RestrictionKind.refused if refuses else RestrictionKind.age,
+                age=command.age if is_aged else None,
+                question=(command.question or "") if counts else "",
+                kept=restriction.kept_scopes(done.answers),
+            )
+        return done
 
     def _begun_scope(
         self, account: AccountRow, named: ChosenScope | None, found: GrantScope, at: datetime

@@ -13,23 +13,21 @@ position, and no other is in progress.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-
-from msgspec.structs import replace
+from itertools import groupby
+from operator import attrgetter
+from typing import cast
 
 from licet.errors import UsageError
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
-from licet.vault import (
-    certificate,
-    host_events,
-    restriction,
-    tables,
-)
+from licet.vault import tables
 from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
+    About,
+    AboutProject,
     Choose,
     CloseAccount,
     Command,
@@ -42,12 +40,14 @@ from licet.vault.commands import (
     SetAge,
     SetPlan,
     SetRegion,
-    Unhold,
     check,
 )
 from licet.vault.conversation_verbs import ConversationVerbs
-from licet.vault.host_events import LeaveReason as Leaving
-from licet.vault.host_events import NewHostEvent
+from licet.vault.tables import AccountRow
+
+_TURNS_NAME = attrgetter(
+    "account", "conversation", "host_conversation", "host_project", "surface", "under"
+)
 
 
 def apply(
@@ -70,61 +70,20 @@ def apply(
         check(command)
     batch = _Batch(tx, keyring, policies, replay)
     batch.load(commands)
-    answers, told = [], []
-    for place, command in enumerate(commands):
-        batch.place = place
-        answers.append(batch.take(command))
-        holder = batch.account_of(answers[-1].account)
-        told.append(
-            (*_as_restriction(command, answers[-1]), holder.last_seq if holder is not None else 0)
-        )
-    begun, erasures = certificate.request(keyring, told, batch.is_overdue)
-    for place, erasure in begun.items():
-        answers[place] = replace(answers[place], erasure=erasure)
-        if isinstance(commands[place], Unhold):
-            batch.happened.append((place, _overdue(answers[place])))
-    with batch.writes.together():
-        # recorded history is the host's own, and its times passed long ago: but for what takes
-        # effect now
-        if replay:
-            batch.happened = [
-                one
-                for one in batch.happened
-                if _takes_effect_now(commands[one[0]], answers[one[0]])
-            ]
-        heads = restriction.remembering(keyring, told)
-        batch.flush([*erasures, *batch.told_hosts(begun), *heads])
-        restriction.keep(tx, keyring, batch.life, told, begun)
+    answers: list[CommandResult] = []
+    for several in _runs(commands):
+        answers += batch.take(several)
+    batch.finish()
     return answers
 
 
-def _as_restriction(command: Command, answer: CommandResult) -> tuple[Command, CommandResult]:
-    """The command as the restriction journal knows it: of a choice whose answer did not count, the
-    age alone.
-    """
-    if (
-        isinstance(command, Choose)
-        and answer.aged
-        and answer.outcome in (Outcome.refused, Outcome.duplicate)
-    ):
-        return SetAge(account=command.account, at=command.at, age=command.age), replace(
-            answer, outcome=Outcome.done
-        )
-    return command, answer
-
-
-def _takes_effect_now(command: Command, answer: CommandResult) -> bool:
-    """Whether a command of recorded history is a refusal that came in late."""
-    return isinstance(command, Choose) and (
-        command.recorded_at is not None or command.at < answer.at
-    )
-
-
-def _overdue(answer: CommandResult) -> NewHostEvent:
-    """The event to the hosts when a hold ends: what only the hold kept must leave them."""
-    return host_events.must_leave(
-        answer.account, answer.at, Leaving.hold_released, conversation=answer.conversation
-    )
+def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
+    """The commands in order; turns that name the same together."""
+    for is_said, several in groupby(commands, lambda command: isinstance(command, Say)):
+        if is_said:
+            yield from (list(run) for _, run in groupby(several, _TURNS_NAME))
+        else:
+            yield from ([one] for one in several)
 
 
 def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
@@ -144,23 +103,38 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
         batch.pass_versions(account, at)
-    batch.flush(batch.told_hosts({}))
+    batch.finish()
     return len(rows)
 
 
 class _Batch(ConversationVerbs):
-    """A batch of commands, folded one by one."""
+    """A batch of commands, folded one by one, and turns of a conversation together."""
 
-    def take(self, command: Command) -> CommandResult:
-        """Folds one command into the batch's state."""
+    def take(self, commands: Sequence[Command]) -> list[CommandResult]:
+        """Folds one command into the batch's state, or turns that name the same."""
+        command = commands[0]
+        # recorded history is the host's own
+        self.tells_hosts = not self.replay
         if isinstance(command, OpenAccount):
-            return self._open(command)
+            return [self._open(command)]
         account = self.account_of(command.account)
         if account is None:
-            return CommandResult(outcome=Outcome.unknown, at=command.at, account=command.account)
+            unknown = Outcome.unknown
+            return [CommandResult(outcome=unknown, at=c.at, account=c.account) for c in commands]
         if isinstance(command, Say):
-            return self._take_turn(account, command)
+            return self._take_turns(account, cast("Sequence[Say]", commands))
+        return [self._take_other(account, command)]
+
+    def _take_other(
+        self,
+        account: AccountRow,
+        command: SetPlan | SetAge | SetRegion | CloseAccount | Choose | AboutProject | About,
+    ) -> CommandResult:
         at = max(command.at, account.state.last_at)
+        if self.replay:  # its times passed long ago, but for a refusal that came in late
+            self.tells_hosts = isinstance(command, Choose) and (
+                command.recorded_at is not None or command.at < at
+            )
         self.bring_to(account, at)
         self.ended = []
         match command:

@@ -8,31 +8,40 @@ gathered so far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from licet.keys.keyring import Keyring
 from licet.keys.material import SLOTS_PER_PAGE, bucket_of
+from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger.outbox import Entry, EntryKind, scope_facts
 from licet.policy import fold, outcomes
 from licet.policy.file import Policies
 from licet.policy.state import WHOLE_ACCOUNT, Grant, ScopeKind
 from licet.store.connect import Transaction
 from licet.store.rows import Change, pipelined
-from licet.vault import account_choices, account_view, host_events, tables
+from licet.vault import (
+    account_choices,
+    account_view,
+    certificate,
+    host_events,
+    restriction,
+    tables,
+)
 from licet.vault.account_choices import NewestChoice
+from licet.vault.certificate import BegunErasure, ErasureCause
 from licet.vault.commands import (
     About,
     AboutProject,
     Choose,
     ChosenScope,
     Command,
-    CommandResult,
     OpenAccount,
     Say,
 )
@@ -56,8 +65,8 @@ def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
 
 
 class BatchState:
-    """The state of a batch. ``ended`` are the grants that the current command ended; ``place`` is
-    the position of that command.
+    """The state of a batch. ``ended`` are the grants that the current command ended;
+    ``tells_hosts``: they hear of what it does.
     """
 
     def __init__(
@@ -78,8 +87,11 @@ class BatchState:
         self._account: AccountRow | None = None
         self._noted: tuple[ConversationRow | None, dict[bytes, int]] = (None, {})
         self._found: tuple[UUID, bytes, ConversationRow] | None = None
-        self.place = -1  # of the current command
-        self.happened: list[tuple[int, NewHostEvent]] = []
+        self.tells_hosts = not replay
+        self.happened: list[NewHostEvent] = []
+        self.restrictions: list[Restriction] = []
+        self.erasures: list[BegunErasure] = []
+        self.life = 0  # of the database
 
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
@@ -374,7 +386,38 @@ class BatchState:
         )
 
     def note_event(self, event: NewHostEvent) -> None:
-        self.happened.append((self.place, event))
+        if self.tells_hosts:
+            self.happened.append(event)
+
+    def restrict(
+        self,
+        account: AccountRow,
+        at: datetime,
+        kind: RestrictionKind,
+        **facts: Any,  # noqa: ANN401 fields of the record
+    ) -> None:
+        """The current command limits what may be done, under the account's newest number."""
+        record = Restriction(
+            life=self.life,
+            kind=kind,
+            at=at,
+            account=account.account_id,
+            seq=account.last_seq,
+            **facts,
+        )
+        self.restrictions.append(record)
+
+    def begin_erasure(
+        self,
+        account: AccountRow,
+        at: datetime,
+        cause: ErasureCause,
+        conversation: UUID | None = None,
+    ) -> UUID:
+        """Begins the erasure that the current command requires, and returns its id."""
+        erasure = uuid7(at, self.writes.random(10))
+        self.erasures.append(BegunErasure(account.account_id, erasure, conversation, cause, at))
+        return erasure
 
     def must_leave(
         self,
@@ -383,6 +426,7 @@ class BatchState:
         because: Leaving,
         leave_by: datetime,
         questions: Sequence[str] | None = None,
+        erasure: UUID | None = None,
     ) -> None:
         event = host_events.must_leave(
             row.account_id,
@@ -391,28 +435,22 @@ class BatchState:
             leave_by=leave_by,
             conversation=row.conversation_id,
             questions=questions,
+            erasure=erasure,
         )
         self.note_event(event)
 
-    def is_overdue(self, ended: CommandResult) -> bool:
-        """Whether a hold that ended was the last on its conversation, and something is left that
-        should have been erased.
-        """
-        row = self.conversations.get(ended.conversation) if ended.conversation is not None else None
-        if row is None or row.state.holds:
-            return False
-        return any(
-            not keys.erased and segment.keep_until <= ended.at
-            for keys, segment in zip(row.keys, row.state.segments, strict=True)
-        )
-
-    def told_hosts(self, begun: Mapping[int, UUID]) -> list[Change]:
-        """The change that writes the events of the batch; ``begun`` are the erasures by the
-        command's place.
-        """
-        happened = [event.owing(begun.get(place)) for place, event in self.happened]
-        self.happened = []
-        return host_events.appended(happened)
-
     def flush(self, records: Sequence[Change] = ()) -> None:
         self.writes.flush(records)
+
+    def finish(self) -> None:
+        """Writes all that the commands did, and their restrictions to the journal once that is
+        committed.
+        """
+        with self.writes.together():
+            records = [*certificate.begun(self.erasures), *host_events.appended(self.happened)]
+            journal = self.writes.keyring.restrictions if self.restrictions else None
+            if journal is not None:
+                records += restriction.remembering(journal)
+            self.flush(records)
+            if journal is not None:
+                restriction.keep_records(self.tx, journal, self.restrictions)

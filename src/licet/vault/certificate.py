@@ -21,18 +21,17 @@ dates, and a salt, so that its hash reveals nothing to somebody without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
 import msgspec
 
 from licet.errors import BrokenError, NotFoundError
 from licet.keys import fence
-from licet.keys.keyring import Keyring
 from licet.ledger.canonical_json import Canonical
 from licet.policy.period import written
 from licet.store.connect import Transaction
@@ -46,9 +45,8 @@ from licet.store.keyset import (
 )
 from licet.store.rows import Change, by_column, change, listed, listing
 from licet.vault import account_keys
-from licet.vault.commands import CloseAccount, Command, CommandResult, Delete, Outcome, Unhold
 from licet.vault.copies import CopyPlace
-from licet.vault.ids import Prefix, named, shown, uuid7
+from licet.vault.ids import Prefix, named, shown
 from licet.vault.list_filters import BY_ACCOUNT, by_day
 
 VERSION = 2
@@ -172,38 +170,19 @@ _BEGIN = f"""
       FROM {listed(_BEGUN)} AS k({", ".join(_BEGUN)})"""
 
 
-def request(
-    keyring: Keyring,
-    told: Sequence[tuple[Command, CommandResult, int]],
-    is_overdue: Callable[[CommandResult], bool],
-) -> tuple[dict[int, UUID], list[Change]]:
-    """Begins an erasure for each effective command that requires one; it is fenced, because its
-    transaction fences it.
+class BegunErasure(NamedTuple):
+    """An erasure that a command begins; it is fenced, because its transaction fences it."""
 
-    Returns the erasures' ids by the command's place, and the change that writes them.
-    ``is_overdue`` says of the end of a hold whether it was the last and leaves something that
-    should have been erased.
-    """
-    begun: dict[int, UUID] = {}
-    rows: list[Sequence[object]] = []
-    for place, (command, answer, _) in enumerate(told):
-        if answer.outcome is not Outcome.done:
-            continue
-        conversation: UUID | None = None
-        match command:
-            case Delete():
-                cause, conversation = ErasureCause.deletion, command.conversation
-            case CloseAccount():
-                cause = ErasureCause.closure
-            case Unhold() if is_overdue(answer):
-                cause, conversation = ErasureCause.hold_released, command.conversation
-            case _:
-                continue
-        begun[place] = uuid7(answer.at, keyring.random(10))
-        rows.append((answer.account, begun[place], conversation, cause.value, answer.at))
-    if not rows:
-        return begun, []
-    return begun, [Change(_BEGIN, listing(_BEGUN, by_column(_BEGUN, rows)))]
+    account: UUID
+    erasure: UUID
+    conversation: UUID | None
+    cause: ErasureCause
+    requested_at: datetime
+
+
+def begun(erasures: Sequence[BegunErasure]) -> list[Change]:
+    """The change that writes erasures that begin."""
+    return [Change(_BEGIN, listing(_BEGUN, by_column(_BEGUN, erasures)))] if erasures else []
 
 
 def get(tx: Transaction, erasure: UUID) -> ErasureRecord:

@@ -6,22 +6,25 @@ They fold with `policy.fold` into the state of a batch, which writes it as a who
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from licet.errors import BrokenError
+from licet.keys.restriction_journal import RestrictionKind
 from licet.ledger.outbox import EntryKind
-from licet.policy import fold, outcomes
+from licet.policy import fold, outcomes, turn_runs
 from licet.policy.retention import ContentKind
 from licet.policy.state import (
     Feedback,
     TurnRole,
 )
-from licet.vault import (
-    safety_copies,
-)
+from licet.vault import restriction, safety_copies
 from licet.vault.account_verbs import AccountVerbs
+from licet.vault.certificate import ErasureCause
 from licet.vault.commands import (
     EXPIRED,
     HELD_ALREADY,
@@ -60,8 +63,68 @@ class _TurnProject(TypedDict):
     other_project: bool
 
 
+def _origin(command: Say) -> str:
+    return command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
+
+
 class ConversationVerbs(AccountVerbs):
     """What a batch does to a conversation, folded one command at a time."""
+
+    def _take_turns(self, account: AccountRow, commands: Sequence[Say]) -> list[CommandResult]:
+        """Turns that name the same conversation, surface and project, one after another.
+
+        Those that have one answer with the turn before them are folded together.
+        """
+        answers: list[CommandResult] = []
+        while (done := len(answers)) < len(commands):
+            answers.append(self._take_turn(account, commands[done]))
+            if done + 1 < len(commands) and answers[-1].outcome is Outcome.done:
+                answers += self._take_like_turns(account, commands[done + 1 :], answers[-1])
+        return answers
+
+    def _take_like_turns(
+        self, account: AccountRow, commands: Sequence[Say], before: CommandResult
+    ) -> list[CommandResult]:
+        """As many of the turns as have one answer with the one that was just taken."""
+        row = self.find(commands[0])
+        since, surface, under = before.at, commands[0].surface, commands[0].under
+        # of a turn that came late
+        if row is None or account.state.last_at != since or row.state.segments[-1].last_at != since:
+            return []
+        if not self.replay and fold.refusal(
+            account.state, row.state, self.policies, since, TurnRole.user
+        ):
+            return []
+        known = self.turns_by_host.get(row.conversation_id, {})
+        said: list[tuple[datetime, TurnRole, str]] = []
+        names = set[bytes]()
+        at = since
+        for command in commands:
+            if command.host_turn is not None:
+                if command.host_turn in known or command.host_turn in names:
+                    break
+                names.add(command.host_turn)
+            # recorded history has late turns, and the gate closes at a time
+            if command.at < at if self.replay else command.at > at:
+                break
+            at = max(at, command.at)
+            said.append((at, command.role, _origin(command)))
+        row.state, count = turn_runs.extend(
+            account.state, row.state, self.policies, since, surface, said, under=under
+        )
+        if not count:
+            return []
+        account.state = replace(account.state, last_at=said[count - 1][0])
+        self.writes.change_conversation(row)
+        self.writes.turns(account, row, before.turn + 1, before.segment, said[:count], commands)
+        answers = []
+        for turn, ((at, _, _), command) in enumerate(
+            zip(said[:count], commands, strict=False), before.turn + 1
+        ):
+            if command.host_turn is not None:
+                self.note_turn(row, command.host_turn, turn)
+            answers.append(replace(before, at=at, turn=turn))
+        return answers
 
     def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
         """A turn, unless it is stored already."""
@@ -104,9 +167,7 @@ class ConversationVerbs(AccountVerbs):
         said_at = command.at if is_late else at
         if row is None:
             row = self._begin(account, command, said_at)
-        origin = command.origin or (
-            "typed" if command.role is TurnRole.user else command.role.value
-        )
+        origin = _origin(command)
         is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
         about = (
             account.state,
@@ -135,7 +196,10 @@ class ConversationVerbs(AccountVerbs):
             row.keys.append(SegmentKeys())
             self._began_segment(account, row, said, at)
         self.writes.change_conversation(row)
-        self.writes.turn(account, row, said, said_at, command, origin)
+        if said.turn == 1 and command.content is not None and command.title is not None:
+            self.writes.title(account, row, said_at, command.title)
+        taken = (said_at, command.role, origin)
+        self.writes.turns(account, row, said.turn, said.segment, [taken], [command])
         if command.host_turn is not None:
             self.note_turn(row, command.host_turn, said.turn)
         return CommandResult(
@@ -222,16 +286,14 @@ class ConversationVerbs(AccountVerbs):
             return self._feedback(account, row, command, at)
         if isinstance(command, TakeBackFeedback):
             return self._take_back(account, row, command, at)
-        before = row.state
+        if isinstance(command, Hold):
+            return self._hold(account, row, command, at)
+        before, kind, erasure, matter = row.state, None, None, b""
         match command:
             case Delete():
-                row.state = fold.delete(before, self.policies, at)
-                until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
-                self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-                self.note(account, row, at, EntryKind.deleted, ends=True)
-                if row.state != before:
-                    self.must_leave(row, at, Leaving.deleted, until)
+                kind, erasure = RestrictionKind.deleted, self._delete(account, row, at)
             case Narrow():
+                kind = RestrictionKind.narrowed
                 self._narrow(account, row, at)
             case Widen():
                 if (
@@ -245,15 +307,24 @@ class ConversationVerbs(AccountVerbs):
                 row.state = fold.widen(before)
                 if row.state is not before:
                     self.note(account, row, at, EntryKind.widened)
-            case Flag() | Unflag():
-                self._mark(account, row, command, at)
-            case Hold():
-                return self._hold(account, row, command, at)
+            case Flag():
+                self._flag(account, row, command, at)
+            case Unflag():
+                kind, row.state = RestrictionKind.unflagged, fold.unflag(before)
+                self.flush()
+                safety_copies.end(self.writes, row, at)
+                self.note(account, row, at, EntryKind.unflagged, ends=True)
             case Unhold():
-                self._unhold(account, row, command, at)
+                kind = RestrictionKind.unheld
+                matter = self._sealed_matter(command.matter)
+                erasure = self._unhold(account, row, command, at)
             case _:
                 raise BrokenError("a command about a conversation that has no handler")
         self.writes.conversations[row.conversation_id] = row
+        if kind is not None:
+            self.restrict(
+                account, at, kind, conversation=row.conversation_id, erasure=erasure, matter=matter
+            )
         outcome = Outcome.unchanged if row.state == before else Outcome.done
         return CommandResult(
             outcome=outcome,
@@ -261,18 +332,23 @@ class ConversationVerbs(AccountVerbs):
             account=account.account_id,
             conversation=row.conversation_id,
             ended=tuple(self.ended),
+            erasure=erasure,
         )
 
-    def _mark(
-        self, account: AccountRow, row: ConversationRow, command: Flag | Unflag, at: datetime
-    ) -> None:
+    def _delete(self, account: AccountRow, row: ConversationRow, at: datetime) -> UUID | None:
+        """Deletes the conversation; returns the erasure that begins unless nothing changes."""
+        before, row.state = row.state, fold.delete(row.state, self.policies, at)
+        until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
+        self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
+        self.note(account, row, at, EntryKind.deleted, ends=True)
+        if row.state == before:
+            return None
+        erasure = self.begin_erasure(account, at, ErasureCause.deletion, row.conversation_id)
+        self.must_leave(row, at, Leaving.deleted, until, erasure=erasure)
+        return erasure
+
+    def _flag(self, account: AccountRow, row: ConversationRow, command: Flag, at: datetime) -> None:
         before = row.state
-        if isinstance(command, Unflag):
-            row.state = fold.unflag(before)
-            self.flush()
-            safety_copies.end(self.writes, row, at)
-            self.note(account, row, at, EntryKind.unflagged, ends=True)
-            return
         row.state = fold.flag(account.state, before, self.policies, at)
         if row.state is before:
             return
@@ -314,6 +390,18 @@ class ConversationVerbs(AccountVerbs):
                 reason=command.reason.value,
                 person_told=command.is_told,
             )
+        if outcome is not Outcome.refused:
+            self.restrict(
+                account,
+                at,
+                RestrictionKind.held,
+                conversation=row.conversation_id,
+                matter=self._sealed_matter(command.matter),
+                reason=command.reason.value,
+                untold=not command.is_told,
+                until=command.review_at,
+                by=command.by,
+            )
         return CommandResult(
             outcome=outcome,
             at=at,
@@ -325,12 +413,30 @@ class ConversationVerbs(AccountVerbs):
 
     def _unhold(
         self, account: AccountRow, row: ConversationRow, command: Unhold, at: datetime
-    ) -> None:
+    ) -> UUID | None:
+        """Ends a hold; returns the erasure that begins if it was the last, and something is left
+        that should have been erased.
+        """
         matter = self.writes.matter_hmac(command.matter)
-        if matter.hex() in row.state.holds:
-            row.state = fold.unhold(row.state, matter.hex())
-            self.writes.unhold(row, matter)
-            self.note(account, row, at, EntryKind.unheld)
+        if matter.hex() not in row.state.holds:
+            return None
+        row.state = fold.unhold(row.state, matter.hex())
+        self.writes.unhold(row, matter)
+        self.note(account, row, at, EntryKind.unheld)
+        is_overdue = any(
+            not keys.erased and segment.keep_until <= at
+            for keys, segment in zip(row.keys, row.state.segments, strict=True)
+        )
+        if row.state.holds or not is_overdue:
+            return None
+        cause = ErasureCause.hold_released
+        erasure = self.begin_erasure(account, at, cause, row.conversation_id)
+        self.must_leave(row, at, Leaving.hold_released, at, erasure=erasure)
+        return erasure
+
+    def _sealed_matter(self, matter: str) -> bytes:
+        writes = self.writes
+        return restriction.seal_matter(writes.host_key(), matter, writes.random)
 
     def _feedback(
         self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
@@ -383,15 +489,24 @@ class ConversationVerbs(AccountVerbs):
         ).fetchone()
         if taken is not None:
             self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
-            return self._gave(account, row, command.feedback, at, Outcome.done)
-        known = self.tx.execute(
-            "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
-            "feedback_id = %s",
-            key,
-        ).fetchone()
-        if known is None:
+        elif (
+            self.tx.execute(
+                "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
+                "feedback_id = %s",
+                key,
+            ).fetchone()
+            is None
+        ):
             return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
-        return self._gave(account, row, command.feedback, at, Outcome.unchanged)
+        self.restrict(
+            account,
+            at,
+            RestrictionKind.feedback_taken_back,
+            conversation=row.conversation_id,
+            feedback=command.feedback,
+        )
+        outcome = Outcome.unchanged if taken is None else Outcome.done
+        return self._gave(account, row, command.feedback, at, outcome)
 
     def _copy_shared(
         self,

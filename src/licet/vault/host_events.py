@@ -70,7 +70,6 @@ class LeaveReason(StrEnum):
 
 
 _USE_ALONE = frozenset({LeaveReason.withdrawn, LeaveReason.lapsed, LeaveReason.narrowed})
-_BEGINS_AN_ERASURE = frozenset({LeaveReason.deleted, LeaveReason.closed, LeaveReason.hold_released})
 
 
 class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +81,6 @@ class NewHostEvent(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Fact]
     erasure: UUID | None = None
     acknowledge_by: datetime | None = None
-
-    def owing(self, erasure: UUID | None) -> NewHostEvent:
-        """The event with the erasure that its command began, if its kind can begin one."""
-        if self.kind is not EventKind.must_leave or self.facts["because"] not in _BEGINS_AN_ERASURE:
-            return self
-        return msgspec.structs.replace(self, erasure=erasure)
 
 
 def choice_changed(
@@ -128,12 +121,13 @@ def must_leave(
     conversation: UUID | None = None,
     turns: Sequence[tuple[int, int]] | None = None,
     questions: Sequence[str] | None = None,
+    erasure: UUID | None = None,
 ) -> NewHostEvent:
     """A conversation, or without one all of the account's, must not be used from ``at`` on, and
     must be gone by ``leave_by``.
 
     ``turns`` are the first and last of each run if only those are meant; ``questions`` those whose
-    purposes it must not be used for, or all if none is named.
+    purposes it must not be used for, or all if none is named; ``erasure`` is the one that began.
     """
     by = max(leave_by or at, at)
     facts: dict[str, Fact] = {
@@ -152,6 +146,7 @@ def must_leave(
         kind=EventKind.must_leave,
         at=at,
         facts=facts,
+        erasure=erasure,
         acknowledge_by=acknowledge_by,
     )
 

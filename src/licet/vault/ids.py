@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -127,16 +127,42 @@ class HostHmacs:
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def of(self, what: str, *names: str) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(_message(what, names))
+        return self._end(self._inner.copy(), _message(what, names))
+
+    def within(self, what: str, outer: str) -> Callable[[str], bytes]:
+        """`of` for ``what``, the name ``outer`` and a further one, such as a conversation and its
+        turns: what their messages begin with is hashed once.
+        """
+        begun = self._inner.copy()
+        begun.update(_message(what, [outer]) + _BETWEEN.encode())
+
+        def of(name: str) -> bytes:
+            _check_size(len(outer) + len(name))
+            return self._end(begun.copy(), _part(name).encode(*_ENCODING))
+
+        return of
+
+    def _end(self, inner: hashlib._Hash, message: bytes) -> bytes:
+        inner.update(message)
+        outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()[:16]
 
 
 _BLOCK_BYTES = 64  # of SHA-256
+_BETWEEN = "\x1f"
+_ENCODING = ("utf-8", "surrogatepass")
 
 
 def _message(what: str, names: Sequence[str]) -> bytes:
-    if sum(map(len, names)) > HOST_ID_CHARACTERS_MAX:
+    _check_size(sum(map(len, names)))
+    return _BETWEEN.join([what, *map(_part, names)]).encode(*_ENCODING)
+
+
+def _part(name: str) -> str:
+    return f"{len(name)}:{name}"
+
+
+def _check_size(characters: int) -> None:
+    if characters > HOST_ID_CHARACTERS_MAX:
         raise UsageError(f"an id of the host is longer than {HOST_ID_CHARACTERS_MAX} characters")
-    return "\x1f".join([what, *[f"{len(n)}:{n}" for n in names]]).encode("utf-8", "surrogatepass")

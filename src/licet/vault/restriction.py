@@ -11,25 +11,24 @@ command at the same moment, through the same verb.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
 
 from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys import fence, journal_heads
 from licet.keys.keyring import Keyring
-from licet.keys.material import seal, unseal
+from licet.keys.material import Random, seal, unseal
 from licet.keys.restriction_journal import NEWEST_RECORDS_MAX, Journal, Restriction, RestrictionKind
 from licet.policy.file import Policy
+from licet.policy.outcomes import Answer
 from licet.store.connect import OutcomeUnknownError, Transaction, after_commit
 from licet.store.rows import Change
-from licet.vault import account_journal, tables
+from licet.vault import account_journal
 from licet.vault.commands import (
-    About,
     Choose,
     ChosenScope,
     CloseAccount,
@@ -40,7 +39,6 @@ from licet.vault.commands import (
     HoldReason,
     KeepProjectOut,
     Narrow,
-    Outcome,
     SetAge,
     SetPlan,
     SetRegion,
@@ -52,59 +50,17 @@ from licet.vault.commands import (
 REMEMBERED_EVERY = 32  # records: an UPDATE with each would make a no a quarter slower
 REPLAYED = "restore"  # the way by which a replayed refusal came
 _MATTER = b"licet/matter/v1"
-_KINDS: dict[type, RestrictionKind] = {
-    SetPlan: RestrictionKind.plan,
-    SetAge: RestrictionKind.age,
-    SetRegion: RestrictionKind.region,
-    CloseAccount: RestrictionKind.closed,
-    Delete: RestrictionKind.deleted,
-    Narrow: RestrictionKind.narrowed,
-    KeepProjectOut: RestrictionKind.project_kept_out,
-    Unflag: RestrictionKind.unflagged,
-    Hold: RestrictionKind.held,
-    Unhold: RestrictionKind.unheld,
-    TakeBackFeedback: RestrictionKind.feedback_taken_back,
-}
-
-
-def keep(
-    tx: Transaction,
-    keyring: Keyring,
-    life: int,
-    told: Sequence[tuple[Command, CommandResult, int]],
-    erasures: Mapping[int, UUID],
-) -> None:
-    """Writes the restrictions among ``told`` to the journal when ``tx`` commits; BrokenError if the
-    journal is stopped.
-
-    ``life`` is the database's, read in ``tx``; ``erasures`` are the ids of those that the commands
-    began, by place.
-    """
-    journal = keyring.restrictions
-    if journal is None:
-        return
-    restricting = [(place, *one) for place, one in enumerate(told) if _restricts(*one[:2])]
-    if not restricting:
-        return
-    records = [
-        replace(_record(tx, keyring, life, command, answer, seq), erasure=erasures.get(place))
-        for place, command, answer, seq in restricting
-    ]
-    keep_records(tx, journal, records)
 
 
 def _is_behind(journal: Journal) -> bool:
     return journal.durable.number - journal.remembered >= REMEMBERED_EVERY
 
 
-def remembering(
-    keyring: Keyring, told: Sequence[tuple[Command, CommandResult, int]]
-) -> list[Change]:
-    """How far the journal had come before the restrictions among ``told``, left to be sent with
-    what they write.
+def remembering(journal: Journal) -> list[Change]:
+    """How far the journal had come before further restrictions, left to be sent with what they
+    write.
     """
-    journal = keyring.restrictions
-    if journal is None or not _is_behind(journal) or not any(_restricts(*one[:2]) for one in told):
+    if not _is_behind(journal):
         return []
     head = journal.durable
     journal.remembered = head.number
@@ -205,63 +161,15 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
         keep_records(tx, keyring.restrictions, [record])
 
 
-def _restricts(command: Command, answer: CommandResult) -> bool:
-    """Whether the command took something back, or may have: what had no effect is recorded too."""
-    if answer.outcome not in (Outcome.done, Outcome.unchanged):
-        return False
-    if isinstance(command, Choose):
-        return not command.allow or answer.aged
-    return type(command) in _KINDS
-
-
-def _record(
-    tx: Transaction, keyring: Keyring, life: int, command: Command, answer: CommandResult, seq: int
-) -> Restriction:
-    kind = _KINDS.get(type(command))
-    if isinstance(command, Choose):
-        kind = RestrictionKind.age if command.allow else RestrictionKind.refused
-    assert kind is not None
-    matter, host = b"", b""
-    if isinstance(command, KeepProjectOut):
-        host = command.host_project or _host_of(tx, command.account, command.project)
-    if isinstance(command, Hold | Unhold):
-        matter = seal(
-            matter_key(keyring.host_key(tx)), command.matter.encode(), _MATTER, keyring.random
-        )
-    return Restriction(
-        life=life,
-        kind=kind,
-        at=answer.at,
-        account=command.account,
-        seq=seq,
-        conversation=command.conversation if isinstance(command, About) else None,
-        feedback=command.feedback if isinstance(command, TakeBackFeedback) else None,
-        plan=command.plan if isinstance(command, SetPlan) else "",
-        age=command.age
-        if isinstance(command, SetAge) or (isinstance(command, Choose) and answer.aged)
-        else None,
-        region=command.region if isinstance(command, SetRegion) else None,
-        matter=matter,
-        reason=command.reason.value if isinstance(command, Hold) else "",
-        untold=isinstance(command, Hold) and not command.is_told,
-        until=command.review_at if isinstance(command, Hold) else None,
-        by=command.by if isinstance(command, Hold) else "",
-        question=(command.question or "") if isinstance(command, Choose) else "",
-        kept=_kept(answer),
-        project=answer.project,
-        host=host,
-    )
-
-
-def _kept(answer: CommandResult) -> tuple[str, ...]:
+def kept_scopes(answers: Sequence[Answer]) -> tuple[str, ...]:
     """The scopes in which a no left a grant in force, by Licet's ids, whichever ids named them."""
-    scopes = {grant.scope for one in answer.answers for grant in one.kept}
+    scopes = {grant.scope for one in answers for grant in one.kept}
     return tuple(sorted(f"{scope.kind.value}:{scope.name}" for scope in scopes))
 
 
-def _host_of(tx: Transaction, account: UUID, project: UUID | None) -> bytes:
-    found = tables.load_projects(tx, [(account, project)] if project is not None else [], [])
-    return found[0].host_hmac if found else b""
+def seal_matter(host_key: bytes, matter: str, random: Random) -> bytes:
+    """The matter of a hold as a record has it."""
+    return seal(matter_key(host_key), matter.encode(), _MATTER, random)
 
 
 def _scope(written: str) -> ChosenScope:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT, AccountState, ConversationState, Grant, ScopeKind
 from licet.store.connect import ContentionError, Transaction
 from licet.store.rows import Change, arrays, by_column, change, insert, matched, matching, unnested
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
@@ -316,8 +316,10 @@ def save_conversations(
             prepare=True,
         )
     changes = list(others)
-    if begun != differing:
-        old = [row for row in differing if row.saved is not None]
+    old = [
+        row for row in differing if row.saved is not None and _head(row.saved) != _head(row.state)
+    ]
+    if old:  # a turn mostly changes its segment alone
         changes.append(
             Change(
                 _CHANGE_CONVERSATIONS,
@@ -332,6 +334,19 @@ def save_conversations(
     change(tx, changes)
     for row in differing:
         row.saved = row.state
+
+
+def _head(state: ConversationState) -> tuple[object, ...]:
+    """What `_told` tells of a conversation."""
+    return (
+        state.narrowed,
+        state.narrowings,
+        state.deleted_at,
+        state.safety_until,
+        state.deciding,
+        state.segments[state.deciding].stamp,
+        any(not segment.stamp.in_scope for segment in state.segments),
+    )
 
 
 _Segment = tuple[ConversationRow, int]  # of a conversation, and its number

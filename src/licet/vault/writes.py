@@ -31,7 +31,7 @@ from licet.keys.material import (
 )
 from licet.ledger.outbox import Entry
 from licet.policy import outcomes
-from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind
+from licet.policy.state import WHOLE_ACCOUNT, Feedback, ScopeKind, TurnRole
 from licet.store.connect import Transaction
 from licet.store.rows import (
     INSERTED_ROWS_MAX,
@@ -115,8 +115,6 @@ class Writes:
         self._open_blocks: dict[tuple[UUID, int], PendingBlock] = {}
         self._account: AccountRow | None = None  # the last that was changed
         self._conversation: ConversationRow | None = None
-        # that of the last turn
-        self._block: tuple[ConversationRow, int, PendingBlock] | None = None
         self._journal: list[JournalRow] = []
         self._endings: dict[UUID, tuple[datetime, datetime]] = {}
         self._nearer: dict[tuple[UUID, UUID], datetime] = {}
@@ -218,10 +216,13 @@ class Writes:
             self.account_keys(account).own, plain, account_place(account.account_id), self.random
         )
 
-    def matter_hmac(self, matter: str) -> bytes:
+    def host_key(self) -> bytes:
         if self._host_key is None:
             self._host_key = self.keyring.host_key(self.tx)
-        return host_hmac(self._host_key, "matter", matter)
+        return self._host_key
+
+    def matter_hmac(self, matter: str) -> bytes:
+        return host_hmac(self.host_key(), "matter", matter)
 
     # Rows
 
@@ -239,48 +240,46 @@ class Writes:
     def _add(self, table: str, row: Sequence[object]) -> None:
         self._rows.setdefault(table, []).append(row)
 
-    def turn(
+    def title(self, account: AccountRow, row: ConversationRow, at: datetime, title: bytes) -> None:
+        """The title of a conversation, before its first turn."""
+        seq = account.last_seq + 1
+        block = self._open_block(row, 0, blocks.TITLE, seq)
+        block.key = self._segment_key(account, row, 0)
+        block.add_title(seq, at, title)
+
+    def turns(
         self,
         account: AccountRow,
         row: ConversationRow,
-        said: outcomes.TurnTaken,
-        at: datetime,
-        command: Say,
-        origin: str,
+        first: int,
+        segment: int,
+        said: Sequence[tuple[datetime, TurnRole, str]],
+        commands: Sequence[Say],
     ) -> None:
-        """A turn, and the title of the conversation with its first one. The segment's key is made
-        with the segment's first content.
+        """Turns of one segment, numbered from ``first``: the time, the role and the origin of each,
+        and its command. The segment's key is made with the segment's first content.
         """
-        account.last_seq += 1
         self.change(account)
-        self._turns += 1
-        content = command.content
-        title = command.title if content is not None and said.turn == 1 else None
-        block = self._block_of(row, said, account.last_seq, has_title=title is not None)
-        if content is not None and block.key is None:
-            block.key = self._segment_key(account, row, said.segment)
-        if title is not None:
-            block.add_title(account.last_seq, at, title)
-        block.add(account.last_seq, command.role, origin, at, command.host_turn, content)
+        self._turns += len(said)
+        seq = account.last_seq
+        block = self._open_blocks.get((row.conversation_id, segment))
+        for turn, ((at, role, origin), command) in enumerate(
+            zip(said, commands, strict=False), first
+        ):
+            seq += 1
+            if block is None or block.is_full or block.next_turn != turn:
+                block = self._open_block(row, segment, turn, seq)
+            if command.content is not None and block.key is None:
+                block.key = self._segment_key(account, row, segment)
+            block.add(seq, role, origin, at, command.host_turn, command.content)
+        account.last_seq = seq
 
-    def _block_of(
-        self, row: ConversationRow, said: outcomes.TurnTaken, seq: int, *, has_title: bool
+    def _open_block(
+        self, row: ConversationRow, segment: int, first_turn: int, seq: int
     ) -> PendingBlock:
-        """The block that takes a turn: that of the turn before it, if it is in this batch and of
-        the same segment.
-        """
-        last = self._block
-        block = (
-            last[2]
-            if last is not None and last[0] is row and last[1] == said.segment
-            else self._open_blocks.get((row.conversation_id, said.segment))
-        )
-        if block is None or block.is_full or block.next_turn != said.turn:
-            first = blocks.TITLE if has_title else said.turn
-            block = PendingBlock(row.account_id, row.conversation_id, said.segment, first, seq)
-            self._blocks.append(block)
-            self._open_blocks[row.conversation_id, said.segment] = block
-        self._block = (row, said.segment, block)
+        block = PendingBlock(row.account_id, row.conversation_id, segment, first_turn, seq)
+        self._blocks.append(block)
+        self._open_blocks[row.conversation_id, segment] = block
         return block
 
     def _segment_key(self, account: AccountRow, row: ConversationRow, segment: int) -> KeyMaterial:
@@ -495,7 +494,7 @@ class Writes:
             )  # before `save_accounts` has them for saved
             self._write()
             self._append([*changes, *records])
-        self._account = self._conversation = self._block = None
+        self._account = self._conversation = None
         self._turns = 0
         self.accounts, self.conversations, self.entries = {}, {}, []
         self._dirty, self._rows, self._endings, self._nearer = set(), {}, {}, {}

@@ -1,0 +1,54 @@
+"""Runs of turns: those of one conversation that have one answer are folded together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from licet.policy import fold
+from licet.policy.file import Policies
+from licet.policy.state import AccountState, ConversationState, TurnRole
+
+
+def extend(
+    account: AccountState,
+    conversation: ConversationState,
+    policies: Policies,
+    since: datetime,
+    surface: str,
+    turns: Sequence[tuple[datetime, TurnRole, str]],
+    *,
+    under: int | None = None,
+) -> tuple[ConversationState, int]:
+    """The conversation with as many of ``turns`` as have one answer with its newest one, which was
+    taken at ``since``; and how many. Each is a time, a role and an origin.
+
+    It is what `fold.add_turn` gives one by one. They have one answer as long as they have the same stamp
+    in one period of the policy, add neither an origin nor the person's first words to the segment,
+    and no date passes meanwhile: then the last of them dates every segment as each of them would.
+    """
+    last = conversation.segments[-1]
+    passes = min(
+        (s.keep_until for s in conversation.segments if s.keep_until > since), default=since
+    )
+    period, spoken = policies.period(since), set[bool]()
+    then = fold.as_of(account, under)
+    count, at = 0, since
+    for said_at, role, origin in turns:
+        speaks = role is TurnRole.user
+        if said_at >= passes or origin not in last.origins or (speaks and not last.has_user):
+            break
+        if said_at is not at and policies.period(said_at) != period:
+            break
+        if speaks not in spoken:
+            if fold.stamp(then, conversation, policies, said_at, role, surface) != last.stamp:
+                break
+            spoken.add(speaks)
+        count, at = count + 1, said_at
+    if not count:
+        return conversation, 0
+    longer = replace(last, last_turn=last.last_turn + count, last_at=at)
+    segments = (*conversation.segments[:-1], longer)
+    return fold.redate(account, replace(conversation, segments=segments), policies, at), count
