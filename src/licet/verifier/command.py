@@ -85,7 +85,7 @@ def _print_report(call: argparse.Namespace, report: VerifierReport) -> int:
 
 
 def report_lines(report: VerifierReport) -> list[str]:
-    """The answer in words: the whole, then broken promises and what is missing, then each part."""
+    """The answer in words: the whole, broken promises, what is missing, and each part."""
     what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
     fields = report.fields()
@@ -155,7 +155,6 @@ def _run_log_after(
     before_trusted: Trust,
     before_files: Files,
 ) -> VerifierReport:
-    """A log, and what it carries over from the previous year's."""
     story, before = new_story(trusted.origin), new_story(before_trusted.origin)
     report = check_log(files, trusted, older, story)
 
@@ -308,9 +307,7 @@ def _arguments() -> argparse.ArgumentParser:
 def _signed_arguments(
     commands: argparse._SubParsersAction[_Parser],
 ) -> list[argparse.ArgumentParser]:
-    """The commands for self-contained signed artefacts: a certificate, a receipt, a paper, a
-    model.
-    """
+    """The commands for self-contained signed artefacts."""
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")

@@ -1,8 +1,8 @@
 """Checks a manifest's contents against the rows, as far as proofs show them.
 
 Recounted from the proofs: accounts, and turns by origin, surface and plan, where a value in rows of
-fewer than `ACCOUNTS_MIN` accounts counts as `other`. Kinds, languages, models, bytes, gaps and
-months are in sealed rows: only their sums, order and bounds are checked.
+fewer than `ACCOUNTS_MIN` accounts counts as `other`. The rest is in sealed rows: only sums, order
+and bounds are checked.
 """
 
 from __future__ import annotations
@@ -21,45 +21,50 @@ OF_ROWS, OF_TURNS = ("kinds", "languages"), ("origins", "surfaces", "plans")
 
 def check_contents(manifest: dict[str, Any]) -> None:
     """Compares the contents with the manifest's own counts; older manifests have no contents."""
-    told, rows, turns = manifest.get("contents"), manifest["rows"], manifest["counts"]["included"]
-    if told is None:
+    contents, rows, turns = (
+        manifest.get("contents"),
+        manifest["rows"],
+        manifest["counts"]["included"],
+    )
+    if contents is None:
         return
-    sums = [(name, rows) for name in OF_ROWS if name in told] + [(name, turns) for name in OF_TURNS]
+    sums = [(name, rows) for name in OF_ROWS if name in contents] + [
+        (name, turns) for name in OF_TURNS
+    ]
     for name, total in sums:
-        if sum(told[name].values()) != total:
+        if sum(contents[name].values()) != total:
             raise ContradictionError(MANIFEST, f"its `{name}` add up to what is in it")
-    if sum(told["models"].values()) > turns or told["tokens"] != -(
-        -told["bytes"] // BYTES_PER_TOKEN
+    if sum(contents["models"].values()) > turns or contents["tokens"] != -(
+        -contents["bytes"] // BYTES_PER_TOKEN
     ):
         raise ContradictionError(MANIFEST, "its tokens and models follow from what is in it")
-    if told.get("gapped", 0) > rows:
+    if contents.get("gapped", 0) > rows:
         raise ContradictionError(MANIFEST, "no more of its rows have gaps than there are")
     if not all(
         _VALUE.fullmatch(value)
         for name in (*OF_ROWS, *OF_TURNS, "models")
-        for value in told.get(name, ())
+        for value in contents.get(name, ())
     ):
         raise ContradictionError(MANIFEST, "what its contents name is a name")
-    months = [told["first_month"], told["last_month"]]
+    months = [contents["first_month"], contents["last_month"]]
     if not rows:
         fits = months == [None, None]
     else:
         fits = all(isinstance(month, str) and _MONTH.fullmatch(month) for month in months)
         fits = fits and months == sorted(months) and months[1] <= manifest["built_at"][:7]
-    if not fits or (told["accounts"] is not None and not ACCOUNTS_MIN <= told["accounts"] <= rows):
+    if not fits or (
+        contents["accounts"] is not None and not ACCOUNTS_MIN <= contents["accounts"] <= rows
+    ):
         raise ContradictionError(MANIFEST, "its months and accounts can be")
 
 
 class RowContents:
-    """The contents as counted from the proofs of the rows."""
-
     def __init__(self) -> None:
         self.accounts = set[str]()
         self.turns: dict[tuple[str, str], int] = {}
         self.of: dict[tuple[str, str], set[str]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
-        """Counts one row."""
         self.accounts.add(row["who"])
         for source in row["sources"]:
             plan, surface, _ = row["marks"][source["mark"]]
@@ -69,21 +74,20 @@ class RowContents:
                     self.of.setdefault(key, set()).add(row["who"])
 
     def check(self, manifest: dict[str, Any]) -> None:
-        """Raises unless the manifest's contents agree."""
-        told = manifest.get("contents")
-        if told is None:
+        contents = manifest.get("contents")
+        if contents is None:
             return
         named: dict[str, dict[str, int]] = {name: {} for name in OF_TURNS}
         for (name, value), count in self.turns.items():
             shown = value if len(self.of[name, value]) >= ACCOUNTS_MIN else OTHER
             named[name][shown] = named[name].get(shown, 0) + count
         for name, counts in named.items():
-            if told[name] != counts:
+            if contents[name] != counts:
                 raise ContradictionError(
                     PROOFS["rows"], f"its turns by `{name}` are as many as the manifest says"
                 )
         accounts = len(self.accounts)
-        if told["accounts"] != (accounts if accounts >= ACCOUNTS_MIN else None):
+        if contents["accounts"] != (accounts if accounts >= ACCOUNTS_MIN else None):
             raise ContradictionError(
                 PROOFS["rows"], "its accounts are as many as the manifest says"
             )

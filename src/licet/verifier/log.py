@@ -1,9 +1,6 @@
-"""Checks a log's folder: every tile byte and root is recomputed from the entries
-(c2sp.org/tlog-tiles).
-
-Only the checkpoint's signature is trusted: each hash in each tile, the root, and the roots of older
-checkpoints are computed from the entries and compared. `check_texts` looks up policies and notices
-by the hashes in entries.
+"""Checks a log's folder (c2sp.org/tlog-tiles): only the checkpoint's signature is trusted; every
+tile byte, the root, and the roots of older checkpoints are recomputed from the entries.
+`check_texts` looks up policies and notices by the hashes in entries.
 """
 
 from __future__ import annotations
@@ -31,7 +28,7 @@ _TILE_PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TileFile:
-    """One file of a tile or bundle: how many hashes or entries its name promises."""
+    """``width``: how many hashes or entries its name promises."""
 
     width: int
     path: str
@@ -109,7 +106,7 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
     """
     count, claims = carried_over(story.accounts.values(), before.year)
     unsure, left = ended_with(before.accounts.values())
-    few = next((key for key, said in sorted(claims.items()) if said > left[key] + unsure), None)
+    excess = next((key for key, n in sorted(claims.items()) if n > left[key] + unsure), None)
     mend = f"a later copy of the log of {before.year}, if that was not its end"
     if count > len(before.accounts):
         report.add_lack(
@@ -117,8 +114,8 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
             f"{count} accounts are carried over, of {len(before.accounts)} that it tells of",
             mend,
         )
-    elif few is not None:
-        what = f"number {few[0]} for `{few[1]}`, for {'an' if few[2] == ACCOUNT else 'a'} {few[2]}"
+    elif excess is not None:
+        what = f"number {excess[0]} for `{excess[1]}`, for {'an' if excess[2] == ACCOUNT else 'a'} {excess[2]}"
         report.add_lack(
             "carried", f"more grants of {what} are said to go on than it ended with", mend
         )
@@ -170,8 +167,8 @@ def _derive_roots(
     report: VerifierReport,
     story: Story | None,
 ) -> tuple[bytes, dict[int, bytes]]:
-    """The root of all entries, and of the first n for each n in ``sizes``. Removes the files that
-    it checked from ``pieces``.
+    """The root of all entries, and of the first n for each n in ``sizes``; removes checked files
+    from ``pieces``.
     """
     roots = {n: tree_hash([]) for n in sizes}
     row: list[bytes] = []
@@ -205,7 +202,7 @@ def _check_bundle(
     report: VerifierReport,
     story: Story | None,
 ) -> list[bytes]:
-    """The leaf hashes of one bundle; all files of the bundle must hold the same entries."""
+    """The leaf hashes of one bundle; all of its files must hold the same entries."""
     source = _select_file(bundle_files, width, tile_path("entries", index, width))
     entries = _entries(files, source, report)[:width]
     for piece in bundle_files:

@@ -37,19 +37,9 @@ DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}
 LINE_BYTES_MAX = 1 << 23
 
 # Reasons that reveal nothing about a person are in clear; every other one is a commitment.
-OPEN_REASONS = frozenset(
-    {
-        "before_grant",
-        "empty",
-        "erased",
-        "expired",
-        "incomplete_row",
-        "origin",
-        "purpose",
-        "stale_terms",
-        "too_large",
-    }
-)
+OPEN_REASONS = frozenset({
+    "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose",
+    "stale_terms", "too_large"})  # fmt: skip
 _PART = re.compile(r"part-[0-9]{5}\.parquet", re.ASCII)
 PART = {"file": "text", "sha256": "hash", "bytes": "pos", "rows": "pos", "first_ordinal": "int"}
 PROOF = {"file": "text", "sha256": "hash", "bytes": "int", "lines": "int", "root": "hash"}
@@ -103,21 +93,19 @@ MANIFEST_SHAPE = {
 
 
 def read_manifest(raw: bytes) -> dict[str, Any]:
-    """A manifest whose fields have their types and whose parts and proofs have the paths that they
-    must have.
-    """
+    """A manifest whose fields have their types, and whose parts and proofs their paths."""
     manifest = read_json(raw, MANIFEST, UnreadableError)
     check_shape(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
-    if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
+    if any(proof["file"] != PROOFS[name] for name, proof in manifest["proof"].items()):
         raise UnreadableError(MANIFEST, "its proofs lie where proofs lie")
     parts = manifest["parts"]
     for part in parts:
         if not _PART.fullmatch(part["file"]):
             raise UnreadableError(MANIFEST, "its parts lie where parts lie")
-    for one, other in pairwise(parts):
+    for part, following in pairwise(parts):
         if (
-            one["file"] >= other["file"]
-            or one["first_ordinal"] + one["rows"] > other["first_ordinal"]
+            part["file"] >= following["file"]
+            or part["first_ordinal"] + part["rows"] > following["first_ordinal"]
         ):
             raise ContradictionError(MANIFEST, "its parts follow one another")
     runs = sorted(
@@ -159,8 +147,8 @@ def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
 def lines_of(
     files: Files, manifest: dict[str, Any], name: str, report: VerifierReport
 ) -> Iterator[bytes]:
-    """The lines of a proof file, one by one. Raises after the last one unless their number and
-    their root are those promised.
+    """The lines of a proof file; raises after the last unless number and root are those
+    promised.
     """
     path, promised = PROOFS[name], manifest["proof"][name]
     report.files += 1
