@@ -87,7 +87,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
     left_out: Sequence[str] = ()
 
     def __repr__(self) -> str:
-        return f"Shaped(sealed, {sum(map(len, self.lines.values()))} lines)"
+        return f"ShapedLine(sealed, {sum(map(len, self.lines.values()))} lines)"
 
 
 def shape_row(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:

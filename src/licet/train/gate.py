@@ -123,7 +123,7 @@ class TrainingGate:
         self.__dict__.update(state | {"_verifier": Verifier.parse(state["_verifier"])})
 
     def __repr__(self) -> str:
-        return f"Gate({self.release}, number {self.number})"
+        return f"TrainingGate({self.release}, number {self.number})"
 
     @property
     def number(self) -> int:

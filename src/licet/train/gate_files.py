@@ -148,7 +148,7 @@ class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
     ratings: Mapping[int, Sequence[RatedMessage]]
 
     def __repr__(self) -> str:
-        return f"Leased({self.lease_id}, {len(self.ordinals)} keys)"
+        return f"LeasedPart({self.lease_id}, {len(self.ordinals)} keys)"
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ class TokenizedRow(msgspec.Struct, frozen=True):
     labels: Any  # (n,) torch.long
 
     def __repr__(self) -> str:
-        return f"Example({self.ordinal}, sealed, {len(self.tokens)} tokens)"
+        return f"TokenizedRow({self.ordinal}, sealed, {len(self.tokens)} tokens)"
 
 
 def sft(

@@ -332,7 +332,7 @@ def interval(with_it: Losses, without: Losses) -> tuple[int, int, int]:
     )
     cost = with_it.sum() / without.sum() - 1
     low, high = np.percentile(above / below - 1, (LOW, HIGH))
-    point, least, most = (
+    point, least, highest = (
         round(MILLION * float(figure)) for figure in (cost, min(low, cost), max(high, cost))
     )
-    return point, least, most
+    return point, least, highest

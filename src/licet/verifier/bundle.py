@@ -22,7 +22,7 @@ from importlib.resources import files
 PACKAGE = "licet.verifier"
 PARTS = (
     "answer", "levels", "forms", "tree", "keys", "note", "files", "grants", "invariants", "permissions", "entries", "log",
-    "year_logs", "proof", "statement", "certificate", "manifest", "contents", "terms", "receipt", "decision", "parquet",
+    "proof", "statement", "certificate", "manifest", "terms", "receipt", "decision", "parquet",
     "rows", "base", "addenda", "release", "line_index", "conversation", "document", "row_sets", "consumption_record",
     "model",
     "command",
@@ -56,9 +56,9 @@ class BundlePart:
 @cache
 def source() -> bytes:
     """The file, as UTF-8."""
-    here = files(PACKAGE)
-    texts = [(name, here.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
-    return joined(here.joinpath("__init__.py").read_text("utf-8"), texts).encode()
+    installation = files(PACKAGE)
+    texts = [(name, installation.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
+    return joined(installation.joinpath("__init__.py").read_text("utf-8"), texts).encode()
 
 
 def joined(package: str, texts: Sequence[tuple[str, str]]) -> str:

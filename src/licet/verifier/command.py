@@ -28,12 +28,11 @@ from licet.verifier.entries import new_story
 from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
 from licet.verifier.levels import level_lines, stated_line
-from licet.verifier.log import check_carried, check_log, check_texts
+from licet.verifier.log import check_carried, check_log, check_texts, read_logs, select_key
 from licet.verifier.model import check_model
 from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
 from licet.verifier.receipt import check_receipt
 from licet.verifier.release import check_release_in
-from licet.verifier.year_logs import read_logs, select_key
 
 WRONG_CALL, TRY_AGAIN = 64, 75
 

@@ -18,14 +18,13 @@ from functools import partial
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
-from licet.verifier.contents import check_contents
 from licet.verifier.entries import Story, new_story
 from licet.verifier.files import Files
 from licet.verifier.forms import Null, check_shape, find_misfit, read_json, read_time
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
 from licet.verifier.log import check_log
-from licet.verifier.manifest import MANIFEST, check_sums, read_manifest
+from licet.verifier.manifest import MANIFEST, check_contents, check_sums, read_manifest
 from licet.verifier.statement import UNLOGGED, logged_entry, open_jws
 
 DOCUMENT_BYTES_MAX = 1 << 25
@@ -324,8 +323,8 @@ class _DocumentCheck:
             )
         manifests = dict(_manifests_in(releases))
         counted = [
-            self._release(stated_one, told, manifests)
-            for stated_one, told in zip(stated["releases"], listed, strict=True)
+            self._release(stated_one, logged, manifests)
+            for stated_one, logged in zip(stated["releases"], listed, strict=True)
         ]
         expected = {
             "log": self.counts.figures(),
@@ -476,8 +475,8 @@ def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _summed_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
-    for one in counts:
-        for name, count in one.items():
+    for part in counts:
+        for name, count in part.items():
             total[name] = total.get(name, 0) + count
     return total
 

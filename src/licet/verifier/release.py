@@ -24,7 +24,6 @@ from licet.verifier.addenda import (
 )
 from licet.verifier.answer import LEVELS, ArtefactPart, ContradictionError, Verdict, VerifierReport
 from licet.verifier.base import check_base
-from licet.verifier.contents import check_contents
 from licet.verifier.decision import Decider
 from licet.verifier.entries import new_story
 from licet.verifier.files import Files
@@ -40,6 +39,7 @@ from licet.verifier.manifest import (
     PROOFS,
     PURGES_MAX,
     REVIEW,
+    check_contents,
     check_sums,
     read_bounded,
     read_manifest,
@@ -318,7 +318,7 @@ class _ReleaseCheck:
             entry = entry or other.since.get((kind, sha256))
         if entry is None:
             years = ", ".join(
-                str(one.year) for one in (self.permissions, *self._other_permissions())
+                str(log.year) for log in (self.permissions, *self._other_permissions())
             )
             self.report.add_lack(
                 path,
@@ -341,25 +341,25 @@ class _ReleaseCheck:
             *(part for part in self.parts.values() if part is not None),
             *self.manifest["proof"].values(),
         ]
-        known = {MANIFEST, "README.md", *self.addendum_paths, *(one["file"] for one in named)}
+        known = {MANIFEST, "README.md", *self.addendum_paths, *(file["file"] for file in named)}
         there = set(self.files.paths())
         for path in sorted(
             (known - there) | (there - known - DESCRIBES.keys() - {REVIEW, MEASUREMENT})
         ):
             self.report.add_contradiction(path, "every file of the release is there, and no other")
-        for one in named:
-            data = self.files.read(one["file"])
+        for file in named:
+            data = self.files.read(file["file"])
             self.report.files += 1
             if data is not None and (len(data), hashlib.sha256(data).hexdigest()) != (
-                one["bytes"],
-                one["sha256"],
+                file["bytes"],
+                file["sha256"],
             ):
                 by = (
                     "a purge"
-                    if one not in self.manifest["parts"] and one["file"].startswith("part-")
+                    if file not in self.manifest["parts"] and file["file"].startswith("part-")
                     else "the manifest"
                 )
-                raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
+                raise ContradictionError(file["file"], f"it has the size and hash that {by} names")
 
     def later_steps(self) -> tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...]:
         """The checks after manifest and log: title, promise, and function of each step."""

@@ -11,11 +11,10 @@ from datetime import date
 from typing import Any
 
 from licet.verifier.answer import MALFORMED_ERRORS, ContradictionError, VerifierReport
-from licet.verifier.contents import RowContents
 from licet.verifier.decision import Decider
 from licet.verifier.files import Files
 from licet.verifier.forms import HEX, check_shape, fits_kind, read_json
-from licet.verifier.manifest import OPEN_REASONS, PROOFS, lines_of
+from licet.verifier.manifest import OPEN_REASONS, PROOFS, RowContents, lines_of
 from licet.verifier.tree import leaf, tree_hash
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
