@@ -90,7 +90,7 @@ class RootCommand(CommandGroup):
         self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(self._lines)
+        return sorted({*self.commands, *self._lines})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.commands and cmd_name in self._lines:
