@@ -25,7 +25,7 @@ from licet.consent.rights import RequestState
 from licet.curate.batches import batches
 from licet.curate.dedupe import Election, Sketch
 from licet.curate.kernels import SketchKernel
-from licet.demo import chats, checks, code_sessions, speech, town
+from licet.demo import checks, code_sessions, people, speech, town
 from licet.demo.checks import check_all
 from licet.demo.files import play_files
 from licet.demo.people import Townsperson
@@ -136,14 +136,14 @@ def conversations(random: Random, count: int) -> list[Document]:
     """Conversations of the town's people, as a release takes them: what tools print is left out of
     it.
     """
-    people = [Townsperson(random, n, town.BEGIN, town.NOTICE, town.END) for n in range(400)]
+    townspeople = [Townsperson(random, n, town.BEGIN, town.NOTICE, town.END) for n in range(400)]
     made = []
     for n in range(count):
-        person = random.choice(people)
-        chat = chats.draw_chat(random, person)
+        person = random.choice(townspeople)
+        chat = people.draw_chat(random, person)
         turns = [
             one
-            for one in chats.draw_turns(random, person, chat, resumed=False)
+            for one in people.draw_turns(random, person, chat, resumed=False)
             if one[0] is not TurnRole.tool
         ]
         made.append(

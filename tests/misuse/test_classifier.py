@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from licet.errors import BrokenError, UsageError
-from licet.misuse import abstention, operating_points
+from licet.misuse import classifier, operating_points
 from licet.misuse.classifier import (
     DOMAIN_WEIGHT_MAX,
     FOLDS,
@@ -257,14 +257,16 @@ def test_it_abstains_on_what_is_unlike_all_that_it_learnt() -> None:
     assert np.isnan(model.judge(alien, "mail")).all()
     for domain in ("mail", "chat", "forum"):
         known = np.isnan(model.judge([one.text for one in DOMAINS if one.domain == domain], domain))
-        assert known.mean() <= abstention.LEVEL
+        assert known.mean() <= classifier.ABSTENTION_LEVEL
 
 
 def test_the_limit_of_abstention_is_a_conformal_one() -> None:
     shares = np.arange(1, 101) / 100
-    limit = abstention.limits(shares, ["a"] * 100)["a"]
+    limit = classifier.abstention_limits(shares, ["a"] * 100)["a"]
     assert (shares > limit).sum() == 4, "the fifth of 101 is not yet beyond a level of 5 %"
-    assert abstention.limits(shares[:18], ["few"] * 18) == {}, "too few to know: it abstains"
+    assert classifier.abstention_limits(shares[:18], ["few"] * 18) == {}, (
+        "too few to know: it abstains"
+    )
 
 
 # A model of one's own

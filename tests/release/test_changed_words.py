@@ -188,7 +188,7 @@ def test_a_build_that_damages_stops_shows_places_and_goes_on_when_it_is_told_to(
 
 
 def test_a_build_that_stops_answers_json_with_its_shares_and_places(house: House) -> None:
-    @click.group(cls=RootCommand, table={}, groups={})
+    @click.group(cls=RootCommand, modules={}, groups={})
     def program() -> None:
         """A program of one command."""
 

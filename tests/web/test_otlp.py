@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from licet.access.roles import Scope
 from licet.errors import UsageError
-from licet.intake import otlp, wire
+from licet.intake import otlp
 from licet.intake.otlp import SPANS_MAX, Encoding, UnpackedTooLargeError
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Narrow, Widen
@@ -496,7 +496,7 @@ def test_counting_on_the_wire_finds_every_field_that_a_real_exporter_sends(
     sending.call(("user", "Hello"))
     raw = encode_spans(sending.spans).SerializeToString()
     request = ExportTraceServiceRequest.FromString(raw)
-    assert wire.count_fields(raw, wire.message_tree(request.DESCRIPTOR), 10**6) == fields_in(
+    assert otlp.count_fields(raw, otlp.message_tree(request.DESCRIPTOR), 10**6) == fields_in(
         request
     )
 

@@ -1089,7 +1089,7 @@ export interface components {
         };
         /**
          * AccountSeen
-         * @description An account's status. `region_values` says whether values of its `region` apply in the policy in force.
+         * @description `region_values`: whether values of its `region` apply in the policy in force.
          */
         AccountSeen: {
             /** @description The account, `acc_..`. */
@@ -1265,7 +1265,7 @@ export interface components {
         };
         /**
          * ChoiceSeen
-         * @description A choice about one question, for a scope. `because` says why it had no effect; `kept` numbers the grants that a no left in force.
+         * @description `because` says why it had no effect; `kept` numbers the grants that a no left in force.
          */
         ChoiceSeen: {
             /**
@@ -1441,7 +1441,6 @@ export interface components {
         DecisionReason: "closed" | "deleted" | "out_of_scope" | "age" | "flagged" | "incognito" | "expired" | "narrowed" | "undecided" | "declined" | "withdrawn" | "lapsed" | "purpose" | "origin" | "stale_terms" | "before_grant" | "permitted" | "unknown";
         /**
          * Effect
-         * @description The effect of a choice on a question.
          * @enum {string}
          */
         Effect: "began" | "affirmed" | "withdrew" | "declined" | "none";
@@ -2511,7 +2510,7 @@ export interface components {
         ScopeKind: "conversation" | "project" | "account";
         /**
          * ScopeSeen
-         * @description The scope of a grant: `account`, or a project or conversation by our id.
+         * @description `account`, or a project or conversation by our id.
          */
         ScopeSeen: {
             /** @description What it is for: the account, one project or one conversation. */

@@ -38,8 +38,6 @@ STEPS_MAX = 1_000  # of one item
 
 
 class InboxStepKind(StrEnum):
-    """A step taken with an item."""
-
     taken = "taken"
     given_back = "given_back"
     handed = "handed"
@@ -84,8 +82,6 @@ class InboxStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _NewStep(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step to write."""
-
     step: InboxStepKind
     staff: UUID
     at: datetime
@@ -177,7 +173,6 @@ def hand_over(
 def add_note(
     tx: Transaction, keyring: Keyring, item: ItemSubject, staff: UUID, now: datetime, words: str
 ) -> None:
-    """Adds a note to an item, which anybody may have."""
     _, steps = _locked(tx, item)
     _write(
         tx,

@@ -202,7 +202,7 @@ _SELECT = """SELECT k.key_id, k.name, k.scopes, k.made_at, k.revoked_at, k.recip
 
 
 def list_keys(tx: Transaction) -> list[ServiceKey]:
-    """All keys, the newest last."""
+    """The newest last."""
     return [_key(row) for row in tx.execute(f"{_SELECT} ORDER BY k.key_id").fetchall()]
 
 
@@ -226,7 +226,7 @@ def _key(row: Sequence[Any]) -> ServiceKey:
 
 
 def list_changes(tx: Transaction, key: UUID) -> list[KeyChange]:
-    """The changes of a key, newest first."""
+    """Newest first."""
     rows = tx.execute(
         """SELECT version, act, changed_at, changed_by, reason, scopes, coalesce(releases, '{}'),
                   requests_per_minute,

@@ -178,7 +178,6 @@ def find_staff(tx: Transaction, email: str) -> tuple[UUID, list[StaffRole]] | No
 
 
 def addresses(tx: Transaction, staff: Collection[UUID]) -> dict[UUID, str]:
-    """The address of each of these members of staff."""
     return dict(
         tx.execute(
             "SELECT staff_id, email FROM staff WHERE staff_id = ANY(%s)", [list(staff)]
@@ -187,7 +186,6 @@ def addresses(tx: Transaction, staff: Collection[UUID]) -> dict[UUID, str]:
 
 
 def granted_roles(tx: Transaction, staff: UUID) -> list[StaffRole]:
-    """The roles that were given here."""
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s", [staff]).fetchone()
     return [StaffRole(role) for role in row[0]] if row else []
 

@@ -48,8 +48,6 @@ class OrderKind(StrEnum):
 
 
 class OrderOutcome(StrEnum):
-    """The outcome of an order."""
-
     done = "done"
     failed = "failed"
 

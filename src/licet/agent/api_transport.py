@@ -72,7 +72,7 @@ class ApiTransport:
             seen = self._client.send(asked, within=TIMEOUT_SECONDS)
         except NotFoundError:
             return Usable()
-        badge = next((one for one in seen.badges if one.purpose == PURPOSE), None)
+        badge = next((shown for shown in seen.badges if shown.purpose == PURPOSE), None)
         if badge is None:
             return Usable(turns=seen.turns, kept_out=seen.kept_out)
         return Usable(
@@ -105,31 +105,31 @@ class ApiTransport:
         return Allowed(question=question, effect=done.effect, because=done.because or "")
 
 
-def _scope(said: str | None) -> ScopeKind | None:
-    return ScopeKind(said) if said in set(ScopeKind) else None
+def _scope(name: str | None) -> ScopeKind | None:
+    return ScopeKind(name) if name in set(ScopeKind) else None
 
 
 def _turn(account: str, turn: ReadTurn) -> client.ConversationTurn:
-    said = turn.content
+    content = turn.content
     return client.ConversationTurn(
         account=account,
         conversation=f"host:{turn.host_conversation}",
         id=turn.host_turn,
         role=turn.role.value,
-        text=said.text,
+        text=content.text,
         origin=turn.origin,
         surface=turn.surface,
         kind=turn.kind.value,
         keep_out=turn.kept_out,
         tool_calls=tuple(
             client.ToolCallResult(id=c.id, name=c.name, arguments=c.arguments)
-            for c in said.tool_calls
+            for c in content.tool_calls
         ),
-        tool_call_id=said.tool_call_id,
-        tool_name=said.tool_name[:200],
-        model=said.model[:200],
-        thread=said.thread,
+        tool_call_id=content.tool_call_id,
+        tool_name=content.tool_name[:200],
+        model=content.model[:200],
+        thread=content.thread,
         project=turn.project or None,
         project_title=turn.project_title,
-        attachments=tuple(one[:200] for one in said.attachments[:100]),
+        attachments=tuple(name[:200] for name in content.attachments[:100]),
     )

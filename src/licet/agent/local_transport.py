@@ -49,8 +49,6 @@ def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
 
 
 class LocalTransport:
-    """Implements `transport.Transport`."""
-
     def __init__(self, here: installation.Installation, account: str) -> None:
         self._here, self._host_key = here, installation.host_key(here)
         with transaction(here.pool) as tx:
@@ -120,16 +118,16 @@ class LocalTransport:
             return Usable()
         seen = service_answers.explain(self._here, shown(Prefix.conversation, conversation))
         assert isinstance(seen, service_answers.ConversationSeen)
-        said = [one for one in seen.answers if one.purpose == PURPOSE]
-        usable = [one for one in said if one.use]
-        first = next(iter(usable or said), None)
+        answers_ = [answer for answer in seen.answers if answer.purpose == PURPOSE]
+        usable = [answer for answer in answers_ if answer.use]
+        first = next(iter(usable or answers_), None)
         scope, since = self._granted(conversation) if usable else (None, None)
         return Usable(
-            turns=sum(one.turns for one in said),
+            turns=sum(answer.turns for answer in answers_),
             use=bool(usable),
             kept_out=seen.kept_out,
             because=first.because.value if first else "",
-            until=min((one.until for one in usable if one.until), default=None),
+            until=min((answer.until for answer in usable if answer.until), default=None),
             scope=scope,
             since=since,
         )
@@ -141,7 +139,7 @@ class LocalTransport:
         with transaction(self._here.pool) as tx:
             seen = account_view.seen(tx, [(self._account, conversation)], known, at)[conversation]
             number = None if question is None else seen.state.grant_for(question, seen.turns)
-            grant = next((one for one in seen.state.grants if one.number == number), None)
+            grant = next((grant_ for grant_ in seen.state.grants if grant_.number == number), None)
             if grant is None:
                 return None, None
             began = account_choices.began(tx, self._account, [grant.number])

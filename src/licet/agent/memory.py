@@ -149,7 +149,6 @@ class AgentMemory:
         )
 
     def last_session(self, folder: str) -> str | None:
-        """The session that was last active in a folder."""
         row = self._db.execute(
             "SELECT session FROM sessions WHERE folder = ? ORDER BY met DESC LIMIT 1",
             [_hash(folder).hex()],

@@ -33,8 +33,7 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
 
     def stricter(self, other: Narrowing) -> Narrowing:
-        """The stricter of both."""
-        return max(self, other, key=lambda one: (one.incognito, one.keep_out))
+        return max(self, other, key=lambda narrowing_: (narrowing_.incognito, narrowing_.keep_out))
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -53,7 +52,6 @@ def narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
 
 
 def _above(folder: str) -> Iterator[Path]:
-    """The folder and its parents."""
     if folder:
         path = Path(folder)
         yield from [path, *path.parents][:FOLDERS_MAX]

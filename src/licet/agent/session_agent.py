@@ -53,8 +53,8 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
         return
     from licet.agent.local_transport import nearby
 
-    with nearby(config, start=start) as here:
-        yield here
+    with nearby(config, start=start) as installation:
+        yield installation
 
 
 @contextmanager

@@ -276,8 +276,8 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
     )
     with transaction(installation.pool) as tx:
         days = {
-            shown(Prefix.backup, one): day
-            for one, day in tx.execute("SELECT backup_id, expires_at FROM backups")
+            shown(Prefix.backup, backup_id): day
+            for backup_id, day in tx.execute("SELECT backup_id, expires_at FROM backups")
         }
     return [_kept_backup(path, installation.clock(), days) for path in found[:BACKUPS_MAX]]
 
@@ -482,9 +482,9 @@ def forecast(
         begun, lives = manifest.made_at, manifest.life
         found = [numbered.record for numbered in journal_of(here).survey(walk)]
         since = [
-            one
-            for one in found
-            if one.at > begun and one.life >= lives and one.kind is not RestrictionKind.life
+            kept
+            for kept in found
+            if kept.at > begun and kept.life >= lives and kept.kind is not RestrictionKind.life
         ]
         return _forecast(manifest, life, since, walk.ended())
 
@@ -500,7 +500,7 @@ def _forecast(
         form=manifest.form if manifest else None,
         made_at=manifest.made_at if manifest else None,
         life=life,
-        since=dict(sorted(Counter(one.kind.value for one in since).items())),
+        since=dict(sorted(Counter(restriction_.kind.value for restriction_ in since).items())),
         unfit=tuple(map(str, unfit)),
     )
 
@@ -565,7 +565,7 @@ def _lock_installation(installation: Installation) -> Iterator[None]:
     """
     with translated(), installation.pool.connection() as conn:
         try:
-            for lock, who in (
+            for lock, holder in (
                 (SEQUENCER_LOCK, "is adding entries to the log"),
                 (sweeper.SWEEPS_LOCK, "sweeps"),
             ):
@@ -573,7 +573,7 @@ def _lock_installation(installation: Installation) -> Iterator[None]:
                 conn.commit()
                 if row != (True,):
                     raise BusyError(
-                        f"another program {who}; nothing was changed",
+                        f"another program {holder}; nothing was changed",
                         "stop `licet serve` and any other Licet program, then try again",
                     )
             yield

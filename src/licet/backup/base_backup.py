@@ -67,7 +67,6 @@ def check(source: Path) -> None:
 
 
 def wal_beginning(source: Path) -> Beginning:
-    """The position at which the WAL of a base backup begins."""
     found = _BEGINS.search((source / "backup_label").read_text("ascii", "replace"))
     if found is None:
         raise BrokenError(

@@ -202,7 +202,6 @@ def _plan_restrictions(
     names: Mapping[int, Mapping[UUID, str]],
     records: Sequence[Restriction],
 ) -> RestorePlan:
-    """Plans the restrictions to apply, from journal and log."""
     policies = versions.load(tx)
     if policies is None:
         raise BrokenError("the database has no policy")
@@ -237,8 +236,11 @@ def _withdraw_unexplained(
             FINISH_WITHOUT,
             because="unexplained",
         )
-    accounts = {*plan.withdrawn, *(one.account for one in unexplained if one.account is not None)}
-    if misfits or any(one.account is None for one in unexplained):
+    accounts = {
+        *plan.withdrawn,
+        *(leaf.account for leaf in unexplained if leaf.account is not None),
+    }
+    if misfits or any(leaf.account is None for leaf in unexplained):
         accounts.update(restriction_targets.usable_accounts(tx))
     _apply_again(installation, tx, log_union.withdrawals(tx, accounts, installation.clock()))
     revoked = service_keys.revoke_all(tx, installation.clock()) if misfits else 0

@@ -53,8 +53,6 @@ UNSYNCED = embedded.Options(durable=False)  # what a crash leaves of a drill is 
 
 
 class DrillOutcome(StrEnum):
-    """The outcome of a drill."""
-
     proved = "proved"
     failed = "failed"
 
@@ -137,9 +135,13 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
             )
         return found[-1]
     now = installation.clock()
-    for one in archives.list_registered(installation, BACKUPS_MAX):
-        if one.folder is not None and one.pruned_at is None and one.expires_at > now:
-            return one.folder
+    for registered in archives.list_registered(installation, BACKUPS_MAX):
+        if (
+            registered.folder is not None
+            and registered.pruned_at is None
+            and registered.expires_at > now
+        ):
+            return registered.folder
     raise NotFoundError(
         "no backup is on record that has not expired",
         "make one: `licet backup make`, or name a folder",
@@ -147,7 +149,6 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
 
 
 def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
-    """The newest ``limit`` drills."""
     with transaction(installation.pool) as tx:
         rows = tx.execute(
             """SELECT backup_id, drilled_at, drilled_by, outcome, said, accounts, segments, keys,
@@ -161,13 +162,13 @@ def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
             drilled_at=at,
             drilled_by=by,
             outcome=DrillOutcome(outcome),
-            said=said,
+            said=result,
             accounts=accounts,
             segments=segments,
             keys=keys,
             entries=entries,
         )
-        for backup, at, by, outcome, said, accounts, segments, keys, entries in rows
+        for backup, at, by, outcome, result, accounts, segments, keys, entries in rows
     ]
 
 

@@ -149,7 +149,8 @@ class LogUnion:
     ) -> None:
         self._tx, self._policies, self._known = tx, policies, known
         self._accounts = {
-            year: {who: account for account, who in each.items()} for year, each in names.items()
+            year: {pseudonym: account for account, pseudonym in each.items()}
+            for year, each in names.items()
         }
         self._keys, self._waits = keys, waits
         self._handles: dict[tuple[int, UUID], dict[str, UUID]] = {}
@@ -311,7 +312,10 @@ class LogUnion:
         if known is None:
             salt = entries.derive_salt(self._keys[leaf.year][account])
             of_account = restriction_targets.conversations(self._tx, account)
-            known = {entries.conversation_pseudonym(salt, one): one for one in of_account}
+            known = {
+                entries.conversation_pseudonym(salt, conversation): conversation
+                for conversation in of_account
+            }
             self._handles[leaf.year, account] = known
         return known.get(leaf.facts.get("handle", ""))
 
@@ -319,7 +323,12 @@ class LogUnion:
         name, salt = leaf.facts.get("project"), entries.derive_salt(self._keys[leaf.year][account])
         of_account = restriction_targets.projects(self._tx, account)
         return next(
-            (one for one in of_account if entries.project_pseudonym(salt, one[0]) == name), None
+            (
+                project
+                for project in of_account
+                if entries.project_pseudonym(salt, project[0]) == name
+            ),
+            None,
         )
 
     def _ended_grants(self) -> frozenset[tuple[UUID, int]]:

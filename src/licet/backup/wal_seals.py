@@ -97,7 +97,6 @@ def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
 
 
 def remove(segment: Path) -> None:
-    """Removes a segment and its seal."""
     segment.unlink()
     _seal_path(segment).unlink(missing_ok=True)
 

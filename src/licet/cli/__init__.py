@@ -29,8 +29,8 @@ def main() -> None:
     command.main()
 
 
-def _end(said: str, hint: str, code: int) -> NoReturn:
-    as_json = dumps({"error": said, "hint": hint, "exit": code})
-    as_text = f"error: {said}" + (f"\nhint: {hint}" if hint else "")
+def _end(message: str, hint: str, code: int) -> NoReturn:
+    as_json = dumps({"error": message, "hint": hint, "exit": code})
+    as_text = f"error: {message}" + (f"\nhint: {hint}" if hint else "")
     os.write(2, (as_json if "--json" in sys.argv else as_text).encode() + b"\n")
     os._exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from uuid import UUID
 
 import click
@@ -13,13 +12,11 @@ from licet.access.roles import Scope, StaffRole
 from licet.access.service_keys import KeyAct, KeyLimits, ServiceKey
 from licet.cli.root import CommandGroup
 from licet.cli.shell import (
+    CliCall,
     by_option,
-    data_option,
     dry_option,
-    json_option,
+    local_options,
     moment,
-    open_installation,
-    show,
     user,
 )
 from licet.cli.verb_commands import Printing, add_command, run_verb
@@ -66,16 +63,15 @@ def _scopes(named: tuple[str, ...]) -> tuple[Scope, ...]:
 
 
 @api_key.command("list")
-@data_option
-@json_option
-def list_keys(data: Path | None, as_json: bool) -> None:
+@local_options
+def list_keys(call: CliCall) -> None:
     """Lists the API keys without their secrets.
 
     \b
     Example:  licet api-key list
     """
-    with open_installation(data) as here, transaction(here.pool) as tx:
-        known, now = service_keys.list_keys(tx), here.clock()
+    with call.installation() as installation, transaction(installation.pool) as tx:
+        known, now = service_keys.list_keys(tx), installation.clock()
     lines = [
         (
             f"{key.name:<20} {key.state(now):<8} {written(key.made_at)}  "
@@ -83,37 +79,37 @@ def list_keys(data: Path | None, as_json: bool) -> None:
         )
         for key in known
     ]
-    show(known, as_json, lambda: "\n".join(lines) or "no keys")
+    call.show(known, lambda: "\n".join(lines) or "no keys")
 
 
 def _bound(known: ServiceKey) -> str:
     """What a key is bound to, or that an old key is bound to nothing."""
-    said = ""
+    text = ""
     if "release:lease" in known.scopes:
         whose = f"own machines `{known.recipient}`" if known.own else f"`{known.recipient}`"
-        said += (
+        text += (
             f"; leases {', '.join(known.releases)} to {whose}"
             if known.recipient
             else "; leases nothing: make another"
         )
     if "events:acknowledge" in known.scopes:
-        said += (
+        text += (
             f"; answers for `{known.endpoint}`"
             if known.endpoint
             else "; answers for nobody: make another"
         )
-    return said
+    return text
 
 
 def _limited(known: ServiceKey) -> str:
     """A key's limits beside its scopes, and its version."""
-    said = (
+    text = (
         f"; {known.requests_per_minute:,} requests a minute"
         if known.requests_per_minute is not None
         else ""
     )
-    said += f"; until {written(known.expires_at)}" if known.expires_at is not None else ""
-    return f"{said}; version {known.version}"
+    text += f"; until {written(known.expires_at)}" if known.expires_at is not None else ""
+    return f"{text}; version {known.version}"
 
 
 @api_key.command("limit")
@@ -142,8 +138,7 @@ def _limited(known: ServiceKey) -> str:
 )
 @dry_option("Show the limits that it would have, and change nothing.")
 @by_option("changes it")
-@data_option
-@json_option
+@local_options
 def limit(
     name: str,
     scopes: tuple[str, ...],
@@ -154,8 +149,7 @@ def limit(
     version: int | None,
     dry_run: bool,
     by: str | None,
-    data: Path | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Changes what an API key may do, how often and until when. A running server heeds it within a
     second.
@@ -167,7 +161,7 @@ def limit(
     Example:  licet api-key limit assistant --scope gate:read --expires 2027-01-31 --reason 'writes
     by another key now'
     """
-    with open_installation(data) as here, transaction(here.pool) as tx:
+    with call.installation() as installation, transaction(installation.pool) as tx:
         known = service_keys.find_by_name(tx, name)
         until = (
             known.expires_at if expires is None else None if expires == "never" else moment(expires)
@@ -181,16 +175,15 @@ def limit(
             expires_at=until,
         )
         if dry_run:
-            show(wanted, as_json, lambda: f"would be: {wanted}")
+            call.show(wanted, lambda: f"would be: {wanted}")
             return
-        act = KeyAct(by=by or f"user:{user()}", reason=reason, at=here.clock())
+        act = KeyAct(by=by or f"user:{user()}", reason=reason, at=installation.clock())
         seen = known.version if version is None else version
         after = service_keys.set_limits(
-            tx, name, wanted, act, here.keyring.restrictions, version=seen
+            tx, name, wanted, act, installation.keyring.restrictions, version=seen
         )
-    show(
+    call.show(
         after,
-        as_json,
         lambda: f"`{name}`: {' '.join(after.scopes)}{_bound(after)}{_limited(after)}",
     )
 
@@ -203,18 +196,17 @@ def staff() -> None:
 @staff.command("bootstrap")
 @click.argument("email")
 @url_option
-@data_option
-@json_option
-def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> None:
+@local_options
+def bootstrap(email: str, url: str | None, call: CliCall) -> None:
     """Makes EMAIL the first owner and prints a sign-in link. The link works once, within an hour.
 
     \b
     Example:  licet staff bootstrap ana@example.org
     """
-    with open_installation(data) as here, transaction(here.pool) as tx:
-        secret = sessions.bootstrap(tx, email, utc_now(), here.keyring.random)
-    link = _link(here, url, secret)
-    show({"email": email, "link": link}, as_json, lambda: link)
+    with call.installation() as installation, transaction(installation.pool) as tx:
+        secret = sessions.bootstrap(tx, email, utc_now(), installation.keyring.random)
+    link = _link(installation, url, secret)
+    call.show({"email": email, "link": link}, lambda: link)
 
 
 @staff.command("add")
@@ -223,11 +215,8 @@ def bootstrap(email: str, url: str | None, data: Path | None, as_json: bool) -> 
     "--role", "roles", multiple=True, required=True, help="A role, such as reviewer; repeatable."
 )
 @url_option
-@data_option
-@json_option
-def add(
-    email: str, roles: tuple[str, ...], url: str | None, data: Path | None, as_json: bool
-) -> None:
+@local_options
+def add(email: str, roles: tuple[str, ...], url: str | None, call: CliCall) -> None:
     """Gives EMAIL roles here and prints a sign-in link. The link works once, within an hour.
 
     For installations without an identity provider. `licet staff roles` takes roles back.
@@ -239,12 +228,11 @@ def add(
         access_verbs.ADD_STAFF,
         email,
         {"email": email, "roles": roles},
+        call,
         Printing(
             text=lambda _, link: str(link),
             value=lambda _, link: {"email": email, "roles": sorted(roles), "link": link},
         ),
-        data=data,
-        as_json=as_json,
         url=url,
     )
 
@@ -257,21 +245,20 @@ def _roles(named: tuple[str, ...]) -> tuple[StaffRole, ...]:
 
 
 @staff.command("list")
-@data_option
-@json_option
-def list_staff(data: Path | None, as_json: bool) -> None:
+@local_options
+def list_staff(call: CliCall) -> None:
     """Lists staff, with the roles that were given here.
 
     \b
     Example:  licet staff list
     """
-    with open_installation(data) as here, transaction(here.pool) as tx:
+    with call.installation() as installation, transaction(installation.pool) as tx:
         known = sessions.list_staff(tx, utc_now())
     lines = [
         f"{member.email:<32} {', '.join(member.roles) or '-'}; signed in: {member.sessions}"
         for member in known
     ]
-    show(known, as_json, lambda: "\n".join(lines) or "nobody")
+    call.show(known, lambda: "\n".join(lines) or "nobody")
 
 
 @staff.command("roles")
@@ -282,21 +269,19 @@ def list_staff(data: Path | None, as_json: bool) -> None:
     multiple=True,
     help="A role that EMAIL has from now on; repeatable. Without one: none.",
 )
-@data_option
-@json_option
-def set_roles(email: str, roles: tuple[str, ...], data: Path | None, as_json: bool) -> None:
+@local_options
+def set_roles(email: str, roles: tuple[str, ...], call: CliCall) -> None:
     """Replaces the roles that EMAIL was given here. They hold from the next request on.
 
     \b
     Example:  licet staff roles bo@example.org --role reviewer
     """
     given = _roles(roles)
-    with open_installation(data) as here, transaction(here.pool) as tx:
-        who, was = _known(sessions.find_staff(tx, email), email)
-        sessions.set_roles(tx, who, given, was)
-    show(
+    with call.installation() as installation, transaction(installation.pool) as tx:
+        member, was = _known(sessions.find_staff(tx, email), email)
+        sessions.set_roles(tx, member, given, was)
+    call.show(
         {"email": email, "roles": sorted(given)},
-        as_json,
         lambda: f"{email}: {', '.join(given) or 'no role'}",
     )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from pathlib import Path
 
 import click
@@ -19,22 +17,22 @@ from licet.backup.drills import DrillOutcome, DrillResult
 from licet.backup.log_union import RestoreFinish
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    PATH,
+    CliCall,
     answer_options,
     by_option,
-    data_option,
+    choice,
+    clock_at,
     dry_option,
-    json_option,
+    local_options,
     moment,
-    open_installation,
     pluralize,
-    show,
+    stop_on_signals,
     user,
 )
-from licet.clock import utc_now
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
 from licet.policy.period import written
-from licet.vault.simulated_clock import clock_of
 
 
 @click.group(cls=CommandGroup)
@@ -50,68 +48,67 @@ def backup() -> None:
 
 
 @backup.command("make")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--base",
     is_flag=True,
     help="Copy the server's data files instead of dumping the live rows; for large databases.",
 )
 @answer_options
-def make(folder: Path, base: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def make(folder: Path, base: bool, call: CliCall) -> None:
     """Makes a backup in a new folder below FOLDER. It is registered with the day on which it
     expires.
 
     \b
     Example:  licet backup make /srv/backups
     """
-    with open_installation(data, at) as here:
-        kept = backups.back_up(here, folder, BackupForm.base if base else BackupForm.dump)
+    with call.installation() as installation:
+        kept = backups.back_up(installation, folder, BackupForm.base if base else BackupForm.dump)
         lines = [_line(kept), "keys, log and restriction journal are not in it: docs/backup.md"]
-        if folder.resolve().is_relative_to(here.config.data.resolve()):
+        if folder.resolve().is_relative_to(installation.config.data.resolve()):
             lines.append(
                 f"{folder} is in the data folder: copy it to another disk, away from the keys"
             )
-        show(kept, as_json, lambda: "\n".join(lines))
+        call.show(kept, lambda: "\n".join(lines))
 
 
 @backup.command("list")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @answer_options
-def listed(folder: Path, data: Path | None, at: str | None, as_json: bool) -> None:
+def listed(folder: Path, call: CliCall) -> None:
     """Lists the backups below FOLDER, and when each expires.
 
     \b
     Example:  licet backup list /srv/backups
     """
-    with open_installation(data, at) as here:
-        found = backups.list_backups(here, folder)
-        show(found, as_json, lambda: "\n".join(map(_line, found)) or "no backups")
+    with call.installation() as installation:
+        found = backups.list_backups(installation, folder)
+        call.show(found, lambda: "\n".join(map(_line, found)) or "no backups")
 
 
 @backup.command("prune")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @dry_option("List what would be removed, and remove nothing.")
 @answer_options
-def prune(folder: Path, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def prune(folder: Path, dry_run: bool, call: CliCall) -> None:
     """Removes expired and unfinished backups and unneeded WAL. WAL is unneeded when only removed
     backups could use it.
 
     \b
     Example:  licet backup prune /srv/backups --dry-run
     """
-    with open_installation(data, at) as here:
-        spent = backups.prune(here, folder, dry_run=dry_run)
-        show(spent, as_json, lambda: _pruned(spent, dry_run))
+    with call.installation() as installation:
+        spent = backups.prune(installation, folder, dry_run=dry_run)
+        call.show(spent, lambda: _pruned(spent, dry_run))
 
 
 @backup.command("wal")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--end", is_flag=True, help="End the archive, so that the server stops keeping WAL for it."
 )
-@data_option
-@json_option
-def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
+@local_options
+def archive(folder: Path, end: bool, call: CliCall) -> None:
     """Archives the WAL below FOLDER as it is written, until stopped. A base backup made meanwhile
     can be restored to any moment of it.
 
@@ -121,31 +118,26 @@ def archive(folder: Path, end: bool, data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet backup wal /srv/backups
     """
-    with open_installation(data) as here:
+    with call.installation() as installation:
         if end:
-            name = wal_receiver.end(here)
-            show(
-                {"ended": name}, as_json, lambda: f"ended {name}" if name else "no WAL was archived"
-            )
+            name = wal_receiver.end(installation)
+            call.show({"ended": name}, lambda: f"ended {name}" if name else "no WAL was archived")
             return
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stop_on_signals()
         done = wal_receiver.archive(
-            here,
+            installation,
             folder / ARCHIVES,
             stop,
             lambda why: click.echo(f"interrupted, goes on: {why}", err=True),
-            lambda: backups.prune_wal(here, folder),
+            lambda: backups.prune_wal(installation, folder),
         )
-        show({"archive": done}, as_json, lambda: f"archived in {done}")
+        call.show({"archive": done}, lambda: f"archived in {done}")
 
 
 @backup.command("verify")
-@click.argument("folder", type=click.Path(path_type=Path))
-@data_option
-@json_option
-def verify(folder: Path, data: Path | None, as_json: bool) -> int:
+@click.argument("folder", type=PATH)
+@local_options
+def verify(folder: Path, call: CliCall) -> int:
     """Checks that a backup is ours, whole and unchanged. Exits 1 if it is contradicted or not
     proved.
 
@@ -155,17 +147,16 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
     Example:  licet backup verify /srv/backups/20260301T040000Z-0f3a9c21
     """
     try:
-        manifest = backups.verify(Configuration.of(os.environ, data), folder)
+        manifest = backups.verify(Configuration.of(os.environ, call.data), folder)
     except (ContradictedError, RefusedError) as error:
         verdict = "contradicted" if isinstance(error, ContradictedError) else "not proved"
         why = error.message.removeprefix(f"{verdict}: ")
         text = f"{verdict}: {why}\n{error.hint}"
-        show({"verdict": verdict, "why": why, "hint": error.hint}, as_json, lambda: text)
+        call.show({"verdict": verdict, "why": why, "hint": error.hint}, lambda: text)
         return EXIT_NO
-    told = {"verdict": "proved", **msgspec.to_builtins(manifest)}
-    show(
-        told,
-        as_json,
+    answer = {"verdict": "proved", **msgspec.to_builtins(manifest)}
+    call.show(
+        answer,
         lambda: (
             f"proved: {manifest.backup}, {pluralize(manifest.size, 'byte')}, of "
             f"{written(manifest.made_at)}"
@@ -175,18 +166,11 @@ def verify(folder: Path, data: Path | None, as_json: bool) -> int:
 
 
 @backup.command("drill")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=PATH, required=False)
 @dry_option("Show which backup would be restored, and restore nothing.")
 @by_option("drills")
 @answer_options
-def drill(
-    folder: Path | None,
-    dry_run: bool,
-    by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> int:
+def drill(folder: Path | None, dry_run: bool, by: str | None, call: CliCall) -> int:
     """Restores the newest backup into a scratch place and proves it.
 
     Proved are its files, its keys and its log. FOLDER is a backup, or the folder that they are
@@ -198,18 +182,18 @@ def drill(
     \b
     Example:  licet backup drill
     """
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if dry_run:
-            found = drills.choose_backup(here, folder)
-            show({"folder": found}, as_json, lambda: f"would restore {found} into a scratch place")
+            found = drills.choose_backup(installation, folder)
+            call.show({"folder": found}, lambda: f"would restore {found} into a scratch place")
             return 0
-        done = drills.drill(here, folder, by=f"user:{by or user()}")
-        show(done, as_json, lambda: _drilled(done))
+        done = drills.drill(installation, folder, by=f"user:{by or user()}")
+        call.show(done, lambda: _drilled(done))
         return 0 if done.outcome is DrillOutcome.proved else EXIT_NO
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.argument("source", type=PATH, required=False)
 @click.option(
     "--here",
     "in_place",
@@ -225,7 +209,7 @@ def drill(
 )
 @click.option(
     "--finish",
-    type=click.Choice([one.value for one in RestoreFinish]),
+    type=choice(RestoreFinish),
     help=(
         "Restore although journal or log lack something: what cannot be matched counts as "
         "withdrawn."
@@ -239,9 +223,7 @@ def restore(
     until: str | None,
     finish: str | None,
     dry_run: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Restores a backup, then reapplies withdrawals and deletions. Nothing is served until both are
     done. A restore that was interrupted starts over.
@@ -258,20 +240,16 @@ def restore(
         raise UsageError(
             "name a backup's folder, or say --here", "`licet backup list` shows the folders"
         )
-    config = Configuration.of(os.environ, data)
-    simulated = clock_of(config.data)
-    if at is not None and simulated is None:
-        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
-    now = moment(at) if at is not None else simulated
-    clock = utc_now if now is None else (lambda: now)
+    config = Configuration.of(os.environ, call.data)
+    clock, _ = clock_at(config, call.at)
     to = moment(until) if until is not None else None
     how = RestoreFinish(finish) if finish is not None else None
     if dry_run:
         would = backups.forecast(config, source, clock, to, how)
-        show(would, as_json, lambda: _forecast(would))
+        call.show(would, lambda: _forecast(would))
         return
     done = backups.restore(config, source, clock, to, how)
-    show(done, as_json, lambda: _report(done))
+    call.show(done, lambda: _report(done))
 
 
 def _line(kept: KeptBackup) -> str:
@@ -297,7 +275,7 @@ def _drilled(result: DrillResult) -> str:
 
 def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
-    lines = [f"{verb} {one.folder}" for one in spent.backups]
+    lines = [f"{verb} {backup.folder}" for backup in spent.backups]
     lines += [f"{verb} {pluralize(spent.segments, 'segment')} of WAL"] if spent.segments else []
     return "\n".join(lines) or "nothing to remove"
 
@@ -308,14 +286,14 @@ def _forecast(would: RestoreForecast) -> str:
         if would.form and would.made_at
         else "no backup"
     )
-    here = (
+    installation = (
         f"the database here, in life {would.life}"
         if would.life is not None
         else "nothing: there is no database here"
     )
     applied = ", ".join(f"{count:,} {kind}" for kind, count in would.since.items()) or "nothing"
-    replaced = [f"would replace  {here}"] if would.form is not None else []
-    unfit = [f"does not fit   {one}" for one in would.unfit]
+    replaced = [f"would replace  {installation}"] if would.form is not None else []
+    unfit = [f"does not fit   {misfit}" for misfit in would.unfit]
     unfit += (
         ["would narrow   every account: a record that is missing may have been anybody's"]
         if unfit
@@ -352,10 +330,10 @@ def _report(result: RestoreResult) -> str:
 
 def _narrowed(result: RestoreResult) -> list[str]:
     """What the log had alone, and what nothing explained."""
-    told = ", ".join(f"{count:,} {kind}" for kind, count in result.from_log.items())
-    lines = [f"from log   {told}, which the restriction journal lacked"] if told else []
-    lines += [f"unfit      {one}" for one in result.unfit]
-    lines += [f"set aside  {one}" for one in result.set_aside]
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in result.from_log.items())
+    lines = [f"from log   {counts}, which the restriction journal lacked"] if counts else []
+    lines += [f"unfit      {place}" for place in result.unfit]
+    lines += [f"set aside  {place}" for place in result.set_aside]
     if result.withdrawn or result.keys_revoked:
         keys = (
             f"; {pluralize(result.keys_revoked, 'key')} of services revoked"

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import data_option, json_option, show
+from licet.cli.shell import EXISTING_FOLDER, CliCall, local_options
 from licet.config import Configuration
 from licet.curate import name_models
 from licet.errors import InputError, UsageError
@@ -26,9 +26,8 @@ def deidentify() -> None:
 @click.argument(
     "file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 )
-@data_option
-@json_option
-def text(file: Path, data: Path | None, as_json: bool) -> None:
+@local_options
+def text(file: Path, call: CliCall) -> None:
     """Prints a text as a release would contain it. FILE may be `-` for standard input. The
     surrogates come from a key that is thrown away.
 
@@ -39,14 +38,14 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
         given = source.read(TEXT_BYTES_MAX + 1)
     if len(given) > TEXT_BYTES_MAX:
         raise InputError(f"more than `{TEXT_BYTES_MAX}` bytes", "give a part of it", file=str(file))
-    made = name_models.tried(Configuration.of(os.environ, data), given.decode("utf-8", "replace"))
-    show(made, as_json, lambda: made.text)
+    made = name_models.tried(
+        Configuration.of(os.environ, call.data), given.decode("utf-8", "replace")
+    )
+    call.show(made, lambda: made.text)
 
 
 @deidentify.command("measure")
-@click.argument(
-    "folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False)
-)
+@click.argument("folder", required=False, type=EXISTING_FOLDER)
 @click.option(
     "--labelled",
     multiple=True,
@@ -58,11 +57,8 @@ def text(file: Path, data: Path | None, as_json: bool) -> None:
     is_flag=True,
     help="Save the figures of --labelled in the data folder; release cards then quote them.",
 )
-@data_option
-@json_option
-def measure(
-    folder: Path | None, labelled: tuple[str, ...], keep: bool, data: Path | None, as_json: bool
-) -> int:
+@local_options
+def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, call: CliCall) -> int:
     """Measures what would be replaced in texts of your own. The settings of this installation
     apply.
 
@@ -76,23 +72,23 @@ def measure(
     Example:  licet deidentify measure our-chats/
               licet deidentify measure --labelled noisy=emerging.test.conll --keep
     """
-    config = Configuration.of(os.environ, data)
+    config = Configuration.of(os.environ, call.data)
     if (folder is None) == (not labelled):
         raise UsageError(
             "give a folder, or `--labelled`", "as in `licet deidentify measure our-chats/`"
         )
     if folder is not None:
         seen = name_models.measure_folder(config, folder)
-        show(seen, as_json, lambda: name_models.folder_in_words(seen))
+        call.show(seen, lambda: name_models.folder_in_words(seen))
         return 1 if seen.unusual else 0
     slices = {}
-    for one in labelled:
-        name, equals, file = one.partition("=")
+    for pair in labelled:
+        name, equals, file = pair.partition("=")
         if not equals or not Path(file).is_file():
             raise UsageError(
-                f"`{one}` is not a name, `=` and a file", "as in --labelled noisy=test.conll"
+                f"`{pair}` is not a name, `=` and a file", "as in --labelled noisy=test.conll"
             )
         slices[name] = Path(file)
     made = name_models.measure(config, slices, keep=keep)
-    show(made, as_json, lambda: "\n".join(map(name_models.in_words, made)))
+    call.show(made, lambda: "\n".join(map(name_models.in_words, made)))
     return 0

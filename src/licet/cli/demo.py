@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import dry_option, json_option, moment, show
+from licet.cli.shell import PATH, dry_option, json_option, moment, show
 from licet.cli.terminal import console, printer, whole_progress
 from licet.demo.files import play_files
 from licet.demo.stage import replaces
@@ -16,7 +16,7 @@ from licet.demo.town import play_town
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=PATH)
 @click.option(
     "--allow-from",
     help="With files: the day on which the account gives permission; without it, never.",
@@ -36,7 +36,7 @@ from licet.demo.town import play_town
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the town.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("demo"),
     show_default=True,
     help="The folder of the demo.",

@@ -8,11 +8,12 @@ import click
 
 from licet.cli.root import EXIT_CHANGES, CommandGroup
 from licet.cli.shell import (
+    PATH,
+    CliCall,
     by_option,
-    data_option,
+    choice,
     dry_option,
-    json_option,
-    open_installation,
+    local_options,
     show,
     user,
 )
@@ -20,7 +21,7 @@ from licet.errors import UsageError
 from licet.legal import papers
 from licet.legal.paper import PaperKind
 
-_KIND = click.Choice([kind.value for kind in PaperKind])
+_KIND = choice(PaperKind)
 _FORMATS = ("markdown", "html", "json")
 position_option = click.option(
     "--at",
@@ -42,9 +43,7 @@ format_option = click.option(
     show_default=True,
     help="To read (markdown, html), or the signed file (json).",
 )
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), help="Write it to a file instead of printing it."
-)
+out_option = click.option("--out", type=PATH, help="Write it to a file instead of printing it.")
 
 
 @click.group(cls=CommandGroup)
@@ -57,53 +56,17 @@ def document() -> None:
     """
 
 
-def _make(
-    kind: PaperKind,
-    position: str | None,
-    releases: tuple[str, ...],
-    form: str,
-    out: Path | None,
-    dry_run: bool,
-    by: str | None,
-    data: Path | None,
-    as_json: bool,
-) -> None:
-    if dry_run and form == "json":
-        raise UsageError("a dry run makes no signed file", "ask for markdown or html")
-    with open_installation(data) as here:
-        made = papers.make(
-            here, kind, actor=by or user(), at=position, releases=releases, dry_run=dry_run
-        )
-        text = papers.written_as(here, made, form)
-    if out is not None:
-        out.write_bytes(text)
-    elif not as_json:
-        click.echo(text.decode(), nl=False)
-    told = {
-        "kind": made.kind, "position": made.position, "sha256": made.sha256, "releases": made.releases, "kept": made.kept,
-        "again": made.again, "to_be_provided": made.to_be_provided, "file": out,
-    }  # fmt: skip
-    if as_json:
-        show(told, True, str)
-        return
-    left = ", ".join(made.to_be_provided) or "nothing"
-    click.echo(f"position {made.position}, SHA-256 {made.sha256}; to be provided: {left}", err=True)
-    if out is not None:
-        click.echo(f"written to {out}")
+def _add_paper(kind: PaperKind, purpose: str, law: str) -> None:
+    help_text = f"{purpose}\n\nLaw: {law}\n\n\b\nExample:  licet document {kind} --out {kind}.md"
 
-
-def _command(kind: PaperKind, says: str) -> None:
-    """Adds the command of one paper."""
-
-    @document.command(kind.value, help=says)
+    @document.command(kind.value, help=help_text)
     @position_option
     @release_option
     @format_option
     @out_option
     @dry_option("Print it without signing or keeping it.")
     @by_option("makes it")
-    @data_option
-    @json_option
+    @local_options
     def make(
         position: str | None,
         releases: tuple[str, ...],
@@ -111,74 +74,80 @@ def _command(kind: PaperKind, says: str) -> None:
         out: Path | None,
         dry_run: bool,
         by: str | None,
-        data: Path | None,
-        as_json: bool,
+        call: CliCall,
     ) -> None:
-        _make(kind, position, releases, form, out, dry_run, by, data, as_json)
+        if dry_run and form == "json":
+            raise UsageError("a dry run makes no signed file", "ask for markdown or html")
+        with call.installation() as installation:
+            made = papers.make(
+                installation,
+                kind,
+                actor=by or user(),
+                at=position,
+                releases=releases,
+                dry_run=dry_run,
+            )
+            text = papers.written_as(installation, made, form)
+        if out is not None:
+            out.write_bytes(text)
+        elif not call.as_json:
+            click.echo(text.decode(), nl=False)
+        if call.as_json:
+            fields = ("kind", "position", "sha256", "releases", "kept", "again", "to_be_provided")
+            show({**{name: getattr(made, name) for name in fields}, "file": out}, True, str)
+            return
+        left = ", ".join(made.to_be_provided) or "nothing"
+        click.echo(
+            f"position {made.position}, SHA-256 {made.sha256}; to be provided: {left}", err=True
+        )
+        if out is not None:
+            click.echo(f"written to {out}")
 
 
-def _help(first: str, then: str, kind: PaperKind) -> str:
-    return f"{first}\n\n{then}\n\n\b\nExample:  licet document {kind.value} --out {kind.value}.md"
-
-
-_command(
-    PaperKind.ropa,
-    _help("Makes the record of processing activities.", "Law: GDPR Article 30.", PaperKind.ropa),
-)
-_command(
+_add_paper(PaperKind.ropa, "Makes the record of processing activities.", "GDPR Article 30.")
+_add_paper(
     PaperKind.training_summary,
-    _help(
-        "Makes the public summary of training content.",
-        "Law: AI Act Article 53(1)(d). It follows the order of the Commission's template.",
-        PaperKind.training_summary,
-    ),
+    "Makes the public summary of training content.",
+    "AI Act Article 53(1)(d). It follows the order of the Commission's template.",
 )
-_command(
+_add_paper(
     PaperKind.ab2013,
-    _help(
-        "Makes California's statement on training data.",
-        "Law: Civil Code 3111 (AB 2013), its twelve items.",
-        PaperKind.ab2013,
-    ),
+    "Makes California's statement on training data.",
+    "Civil Code 3111 (AB 2013), its twelve items.",
 )
-_command(
+_add_paper(
     PaperKind.risk_assessment,
-    _help(
-        "Makes California's risk assessment of training.",
-        "Law: 11 CCR 7150 to 7157 (CCPA).",
-        PaperKind.risk_assessment,
-    ),
+    "Makes California's risk assessment of training.",
+    "11 CCR 7150 to 7157 (CCPA).",
 )
 
 
 @document.command("list")
 @click.option("--kind", type=_KIND, help="Only papers of this kind.")
-@data_option
-@json_option
-def document_list(kind: str | None, data: Path | None, as_json: bool) -> None:
+@local_options
+def document_list(kind: str | None, call: CliCall) -> None:
     """Lists the papers that were made, the newest first.
 
     \b
     Example:  licet document list --kind ropa
     """
-    with open_installation(data) as here:
-        found = papers.listed(here, PaperKind(kind) if kind else None)
+    with call.installation() as installation:
+        found = papers.listed(installation, PaperKind(kind) if kind else None)
         lines = [
             (
-                f"{one.made_at[:16]}  {one.kind:<17} {one.position:>12}  {one.sha256[:12]}  "
-                f"{one.made_by}"
+                f"{doc.made_at[:16]}  {doc.kind:<17} {doc.position:>12}  {doc.sha256[:12]}  "
+                f"{doc.made_by}"
             )
-            for one in found
+            for doc in found
         ]
-        show(found, as_json, lambda: "\n".join(lines) or "no paper was made yet")
+        call.show(found, lambda: "\n".join(lines) or "no paper was made yet")
 
 
 @document.command("show")
 @click.argument("sha256")
 @out_option
-@data_option
-@json_option
-def document_show(sha256: str, out: Path | None, data: Path | None, as_json: bool) -> None:
+@local_options
+def document_show(sha256: str, out: Path | None, call: CliCall) -> None:
     """Prints the signed file of a paper. The hash may be shortened.
 
     The file has its proof once the log has its leaf.
@@ -186,24 +155,21 @@ def document_show(sha256: str, out: Path | None, data: Path | None, as_json: boo
     \b
     Example:  licet document show 4be1f0a2 --out ropa.json
     """
-    with open_installation(data) as here:
-        file = papers.file_of(here, sha256)
+    with call.installation() as installation:
+        file = papers.file_of(installation, sha256)
     if out is None:
         click.echo(file.decode(), nl=False)
         return
     out.write_bytes(file)
-    show({"file": out}, as_json, lambda: f"written to {out}")
+    call.show({"file": out}, lambda: f"written to {out}")
 
 
 @document.command("diff")
 @click.argument("kind", type=_KIND)
 @click.argument("before", required=False)
 @click.argument("after", required=False)
-@data_option
-@json_option
-def document_diff(
-    kind: str, before: str | None, after: str | None, data: Path | None, as_json: bool
-) -> int:
+@local_options
+def document_diff(kind: str, before: str | None, after: str | None, call: CliCall) -> int:
     """Shows what changed since the last paper.
 
     With hashes, compares two papers of the kind. Exits 2 if anything differs.
@@ -211,8 +177,11 @@ def document_diff(
     \b
     Example:  licet document diff training-summary
     """
-    with open_installation(data) as here:
-        found = papers.diff(here, PaperKind(kind), before, after)
-        lines = [f"{one.place}: {one.before or '-'} -> {one.after or '-'}" for one in found.changes]
-        show(found, as_json, lambda: "\n".join(lines) or "nothing changed")
+    with call.installation() as installation:
+        found = papers.diff(installation, PaperKind(kind), before, after)
+        lines = [
+            f"{change.place}: {change.before or '-'} -> {change.after or '-'}"
+            for change in found.changes
+        ]
+        call.show(found, lambda: "\n".join(lines) or "nothing changed")
         return EXIT_CHANGES if found.changes else 0

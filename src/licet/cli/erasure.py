@@ -9,10 +9,12 @@ import click
 from licet.cli.key_files import key_file
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    EXISTING,
+    PATH,
+    CliCall,
     answer_options,
     dry_option,
     json_option,
-    open_installation,
     recipient_option,
     show,
 )
@@ -44,79 +46,72 @@ def erase() -> None:
 )
 @dry_option("Count what is due, and change nothing.")
 @answer_options
-def run(
-    erasure: str | None,
-    at_once: bool,
-    dry_run: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
+def run(erasure: str | None, at_once: bool, dry_run: bool, call: CliCall) -> None:
     """Moves every erasure, or one, as far as it can go now. `licet sweep` does so too. An
     interrupted run continues when it is called again.
 
     \b
     Example:  licet erase run --dry-run
     """
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if dry_run:
-            seen = certificates.forecast_erasures(here, only=erasure, at_once=at_once)
-            show(seen, as_json, lambda: _forecast(seen))
+            seen = certificates.forecast_erasures(installation, only=erasure, at_once=at_once)
+            call.show(seen, lambda: _forecast(seen))
             return
-        ran = certificates.advance_erasures(here, only=erasure, at_once=at_once)
+        ran = certificates.advance_erasures(installation, only=erasure, at_once=at_once)
         states = (
             ", ".join(f"{count:,} {state}" for state, count in sorted(ran.states.items()))
             or "none waits"
         )
-        waits = certificates.count_unlogged(here).closures
+        waits = certificates.count_unlogged(installation).closures
         unlogged = (
             f"; {waits:,} closures wait for the log: `licet serve` or `licet ledger append`"
             if waits
             else ""
         )
-        show(ran, as_json, lambda: f"{states}; {ran.certificates:,} certificates signed{unlogged}")
+        call.show(ran, lambda: f"{states}; {ran.certificates:,} certificates signed{unlogged}")
 
 
 @erase.command("status")
 @click.argument("name", required=False)
 @answer_options
-def status(name: str | None, data: Path | None, at: str | None, as_json: bool) -> None:
+def status(name: str | None, call: CliCall) -> None:
     """Shows how far erasures have come. NAME is an erasure or an account; without it, all
     unfinished ones are shown.
 
     \b
     Example:  licet erase status era_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if name is None:
-            found = certificates.list_unfinished(here)
+            found = certificates.list_unfinished(installation)
         elif name.startswith("era_"):
-            found = [certificates.status(here, name)]
+            found = [certificates.status(installation, name)]
         else:
-            found = certificates.list_by_account(here, documents.account_named(here, name))
-        show(found, as_json, lambda: "\n".join(map(_line, found)) or "no erasures")
+            found = certificates.list_by_account(
+                installation, documents.account_named(installation, name)
+            )
+        call.show(found, lambda: "\n".join(map(_line, found)) or "no erasures")
 
 
 @erase.command("certificate")
 @click.argument("erasure")
-@click.option("--out", type=click.Path(path_type=Path), help="Write it to this file.")
+@click.option("--out", type=PATH, help="Write it to this file.")
 @answer_options
-def certificate(
-    erasure: str, out: Path | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
+def certificate(erasure: str, out: Path | None, call: CliCall) -> None:
     """Prints or writes the signed certificate of an ERASURE. It is proved once its entry is in the
     log; `licet verify` checks both.
 
     \b
     Example:  licet erase certificate era_0190f3a4c2d87b6e9a51c3d4e5f60718 --out certificate.json
     """
-    with open_installation(data, at) as here:
-        raw = certificates.certificate_file(here, erasure)
+    with call.installation() as installation:
+        raw = certificates.certificate_file(installation, erasure)
         if out is None:
             click.echo(raw, nl=False)
         else:
             out.write_bytes(raw)
-            show({"file": out}, as_json, lambda: f"written to {out}")
+            call.show({"file": out}, lambda: f"written to {out}")
 
 
 @click.group(cls=CommandGroup)
@@ -128,22 +123,22 @@ def recall() -> None:
 @click.argument("release")
 @click.argument("recipient")
 @answer_options
-def handed(release: str, recipient: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def handed(release: str, recipient: str, call: CliCall) -> None:
     """Registers that RELEASE was given to RECIPIENT. The recipient is then told of every erasure in
     it.
 
     \b
     Example:  licet recall handed october lab-one
     """
-    with open_installation(data, at) as here:
-        handout = recall_register.hand_out(here, release, recipient)
-        show({"handout": handout}, as_json, lambda: handout)
+    with call.installation() as installation:
+        handout = recall_register.hand_out(installation, release, recipient)
+        call.show({"handout": handout}, lambda: handout)
 
 
 @recall.command("list")
 @recipient_option
 @answer_options
-def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+def listed(recipient: str | None, call: CliCall) -> int:
     """Lists what recipients have not acknowledged. The most overdue comes first. Exits 1 if
     anything is overdue.
 
@@ -156,21 +151,21 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     from licet.cli.export import export_line
     from licet.train import export_files
 
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         erasures, exports = (
-            recall_register.list_recalls(here, recipient),
-            export_files.list_recalled(here, recipient),
+            recall_register.list_recalls(installation, recipient),
+            export_files.list_recalled(installation, recipient),
         )
         lines = [*map(_recall_line, erasures), *map(export_line, exports)]
         found = {"erasures": erasures, "exports": exports}
-        show(found, as_json, lambda: "\n".join(lines) or "every recall is acknowledged")
-    overdue = any(one.overdue for one in erasures) or any(one.overdue for one in exports)
+        call.show(found, lambda: "\n".join(lines) or "every recall is acknowledged")
+    overdue = any(item.overdue for item in erasures) or any(item.overdue for item in exports)
     return EXIT_NO if overdue else 0
 
 
 @recall.command("run")
 @answer_options
-def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
+def run_recalls(call: CliCall) -> None:
     """Recalls every exported row that may no longer be used. `licet serve` does so every few
     minutes.
 
@@ -179,18 +174,16 @@ def run_recalls(data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.train import recipients
 
-    with open_installation(data, at) as here:
-        rows = recipients.recall_ended(here)
-        show({"rows": rows}, as_json, lambda: f"recalled {rows:,} rows: `licet recall list`")
+    with call.installation() as installation:
+        rows = recipients.recall_ended(installation)
+        call.show({"rows": rows}, lambda: f"recalled {rows:,} rows: `licet recall list`")
 
 
 @recall.command("export")
 @click.argument("name", metavar="EXPORT")
 @dry_option("Show the export, and recall nothing.")
 @answer_options
-def recall_export(
-    name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
-) -> None:
+def recall_export(name: str, dry_run: bool, call: CliCall) -> None:
     """Asks the recipient to delete the whole of EXPORT. The recipient is to confirm it by a day.
 
     \b
@@ -199,9 +192,13 @@ def recall_export(
     from licet.cli.export import export_line
     from licet.train import export_files
 
-    with open_installation(data, at) as here:
-        seen = export_files.get(here, name) if dry_run else export_files.recall(here, name)
-        show(seen, as_json, lambda: export_line(seen))
+    with call.installation() as installation:
+        seen = (
+            export_files.get(installation, name)
+            if dry_run
+            else export_files.recall(installation, name)
+        )
+        call.show(seen, lambda: export_line(seen))
 
 
 @recall.command("ack")
@@ -209,18 +206,11 @@ def recall_export(
 @click.argument("handout", required=False)
 @click.option(
     "--signed",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     help="The answer that the recipient signed.",
 )
 @answer_options
-def acknowledged(
-    name: str,
-    handout: str | None,
-    signed: Path | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
+def acknowledged(name: str, handout: str | None, signed: Path | None, call: CliCall) -> None:
     """Records that a recipient deleted what was recalled. NAME is an erasure, with the HANDOUT that
     it was recalled from, or an export.
 
@@ -245,18 +235,18 @@ def acknowledged(
             "it takes an erasure and a handout, or an export",
             "`licet recall list` shows what is open",
         )
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if handout is None:
-            export = export_files.acknowledge(here, name)
-            show(export, as_json, lambda: export_line(export))
+            export = export_files.acknowledge(installation, name)
+            call.show(export, lambda: export_line(export))
         else:
             answer = signed.read_text("utf-8", "replace").strip() if signed is not None else None
-            erasure = recall_register.acknowledge(here, name, handout, answer)
-            show(erasure, as_json, lambda: _recall_line(erasure))
+            erasure = recall_register.acknowledge(installation, name, handout, answer)
+            call.show(erasure, lambda: _recall_line(erasure))
 
 
 @recall.command("key")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--name", help="The recipient's name, as releases are given to them, if FILE is new.")
 @json_option
 def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
@@ -277,7 +267,7 @@ def recipient_key(file: Path, name: str | None, as_json: bool) -> None:
 @click.option(
     "--key",
     "file",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     required=True,
     help="The recipient's key file.",
 )
@@ -297,7 +287,7 @@ def sign_answer(erasure: str, handout: str, file: Path, as_json: bool) -> None:
 @recall.command("trust")
 @click.argument("vkey")
 @answer_options
-def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def trust_recipient(vkey: str, call: CliCall) -> None:
     """Registers the key with which a recipient signs their answers.
 
     VKEY is its public half, as `licet recall key` prints it. It replaces an earlier one.
@@ -305,11 +295,9 @@ def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool)
     \b
     Example:  licet recall trust "$(cat lab-one.vkey)"
     """
-    with open_installation(data, at) as here:
-        key = recipient_answers.register(here, vkey)
-        show(
-            {"recipient": key.name, "vkey": key.vkey}, as_json, lambda: f"registered for {key.name}"
-        )
+    with call.installation() as installation:
+        key = recipient_answers.register(installation, vkey)
+        call.show({"recipient": key.name, "vkey": key.vkey}, lambda: f"registered for {key.name}")
 
 
 def _forecast(view: ErasureForecast) -> str:

@@ -4,21 +4,26 @@ installation.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from licet.cli.shell import answer_options, open_installation, pluralize, show
+from licet.cli.shell import (
+    CliCall,
+    answer_options,
+    pluralize,
+)
 from licet.consent.acts import ActKind, ConsentAct
 from licet.consent.consent_status import QuestionStatus
+from licet.errors import NotFoundError, UsageError
+from licet.policy.decide import IMPROVE
 from licet.policy.period import written
 from licet.service import answers
+from licet.vault.ids import Prefix, parse, shown
 
 
 @click.command()
 @click.argument("name")
 @answer_options
-def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def explain(name: str, call: CliCall) -> None:
     """Says whether and why content may be used, and until when. NAME is a conversation, a turn or
     an account.
 
@@ -28,16 +33,15 @@ def explain(name: str, data: Path | None, at: str | None, as_json: bool) -> None
     Example:  licet explain conv_0199107f2c0078e7a6e4da4810be10b0
               licet explain ana
     """
-    with open_installation(data, at) as here:
-        seen = answers.explain(here, name)
+    with call.installation() as installation:
+        seen = answers.explain(installation, name)
         if isinstance(seen, answers.AccountSeen):
-            show(seen, as_json, lambda: account_text(seen))
+            call.show(seen, lambda: account_text(seen))
         else:
-            show(seen, as_json, lambda: conversation_text(seen))
+            call.show(seen, lambda: conversation_text(seen))
 
 
 def conversation_text(view: answers.ConversationSeen) -> str:
-    """The answers for a conversation, as text."""
     kept = (
         "erased"
         if view.erased
@@ -61,17 +65,17 @@ def conversation_text(view: answers.ConversationSeen) -> str:
     lines.append(f"kept until  {kept}")
     if view.safety_until:
         lines.append(f"safety copy until  {written(view.safety_until)}")
-    for said in view.answers:
-        what = "may be used" if said.use else "will not be used"
-        until = f" until {written(said.until)}" if said.until else ""
+    for answer in view.answers:
+        what = "may be used" if answer.use else "will not be used"
+        until = f" until {written(answer.until)}" if answer.until else ""
         lines.append(
-            f"{said.purpose}: {pluralize(said.turns, 'turn')} from {said.turn} {what}{until}"
+            f"{answer.purpose}: {pluralize(answer.turns, 'turn')} from {answer.turn} {what}{until}"
         )
         lines.append(
-            f"    because: {said.because.value}: {said.meaning} (policy {said.policy}, now "
-            f"{said.policy_in_force})"
+            f"    because: {answer.because.value}: {answer.meaning} (policy {answer.policy}, now "
+            f"{answer.policy_in_force})"
         )
-        lines.append(f"    behind it: {_behind(said)}")
+        lines.append(f"    behind it: {_behind(answer)}")
     if view.releases:
         lines.append(f"releases    {', '.join(view.releases)}")
     return "\n".join(lines)
@@ -96,14 +100,14 @@ def account_text(view: answers.AccountSeen) -> str:
     return "\n".join(lines)
 
 
-def _behind(said: answers.TurnsExplained) -> str:
+def _behind(answer: answers.TurnsExplained) -> str:
     """The question, the scope of the grant in force, and the act."""
-    if said.question is None:
+    if answer.question is None:
         return "no question of the version in force covers this purpose"
     grant = ""
-    if said.grant is not None and said.given_for is not None:
-        grant = f", grant {said.grant} for {_scope(said.given_for)}"
-    return f"question {said.question}{grant}: {_act(said.act)}"
+    if answer.grant is not None and answer.given_for is not None:
+        grant = f", grant {answer.grant} for {_scope(answer.given_for)}"
+    return f"question {answer.question}{grant}: {_act(answer.act)}"
 
 
 def _scope(given_for: answers.ScopeSeen) -> str:
@@ -131,11 +135,103 @@ def _question(stood: QuestionStatus) -> str:
 
 
 def _choice(choice: answers.ChoiceSeen) -> str:
-    said = "yes" if choice.allow else "no"
+    answer = "yes" if choice.allow else "no"
     grant = f", grant {choice.grant}" if choice.grant else ""
     effect = f"{choice.effect}: {choice.because}" if choice.because else choice.effect
     about = f"{choice.question or 'no question'} for {_scope(choice.given_for)}"
     return (
-        f"{said} to {about} on {written(choice.at)} by {choice.via} ({effect}{grant}, policy "
+        f"{answer} to {about} on {written(choice.at)} by {choice.via} ({effect}{grant}, policy "
         f"{choice.policy})"
     )
+
+
+@click.command()
+@click.argument("conversation", required=False)
+@click.option("--purpose", default=IMPROVE, show_default=True, help="What it would be used for.")
+@click.option(
+    "--yes",
+    "assume",
+    is_flag=True,
+    help="As if you said yes for this now, and went on with each chat.",
+)
+@click.option(
+    "--after", default=None, help="Go on behind this conversation: the `next` of the page before."
+)
+@answer_options
+def preview(
+    conversation: str | None, purpose: str, assume: bool, after: str | None, call: CliCall
+) -> None:
+    """Shows what a release built now would hold of your chats. Shows also what is replaced, what is
+    left out, and why.
+
+    Without CONVERSATION it shows all of them, a page at a time. They are those of
+    LICET_AGENT__ACCOUNT. Nothing is built, and no copy is left. Whether others hold the same, for
+    which a release leaves a row out, is not looked at.
+
+    \\b
+    Example:  licet preview conv_0199107f2c0078e7a6e4da4810be10b0 --yes
+    """
+    from licet.service import preview as previews  # curation is loaded where it is used
+    from licet.vault import verbs
+
+    with call.installation() as installation:
+        host = installation.config.agent.account
+        if not host:
+            raise UsageError(
+                "whose chats are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account"
+            )
+        account = verbs.account_of(installation, host)
+        if account is None:
+            raise NotFoundError(
+                f"no account `{host}`", "it is opened over the API, or by `licet import`"
+            )
+        seen = previews.preview(
+            installation,
+            account,
+            purpose,
+            assume=assume,
+            bounds=previews.A_COMMAND,
+            conversation=parse(Prefix.conversation, conversation) if conversation else None,
+            after=parse(Prefix.conversation, after) if after else None,
+        )
+        call.show(seen, lambda: text(seen))
+
+
+def text(view: object) -> str:
+    from licet.service.preview_result import Preview
+
+    assert isinstance(view, Preview)
+    how = (
+        f"as if you said yes to `{view.question}` now"
+        if view.assumed
+        else "under your present answer"
+    )
+    lines = [f"For {view.purpose}, {how}:"]
+    if view.refused is not None:
+        lines.append(f"That yes would have no effect: {view.refused.value.replace('_', ' ')}")
+    for chat in view.conversations:
+        if chat.beyond is not None:
+            what = (
+                f"{chat.beyond.found:,} {chat.beyond.bound.value.replace('_', ' ')}, at most "
+                f"{chat.beyond.most:,} are shown"
+            )
+            lines.append(f"\n{shown(Prefix.conversation, chat.conversation)}: {what}")
+            continue
+        used = sum(turn.used for turn in chat.turns)
+        until = f" until {written(chat.until)}" if chat.until else ""
+        name = shown(Prefix.conversation, chat.conversation)
+        lines.append(f"\n{name}: {used} of {len(chat.turns)} turns would be used{until}")
+        for turn in chat.turns:
+            if not turn.used:
+                lines.append(
+                    f"  {turn.turn} {turn.role.value}: left out ({turn.because.replace('_', ' ')})"
+                )
+                continue
+            lines.append(f"  {turn.turn} {turn.role.value}: " + turn.text.replace("\n", "\n    "))
+            lines += [
+                f"      replaced ({each.kind}): {each.was} -> {each.becomes}"
+                for each in turn.replaced
+            ]
+    if view.next is not None:
+        lines.append(f"\nMore: --after {shown(Prefix.conversation, view.next)}")
+    return "\n".join(lines)

@@ -9,12 +9,13 @@ import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    PATH,
+    CliCall,
     answer_options,
+    choice,
     dry_option,
-    open_installation,
     pluralize,
     recipient_option,
-    show,
 )
 from licet.policy.period import written
 from licet.train.exports import Format
@@ -39,14 +40,14 @@ def export() -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice([one.value for one in Format]),
+    type=choice(Format),
     required=True,
     help="The trainer that the files are written for.",
 )
 @click.option(
     "--to", "recipient", required=True, help="The recipient; the policy in force must name it."
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to create.")
+@click.option("--out", required=True, type=PATH, help="The folder to create.")
 @click.option(
     "--split",
     "splits",
@@ -62,9 +63,7 @@ def make(
     out: Path,
     splits: tuple[str, ...],
     dry_run: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Writes the usable rows of RELEASE as plain text. The configuration of a trainer is written
     beside them.
@@ -79,9 +78,9 @@ def make(
     """
     from licet.train import export_files
 
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         made = export_files.export(
-            here,
+            installation,
             release,
             Format(form),
             recipient=recipient,
@@ -89,7 +88,7 @@ def make(
             splits=splits,
             dry_run=dry_run,
         )
-        show(made, as_json, lambda: _made(made))
+        call.show(made, lambda: _made(made))
 
 
 def _made(result: ExportResult) -> str:
@@ -127,7 +126,7 @@ def _made(result: ExportResult) -> str:
 @export.command("list")
 @recipient_option
 @answer_options
-def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+def listed(recipient: str | None, call: CliCall) -> int:
     """Lists the exports, newest first. Shows how many of their rows may no longer be used. Exits 1
     if a recall is overdue.
 
@@ -136,16 +135,16 @@ def listed(recipient: str | None, data: Path | None, at: str | None, as_json: bo
     """
     from licet.train import export_files as train_export_files
 
-    with open_installation(data, at) as here:
-        found = train_export_files.list_exports(here, recipient)
-        show(found, as_json, lambda: "\n".join(map(export_line, found)) or "nothing was exported")
-    return EXIT_NO if any(one.overdue for one in found) else 0
+    with call.installation() as installation:
+        found = train_export_files.list_exports(installation, recipient)
+        call.show(found, lambda: "\n".join(map(export_line, found)) or "nothing was exported")
+    return EXIT_NO if any(item.overdue for item in found) else 0
 
 
 @export.command("withdrawn")
 @click.argument("name", metavar="EXPORT")
 @answer_options
-def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+def withdrawn(name: str, call: CliCall) -> int:
     """Lists, by `ordinal`, the rows that a recipient must delete. Exits 1 if there are any.
 
     \b
@@ -153,9 +152,9 @@ def withdrawn(name: str, data: Path | None, at: str | None, as_json: bool) -> in
     """
     from licet.train import export_files as exporting
 
-    with open_installation(data, at) as here:
-        found = exporting.withdrawn(here, name)
-        show(found, as_json, lambda: "\n".join(map(str, found)) or "every row may be used")
+    with call.installation() as installation:
+        found = exporting.withdrawn(installation, name)
+        call.show(found, lambda: "\n".join(map(str, found)) or "every row may be used")
     return EXIT_NO if found else 0
 
 

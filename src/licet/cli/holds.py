@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    CliCall,
     answer_options,
     by_option,
+    choice,
     dry_option,
     moment,
-    open_installation,
     pluralize,
-    show,
     user,
 )
 from licet.policy.period import written
@@ -45,7 +43,7 @@ def hold() -> None:
 @click.option(
     "--reason",
     required=True,
-    type=click.Choice([one.value for one in HoldReason]),
+    type=choice(HoldReason),
     help="The reason.",
 )
 @click.option("--review", help="The day on which to review the hold; by default in 180 days.")
@@ -65,9 +63,7 @@ def place(
     untold: bool,
     by: str | None,
     dry_run: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> int:
     """Places a legal hold on CONVERSATIONS, and says what it holds.
 
@@ -83,9 +79,9 @@ def place(
     2026-17" \\
                   --reason litigation --review 2026-06-01
     """
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         done = holds.place(
-            here,
+            installation,
             conversations,
             matter=matter,
             reason=HoldReason(reason),
@@ -94,8 +90,8 @@ def place(
             is_told=not untold,
             dry_run=dry_run,
         )
-        show(done, as_json, lambda: "\n".join(_placed(one, dry_run) for one in done))
-    return EXIT_NO if any(one.outcome is Outcome.refused for one in done) else 0
+        call.show(done, lambda: "\n".join(_placed(act, dry_run) for act in done))
+    return EXIT_NO if any(act.outcome is Outcome.refused for act in done) else 0
 
 
 @hold.command("end")
@@ -103,14 +99,7 @@ def place(
 @matter_option
 @dry_option("Show what would be done, and change nothing.")
 @answer_options
-def end(
-    conversations: tuple[str, ...],
-    matter: str,
-    dry_run: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
+def end(conversations: tuple[str, ...], matter: str, dry_run: bool, call: CliCall) -> None:
     """Ends the hold of a matter on CONVERSATIONS: on all or none.
 
     When the last hold on a conversation ends, the next sweep erases what is past its end date, with
@@ -119,22 +108,22 @@ def end(
     \b
     Example:  licet hold end conv_0190f3a4c2d87b6e9a51c3d4e5f60718 --matter "Smith v. Acme, 2026-17"
     """
-    with open_installation(data, at) as here:
-        done = holds.end(here, conversations, matter=matter, dry_run=dry_run)
-        show(done, as_json, lambda: "\n".join(_freed(one, dry_run) for one in done))
+    with call.installation() as installation:
+        done = holds.end(installation, conversations, matter=matter, dry_run=dry_run)
+        call.show(done, lambda: "\n".join(_freed(act, dry_run) for act in done))
 
 
 @hold.command("list")
 @answer_options
-def listed(data: Path | None, at: str | None, as_json: bool) -> int:
+def listed(call: CliCall) -> int:
     """Lists legal holds and standing flags by day of review. Exits 1 if a review is overdue. The
     matter of a hold is sealed and not shown.
 
     \b
     Example:  licet hold list
     """
-    with open_installation(data, at) as here:
-        found, flags = oversight.holds(here), oversight.standing_flags(here)
+    with call.installation() as installation:
+        found, flags = oversight.holds(installation), oversight.standing_flags(installation)
         rest = (
             [f".. {found.total - len(found.items):,} more"]
             if found.total > len(found.items)
@@ -142,8 +131,8 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> int:
         )
         lines = [*map(_line, found.items), *rest, *map(_flag_line, flags)]
         answer = {"holds": found.items, "total": found.total, "flags": flags}
-        show(answer, as_json, lambda: "\n".join(lines) or "nothing is held")
-    overdue = any(one.overdue for one in found.items) or any(flag.overdue for flag in flags)
+        call.show(answer, lambda: "\n".join(lines) or "nothing is held")
+    overdue = any(held.overdue for held in found.items) or any(flag.overdue for flag in flags)
     return EXIT_NO if overdue else 0
 
 
@@ -176,12 +165,12 @@ def _flag_line(item: FlagDue) -> str:
 
 
 def _line(item: HoldSeen) -> str:
-    told = "" if item.told else ", not to be told"
+    secrecy = "" if item.told else ", not to be told"
     overdue = " OVERDUE" if item.overdue else ""
     by = f" by {item.placed_by}" if item.placed_by else ""
     review = f"review {written(item.review_at)}{overdue}"
     turns = f"{item.turns_held:,} of {pluralize(item.turns_held + item.turns_not_held, 'turn')}"
     return (
-        f"{item.conversation} {item.reason.value} since {written(item.placed_at)}{by}{told}, "
+        f"{item.conversation} {item.reason.value} since {written(item.placed_at)}{by}{secrecy}, "
         f"{turns}, {review}"
     )

@@ -13,16 +13,19 @@ import os
 import sqlite3
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from threading import Event
 
 import click
 import msgspec
 
 from licet.agent.session_agent import SessionAgent, agent, choice_url
 from licet.agent.transport import AccountAccess
-from licet.cli.watch import tell_broken
+from licet.cli.shell import PATH, stop_on_signals
 from licet.config import Configuration
-from licet.errors import LicetError
+from licet.errors import BusyError, DeniedError, LicetError, UsageError
+from licet.intake.read_turn import BrokenRecord
 
 EVENT_BYTES_MAX = 16 * 2**20
 HOOK_SECONDS_MAX = 8.0
@@ -33,8 +36,6 @@ GAINS = frozenset(
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """What of an event is read."""
-
     hook_event_name: str = ""
     session_id: str = ""
     transcript_path: str | None = None
@@ -64,12 +65,12 @@ def hook() -> None:
 
 def _answer(event: _Event) -> dict[str, str] | None:
     config = Configuration.of(os.environ)
-    with agent(config, tell=tell_broken) as here:
-        standing = here.way.standing()
+    with agent(config, tell=tell_broken) as installation:
+        standing = installation.way.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
-            here.state.save_active_session(event.session_id, event.cwd or "")
+            installation.state.save_active_session(event.session_id, event.cwd or "")
         try:
-            _record(here, event, standing)
+            _record(installation, event, standing)
         # the gate is known: it is answered whatever becomes of the rest
         except (LicetError, sqlite3.Error) as error:
             click.echo(f"licet: not recorded now: {type(error).__name__}", err=True)
@@ -88,16 +89,90 @@ def _answer(event: _Event) -> dict[str, str] | None:
             return None
 
 
-def _record(here: SessionAgent, event: _Event, standing: AccountAccess) -> None:
+def _record(installation: SessionAgent, event: _Event, standing: AccountAccess) -> None:
     if not event.transcript_path:
         return
     path, until = Path(event.transcript_path), time.monotonic() + HOOK_SECONDS_MAX
-    with here.state.exclusive():
-        here.agent.observe(path, standing)
+    with installation.state.exclusive():
+        installation.agent.observe(path, standing)
         paths = [path]
         if event.agent_transcript_path:
             side = Path(event.agent_transcript_path)
-            paths += [side] if here.agent.observe_side(side, path, standing) else []
+            paths += [side] if installation.agent.observe_side(side, path, standing) else []
         if event.hook_event_name in GAINS:
             for gained in paths:
-                here.agent.record(gained, standing, lambda: time.monotonic() < until)
+                installation.agent.record(gained, standing, lambda: time.monotonic() < until)
+
+
+WAIT_SECONDS_MAX = 60.0
+
+
+@click.command()
+@click.argument("folder", type=PATH)
+@click.option("--once", is_flag=True, help="Look once, and exit.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON, one line per look.")
+def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
+    """Records new messages of the transcripts in FOLDER. Runs until interrupted. What is already
+    there is history, and is not recorded.
+
+    If it is stopped, the next run continues where it was. While Licet cannot be reached, it waits;
+    nothing is lost, and no permission is assumed.
+
+    \b
+    Example:  licet watch ~/.claude/projects
+              licet watch ~/.claude/projects --once --json
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no folder `{folder}`",
+            "Claude Code keeps its transcripts in ~/.claude/projects",
+        )
+    config, ends = Configuration.of(os.environ), Event() if once else stop_on_signals()
+    failed = 0
+    while not ends.is_set():
+        try:
+            _watch(config, folder, ends, once=once, every=every, as_json=as_json)
+        except (BusyError, DeniedError) as error:
+            if once:
+                raise
+            failed += 1
+            click.echo(f"licet: waiting: {error.message}", err=True)
+            ends.wait(min(every * 2**failed, WAIT_SECONDS_MAX))
+        else:
+            return
+
+
+def _watch(
+    config: Configuration,
+    folder: Path,
+    ends: Event,
+    *,
+    once: bool,
+    every: float,
+    as_json: bool,
+) -> None:
+    with agent(config, start=True, tell=tell_broken) as installation:
+        while True:
+            counts = installation.agent.poll(folder, lambda: not ends.is_set())
+            _tell(counts, as_json, always=once)
+            if once or ends.wait(every):
+                return
+
+
+def tell_broken(broken: BrokenRecord) -> None:
+    """A line on standard error: what could not be read, and where; nothing of what it says."""
+    click.echo(f"licet: left out: {broken.place}: {broken.message}", err=True)
+
+
+def _tell(counts: Counter[str], as_json: bool, *, always: bool) -> None:
+    found = {what: count for what, count in sorted(counts.items()) if count}
+    if found or always:
+        text = ", ".join(f"{count:,} {what}" for what, count in found.items()) or "nothing new"
+        click.echo(msgspec.json.encode(found).decode() if as_json else text)

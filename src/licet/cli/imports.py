@@ -9,7 +9,13 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import answer_options, moment, open_installation, progress, show
+from licet.cli.shell import (
+    PATH,
+    CliCall,
+    answer_options,
+    moment,
+    progress,
+)
 from licet.errors import UsageError
 from licet.intake import imports, takeouts
 from licet.intake.import_records import Imported, LateHistory, RecordedAccount
@@ -20,13 +26,11 @@ from licet.vault import installation
 
 
 @click.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--accounts", type=click.Path(path_type=Path), help="CSV or JSONL: account, plan, age, opened."
-)
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@click.option("--accounts", type=PATH, help="CSV or JSONL: account, plan, age, opened.")
 @click.option(
     "--choices",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="CSV or JSONL: account, time, allow, channel, ...",
 )
 @click.option("--account", help="The account that the files belong to, by the host's id.")
@@ -46,9 +50,7 @@ def import_(
     age: int | None,
     surface: str | None,
     assume_time: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> int:
     """Imports recorded conversations, as they would stand today. Recorded times are kept.
 
@@ -69,14 +71,14 @@ def import_(
         else None
     )
     if alone is not None:
-        return _import_takeout(alone, data, at, as_json)
+        return _import_takeout(alone, call)
     if accounts is None and plan is None:
         imports.import_size(paths)  # what cannot be read is named before what is missing beside it
         raise UsageError(
             "whose conversations are these?",
             "give --account, --plan and --age, or a file of --accounts",
         )
-    with open_installation(data, at) as here:
+    with call.installation() as here:
         default = (
             RecordedAccount(host=account or "me", plan=plan, age=age) if plan is not None else None
         )
@@ -102,7 +104,7 @@ def import_(
             )
         plans = {account.plan for account in recorded} | ({default.plan} if default else set())
         notes = _notes(imported, known, plans)
-        show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
+        call.show(imported, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
 
 
@@ -122,16 +124,16 @@ def _notes(imported: Imported, policies: Policies, plans: set[str]) -> list[str]
     return notes
 
 
-def _import_takeout(taken: TakenOut, data: Path | None, at: str | None, as_json: bool) -> int:
-    """Brings a take-out in: whose it is and what they chose stand in it."""
+def _import_takeout(taken: TakenOut, call: CliCall) -> int:
+    """Imports a take-out, which names its account and has its choices."""
     with (
-        open_installation(data, at) as here,
+        call.installation() as installation,
         progress("{task.completed:,.0f} {task.fields[unit]}") as bar,
     ):
         read = bar.add_task("reading", total=takeouts.size(taken), unit="bytes")
         store = bar.add_task("storing", total=None, unit="turns")
         imported, foreign = imports.import_takeout(
-            here,
+            installation,
             taken,
             read_progress=lambda count: bar.advance(read, count),
             store_progress=lambda count: bar.advance(store, count),
@@ -143,7 +145,7 @@ def _import_takeout(taken: TakenOut, data: Path | None, at: str | None, as_json:
         )
         for version, count in Counter(foreign).items()
     ]
-    show(imported, as_json, lambda: "\n".join([imported_text(imported), *notes]))
+    call.show(imported, lambda: "\n".join([imported_text(imported), *notes]))
     return EXIT_NO if imported.broken or imported.refused else 0
 
 
@@ -189,7 +191,7 @@ def imported_text(imported: Imported) -> str:
             f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items()
         )
         lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
-    lines += [_late_text(one) for one in imported.late]
+    lines += [_late_text(late) for late in imported.late]
     if imported.late_accounts > len(imported.late):
         lines.append(
             f"... and {_of(imported.late_accounts - len(imported.late), 'account')} more "
@@ -221,8 +223,8 @@ def _late_text(late: LateHistory) -> str:
         (late.turns, "turn", "stored under no permission"), (late.refusals, "refusal", "in effect from now on"),
         (late.permissions, "permission", "left out"), (late.ratings, "rating", "left out"),
     ]  # fmt: skip
-    told = ", ".join(f"{_of(count, what)} {how}" for count, what, how in done if count)
-    return f"`{late.host}` has later events than what is brought in: {told}"
+    effects = ", ".join(f"{_of(count, what)} {how}" for count, what, how in done if count)
+    return f"`{late.host}` has later events than what is brought in: {effects}"
 
 
 _REFUSED = {

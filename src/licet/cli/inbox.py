@@ -12,7 +12,7 @@ import click
 
 from licet.cli.requests import read_words
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, open_installation, show
+from licet.cli.shell import CliCall, answer_options, choice
 from licet.policy.period import written
 from licet.release import signatures
 from licet.service import inbox as items
@@ -49,18 +49,16 @@ def inbox() -> None:
 
 @inbox.command("list")
 @by_member
-@click.option(
-    "--kind", type=click.Choice([one.value for one in ItemKind]), help="Only of this kind."
-)
+@click.option("--kind", type=choice(ItemKind), help="Only of this kind.")
 @click.option(
     "--held",
-    type=click.Choice([one.value for one in HeldFilter]),
+    type=choice(HeldFilter),
     help="Only what I, nobody or somebody has.",
 )
 @click.option("--overdue", is_flag=True, help="Only what is overdue.")
 @click.option(
     "--sort",
-    type=click.Choice([one.value for one in ItemSort]),
+    type=choice(ItemSort),
     default="due",
     help="What is due first, or kinds.",
 )
@@ -81,9 +79,7 @@ def listed(
     sort: str,
     after: str,
     limit: int,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> int:
     """Lists what waits, what is due first before the rest. Exits 1 if something is overdue.
 
@@ -98,48 +94,38 @@ def listed(
         after=after,
         limit=limit,
     )
-    with open_installation(data, at) as here:
-        found = items.page(here, signatures.member(here, by), view)
+    with call.installation() as installation:
+        found = items.page(installation, signatures.member(installation, by), view)
         more = [f".. more: --after {found.next}"] if found.next else []
-        show(
-            found, as_json, lambda: "\n".join([*map(_line, found.items), *more]) or "nothing waits"
-        )
-    return EXIT_NO if any(one.overdue for one in found.items) else 0
+        call.show(found, lambda: "\n".join([*map(_line, found.items), *more]) or "nothing waits")
+    return EXIT_NO if any(item.overdue for item in found.items) else 0
 
 
 @inbox.command("show")
 @click.argument("item")
 @by_member
 @answer_options
-def shown(item: str, by: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def shown(item: str, by: str, call: CliCall) -> None:
     """Shows ITEM with who has it and what was done with it.
 
     \b
     Example:  licet inbox show request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org
     """
-    with open_installation(data, at) as here:
-        found = items.get(here, signatures.member(here, by), item)
-        show(found, as_json, lambda: "\n".join(_whole(found)))
+    with call.installation() as installation:
+        found = items.get(installation, signatures.member(installation, by), item)
+        call.show(found, lambda: "\n".join(_whole(found)))
 
 
 def _step_command(step: ItemStep) -> None:
     """Adds the command of a step; its options are the fields of what it takes."""
     fields = step.takes.__struct_fields__
 
-    def act(
-        item: str,
-        by: str,
-        data: Path | None,
-        at: str | None,
-        as_json: bool,
-        reason: Path | None = None,
-        **options: str,
-    ) -> None:
+    def act(item: str, by: str, call: CliCall, reason: Path | None = None, **options: str) -> None:
         words = read_words(reason) if reason is not None else ""
-        with open_installation(data, at) as here:
+        with call.installation() as installation:
             sent = step.takes(reason=words, **options)
-            done = step.does(here, signatures.member(here, by), item, sent, None)
-            show(done.seen, as_json, lambda: "\n".join(_whole(done.seen)))
+            done = step.does(installation, signatures.member(installation, by), item, sent, None)
+            call.show(done.seen, lambda: "\n".join(_whole(done.seen)))
 
     item = "request:req_0190f3a4c2d87b6e9a51c3d4e5f60718"
     act.__doc__ = (
@@ -173,9 +159,9 @@ def _whole(view: ItemSeen) -> list[str]:
         if view.taken_at
         else "  nobody has it"
     )
-    for one in view.steps:
-        ended = {None: "", True: "", False: ", refused"}[one.done]
-        to = f" to {one.to}" if one.to else ""
-        lines.append(f"  {written(one.at)} {one.act or one.step.value}{to}{ended} by {one.by}")
-        lines += [f"      {line}" for line in one.words.splitlines()]
+    for step in view.steps:
+        ended = {None: "", True: "", False: ", refused"}[step.done]
+        to = f" to {step.to}" if step.to else ""
+        lines.append(f"  {written(step.at)} {step.act or step.step.value}{to}{ended} by {step.by}")
+        lines += [f"      {line}" for line in step.words.splitlines()]
     return lines

@@ -16,7 +16,12 @@ import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, open_installation, show
+from licet.cli.shell import (
+    PATH,
+    CliCall,
+    answer_options,
+    local_options,
+)
 from licet.config import Configuration
 from licet.consent import controller, notice
 from licet.errors import InputError, UsageError
@@ -61,7 +66,7 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
 @click.option(
     "--policy",
     "file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A policy file of your own instead of a preset.",
 )
 @click.option(
@@ -86,8 +91,7 @@ def _controller_options(command: Callable[..., object]) -> Callable[..., object]
     help="Let releases hold people's names; the notices say so. Writes `names: left in`.",
 )
 @_controller_options
-@data_option
-@json_option
+@local_options
 def init(
     preset: str,
     file: Path | None,
@@ -95,8 +99,7 @@ def init(
     decide_by: datetime | None,
     languages: str | None,
     names_left_in: bool,
-    data: Path | None,
-    as_json: bool,
+    call: CliCall,
     **stated: Any,  # noqa: ANN401 click gives what it has
 ) -> None:
     """Creates an installation: database, keys and a first policy. Also records who is responsible
@@ -122,12 +125,12 @@ def init(
     """
     by_hand = not any(stated.values())
     responsible = None if by_hand else _whole(stated)
-    with open_installation(data, make=True) as here:
-        policy_changes.check_unused(here)
-        if by_hand and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+    with call.installation(make=True) as installation:
+        policy_changes.check_unused(installation)
+        if by_hand and not call.as_json and sys.stdin.isatty() and sys.stdout.isatty():
             responsible = _asked()
         begun = policy_changes.init(
-            here,
+            installation,
             preset=preset,
             file=file,
             effective=effective.date() if effective else None,
@@ -135,10 +138,10 @@ def init(
             responsible=responsible,
             languages=None
             if languages is None
-            else [one.strip() for one in languages.split(",") if one.strip()],
+            else [language.strip() for language in languages.split(",") if language.strip()],
             names_left_in=names_left_in,
         )
-        show(begun, as_json, lambda: _begun(begun, here.config, here.clock()))
+        call.show(begun, lambda: _begun(begun, installation.config, installation.clock()))
 
 
 def _whole(stated: Mapping[str, Any]) -> controller.Controller:
@@ -247,7 +250,7 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
     "--alert", help="Say what an alert of deploy/alerts.yaml means and what to do; checks nothing."
 )
 @answer_options
-def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+def doctor(alert: str | None, call: CliCall) -> int:
     """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
 
     \b
@@ -256,9 +259,8 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
     """
     if alert is not None:
         found = alerts.get_alert(alert)
-        show(
+        call.show(
             found,
-            as_json,
             lambda: (
                 f"{found.means}\n{'mend:':<6}{found.mend}\n{'page:':<6}docs/runbooks/{found.page}.md"
             ),
@@ -266,31 +268,30 @@ def doctor(alert: str | None, data: Path | None, at: str | None, as_json: bool) 
         return 0
     from licet import doctor  # here, not above: it knows of everything
 
-    with open_installation(data, at) as here:
-        findings = doctor.examine(here)
+    with call.installation() as installation:
+        findings = doctor.examine(installation)
         lines = [
             f"{f.state.value:<8} {f.what:<14} {f.seen}"
             + (f"\n{'':<23} mend: {f.mend}" if f.mend else "")
             for f in findings
         ]
-        show(findings, as_json, lambda: "\n".join(lines))
+        call.show(findings, lambda: "\n".join(lines))
     return EXIT_NO if any(f.state is doctor.FindingState.broken for f in findings) else 0
 
 
 @click.command()
-@data_option
-@json_option
-def upgrade(data: Path | None, as_json: bool) -> None:
+@local_options
+def upgrade(call: CliCall) -> None:
     """Upgrades the database schema to this version. Takes a lock. A schema that is newer than this
     version is refused.
 
     \b
     Example:  licet upgrade
     """
-    config = Configuration.of(os.environ, data)
+    config = Configuration.of(os.environ, call.data)
     with installation.installation(config, upgrade=True):
         steps = [f"{step.number:04} {step.name}" for step in migrations()]
-        show(steps, as_json, lambda: f"the schema is at migration {steps[-1]}")
+        call.show(steps, lambda: f"the schema is at migration {steps[-1]}")
 
 
 @click.group(cls=CommandGroup)
@@ -300,18 +301,16 @@ def db() -> None:
 
 def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
     @db.command(name, help=act.__doc__)
-    @data_option
-    @json_option
-    def command(data: Path | None, as_json: bool) -> None:
-        config = Configuration.of(os.environ, data)
+    @local_options
+    def command(call: CliCall) -> None:
+        config = Configuration.of(os.environ, call.data)
         if config.database_url:
             raise UsageError(
                 "LICET_DATABASE_URL names a database of your own", "start and stop it where it runs"
             )
         state = act(config.data / "postgres")
-        show(
+        call.show(
             state,
-            as_json,
             lambda: "\n".join(f"{k:<10} {v}" for k, v in msgspec.structs.asdict(state).items()),
         )
 
@@ -336,22 +335,20 @@ for _name, _act in (("start", _start), ("stop", _stop), ("status", _state)):
 
 
 @db.command("recount")
-@data_option
-@json_option
-def recount(data: Path | None, as_json: bool) -> None:
+@local_options
+def recount(call: CliCall) -> None:
     """Counts accounts and content anew for `licet status` and the console. Nobody has to wait for
     it. `licet doctor` says when it is needed.
 
     \b
     Example:  licet db recount
     """
-    with open_installation(data) as here:
-        with transaction(here.pool) as tx:
+    with call.installation() as installation:
+        with transaction(installation.pool) as tx:
             found = counts.differences(tx)
             counts.recount(tx)
-        told = {"differed": found}
-        show(
-            told,
-            as_json,
+        answer = {"differed": found}
+        call.show(
+            answer,
             lambda: "\n".join([f"{len(found):,} counts differed and are counted anew", *found]),
         )

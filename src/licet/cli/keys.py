@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, dry_option, open_installation, pluralize, progress, show
+from licet.cli.shell import (
+    CliCall,
+    answer_options,
+    dry_option,
+    pluralize,
+    progress,
+)
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
 from licet.policy.period import written
@@ -33,32 +37,30 @@ def keys() -> None:
 )
 @dry_option("Count what would be done, and change nothing.")
 @answer_options
-def rotate(
-    kind: str | None, dry_run: bool, data: Path | None, at: str | None, as_json: bool
-) -> None:
+def rotate(kind: str | None, dry_run: bool, call: CliCall) -> None:
     """Runs the rotation that is due, or the one that is named. A rotation that was interrupted is
     finished first.
 
     \b
     Example:  licet keys rotate
     """
-    with open_installation(data, at) as here:
-        chosen = Rotation(kind) if kind else epochs.next_rotation(here)
+    with call.installation() as installation:
+        chosen = Rotation(kind) if kind else epochs.next_rotation(installation)
         if chosen is None:
-            show({"rotated": None}, as_json, lambda: "nothing is due")
+            call.show({"rotated": None}, lambda: "nothing is due")
             return
         if dry_run:
-            counted = epochs.forecast(here, chosen)
-            show(counted, as_json, lambda: f"would rotate: {_counts(counted)}")
+            counted = epochs.forecast(installation, chosen)
+            call.show(counted, lambda: f"would rotate: {_counts(counted)}")
             return
         with progress() as bar:
             task = bar.add_task("buckets", total=None)
             done = epochs.rotate(
-                here,
+                installation,
                 chosen,
                 lambda so_far: bar.update(task, completed=so_far.buckets, total=_total(so_far)),
             )
-        show(done, as_json, lambda: f"{'finished' if done.resumed else 'rotated'}: {_counts(done)}")
+        call.show(done, lambda: f"{'finished' if done.resumed else 'rotated'}: {_counts(done)}")
 
 
 def _total(so_far: RotationResult) -> int:
@@ -77,16 +79,16 @@ def _counts(result: RotationResult) -> str:
 
 @keys.command()
 @answer_options
-def status(data: Path | None, at: str | None, as_json: bool) -> None:
+def status(call: CliCall) -> None:
     """Shows the epochs, and which rotations are due when. Also shows after how many days erased
     content is out of reach of old copies.
 
     \b
     Example:  licet keys status
     """
-    with open_installation(data, at) as here:
-        seen = epochs.status(here)
-        show(seen, as_json, lambda: "\n".join(_lines(seen)))
+    with call.installation() as installation:
+        seen = epochs.status(installation)
+        call.show(seen, lambda: "\n".join(_lines(seen)))
 
 
 def _lines(view: epochs.KeyStatus) -> list[str]:
@@ -118,14 +120,14 @@ def _lines(view: epochs.KeyStatus) -> list[str]:
 @keys.command("destroy-due")
 @dry_option("List the epochs whose keys are due, and destroy nothing.")
 @answer_options
-def destroy_due(dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def destroy_due(dry_run: bool, call: CliCall) -> None:
     """Destroys the epoch keys that no kept backup still needs.
 
     \b
     Example:  licet keys destroy-due --dry-run
     """
-    with open_installation(data, at) as here:
-        due = epochs.destroy_due(here, dry_run=dry_run)
+    with call.installation() as installation:
+        due = epochs.destroy_due(installation, dry_run=dry_run)
         names, verb = ", ".join(map(str, due)), "would destroy" if dry_run else "destroyed"
-        told = {"due" if dry_run else "destroyed": due}
-        show(told, as_json, lambda: f"{verb}: epoch {names}" if due else "nothing is due")
+        answer = {"due" if dry_run else "destroyed": due}
+        call.show(answer, lambda: f"{verb}: epoch {names}" if due else "nothing is due")

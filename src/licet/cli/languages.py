@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import json_option, pluralize, show
+from licet.cli.shell import EXISTING_FOLDER, json_option, pluralize, show
 from licet.consent import catalogue, catalogue_check
 from licet.consent.language_tags import ENGLISH
 
 _folder_option = click.option(
     "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=EXISTING_FOLDER,
     help="A folder of catalogues of your own, as in LICET_LANGUAGES; by default those that ship.",
 )
 
@@ -68,8 +68,8 @@ def check(names: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     """
     known = catalogue.load_languages(folder)
     wanted = names or tuple(name for name in known.names if name != ENGLISH)
-    found = [one for name in wanted for one in catalogue_check.check(known, name)]
-    errors = sum(not one.is_warning for one in found)
+    found = [finding for name in wanted for finding in catalogue_check.check(known, name)]
+    errors = sum(not finding.is_warning for finding in found)
     lines = [
         *map(str, found),
         f"{pluralize(errors, 'error')}, {pluralize(len(found) - errors, 'warning')}",

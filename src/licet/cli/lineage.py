@@ -12,14 +12,13 @@ import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    EXISTING_FOLDER,
+    CliCall,
     answer_options,
     by_option,
-    data_option,
-    json_option,
+    local_options,
     moment,
-    open_installation,
     pluralize,
-    show,
     user,
 )
 from licet.cli.status import run_line
@@ -38,7 +37,7 @@ def models() -> None:
 @models.command("trace")
 @click.argument("name", metavar="CONVERSATION|ACCOUNT")
 @answer_options
-def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def trace(name: str, call: CliCall) -> None:
     """Lists the models that learnt from a conversation or account. The newest comes first.
 
     \b
@@ -47,22 +46,22 @@ def trace(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.train import lineage  # here, not above: no other command waits for it
 
-    with open_installation(data, at) as here:
-        found = lineage.which_models(here, name)
+    with call.installation() as installation:
+        found = lineage.which_models(installation, name)
         lines = [
             (
-                f"{one.model} {one.name}: {pluralize(one.rows, 'row')} of {one.release}, "
-                f"{written(one.finished_at)}"
+                f"{model.model} {model.name}: {pluralize(model.rows, 'row')} of {model.release}, "
+                f"{written(model.finished_at)}"
             )
-            for one in found
+            for model in found
         ]
-        show(found, as_json, lambda: "\n".join(lines) or "no model learnt from it")
+        call.show(found, lambda: "\n".join(lines) or "no model learnt from it")
 
 
 @models.command()
 @click.option("--since", help="Only rows withdrawn or erased since this moment; by default all.")
 @answer_options
-def affected(since: str | None, data: Path | None, at: str | None, as_json: bool) -> int:
+def affected(since: str | None, call: CliCall) -> int:
     """Lists the models that learnt from rows withdrawn since. Erased rows count too. Exits 1 if
     there is one.
 
@@ -74,20 +73,20 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
     """
     from licet.train import lineage  # here, not above: no other command waits for it
 
-    with open_installation(data, at) as here:
-        found = lineage.affected(here, moment(since) if since else None)
+    with call.installation() as installation:
+        found = lineage.affected(installation, moment(since) if since else None)
         lines = [
-            f"{one.model} {one.name}: {one.withdrawn:,} of {pluralize(one.consumed, 'row')} of "
-            f"{one.release}, "
-            f"of {one.people:,} people, may no longer be used; {one.erased:,} are erased"
-            for one in found
+            f"{model.model} {model.name}: {model.withdrawn:,} of "
+            f"{pluralize(model.consumed, 'row')} of {model.release}, "
+            f"of {model.people:,} people, may no longer be used; {model.erased:,} are erased"
+            for model in found
         ]
-        show(found, as_json, lambda: "\n".join(lines) or "no model is affected")
+        call.show(found, lambda: "\n".join(lines) or "no model is affected")
     return EXIT_NO if found else 0
 
 
 @models.command("record")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=EXISTING_FOLDER)
 @click.option(
     "--key",
     "keys",
@@ -95,9 +94,7 @@ def affected(since: str | None, data: Path | None, at: str | None, as_json: bool
     help="The public key that signed it, if it was not signed here; repeatable.",
 )
 @answer_options
-def record(
-    folder: Path, keys: tuple[str, ...], data: Path | None, at: str | None, as_json: bool
-) -> None:
+def record(folder: Path, keys: tuple[str, ...], call: CliCall) -> None:
     """Records a model that was trained elsewhere under the gate. FOLDER must pass every check of
     `licet verify`.
 
@@ -106,14 +103,14 @@ def record(
     """
     from licet.train import lineage
 
-    with open_installation(data, at) as here:
-        seen = lineage.record(here, folder, keys)
-        show(seen, as_json, lambda: _line(seen))
+    with call.installation() as installation:
+        seen = lineage.record(installation, folder, keys)
+        call.show(seen, lambda: _line(seen))
 
 
 @models.command("list")
 @answer_options
-def listed(data: Path | None, at: str | None, as_json: bool) -> None:
+def listed(call: CliCall) -> None:
     """Lists the recorded models, newest first. Also runs that left no model, which `licet status
     --json` has too.
 
@@ -122,16 +119,16 @@ def listed(data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.train import lineage, run_marks
 
-    with open_installation(data, at) as here:
-        seen, runs = lineage.models(here), run_marks.unfinished(here.config.data)
+    with call.installation() as installation:
+        seen, runs = lineage.models(installation), run_marks.unfinished(installation.config.data)
         lines = [*map(_line, seen), *(f"run {run_line(run)}" for run in runs)]
-        show(seen, as_json, lambda: "\n".join(lines) or "no model is on record")
+        call.show(seen, lambda: "\n".join(lines) or "no model is on record")
 
 
 @models.command("show")
 @click.argument("model")
 @answer_options
-def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def shown(model: str, call: CliCall) -> None:
     """Shows MODEL: its run, its withdrawn rows, its canary audits.
 
     \b
@@ -139,9 +136,9 @@ def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
     """
     from licet.service import model_view
 
-    with open_installation(data, at) as here:
-        found = model_view.show(here, model)
-        show(found, as_json, lambda: "\n".join(_lines(found)))
+    with call.installation() as installation:
+        found = model_view.show(installation, model)
+        call.show(found, lambda: "\n".join(_lines(found)))
 
 
 @models.command("retire")
@@ -149,9 +146,7 @@ def shown(model: str, data: Path | None, at: str | None, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why, for the record.")
 @by_option("retires it")
 @answer_options
-def retire(
-    model: str, reason: str, by: str | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
+def retire(model: str, reason: str, by: str | None, call: CliCall) -> None:
     """Marks MODEL as no longer used. It stays on record, and `licet models affected` no longer
     lists it.
 
@@ -161,9 +156,9 @@ def retire(
     """
     from licet.train import lineage
 
-    with open_installation(data, at) as here:
-        seen = lineage.retire(here, model, actor=by or f"user:{user()}", reason=reason)
-        show(seen, as_json, lambda: _line(seen))
+    with call.installation() as installation:
+        seen = lineage.retire(installation, model, actor=by or f"user:{user()}", reason=reason)
+        call.show(seen, lambda: _line(seen))
 
 
 @models.command("key")
@@ -172,9 +167,8 @@ def retire(
     is_flag=True,
     help="Print the key of `model.sig` instead, in the form that `model_signing` takes.",
 )
-@data_option
-@json_option
-def key(pem: bool, data: Path | None, as_json: bool) -> None:
+@local_options
+def key(pem: bool, call: CliCall) -> None:
     """Prints the public key that verifies models' statements. `licet verify` takes it: hand it out
     apart from the models.
 
@@ -183,11 +177,10 @@ def key(pem: bool, data: Path | None, as_json: bool) -> None:
     """
     from licet.train import lineage
 
-    with open_installation(data) as here:
-        vkey, signature_key = lineage.keys(here)
-        show(
+    with call.installation() as installation:
+        vkey, signature_key = lineage.keys(installation)
+        call.show(
             {"vkey": vkey, "pem": signature_key},
-            as_json,
             lambda: signature_key.rstrip("\n") if pem else vkey,
         )
 
@@ -207,11 +200,11 @@ def _lines(result: ModelDetail) -> Iterator[str]:
         )
     else:
         yield "  every row that it learnt from may still be used"
-    for one in result.audits:
+    for audit in result.audits:
         yield (
-            f"  canary audit {written(one.audited_at)} by {one.audited_by}: {one.verdict.value}, "
-            f"{one.exposed} of {one.planted}"
-            f" exposed (p below {one.bound:g}), {one.recipe}, licet {one.licet}"
+            f"  canary audit {written(audit.audited_at)} by {audit.audited_by}: "
+            f"{audit.verdict.value}, {audit.exposed} of {audit.planted}"
+            f" exposed (p below {audit.bound:g}), {audit.recipe}, licet {audit.licet}"
         )
     if not result.audits:
         yield "  no canary audit was run for it"

@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, json_option, open_installation, show, user
+from licet.cli.shell import (
+    PATH,
+    CliCall,
+    answer_options,
+    by_option,
+    json_option,
+    show,
+    user,
+)
 from licet.consent import lint, rendered_page
 from licet.policy.file import load
 from licet.service import policy_changes
@@ -20,19 +28,14 @@ def notice() -> None:
 
 
 @notice.command("publish")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=PATH)
 @click.option(
     "--version", help="The policy version that the notice asks about; by default the newest."
 )
 @by_option("publishes")
 @answer_options
 def notice_publish(
-    files: tuple[Path, ...],
-    version: str | None,
-    by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    files: tuple[Path, ...], version: str | None, by: str | None, call: CliCall
 ) -> None:
     """Publishes notices. Without FILES, publishes those that ship for the policy. A published
     notice never changes again.
@@ -41,8 +44,10 @@ def notice_publish(
     Example:  licet notice publish our-notice.en.md
     """
     sources = [file.read_text(encoding="utf-8") for file in files] or None
-    with open_installation(data, at) as here:
-        made = policy_changes.publish_notices(here, sources, version=version, actor=by or user())
+    with call.installation() as installation:
+        made = policy_changes.publish_notices(
+            installation, sources, version=version, actor=by or user()
+        )
         lines = [
             (
                 f"{n.variant.value} {n.language} for {n.version}: "
@@ -50,7 +55,7 @@ def notice_publish(
             )
             for n in made
         ]
-        show(made, as_json, lambda: "\n".join(lines))
+        call.show(made, lambda: "\n".join(lines))
 
 
 @notice.command("lint")
@@ -61,7 +66,7 @@ def notice_publish(
 )
 @click.option(
     "--policy",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The policy file that the notice asks about, to check that each question is asked by "
     "itself; by default the "
     "preset that the notice names.",

@@ -11,10 +11,11 @@ import msgspec
 from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    PATH,
+    CliCall,
     answer_options,
     by_option,
     json_option,
-    open_installation,
     pluralize,
     show,
     user,
@@ -38,7 +39,7 @@ def policy() -> None:
 
 
 @policy.command("test")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @json_option
 def policy_test(files: tuple[Path, ...], as_json: bool) -> int:
     """Runs case files and prints each difference. Exits 1 if there are any.
@@ -61,7 +62,7 @@ def policy_test(files: tuple[Path, ...], as_json: bool) -> int:
 
 
 @policy.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @json_option
 def policy_check(file: Path, as_json: bool) -> None:
     """Loads a policy file strictly and prints it with its hash.
@@ -79,8 +80,8 @@ def policy_check(file: Path, as_json: bool) -> None:
 
 
 @policy.command("diff")
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=PATH)
+@click.argument("new", type=PATH)
 @json_option
 def policy_diff(old: Path, new: Path, as_json: bool) -> int:
     """Shows what one policy file changes in another. Shows each key and the direction of its
@@ -106,7 +107,7 @@ def _plain(value: object) -> str:
 
 
 @policy.command("plan")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option(
     "--shorten-stored",
     is_flag=True,
@@ -130,9 +131,7 @@ def policy_plan(
     after: str,
     plan_sha256: str,
     by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> int:
     """Shows what a policy file would do to the accounts here. Changes nothing. Exits 2 if there are
     changes.
@@ -153,15 +152,17 @@ def policy_plan(
             "--after lists more of one plan",
             "give --shorten-stored, --plan and --after as they were printed",
         )
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if after:
-            page = policy_changes.planned_dates(here, file, plan_sha256, cursor=after, limit=limit)
-            show(page, as_json, lambda: "\n".join(_date_lines(page)))
+            page = policy_changes.planned_dates(
+                installation, file, plan_sha256, cursor=after, limit=limit
+            )
+            call.show(page, lambda: "\n".join(_date_lines(page)))
             return EXIT_CHANGES if page.items else 0
         planned = policy_changes.plan_policy(
-            here, file, actor=by or user(), shorten_stored=shorten_stored, limit=limit
+            installation, file, actor=by or user(), shorten_stored=shorten_stored, limit=limit
         )
-        show(planned, as_json, lambda: plan_text(planned))
+        call.show(planned, lambda: plan_text(planned))
     return (
         EXIT_CHANGES if planned.plan.has_changes or (planned.dates and planned.dates.items) else 0
     )
@@ -170,17 +171,21 @@ def policy_plan(
 def _date_lines(page: DatesPage) -> list[str]:
     """Dates by account and conversation, as text."""
     lines, account = list[str](), ""
-    for one in page.items:
-        if one.account != account:
-            account = one.account
+    for item in page.items:
+        if item.account != account:
+            account = item.account
             lines.append(
                 f"  {account}"
-                + (" has changed since the plan, and is not shortened by it" if one.changed else "")
+                + (
+                    " has changed since the plan, and is not shortened by it"
+                    if item.changed
+                    else ""
+                )
             )
-        dates = f"{written(one.keep_until)} -> {written(one.becomes)}"
+        dates = f"{written(item.keep_until)} -> {written(item.becomes)}"
         lines.append(
-            f"    {one.conversation} part {one.segment + 1}, "
-            f"{pluralize(one.turns, 'turn')}: {dates}"
+            f"    {item.conversation} part {item.segment + 1}, "
+            f"{pluralize(item.turns, 'turn')}: {dates}"
         )
     return [*lines, *([f"  .. more: --after {page.next}"] if page.next else [])]
 
@@ -201,9 +206,11 @@ def plan_text(planned: PlannedPolicy) -> str:
     ]
     lines += ["", f"  ~ {plan.asked_again:,} accounts asked again"]
     lines += [f"  ~ {count:,} accounts move from gate {move}" for move, count in plan.gates.items()]
-    for question, told in plan.questions.items():
-        lines.append(f"  ~ {told.asked:,} accounts are asked `{question}`, and were not")
-        lines.append(f"  - {told.ended:,} permissions for `{question}` end, of any scope")
+    for question, question_counts in plan.questions.items():
+        lines.append(f"  ~ {question_counts.asked:,} accounts are asked `{question}`, and were not")
+        lines.append(
+            f"  - {question_counts.ended:,} permissions for `{question}` end, of any scope"
+        )
     for purpose, rows in plan.purposes.items():
         lines.append(f"  + {rows.entering:,} stored turns enter {purpose}")
         lines.append(
@@ -241,31 +248,31 @@ def _nearer_lines(plan: PolicyPlan) -> list[str]:
             "--shorten-stored"
         )
         return [*lines, f"  ~ {many}, which lists them"]
-    one = plan.shortening
-    of = f"{pluralize(one.conversations, 'conversation')} of {pluralize(one.accounts, 'account')}"
-    stored = f"{pluralize(one.turns, 'turn')}, {pluralize(one.bytes, 'sealed byte')}"
+    shortening = plan.shortening
+    accounts = pluralize(shortening.accounts, "account")
+    of = f"{pluralize(shortening.conversations, 'conversation')} of {accounts}"
+    stored = f"{pluralize(shortening.turns, 'turn')}, {pluralize(shortening.bytes, 'sealed byte')}"
     lines.append(
-        f"  - {one.segments:,} stored segments get a nearer date by --shorten-stored: "
+        f"  - {shortening.segments:,} stored segments get a nearer date by --shorten-stored: "
         f"{stored}, in {of}"
     )
-    if one.nearest is not None and one.furthest is not None:
+    if shortening.nearest is not None and shortening.furthest is not None:
         lines.append(
-            f"  - the new dates are from {written(one.nearest)} to {written(one.furthest)}"
+            f"  - the new dates are from {written(shortening.nearest)} to "
+            f"{written(shortening.furthest)}"
         )
         lines.append(
-            f"  - {one.due_at_first:,} of these segments are due as soon as the version is "
+            f"  - {shortening.due_at_first:,} of these segments are due as soon as the version is "
             "effective"
         )
     return lines
 
 
 @policy.command("propose")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @by_option("proposes")
 @answer_options
-def policy_propose(
-    file: Path, by: str | None, data: Path | None, at: str | None, as_json: bool
-) -> None:
+def policy_propose(file: Path, by: str | None, call: CliCall) -> None:
     """Stores a policy file as a proposal and draws its plan. Another person applies it. Proposed
     again while it is open, the same file is the same proposal.
 
@@ -275,11 +282,10 @@ def policy_propose(
     from licet.service import policy_proposals
 
     checked = load(file)
-    with open_installation(data, at) as here:
-        seen = policy_proposals.propose(here, file.read_bytes(), actor=by or user())
-        show(
+    with call.installation() as installation:
+        seen = policy_proposals.propose(installation, file.read_bytes(), actor=by or user())
+        call.show(
             seen,
-            as_json,
             lambda: f"{seen.proposal.id}  version {checked.version}\n{proposal_text(seen)}",
         )
 
@@ -294,14 +300,7 @@ def policy_propose(
 @by_option("acts")
 @answer_options
 def policy_proposals_command(
-    proposal: str | None,
-    plans: bool,
-    withdraw: bool,
-    reason: str,
-    by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    proposal: str | None, plans: bool, withdraw: bool, reason: str, by: str | None, call: CliCall
 ) -> None:
     """Lists the proposals, or shows one with its diff and its plan.
 
@@ -314,23 +313,25 @@ def policy_proposals_command(
 
     if proposal is None and (plans or withdraw):
         raise UsageError("which proposal?", "name one of `licet policy proposals`")
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if proposal is None:
-            found = policy_proposals.listed(here)
+            found = policy_proposals.listed(installation)
             lines = [
-                f"{one.id}  {one.state.value:<9}  version {one.version}, by {one.proposed_by}"
-                for one in found
+                f"{row.id}  {row.state.value:<9}  version {row.version}, by {row.proposed_by}"
+                for row in found
             ]
-            show({"items": found}, as_json, lambda: "\n".join(lines) or "no proposals")
+            call.show({"items": found}, lambda: "\n".join(lines) or "no proposals")
             return
         if withdraw:
-            ended = policy_proposals.withdraw(here, proposal, actor=by or user(), reason=reason)
-            show(ended, as_json, lambda: f"{ended.id} is withdrawn")
+            ended = policy_proposals.withdraw(
+                installation, proposal, actor=by or user(), reason=reason
+            )
+            call.show(ended, lambda: f"{ended.id} is withdrawn")
             return
         if plans:
-            policy_proposals.plan(here, proposal, actor=by or user(), bounded=False)
-        seen = policy_proposals.show(here, proposal)
-        show(seen, as_json, lambda: proposal_text(seen))
+            policy_proposals.plan(installation, proposal, actor=by or user(), bounded=False)
+        seen = policy_proposals.show(installation, proposal)
+        call.show(seen, lambda: proposal_text(seen))
 
 
 def proposal_text(view: ProposalDetail) -> str:
@@ -338,13 +339,14 @@ def proposal_text(view: ProposalDetail) -> str:
     from licet.vault.policy_plan import counts_of
     from licet.vault.policy_proposals import ProposalState
 
-    one = view.proposal
+    proposal = view.proposal
     lines = [
-        f"{one.state.value}, proposed by {one.proposed_by} on {written(one.proposed_at)}",
+        f"{proposal.state.value}, proposed by {proposal.proposed_by} on "
+        f"{written(proposal.proposed_at)}",
         view.direction,
     ]
-    if one.state is ProposalState.applied and not one.second_identity:
-        lines.insert(1, f"applied by {one.ended_by}, {NOT_CONFIRMED}")
+    if proposal.state is ProposalState.applied and not proposal.second_identity:
+        lines.insert(1, f"applied by {proposal.ended_by}, {NOT_CONFIRMED}")
     lines += [
         f"  {_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}" for c in view.changes
     ]
@@ -363,7 +365,7 @@ def proposal_text(view: ProposalDetail) -> str:
 
 
 @policy.command("apply")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=PATH)
 @click.option("--proposal", help="Apply a proposal of somebody else instead of a file: its id.")
 @click.option(
     "--plan",
@@ -389,9 +391,7 @@ def policy_apply(
     reason: str,
     by: str | None,
     shorten_stored: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> int:
     """Applies a policy file that was planned. Records who applied it, its hash and the day. `licet
     policy plan` is its dry run.
@@ -413,10 +413,10 @@ def policy_apply(
         raise UsageError(
             "name a file, or a proposal with --proposal", "a proposal shortens no stored dates"
         )
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if file is not None:
             applied = policy_changes.apply_planned(
-                here,
+                installation,
                 file,
                 actor=by or user(),
                 shorten_stored=shorten_stored,
@@ -424,7 +424,11 @@ def policy_apply(
             )
         else:
             applied = policy_proposals.apply(
-                here, proposal or "", actor=by or user(), reason=reason, plan_sha256=plan_sha256
+                installation,
+                proposal or "",
+                actor=by or user(),
+                reason=reason,
+                plan_sha256=plan_sha256,
             )
         shortened = f"; {applied.shortened:,} stored segments shortened" if shorten_stored else ""
         confirmed = (
@@ -441,7 +445,7 @@ def policy_apply(
             lines.append(
                 f"{left} changed since the plan, and left as they are: plan the shortening again"
             )
-        show(applied, as_json, lambda: "\n".join([*lines, f"sha256 {applied.sha256}"]))
+        call.show(applied, lambda: "\n".join([*lines, f"sha256 {applied.sha256}"]))
     return EXIT_NO if applied.left_accounts else 0
 
 

@@ -8,14 +8,16 @@ from threading import Event
 import click
 
 from licet import verifier
-from licet.cli.handles import handles as ledger_handles
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    EXISTING,
+    EXISTING_FOLDER,
+    PATH,
+    CliCall,
     answer_options,
-    data_option,
     json_option,
     listen_options,
-    open_installation,
+    local_options,
     pluralize,
     show,
     year_option,
@@ -36,20 +38,13 @@ KINDS = ("release", "log", "receipt", "proof", "certificate", "document", "model
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help=(
         "Write it to a file: .html makes a page, .zip an archive of all receipts to verify offline."
     ),
 )
 @answer_options
-def receipt(
-    account: str,
-    number: int | None,
-    out: Path | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
+def receipt(account: str, number: int | None, out: Path | None, call: CliCall) -> None:
     """Prints or writes the signed receipts of an account's choices. A receipt is proved once its
     entry is in the log.
 
@@ -57,19 +52,19 @@ def receipt(
     Example:  licet receipt ana --choice 1 --out receipt.json
               licet receipt ana --out receipts.zip
     """
-    with open_installation(data, at) as here:
-        holder = documents.account_named(here, account)
-        issued = documents.receipts(here, holder)
+    with call.installation() as installation:
+        holder = documents.account_named(installation, account)
+        issued = documents.receipts(installation, holder)
         if number is not None and number > len(issued):
             raise UsageError(
                 f"the account has made `{len(issued)}` choices", "name one of them: --choice N"
             )
         chosen = issued if number is None else issued[number - 1 : number]
         if out is None:
-            show([one.payload for one in chosen], True, str)
+            show([issued_receipt.payload for issued_receipt in chosen], True, str)
             return
         if out.suffix == ".zip" and number is None and issued:
-            out.write_bytes(papers.archive(here, holder))
+            out.write_bytes(papers.archive(installation, holder))
         elif len(chosen) != 1:
             raise UsageError(
                 f"a file takes one receipt, and the account has `{len(issued)}`",
@@ -78,9 +73,11 @@ def receipt(
         else:
             is_page = out.suffix == ".html"
             out.write_bytes(
-                documents.receipt_page(here, chosen[0]).encode() if is_page else chosen[0].encode()
+                documents.receipt_page(installation, chosen[0]).encode()
+                if is_page
+                else chosen[0].encode()
             )
-        show({"file": out}, as_json, lambda: f"written to {out}")
+        call.show({"file": out}, lambda: f"written to {out}")
 
 
 @click.command()
@@ -93,17 +90,15 @@ def receipt(
     multiple=True,
     help="A public key to trust: a log's or a model's (a vkey); repeatable.",
 )
-@click.option(
-    "--entry", type=click.Path(path_type=Path, exists=True), help="With a proof: the entry's bytes."
-)
+@click.option("--entry", type=EXISTING, help="With a proof: the entry's bytes.")
 @click.option(
     "--log",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     help="With a release, a model or a document: the published log.",
 )
 @click.option(
     "--policy",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     help="A file that says which witnesses must have cosigned (a tlog-policy).",
 )
 @click.option(
@@ -115,17 +110,17 @@ def receipt(
 )
 @click.option(
     "--proof",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     help="A proof of a conversation that was printed before, to check.",
 )
 @click.option(
     "--release",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     help="With a model: its release's folder. With a document: all releases'.",
 )
 @click.option(
     "--base",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=EXISTING_FOLDER,
     help=(
         "With a release: the folder of the one that its rows were carried from. It is looked "
         "for beside it."
@@ -207,22 +202,22 @@ def ledger() -> None:
 @ledger.command("key")
 @year_option
 @answer_options
-def ledger_key(year: int | None, data: Path | None, at: str | None, as_json: bool) -> None:
+def ledger_key(year: int | None, call: CliCall) -> None:
     """Prints the log's public key (a vkey). Whoever checks the log trusts it: hand it out apart
     from the log.
 
     \b
     Example:  licet ledger key
     """
-    with open_installation(data, at) as here:
-        log = documents.key(here, year)
-        show({"origin": log.name, "vkey": log.vkey}, as_json, lambda: log.vkey)
+    with call.installation() as installation:
+        log = documents.key(installation, year)
+        call.show({"origin": log.name, "vkey": log.vkey}, lambda: log.vkey)
 
 
 @ledger.command("append")
 @click.option("--follow", is_flag=True, help="Continue until interrupted.")
 @answer_options
-def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool) -> None:
+def ledger_append(follow: bool, call: CliCall) -> None:
     """Appends to the log what was committed and waits.
 
     With --follow, the answer is what was waiting at the start; entries of later commits are
@@ -231,18 +226,17 @@ def ledger_append(follow: bool, data: Path | None, at: str | None, as_json: bool
     \b
     Example:  licet ledger append
     """
-    with open_installation(data, at) as here:
-        appended = documents.append(here)
-        show({"appended": appended}, as_json, lambda: f"{pluralize(appended, 'entry')} appended")
+    with call.installation() as installation:
+        appended = documents.append(installation)
+        call.show({"appended": appended}, lambda: f"{pluralize(appended, 'entry')} appended")
         if follow:
-            documents.follow(here, Event())
+            documents.follow(installation, Event())
 
 
 @ledger.command("publish")
-@click.argument("folder", type=click.Path(path_type=Path))
-@data_option
-@json_option
-def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
+@click.argument("folder", type=PATH)
+@local_options
+def ledger_publish(folder: Path, call: CliCall) -> None:
     """Copies the log and what verifies it to FOLDER. Any web server can serve FOLDER. It also holds
     the log's keys, the policies, the notices and the verifier.
 
@@ -251,39 +245,38 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
     \b
     Example:  licet ledger publish /srv/www/log
     """
-    with open_installation(data) as here:
-        copied = documents.publish(here, folder)
-        told = [f"{pluralize(copied.files, 'new file')}; entries by year: {copied.sizes}"]
-        told += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
-        show(copied, as_json, lambda: "\n".join(told))
+    with call.installation() as installation:
+        copied = documents.publish(installation, folder)
+        lines = [f"{pluralize(copied.files, 'new file')}; entries by year: {copied.sizes}"]
+        lines += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
+        call.show(copied, lambda: "\n".join(lines))
 
 
 @ledger.command("witness")
-@data_option
-@json_option
-def ledger_witness(data: Path | None, as_json: bool) -> int:
+@local_options
+def ledger_witness(call: CliCall) -> int:
     """Asks the witnesses of `witnesses.txt` to cosign the log. Exits 1 if too few did for its
     quorum.
 
     \b
     Example:  licet ledger witness
     """
-    with open_installation(data) as here:
-        gathered = documents.cosign(here)
+    with call.installation() as installation:
+        gathered = documents.cosign(installation)
         lines = [
             (
-                f"{one.origin}, {pluralize(one.size, 'entry')}: cosigned by "
-                f"{', '.join(one.cosigned) or 'nobody'}"
+                f"{log.origin}, {pluralize(log.size, 'entry')}: cosigned by "
+                f"{', '.join(log.cosigned) or 'nobody'}"
             )
-            for one in gathered
+            for log in gathered
         ]
-        lines += [f"not by {name}: {why}" for one in gathered for name, why in one.missing]
-        show(gathered, as_json, lambda: "\n".join(lines))
-        return 0 if all(one.met for one in gathered) else EXIT_NO
+        lines += [f"not by {name}: {why}" for log in gathered for name, why in log.missing]
+        call.show(gathered, lambda: "\n".join(lines))
+        return 0 if all(log.met for log in gathered) else EXIT_NO
 
 
 @ledger.command("serve")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=EXISTING_FOLDER)
 @listen_options(8401)
 def ledger_serve(folder: Path, host: str, port: int) -> None:
     """Serves what `licet ledger publish` wrote, as static files.
@@ -299,7 +292,7 @@ def ledger_serve(folder: Path, host: str, port: int) -> None:
 @ledger.command("prune")
 @click.option("--apply", is_flag=True, help="Remove those years; without it, only show them.")
 @answer_options
-def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+def ledger_prune(apply: bool, call: CliCall) -> int:
     """Shows which years of the log may be removed. The retention that the log publishes
     (`retention.txt`) decides.
 
@@ -309,40 +302,39 @@ def ledger_prune(apply: bool, data: Path | None, at: str | None, as_json: bool) 
     \b
     Example:  licet ledger prune --apply
     """
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if apply:
-            gone = log_retention.prune(here)
-            told = (
+            gone = log_retention.prune(installation)
+            text = (
                 f"gone: {', '.join(map(str, gone.years)) or 'no year'}; {gone.tiles:,} "
                 "overtaken partial tiles"
             )
-            show(gone, as_json, lambda: told)
+            call.show(gone, lambda: text)
             return 0
-        seen = log_retention.plan(here)
+        seen = log_retention.plan(installation)
         lines = [
             (
-                f"{one.year}: {pluralize(one.entries, 'entry')}: "
-                f"{'; '.join(one.kept_because) or 'may go'}"
+                f"{log.year}: {pluralize(log.entries, 'entry')}: "
+                f"{'; '.join(log.kept_because) or 'may go'}"
             )
-            for one in seen
+            for log in seen
         ]
-        show(seen, as_json, lambda: "\n".join(lines))
-        return EXIT_CHANGES if any(not one.kept_because for one in seen) else 0
+        call.show(seen, lambda: "\n".join(lines))
+        return EXIT_CHANGES if any(not log.kept_because for log in seen) else 0
 
 
 @ledger.command("status")
-@data_option
-@json_option
-def ledger_status(data: Path | None, as_json: bool) -> None:
+@local_options
+def ledger_status(call: CliCall) -> None:
     """Shows the logs, and how many entries wait to be appended.
 
     \b
     Example:  licet ledger status
     """
-    with open_installation(data) as here:
-        seen = documents.status(here)
+    with call.installation() as installation:
+        seen = documents.status(installation)
         lines = [_log_line(log) for log in seen.logs]
-        show(seen, as_json, lambda: "\n".join([*lines, f"{seen.waiting:,} rows wait"]))
+        call.show(seen, lambda: "\n".join([*lines, f"{seen.waiting:,} rows wait"]))
 
 
 def _log_line(log: documents.LogSeen) -> str:
@@ -354,6 +346,32 @@ def _log_line(log: documents.LogSeen) -> str:
     return (
         f"{log.origin}: {pluralize(log.size, 'entry')} until {written(log.logged_at)}, {log.vkey}"
     )
+
+
+@click.command("handles")
+@click.argument("account")
+@year_option
+@answer_options
+def ledger_handles(account: str, year: int | None, call: CliCall) -> None:
+    """Prints the handles of an ACCOUNT and its conversations. They are its names in the log and in
+    the proofs of releases, for its person alone.
+
+    \b
+    Example:  licet ledger handles ana --year 2025
+              licet ledger handles ana --json
+    """
+    with call.installation() as installation:
+        found = handles.handles(installation, documents.account_named(installation, account), year)
+        call.show(found, lambda: "\n".join(_lines(found)))
+
+
+def _lines(result: handles.Handles) -> list[str]:
+    return [
+        f"year  {result.year}",
+        f"who   {result.who}",
+        f"salt  {result.salt}",
+        *(f"{handle}  {name}" for name, handle in (result.conversations | result.projects).items()),
+    ]
 
 
 ledger.add_command(ledger_handles)

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from licet.cli import (
-    release_measure,
-    release_read,
-    release_sign,
-    release_stats,
-    safety,
-)
+from licet.cli import release_measure, release_sign, safety
+from licet.cli.review import message_lines
 from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, dry_option, open_installation, pluralize, progress, show
+from licet.cli.shell import (
+    PATH,
+    CliCall,
+    answer_options,
+    dry_option,
+    pluralize,
+    progress,
+)
 from licet.clock import utc_now
+from licet.errors import UsageError
 from licet.policy.period import written
 from licet.release import catalog, homes, signatures
 from licet.release import push as pushing
@@ -31,6 +34,10 @@ from licet.release.purge_verbs import PurgeResult, purge_release
 from licet.release.push import PushResult
 from licet.service import population_status
 
+if TYPE_CHECKING:
+    from licet.release.stats import ReleaseDrift, ReleaseStats, StatsSlice
+    from licet.service.slice_sample import SliceRead
+
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.release.duplicates import DuplicateClusters
 
@@ -38,7 +45,7 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 @click.command("duplicates")
 @click.argument("name")
 @answer_options
-def duplicates(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def duplicates(name: str, call: CliCall) -> None:
     """Counts the clusters of duplicates of a release. A cluster is a conversation that stays, and
     those that hold the same.
 
@@ -52,11 +59,13 @@ def duplicates(name: str, data: Path | None, at: str | None, as_json: bool) -> N
     """
     from licet.curate import duplicate_clusters
 
-    with open_installation(data, at) as here, progress() as bar:
+    with call.installation() as installation, progress() as bar:
         task = bar.add_task("reading", total=None)
-        found = duplicate_clusters.count(here, name, progress=lambda read: bar.advance(task, read))
+        found = duplicate_clusters.count(
+            installation, name, progress=lambda read: bar.advance(task, read)
+        )
         bar.stop()
-        show(found, as_json, lambda: "\n".join(_duplicates_text(found)))
+        call.show(found, lambda: "\n".join(_duplicates_text(found)))
 
 
 def _duplicates_text(result: DuplicateClusters) -> Iterator[str]:
@@ -68,9 +77,13 @@ def _duplicates_text(result: DuplicateClusters) -> Iterator[str]:
     yield f"clusters   {result.clusters:,}"
     if result.sizes:
         yield f"  {'conversations':<26}{'clusters':>10}{'together':>10}"
-    for one in result.sizes:
-        size = f"{one.least:,}" if one.least == one.most else f"{one.least:,} to {one.most:,}"
-        yield f"  {size:<26}{one.clusters:>10,}{one.conversations:>10,}"
+    for bucket in result.sizes:
+        size = (
+            f"{bucket.least:,}"
+            if bucket.least == bucket.most
+            else f"{bucket.least:,} to {bucket.most:,}"
+        )
+        yield f"  {size:<26}{bucket.clusters:>10,}{bucket.conversations:>10,}"
     if result.largest:
         yield f"  {'the largest':<26}{'accounts':>10}{'row':>10}"
     for cluster in result.largest:
@@ -84,9 +97,7 @@ def _duplicates_text(result: DuplicateClusters) -> Iterator[str]:
 @click.argument("url")
 @dry_option("Count what would be copied, and copy nothing; exits 2 if there is anything.")
 @answer_options
-def push(
-    name: str, url: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool
-) -> int:
+def push(name: str, url: str, dry_run: bool, call: CliCall) -> int:
     """Copies a sealed release to an object store. Push again after `licet release purge`: what the
     folder has no more is deleted there.
 
@@ -98,8 +109,8 @@ def push(
     Example:  licet release push october s3://training/october --dry-run
               licet release push october s3://training/october
     """
-    with open_installation(data, at) as here, progress("{task.completed:,} bytes") as bar:
-        folder = signatures.place(here, name).folder
+    with call.installation() as installation, progress("{task.completed:,} bytes") as bar:
+        folder = signatures.place(installation, name).folder
         planned = pushing.push(folder, url, dry_run=True)
         task = bar.add_task("copying", total=planned.sent_bytes)
         done = (
@@ -108,7 +119,7 @@ def push(
             else pushing.push(folder, url, progress=lambda sent: bar.advance(task, sent))
         )
         bar.stop()
-        show(done, as_json, lambda: _push_text(done, dry_run))
+        call.show(done, lambda: _push_text(done, dry_run))
     return EXIT_CHANGES if dry_run and (done.sent or done.deleted) else 0
 
 
@@ -125,7 +136,7 @@ def _push_text(result: PushResult, dry_run: bool) -> str:
 @click.argument("name")
 @dry_option("Count the dead rows, and change nothing; exits 2 if there are any.")
 @answer_options
-def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+def purge(name: str, dry_run: bool, call: CliCall) -> int:
     """Removes dead rows from the files of a release. RELEASE is a name, or any folder with a copy
     of it.
 
@@ -138,9 +149,9 @@ def purge(name: str, dry_run: bool, data: Path | None, at: str | None, as_json: 
     Example:  licet release purge tuesday --dry-run
               licet release purge /mnt/copies/tuesday
     """
-    with open_installation(data, at) as here:
-        done = purge_release(here, name, dry_run=dry_run)
-        show(done, as_json, lambda: _purge_text(done, dry_run))
+    with call.installation() as installation:
+        done = purge_release(installation, name, dry_run=dry_run)
+        call.show(done, lambda: _purge_text(done, dry_run))
     return EXIT_CHANGES if dry_run and (done.rows or done.brought) else 0
 
 
@@ -169,7 +180,7 @@ _WHY = {
 @click.argument("old")
 @click.argument("new")
 @answer_options
-def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -> int:
+def diff(old: str, new: str, call: CliCall) -> int:
     """Shows what differs between two releases. Compares settings, counts, and rows in and out by
     reason. Exits 2 if anything differs.
 
@@ -179,9 +190,9 @@ def diff(old: str, new: str, data: Path | None, at: str | None, as_json: bool) -
     \b
     Example:  licet release diff tuesday wednesday
     """
-    with open_installation(data, at) as here:
-        found = diff_releases(here, old, new)
-        show(found, as_json, lambda: _diff_text(found))
+    with call.installation() as installation:
+        found = diff_releases(installation, old, new)
+        call.show(found, lambda: _diff_text(found))
     return EXIT_CHANGES if found.changes or found.came or found.went else 0
 
 
@@ -202,7 +213,7 @@ def _diff_text(result: ReleaseDiff) -> str:
 @click.command("collect")
 @dry_option("Say what would be deleted, and change nothing; exits 2 if there is anything.")
 @answer_options
-def collect_command(dry_run: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+def collect_command(dry_run: bool, call: CliCall) -> int:
     """Deletes what killed processes left in the bucket of several hosts. `licet serve` does so once
     a day.
 
@@ -212,11 +223,11 @@ def collect_command(dry_run: bool, data: Path | None, at: str | None, as_json: b
     \b
     Example:  licet release collect --dry-run
     """
-    with open_installation(data, at) as here:
-        found = homes.collect(here, utc_now(), dry_run=dry_run)
+    with call.installation() as installation:
+        found = homes.collect(installation, utc_now(), dry_run=dry_run)
     verb = "would delete" if dry_run else "deleted"
     lines = [f"{verb} {name}: {', '.join(objects)}" for name, objects in found.items()]
-    show(found, as_json, lambda: "\n".join(lines or ["nothing is left over"]))
+    call.show(found, lambda: "\n".join(lines or ["nothing is left over"]))
     return EXIT_CHANGES if dry_run and found else 0
 
 
@@ -232,7 +243,7 @@ def release() -> None:
 )
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where to write it; by default in the data folder.",
 )
 @click.option(
@@ -268,9 +279,7 @@ def release_build(
     workers: int,
     afresh: bool,
     accept_changes: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> int:
     """Seals every turn that may be used into a release.
 
@@ -292,10 +301,10 @@ def release_build(
     # here: a release is shown and signed without what curates
     from licet.curate import release_build as builder
 
-    with open_installation(data, at) as here, progress() as bar:
-        task = bar.add_task("deciding", total=population_status.turns_kept(here))
+    with call.installation() as installation, progress() as bar:
+        task = bar.add_task("deciding", total=population_status.turns_kept(installation))
         built = builder.build_release(
-            here,
+            installation,
             name=name,
             purpose=purpose,
             folder=folder,
@@ -312,7 +321,7 @@ def release_build(
             "" if built.resumed_from is None else f"\nresumed    from part {built.resumed_from}"
         )
         made = msgspec.structs.asdict(built) | {"warnings": _warnings(built.manifest)}
-        show(made, as_json, lambda: _release_text(built.folder, built.manifest) + resumed)
+        call.show(made, lambda: _release_text(built.folder, built.manifest) + resumed)
     return 0 if built.manifest.rows else EXIT_NO
 
 
@@ -371,27 +380,28 @@ def _release_text(folder: Path, promised: ReleaseManifest) -> str:
 @release.command("show")
 @click.argument("name")
 @answer_options
-def release_show(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def release_show(name: str, call: CliCall) -> None:
     """Shows what a release holds and how much is usable now. Also shows why the rest was left out.
 
     \b
     Example:  licet release show tuesday
     """
-    with open_installation(data, at) as here:
-        catalog.find_release(here, name)  # an unknown name is told before anything is loaded
+    with call.installation() as installation:
+        catalog.find_release(
+            installation, name
+        )  # an unknown name is told before anything is loaded
         # here: what counts the usable rows loads what training does
         from licet.service import release_view
 
-        seen = release_view.show(here, name)
-        since = signatures.standing(here, name) if seen.state == "sealed" else None
+        seen = release_view.show(installation, name)
+        since = signatures.standing(installation, name) if seen.state == "sealed" else None
         usable = f"\nusable now {seen.rows_usable_now:,} of {seen.manifest.rows:,} rows\n"
-        show(
+        call.show(
             {
                 **msgspec.structs.asdict(seen),
                 "standing": since,
                 "warnings": _warnings(seen.manifest),
             },
-            as_json,
             lambda: (
                 _release_text(seen.folder, seen.manifest)
                 + usable
@@ -403,25 +413,157 @@ def release_show(name: str, data: Path | None, at: str | None, as_json: bool) ->
 @release.command("verify")
 @click.argument("name")
 @answer_options
-def release_verify(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+def release_verify(name: str, call: CliCall) -> int:
     """Checks every file of a release against its manifest and seal. Exits 1 on any contradiction.
 
     \b
     Example:  licet release verify tuesday
               licet release verify /mnt/copies/tuesday
     """
-    with open_installation(data, at) as here:
-        found = catalog.verify_release(here, name)
+    with call.installation() as installation:
+        found = catalog.verify_release(installation, name)
         lines = [f"{c.file}: {c.promise.value}: found {c.found}" for c in found]
-        show(found, as_json, lambda: "\n".join([*lines, f"{len(found)} contradictions"]))
+        call.show(found, lambda: "\n".join([*lines, f"{len(found)} contradictions"]))
     return EXIT_NO if found else 0
+
+
+@click.command("read")
+@click.argument("release")
+@click.option("--by", required=True, help="The e-mail address of the member of staff who reads.")
+@click.option("--where", help="Which rows, by their labels; as for `licet.mix`.")
+@click.option("--rows", type=int, default=5, show_default=True, help="How many, at most 50.")
+@click.option(
+    "--row",
+    "numbers",
+    type=int,
+    multiple=True,
+    help="A row by its number instead; may be repeated.",
+)
+@answer_options
+def read(
+    release: str, by: str, where: str | None, rows: int, numbers: tuple[int, ...], call: CliCall
+) -> None:
+    """Shows a few rows of a slice of a release, drawn at random. Each opened row is recorded, and
+    its person sees that.
+
+    The slice is looked for among 2,000 rows of the release. A reviewer or the privacy officer
+    reads.
+
+    \b
+    Example:  licet release read october --where "language = 'de' and words > 50" --by
+    ana@example.org
+              licet release read october --row 1204 --by ana@example.org
+    """
+    from licet.service import slice_sample
+
+    if (where is None) == (not numbers):
+        raise UsageError(
+            "rows are read either by their labels or by their numbers", "give --where or --row"
+        )
+    with call.installation() as installation:
+        reader = signatures.member(installation, by)
+        seen = (
+            slice_sample.read_numbered(installation, release, reader, numbers)
+            if where is None
+            else slice_sample.read(installation, release, reader, where, rows)
+        )
+        call.show(
+            seen,
+            lambda: "\n".join(_text(seen, "match" if where is not None else "may be used now")),
+        )
+
+
+def _text(view: SliceRead, do: str) -> Iterator[str]:
+    yield f"{view.matching:,} of {view.scanned:,} rows {do}, opened: {len(view.rows)}"
+    for row in view.rows:
+        yield (
+            f"row {row.ordinal}, {row.split}, {row.language}, {row.topic}; this reading is on "
+            "record, and the person sees it"
+        )
+        yield ""
+        yield from message_lines(row.messages)
+
+
+SHOWN_SLICES = 12
+
+
+@click.command("stats")
+@click.argument("name")
+@click.option(
+    "--against",
+    help="The release to measure the drift from; by default the last before it of its purpose.",
+)
+@answer_options
+def stats(name: str, against: str | None, call: CliCall) -> None:
+    """Shows what is in a release, in figures. Counts rows, turns, tokens, languages, topics and
+    quality, and the drift from an earlier release.
+
+    It reads each row that may be used now. Tokens are estimated: a quarter of the bytes.
+
+    \b
+    Example:  licet release stats october
+              licet release stats november --against october --json
+    """
+    from licet.release import stats as figures
+
+    with call.installation() as installation, progress() as bar:
+        task = bar.add_task("reading", total=figures.rows_to_read(installation, name, against))
+        found = figures.stats(
+            installation, name, against=against, progress=lambda rows: bar.advance(task, rows)
+        )
+        bar.stop()
+        call.show(found, lambda: "\n".join(_stats_text(found)))
+
+
+def _stats_text(result: ReleaseStats) -> Iterator[str]:
+    yield (
+        f"release    {result.release}: {result.rows:,} of {result.promised:,} rows may be used now"
+    )
+    roles = ", ".join(f"{count:,} {role}" for role, count in result.turns.items()) or "none"
+    yield f"turns      {sum(result.turns.values()):,}: {roles}"
+    yield f"gaps       {result.gapped:,} rows miss a turn before one of their messages"
+    yield f"tokens     {result.tokens:,}, estimated"
+    for title, slices in (
+        ("splits", result.splits),
+        ("languages", result.languages),
+        ("topics", result.topics),
+    ):
+        yield from _slices(title, slices, result.rows)
+    if result.spread:
+        yield f"{'a row':<28}{'p5':>10}{'p25':>10}{'p50':>10}{'p75':>10}{'p95':>10}"
+    for what, values in result.spread.items():
+        yield f"  {what:<26}" + "".join(f"{value:>10,.6g}" for value in values)
+    yield f"left out   {sum(result.left_out.values()):,} of {pluralize(result.candidates, 'turn')}"
+    for reason, count in result.left_out.items():
+        yield f"  {reason:<26}{count:>10,}"
+    if result.drift is not None:
+        yield from _drift(result.drift)
+
+
+def _slices(title: str, slices: dict[str, StatsSlice], rows: int) -> Iterator[str]:
+    yield f"{title:<28}{'rows':>10}{'share':>10}{'turns':>10}{'tokens':>12}"
+    for word, part in list(slices.items())[:SHOWN_SLICES]:
+        yield (
+            f"  {word:<26}{part.rows:>10,}{part.rows / rows:>10.1%}{part.turns:>10,}{part.tokens:>12,}"
+        )
+    if len(slices) > SHOWN_SLICES:
+        yield f"  and {len(slices) - SHOWN_SLICES} more; --json has them all"
+
+
+def _drift(drift: ReleaseDrift) -> Iterator[str]:
+    yield (
+        f"drift      from {drift.against}, {pluralize(drift.rows, 'row')}: 0 is the same, 1 is "
+        "nothing in common"
+    )
+    for what, distance in sorted(drift.distances.items(), key=lambda item: -item[1]):
+        yield f"  {what:<26}{distance:>10.3f}"
 
 
 for _command in (
     diff,
-    release_stats.stats,
+    stats,
     duplicates,
-    release_read.read,
+    read,
     release_measure.measure,
     purge,
     collect_command,

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from licet.cli.shell import answer_options, open_installation, progress, show
+from licet.cli.shell import (
+    EXISTING_FOLDER,
+    CliCall,
+    answer_options,
+    progress,
+)
 from licet.errors import UsageError
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -20,7 +25,7 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 @click.argument("name")
 @click.option(
     "--base",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=EXISTING_FOLDER,
     help=(
         "A folder with a causal model to start from; by default a model that counts words is made."
     ),
@@ -59,9 +64,7 @@ def measure(
     batch_rows: int | None,
     tokens: int | None,
     only_deidentification: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Measures what curation costs a model. States it, signed, in the release's folder and on its
     card.
@@ -92,20 +95,19 @@ def measure(
         base=base,
         filters=not only_deidentification,
     )
-    with open_installation(data, at) as here, progress() as bar:
-        stated = measuring.measure(here, name, order, bar.console.print)
+    with call.installation() as installation, progress() as bar:
+        stated = measuring.measure(installation, name, order, bar.console.print)
         bar.stop()
         answer = msgspec.structs.asdict(stated.statement) | {"sha256": stated.sha256}
-        show(answer, as_json, lambda: "\n".join(text(stated.statement)))
+        call.show(answer, lambda: "\n".join(text(stated.statement)))
 
 
-def text(said: MeasurementStatement) -> Iterator[str]:
-    """A measurement for a terminal."""
+def text(statement: MeasurementStatement) -> Iterator[str]:
     from licet.release import measurement
 
-    yield from measurement.sentences(said)
+    yield from measurement.sentences(statement)
     yield f"{'cost of':<18}{'on':<18}{'rows':>7}{'people':>8}{'cost':>10}{'from':>10}{'to':>10}"
-    for cost in said.costs:
+    for cost in statement.costs:
         of = (
             "all" if cost.slice is measurement.CostSlice.all else f"{cost.slice.value} {cost.value}"
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from licet.access.identities import NOT_CONFIRMED
 from licet.cli.root import EXIT_NO
-from licet.cli.shell import answer_options, open_installation, pluralize, show
+from licet.cli.shell import (
+    CliCall,
+    answer_options,
+    pluralize,
+)
 from licet.policy.period import written
 from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
@@ -29,9 +31,7 @@ NAMES_IN = (
     help="Sign although nothing looked for names, so that names are still in the text.",
 )
 @answer_options
-def sign(
-    name: str, by: str, names_in: bool, data: Path | None, at: str | None, as_json: bool
-) -> None:
+def sign(name: str, by: str, names_in: bool, call: CliCall) -> None:
     """Signs off a reviewed release. It takes two signatures. Every check is repeated first, and one
     that fails refuses.
 
@@ -43,23 +43,25 @@ def sign(
     \b
     Example:  licet release sign tuesday --by ana@example.org
     """
-    with open_installation(data, at) as here:
-        seen = signatures.sign(here, name, signatures.member(here, by), names_in=names_in)
-        show(seen, as_json, lambda: standing_text(seen))
+    with call.installation() as installation:
+        seen = signatures.sign(
+            installation, name, signatures.member(installation, by), names_in=names_in
+        )
+        call.show(seen, lambda: standing_text(seen))
 
 
 @click.command("status")
 @click.argument("name")
 @answer_options
-def status(name: str, data: Path | None, at: str | None, as_json: bool) -> int:
+def status(name: str, call: CliCall) -> int:
     """Shows the samples, signatures and purges of a release. Exits 1 while it is not signed off.
 
     \b
     Example:  licet release status tuesday
     """
-    with open_installation(data, at) as here:
-        seen = signatures.standing(here, name, count_dead=True)
-        show(seen, as_json, lambda: standing_text(seen))
+    with call.installation() as installation:
+        seen = signatures.standing(installation, name, count_dead=True)
+        call.show(seen, lambda: standing_text(seen))
     return 0 if seen.signed_off else EXIT_NO
 
 
@@ -73,7 +75,6 @@ def standing_text(view: ReleaseStanding) -> str:
 
 
 def since_text(view: ReleaseStanding) -> str:
-    """What was done to a release since its seal."""
     lines = []
     if view.rows_purged or view.rows_dead:
         more = (

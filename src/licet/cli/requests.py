@@ -13,7 +13,14 @@ from pathlib import Path
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import answer_options, by_option, moment, open_installation, show, user
+from licet.cli.shell import (
+    CliCall,
+    answer_options,
+    by_option,
+    choice,
+    moment,
+    user,
+)
 from licet.consent import rights_requests
 from licet.consent.deadlines import PauseReason, RightKind
 from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
@@ -35,7 +42,7 @@ words_option = click.option(
     type=click.Path(allow_dash=True, path_type=Path),
     help="A file with what the person reads; - is standard input.",
 )
-kinds = click.Choice([one.value for one in RightKind])
+kinds = choice(RightKind)
 
 
 @click.group(cls=CommandGroup)
@@ -49,7 +56,7 @@ def request() -> None:
 @click.option("--kind", type=kinds, help="Only of this kind.")
 @click.option(
     "--state",
-    type=click.Choice([one.value for one in RequestState]),
+    type=choice(RequestState),
     help="In this state; by default open and paused.",
 )
 @click.option("--after", default="", help="Go on behind this request.")
@@ -61,44 +68,40 @@ def request() -> None:
     help="How many at most.",
 )
 @answer_options
-def listed(
-    kind: str | None,
-    state: str | None,
-    after: str,
-    limit: int,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> int:
+def listed(kind: str | None, state: str | None, after: str, limit: int, call: CliCall) -> int:
     """Lists requests by the day they are due, without their words. Exits 1 if one is overdue.
 
     \b
     Example:  licet request list --kind erasure
     """
     states = [RequestState(state)] if state else [RequestState.open, RequestState.paused]
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         found = rights_requests.list_requests(
-            here, limit + 1, kinds=[RightKind(kind)] if kind else [], states=states, after=after
+            installation,
+            limit + 1,
+            kinds=[RightKind(kind)] if kind else [],
+            states=states,
+            after=after,
         )
         items, more = found[:limit], len(found) > limit
         lines = [*map(_line, items), *([f".. more: --after {items[-1].id}"] if more else [])]
         answer = {"items": items, "next": items[-1].id if more else None}
-        show(answer, as_json, lambda: "\n".join(lines) or "no requests")
-    return EXIT_NO if any(one.overdue for one in items) else 0
+        call.show(answer, lambda: "\n".join(lines) or "no requests")
+    return EXIT_NO if any(item.overdue for item in items) else 0
 
 
 @request.command("show")
 @click.argument("name", metavar="REQUEST")
 @answer_options
-def shown(name: str, data: Path | None, at: str | None, as_json: bool) -> None:
+def shown(name: str, call: CliCall) -> None:
     """Shows REQUEST with its dates, its steps and what was written.
 
     \b
     Example:  licet request show req_0190f3a4c2d87b6e9a51c3d4e5f60718
     """
-    with open_installation(data, at) as here:
-        found = rights_requests.get_request(here, name)
-        show(found, as_json, lambda: "\n".join(_whole(found)))
+    with call.installation() as installation:
+        found = rights_requests.get_request(installation, name)
+        call.show(found, lambda: "\n".join(_whole(found)))
 
 
 @request.command("enter")
@@ -130,9 +133,7 @@ def entered(
     region: str | None,
     received: str | None,
     by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Enters a request of KIND that came by letter, mail or telephone.
 
@@ -142,19 +143,19 @@ def entered(
     Example:  licet request enter erasure --words letter.txt --identity identity.txt --region FR
     --received 2026-06-01
     """
-    said, known_by = read_words(words), read_words(identity)
-    with open_installation(data, at) as here:
+    text, identified_by = read_words(words), read_words(identity)
+    with call.installation() as installation:
         asked = EnteredRequest(
             kind=RightKind(kind),
-            words=said,
-            identity=known_by,
+            words=text,
+            identity=identified_by,
             region=region,
-            account=documents.account_named(here, account) if account else None,
+            account=documents.account_named(installation, account) if account else None,
             received_at=moment(received) if received else None,
         )
-        found = rights_requests.enter(here, asked, _by(by))
-        seen = rights_requests.detail(found, here.clock(), for_staff=True)
-        show(seen, as_json, lambda: _line(seen))
+        found = rights_requests.enter(installation, asked, _by(by))
+        seen = rights_requests.detail(found, installation.clock(), for_staff=True)
+        call.show(seen, lambda: _line(seen))
 
 
 def _acting(
@@ -168,19 +169,15 @@ def _acting(
     """Adds the command of one step to the group."""
 
     def act(
-        name: str,
-        by: str | None,
-        data: Path | None,
-        at: str | None,
-        as_json: bool,
-        words: Path | None = None,
-        reason: str = "",
+        name: str, by: str | None, call: CliCall, words: Path | None = None, reason: str = ""
     ) -> None:
-        said = read_words(words) if words is not None else ""
-        with open_installation(data, at) as here:
-            found = rights_requests.take_step(here, name, what, _by(by), reason=reason, words=said)
-            seen = rights_requests.detail(found, here.clock(), for_staff=True)
-            show(seen, as_json, lambda: _line(seen))
+        text = read_words(words) if words is not None else ""
+        with call.installation() as installation:
+            found = rights_requests.take_step(
+                installation, name, what, _by(by), reason=reason, words=text
+            )
+            seen = rights_requests.detail(found, installation.clock(), for_staff=True)
+            call.show(seen, lambda: _line(seen))
 
     act.__doc__ = (
         f"{sentence}\n\n\b\nExample:  licet request {what.value} "
@@ -227,10 +224,10 @@ _acting(
 
 def _by(name: str | None) -> str:
     """Who does it, for the record."""
-    who = user() if name is None else name
-    if not who or len(who) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in who):
+    actor = user() if name is None else name
+    if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
         raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
-    return f"user:{who}"
+    return f"user:{actor}"
 
 
 def read_words(path: Path) -> str:

@@ -5,12 +5,11 @@ same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from licet.cli.release_sign import standing_text
-from licet.cli.shell import answer_options, open_installation, show
+from licet.cli.shell import CliCall, answer_options, show
 from licet.errors import UsageError
 from licet.release import signatures
 from licet.release.review import ReviewFinding
@@ -88,9 +87,7 @@ def review(
     row: int | None,
     finding: str | None,
     closing: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Reviews a sample of a release, row by row. Draws the sample, shows each row, and states what
     was found.
@@ -106,23 +103,23 @@ def review(
     """
     if (row is None) != (finding is None) or (row is not None and by is None):
         raise UsageError("a finding needs --by, --row and --finding")
-    with open_installation(data, at) as here:
-        seen = signatures.standing(here, release)
+    with call.installation() as installation:
+        seen = signatures.standing(installation, release)
         if closing:
-            seen = signatures.close(here, release)
+            seen = signatures.close(installation, release)
         elif seen.sample is None and (again or (seen.statement is None and row is None)):
-            seen = signatures.draw(here, release, chance=chance, by_risk=risk)
+            seen = signatures.draw(installation, release, chance=chance, by_risk=risk)
         if by is None or closing:
-            show(seen, as_json, lambda: standing_text(seen))
+            call.show(seen, lambda: standing_text(seen))
             return
-        reader = signatures.member(here, by)
+        reader = signatures.member(installation, by)
         if row is not None and finding is not None:
-            done = signatures.found(here, release, reader, row, ReviewFinding(finding))
-            show(done, as_json, lambda: f"{done.left:,} of {done.drawn:,} rows are left")
-        elif as_json:
-            show(signatures.read_next(here, release, reader), True, str)
+            done = signatures.found(installation, release, reader, row, ReviewFinding(finding))
+            call.show(done, lambda: f"{done.left:,} of {done.drawn:,} rows are left")
+        elif call.as_json:
+            show(signatures.read_next(installation, release, reader), True, str)
         else:
-            _read(here, release, reader)
+            _read(installation, release, reader)
 
 
 def _read(installation: Installation, release: str, reader: StaffMember) -> None:
@@ -130,18 +127,17 @@ def _read(installation: Installation, release: str, reader: StaffMember) -> None
     while (read := signatures.read_next(installation, release, reader)) is not None:
         click.echo(row_text(read))
         try:
-            said = click.prompt(QUESTION, type=FirstLetters(ANSWERS), default=FINDINGS[0])
+            finding = click.prompt(QUESTION, type=FirstLetters(ANSWERS), default=FINDINGS[0])
         except click.Abort:
-            said = STOP
-        if said == STOP:
+            finding = STOP
+        if finding == STOP:
             click.echo("stopped: the same command goes on with this row")
             return
-        signatures.found(installation, release, reader, read.ordinal, ReviewFinding(said))
+        signatures.found(installation, release, reader, read.ordinal, ReviewFinding(finding))
     click.echo(f"every row has its finding: `licet review {release} --close` states what was found")
 
 
 def row_text(read: RowShown) -> str:
-    """A row as text."""
     head = (
         f"row {read.ordinal}, {read.left:,} left; this reading is on record, and the person sees it"
     )

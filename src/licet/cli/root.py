@@ -72,34 +72,33 @@ class RootCommand(CommandGroup):
     """Maps our errors to their exit codes, once; loads the module of a command when it is asked
     for.
 
-    ``table`` has the modules of `licet.cli`, or below it, by the names of the commands that each
-    holds; ``groups`` the lists of the help: by a title, the commands and the first sentence of
-    each, so that a list loads none of them.
+    ``groups``, the lists of the help, name every command with its first sentence, so that a list
+    loads none of them. A command is in the module of `licet.cli` of its name, or that of
+    ``modules``.
     """
 
     def __init__(
         self,
         *,
-        table: Mapping[str, tuple[str, ...]],
+        modules: Mapping[str, str],
         groups: Mapping[str, Mapping[str, str]],
         **kwargs: Any,  # noqa: ANN401 click's own
     ) -> None:
         super().__init__(**kwargs)
         self._groups = groups
         self._lines = {name: line for lines in groups.values() for name, line in lines.items()}
-        self._module = {name: module for module, names in table.items() for name in names}
+        self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*self.commands, *self._module})
+        return sorted({*self.commands, *self._lines})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.commands and (module := self._module.get(cmd_name)) is not None:
-            found = vars(import_module(f"licet.cli.{module}")).values()
-            self.add_command(
-                next(
-                    one for one in found if isinstance(one, click.Command) and one.name == cmd_name
-                )
+        if cmd_name not in self.commands and cmd_name in self._lines:
+            module = import_module(f"licet.cli.{self._modules.get(cmd_name, cmd_name)}")
+            commands = (
+                value for value in vars(module).values() if isinstance(value, click.Command)
             )
+            self.add_command(next(command for command in commands if command.name == cmd_name))
         return self.commands.get(cmd_name)
 
     def listed(self, ctx: click.Context) -> Mapping[str, Mapping[str, str]]:
@@ -148,16 +147,16 @@ class RootCommand(CommandGroup):
         except click.ClickException as error:
             fail(*usage(error), EXIT_USAGE, as_json=as_json)
         except (click.exceptions.Abort, KeyboardInterrupt):
-            said = "interrupted: what was acknowledged is kept, the same command goes on"
-            fail(said, "", EXIT_INTERRUPTED, as_json=as_json)
+            message = "interrupted: what was acknowledged is kept, the same command goes on"
+            fail(message, "", EXIT_INTERRUPTED, as_json=as_json)
         except BrokenPipeError:
             os._exit(EXIT_NO)  # nobody reads: flushing again would only raise again
         except OSError as error:
-            said = (
+            message = (
                 f"{(error.strerror or 'the system refused').lower()}: "
                 f"`{error.filename or 'a file'}`"
             )
-            fail(said, "", EXIT_AGAIN, as_json=as_json)
+            fail(message, "", EXIT_AGAIN, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.shell import (
+    PATH,
+    CliCall,
     answer_options,
     dry_option,
     model_name_option,
-    open_installation,
     pluralize,
-    show,
 )
 from licet.errors import UsageError
 from licet.policy.period import written
@@ -32,7 +32,7 @@ POINTS = ("0.001", "0.005", "0.01", "0.05")
 
 @click.command("safety")
 @click.argument("releases", nargs=-1)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The model's folder.")
+@click.option("--out", required=True, type=PATH, help="The model's folder.")
 @click.option(
     "--again", is_flag=True, help="Retrain the model in --out from scratch, without withdrawn rows."
 )
@@ -40,14 +40,7 @@ POINTS = ("0.001", "0.005", "0.01", "0.05")
 @model_name_option
 @answer_options
 def train_safety(
-    releases: tuple[str, ...],
-    out: Path,
-    again: bool,
-    dry_run: bool,
-    name: str,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    releases: tuple[str, ...], out: Path, again: bool, dry_run: bool, name: str, call: CliCall
 ) -> None:
     """Trains the misuse classifier on RELEASES. They are of the purpose safety_classifiers; flagged
     turns are held against unflagged ones.
@@ -65,13 +58,13 @@ def train_safety(
 
     if dry_run and not again:
         raise UsageError("--dry-run goes with --again", "a model in a new folder replaces nothing")
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if dry_run:
-            would = models.forecast(here, releases, out)
-            show(would, as_json, lambda: _would_replace(would))
+            would = models.forecast(installation, releases, out)
+            call.show(would, lambda: _would_replace(would))
             return
-        made = models.train(here, releases, out, again=again, called=name)
-        show(made, as_json, lambda: _learnt(made))
+        made = models.train(installation, releases, out, again=again, called=name)
+        call.show(made, lambda: _learnt(made))
 
 
 def _would_replace(would: RetrainingForecast) -> str:
@@ -98,11 +91,11 @@ def _learnt(result: TrainedClassifier) -> str:
         f"at most {point.false_alarms:.1%} of the harmless accused: {point.found:.1%} found"
         for point in result.points
     ]
-    for one in result.slices:
-        area = f"AUPRC {one.auprc:.3f}" if one.auprc is not None else "of one kind only"
+    for part in result.slices:
+        area = f"AUPRC {part.auprc:.3f}" if part.auprc is not None else "of one kind only"
         lines.append(
-            f"slice      {one.slice}: {pluralize(one.examples, 'conversation')}, "
-            f"{one.misuse:,} flagged, {area}"
+            f"slice      {part.slice}: {pluralize(part.examples, 'conversation')}, "
+            f"{part.misuse:,} flagged, {area}"
         )
     for domain in result.domains:
         what = f"{pluralize(domain.examples, 'conversation')}, {domain.misuse:,} flagged"
@@ -160,9 +153,7 @@ def flag(
     alarms: str,
     dismiss: bool,
     overturn: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Flags a conversation as misuse, or lists open suggestions.
 
@@ -188,30 +179,32 @@ def flag(
         raise UsageError("who reads or decides?", "give --by, the address of a member of staff")
     if (model is None) != (ticket is None):
         raise UsageError("`--suggest` and `--ticket` go together")
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if model is not None and by is not None and ticket is not None:
             from licet.misuse import detector, models
 
             found = screener.suggest(
-                here,
+                installation,
                 detector.open_detector(model),
-                models.points_file(here, model),
-                signatures.member(here, by),
+                models.points_file(installation, model),
+                signatures.member(installation, by),
                 ticket,
                 limit=limit,
                 alarms=float(alarms),
             )
-            show(found, as_json, lambda: _screened(found))
+            call.show(found, lambda: _screened(found))
         elif conversation is not None and by is not None:
             done = suggestions.decide(
-                here, conversation, signatures.member(here, by), dismiss=dismiss, overturn=overturn
+                installation,
+                conversation,
+                signatures.member(installation, by),
+                dismiss=dismiss,
+                overturn=overturn,
             )
-            show(
-                done, as_json, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}"
-            )
+            call.show(done, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}")
         else:
-            waiting = suggestions.waiting(here)
-            show(waiting, as_json, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
+            waiting = suggestions.waiting(installation)
+            call.show(waiting, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
 
 
 def _screened(result: ScreeningResult) -> str:
@@ -220,18 +213,18 @@ def _screened(result: ScreeningResult) -> str:
         f"{pluralize(result.read, 'conversation')} read, {len(result.suggested):,} suggested,"
         f" abstained on {result.abstained:,}{more}"
     ]
-    for one in result.domains:
-        if (point := one.point) is None:
+    for domain in result.domains:
+        if (point := domain.point) is None:
             lines.append(
-                f"{one.domain}: {one.waiting:,} conversations wait, too few within --limit to set "
-                "an operating point: "
+                f"{domain.domain}: {domain.waiting:,} conversations wait, too few within --limit "
+                "to set an operating point: "
                 "none is suggested"
             )
         else:
             lines.append(
-                f"{one.domain}: {one.read:,} read, {one.suggested:,} above {one.threshold:.4f}, "
-                "abstained on "
-                f"{one.abstained:,}; of others at most {point.bound:.1%} raise an alarm (from "
+                f"{domain.domain}: {domain.read:,} read, {domain.suggested:,} above "
+                f"{domain.threshold:.4f}, abstained on "
+                f"{domain.abstained:,}; of others at most {point.bound:.1%} raise an alarm (from "
                 f"{point.conversations:,} "
                 f"conversations, {written(point.set_at)})"
             )

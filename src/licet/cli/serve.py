@@ -45,5 +45,12 @@ def serve(host: str, port: int, workers: int, data: Path | None, at: str | None)
     """
     from licet.web.serve import serve as run
 
-    with open_installation(data, at) as here:
-        run(here, host, port, lambda line: click.echo(line, err=True), workers=workers, at=at)
+    with open_installation(data, at) as installation:
+        run(
+            installation,
+            host,
+            port,
+            lambda line: click.echo(line, err=True),
+            workers=workers,
+            at=at,
+        )

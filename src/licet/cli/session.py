@@ -66,9 +66,11 @@ def status(session: str | None, as_json: bool) -> None:
     """
     config = Configuration.of(os.environ)
     with remembered(config) as state:
-        told = _told(config, state, _named(state, session), str(Path.cwd()), start=True)
+        state_now = _told(config, state, _named(state, session), str(Path.cwd()), start=True)
         click.echo(
-            msgspec.json.encode(told).decode() if as_json else line(told, choice_url(config))
+            msgspec.json.encode(state_now).decode()
+            if as_json
+            else line(state_now, choice_url(config))
         )
 
 
@@ -103,8 +105,8 @@ def let_in(session: str | None, as_json: bool) -> None:
     with _choosing(session) as (config, state, chosen):
         _refuse_narrowed(config, msgspec.structs.replace(chosen, keep_out=False))
         # widening is not assumed: it is done at Licet, or not
-        with agent(config, start=True) as here:
-            here.way.keep_out(chosen.session, False)
+        with agent(config, start=True) as installation:
+            installation.way.keep_out(chosen.session, False)
         state.save_session(Session(session=chosen.session))
         _say(as_json, chosen.session, "let in from here on", True)
 
@@ -134,8 +136,8 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
             _refuse_narrowed(config, chosen)
         else:
             _refuse_narrowed(config, Session(session=""))
-        with agent(config, start=True) as here:
-            asked = here.way.questions()
+        with agent(config, start=True) as installation:
+            asked = installation.way.questions()
             wanted = questions or (asked if len(asked) == 1 else ())
             if not wanted:
                 raise UsageError(
@@ -143,7 +145,8 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
                     f"name each: --question {asked[0]}",
                 )
             done = [
-                here.way.allow(chosen.session, place.name if place else "", one) for one in wanted
+                installation.way.allow(chosen.session, place.name if place else "", question)
+                for question in wanted
             ]
         what = f"the repository `{place.title}`" if place else chosen.session
         _say_allowed(as_json, what, done)
@@ -167,15 +170,17 @@ def _say_allowed(as_json: bool, what: str, result: Sequence[Allowed]) -> None:
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
     else:
-        for one in result:
-            why = one.because.replace("_", " ")
-            told = (
+        for allowed in result:
+            why = allowed.because.replace("_", " ")
+            text = (
                 "allowed from now on"
-                if one.effect == "began"
-                else f"unchanged ({why or one.effect})"
+                if allowed.effect == "began"
+                else f"unchanged ({why or allowed.effect})"
             )
-            click.echo(f"{what}, {one.question}: {told}")
-    if not any(one.effect == "began" or one.because == NoEffect.covered.value for one in result):
+            click.echo(f"{what}, {allowed.question}: {text}")
+    if not any(
+        allowed.effect == "began" or allowed.because == NoEffect.covered.value for allowed in result
+    ):
         sys.exit(EXIT_NO)
 
 
@@ -210,10 +215,10 @@ def status_line() -> None:
         click.echo("Licet: not recorded (not set up)")
 
 
-def line(told: SessionStatus, choice: str) -> str:
+def line(status: SessionStatus, choice: str) -> str:
     """The state of a session, as one line."""
-    until = f" until {told.until:%Y-%m-%d}" if told.until else ""
-    match told:
+    until = f" until {status.until:%Y-%m-%d}" if status.until else ""
+    match status:
         case SessionStatus(incognito=True, by=by):
             return f"Licet: not recorded (incognito: {by})"
         case SessionStatus(gate="unknown"):
@@ -221,11 +226,11 @@ def line(told: SessionStatus, choice: str) -> str:
         case SessionStatus(gate="must_decide"):
             return f"Licet: please decide first {choice}".rstrip()
         case SessionStatus(recorded=False):
-            return f"Licet: not recorded ({told.gate})"
+            return f"Licet: not recorded ({status.gate})"
         case SessionStatus(used=False, by=by) if by:
             return f"Licet: kept out ({by})"
         case SessionStatus(used=False):
-            return f"Licet: not used ({told.because})"
+            return f"Licet: not used ({status.because})"
         case SessionStatus(scope=ScopeKind.project | ScopeKind.conversation as scope, since=since):
             what = "this repository" if scope is ScopeKind.project else "this session"
             begun = f", since {since.day} {since:%B}" if since else ""
@@ -246,11 +251,13 @@ def _told(
     held = narrowing(folder, _locks(config), own)
     gate, granted, usable = "unknown", False, Usable()
     # away: nothing is known, and nothing is used
-    with suppress(LicetError), agent(config, start=start) as here:
-        standing = here.way.standing()
+    with suppress(LicetError), agent(config, start=start) as installation:
+        standing = installation.way.standing()
         found = repository(folder)
-        granted = bool(standing.token) and here.way.covers(name, found.name if found else "")
-        gate, usable = standing.gate, here.way.usable(name)
+        granted = bool(standing.token) and installation.way.covers(
+            name, found.name if found else ""
+        )
+        gate, usable = standing.gate, installation.way.usable(name)
     recorded = not held.incognito and gate in ("open", "notice", "not_asked")
     used = recorded and not held.keep_out and (usable.use if usable.turns else granted)
     kept = "narrowed" if usable.kept_out or held.keep_out else ""
@@ -301,18 +308,18 @@ def _tell(config: Configuration, name: str, *, out: bool) -> bool:
     further is recorded.
     """
     try:
-        with agent(config, start=True) as here:
-            return here.way.keep_out(name, out)
+        with agent(config, start=True) as installation:
+            return installation.way.keep_out(name, out)
     except LicetError:
         return False
 
 
-def _say(as_json: bool, name: str, what: str, told: bool) -> None:
+def _say(as_json: bool, name: str, what: str, is_sent: bool) -> None:
     text = f"{name} is {what}" + (
-        "" if told else "; Licet hears of it before anything more is recorded"
+        "" if is_sent else "; Licet hears of it before anything more is recorded"
     )
     click.echo(
-        msgspec.json.encode({"session": name, "now": what, "told": told}).decode()
+        msgspec.json.encode({"session": name, "now": what, "told": is_sent}).decode()
         if as_json
         else text
     )

@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from enum import StrEnum
+from functools import wraps
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
 
-from licet.clock import utc_now
+from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import UsageError
 from licet.policy.period import instant, written
@@ -28,12 +32,14 @@ if TYPE_CHECKING:
 
 PORT_MAX = 65_535
 Shown = TypeVar("Shown", bound=Callable[..., object])
+Answer = TypeVar("Answer")
 
+PATH = click.Path(path_type=Path)
+EXISTING = click.Path(path_type=Path, exists=True)
+EXISTING_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 data_option = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="The data folder; by default LICET_DATA, or licet-data.",
+    "--data", type=PATH, help="The data folder; by default LICET_DATA, or licet-data."
 )
 year_option = click.option(
     "--year", type=click.IntRange(1970, 9999), help="The year of the log; by default this year."
@@ -72,11 +78,51 @@ def listen_options(port: int) -> Callable[[Shown], Shown]:
     return both
 
 
-def answer_options(command: Shown) -> Shown:
-    """The options of a command that asks an installation and shows its answer: `--data`, `--at`,
-    `--json`.
-    """
-    return data_option(at_option(json_option(command)))
+class CliCall:
+    """What every command is given: the data folder, a simulated moment, the form of the answer."""
+
+    def __init__(self, data: Path | None, as_json: bool, at: str | None = None) -> None:
+        self.data, self.as_json, self.at = data, as_json, at
+
+    def installation(self, *, make: bool = False) -> AbstractContextManager[Installation]:
+        return open_installation(self.data, self.at, make=make)
+
+    def show(self, value: object, text: Callable[[], str]) -> None:
+        show(value, self.as_json, text)
+
+
+def local_options(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """`--data` and `--json`, of a command that asks an installation and shows its answer."""
+
+    @wraps(command)
+    def act(
+        *args: object,
+        data: Path | None,
+        as_json: bool,
+        at: str | None = None,
+        **options: object,
+    ) -> Answer:
+        return command(*args, call=CliCall(data, as_json, at), **options)
+
+    return data_option(json_option(act))
+
+
+def answer_options(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """`local_options`, and `--at`."""
+    return at_option(local_options(command))
+
+
+def choice(words: type[StrEnum]) -> click.Choice[str]:
+    """The words of an enumeration as values of an option."""
+    return click.Choice([word.value for word in words])
+
+
+def stop_on_signals() -> Event:
+    """An event that an interrupt or a termination of this process sets."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def show(value: object, as_json: bool, text: Callable[[], str]) -> None:
@@ -109,15 +155,20 @@ def open_installation(
     config = Configuration.of(os.environ, data)
     if not make:
         installation.refuse_unmade(config)
-    simulated = clock_of(config.data)
-    if at is not None and simulated is None:
-        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
-    now = moment(at) if at is not None else simulated
-    clock = utc_now if now is None else (lambda: now)
+    clock, now = clock_at(config, at)
     with installation.installation(config, clock) as here:
         if now is not None:
             click.echo(f"(simulated clock: {written(now)})", err=True)
         yield here
+
+
+def clock_at(config: Configuration, at: str | None) -> tuple[Clock, datetime | None]:
+    """The clock of an installation and, if it is simulated, its moment."""
+    simulated = clock_of(config.data)
+    if at is not None and simulated is None:
+        raise UsageError("--at moves a simulated clock, and this installation runs on the real one")
+    now = moment(at) if at is not None else simulated
+    return utc_now if now is None else (lambda: now), now
 
 
 def user() -> str:

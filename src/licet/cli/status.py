@@ -5,11 +5,14 @@ driver.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
-from licet.cli.shell import answer_options, open_installation, pluralize, show
+from licet.cli.shell import (
+    CliCall,
+    answer_options,
+    pluralize,
+)
 from licet.policy.period import written
 from licet.service import population_status
 from licet.service.population_status import PopulationStatus
@@ -18,20 +21,18 @@ from licet.train.run_marks import UnfinishedRun
 
 @click.command()
 @answer_options
-def status(data: Path | None, at: str | None, as_json: bool) -> None:
+def status(call: CliCall) -> None:
     """Shows the accounts, gates, coming expiries and releases.
 
     \b
     Example:  licet status --json
     """
-    with open_installation(data, at) as here:
-        seen = population_status.status(here)
-        show(seen, as_json, lambda: status_text(seen))
+    with call.installation() as installation:
+        seen = population_status.status(installation)
+        call.show(seen, lambda: status_text(seen))
 
 
 def status_text(view: PopulationStatus) -> str:
-    """The status, in a few lines."""
-
     def counts(of: Mapping[str, int]) -> str:
         return ", ".join(f"{count:,} {name}" for name, count in of.items()) or "none"
 

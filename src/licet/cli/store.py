@@ -5,16 +5,22 @@ in a bucket.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
 from licet.cli.root import CommandGroup
-from licet.cli.shell import data_option, dry_option, json_option, pluralize, progress, show
+from licet.cli.shell import (
+    CliCall,
+    answer_options,
+    dry_option,
+    local_options,
+    pluralize,
+    progress,
+)
 from licet.config import Configuration
 from licet.service import store_move
 from licet.store.core_dumps import harden
-from licet.vault import installation
+from licet.vault import cold_storage, installation
 
 
 @click.group(cls=CommandGroup)
@@ -24,9 +30,8 @@ def store() -> None:
 
 @store.command("move")
 @dry_option("Say what would be moved, and change nothing.")
-@data_option
-@json_option
-def move(dry_run: bool, data: Path | None, as_json: bool) -> None:
+@local_options
+def move(dry_run: bool, call: CliCall) -> None:
     """Moves the journal, the log and releases from folders into the bucket. It is that of
     LICET_STORE__URL, which no server may use before.
 
@@ -40,7 +45,7 @@ def move(dry_run: bool, data: Path | None, as_json: bool) -> None:
               LICET_STORE__URL=s3://bucket/licet licet store move
     """
     harden()
-    config = Configuration.of(os.environ, data)
+    config = Configuration.of(os.environ, call.data)
     installation.refuse_unmade(config)
     clock = installation.own_clock(config)
     if dry_run:
@@ -51,7 +56,7 @@ def move(dry_run: bool, data: Path | None, as_json: bool) -> None:
             found = store_move.move(
                 config, clock, lambda what: bar.update(task, description=f"moving {what}")
             )
-    show(found, as_json, lambda: "\n".join(_lines(found)))
+    call.show(found, lambda: "\n".join(_lines(found)))
 
 
 def _lines(result: store_move.StoreMove) -> list[str]:
@@ -79,3 +84,54 @@ def _lines(result: store_move.StoreMove) -> list[str]:
             "LICET_RESTRICTIONS; then `licet doctor`"
         )
     return lines
+
+
+@click.group(cls=CommandGroup)
+def vault() -> None:
+    """Moves old sealed content to cold storage."""
+
+
+@vault.command("cool")
+@click.option(
+    "--after-days",
+    type=click.IntRange(1, cold_storage.AFTER_DAYS_MAX),
+    default=cold_storage.AFTER_DAYS,
+    show_default=True,
+    help="Move conversations that nobody has added to for this many days.",
+)
+@dry_option("Count what would move, and change nothing.")
+@answer_options
+def cool(after_days: int, dry_run: bool, call: CliCall) -> None:
+    """Moves old sealed content out of the database. It goes to a folder or a bucket. An interrupted
+    run continues when it is called again.
+
+    \b
+    Example:  licet vault cool --after-days 180 --dry-run
+    """
+    with call.installation() as installation:
+        planned = cold_storage.coolable(installation, after_days)
+        if dry_run:
+            call.show(
+                planned,
+                lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}",
+            )
+            return
+        with progress() as bar:
+            task = bar.add_task("moving turns", total=planned.turns)
+            done = cold_storage.cool(
+                installation, after_days, lambda turns: bar.advance(task, turns)
+            )
+        call.show(
+            done,
+            lambda: (
+                f"moved {_counted(done.segments, done.turns, done.bytes)} to"
+                f" {pluralize(done.objects, 'object')}; deleted {done.deleted:,} in which nothing "
+                "lived"
+            ),
+        )
+
+
+def _counted(segments: int, turns: int, size: int) -> str:
+    return (
+        f"{pluralize(turns, 'turn')} of {pluralize(segments, 'segment')}, {pluralize(size, 'byte')}"
+    )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from pathlib import Path
-
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    CliCall,
     answer_options,
     dry_option,
-    open_installation,
     pluralize,
     progress,
-    show,
+    stop_on_signals,
     user,
 )
 from licet.erasure import sweeper
@@ -35,14 +31,7 @@ from licet.service import housekeeping
 )
 @answer_options
 @click.pass_context
-def sweep(
-    context: click.Context,
-    dry_run: bool,
-    follow: bool,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
-) -> None:
+def sweep(context: click.Context, dry_run: bool, follow: bool, call: CliCall) -> None:
     """Erases what is due, in bounded batches. The key goes first, then the rows. An interrupted
     sweep continues when it is called again.
 
@@ -53,59 +42,56 @@ def sweep(
     Example:  licet sweep --dry-run
     """
     if context.invoked_subcommand is not None:
-        if dry_run or follow or data is not None or at is not None or as_json:
+        if dry_run or follow or call.data is not None or call.at is not None or call.as_json:
             raise UsageError(
                 "options of `licet sweep` do not go with a subcommand", "put them behind it"
             )
         return
     if dry_run and follow:
         raise UsageError("--dry-run and --follow do not go together")
-    with open_installation(data, at) as here, progress("{task.completed} segments") as bar:
+    with call.installation() as installation, progress("{task.completed} segments") as bar:
         if follow:
-            stop = threading.Event()
-            for name in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(name, lambda *_: stop.set())
-            housekeeping.keep_sweeping(here, stop)
+            stop = stop_on_signals()
+            housekeeping.keep_sweeping(installation, stop)
             return
         task = bar.add_task("erasing", total=None)
         swept = sweeper.sweep(
-            here,
+            installation,
             dry_run=dry_run,
             progress=lambda so_far: bar.update(task, completed=so_far.segments),
         )
         bar.stop()
-        show(swept, as_json, lambda: _swept(swept, dry_run))
+        call.show(swept, lambda: _swept(swept, dry_run))
 
 
 @sweep.command("status")
 @answer_options
-def status(data: Path | None, at: str | None, as_json: bool) -> int:
+def status(call: CliCall) -> int:
     """Shows when the sweep last finished, and whether it waits. Exits 1 if it waits for somebody's
     approval.
 
     \b
     Example:  licet sweep status
     """
-    with open_installation(data, at) as here:
-        seen = sweeper.sweep_status(here)
-        show(seen, as_json, lambda: _standing(seen))
+    with call.installation() as installation:
+        seen = sweeper.sweep_status(installation)
+        call.show(seen, lambda: _standing(seen))
     return EXIT_NO if seen.waits else 0
 
 
 @sweep.command("approve")
 @answer_options
-def approve(data: Path | None, at: str | None, as_json: bool) -> None:
+def approve(call: CliCall) -> None:
     """Lets a waiting sweep erase as much as it announced. If more becomes due meanwhile, it asks
     again.
 
     \b
     Example:  licet sweep approve && licet sweep
     """
-    with open_installation(data, at) as here:
-        seen = sweeper.approve(here, f"user:{user()}")
-        show(
+    with call.installation() as installation:
+        seen = sweeper.approve(installation, f"user:{user()}")
+        call.show(
             seen,
-            as_json,
             lambda: f"approved: {seen.approved or 0:,} may be erased; `licet sweep` does it",
         )
 

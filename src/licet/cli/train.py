@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from licet.cli import canaries, safety, train_run
+from licet.cli import safety, train_run
 from licet.cli.root import CommandGroup
-from licet.cli.shell import answer_options, data_option, json_option, open_installation, show
+from licet.cli.shell import (
+    PATH,
+    CliCall,
+    answer_options,
+    by_option,
+    local_options,
+    pluralize,
+    stop_on_signals,
+    user,
+)
 from licet.clock import Clock, utc_now
 from licet.errors import LicetError, UsageError
 from licet.release import manifest
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX
+from licet.store.core_dumps import harden
+
+if TYPE_CHECKING:
+    from licet.service.canary_audit import Audit
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.ledger.note import Verifier
@@ -36,9 +48,8 @@ def train() -> None:
 
 
 @train.command("gate-key")
-@data_option
-@json_option
-def gate_key(data: Path | None, as_json: bool) -> None:
+@local_options
+def gate_key(call: CliCall) -> None:
     """Prints the public key that the gate's files are signed with. A run is given it once, by hand.
 
     \b
@@ -46,9 +57,9 @@ def gate_key(data: Path | None, as_json: bool) -> None:
     """
     from licet.train import gate_files
 
-    with open_installation(data) as here:
-        vkey = gate_files.signer(here).verifier.vkey
-        show({"key": vkey}, as_json, lambda: vkey)
+    with call.installation() as installation:
+        vkey = gate_files.signer(installation).verifier.vkey
+        call.show({"key": vkey}, lambda: vkey)
 
 
 @train.command()
@@ -56,7 +67,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 @click.option(
     "--into",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The folder from which runs read the gate.",
 )
 @click.option(
@@ -65,7 +76,7 @@ def gate_key(data: Path | None, as_json: bool) -> None:
 )
 @click.option(
     "--key-file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="With --url: a file with an API key that may lease rows.",
 )
 @click.option(
@@ -108,9 +119,7 @@ def gate(
     once: bool,
     seconds: int,
     poll: float,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Keeps the withdrawn rows of RELEASES in a folder for runs. RELEASES are names or folders. One
     gate serves every run of a machine.
@@ -126,22 +135,19 @@ def gate(
     """
     if url is None and (key_file or public_key):
         raise UsageError("`--key-file` and `--public-key` go with `--url`")
-    with _source(url, key_file, public_key, recipient, seconds, data, at) as (
-        source,
-        verifier,
-        clock,
-    ):
+    with _source(url, key_file, public_key, recipient, seconds, call) as (source, verifier, clock):
         keepers = [
-            _keeper(_folder(release, data), into, source, verifier, clock) for release in releases
+            _keeper(_folder(release, call.data), into, source, verifier, clock)
+            for release in releases
         ]
-        said = _saying(as_json)
+        print_file = _file_printer(call.as_json)
         if once:
             for keeper in keepers:
                 keeper.poll()
                 assert keeper.known is not None
-                said(keeper.known)
+                print_file(keeper.known)
             return
-        _follow(keepers, poll, said)
+        _follow(keepers, poll, print_file)
 
 
 @contextmanager
@@ -151,8 +157,7 @@ def _source(
     public_key: str | None,
     recipient: str,
     seconds: int,
-    data: Path | None,
-    at: str | None,
+    call: CliCall,
 ) -> Iterator[tuple[WithdrawalSource, Verifier, Clock]]:
     """The source of withdrawals, the key that must have signed them, and the clock."""
     from licet.train.bitmap import parse_key
@@ -161,8 +166,12 @@ def _source(
     if url is None:
         from licet.train import gate_files as gating
 
-        with open_installation(data, at) as here:
-            yield gating.LocalSource(here, seconds), gating.signer(here).verifier, here.clock
+        with call.installation() as installation:
+            yield (
+                gating.LocalSource(installation, seconds),
+                gating.signer(installation).verifier,
+                installation.clock,
+            )
         return
     if key_file is None or public_key is None:
         raise UsageError(
@@ -196,10 +205,10 @@ def _keeper(
     )
 
 
-def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
+def _file_printer(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
     """Prints one line each time that a file is written."""
 
-    def said(result: WithdrawnBitmap) -> None:
+    def print_file(result: WithdrawnBitmap) -> None:
         head = result.head
         if as_json:
             fields = {
@@ -216,26 +225,25 @@ def _saying(as_json: bool) -> Callable[[WithdrawnBitmap], None]:
                 f"until {until}"
             )
 
-    return said
+    return print_file
 
 
-def _follow(keepers: list[Keeper], poll: float, said: Callable[[WithdrawnBitmap], None]) -> None:
+def _follow(
+    keepers: list[Keeper], poll: float, print_file: Callable[[WithdrawnBitmap], None]
+) -> None:
     """Keeps every file up to date until interrupted. The first keeper that fails ends all, with its
     error.
     """
-    over = Event()
-    failed: list[LicetError] = []
+    over, failed = stop_on_signals(), list[LicetError]()
 
-    def following(keeper: Keeper) -> None:
+    def follow(keeper: Keeper) -> None:
         try:
-            keeper.follow(over.wait, said, poll)
+            keeper.follow(over.wait, print_file, poll)
         except LicetError as error:
             failed.append(error)
             over.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
-    threads = [Thread(target=following, args=[keeper], daemon=True) for keeper in keepers]
+    threads = [Thread(target=follow, args=[keeper], daemon=True) for keeper in keepers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -244,5 +252,78 @@ def _follow(keepers: list[Keeper], poll: float, said: Callable[[WithdrawnBitmap]
         raise failed[0]
 
 
-for _command in (*train_run.COMMANDS, safety.train_safety, canaries.canaries):
+EXIT_NO, EXIT_AGAIN = 1, 75
+
+
+@click.command("canaries")
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Seed of the planted words and their places.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 100_000),
+    default=160,
+    show_default=True,
+    help="Training steps.",
+)
+@click.option(
+    "--for", "model", metavar="MODEL", help="A model on record beside which the result is kept."
+)
+@by_option("audits")
+@answer_options
+def canaries(seed: int, steps: int, model: str | None, by: str | None, call: CliCall) -> int:
+    """Tests that a model learns nothing from what it may not use. Plants sentences in
+    conversations, trains a small model, and measures whether it knows them.
+
+    Runs in a temporary installation, with accounts that are incognito, deleted, expired, out of
+    scope, undecided, or withdraw before and during the run, and one that permits. Exits 1 if the
+    model knows what it may not. Exits 75 if it does not know what it may either: then the test
+    proves nothing, and more --steps may help. With --for, the result is kept in your installation
+    beside a model on record: `licet models show` and the console have it. The audit trains a model
+    of its own with the installed code, and does not read the weights of that model.
+
+    \b
+    Example:  licet train canaries
+              licet train canaries --for model_0190f3a4c2d87b6e9a51c3d4e5f60718
+    """
+    from licet.service import canary_audit as audits
+    from licet.train.canary_register import AuditResult
+
+    harden()
+    if model is not None:
+        with call.installation() as theirs:
+            audits.check_model(theirs, model)
+    with audits.audit_installation() as (installation, clock):
+        settings = audits.with_steps(steps)
+        found = audits.audit(installation, clock, seed=seed, settings=settings)
+    if model is not None:
+        with call.installation() as theirs:
+            audits.keep(theirs, model, found, actor=by or f"user:{user()}")
+    call.show(found, lambda: _text(found))
+    return {AuditResult.passed: 0, AuditResult.failed: EXIT_NO}.get(found.verdict, EXIT_AGAIN)
+
+
+def _text(result: Audit) -> str:
+    lines = [f"{'group':<17} planted  handed  exposure (bits)  p"]
+    lines += [
+        f"{row.group.value:<17} {row.planted:>7} {row.handed:>7} {row.exposure:>16.2f}  {row.p:.2g}"
+        for row in result.groups
+    ]
+    lines += [result.broken] if result.broken else []
+    return "\n".join(
+        [
+            *lines,
+            (
+                f"{result.verdict.value}: {pluralize(result.steps, 'step')} on "
+                f"{pluralize(result.rows, 'row')}, seed {result.seed}"
+            ),
+        ]
+    )
+
+
+for _command in (*train_run.COMMANDS, safety.train_safety, canaries):
     train.add_command(_command)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from licet.cli.shell import (
+    EXISTING_FOLDER,
+    PATH,
+    CliCall,
     answer_options,
     dry_option,
     json_option,
     model_name_option,
-    open_installation,
     pluralize,
     show,
 )
@@ -29,12 +31,12 @@ if TYPE_CHECKING:  # imported where it is used: no other command waits for it
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The folder to create for the model.",
 )
 @click.option(
     "--base",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=EXISTING_FOLDER,
     help=(
         "A folder with a causal model to start from; by default a small one is trained from "
         "scratch."
@@ -69,9 +71,7 @@ def sft(
     tokens: int,
     learning_rate: float | None,
     seed: int,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Fine-tunes a causal model on RELEASE under the gate. Uses TRL, asks the gate before each
     step, and signs a record of what the model consumed.
@@ -89,9 +89,9 @@ def sft(
     settings = TrainingSettings(
         steps=steps, batch_rows=batch_rows, tokens_max=tokens, learning_rate=rate, seed=seed
     )
-    with open_installation(data, at) as here:
-        made = local_runs.sft(here, release, out, base=base, called=name, settings=settings)
-        show(made, as_json, lambda: _made(made))
+    with call.installation() as installation:
+        made = local_runs.sft(installation, release, out, base=base, called=name, settings=settings)
+        call.show(made, lambda: _made(made))
 
 
 def _made(result: TrainedModel) -> str:
@@ -112,19 +112,19 @@ def _made(result: TrainedModel) -> str:
     if trained.held_out_before is None or trained.held_out_after is None:
         lines.append("held out   nobody: there are too few people")
     else:
-        said = (
+        people = (
             f"{pluralize(trained.held_out_rows, 'row')} of {result.held_out_people:,} people "
             "who are not in training"
         )
         lines.append(
             f"held out   loss {trained.held_out_before:.3f} -> "
-            f"{trained.held_out_after:.3f}, on {said}"
+            f"{trained.held_out_after:.3f}, on {people}"
         )
     return "\n".join(lines)
 
 
 @click.command("cache")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @json_option
 def cache(folder: Path, as_json: bool) -> None:
     """Makes FOLDER a cache that `licet train purge` empties. Prints the variables that point the
@@ -167,12 +167,13 @@ def purge(dry_run: bool, as_json: bool) -> None:
     )
     gone = found if dry_run else caches.purge(found)
     lines = [
-        f"{one.kind:<9} {one.files:>6,} files {one.bytes:>13,} bytes  {one.path}" for one in gone
+        f"{cache.kind:<9} {cache.files:>6,} files {cache.bytes:>13,} bytes  {cache.path}"
+        for cache in gone
     ]
     verb = "would delete" if dry_run else "deleted"
     lines.append(
-        f"{verb} {pluralize(sum(one.files for one in gone), 'file')}, "
-        f"{pluralize(sum(one.bytes for one in gone), 'byte')}"
+        f"{verb} {pluralize(sum(cache.files for cache in gone), 'file')}, "
+        f"{pluralize(sum(cache.bytes for cache in gone), 'byte')}"
     )
     show(gone, as_json, lambda: "\n".join(lines))
 

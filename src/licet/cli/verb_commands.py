@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import EnumMeta
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import click
 import msgspec
 
 from licet.cli.shell import (
+    CliCall,
     answer_options,
     by_option,
     dry_option,
     moment,
-    open_installation,
-    show,
     user,
 )
 from licet.clock import utc_now
@@ -44,7 +42,6 @@ class DayOption(click.ParamType[datetime]):
 
 
 OPTION_TYPES: dict[Any, Any] = {str: str, int: int, bool: None, datetime: DayOption()}
-SHARED = ("data", "at", "as_json", "by", "dry_run")
 reason_option = click.option(
     "--reason", help="Why, for the record; by default the words of the command."
 )
@@ -68,13 +65,13 @@ def add_command(
     """Adds the command of a verb to a group. ``target`` is the word for what it is called with."""
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
 
-    def act(target: str, reason: str | None = None, **options: Any) -> None:  # noqa: ANN401 click's
-        shared = {name: options.pop(name, None) for name in SHARED}
+    def act(target: str, call: CliCall, reason: str | None = None, **options: Any) -> None:  # noqa: ANN401 of click
+        shared = {name: options.pop(name, None) for name in ("by", "dry_run")}
         if verb.named_by:
             options[verb.named_by] = target
         if "reason" in fields:
             options["reason"] = reason or f"licet {group.name} {verb.command}"
-        run_verb(verb, target, options, printing, **shared)
+        run_verb(verb, target, options, call, printing, **shared)
 
     lines = [f"licet {group.name} {verb.command} {line}" for line in verb.example.split("\n")]
     act.__doc__ = f"{verb.about}\n\n\b\nExample:  " + "\n          ".join(lines)
@@ -93,18 +90,16 @@ def run_verb(
     verb: AnyVerb,
     target: str,
     sent: Mapping[str, Any],
+    cli: CliCall,
     printing: Printing = PLAIN,
     *,
-    data: Path | None,
-    as_json: bool | None,
-    at: str | None = None,
     by: str | None = None,
     dry_run: bool | None = False,
     url: str | None = None,
 ) -> None:
     """Calls a verb and prints what it did, or would do."""
     body = verb.body(sent)
-    with open_installation(data, at) as installation:
+    with cli.installation() as installation:
         call = VerbCall(
             installation=installation,
             actor=by or f"user:{user()}",
@@ -115,11 +110,10 @@ def run_verb(
             dry_run=bool(dry_run),
         )
         done = verb.perform(call)
-        told = "\n".join(verb.would(call, done)) if dry_run else verb.did(call, done)
-        show(
+        sentence = "\n".join(verb.would(call, done)) if dry_run else verb.did(call, done)
+        cli.show(
             printing.value(call, done),
-            bool(as_json),
-            lambda: printing.text(call, done) if printing.text is not None else told,
+            lambda: printing.text(call, done) if printing.text is not None else sentence,
         )
 
 

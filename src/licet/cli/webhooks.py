@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
+from threading import Event
 
 import click
 import msgspec
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import (
+    CliCall,
     answer_options,
     at_option,
     by_option,
+    choice,
     data_option,
     dry_option,
     open_installation,
-    show,
+    stop_on_signals,
 )
 from licet.cli.verb_commands import Printing, add_command, reason_option, run_verb
 from licet.errors import LicetError, UsageError
@@ -48,7 +49,7 @@ def webhooks() -> None:
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice([k.value for k in EventKind]),
+    type=choice(EventKind),
     help="A type of event to send; repeatable; by default all.",
 )
 @reason_option
@@ -61,9 +62,7 @@ def add(
     kinds: tuple[str, ...],
     reason: str | None,
     by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    call: CliCall,
 ) -> None:
     """Creates the endpoint NAME at URL and prints its secret once.
 
@@ -74,22 +73,8 @@ def add(
         raise UsageError(
             "an endpoint has either a URL or `--pull`", "`licet webhooks add --help` shows both"
         )
-    sent = {
-        "name": name,
-        "url": url,
-        "kinds": kinds,
-        "reason": reason or "licet webhooks add",
-    }
-    run_verb(
-        endpoint_verbs.ADD,
-        name,
-        sent,
-        Printing(text=_added),
-        data=data,
-        at=at,
-        by=by,
-        as_json=as_json,
-    )
+    sent = {"name": name, "url": url, "kinds": kinds, "reason": reason or "licet webhooks add"}
+    run_verb(endpoint_verbs.ADD, name, sent, call, Printing(text=_added), by=by)
 
 
 def _added(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
@@ -104,28 +89,29 @@ def _added(_: VerbCall[NewEndpoint], added: AddedEndpoint) -> str:
 
 @webhooks.command("list")
 @answer_options
-def listed(data: Path | None, at: str | None, as_json: bool) -> int:
+def listed(call: CliCall) -> int:
     """Lists the endpoints and what waits for each. Exits 1 if one fails, is disabled or owes an
     answer.
 
     \b
     Example:  licet webhooks list
     """
-    with open_installation(data, at) as here:
-        found = endpoints.list_endpoints(here)
-        owed = feed.overdue(here)
-        lines = [line for one in found for line in _lines(one)]
+    with call.installation() as installation:
+        found = endpoints.list_endpoints(installation)
+        owed = feed.overdue(installation)
+        lines = [line for item in found for line in _lines(item)]
         lines += [
-            f"overdue: {one.endpoint} has not answered {one.event}, due {written(one.due_at)}"
-            for one in owed
+            f"overdue: {item.endpoint} has not answered {item.event}, due {written(item.due_at)}"
+            for item in owed
         ]
-        show(
+        call.show(
             {"endpoints": found, "overdue": owed},
-            as_json,
             lambda: "\n".join(lines) or "no endpoints: nothing is kept",
         )
     return (
-        EXIT_NO if any(one.failing_since or one.disabled_at or one.overdue for one in found) else 0
+        EXIT_NO
+        if any(item.failing_since or item.disabled_at or item.overdue for item in found)
+        else 0
     )
 
 
@@ -168,14 +154,7 @@ add_command(webhooks, endpoint_verbs.REMOVE)
 @by_option("does it")
 @answer_options
 def replay(
-    name: str,
-    since: str | None,
-    dry_run: bool,
-    reason: str | None,
-    by: str | None,
-    data: Path | None,
-    at: str | None,
-    as_json: bool,
+    name: str, since: str | None, dry_run: bool, reason: str | None, by: str | None, call: CliCall
 ) -> None:
     """Sends events to the endpoint NAME again. A disabled endpoint is enabled.
 
@@ -186,7 +165,7 @@ def replay(
     sent = {"reason": reason or "licet webhooks replay"}
     if since is not None:
         sent["since"] = since
-    run_verb(verb, name, sent, data=data, at=at, by=by, dry_run=dry_run, as_json=as_json)
+    run_verb(verb, name, sent, call, by=by, dry_run=dry_run)
 
 
 @webhooks.command("run")
@@ -196,33 +175,31 @@ def replay(
     help="Send what is due now, and exit; exits 1 if an endpoint did not take an event.",
 )
 @answer_options
-def run(once: bool, data: Path | None, at: str | None, as_json: bool) -> int:
+def run(once: bool, call: CliCall) -> int:
     """Sends events until interrupted, as `licet serve` also does. Of several, one works at a time.
 
     \b
     Example:  licet webhooks run --once
     """
-    with open_installation(data, at) as here:
+    with call.installation() as installation:
         if once:
-            done = delivery.deliver_due(here)
-            show(done, as_json, lambda: _round(done))
+            done = delivery.deliver_due(installation)
+            call.show(done, lambda: _round(done))
             return EXIT_NO if done.failed else 0
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stop_on_signals()
 
         def noted(error: LicetError) -> None:
             click.echo(f"error: {error.message}", err=True)
 
         click.echo("sending events", err=True)
         delivery.follow(
-            here, stop, lambda result: show(result, as_json, lambda: _round(result)), noted
+            installation, stop, lambda result: call.show(result, lambda: _round(result)), noted
         )
     return 0
 
 
 def _round(result: DeliveryRound) -> str:
-    failed = "".join(f", {count:,} {said}" for said, count in sorted(result.failed.items()))
+    failed = "".join(f", {count:,} {failure}" for failure, count in sorted(result.failed.items()))
     disabled = f"; DISABLED: {', '.join(result.disabled)}" if result.disabled else ""
     return f"{result.delivered:,} taken{failed}{disabled}"
 
@@ -240,13 +217,10 @@ def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:
     \b
     Example:  licet events --since 1041 --follow
     """
-    stop = threading.Event()
-    with open_installation(data, at) as here:
-        if follow:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: stop.set())
+    with open_installation(data, at) as installation:
+        stop = stop_on_signals() if follow else Event()
         while not stop.is_set():
-            page = feed.since(here, since)
+            page = feed.since(installation, since)
             for event in page.items:
                 click.echo(msgspec.json.encode(event))
             since = page.next

@@ -13,7 +13,7 @@ import uvicorn
 
 from licet.cli.key_files import key_file
 from licet.cli.root import CommandGroup
-from licet.cli.shell import json_option, listen_options, show
+from licet.cli.shell import EXISTING, PATH, json_option, listen_options, show
 from licet.clock import utc_now
 from licet.config import Web
 from licet.ledger.note import SignatureType, Verifier
@@ -42,7 +42,7 @@ def witness() -> None:
 
 
 @witness.command("key")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--name", help="The witness's name if FILE is new: a URL without its scheme.")
 @json_option
 def witness_key(file: Path, name: str | None, as_json: bool) -> None:
@@ -58,14 +58,14 @@ def witness_key(file: Path, name: str | None, as_json: bool) -> None:
 @witness.command("serve")
 @click.option(
     "--state",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="The folder that remembers what was cosigned.",
 )
 @click.option(
     "--key",
     "key",
-    type=click.Path(path_type=Path, exists=True),
+    type=EXISTING,
     required=True,
     help="The witness's key file.",
 )
@@ -90,8 +90,8 @@ def witness_serve(state: Path, key: Path, logs: tuple[str, ...], host: str, port
         Witness.open(
             state, key_file(key, None, SignatureType.cosignature, "licet witness key"), watched
         )
-    ) as one:
-        serve(WitnessApp(one, lambda: int(utc_now().timestamp())), host, port)
+    ) as witness_:
+        serve(WitnessApp(witness_, lambda: int(utc_now().timestamp())), host, port)
 
 
 def serve(app: App, host: str, port: int) -> None:

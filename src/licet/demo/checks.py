@@ -33,7 +33,6 @@ def check_all(
     withdrawn: Townsperson,
     planted: str,
 ) -> list[DemoPromise]:
-    """Checks every promise."""
     for world in town.worlds.values():
         world.advance(installation.clock())
     return [

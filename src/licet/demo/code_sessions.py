@@ -332,8 +332,6 @@ class _Names(dict[str, str]):
 
 
 class CodingSession:
-    """One session in a repository, with its bug."""
-
     def __init__(self, random: Random, repository: TownRepository) -> None:
         self.repository, self.stack = repository, repository.stack
         names = self.names = _Names(random)
@@ -379,17 +377,17 @@ class CodingSession:
         rounds: list[Callable[[], tuple[str, str, str]]] = [self._read, self._run, self._edit]
         chosen = random.choice(((0,), (1,), (0, 2), (1, 2)) if first else ((2,), (1,)))
         for place, number in enumerate(chosen):
-            said = self._one(random, _FOUND if place or not first else _PLANS)
+            text = self._one(random, _FOUND if place or not first else _PLANS)
             tool, arguments, printed = rounds[number]()
             self._calls += 1
             call = ToolCall(id=f"call_{self._calls}", name=tool, arguments=arguments)
-            yield TurnRole.assistant, self._content(said, call)
+            yield TurnRole.assistant, self._content(text, call)
             yield TurnRole.tool, Content(text=printed, tool_call_id=call.id, tool_name=tool)
         yield TurnRole.assistant, self._content(self._one(random, _DONE))
 
-    def _content(self, said: str, *calls: ToolCall) -> Content:
+    def _content(self, text: str, *calls: ToolCall) -> Content:
         return Content(
-            text=said,
+            text=text,
             tool_calls=calls,
             model=MODEL if calls else "",
             folder=self.repository.folder,

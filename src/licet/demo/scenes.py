@@ -4,17 +4,29 @@ run.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from licet.access import sessions
-from licet.demo import tally_model
 from licet.errors import DeniedError
+from licet.release import manifest
+from licet.release.catalog import find_release, open_release
+from licet.release.reader import LoadedRow
 from licet.store.connect import transaction
-from licet.train import export_files
+from licet.train import cards, consumption, export_files, lineage, local_runs
 from licet.train.exports import Format
+from licet.train.gate import HandOff
+from licet.train.statement import RunStatement, StatementSource
 from licet.vault import account_view, staff_reads
+from licet.vault.ids import uuid7
 from licet.vault.installation import Installation, policies
 from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 
@@ -72,6 +84,92 @@ def train(installation: Installation, release: str) -> int:
     """Trains a model on a release through the training gate and registers it; returns the number of
     consumed rows.
     """
-    return tally_model.learn(
-        installation, release, installation.config.data / "models" / MODEL, called=MODEL
+    return learn(installation, release, installation.config.data / "models" / MODEL, called=MODEL)
+
+
+RECIPE = "licet-tally-1"
+BUCKETS = 2**16
+BATCH_ROWS = 512
+WEIGHTS_FILE = "tally.bin"
+
+
+def learn(installation: Installation, release: str, out: Path, *, called: str) -> int:
+    """Counts the training rows of ``release`` and writes the model to ``out``; returns the number
+    of consumed rows.
+    """
+    folder, known = find_release(installation, release)
+    assert known.manifest_sha256 is not None
+    started = installation.clock()
+    out.mkdir(parents=True)
+    weights = np.zeros(BUCKETS, "<u4")
+    with TemporaryDirectory(prefix="licet-gate-") as place:
+        gate = local_runs.LocalGate(
+            installation, known.release_id, known.manifest_sha256.hex(), Path(place)
+        )
+        log = consumption.ConsumedLog(out / consumption.FILE, gate)
+        hand_off = HandOff(gate, log.used)
+        try:
+            read, step = iter(open_release(installation, release, "train")), 0
+            while rows := list(islice(read, BATCH_ROWS)):
+                step += 1
+                refused = set(hand_off(step, [row["ordinal"] for row in rows]))
+                _count(weights, [row for at, row in enumerate(rows) if at not in refused])
+        finally:
+            log.close()
+    (out / WEIGHTS_FILE).write_bytes(weights.tobytes())
+    record = consumption.merge([out / consumption.FILE], out / consumption.FILE)
+    run = _run(installation, uuid7(started, installation.keyring.random(10)), called, record)
+    described = cards.ModelDescription(
+        run=run,
+        release=manifest.read(folder)[0],
+        manifest_sha256=record.of.manifest_sha256,
+        consumed=len(record.ordinals),
+        architecture="hashed counts of word pairs",
+    )
+    local_runs.write_documents(installation, folder, out, described, cards.card(described))
+    lineage.record(installation, out)
+    return len(record.ordinals)
+
+
+def _count(weights: NDArray[np.uint32], rows: Sequence[LoadedRow]) -> None:
+    pairs = np.fromiter((pair for row in rows for pair in _pairs(row)), np.int64)
+    weights += np.bincount(pairs, minlength=BUCKETS).astype("<u4")
+
+
+def _pairs(row: LoadedRow) -> Iterator[int]:
+    for message in row["messages"]:
+        words = message["content"].split()
+        yield from (
+            crc32(f"{first} {two}".encode("utf-8", "replace")) % BUCKETS
+            for first, two in pairwise(words)
+        )
+
+
+def _run(
+    installation: Installation, model: UUID, called: str, record: consumption.Record
+) -> RunStatement:
+    heads = [
+        consumption.parse_unverified_head(frame.signed)
+        for frame in record.frames
+        if isinstance(frame, consumption.GateState)
+    ]
+    return RunStatement(
+        model=model.hex,
+        name=called,
+        recipe=RECIPE,
+        parameters={"buckets": BUCKETS, "batch_rows": BATCH_ROWS},
+        sources=(
+            StatementSource(
+                name="release",
+                sha256=record.of.manifest_sha256,
+                more={"release": record.of.release},
+            ),
+            StatementSource(name="recipe", sha256=sha256(Path(__file__).read_bytes()).hexdigest()),
+        ),
+        first=heads[0],
+        last=heads[-1],
+        results={"rows": len(record.ordinals)},
+        software=local_runs.software(()),
+        started=installation.clock(),
+        finished=installation.clock(),
     )

@@ -156,7 +156,11 @@ def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStandin
         and account.state.closed_at is None
         and account.state.plan in COVERED_PLANS
     ]
-    return min(found, key=lambda one: (-rows.get(one, 0), -chats.get(one, 0), one), default=None)
+    return min(
+        found,
+        key=lambda person: (-rows.get(person, 0), -chats.get(person, 0), person),
+        default=None,
+    )
 
 
 def _names(tx: Transaction, installation: Installation, accounts: int) -> dict[UUID, str]:

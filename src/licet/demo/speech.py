@@ -184,21 +184,21 @@ class Talk:
         identifier.
         """
         of = self.of
-        said = [
+        parts = [
             *([random.choice(of.lead)] if random.random() < 0.5 else []),
             random.choice(self.topic.ask),
             *([random.choice(of.style)] if random.random() < 0.4 else []),
             *([random.choice(of.personal)] if random.random() < 0.15 else []),
         ]
-        return self._say(random, said)
+        return self._say(random, parts)
 
     def follow(self, random: Random) -> str:
         """The person's next message; sometimes another question about the same subject."""
         of = self.of
-        said = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
+        parts = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
         if random.random() < 0.15:
-            said.append(random.choice(of.personal))
-        return self._say(random, said)
+            parts.append(random.choice(of.personal))
+        return self._say(random, parts)
 
     def answer(self, random: Random) -> str:
         """An answer: some of the topic's sentences, as a paragraph or list."""
@@ -210,8 +210,8 @@ class Talk:
         if shape < 0.55:
             return self._say(random, [*begin, *own, *end])
         is_numbered = shape < 0.8
-        items = [f"{n}. {one}" if is_numbered else f"- {one}" for n, one in enumerate(own, 1)]
-        items = [self._say(random, [one]) for one in items]
+        items = [f"{n}. {point}" if is_numbered else f"- {point}" for n, point in enumerate(own, 1)]
+        items = [self._say(random, [point]) for point in items]
         return "\n".join(
             [*([self._say(random, begin)] if begin else []), *items, self._say(random, end)]
         )

@@ -49,8 +49,6 @@ RESPONSIBLE = Controller(
 
 
 class DemoPromise(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked promise, and what was found."""
-
     text: str
     kept: bool
     seen: str

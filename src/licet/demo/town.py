@@ -23,10 +23,9 @@ from uuid import UUID
 import yaml
 
 from licet.curate import release_build
-from licet.demo import chats, scenes, speech
-from licet.demo.chats import BegunChat, ChatSort
+from licet.demo import people, scenes, speech
 from licet.demo.checks import check_all
-from licet.demo.people import Town, Townsperson, populate
+from licet.demo.people import BegunChat, ChatSort, Town, Townsperson, populate
 from licet.demo.stage import (
     DemoPromise,
     DemoReport,
@@ -133,8 +132,6 @@ def _policy(folder: Path) -> Policy:
 
 
 class _Play:
-    """The town, day by day."""
-
     def __init__(
         self,
         installation: Installation,
@@ -242,7 +239,6 @@ class _Play:
         return f"{population_status.status(self.installation).gates.get(gate, 0):,} accounts"
 
     def _live(self, person: Townsperson) -> None:
-        """One day of one person."""
         at, random, tomorrow = self.day, self.random, self.day + ONE_DAY
         if BEGIN < at <= person.opens_at < tomorrow:
             self._open(person)
@@ -315,7 +311,7 @@ class _Play:
         self, person: Townsperson, now: datetime, name: str, conversation: UUID
     ) -> None:
         about: dict[str, Any] = {"at": now, "conversation": name, "account": person.name}
-        told: dict[str, Any] = {"at": now, "conversation": conversation, "account": person.id}
+        shared: dict[str, Any] = {"at": now, "conversation": conversation, "account": person.id}
         match self.random.choice(
             (
                 "delete",
@@ -331,11 +327,11 @@ class _Play:
             )
         ):
             case "delete":
-                self._add(events.DeleteEvent(**about), commands.Delete(**told))
+                self._add(events.DeleteEvent(**about), commands.Delete(**shared))
             case "narrow":
-                self._add(events.NarrowEvent(**about), commands.Narrow(**told))
+                self._add(events.NarrowEvent(**about), commands.Narrow(**shared))
             case "widen":
-                self._add(events.WidenEvent(**about), commands.Widen(**told))
+                self._add(events.WidenEvent(**about), commands.Widen(**shared))
             case "flag" if self.random.random() < 0.5:
                 self._flag(person, now, name, conversation, is_misuse=False)
             case "hold" if self.random.random() < 0.3:
@@ -558,7 +554,7 @@ class _Play:
             now += timedelta(seconds=random.randrange(4, 90))
 
     def _begin(self, person: Townsperson, name: str) -> BegunChat:
-        chat = chats.draw_chat(self.random, person)
+        chat = people.draw_chat(self.random, person)
         if chat.project and chat.project not in person.projects:
             person.projects.append(chat.project)
         if chat.sort is ChatSort.scam:
@@ -569,7 +565,7 @@ class _Play:
         self, person: Townsperson, chat: BegunChat, *, resumed: bool
     ) -> Iterator[tuple[TurnRole, Content]]:
         """Draws the turns; one, once, contains the sentence that is searched for at the end."""
-        for role, content in chats.draw_turns(self.random, person, chat, resumed=resumed):
+        for role, content in people.draw_turns(self.random, person, chat, resumed=resumed):
             if not self.planted and role is TurnRole.user:
                 self.planted = True
                 yield role, Content(text=f"{content.text} {PLANTED}")

@@ -31,8 +31,6 @@ BY = f"staff:{OFFICER}"
 
 
 class TownAct(msgspec.Struct, frozen=True):
-    """What the officer does from a day on."""
-
     day: str
     act: StaffAct
     words: str = ""
@@ -153,8 +151,6 @@ LETTER = (
 
 
 class TownRequests:
-    """Handles requests by the clock."""
-
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._sent: dict[int, str] = {}

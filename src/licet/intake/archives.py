@@ -1,11 +1,10 @@
-"""Zip archives, as they are downloaded. Each member is read like a file of its own and is unpacked
-as a stream.
+"""Zip archives (PKWARE APPNOTE 6.3), each member read like a file of its own and unpacked as a
+stream.
 
-The format is PKWARE's APPNOTE 6.3. The central directory is at the end of an archive, so a
-truncated download has none. Then the local headers are read instead, and the members that are
-complete are used. Nothing is unpacked to disk, and memory is bounded by one chunk, whatever sizes
-an archive claims. A member that is encrypted, or packed in another way than "stored" or "deflated",
-cannot be opened.
+The central directory is at the end, so a truncated download has none: then the local headers are
+read, and the members that are complete are used. Nothing is unpacked to disk, and memory is bounded
+by one chunk, whatever sizes an archive claims. A member that is encrypted, or neither stored nor
+deflated, cannot be opened.
 """
 
 from __future__ import annotations
@@ -43,9 +42,7 @@ class _Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """A file in an archive. ``packed_bytes`` is its size in the archive; ``crc`` is None if it is
-    not known.
-    """
+    """``packed_bytes`` is its size in the archive; ``crc`` is None if unknown."""
 
     archive: Path
     path: str
@@ -81,9 +78,7 @@ class ArchiveMember:
 
 @dataclass(slots=True)
 class Unpacked:
-    """A member's bytes as a stream. ``consumed`` counts the packed bytes that were read for
-    them.
-    """
+    """A member's bytes as a stream; ``consumed`` counts the packed bytes read for them."""
 
     file: BufferedReader
     member: ArchiveMember
@@ -105,8 +100,8 @@ class Unpacked:
         self.file.close()
 
     def read1(self, bytes_max: int) -> bytes:
-        """Some bytes, or none at the end; EOFError, OSError or zlib.error where the member is cut
-        off or damaged.
+        """Some bytes, or none at the end; EOFError, OSError or zlib.error if it is cut off or
+        damaged.
         """
         while not self._ended:
             plain = self._next(bytes_max)
@@ -145,9 +140,7 @@ def is_archive(path: Path) -> bool:
 
 
 def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
-    """The files of an archive in its own order, at most MEMBERS_MAX + 1, and whether its end is
-    missing.
-    """
+    """At most MEMBERS_MAX + 1 files of an archive in its order, and whether its end is missing."""
     try:
         with zipfile.ZipFile(archive) as listed:
             return [
@@ -211,9 +204,7 @@ def _header(file: BufferedReader, offset: int) -> _Header | None:
 
 
 def _zip64(extra: bytes) -> int:
-    """The packed size from the extended information of a header that has it; 0 where that is
-    damaged.
-    """
+    """The packed size from a header's extended information; 0 if that is damaged."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)

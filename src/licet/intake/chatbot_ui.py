@@ -36,12 +36,10 @@ _conversation = msgspec.json.Decoder(_Conversation)
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of one object with a version and a history."""
     return json_stream.keys(head) >= {b"version", b"history"}
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every conversation of one export, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     yield from read_each(
         json_stream.records(path, one_pass.progress, within="history"),

@@ -1,18 +1,16 @@
 """ChatGPT's data export: ``conversations.json``, or ``conversations-000.json`` and so on, in the
 zip or out of it.
 
-There is no published schema; this follows exports as they are written, read one conversation at a
-time. A file is an array of conversations, each a tree of messages, or one conversation alone.
+There is no published schema; this follows exports as they are written. A file is an array of
+conversations, each a tree of messages, or one conversation alone.
 
-* A conversation is the branch that its owner last saw: from ``current_node`` up to the root. Where
-  that is missing, the branch of the latest leaf. Answers that were regenerated and questions that
-  were edited lie on other branches, and each is Skipped.
-* A conversation marked ``is_do_not_remember`` or ``is_temporary_chat`` is kept out whole: its owner
-  asked for that.
-* Only messages of the author `user` that are visible are the person's. What the system wrote, what
-  is hidden, contexts that instructions were put in, and reasoning are Skipped. What an author
-  `tool` wrote is Role.tool with origin `tool`, be it text, a quote of a page, or output of code. So
-  is a `system_error`.
+* A conversation is the branch that its owner last saw: from ``current_node`` up to the root, or
+  that of the latest leaf. Regenerated answers and edited questions lie on other branches: Skipped.
+* A conversation marked ``is_do_not_remember`` or ``is_temporary_chat`` is Skipped whole.
+* Only visible messages of the author `user` are the person's. What the system wrote, what is
+  hidden, contexts that instructions were put in, and reasoning are Skipped. What an author `tool`
+  wrote is Role.tool with origin `tool`, be it text, a quote of a page, or output of code; so is a
+  `system_error`.
 * An assistant's message to a recipient other than `all` is a call of that tool. Its ``arguments``
   are the message's text where that is a JSON object, else that text as one JSON string. A tool's
   turn answers the call before it on the branch.
@@ -39,6 +37,7 @@ from licet.intake.records import (
     by,
     decode,
     elsewhere,
+    joined,
     mend,
     moment,
     nothing_said,
@@ -136,12 +135,10 @@ class _Branch:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a conversation, or of an array of them, that holds a mapping."""
     return b"mapping" in json_stream.first_keys(head)
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     records = json_stream.records(path, one_pass.progress)
     yield from read_each(records, _conversation, _read_conversation, in_parts=True)
@@ -161,11 +158,11 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> I
     )
     visible = branch({key: node.parent for key, node in mapping.items()}, _branch_tip(conversation))
     number = {node_id: n for n, node_id in enumerate(mapping)}
-    shown, answered = set(visible), _Branch(setting)
+    shown, state = set(visible), _Branch(setting)
     for node_id in visible:
         if _has_message(mapping[node_id]):
-            here = f"{place}.mapping[{number[node_id]}]"
-            yield from _read_message(here, answered, node_id, bytes(mapping[node_id].message))
+            message_place = f"{place}.mapping[{number[node_id]}]"
+            yield from _read_message(message_place, state, node_id, bytes(mapping[node_id].message))
     for node_id, node in mapping.items():
         if node_id not in shown and _has_message(node):
             yield elsewhere(f"{place}.mapping[{number[node_id]}]")
@@ -190,7 +187,7 @@ def _created_at(node: _Node) -> float:
     return time.create_time or 0.0 if isinstance(time, _Time) else 0.0
 
 
-def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> Iterator[Read]:
+def _read_message(place: str, state: _Branch, node_id: str, raw: bytes) -> Iterator[Read]:
     message = decode(raw, _message)
     if isinstance(message, UnreadableRecord):
         yield BrokenRecord(place=place, message=message.message)
@@ -203,9 +200,9 @@ def _read_message(place: str, answered: _Branch, node_id: str, raw: bytes) -> It
     role = TurnRole((message.author or _Author()).role or "")
     if (message.content or _Body()).content_type in _FAILURES:
         role = TurnRole.tool
-    content = _content(role, answered, message, host_turn)
+    content = _content(role, state, message, host_turn)
     if content.text or content.tool_calls or content.attachments:
-        yield from answered.setting.turns(
+        yield from state.setting.turns(
             place, host_turn, moment(message.create_time), [by(role, content)]
         )
     else:
@@ -242,19 +239,19 @@ def _skip_reason(message: _Message) -> str:
     return ""
 
 
-def _content(role: TurnRole, answered: _Branch, message: _Message, message_id: str) -> Content:
+def _content(role: TurnRole, state: _Branch, message: _Message, message_id: str) -> Content:
     body, metadata = message.content or _Body(), message.metadata or _Metadata()
     text, attachments = _text(body), _attachments(body, metadata)
     model = metadata.model_slug or ""
     called = message.recipient or _EVERYBODY
     if role is TurnRole.assistant and called != _EVERYBODY:
-        answered.call_id = message_id
+        state.call_id = message_id
         call = ToolCall(id=message_id, name=called, arguments=_arguments(text))
         return Content(tool_calls=(call,), attachments=attachments, model=model)
     if role is TurnRole.tool:
         named = (message.author or _Author()).name or body.name or ""
         return Content(
-            text=text, attachments=attachments, tool_call_id=answered.call_id, tool_name=named
+            text=text, attachments=attachments, tool_call_id=state.call_id, tool_name=named
         )
     return Content(
         text=text, attachments=attachments, model=model if role is TurnRole.assistant else ""
@@ -262,12 +259,8 @@ def _content(role: TurnRole, answered: _Branch, message: _Message, message_id: s
 
 
 def _text(body: _Body) -> str:
-    parts = [
-        part if isinstance(part, str) else (part.text or "")
-        for part in body.parts or []
-        if part is not None
-    ]
-    return "\n".join(text for text in (*parts, body.text or "", body.result or "") if text.strip())
+    parts = [part.text if isinstance(part, _Part) else part for part in body.parts or []]
+    return joined((*parts, body.text, body.result))
 
 
 def _attachments(body: _Body, metadata: _Metadata) -> tuple[str, ...]:

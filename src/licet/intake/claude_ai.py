@@ -46,6 +46,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    joined,
     json_text,
     moment,
     nothing_said,
@@ -95,9 +96,7 @@ class _Message(msgspec.Struct):
 
 
 class _Place(msgspec.Struct):
-    """Where a message stands in the tree; read for all messages first, and mildly: a broken one has
-    no place.
-    """
+    """A message's place in the tree, read for all messages first; a broken one has none."""
 
     uuid: str | None = None
     parent_message_uuid: str | None = None
@@ -131,12 +130,10 @@ class _Reading:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a conversation, or of an array of them, with chat messages."""
     return b"chat_messages" in json_stream.first_keys(head)
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every conversation of one export, as turns of its visible branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
     read_one = partial(_read_conversation, several=several)
@@ -161,19 +158,17 @@ def _read_conversation(
     )
     reading, shown = _Reading(setting), _visible_messages(conversation)
     for index, message in enumerate(conversation.chat_messages):
-        here = f"{place}.chat_messages[{index}]"
+        message_place = f"{place}.chat_messages[{index}]"
         if index in shown:
-            yield from _read_message(here, reading, str(index), bytes(message))
+            yield from _read_message(message_place, reading, str(index), bytes(message))
         else:
-            yield elsewhere(here)
+            yield elsewhere(message_place)
     if not conversation.chat_messages:
         yield nothing_said(place)
 
 
 def _visible_messages(conversation: _Conversation) -> frozenset[int]:
-    """The numbers of the messages on the branch that is shown; of all of them where they do not
-    name parents.
-    """
+    """The numbers of the messages on the visible branch; all if they do not name parents."""
     everything = range(len(conversation.chat_messages))
     places = [decode_or(bytes(raw), _place, _Place()) for raw in conversation.chat_messages]
     parents = {place.uuid: place.parent_message_uuid for place in places if place.uuid}
@@ -269,13 +264,12 @@ def _skip_reasons(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    texts = (block.text for block in blocks if block.type in ("text", "voice_note"))
-    return "\n".join(text for text in texts if text and text.strip())
+    return joined(block.text for block in blocks if block.type in ("text", "voice_note"))
 
 
 def _tool_text(blocks: list[_Block]) -> str:
-    """A tool's result: the text of each block, whatever its type (`text`, `knowledge`), or else its
-    name and address.
+    """The text of each block, whatever its type (`text`, `knowledge`), or else its name and
+    address.
     """
     shown = (
         block.text

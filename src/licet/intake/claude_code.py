@@ -64,6 +64,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    joined,
     json_text,
     moment,
     nothing_said,
@@ -77,17 +78,9 @@ name = "claude-code"
 
 HEAD_LINES_MAX = 20
 
-_RECORD_TYPES = frozenset(
-    {
-        "summary",
-        "system",
-        "file-history-snapshot",
-        "queue-operation",
-        "attachment",
-        "progress",
-        "custom-title",
-    }
-)
+_RECORD_TYPES = frozenset({
+    "summary", "system", "file-history-snapshot", "queue-operation", "attachment", "progress",
+    "custom-title"})  # fmt: skip
 _LOGLINES = re.compile(rb'\s*\{\s*"loglines"\s*:')
 _CLIENT_TAG = re.compile(
     r"<(local-command-[a-z]+|bash-(?:input|stdout|stderr)|command-(?:name|message|args|contents)"
@@ -168,7 +161,7 @@ class _Record(msgspec.Struct):
 
     @property
     def parent(self) -> str | None:
-        """The record that it follows; None where it follows none, or does not say."""
+        """The record that it follows, if it names one."""
         return self.parentUuid if isinstance(self.parentUuid, str) and self.parentUuid else None
 
 
@@ -182,8 +175,6 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 
 @dataclass(frozen=True, slots=True)
 class _AuthorPart:
-    """One author's part of a record, before it has an id."""
-
     role: TurnRole
     origin: str
     content: Content
@@ -191,10 +182,8 @@ class _AuthorPart:
 
 @dataclass(frozen=True, slots=True)
 class SessionFile:
-    """What is remembered while one file is read: calls by id, and the first record of each side
-    thread.
-
-    ``left`` are the records of branches that the session left when it was rewound.
+    """What is remembered while a file is read: calls by id, the first record of each side thread,
+    and the records that the session ``left`` when it was rewound.
     """
 
     path: Source
@@ -204,9 +193,7 @@ class SessionFile:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head of a file is a transcript's; a broken line before the first record does not
-    matter.
-    """
+    """A broken line before the first record does not matter."""
     if _LOGLINES.match(head):
         return True
     return any(
@@ -216,7 +203,6 @@ def recognises(path: Source, head: bytes) -> bool:
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every record of one session file, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     left = _abandoned_records(path)
     if isinstance(left, BrokenRecord):
@@ -231,7 +217,6 @@ def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
 
 
 def begin(path: Source) -> SessionFile:
-    """What `read_record` remembers of a file."""
     return SessionFile(path)
 
 
@@ -277,10 +262,8 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
         prompted = spoken and record.type == "user" and _is_prompt(record)
         parent = record.parent or record.logicalParentUuid
         if parent is None and prompted and record.parentUuid is None:
-            parent = (
-                # a session has one first prompt: a second one means a rewind
-                f"{_BEGINNING}{record.sessionId or ''}"
-            )
+            # a session has one first prompt: a second one means a rewind
+            parent = f"{_BEGINNING}{record.sessionId or ''}"
             parents.setdefault(parent, None)
             first_prompts.append(record.uuid)
         says_parents &= parent is not None or record.type != "assistant" or not spoken
@@ -298,18 +281,18 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
 
 
 def _abandoned(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
-    """The records that are not ancestors of the last record of their tree, below a prompt that is
-    none either.
+    """The records below a prompt that are not ancestors of the last record of their tree, with
+    it.
     """
     root: dict[str, str] = {}
-    for one in parents:  # a parent precedes its child: otherwise the child is the root of a tree
-        root[one] = root.get(parents[one] or "", one)
+    for record in parents:  # a parent precedes its child: otherwise the child is the root of a tree
+        root[record] = root.get(parents[record] or "", record)
     last = {root[tip]: tip for tip in tips}
-    shown = {one for tip in last.values() for one in branch(parents, tip)}
+    shown = {record for tip in last.values() for record in branch(parents, tip)}
     off = set[str]()
-    for one, parent in parents.items():
-        if one not in shown and (parent in off or one in prompts):
-            off.add(one)
+    for record, parent in parents.items():
+        if record not in shown and (parent in off or record in prompts):
+            off.add(record)
     return off
 
 
@@ -329,7 +312,7 @@ def _is_prompt(record: _Record) -> bool:
 
 
 def _records(path: Source, one_pass: Pass) -> Iterator[tuple[str, int, bytes | BrokenRecord]]:
-    """Each record's place, its number in the file, and its bytes."""
+    """The place of each record, its number in the file, and its bytes."""
     if not _is_document(path):
         for line in lines(path, one_pass.progress):
             if isinstance(line, BrokenRecord):
@@ -451,10 +434,11 @@ def _split_by_author(
             client += [msgspec.structs.replace(block, text=added)] if added else []
         else:
             own.append(block)
-    for who, theirs in ((speaker, own), ("client", client)):
-        body = _body(file, record, theirs, thread, message.model or "")
+    for author, author_blocks in ((speaker, own), ("client", client)):
+        body = _body(file, record, author_blocks, thread, message.model or "")
         if body.text or body.tool_calls or body.attachments:
-            yield _AuthorPart(*_ROLES[who if body.text or who != "person" else "upload"], body)
+            is_upload = author == "person" and not body.text
+            yield _AuthorPart(*_ROLES["upload" if is_upload else author], body)
 
 
 def _skip_reasons(message: _Message | None, *, alone: bool) -> Iterator[str]:
@@ -521,15 +505,11 @@ def _speaker(record: _Record, message: _Message, blocks: list[_Block], *, side: 
     if (record.type or message.role) == "assistant":
         return "assistant"
     is_marked = isinstance(record.origin, dict) and record.origin.get("kind", "human") != "human"
-    unexplained = bytes(record.toolUseResult) not in (b"", b"null") and not any(
-        map(_is_result, blocks)
-    )
-    marked = record.isMeta or record.isCompactSummary or record.isVisibleInTranscriptOnly
+    from_tool = record.sourceToolUseID or bytes(record.toolUseResult) not in (b"", b"null")
     if (
-        marked
-        or is_marked
-        or unexplained
-        or (record.sourceToolUseID and not any(map(_is_result, blocks)))
+        is_marked
+        or (record.isMeta or record.isCompactSummary or record.isVisibleInTranscriptOnly)
+        or (from_tool and not any(map(_is_result, blocks)))
     ):
         return "client"
     return "assistant" if side else "person"
@@ -593,9 +573,7 @@ def _is_call(block: _Block) -> bool:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return "\n".join(
-        block.text for block in blocks if block.type == "text" and block.text and block.text.strip()
-    )
+    return joined(block.text for block in blocks if block.type == "text")
 
 
 def _attachments(blocks: list[_Block]) -> tuple[str, ...]:

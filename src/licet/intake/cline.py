@@ -46,6 +46,7 @@ from licet.intake.records import (
     by,
     decode,
     decode_or,
+    joined,
     json_text,
     moment,
     nothing_said,
@@ -119,8 +120,6 @@ _result: msgspec.json.Decoder[str | list[_Block] | None] = msgspec.json.Decoder(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The state of reading a session: its thread, and the calls made."""
-
     setting: Setting
     thread: str = ""
     is_task: bool = False
@@ -128,15 +127,11 @@ class _Reading:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a session, or of the messages of a task by the name of its
-    file.
-    """
     keys = json_stream.first_keys(head)
     return keys >= {b"sessionId", b"messages"} or (_is_task(path) and keys >= {b"role", b"content"})
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every message of one file, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     task = _Reading(_setting(path.parent.name or path.name), is_task=True)
     for index, (place, raw) in enumerate(json_stream.records(path, one_pass.progress)):
@@ -202,15 +197,11 @@ def _split_by_author(
             TurnRole.assistant, _content(reading, own, (message.modelInfo or _Model()).id or "")
         )
         return
-    words, client = list[_Block](), list[_Block]()
-    for block in own:
-        (
-            client
-            if block.type == "text" and not reading.is_task and _is_from_client(block)
-            else words
-        ).append(block)
     if reading.is_task:
-        words, client = _split_task_text(words)
+        words, client = _split_task_text(own)
+    else:
+        client = [block for block in own if _is_from_client(block)]
+        words = [block for block in own if not _is_from_client(block)]
     yield by(TurnRole.assistant if reading.thread else TurnRole.user, _content(reading, words, ""))
     from_client = _content(reading, client, "")
     if from_client.text:
@@ -218,12 +209,12 @@ def _split_by_author(
 
 
 def _is_from_client(block: _Block) -> bool:
-    return _CLIENT_SPEAKS.search(block.text or "") is not None
+    return block.type == "text" and _CLIENT_SPEAKS.search(block.text or "") is not None
 
 
 def _split_task_text(blocks: list[_Block]) -> tuple[list[_Block], list[_Block]]:
-    """Splits a task's message into what was typed, without its tags, and the rest; attachments go
-    with the former.
+    """Splits a task's message into what was typed, without its tags, with attachments, and the
+    rest.
     """
     typed: list[_Block] = [block for block in blocks if block.type != "text"]
     client: list[_Block] = []
@@ -298,6 +289,4 @@ def _skip_reasons(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return "\n".join(
-        block.text for block in blocks if block.type == "text" and block.text and block.text.strip()
-    )
+    return joined(block.text for block in blocks if block.type == "text")

@@ -2,13 +2,11 @@
 
 A format is one module with a `name`, `recognises` and `read`, listed once in READERS; the first
 that recognises a file reads it. A folder is walked in the order of its sorted names, without
-following links, and an archive in its own order, without going into archives that lie in it; files
-that fit no format (pictures, indexes, notes) are reported as skipped, by name. All files of a
-folder are one pass, so that records copied by a resumed session are yielded once. The bytes
-reported to ``progress`` add up to ``size``.
+following links, and an archive in its own order, without the archives in it; files of no format are
+reported as skipped, by name. All files of a folder are one pass, so that records copied by a
+resumed session are yielded once. The bytes reported to ``progress`` add up to ``size``.
 
-All files are found and recognised before any is read, so that a wrong path raises at once and not
-half-way.
+All files are found and recognised before any is read, so that a wrong path raises at once.
 """
 
 from __future__ import annotations
@@ -42,9 +40,9 @@ FILES_MAX = 1_000_000
 class FormatReader(Protocol):
     """A format.
 
-    ``recognises`` looks at the path and at the first bytes of the file, unpacked and perhaps cut
-    off within a record; it answers for its own format only and never raises. ``read`` yields every
-    record in the order of the file, in bounded memory, and yields Broken where others would raise.
+    ``recognises`` looks at the path and the first bytes, unpacked and perhaps cut off within a
+    record; it answers for its own format only and never raises. ``read`` yields every record in the
+    order of the file as turns, Skipped or Broken, in bounded memory, and never raises.
     """
 
     @property
@@ -82,9 +80,7 @@ def names() -> tuple[str, ...]:
 
 
 def detect(path: Path) -> FormatReader:
-    """The format of a file, or of the first file in a folder that has one; InputError if none
-    fits.
-    """
+    """The format of a file, or of the first file in a folder that has one; else InputError."""
     return next(found.reader for found in _find_files(path) if found.reader)
 
 
@@ -96,9 +92,7 @@ def size(path: Path) -> int:
 
 
 def read(path: Path, progress: Progress | None = None) -> Iterator[Read]:
-    """Reads a file or a folder; InputError, before anything is yielded, if no file has a known
-    format.
-    """
+    """Reads a file or a folder; InputError, before anything is yielded, if no file has a format."""
     return _read(_find_files(path), Pass(progress) if progress else Pass())
 
 
@@ -167,17 +161,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _list_members(path: Path) -> list[_FoundFile]:
-    """A file, or each member where it is an archive."""
     try:
         if not archives.is_archive(path):
             return [_recognise(path)]
         members, cut = archives.members(path)
     except OSError:
-        return [
-            _FoundFile(
-                path, None, SkippedRecord(place=str(path), reason="the file cannot be opened")
-            )
-        ]
+        return [_skipped(path, "the file cannot be opened")]
     if len(members) > archives.MEMBERS_MAX:
         raise InputError(
             f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path)
@@ -195,11 +184,12 @@ def _recognise(path: Source) -> _FoundFile:
     try:
         start = head(path)
     except OSError:
-        return _FoundFile(
-            path, None, SkippedRecord(place=str(path), reason="the file cannot be opened")
-        )
-    reader = next((reader for reader in READERS if reader.recognises(path, start)), None)
-    unread = (
-        None if reader else SkippedRecord(place=str(path), reason="the file is of no known format")
-    )
-    return _FoundFile(path, reader, unread)
+        return _skipped(path, "the file cannot be opened")
+    for reader in READERS:
+        if reader.recognises(path, start):
+            return _FoundFile(path, reader)
+    return _skipped(path, "the file is of no known format")
+
+
+def _skipped(path: Source, reason: str) -> _FoundFile:
+    return _FoundFile(path, None, SkippedRecord(place=str(path), reason=reason))

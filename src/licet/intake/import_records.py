@@ -18,7 +18,7 @@ from licet.vault import commands
 
 
 class RecordedAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as the operator recorded it. ``opened_at`` None: it opened with its first
+    """An account as the operator recorded it; without ``opened_at`` it opened with its first
     event.
     """
 
@@ -46,8 +46,8 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """Late history of an account: turns stored under no grant, refusals that took effect now,
-    permissions and ratings that were left out.
+    """What became of an account's history from before its newest event: turns stored under no
+    grant, refusals that took effect now, permissions and ratings left out.
     """
 
     host: str
@@ -95,7 +95,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatedChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded choice, and when it takes effect: at its own time or, of a late refusal, now."""
+    """A recorded choice at its own time, or a late refusal now."""
 
     at: datetime
     choice: RecordedChoice
@@ -103,7 +103,8 @@ class DatedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlacedEvent(NamedTuple):
     """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a
-    choice, -2 for feedback, which comes after a turn of the same time and before a permission."""
+    choice, -2 for feedback, which comes after a turn of the same time and before a permission.
+    """
 
     at: datetime
     rank: int
@@ -113,15 +114,15 @@ class PlacedEvent(NamedTuple):
 
 def place_choices(choices: Sequence[DatedChoice]) -> Iterator[PlacedEvent]:
     """Choices in their places: those of one time in the order of the file, refusals that come first
-    in it before turns; late ones after the rest.
+    in it before turns; late ones last.
     """
     allowed_at = set[datetime]()
-    for number, one in enumerate(choices):
-        if one.choice.allow:
-            allowed_at.add(one.at)
-        is_late = one.at != one.choice.at
-        rank = 3 if is_late else 2 if one.at in allowed_at else 0
-        yield PlacedEvent(at=one.at, rank=rank, number=number, place=-1)
+    for number, dated in enumerate(choices):
+        if dated.choice.allow:
+            allowed_at.add(dated.at)
+        is_late = dated.at != dated.choice.at
+        rank = 3 if is_late else 2 if dated.at in allowed_at else 0
+        yield PlacedEvent(at=dated.at, rank=rank, number=number, place=-1)
 
 
 class NamedConversation(NamedTuple):
@@ -133,9 +134,7 @@ class NamedConversation(NamedTuple):
 
 
 def say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
-    """The command for a spooled turn; without ``stored`` its time and place count, and no content
-    is kept.
-    """
+    """The command for a spooled turn; without ``stored``, only its time and place count."""
     return commands.Say(
         account=account,
         at=at,

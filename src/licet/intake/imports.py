@@ -65,8 +65,8 @@ def import_takeout(
     read_progress: Progress = lambda _bytes: None,
     store_progress: Callable[[int], None] = lambda _turns: None,
 ) -> tuple[Imported, list[str]]:
-    """Imports a data export completely, for the account that it names; also returns the versions of
-    the choices left out.
+    """Imports a data export for the account that it names; also returns the versions of the choices
+    left out.
     """
     known, now = policies(installation), installation.clock()
     recorded, foreign = read_accounts(taken.accounts, now), list[str]()

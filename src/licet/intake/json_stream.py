@@ -1,17 +1,13 @@
 """The elements of a JSON array of any length, one at a time, in memory bounded by one element.
 
-An object that stands where an array could (an export of one conversation, or several objects one
-after another) is an element too, where ``objects`` says so.
+With ``objects``, an object that stands where an array could (one conversation alone, or several
+objects in a row) is an element too. Only brackets, commas and strings are understood, which is
+enough to find where an element ends (RFC 8259); validity is for its decoder, so one bad element
+costs itself only. A truncated array gives the elements that were whole, then a `Flaw`. Arrays
+written one after another count on. For a valid array the elements are those of `json.loads`.
 
-Only brackets, commas and strings are understood here, which is enough to find where an element ends
-(RFC 8259); whether an element is valid is for the decoder that gets it. So one bad element costs
-itself and not the rest. An array that is cut off gives the elements that were whole, then a `Flaw`.
-Arrays written one after another (two exports concatenated) count on. For a valid array the elements
-are those of `json.loads`, in order.
-
-A string that takes more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless
-message costs itself and not its conversation; `records.bounded` rejects the turn that holds it.
-Every other string is as it was.
+A string of more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless message
+costs itself and not its conversation; `records.bounded` rejects the turn that holds it.
 """
 
 from __future__ import annotations
@@ -66,9 +62,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """An element that cannot be read, or the end of what can be; ``index`` is the element's
-    place.
-    """
+    """An element that cannot be read, or the end of what can be; ``index`` is the element's."""
 
     index: int
     message: str
@@ -80,10 +74,8 @@ Found: TypeAlias = Element | Flaw
 def records(
     path: Source, progress: Progress, *, by_lines: bool = False, within: str = ""
 ) -> Iterator[tuple[str, bytes | BrokenRecord]]:
-    """The place and the bytes of each record of a file: of each line, or of each element and
-    object.
-
-    With ``within`` the elements are those of the array under that key.
+    """The place and the bytes of each record of a file: each line, or each element and object; with
+    ``within``, each element of the array under that key.
 
     An element may contain bytes that are not UTF-8; `records.decode` reports them unless
     ``in_parts``.
@@ -117,11 +109,11 @@ def elements(
     string_bytes_max: int = STRING_BYTES_MAX,
     utf8: bool = True,
 ) -> Iterator[Found]:
-    """The elements of an array, or of the array that is the value of the first key ``within`` of an
-    object.
+    """The elements of an array, or of the array under the first key ``within`` of an object; what
+    follows it is not read.
 
-    What follows the array of a key is not read. Without ``utf8`` an element may contain bytes that
-    are not UTF-8: decoding its parts reports them, so that one part is Broken instead of all.
+    Without ``utf8`` an element may contain bytes that are not UTF-8: decoding its parts reports
+    them, so that one part is Broken instead of all.
     """
     splitter = _Splitter(
         element_bytes_max, min(string_bytes_max, element_bytes_max), within, objects, utf8
@@ -140,9 +132,7 @@ def elements(
 
 
 def keys(head: bytes) -> frozenset[bytes]:
-    """The keys directly in an object whose text may be cut off anywhere; empty if it is no
-    object.
-    """
+    """The keys directly in an object that may be cut off anywhere; empty if it is no object."""
     found: set[bytes] = set()
     depth = 0
     if head.lstrip(_SPACE)[:1] != b"{":
@@ -164,12 +154,9 @@ def first_keys(head: bytes) -> frozenset[bytes]:
 
 @dataclass(slots=True)
 class _Splitter:
-    """The state of the split between two chunks. ``held`` counts all bytes of the current element,
-    kept or not.
-
-    ``bare`` says that the element is an object without an array around it. Of a string that a chunk
-    cuts off, ``string_from`` is the number of the piece that it begins with and ``string_held``
-    what it has taken until here.
+    """The state between two chunks. ``held`` counts all bytes of the current element, kept or not;
+    ``bare``: it is an object without an array around it. Of a string that a chunk cuts off,
+    ``string_from`` is its first piece and ``string_held`` its bytes so far.
     """
 
     element_bytes_max: int
@@ -258,9 +245,7 @@ class _Splitter:
         return found.end() if found else 0
 
     def _open(self, chunk: bytes, at: int) -> int:
-        """The position after the bracket that opens an array, or after white space; stops at
-        anything else.
-        """
+        """The position after the bracket that opens an array, or after white space; else stops."""
         byte = chunk[at : at + 1]
         if byte == b"[" and not (self.within and self.opened):
             self.depth, self.after_comma, self.opened = 1, False, True
@@ -278,8 +263,8 @@ class _Splitter:
         return found.end()
 
     def _over_brackets(self, chunk: bytes, at: int) -> int:
-        """Skips bytes of an element that is nested too deeply, a window at a time: none can end it
-        or begin a string.
+        """Skips bytes of an element that is nested too deeply, while none can end it or begin a
+        string.
         """
         while at < len(chunk):
             window = chunk[at : at + _WINDOW_BYTES]

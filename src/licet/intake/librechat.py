@@ -39,6 +39,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    joined,
     mend,
     moment,
     nothing_said,
@@ -105,11 +106,9 @@ _text_json: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket of the document: a message, or the list of messages that a message or the
-    document holds.
-
-    ``begin`` is where what is not yet in ``pieces`` begins, in a list where its last message ends.
-    ``number`` is that of the message, -1 for the document.
+    """An open bracket of the document: a message, or a list of messages. ``begin`` is where what is
+    not yet in ``pieces`` begins, in a list where its last message ends; ``number`` is the
+    message's, -1 for the document.
     """
 
     is_list: bool
@@ -120,12 +119,10 @@ class _Frame:
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a conversation with an id of this client's and messages."""
     return json_stream.first_keys(head) >= {b"conversationId", b"messages"}
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every message of one export, as turns of the branch that is shown, Skipped or Broken."""
     one_pass = one_pass or Pass()
     for place, raw in json_stream.records(path, one_pass.progress):
         if isinstance(raw, BrokenRecord):
@@ -152,11 +149,11 @@ def _read_conversation(
     )
     shown = _visible_messages(flat)
     for number in range(len(flat.messages)):
-        here = f"{place}.messages[{number}]"
+        message_place = f"{place}.messages[{number}]"
         if number in shown:
-            yield from _read_message(here, setting, number, flat.messages[number])
+            yield from _read_message(message_place, setting, number, flat.messages[number])
         else:
-            yield elsewhere(here)
+            yield elsewhere(message_place)
     for _ in range(flat.odd):
         yield BrokenRecord(place=place, message="a message that is no object")
     if not flat.messages and not flat.odd:
@@ -278,7 +275,7 @@ def _split_by_author(message: _Message, role: TurnRole) -> Iterator[RecordedPart
         call = ToolCall(id=called.id or "", name=called.name or "", arguments=_arguments(called))
         yield by(
             role,
-            Content(text=_joined(texts), tool_calls=(call,), attachments=attachments, model=model),
+            Content(text=joined(texts), tool_calls=(call,), attachments=attachments, model=model),
         )
         if called.output is not None:
             yield by(
@@ -286,7 +283,7 @@ def _split_by_author(message: _Message, role: TurnRole) -> Iterator[RecordedPart
                 Content(text=called.output, tool_call_id=call.id, tool_name=call.name),
             )
         texts, attachments = [], ()
-    yield by(role, Content(text=_joined(texts), attachments=attachments, model=model))
+    yield by(role, Content(text=joined(texts), attachments=attachments, model=model))
 
 
 def _text(part: _Part) -> str:
@@ -304,10 +301,6 @@ def _skip_reason(part: _Part) -> str:
         if part.type == "text" or (part.type == "tool_call" and part.tool_call is not None)
         else UNKNOWN_PART
     )
-
-
-def _joined(texts: list[str]) -> str:
-    return "\n".join(text for text in texts if text.strip())
 
 
 def _arguments(call: _Call) -> str:

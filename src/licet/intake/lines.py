@@ -1,17 +1,13 @@
-"""The bytes of a file in bounded memory: chunks, lines, and its head. A name that ends in `.gz` is
-unpacked.
-
-A file is a path, or a member of an archive; both are read alike.
+"""The bytes of a file or an archive's member in bounded memory: chunks, lines, and its head. A name
+that ends in `.gz` is unpacked.
 
 Nothing raises once a file is open: damage becomes one `BrokenRecord` with the place, and what was
 whole before it is kept. A line ends with a line feed; a carriage return before it, a byte order
-mark at the start and empty lines are not content (RFC 8259 forbids the mark and lets a reader
-ignore it). A line over ``line_bytes_max`` or one that is not UTF-8 is Broken by its number, and
-reading goes on behind it. In a long line of JSON a string that takes more than TURN_BYTES_MAX
-becomes OVER_LONG, so that one endless message costs itself and not its conversation.
+mark at the start and empty lines are not content (RFC 8259). A line over ``line_bytes_max`` or one
+that is not UTF-8 is Broken by its number, and reading goes on behind it. In a long line of JSON a
+string of more than TURN_BYTES_MAX becomes OVER_LONG.
 
-Progress counts bytes of the file as it lies on disk, so that the sum over a file is its size,
-packed or not.
+Progress counts bytes of the file on disk, so that the sum over a file is its size, packed or not.
 """
 
 from __future__ import annotations
@@ -59,7 +55,7 @@ class TextLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
-    """An open file: its unpacked bytes, and the file below, which counts the consumed bytes."""
+    """``stream`` has the unpacked bytes; ``below`` counts the consumed ones."""
 
     stream: BufferedReader | gzip.GzipFile | Unpacked
     below: BufferedReader | Unpacked
@@ -85,8 +81,8 @@ def _open(path: Source) -> Iterator[_OpenFile]:
 
 
 def head(path: Source) -> bytes:
-    """The first bytes of a file, unpacked, without a byte order mark; raises OSError where it
-    cannot be opened.
+    """The first bytes of a file, unpacked, without a byte order mark; OSError if it cannot be
+    opened.
     """
     start = b""
     with _open(path) as opened:
@@ -100,9 +96,7 @@ def head(path: Source) -> bytes:
 
 
 def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
-    """The bytes of a file in order, at most CHUNK_BYTES at a time; at most one Broken, and that is
-    the last.
-    """
+    """The bytes of a file, at most CHUNK_BYTES at a time; at most one Broken, the last."""
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(_open(path))
@@ -128,11 +122,9 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
 
 
 def has_several(path: Source, owner: Pattern[bytes]) -> bool:
-    """Whether a file names more than one owner, by the first group of ``owner`` in its bytes.
-
-    Checked before a file is read, so that its first conversation is not assigned to the wrong
-    person. Content is quoted in JSON and cannot look like a key; if it did, the file would count as
-    several people's, which only narrows.
+    """Whether a file names more than one owner, by the first group of ``owner`` in its bytes:
+    checked first, so that no conversation is assigned to the wrong person. Quoted content cannot
+    look like a key; if it did, that would only narrow.
     """
     found: set[bytes] = set()
     tail = b""
@@ -174,10 +166,9 @@ def lines(
 
 @dataclass(slots=True)
 class _LineBuffer:
-    """A line being read. Beyond its bound nothing is kept: it is Broken.
-
-    Over LONG_LINE_BYTES it is read as JSON, only as far as where its strings begin and end.
-    ``string_from`` is where the string that is open begins, ``string_held`` how much of it came.
+    """A line being read. Beyond its bound nothing is kept: it is Broken. Over LONG_LINE_BYTES, only
+    where its strings begin and end is followed: ``string_from`` and ``string_held`` are of the open
+    one.
     """
 
     bytes_max: int

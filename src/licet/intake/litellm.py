@@ -91,12 +91,10 @@ _identity = msgspec.json.Encoder(order="deterministic")
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a logged call, or one of its first lines is."""
     return _is_call(json_stream.first_keys(head)) or _is_line_format(head)
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every message of every call, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     records = json_stream.records(path, one_pass.progress, by_lines=_is_lines(path))
     yield from read_each(records, _call, partial(_read_call, one_pass=one_pass))
@@ -155,7 +153,7 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
     if isinstance(response, UnreadableRecord):
         yield _unread_answer(place, bytes(call.response), response)
     read = chain.from_iterable(
-        read_message(here, dialogue, "", message) for here, message in recorded
+        read_message(turn_place, dialogue, "", message) for turn_place, message in recorded
     )
     for item in with_instructions(f"{place}.model_parameters", dialogue, read):
         yield _with_content_id(item, times, one_pass) if isinstance(item, ReadTurn) else item
@@ -172,9 +170,7 @@ def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:
 
 
 def _with_content_id(turn: ReadTurn, times: Counter[str], one_pass: Pass) -> Read:
-    """The turn with an id from its content; Skipped if this pass has it, or if the proxy redacted
-    it.
-    """
+    """The turn with an id from its content; Skipped if redacted, or already in this pass."""
     content = turn.content
     if _REDACTED in content.text:
         return SkippedRecord(place=turn.place, reason="redacted by the proxy")

@@ -37,6 +37,7 @@ from licet.intake.records import (
     UnreadableRecord,
     by,
     decode,
+    joined,
     moment,
     nothing_said,
     read_each,
@@ -135,9 +136,6 @@ _anything = msgspec.json.Decoder()
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether one of the first lines is an object with messages. Its end may lie beyond the
-    head.
-    """
     first_lines = head.split(b"\n", HEAD_LINES_MAX)[:HEAD_LINES_MAX]
     return any(
         b"messages" in keys and not keys & _OTHERS for keys in map(json_stream.keys, first_lines)
@@ -145,7 +143,6 @@ def recognises(path: Source, head: bytes) -> bool:
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every message of every line, as turns, Skipped or Broken."""
     one_pass = one_pass or Pass()
     yield from read_each(
         json_stream.records(path, one_pass.progress, by_lines=True), _line, _read_line
@@ -260,9 +257,7 @@ def _name(*ids: str | int | None) -> str:
 
 
 def canonical(raw: bytes) -> bytes:
-    """The JSON of a value with its keys sorted and no white space; the bytes themselves if they are
-    not JSON.
-    """
+    """The JSON of a value with sorted keys and no white space; other bytes as they are."""
     value = decode(raw, _anything)
     return (
         raw
@@ -277,11 +272,11 @@ def parts_of(message: DialogueMessage) -> list[str | ContentPart]:
 
 def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
     texts = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
-    return "\n".join(text for text in (*texts, refusal or "") if text.strip())
+    return joined((*texts, refusal))
 
 
 def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:
-    """A name for each part that is not text; an inline picture is named by its part's type."""
+    """A name for each part that is not text."""
     return tuple(
         _attachment(part)
         for part in parts

@@ -44,6 +44,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    joined,
     mend,
     moment,
     nothing_said,
@@ -150,13 +151,11 @@ _place = msgspec.json.Decoder(_Place)
 
 
 def recognises(path: Source, head: bytes) -> bool:
-    """Whether the head is that of a chat, or of an array of them."""
     keys = json_stream.first_keys(head)
     return (b"chat" in keys and bool(keys & {b"user_id", b"title"})) or keys >= _RATING_KEYS
 
 
 def read(path: Source, one_pass: Pass | None = None) -> Iterator[Read]:
-    """Every chat of one export, as turns of its active branch, Skipped or Broken."""
     one_pass = one_pass or Pass()
     several = has_several(path, _OWNER)
     read_one = partial(_read_conversation, several=several)
@@ -206,8 +205,10 @@ def _read_conversation(
     number = {message_id: n for n, message_id in enumerate(history.messages)}
     shown = _shown(history)
     for message_id in shown:
-        here = f"{place}.messages[{number[message_id]}]"
-        yield from _read_message(here, setting, message_id, bytes(history.messages[message_id]))
+        message_place = f"{place}.messages[{number[message_id]}]"
+        yield from _read_message(
+            message_place, setting, message_id, bytes(history.messages[message_id])
+        )
     hidden = number.keys() - set(shown)
     for n in sorted(number[message_id] for message_id in hidden):
         yield elsewhere(f"{place}.messages[{n}]")
@@ -231,11 +232,12 @@ def _read_message(place: str, setting: Setting, message_id: str, raw: bytes) -> 
     elif message.role not in ("user", "assistant"):
         yield SkippedRecord(place=place, reason="an author that is not known")
     else:
-        yield from setting.turns(place, message_id, moment(message.timestamp), _said(message))
-        yield from unread(place, _passed_over(message))
+        parts = _split_by_author(message)
+        yield from setting.turns(place, message_id, moment(message.timestamp), parts)
+        yield from unread(place, _skip_reasons(message))
 
 
-def _passed_over(message: _Message) -> Iterator[str]:
+def _skip_reasons(message: _Message) -> Iterator[str]:
     """Why parts of a message are skipped."""
     for item in message.output or []:
         if item.type == "reasoning":
@@ -253,19 +255,19 @@ def _passed_over(message: _Message) -> Iterator[str]:
     yield from ("what was looked up for an answer" for _ in message.sources or [])
 
 
-def _said(message: _Message) -> Iterator[RecordedPart]:
+def _split_by_author(message: _Message) -> Iterator[RecordedPart]:
     if message.role == "user":
         files = tuple(
             file.name or file.id or file.type or "unnamed" for file in message.files or []
         )
         yield by(TurnRole.user, Content(text=message.content or "", attachments=files))
     elif message.output:
-        yield from _said_in_output(message.output, message.model or "")
+        yield from _split_output(message.output, message.model or "")
     else:
-        yield from _said_in_text(message.content or "", message.model or "")
+        yield from _split_text(message.content or "", message.model or "")
 
 
-def _said_in_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
+def _split_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
     names: dict[str, str] = {}
     texts, calls = list[str](), list[ToolCall]()
     for item in output:
@@ -288,7 +290,7 @@ def _said_in_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
     yield by(TurnRole.assistant, _answer(texts, calls, model))
 
 
-def _said_in_text(text: str, model: str) -> Iterator[RecordedPart]:
+def _split_text(text: str, model: str) -> Iterator[RecordedPart]:
     begin, calls, texts = 0, list[ToolCall](), list[str]()
     for block in _DETAILS.finditer(text):
         texts.append(text[begin : block.start()].strip())
@@ -311,9 +313,7 @@ def _said_in_text(text: str, model: str) -> Iterator[RecordedPart]:
 
 
 def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Content:
-    return Content(
-        text="\n".join(text for text in texts if text.strip()), tool_calls=tuple(calls), model=model
-    )
+    return Content(text=joined(texts), tool_calls=tuple(calls), model=model)
 
 
 def _joined(content: str | list[_Part] | None) -> str:

@@ -1,14 +1,11 @@
 """OTLP over HTTP: parses an exporter's request into spans, and encodes the response in its
 encoding.
 
-The specification is OTLP 1.x: protobuf or its JSON, in which ids are hexadecimal, 64-bit numbers
-may be text and unknown keys are ignored. Bodies may be gzip. Of a span only what can tell of a
-conversation is kept: the attributes whose names begin as `KEPT` says. Nothing of a value is in an
-error.
-
-A body is counted before it is decoded: unpacked bytes as they are unpacked, fields and objects on
-the wire. A decoder would make gigabytes of a body of a few thousand bytes before it could say how
-much there is.
+The specification is OTLP 1.x: protobuf or its JSON (hexadecimal ids, 64-bit numbers perhaps as
+text, unknown keys ignored), perhaps gzipped. Only attributes whose names begin as `KEPT` says are
+kept. Nothing of a value is in an error. A body is counted before it is decoded, because a decoder
+would make gigabytes of a few thousand bytes: bytes as they are unpacked, fields and objects on the
+wire.
 """
 
 from __future__ import annotations
@@ -17,9 +14,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 
 import msgspec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -28,7 +27,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from licet.errors import UsageError
-from licet.intake import wire
 from licet.intake.records import UnreadableRecord, decode
 from licet.masked import Masked
 
@@ -55,15 +53,13 @@ class Encoding(StrEnum):
 
 
 class SpanEvent(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An event of a span."""
-
     name: str
     attributes: Values
 
 
 class OtlpSpan(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A span. ``started_at`` is by the sender's clock, 1970 where it does not say; ``resource`` is
-    what sent it.
+    """``started_at`` is by the sender's clock, 1970 if missing; ``resource`` describes the
+    sender.
     """
 
     trace_id: str
@@ -87,9 +83,7 @@ def encoding_of(content_type: str) -> Encoding:
 
 
 def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
-    """The body without its compression; TooLargeError past ``bytes_max``, before more than that is
-    held.
-    """
+    """The unpacked body; TooLargeError before more than ``bytes_max`` is held."""
     if encoding in ("", "identity"):
         return raw
     if encoding != "gzip":
@@ -109,8 +103,8 @@ def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
 
 
 def read(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
-    """Parses the spans of a request; UsageError if it is malformed, TooLargeError past a bound,
-    before any is decoded.
+    """Parses the spans of a request; UsageError if malformed, TooLargeError before any is
+    decoded.
     """
     # Those of JSON within a value are counted too, in either encoding: `spans` makes objects of
     # them.
@@ -158,16 +152,14 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
     request = ExportTraceServiceRequest()
     try:
         if (
-            wire.count_fields(
-                raw, wire.message_tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX
-            )
+            count_fields(raw, message_tree(ExportTraceServiceRequest.DESCRIPTOR), FIELDS_MAX)
             > FIELDS_MAX
         ):
             raise UnpackedTooLargeError(
                 f"more than {FIELDS_MAX} fields", "send fewer spans at a time"
             )
         request.ParseFromString(raw)
-    except (DecodeError, RecursionError, wire.MalformedError):
+    except (DecodeError, RecursionError, MalformedError):
         raise UsageError("the body is not an OTLP request in protobuf") from None
     if (
         sum(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
@@ -185,8 +177,10 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
                     attributes=_kept_attributes(span.attributes),
                     resource=resource,
                     events=tuple(
-                        SpanEvent(name=one.name, attributes=_kept_attributes(one.attributes, ""))
-                        for one in span.events
+                        SpanEvent(
+                            name=event.name, attributes=_kept_attributes(event.attributes, "")
+                        )
+                        for event in span.events
                     ),
                 )
 
@@ -211,7 +205,7 @@ def _value(value: AnyValue, depth: int) -> object:
         case "double_value":
             return value.double_value
         case "array_value" if depth:
-            return [_value(one, depth - 1) for one in value.array_value.values]
+            return [_value(item, depth - 1) for item in value.array_value.values]
         case "kvlist_value" if depth:
             return {pair.key: _value(pair.value, depth - 1) for pair in value.kvlist_value.values}
     return None
@@ -325,7 +319,7 @@ def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever
         return None
     if value.array_value is not None:
         return (
-            [_json_value(one, depth - 1) for one in value.array_value.values or ()]
+            [_json_value(item, depth - 1) for item in value.array_value.values or ()]
             if depth
             else None
         )
@@ -333,7 +327,7 @@ def _json_value(value: _Any | None, depth: int) -> Any:  # noqa: ANN401 whatever
         pairs = value.kvlist_value.values or ()
         return {pair.key: _json_value(pair.value, depth - 1) for pair in pairs} if depth else None
     given = (value.string_value, value.bool_value, value.double_value)
-    found = next((one for one in given if one is not None), None)
+    found = next((item for item in given if item is not None), None)
     return _number(value.int_value) if found is None and value.int_value is not None else found
 
 
@@ -341,3 +335,85 @@ def _number(value: int | str) -> int:
     """A 64-bit number, which JSON may have as text; 0 for anything else."""
     text = str(value)
     return int(text) if len(text) <= 20 and text.lstrip("-").isdecimal() else 0
+
+
+DEPTH_MAX = 100  # as deep as the decoder goes
+_VARINT_BYTES_MAX = 10
+_VARINT, _FIXED64, _MESSAGE, _FIXED32 = 0, 1, 2, 5
+
+Tree: TypeAlias = "dict[int, Tree]"
+
+
+class MalformedError(UsageError):
+    """Bytes that are no protobuf message."""
+
+
+@cache
+def message_tree(descriptor: Descriptor) -> Tree:
+    """The inner messages of a message type, by field number; a recursive type is one tree."""
+    return _tree(descriptor, {})
+
+
+def _tree(descriptor: Descriptor, known: dict[str, Tree]) -> Tree:
+    if descriptor.full_name in known:
+        return known[descriptor.full_name]
+    known[descriptor.full_name] = made = {}
+    for field in descriptor.fields:
+        if field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type is not None:
+            made[field.number] = _tree(field.message_type, known)
+    return made
+
+
+def count_fields(raw: bytes, within: Tree, fields_max: int) -> int:
+    """The number of fields in ``raw``, at most ``fields_max`` + 1; MalformedError if it is no
+    message.
+    """
+    try:
+        return _count(raw, within, fields_max)
+    except IndexError:
+        raise MalformedError("the body is cut short") from None
+
+
+def _count(raw: bytes, within: Tree, fields_max: int) -> int:
+    found = 0
+    waiting = [(0, len(raw), within, 0)]
+    while waiting:
+        at, end, known, depth = waiting.pop()
+        while at < end:
+            found += 1
+            if found > fields_max:
+                return found
+            tag = raw[at]
+            at += 1
+            if tag > 0x7F:
+                tag, at = _varint(raw, at - 1)
+            kind = tag & 7
+            if kind == _MESSAGE:
+                size = raw[at]
+                at += 1
+                if size > 0x7F:
+                    size, at = _varint(raw, at - 1)
+                inner = known.get(tag >> 3)
+                if inner is not None and size:
+                    waiting.append((at, at + size, inner, depth + 1))
+                at += size
+            elif kind == _VARINT:
+                _, at = _varint(raw, at)
+            elif kind in (_FIXED32, _FIXED64):
+                at += 4 if kind == _FIXED32 else 8
+            else:
+                raise MalformedError("a field is of no kind that is used here")
+        if at != end or depth > DEPTH_MAX:
+            raise MalformedError("a field ends elsewhere than what it is in")
+    return found
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """A varint, and the position after it."""
+    value = 0
+    for place in range(_VARINT_BYTES_MAX):
+        byte = raw[at + place]
+        value |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:
+            return value, at + place + 1
+    raise MalformedError("a number has no end")

@@ -1,10 +1,9 @@
 """What every reader of a format yields: turns as they were recorded, and what could not be read.
 
-A reader is a function ``read(path: Path) -> Iterator[Read]``. It opens files, never the database;
-it holds one record in memory at a time, or one conversation where the format is a tree; it never
-raises for a broken item: it yields `BrokenRecord` with the place and goes on. Only a file that is
-not of the format at all raises InputError. ``place`` is ``file:line`` or ``file#path.in.json``, for
-messages to the operator.
+A reader is a function ``read(path) -> Iterator[Read]``. It never opens the database; it holds one
+record in memory at a time, or one conversation where the format is a tree; for a broken item it
+yields `BrokenRecord` with the place and goes on. Only a file that is not of the format at all
+raises InputError. ``place`` is ``file:line`` or ``file#path.in.json``.
 """
 
 from __future__ import annotations
@@ -21,14 +20,12 @@ from licet.vault.content import Content
 
 
 class ReadTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids,
-    unique there.
+    """One turn as recorded. ``host_turn`` and ``host_conversation`` are the source's own ids.
 
-    ``at`` is aware UTC, or None where the source has no time. ``origin`` is `typed`, `upload`,
-    `assistant`, `tool` or `connector`. ``title`` names the conversation where the source has one,
-    ``host_account`` whose it is where the source holds more than one person's. ``incognito``,
-    ``kept_out`` and ``project``, the source's own id of the project that the conversation belongs
-    to, count on a conversation's first turn.
+    ``at`` is aware UTC, or None. ``origin`` is `typed`, `upload`, `assistant`, `tool` or
+    `connector`. ``title`` names the conversation, ``host_account`` whose it is in a source of
+    several people. ``incognito``, ``kept_out`` and ``project``, the source's own id of it, count on
+    a conversation's first turn.
     """
 
     place: str

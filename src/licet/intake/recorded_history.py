@@ -24,6 +24,10 @@ from licet.vault.commands import NAME, TEXT_BYTES_MAX
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX
 
 RECORDS_MAX = 200_000_000
+_CHOICE_COLUMNS = {
+    "account", "time", "allow", "version", "channel", "evidence", "question", "scope", "keep",
+    "because",
+}  # fmt: skip
 RecordsFile: TypeAlias = Path | zipfile.Path
 
 
@@ -56,26 +60,13 @@ def read_choices(
     """The recorded choices of a file; InputError with the line, also where one names another policy
     version.
 
-    ``accounts`` are those that may choose; None: any. ``question`` may be empty where one was
-    asked, or for a no to all; ``scope`` is empty for the account, else `project:ID` or
-    `conversation:ID`; ``keep`` are the scopes that a no left, between `|`. A choice with a
-    ``because`` had no effect and is left out. Where ``foreign`` is a list, a choice under another
-    version is left out too, and that version is added to it.
+    ``accounts`` may choose; None: any. ``question`` may be empty where one was asked, or for a no
+    to all; ``scope`` is empty for the account, else `project:ID` or `conversation:ID`; ``keep`` are
+    the scopes that a no left, between `|`. A choice with a ``because`` had no effect and is left
+    out. So is one under another version if ``foreign`` is a list, to which that version is added.
     """
     result = []
-    columns = {
-        "account",
-        "time",
-        "allow",
-        "version",
-        "channel",
-        "evidence",
-        "question",
-        "scope",
-        "keep",
-        "because",
-    }
-    for place, fields in _records(path, columns, {"account", "time", "allow"}):
+    for place, fields in _records(path, _CHOICE_COLUMNS, {"account", "time", "allow"}):
         if fields.get("because"):  # as in what a person took out
             continue
         host = fields["account"]
@@ -171,7 +162,7 @@ class _Place(NamedTuple):
     def scopes(self, key: str, text: str, allow: bool) -> tuple[NamedScope, ...]:
         if allow:
             raise self.mistake(key, "is that of a yes", "only a no leaves what it names")
-        return tuple(self._scope(key, one.strip()) for one in text.split("|"))
+        return tuple(self._scope(key, scope.strip()) for scope in text.split("|"))
 
     def _scope(self, key: str, text: str) -> NamedScope:
         kind, _, name = text.partition(":")

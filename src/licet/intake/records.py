@@ -1,10 +1,9 @@
 """Shared parts of all formats: decoding of records, times, ids, bounds.
 
-Strict where that protects somebody, lenient elsewhere. A record of the wrong shape is
-`UnreadableRecord` with a message that names keys and never values. A lone surrogate such as
-``"\\ud800"`` is legal in JSON (RFC 8259, 8.2) and cannot be written as UTF-8, so it is read as
-U+FFFD; everything else of the record survives. A time that is invalid or has no zone is None:
-guessing a zone would shift a date that retention and consent depend on.
+A record of the wrong shape is `UnreadableRecord` with a message that names keys and never values. A
+lone surrogate such as ``"\\ud800"`` is legal in JSON (RFC 8259, 8.2) and cannot be written as
+UTF-8, so it is read as U+FFFD. A time that is invalid or has no zone is None: guessing a zone would
+shift a date that retention and consent depend on.
 """
 
 from __future__ import annotations
@@ -87,9 +86,8 @@ def _unheard(_consumed: int) -> None:
 class Pass:
     """A pass over a file or a folder: its progress callback, and the records yielded so far.
 
-    ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX. A copy that is met
-    later than that is yielded again, which the vault, being idempotent by (conversation, turn),
-    takes for the same turn.
+    ``seen`` holds 16 bytes a record and forgets the oldest beyond SEEN_MAX; a later copy is yielded
+    again, which the vault takes for the same turn.
     """
 
     progress: Progress = _unheard
@@ -99,8 +97,7 @@ class Pass:
 def decode(
     raw: bytes, decoder: msgspec.json.Decoder[T], *, in_parts: bool = False
 ) -> T | UnreadableRecord:
-    """The value of one record's JSON. Lone surrogates are mended only where decoding fails, so
-    others pay nothing.
+    """The value of one record's JSON. Lone surrogates are mended only where decoding fails.
 
     A decoder does not look into what it skips; so the bytes are checked to be UTF-8, except of a
     record that is decoded ``in_parts``, each of which is checked by itself.
@@ -141,14 +138,11 @@ def read_each(
 
 
 def json_text(raw: msgspec.Raw) -> str:
-    """JSON as it stands in a record, as text."""
     return mend(bytes(raw)).decode()
 
 
 def valid_utf8(raw: bytes) -> bool:
-    """Whether bytes are UTF-8; asked of whole records, because a decoder does not look into keys
-    that it skips.
-    """
+    """Asked of whole records, because a decoder does not look into keys that it skips."""
     if raw.isascii():
         return True
     try:
@@ -159,9 +153,7 @@ def valid_utf8(raw: bytes) -> bool:
 
 
 def decode_or(raw: bytes, decoder: msgspec.json.Decoder[T], otherwise: T) -> T:
-    """The decoded record, or ``otherwise`` if it cannot be decoded: for a first pass; the second
-    one reports errors.
-    """
+    """For a first pass: the second one reports errors."""
     value = decode(raw, decoder)
     return otherwise if isinstance(value, UnreadableRecord) else value
 
@@ -174,16 +166,12 @@ def parts_of(raw: msgspec.Raw, decoder: msgspec.json.Decoder[str | list[T] | Non
 
 
 def mend(raw: bytes) -> bytes:
-    """JSON text with each lone surrogate escape as U+FFFD; a pair and an escaped backslash stay as
-    they are.
-    """
+    """JSON text with each lone surrogate escape as U+FFFD."""
     return _ESCAPE.sub(lambda found: found[1] + (_REPLACEMENT if found[2][1:] else found[2]), raw)
 
 
 def moment(value: object) -> datetime | None:
-    """Aware UTC of an ISO 8601 text with a zone, or of epoch seconds (or milliseconds); None for
-    anything else.
-    """
+    """Aware UTC of an ISO 8601 text with a zone, or of epoch seconds or milliseconds; else None."""
     try:
         if isinstance(value, str):
             read = datetime.fromisoformat(value)
@@ -243,8 +231,8 @@ class Setting:
     def turns(
         self, place: str, host_turn: str, at: datetime | None, parts: Iterable[RecordedPart]
     ) -> Iterator[Read]:
-        """The parts of one record as turns, the first with the record's own id, the next ``id#2``
-        and so on.
+        """The parts of one record as turns: the first with the record's own id, then ``id#2`` and
+        so on.
         """
         number = 0
         for part in parts:
@@ -283,6 +271,11 @@ def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
         chain[tip] = None
         tip = parents[tip]
     return list(reversed(chain))
+
+
+def joined(texts: Iterable[str | None]) -> str:
+    """The texts that are not blank, one below the other."""
+    return "\n".join(text for text in texts if text and text.strip())
 
 
 def elsewhere(place: str) -> SkippedRecord:

@@ -1,22 +1,20 @@
 """Import of recorded history: reads it, sorts it by time, folds it, and stores it in the state that
 it would have today.
 
-An import never creates grants: people's choices come from a file of recorded choices, or there are
-none. Events keep their recorded times. Of events at the same time, a refusal comes before a turn
-and a permission after it: in this order no turn becomes usable. Choices of one time stay in the
-order of their file, so a refusal that follows a permission comes after the turn as well.
+An import never creates grants: people's choices come from a file of recorded choices. Events keep
+their recorded times. Of events at the same time, a refusal comes before a turn and a permission
+after it: in this order no turn becomes usable. Choices of one time stay in the order of their file.
 
-What is older than the newest event of its account in the vault is late: nothing can be put before
-what happened since. A late refusal takes effect now, after the rest; a late permission gives
-nothing; a late turn is stored under no grant and is dated by its own time, unless its conversation
-has later turns; a late rating is left out. Each is counted by its account. What the policy would
-have erased by now is not stored. Its turns are counted by the day on which they would have been
-erased, and keep their numbers, so that importing the same file again adds nothing.
+What is older than the newest event of its account in the vault is late. A late refusal takes effect
+now, after the rest; a late permission gives nothing; a late turn is stored under no grant and dated
+by its own time, unless its conversation has later turns; a late rating is left out. Each is counted
+by its account. What the policy would have erased by now is not stored: its turns are counted by the
+day on which they would have been erased, and keep their numbers, so that importing the same file
+again adds nothing.
 
 A turn that the vault has is passed over as it is read, many looked up at a time. The others wait
-(`intake.turn_spool`) until everything was read: only then their order is known, and what the policy
-would have erased. What does not fit into memory is sealed under a key in memory, so that an export
-of any size is sorted in bounded memory and no content is in a temporary file in clear text.
+(`intake.turn_spool`) until everything was read, because only then their order is known; beyond a
+bound of memory they are sealed.
 """
 
 from __future__ import annotations
@@ -83,8 +81,14 @@ FRESH_CHARACTERS_MAX = 2**20
 _AFTER = 2**62  # a number behind that of any turn
 # Ids are UUIDv7, which count milliseconds from here.
 TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
+_LONG_ID = f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"
+_UNKNOWN_ACCOUNT = "its account is not in the file of accounts"
 _RATING_LATE = "a rating from before its account's newest event"
 _RATING_OVER = "a rating of a chat that is closed, deleted or expired"
+_COUNTED = (
+    "turns", "stored", "known", "choices", "broken", "feedback", "opened_alone", "opened_now",
+    "choices_too_early", "other_projects", "late_accounts",
+)  # fmt: skip
 _OWN_ID = re.compile(rf"{Prefix.account.value}_[0-9a-f]{{32}}")
 
 Progress = Callable[[int], None]
@@ -101,8 +105,8 @@ class _Fresh(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback that waits for its conversation. Names are HMACs; ``account`` is known once its turn
-    comes.
+    """Feedback that waits for its conversation. Names are HMACs; ``account`` is known with its
+    turn.
     """
 
     at: datetime
@@ -127,11 +131,9 @@ class _Known(NamedTuple):
 
 class Import:
     """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
-
-    ``host`` is whose a turn is where its source does not say; by default that of ``default``. It is
-    also whose a take-out of another installation is: its lines bear that installation's own id,
-    which no host knows. UsageError for a choice that no account is known for, or whose time is not
-    in the past.
+    ``host`` is whose a turn is if its source does not say (by default that of ``default``), and
+    whose a take-out of another installation is, whose own ids no host knows. UsageError for a
+    choice of no known account, or whose time is not in the past.
     """
 
     def __init__(
@@ -214,7 +216,7 @@ class Import:
         self._spool_new()
 
     def _record_alias(self, copied: DuplicateRecord) -> None:
-        """Records that a turn may be stored already under the name of its copy."""
+        """A turn may be stored already under the name of its copy."""
         turns = [
             copied.host_turn,
             *(f"{copied.host_turn}#{part}" for part in range(2, copied.parts + 1)),
@@ -239,26 +241,16 @@ class Import:
         host = self._account_host(turn.host_account)
         names = len(turn.host_conversation) + len(turn.host_turn)
         if max(names, len(host), len(turn.project)) > HOST_ID_CHARACTERS_MAX:
-            self._break(
-                BrokenRecord(
-                    place=turn.place,
-                    message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters",
-                )
-            )
+            self._break(BrokenRecord(place=turn.place, message=_LONG_ID))
             return
         conversation = self._named_conversation(turn.host_conversation)
         # A turn without a time has that of the one before it.
         at = turn.at or self._seen_at.get(conversation.name) or self._assume_at
         if host not in self._recorded and self._default is None:
-            self._break(
-                BrokenRecord(place=turn.place, message="its account is not in the file of accounts")
-            )
+            self._break(BrokenRecord(place=turn.place, message=_UNKNOWN_ACCOUNT))
         elif at is None:
-            self._break(
-                BrokenRecord(
-                    place=turn.place, message="it has no time, and no turn before it has one"
-                )
-            )
+            why = "it has no time, and no turn before it has one"
+            self._break(BrokenRecord(place=turn.place, message=why))
         elif at > self._now:
             self._break(BrokenRecord(place=turn.place, message="its time has not come yet"))
         elif at < TIME_MIN:
@@ -271,22 +263,12 @@ class Import:
         host = self._account_host(given.host_account)
         names = (host, given.host_conversation + given.host_turn, given.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
-            self._break(
-                BrokenRecord(
-                    place=given.place,
-                    message=f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters",
-                )
-            )
+            self._break(BrokenRecord(place=given.place, message=_LONG_ID))
         elif host not in self._recorded and self._default is None:
-            self._break(
-                BrokenRecord(
-                    place=given.place, message="its account is not in the file of accounts"
-                )
-            )
+            self._break(BrokenRecord(place=given.place, message=_UNKNOWN_ACCOUNT))
         elif given.at is None or not TIME_MIN <= given.at <= self._now:
-            self._break(
-                BrokenRecord(place=given.place, message="it has no time, or one that cannot be")
-            )
+            why = "it has no time, or one that cannot be"
+            self._break(BrokenRecord(place=given.place, message=why))
         else:
             rated = _Rated(
                 at=given.at,
@@ -326,37 +308,35 @@ class Import:
             self._spool_new()
 
     def _spool_new(self) -> None:
-        """Spools the turns read, except those that the vault has: a file imported again is not
-        sealed again.
-        """
+        """Spools the turns read, except those that the vault has."""
         fresh, self._fresh, self._fresh_characters = self._fresh, [], 0
         known = self._stored_turns(fresh) if fresh else set[tuple[str, bytes]]()
-        for one in fresh:
-            self._whose_turns.add(one.host)
-            if (one.host, one.name) in known:
+        for turn in fresh:
+            self._whose_turns.add(turn.host)
+            if (turn.host, turn.name) in known:
                 self._counts["known"] += 1
                 continue
-            self._waiting.add(one.host, one.at, self._spool.put(self._spooled_turn(one)))
+            self._waiting.add(turn.host, turn.at, self._spool.put(self._spooled_turn(turn)))
 
     def _stored_turns(self, fresh: Sequence[_Fresh]) -> set[tuple[str, bytes]]:
         """Those of ``fresh`` that the vault has, as host and name."""
-        names = {host: self._hmacs.of("account", host) for host in {one.host for one in fresh}}
+        names = {host: self._hmacs.of("account", host) for host in {turn.host for turn in fresh}}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names.values()))
             accounts = {host: found[name] for host, name in names.items() if name in found}
             asked = {
-                (accounts[one.host], one.conversation, one.name): one.host
-                for one in fresh
-                if one.host in accounts
+                (accounts[turn.host], turn.conversation, turn.name): turn.host
+                for turn in fresh
+                if turn.host in accounts
             }
             stored = account_view.said_already(tx, list(asked)) if asked else []
         return {(asked[key], key[2]) for key in stored}
 
-    def _spooled_turn(self, one: _Fresh) -> SpooledTurn:
-        turn = one.turn
+    def _spooled_turn(self, fresh: _Fresh) -> SpooledTurn:
+        turn = fresh.turn
         return SpooledTurn(
-            conversation=one.conversation,
-            host_turn=one.name,
+            conversation=fresh.conversation,
+            host_turn=fresh.name,
             role=turn.role,
             origin=turn.origin,
             kind=turn.kind,
@@ -389,27 +369,17 @@ class Import:
         self._sweep()
         self.close()
         return Imported(
-            turns=self._counts["turns"],
-            stored=self._counts["stored"],
-            known=self._counts["known"],
-            choices=self._counts["choices"],
             accounts=len(self._accounts),
             conversations=len(conversations),
-            broken=self._counts["broken"],
             skipped=sum(self._skipped.values()),
             refused=dict(self._refused),
             would_be_erased=dict(sorted(self._erased.items())),
             effects=dict(self._effects),
             broken_places=tuple(self._broken),
             skipped_reasons=dict(self._skipped),
-            feedback=self._counts["feedback"],
-            opened_alone=self._counts["opened_alone"],
-            opened_now=self._counts["opened_now"],
-            choices_too_early=self._counts["choices_too_early"],
             conversations_known=len(self._continued),
-            other_projects=self._counts["other_projects"],
-            late_accounts=self._counts["late_accounts"],
             late=tuple(self._late),
+            **{name: self._counts[name] for name in _COUNTED},
         )
 
     def close(self) -> None:
@@ -461,9 +431,7 @@ class Import:
     # The account's history
 
     def _known_accounts(self, hosts: Sequence[str]) -> dict[str, UUID]:
-        """The accounts of ``hosts`` that the vault already has, in one query: most imports bring
-        new ones.
-        """
+        """The accounts of ``hosts`` that the vault already has."""
         names = {self._hmacs.of("account", host): host for host in hosts}
         with transaction(self._pool) as tx:
             found = account_view.accounts_by_host(tx, list(names))
@@ -476,8 +444,8 @@ class Import:
         )
 
     def _opened_at(self, host: str) -> datetime:
-        """When an account opens, as far as is known: ids begin with it, and rows in the order of
-        their ids are written at the end of each index.
+        """When an account opens, as far as is known: ids begin with it, so that rows in their order
+        are written at the end of each index.
         """
         recorded = self._recorded.get(host)
         found = [self._waiting.first_at(host), recorded.opened_at if recorded is not None else None]
@@ -612,24 +580,22 @@ class Import:
         choices: Sequence[DatedChoice],
         rated: Sequence[_Rated],
     ) -> tuple[list[DatedChoice], list[_Rated]]:
-        """The choices and feedback to apply: late ones are left out, except refusals, which apply
-        now.
-        """
-        late = [one for one in choices if one.at < last_at]
-        noes = [replace(one, at=self._now) for one in late if not one.choice.allow]
+        """The choices and feedback to apply: of the late ones only refusals, which apply now."""
+        late = [choice for choice in choices if choice.at < last_at]
+        noes = [replace(choice, at=self._now) for choice in late if not choice.choice.allow]
         old = LateHistory(
             host=host,
-            turns=sum(one.at < last_at for one in waiting),
+            turns=sum(turn.at < last_at for turn in waiting),
             refusals=len(noes),
             permissions=len(late) - len(noes),
-            ratings=sum(one.at < last_at for one in rated),
+            ratings=sum(rating.at < last_at for rating in rated),
         )
         if old.turns or late or old.ratings:
             self._counts["late_accounts"] += 1
             self._late += [old] if len(self._late) < PLACES_KEPT_MAX else []
             self._skipped.update({_RATING_LATE: old.ratings} if old.ratings else {})
-        taken = [one for one in choices if one.at >= last_at]
-        return [*taken, *noes], [one for one in rated if one.at >= last_at]
+        taken = [choice for choice in choices if choice.at >= last_at]
+        return [*taken, *noes], [rating for rating in rated if rating.at >= last_at]
 
     def _new_feedback(self, host: str, account: UUID | None, *, begins: bool) -> list[_Rated]:
         """The feedback that the vault does not have; none of an account that neither exists nor
@@ -645,7 +611,7 @@ class Import:
             known = (
                 account_view.feedback_by_host(tx, account) if account is not None else set[bytes]()
             )
-        return list({one.host: one for one in given if one.host not in known}.values())
+        return list({rated.host: rated for rated in given if rated.host not in known}.values())
 
     def _new_turns(self, waiting: Sequence[WaitingTurn], known: set[bytes]) -> list[PlacedEvent]:
         """The turns that the vault does not have, each once."""
@@ -704,24 +670,22 @@ class Import:
                 name = names[row.conversation_id.hex] = row.host_hmac.hex()
                 state = replace(row.state, name=name, project=names.get(row.state.project, ""))
                 world.conversations[name] = Owned("", state, [])
-        said = account_view.accounts(tx, [account])[account].state
+        account_state = account_view.accounts(tx, [account])[account].state
         world.accounts[""] = replace(
-            said,
+            account_state,
             grants=tuple(
                 grant._replace(
                     scope=grant.scope._replace(name=names.get(grant.scope.name, grant.scope.name))
                 )
-                for grant in said.grants
+                for grant in account_state.grants
             ),
-            kept_out=frozenset(names[project] for project in said.kept_out),
+            kept_out=frozenset(names[project] for project in account_state.kept_out),
         )
         return world
 
     def _may_be_due(self, first: datetime) -> bool:
-        """Whether a turn of ``first`` or later could be due by now, under any version.
-
-        A turn's date is one of these periods after the turn or something later, so if none of them
-        has passed since the first, the fold that looks for due turns is not needed.
+        """Whether a turn of ``first`` or later could be due by now, under any version: if none of
+        its periods has passed since, the fold that looks for due turns is not needed.
         """
         periods = {
             period for version in self._policies.versions for period in version.keep.of_turns
@@ -732,7 +696,7 @@ class Import:
         self, world: World, waiting: Sequence[PlacedEvent], choices: Sequence[DatedChoice]
     ) -> set[int]:
         """The numbers of the turns that would have been erased by now, by the same fold, without
-        their content.
+        content.
         """
         for event in waiting:
             if event.place == -2:
@@ -784,9 +748,8 @@ class Import:
         )
 
     def _sweep(self) -> None:
-        """Records as erased what was not stored, and erases what else is due in these accounts.
-
-        Also in those that had nothing new: an import that was stopped may have left them so.
+        """Records as erased what was not stored, and erases what else is due in these accounts,
+        also where a stopped import left them so.
         """
         accounts = sorted(self._accounts | self._named)
         for start in range(0, len(accounts), sweep_batches.BATCH_SEGMENTS_MAX):

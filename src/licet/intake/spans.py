@@ -4,19 +4,19 @@ Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.i
 `gen_ai.input.messages`, `gen_ai.output.messages`, on the span or on its
 `gen_ai.client.inference.operation.details`), their older forms (`gen_ai.prompt.N..`, events
 `gen_ai.user.message` and its like) and OpenInference (`llm.input_messages.N.message..`,
-`session.id`). What is promised:
+`session.id`).
 
-* The account is `enduser.id`, else `user.id`, of the span, else of the resource. A span without one
-  is Dropped.
+* The account is `enduser.id`, else `user.id`, of the span, else of the resource. A span without
+  one is Dropped.
 * The conversation is `gen_ai.conversation.id`, else `session.id`, else the trace.
-* A call repeats what was said before it; `plugins.dialogue` says what it adds, and names each turn
-  by what it says. So a span that comes twice, a nested span of the same call, and the history in a
-  later one add nothing.
+* A call repeats earlier messages; `plugins.dialogue` says what it adds, and names each turn by its
+  content. So a repeated span, a nested span of the same call, and the history in a later one add
+  nothing.
 * `system` messages, `gen_ai.system_instructions` and the tools on offer (`gen_ai.tool.definitions`,
   `llm.tools.N..`, older `llm.request.functions.N..`) are one turn of the role `system` if the
   resource says `licet.instructions`, else left out, as reasoning is.
-* What the sender redacted (`__REDACTED__`), or marked with an attribute such as `licet.keep_out`,
-  is Dropped, the whole span.
+* A span that the sender redacted (`__REDACTED__`), or marked with an attribute such as
+  `licet.keep_out`, is Dropped.
 * The surface is `api`, which the published terms leave out of every use, unless the resource says
   `licet.surface`: it is set by whoever runs the sender, and a span cannot.
 """
@@ -53,9 +53,7 @@ _anything = msgspec.json.Decoder()
 
 
 class DropReason(StrEnum):
-    """Why a span is dropped. The first is normal: most spans of an application are no model
-    calls.
-    """
+    """Why a span is dropped; most spans of an application are no model calls."""
 
     no_model_call = "no_model_call"
     marked = "marked"
@@ -65,9 +63,7 @@ class DropReason(StrEnum):
 
 
 class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The turns that a span adds. ``account`` is the host's own id; ``started_at`` is by the
-    sender's clock.
-    """
+    """``account`` is the host's own id; ``started_at`` is by the sender's clock."""
 
     account: str
     started_at: datetime
@@ -75,7 +71,6 @@ class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(span: OtlpSpan) -> ModelCall | DropReason:
-    """The turns that a span adds, or why none."""
     if not _is_model_call(span.attributes):
         return DropReason.no_model_call
     if is_marked(
@@ -90,9 +85,9 @@ def read(span: OtlpSpan) -> ModelCall | DropReason:
     if not account:
         return DropReason.no_account
     messages, answer = _call_messages(span)
-    if any(_is_redacted(one) for one in [*messages, answer]):
+    if any(map(_is_redacted, [*messages, answer])):
         return DropReason.redacted
-    if not any(one.get("role") in _ASKING for one in messages):
+    if not any(message.get("role") in _ASKING for message in messages):
         return DropReason.no_content
     instructions, offered = _instructions(span)
     turns = added(
@@ -131,7 +126,7 @@ def _dialogue_place(span: OtlpSpan, account: str) -> DialoguePlace:
 
 def _name(span: OtlpSpan, *keys: str) -> str:
     given = (place.get(key) for place in (span.attributes, span.resource) for key in keys)
-    return next((str(one) for one in given if isinstance(one, str | int) and str(one)), "")
+    return next((str(name) for name in given if isinstance(name, str | int) and str(name)), "")
 
 
 def _is_redacted(message: Message) -> bool:
@@ -143,27 +138,26 @@ def _is_redacted(message: Message) -> bool:
 
 
 def _call_messages(span: OtlpSpan) -> tuple[list[Message], Message]:
-    """The messages of a call, and the first of its answers, in the shape of OpenAI's; empty where
-    there is none.
+    """The messages of a call, and the first of its answers, in the shape of OpenAI's; either may be
+    empty.
     """
     values = _values(span)
     asked, answered = (
-        _message_list(values.get("gen_ai.input.messages")),
-        _message_list(values.get("gen_ai.output.messages")),
+        _message_list(values.get(f"gen_ai.{side}.messages")) for side in ("input", "output")
     )
     if not asked and not answered:
         asked, answered = (
-            [_openinference(one) for one in _indexed(values, f"llm.{side}_messages.", "message.")]
+            list(map(_openinference, _indexed(values, f"llm.{side}_messages.", "message.")))
             for side in ("input", "output")
         )
     if not asked and not answered:
         asked, answered = (
-            [_older(one) for one in _indexed(values, f"gen_ai.{side}.")]
+            list(map(_older, _indexed(values, f"gen_ai.{side}.")))
             for side in ("prompt", "completion")
         )
     if not asked and not answered:
         asked, answered = _from_events(span)
-    messages = [part for one in asked for part in _split_parts(one)]
+    messages = [part for message in asked for part in _split_parts(message)]
     first = list(_split_parts({"role": "assistant", **answered[0]})) if answered else []
     return messages, first[-1] if first else {}
 
@@ -186,22 +180,22 @@ def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
     instructions = list(_split_parts({"role": "system", "parts": parts})) if parts else []
     offered = _message_list(values.get("gen_ai.tool.definitions")) or [
         tool
-        for one in _indexed(values, "llm.tools.", "tool.")
-        for tool in _message_list(f"[{one.get('json_schema', '')}]")
+        for described in _indexed(values, "llm.tools.", "tool.")
+        for tool in _message_list(f"[{described.get('json_schema', '')}]")
     ]
-    return instructions, offered or [
-        _older_function(one) for one in _indexed(values, "llm.request.functions.")
-    ]
+    functions = map(_older_function, _indexed(values, "llm.request.functions."))
+    return instructions, offered or list(functions)
 
 
 def _older_function(values: Values) -> Message:
+    """A function with its parameters as an object, which the older form has as JSON text."""
     parameters = values.get("parameters")
     read = _message_list(f"[{parameters}]") if isinstance(parameters, str) else []
     return {**values, "parameters": read[0]} if read else values
 
 
 def _message_list(value: object) -> list[Message]:
-    """Messages that are a list, or JSON text of one; none of a text that would become too much."""
+    """The messages in a list, or in JSON text of one; none if the text is too large."""
     if isinstance(value, str):
         if (
             len(value) > LIST_CHARACTERS_MAX
@@ -210,14 +204,14 @@ def _message_list(value: object) -> list[Message]:
             return []
         read = decode(value.encode(errors="replace"), _anything)
         value = [] if isinstance(read, UnreadableRecord) else read
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 # The semantic conventions
 
 
 def _split_parts(message: Message) -> Iterator[Message]:
-    """A message whose content is in ``parts``; each reply of a tool among them is a message of its
+    """A message with ``parts`` in the shape of OpenAI's; each reply of a tool is a message of its
     own.
     """
     parts = message.get("parts")
@@ -311,9 +305,7 @@ def _older(message: Values) -> Message:
 
 
 def _from_events(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
-    """An event a message. What it says stands in its attributes, or as JSON in
-    `gen_ai.event.content`.
-    """
+    """One message per event, from its attributes or from the JSON in `gen_ai.event.content`."""
     asked, answered = list[Message](), list[Message]()
     for event in span.events:
         named = _EVENT.fullmatch(event.name)

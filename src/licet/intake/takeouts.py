@@ -1,9 +1,8 @@
-"""Data exports (`consent.takeout`) of another installation, as a zip or a folder.
+"""Data exports (`consent.takeout`) of another installation, as a zip or a folder with `licet.json`.
 
-`licet.json` says that it is one (`consent.takeout`). Its account, its choices, its conversations
-and its feedback are brought in; safety copies, papers and pages are there to be read. A choice that
-was made under terms which were not in force here gives nothing here: it is left out and counted.
-Feedback that was taken back is left out too.
+Its account, choices, conversations and feedback are imported; safety copies, papers and pages are
+not. A choice under terms that were not in force here is left out and counted; feedback that was
+taken back is left out.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 * A turn has the id that an import of the whole file gives it.
 * A line that is still being written is left for the next time.
-* Reading begins again at the last record in which the person spoke before the mark, so that a
-  tool's result knows its call and a side thread its beginning; what lies before the mark is read
-  for that, and not given.
+* Reading begins at the last record in which the person spoke before the mark, so that a tool's
+  result knows its call and a side thread its beginning; what lies before the mark is not given.
 * A file that is shorter than its mark is another file: it is read from its beginning.
 """
 
@@ -22,9 +21,7 @@ from licet.policy.state import TurnRole
 
 
 class ReadMark(NamedTuple):
-    """A position in a file: ``offset`` bytes were read; reading resumes at ``base``, after
-    ``base_lines`` lines.
-    """
+    """``offset`` bytes were read; reading resumes at ``base``, after ``base_lines`` lines."""
 
     base: int = 0
     base_lines: int = 0
@@ -73,9 +70,7 @@ def follow(path: Path, mark: ReadMark) -> Iterator[Step]:
 
 
 def _line(readline: Callable[[int], bytes], bytes_max: int) -> tuple[int, bytes | None]:
-    """A whole line's size and its bytes, or None for one that is too long; (0, ..) where no whole
-    line follows.
-    """
+    """A whole line's size and its bytes, None if it is too long; (0, ..) without a whole line."""
     piece = readline(bytes_max)
     size, raw = len(piece), piece
     while piece and not piece.endswith(b"\n"):

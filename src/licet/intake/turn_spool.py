@@ -2,12 +2,12 @@
 a sealed file.
 
 A record is the name of its turn, 16 bytes, and the turn itself. Records lie one behind another in
-blocks. The blocks that `memory_bytes_max` allows stay in memory, so that an import that fits needs
-no file; each later one is sealed whole under a key that is in memory alone, and written to a file
-that has no name and is gone with the process.
+blocks. The blocks that `memory_bytes_max` allows stay in memory; each later one is sealed whole
+under a key that is in memory alone, and written to a file that has no name and is gone with the
+process.
 
-A waiting turn takes three numbers: its time, the place of its record, and its account's previous
-turn. They are in arrays, because a million Python objects would take ten times the memory.
+A waiting turn takes three numbers, in arrays, because a million Python objects would take ten times
+the memory: its time, the place of its record, and its account's previous turn.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TurnSpool:
         )
 
     def put(self, turn: SpooledTurn) -> int:
-        """Keeps a turn, and returns its place."""
+        """Keeps a turn; returns its place."""
         place = self._begins[-1] + len(self._filling)
         record = self._encode(turn)
         self._filling += turn.host_turn + len(record).to_bytes(_SIZE_BYTES, "big") + record
@@ -95,7 +95,6 @@ class TurnSpool:
         )
 
     def close(self) -> None:
-        """Forgets everything."""
         self._filling, self._kept, self._opened = bytearray(), [], OrderedDict()
         if self._file is not None:
             self._file.close()

@@ -82,7 +82,6 @@ def check_origin(origin: str) -> None:
 
 
 def origin_of(name: str, year: int) -> str:
-    """The origin of the log of one calendar year."""
     if not 1970 <= year <= 9999:
         raise UsageError(f"`{year}` is not a year of four digits")
     if not name or name.endswith("/") or "+" in name or any(c.isspace() or c < " " for c in name):

@@ -159,7 +159,7 @@ def bring_forward(
     for log in behind:
         by_account = names[log.year]
         found, again = _match_rows(
-            tx, keys, waits, log, {who: account for account, who in by_account.items()}
+            tx, keys, waits, log, {pseudonym: account for account, pseudonym in by_account.items()}
         )
         _set_places(tx, log.year, found)
         tx.execute("DELETE FROM outbox WHERE outbox_id = ANY(%s)", [again])

@@ -57,7 +57,6 @@ def decode_unverified(jws: str) -> bytes:
 
 
 def public_key(seed: bytes) -> bytes:
-    """The public key that belongs to ``seed``."""
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 

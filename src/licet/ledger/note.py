@@ -75,8 +75,6 @@ def encode_base64(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A public key under a name."""
-
     name: str
     type: SignatureType
     public: bytes = field(repr=False)

@@ -42,7 +42,6 @@ class PublishedLog:
         self.cosigned = self._read_cosigned(log)
 
     def entry(self, index: int) -> bytes:
-        """The bytes of one entry."""
         self._check_index(index)
         return next(read_entries(self._read, index, index + 1, self.checkpoint.size))
 

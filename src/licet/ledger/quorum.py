@@ -42,7 +42,7 @@ class QuorumMember:
 
 @dataclass(frozen=True, slots=True)
 class WitnessGroup:
-    """At least ``needed`` of ``members``, witnesses or other groups."""
+    """At least ``needed`` of ``members`` must have cosigned."""
 
     needed: int
     members: tuple[str, ...]

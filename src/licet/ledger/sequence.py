@@ -458,7 +458,6 @@ class PlacedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_leaves(tx: Transaction, account: UUID, kind: EntryKind) -> list[PlacedRow]:
-    """The leaves of an account with that kind."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS}, log_year, index FROM outbox
              WHERE account_id = %s AND entry = %s AND index IS NOT NULL""",

@@ -46,8 +46,6 @@ _KINDS = (
 
 
 class ServedFolder:
-    """The files of one published folder."""
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

@@ -274,7 +274,11 @@ def list_names(folder: LogFolder, path: str = "") -> list[str]:
     """The names in a folder of a log, sorted; empty if it is missing, and it is not made."""
     if isinstance(folder, BucketFolder):
         return BucketFiles(folder).names(path)
-    return sorted(one.name for one in (folder / path).iterdir()) if (folder / path).is_dir() else []
+    return (
+        sorted(child.name for child in (folder / path).iterdir())
+        if (folder / path).is_dir()
+        else []
+    )
 
 
 def list_files(folder: LogFolder, path: str) -> list[str]:
@@ -282,14 +286,13 @@ def list_files(folder: LogFolder, path: str) -> list[str]:
     if isinstance(folder, BucketFolder):
         return [f"{path}/{name}" for name in folder.bucket.names(f"{folder.prefix}{path}/")]
     return [
-        one.relative_to(folder).as_posix()
-        for one in (folder / path).glob("**/*")
-        if one.is_file() and one.suffix != TMP
+        child.relative_to(folder).as_posix()
+        for child in (folder / path).glob("**/*")
+        if child.is_file() and child.suffix != TMP
     ]
 
 
 def folder_exists(folder: LogFolder) -> bool:
-    """Whether there is a folder of a log."""
     return bool(list_names(folder)) if isinstance(folder, BucketFolder) else folder.is_dir()
 
 
@@ -338,9 +341,9 @@ def copy_to_bucket(folder: Path, target: BucketFolder, report: Callable[[int], N
     compared; what an earlier run left is replaced. The folder is not changed. The caller holds the
     sequencer's lock.
     """
-    one = partial(_copy_file, folder, target)
+    copy_file = partial(_copy_file, folder, target)
     with ThreadPoolExecutor(FSYNC_THREADS_MAX) as pool:
-        for size in pool.map(one, log_files(folder)):
+        for size in pool.map(copy_file, log_files(folder)):
             report(size)
 
 

@@ -58,7 +58,6 @@ def width_at(level: int, index: int, size: int) -> int:
 
 
 def read_entries(read: Read, start: int, stop: int, size: int) -> Iterator[bytes]:
-    """The entries from ``start`` to before ``stop`` of a log of ``size``."""
     if not 0 <= start <= stop <= size:
         raise UsageError(f"entries `{start}` to `{stop}` are not in a log of `{size}`")
     for index in range(start // WIDTH, -(-stop // WIDTH)):

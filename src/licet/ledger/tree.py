@@ -40,7 +40,6 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root(reader: HashReader, size: int) -> bytes:
-    """The root of the first ``size`` leaves."""
     return _span(reader, 0, size) if size else EMPTY_ROOT
 
 

@@ -125,8 +125,6 @@ class LogFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """All figures of a paper."""
-
     log: LogFigures
     totals: TotalFigures
     releases: tuple[ReleaseFigures, ...]
@@ -279,22 +277,22 @@ class LogTally:
                 self._findings[facts["release"]] += facts["findings"]
 
     def figures(self) -> LogFigures:
-        of, said = self._kinds, self._choices
+        kinds, choices = self._kinds, self._choices
         return LogFigures(
-            entries=sum(of.values()),
-            answers_yes=said["yes"],
-            answers_no=said["no"],
-            withdrawals=said["withdrew"],
-            kept_out=of["narrowed"] + of["project_kept_out"],
-            deletions=of["deleted"],
-            closures=of["closed"],
-            certificates=of["certificate"],
-            feedback=of["feedback"],
-            flags=of["flagged"],
-            holds=of["held"],
-            restores=of["restored"],
-            policies=of["policy_applied"],
-            notices=of["notice_published"],
+            entries=sum(kinds.values()),
+            answers_yes=choices["yes"],
+            answers_no=choices["no"],
+            withdrawals=choices["withdrew"],
+            kept_out=kinds["narrowed"] + kinds["project_kept_out"],
+            deletions=kinds["deleted"],
+            closures=kinds["closed"],
+            certificates=kinds["certificate"],
+            feedback=kinds["feedback"],
+            flags=kinds["flagged"],
+            holds=kinds["held"],
+            restores=kinds["restored"],
+            policies=kinds["policy_applied"],
+            notices=kinds["notice_published"],
             content_reads=dict(self._reads),
             keys_destroyed=dict(self._keys),
         )
@@ -310,7 +308,7 @@ class LogTally:
         for release, entry in self._sealed.items():
             if only is None or release in only:
                 facts = entry.facts
-                told = ReleaseFigures(
+                figures_ = ReleaseFigures(
                     release=release,
                     manifest_sha256=facts["manifest_sha256"],
                     purpose=facts["purpose"],
@@ -320,7 +318,7 @@ class LogTally:
                     reviewed_rows=self._reviewed[release],
                     findings=self._findings[release],
                 )
-                yield with_manifest(told, find(release, told.manifest_sha256))
+                yield with_manifest(figures_, find(release, figures_.manifest_sha256))
 
 
 def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> ReleaseFigures:
@@ -342,9 +340,12 @@ def with_manifest(figures: ReleaseFigures, promised: ReleaseManifest | None) -> 
 
 def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
     counted = [release.contents for release in releases if release.contents is not None]
-    tokens = sum(one["tokens"] for one in counted)
+    tokens = sum(contents["tokens"] for contents in counted)
     months = sorted(
-        one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
+        contents[key]
+        for contents in counted
+        for key in ("first_month", "last_month")
+        if contents[key] is not None
     )
     return TotalFigures(
         releases=len(releases),
@@ -352,14 +353,14 @@ def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
         rows=sum(release.rows for release in releases),
         user_data=any(release.rows for release in releases),
         turns=sum(release.turns or 0 for release in releases),
-        bytes=sum(one["bytes"] for one in counted),
+        bytes=sum(contents["bytes"] for contents in counted),
         tokens=tokens,
         size_bin=next((name for end, name in BINS if tokens < end), TOP_BIN),
         first_month=months[0] if months else None,
         last_month=months[-1] if months else None,
         dropped=_summed(release.dropped or {} for release in releases),
         replaced=_summed(release.replaced or {} for release in releases),
-        **{name: _summed(one.get(name, {}) for one in counted) for name in BREAKDOWNS},
+        **{name: _summed(contents.get(name, {}) for contents in counted) for name in BREAKDOWNS},
         purged_rows=sum(release.purged_rows for release in releases),
         reviewed_rows=sum(release.reviewed_rows for release in releases),
         findings=sum(release.findings for release in releases),

@@ -93,7 +93,6 @@ _PERIODS = tuple(
 
 @cache
 def load_form(kind: PaperKind) -> PaperForm:
-    """The form of a paper, from the file of its name."""
     text = (files("licet.legal") / f"{kind.name}.yaml").read_bytes()
     form = msgspec.convert(yaml.safe_load(text), _FormText)
     return PaperForm(

@@ -56,7 +56,7 @@ def written_value(value: Any, name: str) -> str:  # noqa: ANN401 a value of JSON
             words = sorted(value.items(), key=lambda pair: (-pair[1], pair[0]))
             return ", ".join(f"{_word(key, name)} ({count:,})" for key, count in words) or "none"
         case _:
-            return ", ".join(_word(str(one), name) for one in value) or "none"
+            return ", ".join(_word(str(item), name) for item in value) or "none"
 
 
 def _word(text: str, name: str) -> str:
@@ -84,14 +84,13 @@ def answer(payload: Mapping[str, Any], says: str, as_is: Escape = str) -> str:
 
 
 def source(says: str) -> str:
-    """The source of an answer."""
     found = dict.fromkeys(ORIGINS[name.partition(".")[0]] for name in names_in(says))
     return ", ".join(found) or FIXED
 
 
 def _cells(payload: Mapping[str, Any], rows: str) -> Iterator[list[str]]:
-    for one in value_of(payload, rows):
-        yield [_cell(one, path) for _, path in COLUMNS]
+    for row in value_of(payload, rows):
+        yield [_cell(row, path) for _, path in COLUMNS]
 
 
 def _cell(release: Mapping[str, Any], path: str) -> str:
@@ -111,7 +110,6 @@ def _cell(release: Mapping[str, Any], path: str) -> str:
 
 
 def _facts(payload: Mapping[str, Any], sha256: str) -> list[tuple[str, str]]:
-    """The head of a paper."""
     at = payload["at"]
     scope = payload["scope"]
     return [
@@ -148,7 +146,6 @@ _CHECK = "licet verify document FILE --log PUBLISHED --release RELEASES --key VK
 
 
 def markdown(payload: Mapping[str, Any], sha256: str) -> str:
-    """The paper in Markdown."""
     lines = [f"# {_plain(payload['title'])}", ""]
     lines += [f"- **{what}**: {_plain(text)}" for what, text in _facts(payload, sha256)]
     for part in payload["sections"]:
@@ -232,7 +229,7 @@ def _section(payload: Mapping[str, Any], part: Mapping[str, Any]) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[str], caption: str) -> str:
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in heads)
     return (
         f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
         + "\n".join(rows)

@@ -76,8 +76,6 @@ class PaperChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes between two papers of a kind."""
-
     kind: str
     before: str
     after: str
@@ -100,8 +98,8 @@ def make(
     scope = tuple(_release_id(installation, name) for name in releases) or None
     read = figures.read(installation, position, scope)
     with transaction(installation.pool) as tx:
-        said = payload(installation, tx, load_form(kind), read, scope)
-        document = jws.sign(said, installation.keyring.log_seed(tx), JWS_TYPE)
+        content = payload(installation, tx, load_form(kind), read, scope)
+        document = jws.sign(content, installation.keyring.log_seed(tx), JWS_TYPE)
         kept = KeptDocument(
             sha256=legal_documents.hash_of(document),
             kind=kind.value,
@@ -116,7 +114,7 @@ def make(
         kind=kind.value,
         position=str(position),
         sha256=kept.sha256,
-        to_be_provided=tuple(_open_questions(said)),
+        to_be_provided=tuple(_open_questions(content)),
         releases=len(read.figures.releases),
         kept=not dry_run,
         again=not dry_run and not is_new,
@@ -165,7 +163,7 @@ def payload(
 
 def _purposes(policy: Mapping[str, Any]) -> list[str]:
     asked = policy["choice"] if isinstance(policy["choice"], list) else [policy["choice"]]
-    return sorted({purpose for one in asked for purpose in one["covers"]})
+    return sorted({purpose for question in asked for purpose in question["covers"]})
 
 
 def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
@@ -202,8 +200,8 @@ def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
     """The operator's answers that the paper needs and nobody has given, in its order."""
     names = [
         name
-        for one in stated["sections"]
-        for line in one["lines"]
+        for section in stated["sections"]
+        for line in section["lines"]
         for name in names_in(line["says"])
     ]
     for name in dict.fromkeys(names):
@@ -213,8 +211,8 @@ def _open_questions(stated: Mapping[str, Any]) -> Iterator[str]:
 
 def payload_of(document: str) -> dict[str, Any]:
     """The payload of a paper; does not verify its signature."""
-    said: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
-    return said
+    content: dict[str, Any] = msgspec.json.decode(jws.decode_unverified(document))
+    return content
 
 
 def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes:
@@ -239,7 +237,7 @@ def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
 
 
 def listed(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
-    """The papers, newest first."""
+    """Newest first."""
     with transaction(installation.pool) as tx:
         found = legal_documents.list_newest(tx, kind.value if kind else None)
     return [

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from licet.misuse import abstention
-from licet.misuse.classifier import Card, Figures
+from licet.misuse.classifier import ABSTENTION_LEVEL, Card, Figures
 from licet.policy.period import written
 from licet.train.cards import ModelDescription
 
@@ -97,7 +96,7 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
         if held_out
         else "The releases held out none of the people in them.",
         chars=TEXT_CHARS_MAX,
-        level=abstention.LEVEL,
+        level=ABSTENTION_LEVEL,
         domains=_domains(card),
         ordinary=card.ordinary,
         alarms=_share(card.ordinary.alarms),
@@ -106,7 +105,6 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
 
 
 def table(figures: Sequence[Figures], name: str = "slice") -> str:
-    """Figures as a table of Markdown."""
     lines = [
         f"| {name} | examples | misuse | AUPRC | AUROC | found | false positive rate |",
         "|---|---|---|---|---|---|---|",

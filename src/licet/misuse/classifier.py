@@ -7,7 +7,7 @@ calibrated probabilities.
 
 Examples carry their domain, and each domain weighs the same. The model judges only texts of a
 domain that it has learnt, and abstains on all others and on a text unlike what it has learnt
-(`misuse.abstention`): on domains that it never saw, no model of this size finds enough at a share
+(`abstention_limits`): on domains that it never saw, no model of this size finds enough at a share
 of false alarms that anybody would accept (`bench/RESULTS.md`, part `safety`).
 
 It forgets exactly, because training is a function of the examples alone. They are taken in the
@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.errors import BrokenError, UsageError
-from licet.misuse import abstention, ngrams
+from licet.misuse import ngrams
 from licet.misuse.ngrams import BUCKETS, Array, Rows
 from licet.misuse.ordinary_prompts import ORDINARY_PROMPTS
 from licet.undecodable import UNDECODABLE
@@ -60,7 +60,7 @@ class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = ""
 
     def __repr__(self) -> str:
-        return f"Example({self.id.hex()}, sealed, {len(self.text)} characters)"
+        return f"LabelledExample({self.id.hex()}, sealed, {len(self.text)} characters)"
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +135,6 @@ class _Weights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model:
-    """A trained classifier."""
-
     def __init__(self, card: Card, weights: _Weights) -> None:
         self.card, self._weights = card, weights
         self._dense = [_dense(*kind, weights.unseen) for kind in _kinds(weights)]
@@ -223,7 +221,7 @@ def train(examples: Sequence[LabelledExample]) -> Model:
         counts = ngrams.count([example.text for example in examples])
         raw, fitted = _out_of_fold(counts, folds, truth, balanced(domains))
         slope, bias = _calibrated(raw, truth)
-        limits = abstention.limits(abstention.held_out(counts, folds), domains)
+        limits = abstention_limits(held_out(counts, folds), domains)
     scores, weights = _logistic(slope * raw + bias), fitted.weights()
     points = _points(scores, truth)
     by_domain = _by_domain(scores, truth, domains, points[TOLD_AT].threshold)
@@ -445,3 +443,32 @@ def _one_thread() -> Iterator[None]:
 
     with threadpool_limits(limits=1):
         yield
+
+
+ABSTENTION_LEVEL = 0.05
+TEXTS_MIN = 19  # the fewest for which a p-value can be as small as `ABSTENTION_LEVEL`
+
+
+def held_out(counts: Sequence[Any], folds: Rows) -> Array:
+    """For each text the share of its n-grams that no text of another fold has."""
+    shares = np.ones(len(folds))
+    for fold in np.unique(folds):
+        mine = folds == fold
+        known = [ngrams.in_texts(kind[~mine]) > 0 for kind in counts]
+        shares[mine] = ngrams.unknown_share([kind[mine] for kind in counts], known)
+    return shares
+
+
+def abstention_limits(shares: Array, domains: Sequence[str]) -> dict[str, float]:
+    """The limit of each domain that has enough texts: the share of unknown n-grams above which a
+    text is unlike what was learnt, so that the model abstains.
+
+    A limit is conformal: among texts like those of the domain, at most `ABSTENTION_LEVEL` lie above
+    it (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
+    """
+    by_domain = {name: shares[np.array(domains) == name] for name in sorted(set(domains))}
+    return {name: _limit(mine) for name, mine in by_domain.items() if len(mine) >= TEXTS_MIN}
+
+
+def _limit(shares: Array) -> float:
+    return float(np.sort(shares)[::-1][int(ABSTENTION_LEVEL * (len(shares) + 1)) - 1])

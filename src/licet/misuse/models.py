@@ -310,8 +310,10 @@ def _handed(
 
 def _examples(of: _Rows) -> Iterator[LabelledExample]:
     for conversation, rows in of.items():
-        said = [m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"]
-        text = "\n".join(said).strip()
+        texts_said = [
+            m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"
+        ]
+        text = "\n".join(texts_said).strip()
         if text:
             labels = rows[0].row.get("labels")
             slice_ = f"{labels['language']} {labels['topic']}" if labels is not None else ""
@@ -426,13 +428,13 @@ def _known(installation: Installation, folder: Path) -> list[tuple[str, str, UUI
         asked = content["buildDefinition"]["externalParameters"]
         if asked["recipe"] == model_registry.CLASSIFIER:
             model = UUID(hex=content["runDetails"]["metadata"]["invocationId"])
-            one = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
-            found.append((asked["settings"]["release"], one))
+            model_key = (shown(Prefix.model, model), asked["name"], UUID(hex=record.of.release))
+            found.append((asked["settings"]["release"], model_key))
     if not found:
         raise UsageError(
             f"`{folder}` contains no classifier", "name the folder that `licet train safety` wrote"
         )
-    return [one for _, one in sorted(found)]
+    return [model_key for _, model_key in sorted(found)]
 
 
 def _names(installation: Installation, releases: Sequence[UUID]) -> list[str]:

@@ -80,10 +80,10 @@ def choose(domain: str, scores: Array, alarms: float, now: datetime) -> Operatin
     ranked = np.sort(np.nan_to_num(scores, nan=0.0))[::-1]
     if len(ranked) < conversations_min(alarms):
         return None
-    most = 0
-    while bound(most + 1, len(ranked)) <= alarms:
-        most += 1
-    threshold = float(ranked[most])
+    found_most = 0
+    while bound(found_most + 1, len(ranked)) <= alarms:
+        found_most += 1
+    threshold = float(ranked[found_most])
     above = int((ranked > threshold).sum())
     return OperatingPoint(
         domain=domain,
@@ -121,7 +121,6 @@ def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
 
 
 def beside(folder: Path) -> Path:
-    """The file for the points of the model in ``folder``."""
     return folder.with_name(folder.name + ".points.json")
 
 

@@ -148,7 +148,6 @@ def _store_decision(
     now: datetime,
     actor: StaffMember,
 ) -> None:
-    """Records a decision, with the suggestion or by itself."""
     (row,) = tables.load_conversations(tx, [(account, conversation)])
     last_turn = max((segment.last_turn for segment in row.state.segments), default=0)
     tx.execute(

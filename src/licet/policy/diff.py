@@ -52,7 +52,6 @@ class PolicyDiff(msgspec.Struct, frozen=True):
 
 
 def diff(old: Policy, new: Policy) -> PolicyDiff:
-    """What ``new`` changes in ``old``."""
     changes = [
         *_metadata_changes(old, new),
         *_name_changes("scope.plans", old.plans, new.plans),

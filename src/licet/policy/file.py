@@ -139,7 +139,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def asks(self) -> tuple[str, ...]:
-        """The names of the questions."""
         return tuple(asked.question for asked in self.questions)
 
     def question_of(self, purpose: str) -> str | None:
@@ -151,7 +150,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def min_ages(self) -> MinAges:
-        """The minimum age by region."""
         return min_ages(self.min_age, self.regions)
 
     def min_age_of(self, region: str | None) -> int | None:
@@ -168,12 +166,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The languages that must be offered in a region; none where the version says nothing."""
         if not self.regions:
             return ()
-        return next((one.languages for one in terms_of(self.regions, region) if one.languages), ())
+        return next(
+            (terms.languages for terms in terms_of(self.regions, region) if terms.languages), ()
+        )
 
     def authority_of(self, region: str | None) -> str | None:
         """The authority to complain to, where the version names one."""
         return next(
-            (one.authority for one in terms_of(self.regions, region) if one.authority), None
+            (terms.authority for terms in terms_of(self.regions, region) if terms.authority), None
         )
 
     def values_of(self, region: str | None) -> str:
@@ -182,7 +182,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return "the version's"
         if region is None:
             return "the strictest, as no region is known"
-        named = [one.region for one in terms_of(self.regions, region)]
+        named = [terms.region for terms in terms_of(self.regions, region)]
         return f"those of {', then '.join(named)}, then the version's" if named else "the version's"
 
     @cached_property
@@ -238,7 +238,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return msgspec.json.encode(sorted_.document(), order="sorted")
 
     def sha256(self) -> bytes:
-        """The hash of its `text`."""
         return _sha256(self)
 
 
@@ -372,7 +371,6 @@ class Policies:
         return any(version.tool_results is ToolResultsTerm.row_left_out for version in versions)
 
     def newest_material(self, at: datetime) -> int | None:
-        """The newest material version effective at ``at``."""
         return self._material[self.period(at)]
 
 
@@ -609,7 +607,7 @@ class _FieldReader:
             ("question", names, "ask each question once"),
             ("purpose", purposes, "a purpose belongs to one question at most"),
         ):
-            twice = next((one for one in names_given if names_given.count(one) > 1), None)
+            twice = next((name for name in names_given if names_given.count(name) > 1), None)
             if twice is not None:
                 raise self._error(key, f"has the {what} `{twice}` twice", mend)
         return found

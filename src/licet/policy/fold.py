@@ -787,7 +787,6 @@ def shorten_date(dated: _Dated, until: datetime) -> _Dated:
 
 
 def shorten_segments(conversation: ConversationState, until: datetime) -> ConversationState:
-    """Shortens every segment to at most ``until``."""
     return replace(
         conversation, segments=tuple(shorten_date(s, until) for s in conversation.segments)
     )

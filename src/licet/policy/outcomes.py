@@ -18,8 +18,6 @@ from licet.policy.state import (
 
 
 class EndingCause(StrEnum):
-    """What ended a grant."""
-
     refused = "refused"
     lapsed = "lapsed"
     narrowed = "narrowed"
@@ -27,8 +25,6 @@ class EndingCause(StrEnum):
 
 
 class Effect(StrEnum):
-    """The effect of a choice on a question."""
-
     began = "began"
     affirmed = "affirmed"
     withdrew = "withdrew"

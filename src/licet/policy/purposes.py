@@ -54,7 +54,6 @@ def sentence_key(name: str) -> str:
 
 
 def address(name: str) -> str:
-    """The name of the purpose in a receipt."""
     return PURPOSES[name].address if name in PURPOSES else f"urn:licet:purpose:{name}"
 
 

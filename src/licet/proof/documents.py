@@ -443,7 +443,6 @@ def receipts(installation: Installation, account: UUID) -> list[Receipt]:
 
 
 def receipt_page(installation: Installation, receipt: Receipt) -> str:
-    """A receipt as a printable page."""
     return page(receipt, receipt_key(installation, receipt).vkey)
 
 

@@ -64,7 +64,6 @@ def receipt_files(installation: Installation, account: UUID) -> list[tuple[str, 
 
 
 def archive(installation: Installation, account: UUID) -> bytes:
-    """The files as a zip."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in receipt_files(installation, account):
@@ -74,12 +73,12 @@ def archive(installation: Installation, account: UUID) -> bytes:
 
 def _describe(receipt: Receipt) -> str:
     event = cast("dict[str, Any]", receipt.payload["record"])["events"][0]
-    said = "yes" if event["allow"] else "no"
+    answer = "yes" if event["allow"] else "no"
     waits = "" if receipt.proof else "; not yet in the log, fetch it again in a minute"
     to = f" to `{event['question']}`" if event["question"] else ""
     of = f", for one {event['scope']}" if event["of"] else ""
     return (
-        f"{event['event_time']}: you said {said}{to}{of} "
+        f"{event['event_time']}: you said {answer}{to}{of} "
         f"({event['event_state'].removeprefix('dpv:')}){waits}"
     )
 
@@ -87,7 +86,6 @@ def _describe(receipt: Receipt) -> str:
 def _referenced_texts(
     installation: Installation, issued: Sequence[Receipt]
 ) -> list[tuple[str, bytes]]:
-    """The texts that the receipts name."""
     records = [cast("dict[str, Any]", receipt.payload["record"]) for receipt in issued]
     wanted = {
         "notices": {record["privacy_notice"]["sha256"] for record in records},

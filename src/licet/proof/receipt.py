@@ -79,8 +79,6 @@ STATES = {
 
 
 class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant that a no left in force, and its scope."""
-
     grant: int
     scope: GrantScope
 
@@ -195,7 +193,7 @@ class Issuer:
             decide_by = date.fromisoformat(decide_by)
         return msgspec.structs.replace(policy, decide_by=decide_by)
 
-    def _opening(self, leaf: PlacedRow, said: str | None) -> dict[str, Canonical]:
+    def _opening(self, leaf: PlacedRow, evidence: str | None) -> dict[str, Canonical]:
         row, year = leaf.row, leaf.year
         assert row.account is not None
         key = self._keys.log_keys(self._tx, [row.account], year)[row.account]
@@ -204,7 +202,7 @@ class Issuer:
             "index": leaf.index,
             "who": entries.pseudonym(key),
             "salt": entries.derive_salt(key).hex(),
-            "evidence": said,
+            "evidence": evidence,
             "nonce": entries.derive_nonce(key, row.outbox_id).hex(),
             "record": entries.private_record(row),
         }
@@ -247,25 +245,27 @@ def _choice(
     account: UUID,
     key: bytes,
     policies: Policies,
-    one: StoredChoice,
+    stored: StoredChoice,
     given: Mapping[int, GrantScope],
 ) -> ReceiptChoice:
-    said = unseal(key, one.evidence, account_place(account)).decode() if one.evidence else None
+    evidence = (
+        unseal(key, stored.evidence, account_place(account)).decode() if stored.evidence else None
+    )
     return ReceiptChoice(
         account=account,
-        seq=one.seq,
-        at=one.at,
-        allow=one.allow,
-        effect=one.effect,
-        grant=one.grant,
-        via=one.via,
-        number=one.number,
-        evidence=read_evidence(said) if said is not None else None,
-        said=said,
-        question=one.question if one.question in policies[one.number].asks else None,
-        scope=scope_of(one.project, one.conversation),
-        kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in one.kept),
-        because=one.because,
+        seq=stored.seq,
+        at=stored.at,
+        allow=stored.allow,
+        effect=stored.effect,
+        grant=stored.grant,
+        via=stored.via,
+        number=stored.number,
+        evidence=read_evidence(evidence) if evidence is not None else None,
+        said=evidence,
+        question=stored.question if stored.question in policies[stored.number].asks else None,
+        scope=scope_of(stored.project, stored.conversation),
+        kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in stored.kept),
+        because=stored.because,
     )
 
 
@@ -548,9 +548,9 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
         )
 
 
-def _for(said: Mapping[str, Any]) -> str:
-    kind, _, name = (said["of"] or "").removeprefix("urn:licet:").partition(":")
-    return f"{_FOR[ScopeKind(said['scope'])]} ({name})" if kind else _FOR[ScopeKind.account]
+def _for(event: Mapping[str, Any]) -> str:
+    kind, _, name = (event["of"] or "").removeprefix("urn:licet:").partition(":")
+    return f"{_FOR[ScopeKind(event['scope'])]} ({name})" if kind else _FOR[ScopeKind.account]
 
 
 def _at(value: Canonical, *path: str | int) -> Canonical:

@@ -1,7 +1,7 @@
 """What an owner does with the keys of services and with staff.
 
-A secret, and the link that signs somebody in, are answered once: the answer to a repetition under
-the same `Idempotency-Key` has none. What was lost on the way is revoked, and another is made.
+A secret, and the link that signs somebody in, are answered once: a repetition under the same
+`Idempotency-Key` has none. If lost, it is revoked and another is made.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class KeyChangeAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ApiKeyAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A key of a service, without its secret: `valid`, `expired` or `revoked`."""
+    """``state`` is `valid`, `expired` or `revoked`."""
 
     name: str
     state: str
@@ -165,7 +165,6 @@ class ApiKeyAnswer(VerbAnswer, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, key: ServiceKey, now: datetime) -> ApiKeyAnswer:
-        """A key as the API answers it."""
         return msgspec.convert({**msgspec.structs.asdict(key), "state": key.state(now)}, cls)
 
 
@@ -217,7 +216,6 @@ def _limit_key(call: VerbCall[NewKeyLimits]) -> ServiceKey:
 
 
 def _differences(old: KeyLimits, new: KeyLimits) -> Iterator[str]:
-    """What would change, in a line each."""
     for noun, before, after in (
         ("Scope", set(old.scopes), set(new.scopes)),
         ("Release", set(old.releases), set(new.releases)),
@@ -324,7 +322,7 @@ REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
 
 
 class NewStaff(VerbBody, frozen=True, kw_only=True):
-    """``email`` is a work address; ``roles`` are added to those that it has here."""
+    """``roles`` are added to those that the work address ``email`` has here."""
 
     email: Annotated[str, Meta(min_length=3, max_length=254)]
     roles: Annotated[Roles, Meta(min_length=1)]
@@ -348,7 +346,6 @@ class StaffAnswer(VerbAnswer, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, member: StaffAccount) -> StaffAnswer:
-        """A member of staff as the API answers them."""
         shown_id = {"staff": shown(Prefix.staff, member.staff_id)}
         return msgspec.convert({**msgspec.structs.asdict(member), **shown_id}, cls)
 
@@ -363,7 +360,7 @@ class StaffAdded(VerbAnswer, frozen=True, kw_only=True):
 
 
 def member_id(tx: Transaction, target: str) -> UUID:
-    """The member of staff with an address, or with an id of ours; NotFoundError."""
+    """By address, or by our id; NotFoundError."""
     if "@" not in target:
         return parse(Prefix.staff, target if "_" in target else f"staff_{target}")
     found = sessions.find_staff(tx, target)

@@ -18,130 +18,95 @@ class Alert(msgspec.Struct, frozen=True):
     page: str
 
 
-ALERTS = (
-    Alert(
-        "LicetDown",
+# by page: the meaning, and the fix
+_ALERTS = {
+    "down": (
         "the server does not answer Prometheus",
         "`systemctl status licet`, then its log: start it, or repair what it names",
-        "down",
     ),
-    Alert(
-        "LicetWorkersMissing",
+    "workers-missing": (
         "fewer processes serve than should",
         "read the log for `worker has ended` and `worker is killed`",
-        "workers-missing",
     ),
-    Alert(
-        "LicetWorkersEnding",
+    "workers-ending": (
         "processes of the server end again and again",
         "read the log for `worker has ended`: its `because` and `status` say how",
-        "workers-ending",
     ),
-    Alert(
-        "LicetErrors",
+    "errors": (
         "more than one request in a hundred is answered with an error of the server",
         "read the log for `broken`; for 503, see that the database answers",
-        "errors",
     ),
-    Alert(
-        "LicetSlow",
+    "slow": (
         "one request in a hundred takes longer than a second",
         "find the route on the board, then see whether the database or the processor is busy",
-        "slow",
     ),
-    Alert(
-        "LicetFiguresOld",
+    "figures-old": (
         "the figures of the installation are old: the database has not answered for five minutes",
         "see that PostgreSQL runs and takes connections",
-        "figures-old",
     ),
-    Alert(
-        "LicetDependencySilent",
+    "dependency-silent": (
         "something that the server depends on has not answered it for half a minute",
         "its label `dependency` names it: see that it runs and can be reached; what was "
         "acknowledged is kept, and the server goes on when it answers",
-        "dependency-silent",
     ),
-    Alert(
-        "LicetLogBehind",
+    "log-behind": (
         "entries wait for the log for longer than five minutes",
         "`/readyz` says whether the sequencer has stopped; else see that one server runs",
-        "log-behind",
     ),
-    Alert(
-        "LicetWebhooksBehind",
+    "webhooks-behind": (
         "messages to endpoints are a quarter of an hour late",
         "see that a server runs: one of its workers sends",
-        "webhooks-behind",
     ),
-    Alert(
-        "LicetEndpointFailing",
+    "endpoint-failing": (
         "an endpoint has not taken its messages for an hour",
         "`licet webhooks list` says which and what it answers: ask whoever runs it",
-        "endpoint-failing",
     ),
-    Alert(
-        "LicetEndpointDisabled",
+    "endpoint-disabled": (
         "an endpoint is told nothing any more, deletions included",
         "mend it, then `licet webhooks replay NAME`",
-        "endpoint-disabled",
     ),
-    Alert(
-        "LicetBackupLate",
+    "backup-late": (
         "there is no backup of the last two days",
         "look why the timer's run failed, then `licet backup make FOLDER`",
-        "backup-late",
     ),
-    Alert(
-        "LicetRotationLate",
-        "a rotation of the keys is a day late: what was erased is within reach of old "
-        "backups for longer than published",
+    "rotation-late": (
+        "a rotation of the keys is a day late: what was erased is within reach of old backups for"
+        " longer than published",
         "`licet keys rotate`; its error says what is in the way",
-        "rotation-late",
     ),
-    Alert(
-        "LicetSweepWaits",
+    "sweep-waits": (
         "a sweep waits for approval: it would erase more than usual",
-        "`licet sweep status`: approve it with `licet sweep approve`, or find out what "
-        "moved the dates",
-        "sweep-waits",
+        "`licet sweep status`: approve it with `licet sweep approve`, or find out what moved the "
+        "dates",
     ),
-    Alert(
-        "LicetSweepLate",
+    "sweep-late": (
         "no sweep has come to its end for six hours",
         "read the log for `failed` with `work` `sweep`",
-        "sweep-late",
     ),
-    Alert(
-        "LicetErasuresLate",
+    "erasures-late": (
         "erasures are not finished in time",
         "`licet erase status` says what each waits for",
-        "erasures-late",
     ),
-    Alert(
-        "LicetClosuresWait",
+    "closures-wait": (
         "closed accounts are erased, and wait for the log before they are certified",
         "see that one server runs, or `licet ledger append`",
-        "closures-wait",
     ),
-    Alert(
-        "LicetRequestsLate",
+    "requests-late": (
         "requests of people are not answered in time",
         "`licet request list` shows them first: answer them, or confirm their receipt",
-        "requests-late",
     ),
-    Alert(
-        "LicetReviewsLate",
+    "reviews-late": (
         "suggestions, flags, holds or recalls wait for somebody for too long",
         "the inbox of the console lists them, the overdue first",
-        "reviews-late",
     ),
-    Alert(
-        "LicetPoolExhausted",
+    "pool-exhausted": (
         "requests wait for a connection to the database",
         "see what the database does; more workers do not help while it is busy",
-        "pool-exhausted",
     ),
+}
+ALERTS = tuple(
+    Alert(f"Licet{page.title().replace('-', '')}", means, mend, page)
+    for page, (means, mend) in _ALERTS.items()
 )
 
 

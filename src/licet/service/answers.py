@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -27,7 +28,7 @@ from licet.vault.projects import scope_of
 
 
 class ScopeSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The scope of a grant: `account`, or a project or conversation by our id."""
+    """`account`, or a project or conversation by our id."""
 
     scope: ScopeKind
     project: str | None = None
@@ -48,8 +49,8 @@ class TurnsExplained(wire.Explained, frozen=True, kw_only=True):
 
 
 class ChoiceSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice about one question, for a scope. ``because`` says why it had no effect; ``kept``
-    numbers the grants that a no left in force.
+    """``because`` says why it had no effect; ``kept`` numbers the grants that a no left in
+    force.
     """
 
     at: datetime
@@ -71,9 +72,7 @@ class ConversationSeen(wire.Explanation, frozen=True, kw_only=True):
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's status. ``region_values`` says whether values of its ``region`` apply in the
-    policy in force.
-    """
+    """``region_values``: whether values of its ``region`` apply in the policy in force."""
 
     account: str
     plan: str
@@ -122,8 +121,8 @@ _OURS = ("acc_", "conv_", "turn_")
 
 
 def _hashed(installation: Installation, name: str) -> bytes:
-    """Returns the HMAC of a host's account id. Its key is created on first use, so this needs a
-    writing transaction.
+    """The HMAC of a host's account id; its key is created on first use, in a transaction that
+    writes.
     """
     with transaction(installation.pool) as tx:
         policy_versions.applied(tx)
@@ -142,9 +141,7 @@ def explain_conversation(
     for_person: bool = False,
 ) -> ConversationSeen:
     """Explains a conversation of an account, or one turn of it; NotFoundError for another
-    account's.
-
-    The caller holds a `snapshot`: the statements must agree.
+    account's. The caller holds a `snapshot`: the statements must agree.
     """
     seen = (
         account_view.seen(tx, [(account, conversation)], versions, now, with_turns=True).get(
@@ -244,11 +241,8 @@ def _answer(
 
 
 def _same_answer(first: TurnsExplained, second: TurnsExplained) -> bool:
-    return (first.because, first.until, first.policy) == (
-        second.because,
-        second.until,
-        second.policy,
-    )
+    key = attrgetter("because", "until", "policy")
+    return bool(key(first) == key(second))
 
 
 def _scope(scope: GrantScope) -> ScopeSeen:

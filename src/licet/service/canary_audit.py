@@ -2,8 +2,8 @@
 (`train.canaries`).
 
 Creates its own installation with one account for each reason of exclusion, builds a release, trains
-a model with production code, and measures what the model knows. The clock is simulated, the text is
-synthetic, and no other installation is touched.
+a model with production code, and measures what the model knows, on a simulated clock and with
+synthetic text.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _OPENED, _EARLY, _SPOKEN, _BUILT = map(
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """The result by group. ``broken`` describes contradictions in the run's own record, empty if
-    none; ``rows`` counts consumed rows.
+    """``broken`` describes contradictions in the run's own record; ``rows`` counts consumed
+    rows.
     """
 
     verdict: AuditResult
@@ -72,8 +72,6 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clock:
-    """A clock that is set by hand."""
-
     def __init__(self) -> None:
         self.now = _OPENED
 
@@ -102,9 +100,8 @@ def audit(
     gate_of: Callable[[TrainingGate], TrainingGate] = lambda gate: gate,
 ) -> Audit:
     """Plants canaries, builds a release, trains and measures; RefusedError unless ``installation``
-    is empty and runs on ``clock``.
-
-    ``gate_of`` wraps the run's training gate, for tests in which the audit must fail.
+    is empty and runs on ``clock``. ``gate_of`` wraps the run's gate, for tests in which the audit
+    must fail.
     """
     with transaction(installation.pool) as tx:
         if policy_versions.load(tx) is not None or installation.clock is not clock:
@@ -172,16 +169,7 @@ def keep(installation: Installation, model: str, found: Audit, *, actor: str) ->
         steps=found.steps,
         seed=found.seed,
         broken=found.broken,
-        groups=tuple(
-            AuditedGroup(
-                group=group.group,
-                planted=group.planted,
-                handed=group.handed,
-                exposure=group.exposure,
-                p=group.p,
-            )
-            for group in found.groups
-        ),
+        groups=msgspec.convert(found.groups, tuple[AuditedGroup, ...], from_attributes=True),
     )
     with transaction(installation.pool) as tx:
         named = parse(Prefix.model, model)
@@ -191,14 +179,11 @@ def keep(installation: Installation, model: str, found: Audit, *, actor: str) ->
 
 
 def with_steps(steps: int) -> TrainingSettings:
-    """The audit's training settings with this number of steps."""
     return replace(SETTINGS, steps=steps)
 
 
 class _Planting:
-    """The audit's accounts and conversations. The same seed plants the same words in the same
-    order.
-    """
+    """The same seed plants the same words in the same order."""
 
     def __init__(self, installation: Installation, clock: Clock, seed: int) -> None:
         self._installation, self._clock, self._seed = installation, clock, seed
@@ -229,11 +214,11 @@ class _Planting:
                 self._choose(group.value, allow=True)
             if group is not CanaryGroup.expired:
                 self._plant_group(group)
-        told = iter(canaries.filler_conversations(self._seed, OTHERS * EACH_SAYS))
+        fillers = iter(canaries.filler_conversations(self._seed, OTHERS * EACH_SAYS))
         for number in range(OTHERS):
             self._choose(f"other-{number}", allow=True)
             for chat in range(EACH_SAYS):
-                self._talk(f"other-{number}", f"other-{number}-{chat}", next(told))
+                self._talk(f"other-{number}", f"other-{number}-{chat}", next(fillers))
 
     def withdraw(self, group: CanaryGroup) -> None:
         self._choose(group.value, allow=False)
@@ -273,8 +258,8 @@ class _Planting:
             )
 
     def _open(self, name: str, *, held_out: bool) -> None:
-        """Opens an account on the required side of the train/held-out split. The split follows from
-        the id: draws ids until one fits.
+        """Opens an account on the required side of the train/held-out split, which follows from its
+        id.
         """
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
@@ -290,12 +275,12 @@ class _Planting:
     def _choose(self, name: str, *, allow: bool) -> None:
         self._execute(do.Choose(account=self._accounts[name], at=self._clock(), allow=allow))
 
-    def _talk(self, name: str, chat: str, said: tuple[str, str], **more: Any) -> UUID | None:  # noqa: ANN401 of `Say`
+    def _talk(self, name: str, chat: str, texts: tuple[str, str], **more: Any) -> UUID | None:  # noqa: ANN401 of `Say`
         answer = None
         for number, (text, role) in enumerate(
-            zip(said, (TurnRole.user, TurnRole.assistant), strict=True)
+            zip(texts, (TurnRole.user, TurnRole.assistant), strict=True)
         ):
-            told = do.Say(
+            command = do.Say(
                 account=self._accounts[name],
                 at=self._clock(),
                 role=role,
@@ -304,12 +289,12 @@ class _Planting:
                 host_turn=host_hmac(self._host_key, "turn", chat, str(number)),
                 **more,
             )
-            answer = self._execute(told)
+            answer = self._execute(command)
         return answer.conversation if answer is not None else None
 
     def _execute(self, command: do.Command) -> do.CommandResult:
-        """Executes a command and advances the clock by a second, so that ids have the same order in
-        every run.
+        """Executes a command and advances the clock by a second, so that ids have the same order
+        each run.
         """
         (answer,) = verbs.tell(self._installation, [command])
         if answer.outcome is not do.Outcome.done:
@@ -324,7 +309,6 @@ class _Planting:
 
 
 def _opened(folder: Path) -> tuple[Any, Any]:
-    """The trained model and its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(

@@ -1,7 +1,5 @@
-"""What an owner does with an endpoint of events, each act on record with its reason.
-
-A secret is answered once, by the call that made it: no record, no address and no repetition has
-it.
+"""What an owner does with an endpoint of events, each act on record with its reason. A secret is
+answered once, by the call that made it.
 """
 
 from __future__ import annotations
@@ -48,9 +46,7 @@ KINDS = (
 
 
 class NewEndpoint(VerbBody, frozen=True, kw_only=True):
-    """Without ``url`` the endpoint reads events by itself; without ``kinds`` it hears all of
-    them.
-    """
+    """Without ``url`` the endpoint polls; without ``kinds`` it receives all."""
 
     name: Annotated[
         str,
@@ -65,16 +61,14 @@ class NewEndpoint(VerbBody, frozen=True, kw_only=True):
 
 
 class EndpointAct(VerbBody, frozen=True, kw_only=True):
-    """Why something is done with an endpoint. A dry run says what would be done, and changes
-    nothing.
-    """
+    """``dry_run`` changes nothing."""
 
     reason: Reason
     dry_run: bool = False
 
 
 class EndpointReplay(VerbBody, frozen=True, kw_only=True):
-    """Which events to send again: those after the cursor ``since``."""
+    """Sends the events after the cursor ``since`` again."""
 
     since: Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
     reason: Reason
@@ -82,7 +76,7 @@ class EndpointReplay(VerbBody, frozen=True, kw_only=True):
 
 
 class NewSecret(VerbBody, frozen=True, kw_only=True):
-    """A new secret for an endpoint; the old one signs too for ``overlap_hours``."""
+    """The old secret signs too for ``overlap_hours``."""
 
     overlap_hours: Annotated[
         int,
@@ -101,10 +95,8 @@ class EndpointMade(VerbAnswer, frozen=True, kw_only=True):
 
 
 class EndpointActed(VerbAnswer, frozen=True, kw_only=True):
-    """What was done, or would be: ``events`` are sent, ``unsent`` wait or are dropped,
-    ``unanswered`` receipts do not come.
-
-    A repetition under the same `Idempotency-Key` counts nothing.
+    """``events`` are sent, ``unsent`` wait or are dropped, ``unanswered`` receipts do not come; all
+    zero in a repetition under the same `Idempotency-Key`.
     """
 
     endpoint: str
@@ -193,7 +185,7 @@ def _rotate(call: VerbCall[NewSecret]) -> RotatedSecret:
 def _newest_order(call: VerbCall[NewSecret]) -> str:
     with transaction(call.installation.pool) as tx:
         found = staff_orders.list_newest(tx, KINDS, 1, call.target)
-    return ",".join(one.order_id.hex for one in found)
+    return ",".join(order.order_id.hex for order in found)
 
 
 ROTATE: StaffVerb[NewSecret, RotatedSecret] = StaffVerb(

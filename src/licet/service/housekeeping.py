@@ -1,6 +1,4 @@
-"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, and other
-expiry.
-"""
+"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, expiry."""
 
 from __future__ import annotations
 
@@ -20,15 +18,13 @@ DAY = timedelta(days=1)
 
 
 def watch_primary(installation: Installation, stop: threading.Event) -> None:
-    """Detects a database failover and drops connections to the former primary."""
+    """Drops connections to the former primary after a database failover."""
     primary.keep_watch(installation.pool, stop)
 
 
 def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
-    """Runs all background work repeatedly until ``stop``. Of several processes, one works at a
-    time.
-
-    A failure is logged and retried: the database or a key provider may be unreachable for a while.
+    """Runs all background work until ``stop``; of several processes, one works at a time. A failure
+    is logged and retried.
     """
     import structlog  # imported here: a command that sweeps once logs nothing
 
@@ -87,7 +83,6 @@ class _Daily:
 
 
 def _tell_journal(installation: Installation) -> None:
-    """Logs the head of the restriction journal."""
     if installation.keyring.restrictions is not None:
         with transaction(installation.pool) as tx:
             fence.check(tx)

@@ -1,9 +1,9 @@
 """The staff inbox: open items with due date, roles, holder and history.
 
-A page merges all sources (`inbox_sources`) by due date and continues behind its last item. Each
-source reads a bounded number of rows, so the cost of a page does not grow with the backlog. Items
-are not stored: an item disappears when its subject is done. Only assignments and history are stored
-(`access.inbox_register`). A source that fails yields an item that says so; the others still answer.
+A page merges all sources (`inbox_sources`) by due date. Each source reads a bounded number of rows,
+so the cost of a page does not grow with the backlog. Items are not stored: an item disappears when
+its subject is done. Only assignments and history are (`access.inbox_register`). A source that fails
+yields an item that says so.
 """
 
 from __future__ import annotations
@@ -53,24 +53,18 @@ CSV_ITEMS_MAX = 100_000
 
 
 class HeldFilter(StrEnum):
-    """Filters items by their holder."""
-
     me = "me"
     nobody = "nobody"
     somebody = "somebody"
 
 
 class ItemSort(StrEnum):
-    """The order of a view: by due date, or by kind."""
-
     due = "due"
     kind = "kind"
 
 
 class InboxView(msgspec.Struct, frozen=True, kw_only=True):
-    """An inbox query; an empty filter matches everything. ``after`` is the previous page's
-    cursor.
-    """
+    """An empty filter matches everything. ``after`` is the previous page's cursor."""
 
     kind: ItemKind | None = None
     held: HeldFilter | None = None
@@ -81,8 +75,8 @@ class InboxView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Items in the order of a view. ``next`` is the next page's cursor, None at the end;
-    ``stopped``: the page is short because `ROUNDS_MAX` was reached.
+    """``next`` is None at the end; ``stopped``: the page is short because `ROUNDS_MAX` was
+    reached.
     """
 
     items: tuple[InboxItem, ...]
@@ -91,9 +85,7 @@ class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemSeen(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """An item with its history. ``waits`` is None once it is done; ``steps`` have no text for
-    viewers who may not act.
-    """
+    """``waits`` is None once it is done; ``steps`` have no text for viewers who may not act."""
 
     item: str
     kind: ItemKind
@@ -147,12 +139,12 @@ def _page(
     for _ in range(ROUNDS_MAX):
         merged, until = _merge_sources(reading, view, selected, after, pages)
         fitting = [
-            (order, one)
-            for order, one in _with_holders(reading, merged)
-            if _matches(one, viewer, view)
+            (order, item)
+            for order, item in _with_holders(reading, merged)
+            if _matches(item, viewer, view)
         ]
         room = view.limit - len(found)
-        found += [one for _, one in fitting[:room]]
+        found += [item for _, item in fitting[:room]]
         if len(fitting) > room:
             return InboxPage(items=tuple(found), next=_encode_cursor(at, fitting[room - 1][0]))
         after = until
@@ -175,10 +167,7 @@ def _merge_sources(
     pages: dict[int, SourcePage],
 ) -> tuple[list[Placed], ItemOrder | None]:
     """Merges the items of all sources behind ``after``, up to the first source's end that has more;
-    returns that end too.
-
-    ``pages`` caches each source's last answer: a source is asked again only once ``after`` has
-    passed it.
+    returns that end too. ``pages`` caches each source's last answer until ``after`` has passed it.
     """
 
     def place(order: ItemOrder) -> tuple[Any, ...]:
@@ -199,7 +188,7 @@ def _merge_sources(
     until = min(ends, key=place) if ends else None
     found = sorted(
         (placed for part in pages.values() for placed in part.found),
-        key=lambda one: place(one.order),
+        key=lambda placed: place(placed.order),
     )
     if after is not None:
         found = [placed for placed in found if place(placed.order) > place(after)]
@@ -273,7 +262,6 @@ def _own_page(
     view: InboxView,
     selected: Sequence[InboxSource],
 ) -> InboxPage:
-    """The items that the viewer holds, on one page."""
     with transaction(installation.pool) as tx:
         names = inbox_register.list_held(tx, viewer.staff_id, HELD_MAX)
         holders = inbox_register.find_holders(tx, names)
@@ -281,13 +269,12 @@ def _own_page(
     with InboxReading(installation, now) as reading:
         # as the sources stand
         for name in sorted(names, key=lambda name: kind_of(name) is not ItemKind.model):
-            one = _find(reading, name, selected)
-            if one is not None and (one.overdue or not view.overdue):
-                found.append(_with_holder(one, holders.get(name)))
+            item = _find(reading, name, selected)
+            if item is not None and (item.overdue or not view.overdue):
+                found.append(_with_holder(item, holders.get(name)))
     never = datetime.max.replace(tzinfo=now.tzinfo)
-    return InboxPage(
-        items=tuple(sorted(found, key=lambda one: (one.due_at or never, one.item))), next=None
-    )
+    found.sort(key=lambda item: (item.due_at or never, item.item))
+    return InboxPage(items=tuple(found), next=None)
 
 
 def _may_see(viewer: StaffMember, roles: Sequence[StaffRole]) -> bool:
@@ -340,18 +327,8 @@ COLUMNS = (
 
 
 def cells(item: InboxItem) -> tuple[TableCell, ...]:
-    """An item as a row of `COLUMNS`."""
-    values = (
-        item.item,
-        item.kind.value,
-        item.due_at,
-        item.overdue,
-        item.what,
-        item.act,
-        item.holder,
-        item.taken_at,
-        item.account,
-    )
+    first = (item.item, item.kind.value, item.due_at, item.overdue, item.what, item.act)
+    values = (*first, item.holder, item.taken_at, item.account)
     return tuple(
         TableCell(column.kind, value) for column, value in zip(COLUMNS, values, strict=True)
     )
@@ -380,7 +357,7 @@ def _iter_items(
 
 
 def get(installation: Installation, viewer: StaffMember, item: str) -> ItemSeen:
-    """An item with its history; NotFoundError if it never existed or these roles may not see it."""
+    """NotFoundError for an item that never existed or that these roles may not see."""
     waits, subject = find(installation, viewer, item)
     acts = may_act(viewer, waits, item)
     with transaction(installation.pool) as tx:
@@ -413,7 +390,6 @@ def find(
 
 
 def may_act(viewer: StaffMember, waits: InboxItem | None, item: str) -> bool:
-    """Whether the viewer's roles may act on an item."""
     return not viewer.roles.isdisjoint(waits.who if waits is not None else KINDS[kind_of(item)])
 
 
@@ -445,7 +421,7 @@ def _find(reading: InboxReading, item: str, sources: Sequence[InboxSource]) -> I
 
 
 def subject_of(tx: Transaction, item: str) -> ItemSubject:
-    """The subject of an item, by its name; NotFoundError for a malformed name."""
+    """NotFoundError for a malformed name."""
     kind, subject = kind_of(item), item.partition(":")[2]
     first = subject.partition("+")[0]
     match kind:

@@ -1,7 +1,6 @@
-"""The acts on inbox items, by kind: each calls the same function as its page and its command.
-
-What only the operator's host can do has no act here (backups, rotations, fixing an endpoint): such
-an item names the command.
+"""The acts on inbox items, by kind: each calls the same function as its page and its command. What
+only the operator's host can do (backups, rotations, fixing an endpoint) has none: such an item
+names the command.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class ActField(StrEnum):
 
 
 class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """The values filled in: ``reason`` always, the rest if the act asks for it."""
+    """``reason`` always, the rest if the act asks for it."""
 
     reason: str
     code: str = ""
@@ -51,10 +50,8 @@ class ActValues(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
-    """An act on an item. ``means`` describes it; ``codes`` are the allowed values of `code`.
-
-    ``has_words``: the act itself stores the reason, where the person reads it; ``needs_words``: it
-    requires one.
+    """``codes`` are the allowed values of `code`. ``has_words``: the act itself stores the reason,
+    where the person reads it; ``needs_words``: it requires one.
     """
 
     name: str
@@ -71,7 +68,6 @@ class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
-    """The acts on items of a kind."""
     return _ACTS.get(kind, ())
 
 
@@ -122,8 +118,8 @@ def act_of(
     fields: tuple[ActField, ...] = (),
     destroys: bool = False,
 ) -> InboxAct:
-    """The act of a declared verb, which is called with what ``sent`` makes of the values; it has
-    the verb's own wording unless another is given.
+    """The act of a declared verb, called with what ``sent`` makes of the values; with the verb's
+    own wording unless another is given.
     """
 
     def call(

@@ -96,15 +96,12 @@ KINDS: dict[ItemKind, tuple[StaffRole, ...]] = {
     ItemKind.log: OWNER,
     ItemKind.model: (StaffRole.curator, StaffRole.owner),
 }
-"""Who sees items of a kind and does something about them; an auditor sees all of them and does
-nothing.
-"""
+"""The roles that see and act on items of a kind; an auditor sees all of them."""
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An open item. ``act`` says what to do on ``page``, which is empty where ``act`` names a
-    command; ``due_at`` is None without a deadline. ``who`` may act. ``account`` is the person
-    concerned, if any; ``holder`` has it since ``taken_at``.
+    """``act`` says what to do on ``page``, which is empty if ``act`` names a command. ``who`` may
+    act. ``account`` is the person concerned, if any; ``holder`` has it since ``taken_at``.
     """
 
     item: str
@@ -129,8 +126,6 @@ class ItemOrder(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """An item with the moment it is sorted by."""
-
     at: datetime
     item: InboxItem
 
@@ -147,10 +142,9 @@ class SourcePage(msgspec.Struct, frozen=True):
 
 
 class InboxReading:
-    """The transaction in which a page is read, and answers that several sources share.
-
-    It begins with the first statement: sources that open their own transactions are asked before,
-    so that no reader holds one connection while waiting for another.
+    """The transaction in which a page is read, and answers that several sources share. It begins
+    with the first statement: sources that open their own transactions are asked before, so that no
+    reader holds one connection while waiting for another.
     """
 
     def __init__(self, installation: Installation, now: datetime) -> None:
@@ -168,7 +162,6 @@ class InboxReading:
 
     @property
     def tx(self) -> Transaction:
-        """The transaction."""
         if self._tx is None:
             self._tx = self._until_closed.enter_context(transaction(self.installation.pool))
         return self._tx
@@ -186,8 +179,6 @@ class InboxReading:
 
 
 class InboxSource(Protocol):
-    """Items of one kind."""
-
     @property
     def kind(self) -> ItemKind:
         """Promise: constant."""
@@ -232,9 +223,7 @@ def _item(
 class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
     """Items of a `Listing`. ``moment`` converts the first key of its order to an item's moment,
     ``key`` back; ``ends`` are the smallest and largest remaining keys; ``keys_of`` gives those of a
-    subject, ``subject_of`` the reverse.
-
-    ``one`` narrows the list to a subject, whose account leads the index.
+    subject, ``subject_of`` the reverse. ``one`` narrows the list to a subject.
     """
 
     kind: ItemKind
@@ -338,8 +327,8 @@ RIGHTS = {
 
 
 def _request(now: datetime, row: Row, _: Row) -> InboxItem:
-    one = request_register.request_row(row)
-    clock, name = one.clock, shown(Prefix.request, one.request)
+    waiting = request_register.request_row(row)
+    clock, name = waiting.clock, shown(Prefix.request, waiting.request)
     waits = ", and waits for its person" if clock.paused_at is not None else ""
     due, act = clock.due(now), "Answer it, or refuse it with a reason."
     if (
@@ -357,7 +346,7 @@ def _request(now: datetime, row: Row, _: Row) -> InboxItem:
         f"/console/rights/{name}",
         due_at=due,
         overdue=clock.is_overdue(now),
-        account=one.account,
+        account=waiting.account,
     )
 
 
@@ -527,8 +516,8 @@ class FewSource(msgspec.Struct, frozen=True):
     def page(self, reading: InboxReading, after: ItemOrder | None, limit: int) -> SourcePage:
         order = list(ItemKind)
 
-        def place(one: Placed) -> tuple[datetime, int, str]:
-            return one.at, order.index(one.item.kind), one.order.subject
+        def place(placed: Placed) -> tuple[datetime, int, str]:
+            return placed.at, order.index(placed.item.kind), placed.order.subject
 
         found = sorted((_placed(item) for item in reading.once(self.every)), key=place)
         if after is not None:
@@ -567,26 +556,26 @@ def _releases(reading: InboxReading) -> list[InboxItem]:
     ]
 
 
-def _release(one: UnsignedRelease) -> InboxItem:
-    page, name = f"/console/releases/{one.release_id.hex}", f"Release {one.name}"
-    subject = shown(Prefix.release, one.release_id)
-    if one.left:
+def _release(unsigned: UnsignedRelease) -> InboxItem:
+    page, name = f"/console/releases/{unsigned.release_id.hex}", f"Release {unsigned.name}"
+    subject = shown(Prefix.release, unsigned.release_id)
+    if unsigned.left:
         rows = (
-            f"{one.left:,} {'row' if one.left == 1 else 'rows'} of its sample "
-            f"{'is' if one.left == 1 else 'are'} not read"
+            f"{unsigned.left:,} {'row' if unsigned.left == 1 else 'rows'} of its sample "
+            f"{'is' if unsigned.left == 1 else 'are'} not read"
         )
         return _item(
             ItemKind.review, subject, f"{name}: {rows}", "Read the sample.", page, who=LOOKING
         )
-    if one.left == 0:
+    if unsigned.left == 0:
         return _item(
             ItemKind.review, subject, f"{name}: its sample is read", "State what was found.", page
         )
-    if not one.closed:
+    if not unsigned.closed:
         return _item(
             ItemKind.review, subject, f"{name}: nobody has reviewed it", "Draw a sample.", page
         )
-    missing = signatures.SIGNATURES_NEEDED - one.signatures
+    missing = signatures.SIGNATURES_NEEDED - unsigned.signatures
     what = f"{name}: {missing} {'signature' if missing == 1 else 'signatures'} missing"
     return _item(ItemKind.signature, subject, what, "Sign it off.", page)
 
@@ -598,66 +587,31 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
     what = f"The sweep waits: it would erase {standing.due:,}, of {standing.kept:,} segments kept"
     act = "Approve it, or find out what moved the dates."
     subject = compact_age(standing.waits_since)
-    return [
-        _item(
-            ItemKind.sweep,
-            subject,
-            what,
-            act,
-            BACKGROUND,
-            due_at=standing.waits_since,
-            overdue=True,
-        )
-    ]
+    since = standing.waits_since
+    return [_item(ItemKind.sweep, subject, what, act, BACKGROUND, due_at=since, overdue=True)]
 
 
 def _keys(reading: InboxReading) -> list[InboxItem]:
     found, at = [], reading.at
     for kind, due in epochs.due_rotations(reading.tx, at).items():
         if due is not None and due <= at:
-            until = due + timedelta(days=ROTATION_DAYS)
-            what = f"The {kind.value} rotation of the keys is due"
-            found.append(
-                _item(
-                    ItemKind.keys,
-                    f"{kind.value}-{due:%Y%m%d}",
-                    what,
-                    "Rotate them.",
-                    KEYS,
-                    due_at=until,
-                    overdue=until <= at,
-                )
-            )
+            until, subject = due + timedelta(days=ROTATION_DAYS), f"{kind.value}-{due:%Y%m%d}"
+            what = (subject, f"The {kind.value} rotation of the keys is due", "Rotate them.", KEYS)
+            found.append(_item(ItemKind.keys, *what, due_at=until, overdue=until <= at))
     return found
 
 
 def _backup(reading: InboxReading) -> list[InboxItem]:
     known = archives.list_registered(reading.installation, 1, reading.tx)
     if not known:
-        return [
-            _item(
-                ItemKind.backup,
-                "none",
-                "No backup is on record",
-                "Make one: licet backup make.",
-                BACKUPS,
-            )
-        ]
+        act = "Make one: licet backup make."
+        return [_item(ItemKind.backup, "none", "No backup is on record", act, BACKUPS)]
     due = known[0].made_at + timedelta(days=BACKUP_DAYS)
     if due > reading.at:
         return []
     act = "Look why, and make one: licet backup make."
-    return [
-        _item(
-            ItemKind.backup,
-            known[0].backup,
-            "The newest backup is late",
-            act,
-            BACKUPS,
-            due_at=due,
-            overdue=True,
-        )
-    ]
+    what = (known[0].backup, "The newest backup is late", act, BACKUPS)
+    return [_item(ItemKind.backup, *what, due_at=due, overdue=True)]
 
 
 def _endpoints(reading: InboxReading) -> list[InboxItem]:
@@ -714,15 +668,8 @@ def _exports(reading: InboxReading) -> list[InboxItem]:
         f"{count:,} {'recall' if count == 1 else 'recalls'} of exported rows not acknowledged "
         "in time"
     )
-    return [
-        _item(
-            ItemKind.recall,
-            "exports",
-            what,
-            "Ask the recipient: licet export list names them.",
-            overdue=True,
-        )
-    ]
+    act = "Ask the recipient: licet export list names them."
+    return [_item(ItemKind.recall, "exports", what, act, overdue=True)]
 
 
 def _models(reading: InboxReading) -> list[InboxItem]:
@@ -741,7 +688,6 @@ def _models(reading: InboxReading) -> list[InboxItem]:
 
 
 def compact_age(now: datetime) -> str:
-    """A moment as the subject of an item."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}Z"
 
 

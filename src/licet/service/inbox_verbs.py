@@ -2,14 +2,14 @@
 
 An act is recorded with its reason before it runs and completed after it: a crash between leaves an
 act without an outcome, and the item still open. A refusal is recorded too. The act itself belongs
-to the room that owns the subject (`inbox_acts`).
-
-With an `Idempotency-Key`, a repeated step is not executed again.
+to the room that owns the subject (`inbox_acts`). With an `Idempotency-Key`, a repeated step is not
+executed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from licet.access.inbox_register import ItemSubject
 from licet.access.roles import StaffRole
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
 from licet.errors import DeniedError, LicetError, NotFoundError, RefusedError
+from licet.keys.keyring import Keyring
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_acts
 from licet.service.inbox import ItemSeen
@@ -37,8 +38,8 @@ _NOBODY = UUID(int=0)
 
 
 class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An item after a step. ``said`` describes what an act did; ``replayed``: the step had been
-    taken under the same key.
+    """``said`` describes what an act did; ``replayed``: the step had been taken under the same
+    key.
     """
 
     seen: ItemSeen
@@ -56,18 +57,7 @@ def take(
 ) -> InboxResult:
     """Takes an item; RefusedError if a colleague holds it or it is done."""
     inbox_register.check_words(reason, needed=False)
-
-    def record(tx: Transaction, subject: ItemSubject) -> None:
-        inbox_register.take_item(
-            tx,
-            installation.keyring,
-            subject,
-            actor.staff_id,
-            installation.clock(),
-            reason.strip(),
-        )
-
-    return _take_step(installation, actor, item, record, once)
+    return _take_step(installation, actor, item, inbox_register.take_item, reason, once)
 
 
 def give_back(
@@ -82,18 +72,10 @@ def give_back(
     """Gives an item back: one's own, or with ``holder`` a colleague's."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
 
-    def record(tx: Transaction, subject: ItemSubject) -> None:
-        inbox_register.give_back(
-            tx,
-            installation.keyring,
-            subject,
-            actor.staff_id,
-            installation.clock(),
-            reason.strip(),
-            holder=_colleague(tx, holder)[0] if holder else None,
-        )
+    def record(tx: Transaction, *step: Any) -> None:  # noqa: ANN401 as of `give_back`
+        inbox_register.give_back(tx, *step, holder=_colleague(tx, holder)[0] if holder else None)
 
-    return _take_step(installation, actor, item, record, once, include_done=True)
+    return _take_step(installation, actor, item, record, reason, once, include_done=True)
 
 
 def hand(
@@ -111,7 +93,7 @@ def hand(
     """
     inbox_register.check_words(reason, needed=True)
 
-    def record(tx: Transaction, subject: ItemSubject) -> None:
+    def record(tx: Transaction, *step: Any) -> None:  # noqa: ANN401 as of `hand_over`
         colleague, roles = _colleague(tx, to)
         roles_of_kind = KINDS[inbox.kind_of(item)]
         if roles.isdisjoint(roles_of_kind):
@@ -120,18 +102,10 @@ def hand(
                 f"these do: {', '.join(role.value for role in roles_of_kind)}",
                 because="role",
             )
-        inbox_register.hand_over(
-            tx,
-            installation.keyring,
-            subject,
-            actor.staff_id,
-            installation.clock(),
-            reason.strip(),
-            to=colleague,
-            holder=_colleague(tx, holder)[0] if holder else None,
-        )
+        held_by = _colleague(tx, holder)[0] if holder else None
+        inbox_register.hand_over(tx, *step, to=colleague, holder=held_by)
 
-    return _take_step(installation, actor, item, record, once)
+    return _take_step(installation, actor, item, record, reason, once)
 
 
 def note(
@@ -144,25 +118,16 @@ def note(
 ) -> InboxResult:
     """Adds a note to an item, whoever holds it."""
     inbox_register.check_words(reason, needed=True)
-
-    def record(tx: Transaction, subject: ItemSubject) -> None:
-        inbox_register.add_note(
-            tx,
-            installation.keyring,
-            subject,
-            actor.staff_id,
-            installation.clock(),
-            reason.strip(),
-        )
-
-    return _take_step(installation, actor, item, record, once, include_done=True)
+    register = inbox_register.add_note
+    return _take_step(installation, actor, item, register, reason, once, include_done=True)
 
 
 def _take_step(
     installation: Installation,
     actor: StaffMember,
     item: str,
-    record: Callable[[Transaction, ItemSubject], None],
+    record: Callable[[Transaction, Keyring, ItemSubject, UUID, datetime, str], object],
+    reason: str,
     once: IdempotentCall | None,
     *,
     include_done: bool = False,
@@ -172,7 +137,8 @@ def _take_step(
     with transaction(installation.pool) as tx:
         replayed = _is_repeat(tx, installation, once)
         if not replayed:
-            record(tx, _raise_if_error(access))
+            about, now = _raise_if_error(access), installation.clock()
+            record(tx, installation.keyring, about, actor.staff_id, now, reason.strip())
     return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
 
 
@@ -189,7 +155,7 @@ def act(
     have, RefusedError if a colleague holds it, and the act's own errors.
     """
     kind = inbox.kind_of(item)
-    inbox_act = next((one for one in inbox_acts.list_acts(kind) if one.name == name), None)
+    inbox_act = next((act for act in inbox_acts.list_acts(kind) if act.name == name), None)
     if inbox_act is None:
         raise NotFoundError(f"no act `{name[:40]}` on an item of the kind `{kind.value}`")
     _check_role(actor, inbox_act)
@@ -203,14 +169,14 @@ def act(
             )
     if number < 0:
         return InboxResult(seen=inbox.get(installation, actor, item), replayed=True)
-    said = _run_act(
+    outcome = _run_act(
         installation,
         item,
         number,
         lambda: inbox_act.does(installation, actor, item.partition(":")[2], values),
         once,
     )
-    return InboxResult(seen=inbox.get(installation, actor, item), said=said)
+    return InboxResult(seen=inbox.get(installation, actor, item), said=outcome)
 
 
 def _begin(
@@ -235,9 +201,8 @@ def _run_act(
     does: Callable[[], str],
     once: IdempotentCall | None = None,
 ) -> str:
-    """Runs a recorded act and records its outcome."""
     try:
-        said = does()
+        outcome = does()
     except LicetError:
         with transaction(installation.pool) as tx:
             inbox_register.end_act(tx, item, number, done=False)
@@ -246,7 +211,7 @@ def _run_act(
         raise
     with transaction(installation.pool) as tx:
         inbox_register.end_act(tx, item, number, done=True)
-    return said
+    return outcome
 
 
 def run_recorded(
@@ -257,8 +222,8 @@ def run_recorded(
     reason: str,
     does: Callable[[], str],
 ) -> str:
-    """Runs ``does`` on a subject that need not be open in the inbox, recorded with its reason like
-    an act; RefusedError if a colleague holds the item.
+    """Runs ``does`` on a subject that need not be open in the inbox, recorded like an act;
+    RefusedError if a colleague holds the item.
     """
     inbox_register.check_words(reason, needed=True)
     with transaction(installation.pool) as tx:
@@ -278,9 +243,9 @@ def run_recorded(
 def acts(actor: StaffMember, item: str) -> list[InboxAct]:
     """The acts that the actor's roles allow on an item of its kind."""
     return [
-        one
-        for one in inbox_acts.list_acts(inbox.kind_of(item))
-        if not actor.roles.isdisjoint(one.who)
+        act
+        for act in inbox_acts.list_acts(inbox.kind_of(item))
+        if not actor.roles.isdisjoint(act.who)
     ]
 
 
@@ -293,8 +258,8 @@ def _check_role(actor: StaffMember, act: InboxAct) -> None:
 
 
 def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
-    """Whether this step is a repetition; otherwise stores its key. Raises the error that a
-    repetition gets.
+    """Whether this step is a repetition; if not, stores its key. Raises the error that a repetition
+    gets.
     """
     if once is None:
         return False
@@ -314,7 +279,7 @@ def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall
 def _check_access_later(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemSubject | LicetError:
-    """Returns the result or the error of `_check_access`: the error counts only if the step is no
+    """The result or the error of `_check_access`: the error counts only if the step is no
     repetition.
     """
     try:
@@ -359,8 +324,8 @@ def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]
 
 
 class ItemStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A step that staff take with an item beside its acts. ``does`` is given what was sent, and the
-    request under its `Idempotency-Key`; ``said`` is what the page of the item says after it.
+    """A step with an item beside its acts. ``does`` is given what was sent, and the request under
+    its `Idempotency-Key`; ``said`` is what the item's page says after it.
     """
 
     name: str
@@ -382,24 +347,20 @@ Address = Annotated[str, Meta(max_length=254)]
 
 
 class NewItemTaking(VerbBody, frozen=True, kw_only=True):
-    """A member of staff takes an item; ``reason`` may be left out."""
+    """``reason`` may be left out."""
 
     reason: ItemReason = ""
 
 
 class NewItemReturn(VerbBody, frozen=True, kw_only=True):
-    """An item is given back. ``holder`` is left out for one's own, and names a colleague for what
-    they have.
-    """
+    """``holder`` names a colleague for what they have."""
 
     reason: ItemReason = ""
     holder: Address = ""
 
 
 class NewItemHanding(VerbBody, frozen=True, kw_only=True):
-    """An item is handed to a colleague. ``holder`` is left out for one's own, and names a colleague
-    for what they have.
-    """
+    """``holder`` names a colleague for what they have."""
 
     to: Address
     reason: ItemReason

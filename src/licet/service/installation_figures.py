@@ -1,7 +1,5 @@
 """Monitoring figures of an installation: backlogs, the age of the oldest entry, and what is late.
-
-Each figure reads an index of open entries only and counts up to `COUNTED_MAX`: its cost does not
-grow with the installation.
+Each reads an index of open entries only and counts up to `COUNTED_MAX`.
 """
 
 from __future__ import annotations
@@ -23,16 +21,7 @@ COUNTED_MAX = 10_000
 # and `older`
 AGES = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 QUEUED_MAX = 500  # of each kind; those with the nearest day are counted first
-QUEUES = (
-    ItemKind.request,
-    ItemKind.erasure,
-    ItemKind.recall,
-    ItemKind.misuse,
-    ItemKind.flag,
-    ItemKind.hold,
-    ItemKind.review,
-    ItemKind.signature,
-)
+QUEUES = tuple(ItemKind)[:8]  # up to `signature`: what waits for a person's judgement
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):

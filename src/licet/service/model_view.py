@@ -21,8 +21,8 @@ from licet.vault.installation import Installation
 
 
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered model. ``affected`` is None if nothing it learnt from was withdrawn or erased
-    since; ``audited_at`` and ``audit`` are None without a canary audit.
+    """``affected`` is None if nothing it learnt from was withdrawn or erased since; ``audited_at``
+    and ``audit`` without a canary audit.
     """
 
     model: RecordedModel
@@ -33,8 +33,8 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumedShare(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run consumed of its release. ``withdrawn_meanwhile`` rows were withdrawn during the
-    run, under ``gates`` signed gate states.
+    """``withdrawn_meanwhile`` rows were withdrawn during the run, under ``gates`` signed gate
+    states.
     """
 
     consumed: int

@@ -28,9 +28,7 @@ BEGINS = "Ordered: the server begins within seconds, and this page says how it e
 
 
 class NewOrder(VerbBody, frozen=True, kw_only=True):
-    """Work for the background. ``about`` is the kind of a rotation, `daily` or `weekly`; without it
-    that which is due.
-    """
+    """``about`` is the kind of a rotation, `daily` or `weekly`; without it that which is due."""
 
     kind: Background
     about: Annotated[str, Meta(max_length=100)] = ""
@@ -46,7 +44,7 @@ class NewRotation(VerbBody, frozen=True, kw_only=True):
 
 
 class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """An order. ``outcome`` and ``said`` are null while its work has not ended."""
+    """``outcome`` and ``said`` are null while its work has not ended."""
 
     order: str
     kind: OrderKind
@@ -60,7 +58,6 @@ class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, order: StaffOrder) -> OrderAnswer:
-        """An order as the API answers it."""
         return cls(
             order=shown(Prefix.order, order.order_id),
             kind=order.kind,
@@ -75,9 +72,7 @@ class OrderAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class OrderGiven(VerbAnswer, frozen=True, kw_only=True):
-    """An order as it was given; ``order`` is null in a dry run. ``would`` is what it does, and
-    empty in a repetition.
-    """
+    """``order`` is null in a dry run. ``would`` is what it does, and empty in a repetition."""
 
     would: tuple[str, ...]
     order: OrderAnswer | None

@@ -1,10 +1,9 @@
 """Administrative orders of staff: records them, and runs the long ones in the background.
 
-What may take long runs in the background: a rotation of the keys, the destruction of epochs that
-are due, the drill of a backup, and asking the witnesses. Its order is on record before it begins,
-so that a server that is stopped meanwhile goes on with it when it runs again: a rotation continues,
-and the others begin anew. What is done at once is put on record by its declaration
-(`service.staff_verb`).
+Long ones are a rotation of the keys, the destruction of due epochs, the drill of a backup, and
+asking the witnesses. The order is on record before it begins, so that a stopped server resumes it:
+a rotation continues, the others begin anew. What is done at once is put on record by its
+declaration (`service.staff_verb`).
 """
 
 from __future__ import annotations
@@ -39,19 +38,15 @@ Work = Callable[[Installation, StaffOrder, threading.Event], str]
 
 
 class OrderForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do now, in sentences. ``about`` is its target: a kind of rotation, or a
-    backup's name.
-    """
+    """``would`` are sentences; ``about`` is the target: a kind of rotation, or a backup's name."""
 
     about: str
     would: tuple[str, ...]
 
 
 def forecast(installation: Installation, kind: OrderKind, target: str = "") -> OrderForecast:
-    """Describes what a background order would do now, without doing it.
-
-    RefusedError or NotFoundError if there is nothing to do, UsageError for an order that does not
-    run in the background.
+    """Describes what a background order would do now. RefusedError or NotFoundError if there is
+    nothing to do, UsageError for an order that does not run in the background.
     """
     resolved = _resolve_target(installation, kind, target)
     return OrderForecast(about=resolved, would=tuple(_WOULD[kind](installation, resolved)))
@@ -61,8 +56,7 @@ def submit(
     installation: Installation, kind: OrderKind, target: str = "", *, reason: str, actor: str
 ) -> UUID:
     """Records a background order and returns its id; RefusedError if one of its kind is open,
-    UsageError without a reason. Whether there is anything to do is checked by `forecast` and at
-    execution.
+    UsageError without a reason.
     """
     if kind not in _WORK:
         raise UsageError(f"`{kind.value}` is no work for the background")
@@ -158,7 +152,7 @@ def _drill(installation: Installation, order: StaffOrder, _: threading.Event) ->
 def _cosign(installation: Installation, _: StaffOrder, __: threading.Event) -> str:
     gathered = documents.cosign(installation)
     return (
-        "; ".join(f"{one.origin}: {', '.join(one.cosigned) or 'nobody'}" for one in gathered)
+        "; ".join(f"{log.origin}: {', '.join(log.cosigned) or 'nobody'}" for log in gathered)
         or "No witness is set up"
     )
 
@@ -214,8 +208,8 @@ def _would_drill(_: Installation, target: str) -> Iterator[str]:
 
 def _would_cosign(installation: Installation, _: str) -> Iterator[str]:
     quorum = documents.witnesses(installation)
-    for witnesse in quorum.witnesses if quorum is not None else ():
-        yield f"{witnesse.name} is asked." if witnesse.url else f"{witnesse.name} has no address."
+    for witness in quorum.witnesses if quorum is not None else ():
+        yield f"{witness.name} is asked." if witness.url else f"{witness.name} has no address."
 
 
 _WOULD: dict[OrderKind, Callable[[Installation, str], Iterator[str]]] = {

@@ -2,8 +2,7 @@
 Long ones are in `staff_tables`.
 
 Every list is newest first, except holds, which are by day of review. Each has a bound and says how
-many entries there are in all. Titles, matters of holds and texts of turns are content, and are in
-none of them.
+many entries there are in all. None has titles, matters of holds or texts of turns.
 """
 
 from __future__ import annotations
@@ -36,10 +35,8 @@ class NewestList(msgspec.Struct, Generic[One], frozen=True, kw_only=True):
 
 
 class HoldSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A legal hold on a conversation, without its matter. ``told``: the person may see it.
-
-    At ``review_at`` staff should ask whether it is still needed; it is ``overdue`` from then on,
-    since no hold ends by itself. ``turns_not_held`` had expired before it was placed.
+    """A legal hold, without its matter. ``told``: the person may see it. It is ``overdue`` from
+    ``review_at`` on. ``turns_not_held`` had expired before it was placed.
     """
 
     account: str
@@ -141,7 +138,6 @@ def versions(installation: Installation) -> NewestList[VersionSeen]:
 
 
 def notices(installation: Installation) -> NewestList[notice.NoticeListed]:
-    """The published notices."""
     with transaction(installation.pool) as tx:
         listed, total = notice.list_newest(tx, LISTED_MAX), notice.published_count(tx)
     return NewestList(items=tuple(listed), total=total)

@@ -56,8 +56,6 @@ def dated_preset(
 
 
 class InstallationBegun(msgspec.Struct, frozen=True, kw_only=True):
-    """The applied policy, and its file."""
-
     file: Path
     policy: str
     version: str
@@ -91,10 +89,9 @@ def init(
     """Writes and applies the first policy; RefusedError if there is one already.
 
     A preset gets its dates: ``effective``, by default today, and ``decide_by``, by default thirty
-    days later. `controller.yaml` is written beside it from ``responsible``, or with empty values to
-    fill in; an existing file is kept unless ``responsible`` is given. Notices are published in
-    English and in ``languages``, by default all that ship. ``names_left_in`` makes a preset say
-    `names: left in`.
+    days later. `controller.yaml` is written beside it from ``responsible``, or with empty values;
+    an existing file is kept unless ``responsible`` is given. Notices are published in English and
+    in ``languages``, by default all that ship.
     """
     now = installation.clock()
     _check_days(file, effective, decide_by, now.date())
@@ -131,7 +128,6 @@ def init(
 def _check_days(
     file: Path | None, effective: date | None, decide_by: date | None, today: date
 ) -> None:
-    """UsageError for dates that no policy can have."""
     if file is not None and (effective or decide_by):
         raise UsageError(
             "a file of your own has its own days", "write `effective` and `decide_by` into it"
@@ -146,7 +142,6 @@ def _check_days(
 
 
 def _check_languages(languages: Collection[str] | None) -> None:
-    """UsageError for a language in which no notice ships."""
     known = sorted({notice.language_of(name) for name in notice.sources()})
     for name in languages or ():
         if name not in known:
@@ -316,11 +311,8 @@ def findings_of(policy: Policy) -> tuple[str, ...]:
 
 
 class AppliedPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """An applied version. ``second_identity``: another identity of the identity provider had
-    proposed it.
-
-    ``shortened`` counts segments. ``left_accounts`` changed after the plan: nothing of theirs was
-    shortened; another plan lists them.
+    """``second_identity``: another identity of the provider had proposed it. ``shortened`` counts
+    segments; ``left_accounts`` changed after the plan, and nothing of theirs was shortened.
     """
 
     number: int

@@ -3,8 +3,7 @@ applies it with a reason.
 
 Promise: nobody applies their own proposal, and what is applied is what the applier read. The plan
 is named by its hash; if accounts have acted since it was drawn, it is drawn again, and the version
-is applied only if no number moved by more than a hundredth. Concurrent appliers wait for each
-other, and one is refused.
+is applied only if no number moved by more than a hundredth. Of concurrent appliers one is refused.
 
 Two names are two people only if each signed in through the identity provider, as different subjects
 (`access.identities`). Otherwise the version is recorded as not confirmed by a second identity, or
@@ -45,8 +44,8 @@ SENT = "policy.yaml"  # what errors call a text that was sent
 
 
 class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A proposal in a list. ``has_identity``: its proposer signed in through the identity provider;
-    ``second_identity``: another identity of the provider applied it.
+    """``has_identity``: its proposer signed in through the identity provider; ``second_identity``:
+    another identity of the provider applied it.
     """
 
     id: str
@@ -63,10 +62,7 @@ class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal with its diff against the newest version, and its plan if there is one for the
-    present versions.
-
-    ``plan_sha256`` names the plan, which the applier confirms. ``refusal`` is why it can no longer
-    be applied, whatever its plan says.
+    present versions, named by ``plan_sha256``. ``refusal`` is why it can no longer be applied.
     """
 
     proposal: ProposalSeen
@@ -86,10 +82,7 @@ def propose(
     installation: Installation, text: bytes, *, actor: str, identity: bytes | None = None
 ) -> ProposalDetail:
     """Stores a policy file as a proposal, and plans it at once if accounts are few; InputError with
-    the line of a mistake.
-
-    Proposing the same text again while it is open returns the same proposal. RefusedError for a
-    proposer without an identity, where the installation requires two.
+    the line of a mistake. The same text is the same proposal while it is open.
     """
     identities.check(installation.config.web, identity)
     policy, now = parse(text, SENT), installation.clock()
@@ -141,9 +134,7 @@ def plan(
 
 
 def is_planned_here(installation: Installation) -> bool:
-    """Whether accounts are few enough to plan within a request; else `licet policy proposals ID
-    --plan` does.
-    """
+    """Whether accounts are few enough to plan within a request."""
     with transaction(installation.pool) as tx:
         return account_view.has_at_most(tx, PLANNED_HERE_ACCOUNTS_MAX)
 
@@ -210,8 +201,8 @@ def applied(installation: Installation, number: int) -> AppliedPolicy:
 
 
 class ProposalApplier(msgspec.Struct, frozen=True, kw_only=True):
-    """What the actor may do with a proposal. ``refusal``: why the installation does not let them
-    apply it as signed in; ``confirms``: two identities would be on record.
+    """``refusal``: why the installation does not let the actor apply it as signed in; ``confirms``:
+    two identities would be on record.
     """
 
     is_proposer: bool
@@ -321,9 +312,7 @@ def is_proposer(row: ProposalRow, actor: str, identity: bytes | None) -> bool:
 def _check_applier(
     installation: Installation, row: ProposalRow, actor: str, identity: bytes | None
 ) -> None:
-    """RefusedError for the proposer, and for a single identity where the installation requires
-    two.
-    """
+    """RefusedError for the proposer, and for a single identity if two are required."""
     _check_open(row)
     if is_proposer(row, actor, identity):
         raise RefusedError(
@@ -402,9 +391,7 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
 
 
 def _base(versions: Policies, policy: Policy, row: ProposalRow) -> Policy:
-    """The version that the proposal changes: the newest, or once it is applied the one before
-    it.
-    """
+    """The version that the proposal changes: the newest, or the one before it once applied."""
     applied = [
         number
         for number, version in enumerate(versions.versions)

@@ -52,7 +52,6 @@ _HORIZONS = (("7 days", 7), ("30 days", 30), ("a year", 365), ("5 years", 1826),
 
 
 def turns_kept(installation: Installation) -> int:
-    """The number of turns with content."""
     with transaction(installation.pool) as tx:
         return sum(content.turns for content in counts.content(tx))
 
@@ -106,8 +105,8 @@ def retraining_due(installation: Installation) -> tuple[Affected, ...]:
 def _expires(
     kept: Sequence[CountedContent], held: Sequence[CountedContent], now: datetime
 ) -> dict[str, int]:
-    """Turns that expire within each horizon, without those of nearer horizons and those under a
-    hold. A horizon includes its whole last day.
+    """Turns that expire within each horizon (its whole last day included), without those of nearer
+    horizons and those under a hold.
     """
     result: dict[str, int] = {}
     nearer = 0
@@ -127,9 +126,8 @@ def _expires(
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """Sealed bytes still kept at each moment, the first being the present, if nothing is added and
-    every sweep is on time. What ends on a day is kept until that day is over.
-
-    Content under a hold is always counted. ``short`` is what is kept for a year at most.
+    every sweep is on time. Content under a hold is always counted. ``short`` is what is kept for a
+    year at most.
     """
 
     moments: tuple[datetime, ...]

@@ -2,15 +2,12 @@
 yes.
 
 Promise: the texts are those that a build would seal: the same decision, de-identification and keys;
-nothing is built or written. What depends on everybody's chats is not shown: whether a row is
-dropped as a duplicate.
-
-With ``assume``, the answer is for the state after a yes for this scope and one more turn in each
-chat.
+nothing is built or written. Whether a row is dropped as a duplicate of others' is not shown. With
+``assume``, the answer is for the state after a yes for this scope and one more turn in each chat.
 
 A call is bounded (`PreviewBounds`), and a process makes one at a time. What does not fit goes to
-the next page. A conversation that fits on no page is listed with the bound that it exceeds: a row
-is curated whole or not at all. Names are searched in parts, over as many calls as it takes.
+the next page. A conversation that fits on no page is listed with the bound that it exceeds. Names
+are searched in parts, over as many calls as it takes.
 """
 
 from __future__ import annotations
@@ -65,9 +62,9 @@ START = UUID(int=0)  # before every conversation
 
 
 class PreviewBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of one call: turns, bytes of content, and the weight of text searched for names
-    (`preview_engine.weight`). The defaults are what a request may cost: digits cost 4 seconds a
-    megabyte, names one.
+    """Turns, bytes of content, and the weight of text searched for names (`preview_engine.weight`)
+    of one call. The defaults are what a request may cost: digits cost 4 seconds a megabyte, names
+    one.
     """
 
     turns_max: int = 2_000
@@ -92,9 +89,7 @@ def preview(
     after: UUID | None = None,
     bounds: PreviewBounds = A_REQUEST,
 ) -> Preview:
-    """Previews one conversation, a project's, or all of the account's, a page at a time, for its
-    own person.
-
+    """Previews one conversation, a project's, or all of the account's, a page at a time.
     NotFoundError for what is not the account's; RefusedError for a purpose that no question covers;
     BusyError while the process makes others.
     """
@@ -122,14 +117,14 @@ def preview(
                     project=project,
                 )
                 ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
-            seen = account_view.seen(tx, [(account, one) for one in ids], versions, now)
+            seen = account_view.seen(tx, [(account, chat) for chat in ids], versions, now)
             if conversation is not None and conversation not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
             refused = None
             if assume:
                 seen, refused = _assumed(seen, versions, question, scope, now)
             loading = _Loading(tx, installation, seen, versions, purpose, now, bounds)
-            loaded = list(loading.each([one for one in ids if one in seen]))
+            loaded = list(loading.each([chat for chat in ids if chat in seen]))
         engine = engine_of(installation)
         made = list(
             _curated(engine, loaded, installation.keyring.random(32), versions, purpose, bounds)
@@ -311,11 +306,11 @@ def _assumed(
     scope: GrantScope,
     now: datetime,
 ) -> tuple[dict[UUID, AccountView], NoEffect | None]:
-    """The conversations after a yes for the scope and one more turn in each, and why the yes would
-    have no effect.
+    """The conversations after a yes for the scope and one more turn in each, and why it would have
+    no effect.
     """
     found, refused = dict(seen), None
-    for one, view in seen.items():
+    for chat, view in seen.items():
         named = view.turns if scope.kind is ScopeKind.conversation else None
         moment = max(now, view.state.last_at)
         chosen = fold.choose(
@@ -327,11 +322,11 @@ def _assumed(
         turns = view.turns
         if fold.refusal(chosen.account, turns, versions, moment, TurnRole.user) is None:
             surface = turns.segments[-1].stamp.surface
-            said = fold.add_turn(
+            extended = fold.add_turn(
                 chosen.account, turns, versions, moment, TurnRole.user, surface, "typed"
             )
-            turns = said.conversation
-        found[one] = msgspec.structs.replace(view, state=chosen.account, turns=turns)
+            turns = extended.conversation
+        found[chat] = msgspec.structs.replace(view, state=chosen.account, turns=turns)
     return found, refused
 
 
@@ -383,9 +378,7 @@ def _previewed(
 def _thread(
     thread: Sequence[Said], curated: Curated, replaced: Sequence[Sequence[Substitution]]
 ) -> dict[int, PreviewedTurn]:
-    """The turns of a possible row, as a model would read them, or with the reason curation drops
-    them.
-    """
+    """The turns of a possible row, as a model would read them, or with why curation drops them."""
     found, of_text = {}, iter(replaced)
     for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
         content = opened.content

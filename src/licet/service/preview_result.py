@@ -39,8 +39,8 @@ class ReplacedText(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A turn: ``text`` is what a model would read, empty if left out; ``because`` says why it is in
-    or out.
+    """``text`` is what a model would read, empty if left out; ``because`` says why it is in or
+    out.
     """
 
     turn: int
@@ -52,9 +52,7 @@ class PreviewedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as a release would hold it. ``rows`` counts its rows; ``until`` is when the
-    first use ends.
-
+    """``rows`` counts the rows that a release would hold; ``until`` is when the first use ends.
     With ``beyond`` it is too long to be shown, with ``unread`` (a weight) part of it is not yet
     searched for names; then all else is empty.
     """
@@ -70,8 +68,8 @@ class PreviewedConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preview(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A page. ``refused`` says why the assumed yes would have no effect; ``next`` continues behind
-    the page, or with the conversation that is ``unread``.
+    """``refused`` says why the assumed yes would have no effect; ``next`` continues behind the
+    page, or with the conversation that is ``unread``.
     """
 
     purpose: str

@@ -3,8 +3,8 @@
 
 Curated rows are read from the release; the original texts, and what filters dropped, are decided
 and opened again page by page, as in a build, so only content usable now is included. Texts of a
-sample of people are held in memory, and the models are discarded. Each row takes eight bytes of
-memory: 0.8 GB for a hundred million. Stored figures cover at least ten people.
+sample of people are held in memory, and eight bytes for each row. Stored figures cover at least ten
+people.
 
 After a crash between the commit and the file, the measurement is recorded without its file; the
 next one writes both.
@@ -57,9 +57,9 @@ Says = Callable[[str], None]
 
 
 class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure: about ``rows_max`` rows, with a word-count model, or with models that start
-    from the folder ``base``, to which ``settings`` and ``seeds`` apply; without ``filters``,
-    de-identification only.
+    """About ``rows_max`` rows, with a word-count model, or with models that start from the folder
+    ``base``, to which ``settings`` and ``seeds`` apply; without ``filters``, de-identification
+    only.
     """
 
     settings: TrainingSettings = TrainingSettings()
@@ -72,9 +72,7 @@ class MeasuringOrder(msgspec.Struct, frozen=True, kw_only=True):
 def measure(
     installation: Installation, name: str, order: MeasuringOrder, says: Says = lambda _line: None
 ) -> StatedMeasurement:
-    """Measures a sealed release; RefusedError if it is not sealed, is for safety, or has too few
-    people.
-    """
+    """RefusedError for a release that is not sealed, is for safety, or has too few people."""
     folder, known = find_release(installation, name)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(f"release `{known.name}` is not sealed", because="not_sealed")
@@ -138,38 +136,34 @@ def _ended(installation: Installation, position: int) -> Collection[bytes]:
 def _code(rows: Collection[MeasuredRow]) -> CodeKept:
     blocks = broken = 0
     for row in rows:
-        said, leaves = (
+        originals, leaves = (
             [message["content"] for message in loaded["messages"]]
             for loaded in (row.said, row.leaves)
         )
-        mine, lost = code_kept.counted(said, leaves)
+        mine, lost = code_kept.counted(originals, leaves)
         blocks, broken = blocks + mine, broken + lost
     return CodeKept(blocks=blocks, broken=broken)
 
 
 def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
     """Counts the words of the original messages, and those missing from the curated ones."""
-    said = changed = 0
+    total = changed = 0
     for row in rows:
         for before, after in zip(row.said["messages"], row.leaves["messages"], strict=True):
             words = Counter(before["content"].split())
-            said += words.total()
+            total += words.total()
             if before["content"] != after["content"]:
                 changed += (words - Counter(after["content"].split())).total()
-    return WordsKept(said=said, changed=changed)
+    return WordsKept(said=total, changed=changed)
 
 
 class _Leaving(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A curated row and its person."""
-
     person: bytes
     row: LoadedRow
 
 
 class _Found:
-    """Collects rows, dropped content and the people to hold out. People are sampled by a hash of
-    their account.
-    """
+    """Collects rows, dropped content and the people to hold out, of people sampled by a hash."""
 
     def __init__(
         self,
@@ -178,10 +172,8 @@ class _Found:
         promised: ReleaseManifest,
         order: MeasuringOrder,
     ) -> None:
-        self._installation = installation
-        self._known = release
-        self._promised = promised
-        self._order = order
+        self._installation, self._known = installation, release
+        self._promised, self._order = promised, order
         self._share = min(1.0, order.rows_max / max(promised.rows, 1))
         self._names = NamedDocuments()  # of the rows
         self._people: dict[bytes, int] = {}  # of the rows, with their rank
@@ -202,8 +194,8 @@ class _Found:
             for ordinal, document in page:
                 self._names.add(document.name)
                 left = leaving.get(ordinal)
-                said = _as_said(left.row, document) if left is not None else None
-                if left is None or said is None:
+                original = _with_original_texts(left.row, document) if left is not None else None
+                if left is None or original is None:
                     continue
                 labels = left.row.get("labels")
                 found.append(
@@ -211,7 +203,7 @@ class _Found:
                         person=left.person,
                         kind=document.kind.value,
                         language=labels["language"] if labels else UNKNOWN,
-                        said=said,
+                        said=original,
                         leaves=left.row,
                     )
                 )
@@ -270,11 +262,11 @@ class _Found:
 
         def take() -> None:
             with transaction(self._installation.pool) as tx:
-                of = registry.accounts_at(
+                accounts = registry.accounts_at(
                     tx, self._known.release_id, [row["ordinal"] for row in batch]
                 )
             for row in batch:
-                person = of[row["ordinal"]].bytes
+                person = accounts[row["ordinal"]].bytes
                 if not self._is_sampled(person):
                     continue
                 found[row["ordinal"]] = _Leaving(person=person, row=row)
@@ -297,10 +289,8 @@ class _Found:
 
 
 class NamedDocuments:
-    """A set of document names, as eight bytes of a hash each: 8 MB for a million.
-
-    With a million rows, one of a million other documents is mistaken for a row with probability 1
-    in 18 million.
+    """A set of document names, as eight bytes of a hash each. With a million rows, one of a million
+    other documents is mistaken for a row with probability 1 in 18 million.
     """
 
     def __init__(self) -> None:
@@ -327,23 +317,23 @@ def _hash(name: bytes) -> int:
     return int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
 
 
-def _as_said(row: LoadedRow, document: Document) -> LoadedRow | None:
+def _with_original_texts(row: LoadedRow, document: Document) -> LoadedRow | None:
     """A row with its texts before de-identification; None if the document is not its source."""
     text = iter(document.texts)
     messages: list[MessageShape] = []
     try:
         for message in row["messages"]:
-            said: MessageShape = {**message, "content": next(text)}
+            original: MessageShape = {**message, "content": next(text)}
             name = next(text)
             for beside in ("name", "tools"):
                 if beside in message:
-                    said[beside] = name
+                    original[beside] = name
             if calls := message.get("tool_calls"):
-                said["tool_calls"] = [
+                original["tool_calls"] = [
                     {**call, "function": {"name": next(text), "arguments": next(text)}}
                     for call in calls
                 ]
-            messages.append(said)
+            messages.append(original)
     except StopIteration:
         return None
     return {**row, "messages": messages} if next(text, None) is None else None

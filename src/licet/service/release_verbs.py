@@ -45,9 +45,7 @@ RETIRING = (StaffRole.owner, StaffRole.curator)
 
 
 class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """An open sample. ``bound`` is that of the rows of the chance part; unread are those that
-    nobody has read yet, or can read any more.
-    """
+    """``bound`` is that of the rows of the chance part; unread are those that nobody has read."""
 
     drawn: int
     done: int
@@ -57,9 +55,7 @@ class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReviewAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """How the review of a release stands: its open sample, the newest statement, and who signed
-    that.
-    """
+    """A release's open sample, the newest statement, and who signed that."""
 
     release: str
     rows: int
@@ -105,7 +101,7 @@ class FindingUndone(VerbAnswer, frozen=True, kw_only=True):
 
 
 class MarkReplacement(VerbBody, frozen=True, kw_only=True):
-    """A place that the caller was shown, and whether it was no name."""
+    """A ``place`` that the caller was shown, and whether it was no name."""
 
     row: Annotated[int, Meta(ge=0)]
     place: Annotated[int, Meta(ge=0)]
@@ -118,8 +114,8 @@ class ReplacementKindCounts(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
-    """Replaced names of a release that readers were shown beside the text before, and those they
-    marked as no name.
+    """Replaced names that readers were shown beside the text before, and those marked as no
+    name.
     """
 
     shown: int
@@ -128,7 +124,6 @@ class ReplacementCounts(VerbAnswer, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, found: Mapping[str, MarkCounts]) -> ReplacementCounts:
-        """The counts by kind, and together."""
         return cls(
             shown=sum(counts.shown for counts in found.values()),
             no_name=sum(counts.no_name for counts in found.values()),
@@ -150,7 +145,6 @@ def folder_of(installation: Installation, release: str) -> str:
 
 
 def review_answer(standing: ReleaseStanding) -> ReviewAnswer:
-    """How the review of a release stands, as the API answers it."""
     return msgspec.convert(standing, ReviewAnswer, from_attributes=True)
 
 
@@ -274,8 +268,8 @@ MARK: StaffVerb[MarkReplacement, Mapping[str, MarkCounts]] = StaffVerb(
 
 
 class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
-    """A model on record; ``affected`` is null where nothing that it learnt from was withdrawn or
-    erased since, ``audit`` where no canary audit was run for it.
+    """``affected`` is null if nothing that it learnt from was withdrawn or erased since, ``audit``
+    without a canary audit.
     """
 
     model: RecordedModel
@@ -285,7 +279,6 @@ class ModelAnswer(VerbAnswer, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, seen: ModelView) -> ModelAnswer:
-        """A model as the API answers it."""
         return msgspec.convert(seen, cls, from_attributes=True)
 
 

@@ -55,9 +55,9 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed release. ``usable`` rows of ``rows`` may be used now. ``funnel`` is ordered by turns
-    left out; ``contents`` is the count at the seal, None if not made; ``stats`` and ``duplicates``
-    are the last figures computed by command, None before.
+    """``usable`` of the ``rows`` may be used now. ``funnel`` is ordered by turns left out;
+    ``contents`` is the count at the seal; ``stats`` and ``duplicates`` are the last figures
+    computed by command.
     """
 
     candidates: int
@@ -109,7 +109,9 @@ def view(installation: Installation, release: Release) -> ReleaseView:
 
 def _funnel(promised: manifest.ReleaseManifest) -> list[FunnelStep]:
     left, steps = promised.counts.candidates, list[FunnelStep]()
-    for reason, out in sorted(promised.counts.dropped.items(), key=lambda one: (-one[1], one[0])):
+    for reason, out in sorted(
+        promised.counts.dropped.items(), key=lambda item: (-item[1], item[0])
+    ):
         left -= out
         steps.append(FunnelStep(reason=reason, out=out, left=left))
     return steps
@@ -121,9 +123,7 @@ LEASES_MAX = 20
 
 
 class GivenRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A release handed to a recipient; ``usable`` of its ``rows`` may be used now, None if not
-    counted.
-    """
+    """``usable`` of its ``rows`` may be used now, None if not counted."""
 
     handout: RecipientHandout
     name: str

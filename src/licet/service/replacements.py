@@ -165,15 +165,15 @@ def _drawn(installation: Installation, reading: _Reading, rows: int) -> list[tup
     random = Random(int.from_bytes(installation.keyring.random(32)))  # noqa: S311
     found = list[tuple[int, Payload]]()
     matching = 0
-    for one in sample.scanned(
+    for scanned in sample.scanned(
         reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, random
     ):
-        if not shown_replacements.KINDS & set(one[1].replaced):
+        if not shown_replacements.KINDS & set(scanned[1].replaced):
             continue
         matching += 1
         if (place := len(found) if len(found) < rows else random.randrange(matching)) < rows:
-            found[place : place + 1] = [one]
-    return sorted(found, key=lambda one: one[0])
+            found[place : place + 1] = [scanned]
+    return sorted(found, key=lambda scanned: scanned[0])
 
 
 def _places(

@@ -107,7 +107,7 @@ def read_numbered(
         opened = sample.numbered(
             reading.tx, installation.keyring, reading.copy, reading.versions, reading.now, ordinals
         )
-        rows = tuple(_row(*one) for one in opened)
+        rows = tuple(_row(*row) for row in opened)
         return SliceRead(scanned=len(ordinals), matching=len(rows), rows=rows)
 
     return _on_record(installation, name, reader, found)

@@ -36,8 +36,6 @@ FOLDERS = ("log", "log-state")
 
 
 class MovedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """The size of one part in the bucket."""
-
     files: int
     bytes: int
 

@@ -119,9 +119,9 @@ def _verify_model(
         raise UsageError(
             f"a key cannot be used: {error}", "`licet models key` prints one"
         ) from None
-    told = logs(log, vkeys, quorum) if log is not None else []
+    known_logs = logs(log, vkeys, quorum) if log is not None else []
     beside = verifier.FolderFiles(release) if release is not None else None
-    report = verifier.check_model(verifier.FolderFiles(path), keys, beside, told)
+    report = verifier.check_model(verifier.FolderFiles(path), keys, beside, known_logs)
     return _checked([report], (f"model in {path}: its files, its statement and what it consumed",))
 
 
@@ -158,10 +158,10 @@ def _verify_release(
     checked = [f"release in {path}"]
     if report.findings:
         return _checked([report], tuple(checked))
-    told = logs(log, vkeys, quorum) if log is not None else []
+    known_logs = logs(log, vkeys, quorum) if log is not None else []
     files = verifier.FolderFiles(path)
     before = verifier.FolderFiles(base) if base is not None else verifier.find_base(files)
-    held = verifier.check_release_in(files, told, before)
+    held = verifier.check_release_in(files, known_logs, before)
     held.parts += report.parts
     held.merge(report)
     # the other notes are about files that were checked here

@@ -1,15 +1,14 @@
-"""Masking of withdrawn rows in batches that were read ahead. The training process checks each batch
-just before its step.
+"""Masks withdrawn rows in batches that were read ahead, in the training process just before the
+step.
 
-A batch is a list of rows with `ordinal`, or a mapping of tensors (and lists, and arrays) with one
-`ordinal` per row, or one per token if sequences are packed (a tensor in the shape of `input_ids`;
--1 for a token of no row). Rows that were withdrawn since they were read are masked, and nothing is
-dropped: the numbers of rows, tokens, batches and steps do not change.
+A batch is a list of rows with `ordinal`, or a mapping of tensors, lists and arrays with one
+`ordinal` per row, or per token if sequences are packed (a tensor in the shape of `input_ids`; -1
+for a token of no row). Nothing is dropped: the numbers of rows, tokens, batches and steps do not
+change.
 
-In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule; if
-there is none, it has no messages. In tensors, its tokens become padding (`pad`), its labels -100
-and everything else of it zero. The attention mask is unchanged and covers padding. Tensors are
-changed in place.
+In a list, a withdrawn row is replaced by a usable row of the same batch, chosen by a fixed rule, or
+by one without messages. In tensors, changed in place, its tokens become padding (`pad`), its labels
+-100 and everything else of it zero; the attention mask is unchanged.
 """
 
 from __future__ import annotations
@@ -150,11 +149,11 @@ def _blank_places(key: str, value: Any, refused: Any, empty_places: Any, pad: in
         return value
     empty = (empty_places.flatten(1).all(1) if refused.dim() > 1 else refused).tolist()
     if isinstance(value, list) and len(value) == rows:
-        return [_empty(one) if out else one for one, out in zip(value, empty, strict=True)]
+        return [_empty(item) if gone else item for item, gone in zip(value, empty, strict=True)]
     if isinstance(value, np.ndarray) and value.ndim and len(value) == rows:
         fill = _empty(value[0]) if value.dtype == object else np.zeros((), value.dtype)
         return np.array(
-            [fill if out else one for one, out in zip(value, empty, strict=True)], value.dtype
+            [fill if gone else item for item, gone in zip(value, empty, strict=True)], value.dtype
         )
     raise BrokenError(
         f"`{key}` is a `{type(value).__name__}` for `{rows}` rows, of which one was withdrawn"

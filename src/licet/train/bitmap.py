@@ -69,7 +69,6 @@ class WithdrawnBitmap(msgspec.Struct, frozen=True, kw_only=True):
     ordinals: FrozenBitMap
 
     def encode(self) -> bytes:
-        """The whole file."""
         return encode_file(self.signed, self.ordinals.serialize())
 
 
@@ -81,7 +80,6 @@ def serialize(ordinals: Iterable[int]) -> bytes:
 
 
 def sign(head: BitmapHead, signer: Signer) -> bytes:
-    """The head, signed."""
     return note.sign(msgspec.json.encode(head, order="sorted").decode() + "\n", signer)
 
 
@@ -90,9 +88,7 @@ def encode_file(signed: bytes, bitmap: bytes) -> bytes:
 
 
 def split_file(data: bytes) -> tuple[bytes, bytes]:
-    """The signed head and the bitmap of a file, neither verified yet; BrokenError if it is no such
-    file.
-    """
+    """The signed head and the bitmap, both unverified; BrokenError if it is no such file."""
     found = _FIRST_LINE.match(data)
     length = int(found[1]) if found else 0
     if found is None or length > HEAD_BYTES_MAX or len(data) < found.end() + length:
@@ -104,8 +100,8 @@ def split_file(data: bytes) -> tuple[bytes, bytes]:
 
 
 def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:
-    """The head, verified with ``verifier``; RefusedError for another signature, BrokenError for
-    other signed content.
+    """The verified head; RefusedError for another signature, BrokenError for other signed
+    content.
     """
     if len(signed) > HEAD_BYTES_MAX:
         raise BrokenError(f"the head of the withdrawn rows has more than `{HEAD_BYTES_MAX}` bytes")
@@ -120,7 +116,7 @@ def verify_head(signed: bytes, verifier: Verifier) -> BitmapHead:
 
 
 def verify_file(data: bytes, verifier: Verifier) -> WithdrawnBitmap:
-    """The content of a whole file, returned only after its signature and its hash are verified."""
+    """Decodes a whole file; nothing is returned before signature and hash are verified."""
     signed, bitmap = split_file(data)
     return verify_parts(signed, bitmap, verifier)
 
@@ -139,7 +135,6 @@ def verify_parts(signed: bytes, bitmap: bytes, verifier: Verifier) -> WithdrawnB
 
 
 def file_name(release: str) -> str:
-    """The name of a release's file, by its id in hexadecimal."""
     return f"{release}{SUFFIX}"
 
 

@@ -1,14 +1,12 @@
-"""Caches in which training libraries store plain text of a release: finding them, owning their
-folder, and purging them.
+"""Caches in which training libraries store plain text of a release: finds, owns and purges them.
 
 `load_dataset`, `map` and shuffling write Arrow files with every row, under names that identify
-nothing; Ray spills objects. A file is recognised by its columns: `ordinal` together with the
-columns of a release's or an export's rows. In the cache of Hugging Face's `datasets` a folder is
-one data set, so a folder with one such file is deleted as a whole.
+nothing; Ray spills objects. A file is recognised by its columns: `ordinal` with the columns of a
+release's or an export's rows. In the cache of Hugging Face's `datasets` a folder is one data set,
+deleted as a whole.
 
-`own` creates a folder that only our caches use, records it, and returns the variables that make
-libraries write there. What they write there, tokens and reference weights included, need not be
-searched for. A file system in memory is best for it.
+`create_owned` makes a folder that only our caches use and records it; its content, tokens and
+reference weights included, need not be searched.
 
 Invariants: links are not followed and nothing outside the roots is touched; only what `find` lists
 for the same arguments is deleted. Deleting a file does not erase it from a disk, unless the disk is
@@ -39,8 +37,6 @@ _RAW = (b"ordinal", b"row_id")
 
 
 class CacheKind(StrEnum):
-    """The library that a cache belongs to."""
-
     owned = "owned"
     datasets = "datasets"
     hub = "hub"
@@ -50,8 +46,6 @@ class CacheKind(StrEnum):
 
 
 class CacheRoot(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder to search, and the library that it belongs to."""
-
     kind: CacheKind
     folder: Path
 
@@ -69,18 +63,19 @@ def roots(env: Mapping[str, str], home: Path, temporary: Path) -> list[CacheRoot
     """The caches of the libraries, as the environment names them, and the folders that are ours."""
     cache = Path(env.get("XDG_CACHE_HOME") or home / ".cache")
     hugging = Path(env.get("HF_HOME") or cache / "huggingface")
-    found = [CacheRoot(kind=CacheKind.owned, folder=folder) for folder in owned(env, home)]
-    found += [
-        CacheRoot(
-            kind=CacheKind.datasets,
-            folder=Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets"),
-        ),
-        CacheRoot(kind=CacheKind.hub, folder=Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
-        CacheRoot(kind=CacheKind.torch, folder=Path(env.get("TORCH_HOME") or cache / "torch")),
-        CacheRoot(kind=CacheKind.ray, folder=Path(env.get("RAY_TMPDIR") or temporary / "ray")),
-        CacheRoot(kind=CacheKind.temporary, folder=temporary),
+    folders = [(CacheKind.owned, folder) for folder in owned(env, home)]
+    folders += [
+        (CacheKind.datasets, Path(env.get("HF_DATASETS_CACHE") or hugging / "datasets")),
+        (CacheKind.hub, Path(env.get("HF_HUB_CACHE") or hugging / "hub")),
+        (CacheKind.torch, Path(env.get("TORCH_HOME") or cache / "torch")),
+        (CacheKind.ray, Path(env.get("RAY_TMPDIR") or temporary / "ray")),
+        (CacheKind.temporary, temporary),
     ]
-    return [root for root in found if root.folder.is_dir() and not root.folder.is_symlink()]
+    return [
+        CacheRoot(kind=kind, folder=folder)
+        for kind, folder in folders
+        if folder.is_dir() and not folder.is_symlink()
+    ]
 
 
 # Ours
@@ -151,7 +146,7 @@ def find(places: Sequence[CacheRoot]) -> list[CacheFound]:
     for root in places:
         for cache in _find_in_root(root, {other.folder for other in places if other is not root}):
             found.setdefault(cache.path, cache)
-    return sorted(found.values(), key=lambda one: str(one.path))
+    return sorted(found.values(), key=lambda cache: str(cache.path))
 
 
 def _find_in_root(root: CacheRoot, excluded: set[Path]) -> Iterator[CacheFound]:
@@ -237,7 +232,6 @@ def _columns(path: Path, start: bytes) -> set[str] | None:
 
 
 def _contains_column_names(path: Path) -> bool:
-    """Whether the bytes of a spilled object contain the names of our columns."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return all(data.find(word) >= 0 for word in _RAW)
 

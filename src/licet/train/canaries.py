@@ -25,7 +25,7 @@ import msgspec
 from licet.errors import UsageError
 from licet.release.reader import LoadedRow
 from licet.train import recipe
-from licet.train.canary_register import AuditResult, CanaryGroup
+from licet.train.canary_register import AuditedGroup, AuditResult, CanaryGroup
 
 ALPHA = 1e-3
 CANARIES = 6  # of each group
@@ -60,17 +60,10 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
         return f"In box {self.box} are: {', '.join(words)}."
 
 
-class CanaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """A group's result. ``exposure`` is the mean, in bits; ``handed`` counts its rows that the run
-    consumed.
-    """
+class CanaryFigures(AuditedGroup, frozen=True, kw_only=True):
+    """An `AuditedGroup` with the ``ranks`` of its canaries."""
 
-    group: CanaryGroup
-    planted: int
-    handed: int
     ranks: tuple[int, ...]
-    exposure: float
-    p: float
 
 
 def draw(seed: int) -> list[Canary]:
@@ -92,9 +85,7 @@ def draw(seed: int) -> list[Canary]:
 
 
 def filler_conversations(seed: int, conversations: int) -> list[tuple[str, str]]:
-    """Questions and answers of other accounts, from the same words: the rest of the training
-    data.
-    """
+    """Questions and answers of other accounts, from the same words."""
     random = Random(f"licet chatter {seed}")  # noqa: S311 words, no secret
     forms = (
         ("What goes with {0} and {1}?", "With {0} and {1} goes {2}, as everybody in {3} knows."),
@@ -131,7 +122,7 @@ def rank(model: Any, tokenizer: Any, canary: Canary) -> int:  # noqa: ANN401 the
 
 
 def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[str]) -> list[float]:  # noqa: ANN401 they have no type here
-    """The model's loss for each answer, in nats, summed over the answer."""
+    """The model's loss for each answer, in nats, summed over its tokens."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -167,7 +158,6 @@ def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[s
 
 
 def group_figures(group: CanaryGroup, ranks: Sequence[int], handed: int) -> CanaryFigures:
-    """The figures of a group, from ``ranks``."""
     exposure = sum(log2(REFERENCES + 1) - log2(place) for place in ranks) / len(ranks)
     return CanaryFigures(
         group=group,

@@ -75,7 +75,6 @@ class RecordedAudit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(tx: Transaction, audit: UUID, model: UUID, new: RecordedAudit) -> None:
-    """Stores the result of an audit with its model."""
     tx.execute(
         """INSERT INTO canary_audits (audit_id, model_id, audited_at, audited_by, licet, recipe,
                                       verdict, planted, exposed,

@@ -1,8 +1,8 @@
-"""The files beside a model for people and for tools: its card, and its bill of materials.
+"""The model card and the bill of materials beside a model.
 
 `README.md` is a model card with Hugging Face's front matter; `bom.cdx.json` is a CycloneDX 1.7
-ML-BOM, whose data set is the release. Both are derived from signed facts, and contain no personal
-data: numbers, names of files and hashes.
+ML-BOM, whose data set is the release. Both follow from signed facts and contain no personal data:
+numbers, names of files and hashes.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ repeat what it learnt. Treat it as personal data, and train it anew when `licet 
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and its release, as shown in the card and the bill of materials. ``base`` is empty
-    for a model trained from scratch.
-    """
+    """``base`` is empty for a model trained from scratch."""
 
     run: RunStatement
     release: ReleaseManifest
@@ -66,7 +64,6 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def card(model: ModelDescription) -> bytes:
-    """The model card."""
     run = model.run
     front: dict[str, Any] = {
         "library_name": "transformers",

@@ -1,18 +1,19 @@
 """The consumption record of a run: the rows that it trained on and the state of the training gate,
 written before each step.
 
-    licet-consumed-1 {"manifest_sha256":"..","release":".."}\n      then frames, each: length (4 bytes), CRC-32 (4), body
+    licet-consumed-1 {"manifest_sha256":"..","release":".."}\
+      then frames, each: length (4 bytes), CRC-32 (4), body
     body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals
-of the release. The file proves itself: each head is signed and contains the hash of the whole
-bitmap. With the public key anybody can rebuild the withdrawn rows, state by state, and compare them
-with the rows consumed under each state: `verifier.consumption_record` does.
+of the release. Each head is signed and contains the hash of the whole bitmap, so with the public
+key anybody can rebuild the withdrawn rows, state by state, and compare them with the rows consumed
+under each (`verifier.consumption_record`).
 
-Invariants: a frame is written before its step, so a killed run may have recorded a row too many but
+Invariants: a frame is written before its step, so a killed run may have recorded a row too many,
 never one too few. A frame that a crash truncated ends the file, and is removed when the file is
-opened again. A power failure can lose what was written since the last `sync`; call it before each
+opened again. A power failure can lose what was written since the last `sync`: call it before each
 checkpoint. The file identifies no person.
 """
 
@@ -119,7 +120,6 @@ class ConsumedLog:
             self._write(encode_frame(encode_steps(self._number, step, step, BitMap(ordinals))))
 
     def record_gate_state(self) -> None:
-        """Records the gate's present state."""
         signed, whole = bitmap.split_file(self._gate.held())
         ordinals = BitMap.deserialize(whole)
         self._write(encode_frame(encode_gate_state(signed, ordinals - self._withdrawn)))
@@ -131,7 +131,6 @@ class ConsumedLog:
             view = view[os.write(self._file, view) :]
 
     def sync(self) -> None:
-        """Waits until everything is on the disk."""
         os.fsync(self._file)
 
     def close(self) -> None:
@@ -144,17 +143,15 @@ class ConsumedLog:
 
 
 def encode_frame(body: bytes) -> bytes:
-    """A frame: length, CRC-32 and body."""
     return _FRAME.pack(len(body), zlib.crc32(body)) + body
 
 
 def encode_gate_state(signed: bytes, added: BitMap) -> bytes:
-    """A state of the gate: its signed head and the rows withdrawn since the previous state."""
+    """``added`` are the rows withdrawn since the previous state."""
     return _GATE_BODY + _HEAD.pack(len(signed)) + signed + serialize(added)
 
 
 def encode_steps(number: int, first: int, last: int, ordinals: BitMap) -> bytes:
-    """The rows that went into the steps from ``first`` to ``last`` under the gate's ``number``."""
     return _USED_BODY + _USED.pack(number, first, last) + ordinals.serialize()
 
 
@@ -169,7 +166,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ordinals(self) -> BitMap:
-        """All rows that were consumed."""
         return BitMap.union(
             BitMap(), *(frame.ordinals for frame in self.frames if isinstance(frame, Steps))
         )
@@ -235,10 +231,8 @@ def _decode_frame(body: bytes) -> GateState | Steps:
 
 
 def merge(parts: Sequence[Path], target: Path) -> Record:
-    """Merges the records of several processes of a run into one, or compacts a single one: one
-    frame per gate number.
-
-    Written completely or not at all. BrokenError if the parts are about different releases.
+    """Merges the records of several processes of a run, or compacts one, to one frame per gate
+    number; atomic. BrokenError if the parts are about different releases.
     """
     if not 1 <= len(parts) <= FILES_MAX:
         raise UsageError(f"1 to {FILES_MAX} records can be merged, not `{len(parts)}`")
@@ -283,9 +277,7 @@ def merge(parts: Sequence[Path], target: Path) -> Record:
 
 def _merge_steps(earlier: Steps | None, later: Steps) -> Steps:
     if earlier is None:
-        return Steps(
-            number=later.number, first=later.first, last=later.last, ordinals=BitMap(later.ordinals)
-        )
+        return msgspec.structs.replace(later, ordinals=BitMap(later.ordinals))
     return Steps(
         number=earlier.number,
         first=min(earlier.first, later.first),

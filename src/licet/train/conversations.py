@@ -243,11 +243,8 @@ def _continues_calls(earlier: MessageShape, later: MessageShape) -> bool:
 
 
 def _with_calls(earlier: MessageShape, later: MessageShape) -> MessageShape:
-    words = BETWEEN.join(
-        message_shape["content"]
-        for message_shape in (earlier, later)
-        if message_shape["content"].strip()
-    )
+    texts = (earlier["content"], later["content"])
+    words = BETWEEN.join(text for text in texts if text.strip())
     calls = [*earlier.get("tool_calls", ()), *later["tool_calls"]]
     return {"role": "assistant", "content": words, "tool_calls": calls}
 
@@ -381,12 +378,12 @@ def _steps(messages: Sequence[MessageShape], place: int, *, answered: bool) -> _
         if not is_clear or any(arguments(call["function"]["arguments"]) is None for call in calls):
             return _Steps(place, is_read=False)
         results = messages[place + 1 : place + 1 + len(calls)]
-        told = [
+        answered_ids = [
             result.get("tool_call_id")
             for result in results
             if result["role"] == "tool" and result["content"].strip()
         ]
-        if sorted(asked) != sorted(one or "" for one in told):
+        if sorted(asked) != sorted(call_id or "" for call_id in answered_ids):
             return _Steps(place + 1, is_read=answered and place + 1 == len(messages))
         place += 1 + len(calls)
     if place == len(messages):

@@ -213,10 +213,10 @@ class GatedDataset:
 
     def _gone(self, first: int, last: int, withdrawn: FrozenBitMap) -> list[int]:
         """The places from ``first`` to ``last`` whose rows are withdrawn."""
-        here = self.ordinals[first:last]
-        if not self.gate.meets(here):  # nearly always, and in a third of the time
+        installation = self.ordinals[first:last]
+        if not self.gate.meets(installation):  # nearly always, and in a third of the time
             return []
-        return [first + n for n, ordinal in enumerate(here) if ordinal in withdrawn]
+        return [first + n for n, ordinal in enumerate(installation) if ordinal in withdrawn]
 
     def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
         """The replacements for the rows of a block, by their place: read together, because reading

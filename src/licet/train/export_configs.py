@@ -1,7 +1,5 @@
-"""The configuration files beside an export, and its README.
-
-A script or a file per kind of line, ready to run with the libraries installed; the user fills in
-the base model. The scripts write no cache of the rows.
+"""The configuration files beside an export, and its README: a script or a file per kind of line, in
+which the user fills in the base model. The scripts write no cache of the rows.
 """
 
 from __future__ import annotations
@@ -95,6 +93,19 @@ model.save_pretrained(out)
 tokenizer.save_pretrained(out)
 '''
 
+_UNSLOTH_SFT_USAGE = """ INSTRUCTION_PART RESPONSE_PART
+
+The parts are how the model's template begins a message of each side"""
+_UNSLOTH_SFT_DATA = """\
+template = tokenizer.apply_chat_template
+texts = [template(row["messages"], tools=row.get("tools"), tokenize=False) for row in rows]
+data = datasets.Dataset.from_dict({"text": texts})"""
+_UNSLOTH_SFT_ANSWERS = """\
+from unsloth.chat_templates import train_on_responses_only  # the loss counts answers alone
+
+parts = [part.encode().decode('unicode_escape') for part in (instruction_part, response_part)]
+trainer = train_on_responses_only(trainer, instruction_part=parts[0], response_part=parts[1])
+"""
 _VERL = """\
 #!/bin/sh
 # SFT on sft.parquet with verl. Usage: sh train_sft.sh BASE_MODEL OUT [GPUS]
@@ -143,12 +154,9 @@ def config_files(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str,
             )
         case Format.torchtune:
             made = {f"{kind}.yaml": _torchtune(kind) for kind in found}
-            return (
-                made,
-                (
-                    "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and "
-                    "run `tune run RECIPE`"
-                ),
+            return made, (
+                "Put the `dataset` of `sft.yaml` into the configuration of a recipe, and "
+                "run `tune run RECIPE`"
             )
         case Format.verl:
             return {"train_sft.sh": _VERL.encode()} if found else {}, _run(
@@ -156,9 +164,8 @@ def config_files(to: Format, lines: Mapping[ExportKind, int]) -> tuple[dict[str,
             )
         case Format.nemo:
             made = {f"{kind}.yaml": _nemo(kind) for kind in found}
-            return (
-                made,
-                "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`",
+            return made, (
+                "In a checkout of NeMo RL, run `uv run examples/run_sft.py --config HERE/sft.yaml`"
             )
         case _:
             raise UsageError(f"no configuration is known for `{to}`")
@@ -181,28 +188,8 @@ def _unsloth(kind: ExportKind) -> str:
     arguments, usage, more, answers = "base, out", "", "", ""
     if kind is ExportKind.sft:
         arguments = "base, out, instruction_part, response_part"
-        usage = (
-            " INSTRUCTION_PART RESPONSE_PART\n\nThe parts are how the model's template begins "
-            "a "
-            "message of each side"
-        )
-        data = "template = tokenizer.apply_chat_template\n"
-        data += 'texts = [template(row["messages"], tools=row.get("tools"), tokenize=False) for row in rows]\n'
-        data += 'data = datasets.Dataset.from_dict({"text": texts})'
+        usage, data, answers = _UNSLOTH_SFT_USAGE, _UNSLOTH_SFT_DATA, _UNSLOTH_SFT_ANSWERS
         more = ', dataset_text_field="text"'
-        answers = (
-            "from unsloth.chat_templates import train_on_responses_only  # the loss counts "
-            "answers alone\n\n"
-        )
-        answers += (
-            "parts = [part.encode().decode('unicode_escape') for part in "
-            "(instruction_part, "
-            "response_part)]\n"
-        )
-        answers += (
-            "trainer = train_on_responses_only(trainer, instruction_part=parts[0], "
-            "response_part=parts[1])\n"
-        )
     return _UNSLOTH.format(
         trainer=kind.value.upper(),
         file=f"{kind}.jsonl",

@@ -1,11 +1,11 @@
 """Exports: plain-text rows for a recipient named by the policy, registered as a copy, and recalled.
 
-Data is not sold: a recipient that is not among the `recipients` of the policy in force is refused.
-An export is registered before its first line is written: after a kill the record may list a copy
-too many, never one too few. It is registered with the segments of its rows, so that certificates of
-erasure list it; and as a handout of its release, so that every later erasure is recalled from the
-recipient (`erasure.certificates`), as is every row that may no longer be used (`train.recipients`).
-Its folder appears when it is complete.
+Data is not sold: a recipient that the policy in force does not name is refused. An export is
+registered before its first line is written, so after a kill the record may list a copy too many,
+never one too few: with the segments of its rows, so that certificates of erasure list it, and as a
+handout of its release, so that every later erasure (`erasure.certificates`) and every row that may
+no longer be used (`train.recipients`) is recalled from the recipient. Its folder appears when it is
+complete.
 """
 
 from __future__ import annotations
@@ -81,8 +81,7 @@ class ExportResult(msgspec.Struct, frozen=True, kw_only=True):
     splits: dict[str, int]
 
 
-Written = tuple[ExportKind, str]
-"""A file of lines: what they teach, and the split; empty where the release has none."""
+Written = tuple[ExportKind, str]  # a file of lines: their kind, and the split or ""
 
 
 def export(
@@ -98,10 +97,9 @@ def export(
     """Writes the usable rows of a release into the new folder ``out``; ``dry_run`` writes and
     registers nothing.
 
-    A file is written for each of ``splits``, by default only `train`: a recipient who trains on the
-    other splits has nobody left to evaluate on. A release without splits is written whole.
-    RefusedError for a recipient that the policy in force does not name, and for a release for
-    safety classifiers.
+    One file for each of ``splits``, by default only `train`: a recipient who trains on the others
+    has nobody left to evaluate on. A release without splits is written whole. RefusedError for a
+    recipient that the policy in force does not name, and for a release for safety classifiers.
     """
     folder, known = find_release(installation, name)
     gate_files.get_sealed(installation, known.release_id)
@@ -132,7 +130,7 @@ def export(
         configs, run = export_configs.config_files(
             to, {kind: n for (kind, split), n in lines.items() if split in ("", TRAIN)}
         )
-        line_counts = {line_file_name(*one, to): count for one, count in lines.items() if count}
+        line_counts = {line_file_name(*file, to): count for file, count in lines.items() if count}
         readme = _readme(
             export_id, recipient, promise, installation.clock(), run, line_counts, left_out
         )
@@ -301,10 +299,7 @@ def verdicts(row: LoadedRow) -> dict[int, bool]:
     for check in row.get("checks", ()):
         checked.setdefault(check["message"], set()).add(check["passed"])
     found = {message: each.pop() for message, each in checked.items() if len(each) == 1}
-    found |= {
-        rated_shape["message"]: rated_shape["rating"] == UP
-        for rated_shape in row.get("ratings", ())
-    }
+    found |= {rated["message"]: rated["rating"] == UP for rated in row.get("ratings", ())}
     return {
         place: good
         for place, good in found.items()
@@ -350,9 +345,7 @@ _EXPORTS = """SELECT e.export_id, h.recipient, e.release_id, e.format, e.rows, e
 def list_exports(
     installation: Installation, recipient: str | None = None, *, release: UUID | None = None
 ) -> list[Export]:
-    """The exports of all releases or one, newest first, with the number of rows that may no longer
-    be used.
-    """
+    """The exports of all releases or one, newest first."""
     with transaction(installation.pool) as tx:
         found = tx.execute(
             f"""{_EXPORTS} WHERE (%(to)s::text IS NULL OR h.recipient = %(to)s)
@@ -367,15 +360,13 @@ def list_exports(
 
 
 def list_recalled(installation: Installation, recipient: str | None = None) -> list[Export]:
-    """The exports with an unacknowledged recall, of rows or of the whole: the most overdue
-    first.
-    """
+    """The exports with an unacknowledged recall, of rows or whole, most overdue first."""
     waiting: list[tuple[datetime, str, Export]] = []
-    for one in list_exports(installation, recipient):
-        due = [day for day in (one.due_at, one.rows_due_at) if day is not None]
-        if due and one.acknowledged_at is None:
-            waiting.append((min(due), one.export, one))
-    return [one for *_, one in sorted(waiting, key=lambda found: found[:2])]
+    for listed in list_exports(installation, recipient):
+        due = [day for day in (listed.due_at, listed.rows_due_at) if day is not None]
+        if due and listed.acknowledged_at is None:
+            waiting.append((min(due), listed.export, listed))
+    return [listed for *_, listed in sorted(waiting, key=lambda found: found[:2])]
 
 
 def withdrawn_ordinals(installation: Installation, release: UUID) -> BitMap:
@@ -420,15 +411,12 @@ def _select_export(installation: Installation, name: str) -> tuple[_ExportRow, s
 
 
 def get(installation: Installation, name: str) -> Export:
-    """One export; NotFoundError for an unknown id."""
     row, release = _select_export(installation, name)
     return _to_export(installation, row, release, withdrawn_ordinals(installation, row.release))
 
 
 def withdrawn(installation: Installation, name: str) -> list[int]:
-    """The ordinals of an export's rows that may no longer be used, which its recipient must
-    delete.
-    """
+    """The ordinals of an export's rows that its recipient must delete."""
     row, _ = _select_export(installation, name)
     return list(row.bitmap & withdrawn_ordinals(installation, row.release))
 
@@ -443,8 +431,8 @@ def recall(installation: Installation, name: str) -> Export:
 
 
 def acknowledge(installation: Installation, name: str) -> Export:
-    """Records that a recipient deleted what was recalled, the whole or rows; RefusedError if
-    nothing was recalled.
+    """Records that a recipient deleted what was recalled, whole or rows; RefusedError if nothing
+    was.
     """
     row, _ = _select_export(installation, name)
     if row.recalled_at is None and row.rows_due_at is not None:
@@ -461,7 +449,6 @@ def acknowledge(installation: Installation, name: str) -> Export:
 
 
 def _acknowledge_rows(installation: Installation, name: str, row: _ExportRow) -> Export:
-    """Records the deletion of recalled rows; others stay with the recipient."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
         tx.execute(

@@ -59,8 +59,6 @@ class Format(StrEnum):
 
 
 class ExportKind(StrEnum):
-    """What a line trains."""
-
     sft = "sft"
     dpo = "dpo"
     kto = "kto"
@@ -89,7 +87,7 @@ class ShapedLine(msgspec.Struct, frozen=True, kw_only=True):
     left_out: Sequence[str] = ()
 
     def __repr__(self) -> str:
-        return f"Shaped(sealed, {sum(map(len, self.lines.values()))} lines)"
+        return f"ShapedLine(sealed, {sum(map(len, self.lines.values()))} lines)"
 
 
 def shape_row(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> ShapedLine:
@@ -199,7 +197,8 @@ def _dpo(
             return {"chosen": [*before, chosen], "rejected": [*before, rejected]}
         case Format.nemo:
             ranked = [
-                {"rank": rank, "completion": [one]} for rank, one in enumerate((chosen, rejected))
+                {"rank": rank, "completion": [answer]}
+                for rank, answer in enumerate((chosen, rejected))
             ]
             return {"context": before, "completions": ranked, **offers}
         case _:
@@ -222,13 +221,9 @@ def _kto(
         case Format.llama_factory:
             return {"messages": [*before, answer], "label": is_up}
         case Format.axolotl:
-            instructions = [
-                message_shape["content"]
-                for message_shape in before[:1]
-                if message_shape["role"] == "system"
-            ]
+            instructions = [m["content"] for m in before[:1] if m["role"] == "system"]
             text = _chatml(before[len(instructions) :])
-            if text is None or any(_TURNED in one for one in (answer["content"], *instructions)):
+            if text is None or any(_TURNED in part for part in (answer["content"], *instructions)):
                 return None
             system = {"system": instructions[0]} if instructions else {}
             return {**system, "prompt": text, "completion": answer["content"], "label": is_up}
@@ -237,9 +232,7 @@ def _kto(
 
 
 def _chatml(before: Sequence[MessageShape]) -> str | None:
-    """Earlier messages as one text inside a user's message of ChatML; None if that is not
-    possible.
-    """
+    """Earlier messages as text inside one user's message of ChatML; None if that is impossible."""
     is_plain = all(
         not m.get("tool_calls") and _TURNED not in m["content"] and m["role"] != "tool"
         for m in before

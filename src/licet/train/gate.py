@@ -5,9 +5,8 @@ never decrease, and a withdrawn row is never reinstated; a file that contradicts
 An expired lease blocks (`WhenStale.pause`, at most an hour) or raises DeniedError. The first error
 is final.
 
-Each check makes one `stat` and reads the file if it has changed, so a newly published file takes
-effect with the next batch. Times are Unix seconds; a clock set back extends no lease, because the
-monotonic clock is checked too.
+Each check makes one `stat` and reads the file if it has changed. Times are Unix seconds; a clock
+set back extends no lease, because the monotonic clock is checked too.
 """
 
 from __future__ import annotations
@@ -32,13 +31,12 @@ _log = structlog.get_logger("licet.gate")
 T = TypeVar("T")
 Clock = Callable[[], float]
 Used = Callable[[int, Sequence[int]], None]
-"""Called for each hand-off with its step and the rows that go into it: each ordinal once, in order;
-none of them withdrawn.
+"""Called with each step and the ordinals that go into it: each once, in order, none withdrawn.
 
-It is called after the check and before the batch is handed out, so that a crash leaves a row too
-many on record, never one too few; if it raises, the batch is not handed out. During the call
-`Gate.number` is that of the check. A step that is repeated after a resume is reported again. If no
-row of a batch is left, it is called with the step and no ordinals.
+The call is after the check and before the batch is handed out: a crash leaves a row too many on
+record, never one too few, and if it raises, the batch is not handed out. `TrainingGate.number` is
+that of the check. A step repeated after a resume is reported again; a step without usable rows has
+no ordinals.
 """
 
 PAUSE_SECONDS = 0.2
@@ -125,7 +123,7 @@ class TrainingGate:
         self.__dict__.update(state | {"_verifier": Verifier.parse(state["_verifier"])})
 
     def __repr__(self) -> str:
-        return f"Gate({self.release}, number {self.number})"
+        return f"TrainingGate({self.release}, number {self.number})"
 
     @property
     def number(self) -> int:

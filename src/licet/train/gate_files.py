@@ -1,5 +1,4 @@
-"""What a training run receives: which rows were withdrawn, and the keys of the rows that may be
-used.
+"""What a training run receives: the withdrawn rows, and the keys of the rows that may be used.
 
 `Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). What a
 run opens is in `train.node`.
@@ -49,8 +48,6 @@ _log = structlog.get_logger("licet.gating")
 
 
 class PublishedBitmap(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed head and the bitmap that it names."""
-
     number: int
     signed: bytes
     bitmap: bytes
@@ -61,7 +58,7 @@ class PublishedBitmap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def signer(installation: Installation) -> Signer:
-    """The key that signs withdrawn rows: the installation's own, used for nothing else."""
+    """The key that signs withdrawn rows, used for nothing else."""
     with transaction(installation.pool) as tx:
         seed = installation.keyring.gate_seed(tx)
     return Signer(f"{installation.config.log_name}/withdrawn", SignatureType.ed25519, seed)
@@ -77,8 +74,8 @@ def get_sealed(installation: Installation, release_id: UUID) -> Release:
 
 
 def update_all(installation: Installation) -> None:
-    """Updates the withdrawn rows of every sealed release, so that the next request waits only for
-    later changes.
+    """Updates the withdrawn rows of every sealed release, so that the next request finds few
+    changes.
     """
     with transaction(installation.pool) as tx:
         releases = [release for release in registry.every(tx) if release.state == "sealed"]
@@ -138,9 +135,7 @@ class Publisher:
 
 
 class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """Row keys that were given out: ``keys`` are 32 bytes each, one after the other, in the order
-    of ``ordinals``.
-
+    """Row keys that were given out: ``keys`` are 32 bytes each, in the order of ``ordinals``.
     ``ratings`` are people's ratings in some of these rows.
     """
 
@@ -153,7 +148,7 @@ class LeasedPart(msgspec.Struct, frozen=True, kw_only=True):
     ratings: Mapping[int, Sequence[RatedMessage]]
 
     def __repr__(self) -> str:
-        return f"Leased({self.lease_id}, {len(self.ordinals)} keys)"
+        return f"LeasedPart({self.lease_id}, {len(self.ordinals)} keys)"
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,10 +175,9 @@ class LeaseHolder(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[str, ...]
 
     def holds(self, release: str) -> bool:
-        """Whether the key was made for a release of this name."""
         return self.recipient is not None and any(
-            release.startswith(one.removesuffix("*")) if one.endswith("*") else one == release
-            for one in self.releases
+            release.startswith(name.removesuffix("*")) if name.endswith("*") else name == release
+            for name in self.releases
         )
 
 
@@ -200,8 +194,8 @@ def sealed_for_holder(installation: Installation, release_id: UUID, holder: Leas
 def _check_recipient(
     installation: Installation, release: Release, request: LeaseRequest, holder: LeaseHolder
 ) -> None:
-    """As for an export: only recipients named by the policy in force, or the operator's own
-    machines, get row keys.
+    """Only recipients named by the policy in force, or the operator's own machines, get row
+    keys.
     """
     if request.recipient != holder.recipient:
         raise DeniedError(
@@ -222,9 +216,8 @@ def check_recipient(policy: Policy, release: Release, recipient: str) -> None:
     if recipient not in policy.recipients:
         raise RefusedError(
             f"the policy does not name the recipient `{recipient}`, and data goes to no other",
-            f"it names {', '.join(f'`{recipient}`' for recipient in sorted(policy.recipients)) or 'nobody'}; a "
-            "version that adds "
-            "one more is material",
+            f"it names {', '.join(f'`{name}`' for name in sorted(policy.recipients)) or 'nobody'}; "
+            "a version that adds one more is material",
             because="recipient",
         )
     if release.purpose == SAFETY:
@@ -243,7 +236,7 @@ class LeasesGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
-    """The leases of a release by recipient, newest first."""
+    """Newest first."""
     return select(
         tx,
         LeasesGiven,
@@ -255,9 +248,7 @@ def leases_by_recipient(tx: Transaction, release_id: UUID) -> list[LeasesGiven]:
 
 
 class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
-    """One lease of a part of a release: the row keys asked for and given, and until when they
-    hold.
-    """
+    """One lease of a part of a release: how many row keys were asked for and given."""
 
     release_id: UUID
     part: int
@@ -268,7 +259,6 @@ class LeaseGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGiven]:
-    """The newest ``limit`` leases of a recipient."""
     return select(
         tx,
         LeaseGiven,

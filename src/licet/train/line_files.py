@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from struct import pack
 from typing import Any, Protocol
@@ -168,7 +168,7 @@ class LanceLines:
             }
 
 
-SHARDS: dict[Format, type[MdsShards] | type[TarShards] | type[LanceLines]] = {
+SHARDS: dict[Format, Callable[[Path], LineFile]] = {
     Format.mds: MdsShards,
     Format.webdataset: TarShards,
     Format.lance: LanceLines,

@@ -1,10 +1,9 @@
-"""Lineage: from a model to the consents behind it, and from a person to the models that were
-trained on their rows.
+"""Lineage: from a model to the consents behind it, and from a person to the models trained on their
+rows.
 
 `record` registers a model's folder, trained here or elsewhere under the gate; `which_models`
-answers for a conversation or an account; `affected` lists the models that were trained on rows
-which have been withdrawn or erased since. What a run consumed before a withdrawal stays in the
-model: it is listed, and nothing more is promised.
+answers for a conversation or an account; `affected` lists the models trained on rows that were
+withdrawn or erased since. What a run consumed before a withdrawal stays in the model.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def check_name(name: str) -> None:
-    """UsageError unless it is a valid name for a model."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` is not a name for a model",
@@ -53,8 +51,8 @@ def signing_key(installation: Installation) -> tuple[Verifier, bytes]:
 
 
 def keys(installation: Installation) -> tuple[str, str]:
-    """The public keys for the installation's models: of their statements (a vkey), of their
-    signatures (PEM).
+    """The public keys for the installation's models: of statements (a vkey), of signatures
+    (PEM).
     """
     key, seed = signing_key(installation)
     return key.vkey, statement.pem(statement.derive_p256(seed).public_key()).decode()
@@ -129,7 +127,6 @@ def record(installation: Installation, folder: Path, vkeys: Sequence[str] = ()) 
 
 
 def add_rows(tx: Transaction, release: UUID, model: UUID, ordinals: BitMap) -> None:
-    """Stores the rows that a model consumed, in the form in which they are looked up."""
     with tx.cursor().copy(
         "COPY model_rows (release_id, chunk, model_id, bits) FROM STDIN (FORMAT BINARY)"
     ) as copy:
@@ -162,7 +159,7 @@ def models(installation: Installation) -> list[RecordedModel]:
 
 
 class LearntModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained on an account or a conversation, and on how many of its rows."""
+    """A model trained on ``rows`` rows of an account or a conversation."""
 
     model: str
     name: str
@@ -199,9 +196,7 @@ def which_models(installation: Installation, name: str) -> list[LearntModel]:
 def models_trained_on(
     tx: Transaction, account: UUID, conversation: UUID | None
 ) -> list[LearntModel]:
-    """The models that were trained on a conversation of an account, or on any of its
-    conversations.
-    """
+    """The models trained on a conversation of an account, or on any of its conversations."""
     given = {
         "account": account,
         "of": None if conversation is None else [conversation],
@@ -279,12 +274,11 @@ def affected(
         release = gate_files.get_sealed(installation, release_id)
         withdrawn = withdrawn_rows.as_of(installation.pool, release, in_force, now)
         with transaction(installation.pool) as tx:
-            result += [
-                one
-                for model in models
-                if (one := _affected(tx, model, release_id, withdrawn, since, now)) is not None
-            ]
-    return sorted(result, key=lambda one: (-one.withdrawn, one.model))
+            found_models = (
+                _affected(tx, model, release_id, withdrawn, since, now) for model in models
+            )
+            result += [model for model in found_models if model is not None]
+    return sorted(result, key=lambda model: (-model.withdrawn, model.model))
 
 
 def affected_by_model(installation: Installation, model: UUID) -> Affected | None:
@@ -345,9 +339,7 @@ def _ordinals_in(raw: bytes) -> BitMap:
 
 
 def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:
-    """Records that a model is no longer used: it stays registered, and `affected` no longer lists
-    it.
-    """
+    """Records that a model is no longer used: it stays registered, and `affected` omits it."""
     with transaction(installation.pool) as tx:
         return model_registry.retire(
             tx, parse(Prefix.model, model), installation.clock(), actor=actor, reason=reason

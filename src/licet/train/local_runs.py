@@ -1,10 +1,10 @@
-"""Trains a model here on a release of this installation, behind the training gate, and registers it
-with its sources.
+"""Trains a model on a release of this installation, behind the training gate, and registers it with
+its sources.
 
 Signed files are written last, so an interrupted run leaves no model that looks complete; what it
 consumed is recorded in its folder, row by row. A failed run moves that folder to `OUT.failed-1`, or
-removes it if nothing was consumed; after a kill, the same command moves or removes it and starts
-again. Until such a folder is deleted, `licet status` and `licet models list` name it (`run_marks`).
+removes it if nothing was consumed; after a kill, the same command does so and starts again. Until
+such a folder is deleted, `licet status` and `licet models list` name it (`run_marks`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
@@ -47,8 +47,6 @@ LIBRARIES = ("torch", "transformers", "trl", "tokenizers", "accelerate", "datase
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model: its folder, training data and measurements."""
-
     model: str
     name: str
     folder: Path
@@ -59,7 +57,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalGate(TrainingGate):
-    """The gate of a run on the installation's own machine: it reads the withdrawals before each
+    """The gate of a run on the installation's own machine: publishes withdrawals before each
     answer.
     """
 
@@ -167,7 +165,6 @@ def _record_model(
     record: consumption.Record,
     base: Path | None,
 ) -> None:
-    """Writes the model's documents beside it and registers it."""
     described = cards.ModelDescription(
         run=run,
         release=manifest.read(folder)[0],
@@ -219,10 +216,8 @@ def _clear_killed_run(installation: Installation, out: Path) -> None:
 
 
 def _set_aside(installation: Installation, out: Path, consumed: int) -> None:
-    """Without a model: removes the run's folder, or moves it aside with the record if it consumed
-    rows.
-
-    In both cases the same command can be given again.
+    """Removes the run's folder, or moves it aside with the record if it consumed rows, so that the
+    same command can be given again.
     """
     if consumed == 0:
         shutil.rmtree(out)
@@ -273,7 +268,6 @@ def split_held_out(
 
 
 def is_held_out(account: UUID) -> bool:
-    """Whether an account is held out where the release's own splits hold out too few."""
     return account_rank(account) < 2**64 // HELD_OUT_SHARE
 
 
@@ -313,7 +307,8 @@ def _run_statement(
         sources.append(
             StatementSource(name="base", sha256=_hash_folder(base), more={"called": base.name})
         )
-    sources.append(StatementSource(name="recipe", sha256=_code_sha256()))
+    code_sha256 = sha256(Path(recipe.__file__).read_bytes()).hexdigest()
+    sources.append(StatementSource(name="recipe", sha256=code_sha256))
     shown_results = {k: v for k, v in msgspec.structs.asdict(trained).items() if v is not None}
     return RunStatement(
         model=model.hex,
@@ -371,16 +366,8 @@ def write_documents(
 
 def _hash_folder(folder: Path) -> str:
     """One hash over a base model's files: that of the lines `SHA-256  NAME`, in order."""
-    from hashlib import sha256
-
     lines = (f"{digest}  {name}\n" for name, digest in sorted(statement.hash_files(folder).items()))
     return sha256("".join(lines).encode()).hexdigest()
-
-
-def _code_sha256() -> str:
-    from hashlib import sha256
-
-    return sha256(Path(recipe.__file__).read_bytes()).hexdigest()
 
 
 def software(libraries: Sequence[str]) -> Mapping[str, str]:

@@ -267,7 +267,10 @@ class ReleaseMix(Sequence[Any]):
         self._state, self._rows = state, tuple(rows)
         self._order = mix_plan.order(state)
         self.gate = MixGate(
-            {source.name: one.gate for source, one in zip(state.sources, rows, strict=True)}
+            {
+                source.name: source_rows.gate
+                for source, source_rows in zip(state.sources, rows, strict=True)
+            }
         )
 
     def __len__(self) -> int:
@@ -325,8 +328,8 @@ class ReleaseMix(Sequence[Any]):
         every rank except for what its gates last read.
         """
         sources = [
-            msgspec.structs.replace(source, held=b64encode(one.gate.held()).decode())
-            for source, one in zip(self._state.sources, self._rows, strict=True)
+            msgspec.structs.replace(source, held=b64encode(source_rows.gate.held()).decode())
+            for source, source_rows in zip(self._state.sources, self._rows, strict=True)
         ]
         at = self.position if position is None else position
         return msgspec.structs.replace(self._state, position=at, sources=tuple(sources)).encode()

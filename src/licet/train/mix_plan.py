@@ -88,9 +88,9 @@ def check_same_mix(kept_state: MixState, requested: MixState) -> MixState:
         for mix_state in (kept_state, requested)
     )
     if kept != given:
-        said = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
+        sources = ", ".join(f"`{name}` {weight:g}" for name, weight in kept)
         raise UsageError(
-            "the state is that of a mix of other sources", f"it was of {said}, in this order"
+            "the state is that of a mix of other sources", f"it was of {sources}, in this order"
         )
     return kept_state
 

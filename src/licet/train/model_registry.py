@@ -1,14 +1,14 @@
 """The registered models: sources, dates, and whether they are in use.
 
-Their rows are in `lineage`, which needs the code that reads consumption records; this module is for
-callers that only list models.
+Their rows are in `lineage`; this module is for callers that only list models and need not load the
+reader of consumption records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,7 @@ REASON_CHARACTERS_MAX = 500
 CLASSIFIER = "licet-misuse-1"  # the recipe of `misuse.models`, which can forget exactly
 
 
-class RecordedModel(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedModel(msgspec.Struct, frozen=True):
     """A registered model. ``last_gate`` is the gate's number at its last step."""
 
     model: str
@@ -85,7 +85,7 @@ def get(tx: Transaction, model: UUID) -> RecordedModel:
 
 
 def list_all(tx: Transaction) -> list[RecordedModel]:
-    """All registered models, the newest first."""
+    """Newest first."""
     return _to_models(tx, tx.execute(f"{_SELECT} ORDER BY finished_at DESC, model_id").fetchall())
 
 
@@ -106,29 +106,16 @@ def recorded_until(tx: Transaction, moment: datetime) -> list[RecordedModel]:
 def _to_models(tx: Transaction, rows: Sequence[Sequence[Any]]) -> list[RecordedModel]:
     releases = registry.names(tx, [row[2] for row in rows])
     return [
-        RecordedModel(
-            model=shown(Prefix.model, model),
-            name=name,
-            release=releases[release],
-            recipe=recipe,
-            rows=count,
-            first_gate=first_gate,
-            last_gate=last_gate,
-            started_at=started_at,
-            finished_at=finished_at,
-            retired_at=retired_at,
-            retired_by=by,
-            retired_reason=reason,
-        )
-        for model, name, release, recipe, count, first_gate, last_gate, started_at, finished_at, retired_at, by, reason in rows
+        RecordedModel(shown(Prefix.model, model), name, releases[release], *rest)
+        for model, name, release, *rest in rows
     ]
 
 
 def in_use(
     tx: Transaction, recipe: str | None = None, *, retired: bool = False
 ) -> list[tuple[UUID, list[UUID]]]:
-    """Each release with the models made from it that are not retired, of all recipes or of one;
-    with ``retired``, all.
+    """Each release with the models made from it that are in use, of all recipes or one; with
+    ``retired``, retired ones too.
     """
     return tx.execute(
         """SELECT release_id, array_agg(model_id ORDER BY model_id) FROM models
@@ -139,27 +126,28 @@ def in_use(
 
 
 def consumed(tx: Transaction, model: UUID) -> bytes:
-    """The record of what a model was trained on, as it was registered; NotFoundError."""
-    row = tx.execute("SELECT consumed FROM models WHERE model_id = %s", [model]).fetchone()
-    if row is None:
-        raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
-    return bytes(row[0])
+    """The consumption record of a model, as registered; NotFoundError."""
+    return bytes(_column(tx, "consumed", model))
 
 
 def release_of(tx: Transaction, model: UUID) -> UUID:
     """The release that a model was trained on; NotFoundError."""
-    row = tx.execute("SELECT release_id FROM models WHERE model_id = %s", [model]).fetchone()
+    release: UUID = _column(tx, "release_id", model)
+    return release
+
+
+def _column(tx: Transaction, name: LiteralString, model: UUID) -> Any:  # noqa: ANN401 a column's type
+    row = tx.execute(f"SELECT {name} FROM models WHERE model_id = %s", [model]).fetchone()
     if row is None:
         raise NotFoundError(f"no model `{shown(Prefix.model, model)}`")
-    found: UUID = row[0]
-    return found
+    return row[0]
 
 
 def retire(
     tx: Transaction, model: UUID, now: datetime, *, actor: str, reason: str
 ) -> RecordedModel:
-    """Records that a model is no longer used, by whom and why: it stays registered, and a
-    repetition changes nothing; NotFoundError.
+    """Records that a model is no longer used: it stays registered, and a repetition changes
+    nothing; NotFoundError.
     """
     if not reason.strip() or len(reason) > REASON_CHARACTERS_MAX:
         raise UsageError(f"say why, in {REASON_CHARACTERS_MAX} characters at most")

@@ -1,5 +1,5 @@
-"""What a training run opens on its machine: the gate on the file of `licet train gate`, the rows of
-a release behind it, and a remote installation as the source of keys.
+"""What a training run opens on its machine: the gate, the rows of a release behind it, and a remote
+installation as the source of keys.
 
 Neither this module nor its imports need a database or a server: the extra `loader` is enough. On
 the installation's own machine, keys come from `train.gate_files.LocalLeases`.

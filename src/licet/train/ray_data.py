@@ -51,11 +51,8 @@ class WithdrawnReplacer:
 
 # a data set of Ray's
 def gated(rows: Any, gate: TrainingGate, ordinal: str = ORDINAL) -> Any:  # noqa: ANN401
-    """``rows`` behind the gate, which each worker asks again; rows read ahead are checked at
-    hand-off.
-
-    Keeps their order, which Ray does not promise by itself: otherwise no run could resume at a
-    position.
+    """``rows`` behind the gate, in their order, without which no run could resume at a position;
+    rows read ahead are checked at hand-off.
     """
     made = rows.map_batches(
         WithdrawnReplacer(gate, ordinal), batch_format="pyarrow", batch_size=None

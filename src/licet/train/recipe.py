@@ -110,7 +110,7 @@ class TokenizedRow(msgspec.Struct, frozen=True):
     labels: Any  # (n,) torch.long
 
     def __repr__(self) -> str:
-        return f"Example({self.ordinal}, sealed, {len(self.tokens)} tokens)"
+        return f"TokenizedRow({self.ordinal}, sealed, {len(self.tokens)} tokens)"
 
 
 def sft(
@@ -126,8 +126,8 @@ def sft(
     """Trains on ``rows`` and writes the model into the existing folder ``out``; ``held_out`` rows
     only measure it.
 
-    Raises UsageError if there is nothing to train on or the extra `train` is not installed, and
-    whatever the gate raises: then nothing is written.
+    UsageError if there is nothing to train on or the extra `train` is not installed; whatever the
+    gate raises leaves nothing written.
     """
     run_settings = settings or TrainingSettings()
     check(rows, base)
@@ -282,7 +282,7 @@ def tokenized(
     """The tokenized rows, and the number that teach nothing, by reason."""
     made = [example(tokenizer, row, tokens_max) for row in rows]
     return (
-        [one for one in made if isinstance(one, TokenizedRow)],
+        [row for row in made if isinstance(row, TokenizedRow)],
         Counter(unfit for unfit in made if isinstance(unfit, UnfitRow)),
     )
 
@@ -394,13 +394,13 @@ def batch(examples: Sequence[TokenizedRow], pad: int) -> dict[str, Any]:
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    tokens = pad_sequence([one.tokens for one in examples], batch_first=True, padding_value=pad)
-    lengths = torch.tensor([len(one.tokens) for one in examples])
+    tokens = pad_sequence([row.tokens for row in examples], batch_first=True, padding_value=pad)
+    lengths = torch.tensor([len(row.tokens) for row in examples])
     return {
         "input_ids": tokens,
         "attention_mask": (torch.arange(tokens.shape[1]) < lengths[:, None]).long(),
         "labels": pad_sequence(
-            [one.labels for one in examples], batch_first=True, padding_value=MASKED
+            [row.labels for row in examples], batch_first=True, padding_value=MASKED
         ),
     }
 
@@ -411,7 +411,7 @@ def batch(examples: Sequence[TokenizedRow], pad: int) -> dict[str, Any]:
 def loss(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: int) -> float | None:  # noqa: ANN401 it has no type here
     """The mean loss over the assistant's tokens, in nats; None without examples."""
     sums = losses(model, examples, pad, batch_rows)
-    count = sum(int((one.labels[1:] != MASKED).sum()) for one in examples)
+    count = sum(int((row.labels[1:] != MASKED).sum()) for row in examples)
     return sum(sums) / count if count else None
 
 
@@ -464,7 +464,7 @@ def _trainer(
     from trl.trainer.sft_trainer import SFTTrainer
 
     model, tokenizer = model_and_tokenizer
-    places = {"place": list(range(len(examples))), ORDINAL: [one.ordinal for one in examples]}
+    places = {"place": list(range(len(examples))), ORDINAL: [row.ordinal for row in examples]}
     with TemporaryDirectory() as scratch:  # a name is required, and nothing is written into it
         config = SFTConfig(
             output_dir=scratch,
@@ -496,7 +496,7 @@ def _trainer(
             processing_class=tokenizer,
             **asked,
             data_collator=lambda found: batch(
-                [examples[one["place"]] for one in found], tokenizer.pad_token_id
+                [examples[row["place"]] for row in found], tokenizer.pad_token_id
             ),
         )
         made.remove_callback(PrinterCallback)  # standard output is for the command's result

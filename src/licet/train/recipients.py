@@ -1,20 +1,19 @@
 """Recipients of a person's rows, and what was recalled from them (GDPR 15(1)(c) and 19).
 
-A recipient has the rows of a plain export as text, out of reach of any key. As soon as such a row
-may no longer be used (its person withdrew, kept the conversation out, left the plan, or its period
-ended) it is recalled: its recipient is notified by event, and must delete it and confirm that by a
+A recipient has the rows of a plain export as text, out of reach of any key. Once such a row may no
+longer be used (its person withdrew, kept the conversation out, left the plan, or its period ended)
+it is recalled, once: its recipient is notified by event, and must delete it and confirm that by a
 given day. Erased content is recalled with its erasure (`erasure.certificates`).
 
-Each row of an export is recalled once. Which crash the order survives: the recall and its event
-share a transaction for each account, so that a killed check leaves some accounts for the next one,
-and recalls nothing twice.
+Crash order: the recall and its event share a transaction for each account, so a killed check leaves
+some accounts for the next one, and recalls nothing twice.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -92,9 +91,7 @@ class _OpenExport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recall_ended(installation: Installation) -> int:
-    """Recalls every row of a plain export that may no longer be used; returns the number of rows
-    recalled.
-    """
+    """Recalls every row of a plain export that may no longer be used; returns their number."""
     with transaction(installation.pool) as tx:
         fence.check(tx)
         rows = tx.execute(_OPEN).fetchall()
@@ -132,7 +129,6 @@ def _recall(installation: Installation, target: _OpenExport, withdrawn: BitMap) 
 def _recall_from(
     installation: Installation, target: _OpenExport, account: UUID, ordinals: Sequence[int]
 ) -> int:
-    """Recalls the rows of one account, once."""
     now = installation.clock()
     due = now + timedelta(days=RECALL_DAYS)
     with transaction(installation.pool) as tx:
@@ -165,9 +161,7 @@ def _recall_from(
 
 
 def overdue(installation: Installation, tx: Transaction | None = None) -> int:
-    """The number of recalls of exports, whole or of some rows, that were not acknowledged in
-    time.
-    """
+    """The number of recalls of exports, whole or rows, that were not acknowledged in time."""
     with joined(installation.pool, tx) as own:
         row = own.execute(
             """SELECT (SELECT count(*) FROM exports WHERE acknowledged_at IS NULL
@@ -184,9 +178,7 @@ def overdue(installation: Installation, tx: Transaction | None = None) -> int:
 
 
 def csv_file(installation: Installation, account: UUID) -> tuple[str, bytes]:
-    """The recipients of an account's rows, as a CSV file of its take-out (the download of a
-    person's data).
-    """
+    """The recipients of an account's rows, as a CSV file (name, content) of its take-out."""
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(
@@ -194,15 +186,9 @@ def csv_file(installation: Installation, account: UUID) -> tuple[str, bytes]:
     )
     for entry in list_by_account(installation, account):
         due, answered = (written(at) if at else "" for at in (entry.due_at, entry.acknowledged_at))
-        how = "plain text" if entry.plain else "sealed rows"
-        given = [
-            entry.recipient,
-            entry.release,
-            entry.export or "",
-            how,
-            written(entry.given_at),
-            entry.rows,
-        ]
+        form = "plain text" if entry.plain else "sealed rows"
+        given_at = written(entry.given_at)
+        given = [entry.recipient, entry.release, entry.export or "", form, given_at, entry.rows]
         rows.writerow([*given, entry.state.value, due, answered])
     return FILE, text.getvalue().encode()
 
@@ -237,7 +223,6 @@ def list_by_account(installation: Installation, account: UUID) -> list[Recipient
 
 
 def given_rows(tx: Transaction, account: UUID) -> GivenRows:
-    """What recipients were given of an account."""
     own_rows = registry.sealed_rows_of(tx, account)
     return GivenRows(
         own_rows=own_rows,
@@ -252,11 +237,8 @@ def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen
     """The state of each recipient's rows, the newest first. Which rows may still be used is decided
     in separate transactions; in none if nobody was given anything.
     """
-    own_rows = given.own_rows
-    names = given.names
-    exports = given.exports
-    sealed = given.sealed
-    requests_by_copy = given.requests
+    own_rows, names = given.own_rows, given.names
+    exports, sealed, requests_by_copy = given.exports, given.sealed, given.requests
     withdrawn = {
         release: export_files.withdrawn_ordinals(installation, release)
         for release in {row[1] for row in (*exports, *sealed)}
@@ -303,7 +285,7 @@ def describe(installation: Installation, given: GivenRows) -> list[RecipientSeen
                 acknowledged_at=answered,
             )
         )
-    return sorted(found, key=lambda one: one.given_at, reverse=True)[:LISTED_MAX]
+    return sorted(found, key=lambda recipient: recipient.given_at, reverse=True)[:LISTED_MAX]
 
 
 _EXPORTS = """SELECT e.export_id, e.release_id, e.handout_id, e.ordinals, h.recipient, e.made_at,
@@ -367,16 +349,11 @@ def _recall_state(
     waits = [ask.due_at for ask in about if ask.acknowledged_at is None]
     if waits:
         return RecallState.overdue if min(waits) <= now else RecallState.recalled, min(waits), None
-    answered = max(_answer_times(about), default=None)
+    answers = (ask.acknowledged_at for ask in about)
+    answered = max((answer for answer in answers if answer is not None), default=None)
     asked = BitMap.union(BitMap(), *(ask.ordinals for ask in about))
     if plain and (rows & withdrawn) - asked:
         return RecallState.to_recall, None, answered
     if rows - asked - withdrawn:
         return RecallState.in_use, None, answered
     return (RecallState.deleted if plain else RecallState.shut), None, answered
-
-
-def _answer_times(asks: Sequence[_DeletionRequest]) -> Iterator[datetime]:
-    for ask in asks:
-        if ask.acknowledged_at is not None:
-            yield ask.acknowledged_at

@@ -1,13 +1,12 @@
 """An installation as seen by a machine of the training cluster: over HTTP, with a key of the scope
 `release:lease`.
 
-`Remote.lease` is the reader's source of row keys; `Remote.withdrawn` asks which rows of a release
-were withdrawn since a number. `keep` stores the newest answer as a file for every process of the
-machine.
+`Remote` is a source of row keys and of withdrawn rows; a `Keeper` stores the newest answer as a
+file for every process of the machine.
 
 Promise: what is written was verified and follows the previous file. If the installation cannot be
-reached nothing is written, and the lease of the last file expires by itself. A lease is counted
-from the moment of its request, by the clock here, so a wrong clock does not extend it.
+reached nothing is written, and the lease of the last file expires. A lease counts from its request
+by the local clock, so a wrong clock does not extend it.
 """
 
 from __future__ import annotations
@@ -82,9 +81,7 @@ class WithdrawalSource(Protocol):
 
 
 class Remote:
-    """An installation at ``url``, for one recipient. ``at`` is the local clock. It can be pickled
-    into workers.
-    """
+    """An installation at ``url``, for one recipient. Can be pickled into workers."""
 
     def __init__(
         self, url: str, key: str, *, recipient: str, clock: Callable[[], datetime]
@@ -128,7 +125,7 @@ class Remote:
         return self._http
 
     def pin(self, release: str, manifest_sha256: str) -> None:
-        """From now on a lease of ``release`` is accepted only if the installation sealed this
+        """From now on accepts a lease of ``release`` only if the installation sealed this
         manifest.
         """
         self._manifests[release] = manifest_sha256
@@ -160,9 +157,7 @@ class Remote:
         )
 
     def log_key(self, release_id: bytes) -> bytes:
-        """The public key of the installation's log, as the installation states it
-        (`release.reader.Leases`).
-        """
+        """The public key of the installation's log, as it states it (`release.reader.Leases`)."""
         answer = self._send("GET", f"/v1/releases/{release_id.hex()}/withdrawn")
         try:
             key = base64.b64decode(answer.headers.get(LOG_KEY_HEADER, ""), validate=True)
@@ -226,7 +221,6 @@ def _because(answer: httpx2.Response) -> str:
 
 
 def read_key_file(file: Path) -> str:
-    """The service's key in ``file``."""
     with file.open("rb") as opened:
         text = opened.read(KEY_FILE_BYTES_MAX).decode("latin-1").strip()
     if not _KEY.fullmatch(text):
@@ -263,12 +257,11 @@ class Keeper:
 
     @property
     def known(self) -> WithdrawnBitmap | None:
-        """The content of the file."""
         return self._known
 
     def poll(self) -> bool:
-        """Asks once, and writes the file if the answer is new or the share `REFRESHED` of its lease
-        has passed.
+        """Asks once, and writes the file if the answer is new or `REFRESHED` of its lease has
+        passed.
         """
         known = self._known
         signed, rows = self._source.withdrawn(self._release, known)
@@ -302,9 +295,7 @@ class Keeper:
         on_change: Callable[[WithdrawnBitmap], None],
         pause_seconds: float = POLL_SECONDS,
     ) -> None:
-        """Polls until ``wait`` returns true, with exponential back-off while the installation
-        cannot be reached.
-        """
+        """Polls until ``wait`` returns true, with exponential back-off on BusyError."""
         pause = pause_seconds
         while True:
             try:

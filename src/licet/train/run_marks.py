@@ -1,8 +1,8 @@
 """Marks of unfinished training runs: where each writes, and whether it is running or was killed.
 
-A run keeps a file in the folder `runs` of the installation's data, locked as long as its process
-lives, whatever ends it. One that ends well removes it. What a run that failed or was killed
-consumed is in its folder, and no model is: so the folder is named until somebody removes it.
+A run keeps a file in the folder `runs` of the installation's data, locked while its process lives;
+one that ends well removes it. A run that failed or was killed left no model but a record of what it
+consumed, so its folder is named until somebody removes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RUNS, MARK_SUFFIX = "runs", ".run"
 
 
 class RunMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run as its mark names it: the folder that it writes, which is absolute."""
+    """``folder`` is absolute."""
 
     folder: str
     release: str
@@ -70,8 +70,8 @@ def unfinished(data: Path) -> list[UnfinishedRun]:
 
 @contextmanager
 def mark_running(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
-    """Holds the mark of a running run; it is removed at the end, and stays if an error or a signal
-    ends the run.
+    """Holds the mark of a running run; it is removed at the end, unless an error or a signal ends
+    the run.
     """
     make_folder(data / RUNS)
     path = data / RUNS / f"{run.hex}{MARK_SUFFIX}"
@@ -87,7 +87,6 @@ def mark_running(data: Path, run: UUID, mark: RunMark) -> Iterator[None]:
 
 
 def rename_folder(data: Path, old: Path, new: Path) -> None:
-    """Records the new name of the folder of a run that ended without a model."""
     for path in (data / RUNS).glob(f"*{MARK_SUFFIX}"):
         mark = msgspec.json.decode(path.read_bytes(), type=RunMark)
         if mark.folder == str(old.absolute()):

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from licet.errors import BrokenError, RefusedError
-from licet.ledger.note import SignatureType, Signer, Verifier
+from licet.ledger.note import SignatureType, Signer, Verifier, encode_base64
 from licet.policy.period import written
 from licet.store.files import replacing
 from licet.train.bitmap import BitmapHead
@@ -152,13 +152,13 @@ def signer(name: str, seed: bytes) -> Signer:
 
 
 def envelope(content: Mapping[str, Any], key: Verifier, seed: bytes) -> bytes:
-    """A statement in its envelope, signed with the seed whose public key is ``key``; one line."""
+    """Signs a statement with the seed whose public key is ``key``; one line."""
     payload = msgspec.json.encode(content, order="sorted")
     sig = Ed25519PrivateKey.from_private_bytes(seed).sign(pae(payload))
     signed = {
-        "payload": _base64(payload),
+        "payload": encode_base64(payload),
         "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"keyid": f"{key.name}+{key.key_id.hex()}", "sig": _base64(sig)}],
+        "signatures": [{"keyid": f"{key.name}+{key.key_id.hex()}", "sig": encode_base64(sig)}],
     }
     return msgspec.json.encode(signed, order="sorted") + b"\n"
 
@@ -211,16 +211,12 @@ def _is_signed(key: Verifier, sig: bytes, payload: bytes) -> bool:
     return True
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
 # The model's files
 
 
 def hash_files(folder: Path, *, without: Iterable[str] = ()) -> dict[str, str]:
-    """The SHA-256 of every file below ``folder``, by its path in it; BrokenError for a link or for
-    too many.
+    """The SHA-256 of every file below ``folder``, by relative path; BrokenError for a link or too
+    many.
     """
     ignored = {*without, *IGNORED}
     digests: dict[str, str] = {}
@@ -255,7 +251,7 @@ def pem(key: ec.EllipticCurvePublicKey) -> bytes:
 
 def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePrivateKey) -> bytes:
     """The bundle that signs ``files``, name to SHA-256."""
-    ordered = sorted(files.items(), key=lambda one: PurePosixPath(one[0]))
+    ordered = sorted(files.items(), key=lambda item: PurePosixPath(item[0]))
     root = sha256(b"".join(bytes.fromhex(digest) for _, digest in ordered)).hexdigest()
     payload = msgspec.json.encode(
         {
@@ -284,10 +280,13 @@ def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePr
             "tlogEntries": [],
         },
         "dsseEnvelope": {
-            "payload": _base64(payload),
+            "payload": encode_base64(payload),
             "payloadType": PAYLOAD_TYPE,
             "signatures": [
-                {"sig": _base64(key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))), "keyid": ""}
+                {
+                    "sig": encode_base64(key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))),
+                    "keyid": "",
+                }
             ],
         },
     }
@@ -295,7 +294,6 @@ def model_signature(name: str, files: Mapping[str, str], key: ec.EllipticCurvePr
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes files into ``folder``, each atomically."""
     for name, data in files.items():
         with replacing(folder / name) as file:
             file.write(data)

@@ -145,7 +145,6 @@ class AgreedMask:
         self._gate, self.ranks, self._pad, self._ordinal = gate, ranks, pad, ordinal
 
     def mask(self, batches: Sequence[Any], step: int) -> MaskedTogether:
-        """Masks the batches for every rank."""
         started, gone = time.monotonic(), 0
         while True:
             before = self._gate.numbers
@@ -154,7 +153,7 @@ class AgreedMask:
                 mask_batch(batch, check, step, pad=self._pad, ordinal=self._ordinal)
                 for batch in batches
             ]
-            batches = [one for one, _ in found]
+            batches = [batch for batch, _ in found]
             gone += check.gone
             if self._agree(before, started):
                 left = [is_left for _, is_left in found]
@@ -183,7 +182,7 @@ class AgreedMask:
 
 
 class MaskedStep:
-    """One step: iterate it for its attempts, each the list of its batches. ``attempts`` counts
+    """One step: iterate it for its attempts, each the list of its batches; ``attempts`` counts
     them.
     """
 

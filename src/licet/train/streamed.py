@@ -354,7 +354,7 @@ def _renew(store: _ReleaseStore, place: Path) -> None:
 
 def _read(file: Path) -> _Stream:
     return msgspec.json.decode(
-        file.read_bytes(), type=_Stream, dec_hook=lambda kind, told: kind(told)
+        file.read_bytes(), type=_Stream, dec_hook=lambda kind, value: kind(value)
     )
 
 

@@ -87,9 +87,9 @@ class GateMixin:
         group: SequenceGroup | None = None,
         **more: Any,  # noqa: ANN401 a batch has no one type
     ) -> None:
-        for one in (*args, *more.values()):
-            prepared = (getattr(one, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
-            if getattr(one, "packing", False) is True and not prepared:
+        for value in (*args, *more.values()):
+            prepared = (getattr(value, "dataset_kwargs", None) or {}).get("skip_prepare_dataset")
+            if getattr(value, "packing", False) is True and not prepared:
                 raise UsageError("a packed sequence has lost the ordinals of its rows", PACKING)
         self._licet_gate, self._licet_used, self._licet_group = gate, used, group
         self._licet_left = True

@@ -1,21 +1,19 @@
 """Ablation of curation: what each of its steps costs a model, measured by training with and without
 it.
 
-Method. Some people are held out. One model is trained on the others' curated rows; one on the same
-rows in original; and for each filter one on the curated rows plus what that filter dropped. The
-loss is that of the assistant's words in the original held-out rows, which is what a model will
-meet. A step's cost is the relative increase in loss. Damage in both models, as in what is stored,
-is in no cost.
+Some people are held out. One model is trained on the others' curated rows; one on the same rows in
+original; and for each filter one on the curated rows plus what that filter dropped. The loss is
+that of the assistant's words in the original held-out rows. A step's cost is the relative increase
+in loss; damage in both models, as in what is stored, is in no cost.
 
 Without a base the model counts words (`word_model`), so that only the rows differ. From a base,
 models are trained once for each seed, the two of de-identification on the same rows in the same
 batches, with the vocabulary of the base.
 
 The interval is a bootstrap of 95 % (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-chapter 13): people and seeds are resampled with replacement, the same for both models compared. A
-person's rows go together, because they are not independent.
-
-Models are discarded. People who withdraw meanwhile are in no later model and in no figure.
+chapter 13): people, whose rows go together, and seeds are resampled with replacement, the same for
+both models compared. Models are discarded. People who withdraw meanwhile are in no later model and
+in no figure.
 """
 
 from __future__ import annotations
@@ -129,8 +127,8 @@ def people_held_out(people: Mapping[bytes, int], outside: Collection[bytes]) -> 
     """
     out = {person for person in people if person in outside}
     wanted = min(max(ACCOUNTS_MIN, len(people) // HELD_OUT_SHARE), len(people) // 2)
-    others = sorted((number, one) for one, number in people.items() if one not in out)
-    return frozenset(out | {one for _, one in others[: max(wanted - len(out), 0)]})
+    others = sorted((number, person) for person, number in people.items() if person not in out)
+    return frozenset(out | {person for _, person in others[: max(wanted - len(out), 0)]})
 
 
 def _check(held: Sequence[MeasuredRow]) -> None:
@@ -264,14 +262,15 @@ def _taken(rows: Sequence[tuple[MeasuredRow, Fit]], gone: Collection[bytes]) -> 
 def _costs(losses: Mapping[str, Losses], held: Sequence[MeasuredRow]) -> Iterator[MeasuredCost]:
     people = sorted({row.person for row in held})
     number = {person: place for place, person in enumerate(people)}
-    of = np.array([number[row.person] for row in held])
+    person_numbers = np.array([number[row.person] for row in held])
     for arm in losses:
         if arm == "":
             continue
         for by, value, places in _slices(held):
-            mine = np.unique(of[places])
+            mine = np.unique(person_numbers[places])
             with_it, without = (
-                _by_person(losses[name][:, places], of[places], mine) for name in ("", arm)
+                _by_person(losses[name][:, places], person_numbers[places], mine)
+                for name in ("", arm)
             )
             cost, low, high = interval(with_it, without)
             yield MeasuredCost(
@@ -296,7 +295,7 @@ def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArr
     }
     for by, each in values.items():
         for value in sorted(Counter(each)):
-            places = np.array([place for place, one in enumerate(each) if one == value])
+            places = np.array([place for place, other in enumerate(each) if other == value])
             if len({held[place].person for place in places}) >= ACCOUNTS_MIN:
                 yield by, value, places
 
@@ -306,10 +305,12 @@ def turns_of(messages: int) -> str:
     return "1-2" if messages <= 2 else "3-6" if messages <= 6 else "over-6"
 
 
-def _by_person(losses: Losses, of: NDArray[np.int64], people: NDArray[np.int64]) -> Losses:
-    """The sums of each person's rows: (seeds, people)."""
+def _by_person(
+    losses: Losses, person_numbers: NDArray[np.int64], people: NDArray[np.int64]
+) -> Losses:
+    """Sums the losses of each person's rows: (seeds, people)."""
     sums = np.zeros((len(losses), len(people)))
-    place = np.searchsorted(people, of)
+    place = np.searchsorted(people, person_numbers)
     for seed, row in enumerate(losses):
         sums[seed] = np.bincount(place, row, len(people))
     return sums
@@ -331,7 +332,7 @@ def interval(with_it: Losses, without: Losses) -> tuple[int, int, int]:
     )
     cost = with_it.sum() / without.sum() - 1
     low, high = np.percentile(above / below - 1, (LOW, HIGH))
-    point, least, most = (
-        round(MILLION * float(one)) for one in (cost, min(low, cost), max(high, cost))
+    point, least, highest = (
+        round(MILLION * float(figure)) for figure in (cost, min(low, cost), max(high, cost))
     )
-    return point, least, most
+    return point, least, highest

@@ -1,15 +1,13 @@
 """The withdrawn rows of a release, kept up to date from the live decision.
 
-A row is withdrawn once one of its sources may no longer be used, for any reason, or if its end date
-is before the end of the head that is about to be signed; so no head is valid longer than a row that
-it permits. A withdrawn row stays withdrawn: a new grant brings it into the next release, but not
-back into this one.
+A row is withdrawn once one of its sources may no longer be used, or if its end date is before the
+end of the head that is about to be signed; so no head is valid longer than a row that it permits.
+It stays withdrawn: a new grant brings it into the next release only.
 
-Only rows that can have changed are decided again: those touched by an ending in the journal since
-the last time, and those whose end date is near. All rows are decided the first time, once a day,
-and when a policy version is added or comes into force. The position in the journal is read while no
-ending is in progress, so that none is missed. That lock is held only for this read, and never while
-rows are decided.
+Decided again are rows touched by an ending in the journal since the last time, and those whose end
+date is near; all rows the first time, once a day, and when a policy version is added or comes into
+force. The position in the journal is read while no ending is in progress, so that none is missed;
+that lock is held only for this read.
 
 `update` stores its result, for signed heads. `as_of` stores nothing: it takes any moment, even a
 future one, whose withdrawals must not take effect because somebody asked.
@@ -49,7 +47,7 @@ _TOUCHED = """
        AND m.release_id = %(release)s"""
 
 
-class WithdrawnRows(msgspec.Struct, frozen=True, kw_only=True):
+class WithdrawnRows(msgspec.Struct, frozen=True):
     """The withdrawn rows of a release, as last decided. ``due`` are ordinals with their end before
     ``horizon``.
     """
@@ -100,20 +98,11 @@ def update(
 
 def as_of(pool: Pool, release: Release, policies: Policies, now: datetime) -> BitMap:
     """The rows that are withdrawn at ``now``, decided from the result that `update` stored last;
-    stores nothing.
-
-    The cost is that of the changes since then, whatever the size of the release, if `update` runs
-    once a day.
+    stores nothing. If `update` runs daily, the cost is that of the changes since then.
     """
     with snapshot(pool) as tx:
         stored = _read(tx, release.release_id) or WithdrawnRows(
-            number=0,
-            position=0,
-            decided_under=b"",
-            horizon=now,
-            due={},
-            bitmap=serialize([]),
-            rows=0,
+            0, 0, b"", horizon=now, due={}, bitmap=serialize([]), rows=0
         )
         position = account_journal.last_position(tx)
         under = _hash_of(policies, now)
@@ -190,7 +179,7 @@ def _decide_changed(
 
 
 def touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
-    """The rows that an ending behind ``after``, up to the position ``to``, touches."""
+    """The rows touched by an ending after position ``after``, up to ``to``."""
     rows = tx.execute(_TOUCHED, {"release": release, "after": after, "to": to})
     return [ordinal for (ordinal,) in rows]
 
@@ -219,15 +208,8 @@ def _read(tx: Transaction, release: UUID, *, lock: bool = False) -> WithdrawnRow
     if row is None:
         return None
     number, position, under, horizon, ordinals, untils, bitmap, rows = row
-    return WithdrawnRows(
-        number=number,
-        position=position,
-        decided_under=bytes(under),
-        horizon=horizon,
-        due=dict(zip(ordinals, untils, strict=True)),
-        bitmap=bytes(bitmap),
-        rows=rows,
-    )
+    due = dict(zip(ordinals, untils, strict=True))
+    return WithdrawnRows(number, position, bytes(under), horizon, due, bytes(bitmap), rows)
 
 
 def _write(

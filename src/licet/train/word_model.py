@@ -69,12 +69,12 @@ class WordModel:
     def loss(self, row: WordRow) -> float:
         """The sum of the loss over the assistant's words, in nats."""
         chance = np.full(len(row.words), 1 / WORDS_EVER)
-        for one, (contexts, sequences) in zip(self._orders, _hashed(row.words), strict=True):
-            place, is_known = _found(one.contexts, contexts)
-            sequence, was_read = _found(one.sequences, sequences)
-            counts = np.where(was_read, one.counts[sequence], 0)
-            kept, given = np.maximum(counts - DISCOUNT, 0), DISCOUNT * one.followers[place]
-            chance = np.where(is_known, (kept + given * chance) / one.totals[place], chance)
+        for order, (contexts, sequences) in zip(self._orders, _hashed(row.words), strict=True):
+            place, is_known = _found(order.contexts, contexts)
+            sequence, was_read = _found(order.sequences, sequences)
+            counts = np.where(was_read, order.counts[sequence], 0)
+            kept, given = np.maximum(counts - DISCOUNT, 0), DISCOUNT * order.followers[place]
+            chance = np.where(is_known, (kept + given * chance) / order.totals[place], chance)
         return float(-np.log(chance[row.answers]).sum())
 
 

@@ -69,7 +69,7 @@ from licet.verifier.entries import KINDS, new_story, pseudonym
 from licet.verifier.files import Files, FolderFiles, HttpFiles, tile_path
 from licet.verifier.keys import Trust, read_key, read_policy, trust
 from licet.verifier.levels import FIELDS, level_lines, levels_of, stated_line
-from licet.verifier.log import check_carried, check_log
+from licet.verifier.log import check_carried, check_log, read_logs, select_key
 from licet.verifier.model import check_model
 from licet.verifier.note import open_checkpoint, open_note
 from licet.verifier.permissions import Permissions
@@ -79,7 +79,6 @@ from licet.verifier.release import check_release, check_release_in
 from licet.verifier.rows import read_row
 from licet.verifier.terms import ReleasePolicies, parse_terms
 from licet.verifier.tree import leaf, path_of, root_of_path, roots_of_proof, tree_hash
-from licet.verifier.year_logs import read_logs, select_key
 
 __all__ = [
     "EXITS",

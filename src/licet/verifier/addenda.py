@@ -1,11 +1,10 @@
 """Addenda of a sealed release: purges of rows, the review of a sample, and a measurement.
 
 Rows whose keys were destroyed may be removed from the parts: purge-1.json, purge-2.json and so on
-state for each part its hash before and after and the removed ordinals. Findings of people who read
-a sample are in review.json; the measured cost of curation is in measurement.json. What was read,
-found and measured is the operator's word: it is checked for consistency, and against the manifest's
-number of rows. Each is signed and logged in its year. The proofs of the rows stay, and so do the
-manifest's root and counts.
+state for each part its hash before and after and the removed ordinals. review.json has the findings
+of people who read a sample, measurement.json the measured cost of curation: both are the operator's
+word, checked for consistency and against the manifest's number of rows. Each is signed and logged
+in its year. The proofs of the rows stay, and so do the manifest's root and counts.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def apply_purge(
     purged: set[int],
     path: str,
 ) -> dict[str, Any] | None:
-    """Checks one part of a purge; returns the part after it, and adds the purged ordinals to
+    """Checks one part of a purge; returns the part after it, and adds its ordinals to
     ``purged``.
     """
     after: dict[str, Any] | None = change["after"]
@@ -99,11 +98,10 @@ def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) ->
         read_time(time, REVIEW, "time")
         for time in (manifest["built_at"], statement["drawn_at"], statement["closed_at"])
     ]
-    in_order = times == sorted(times)
     unread = statement["chance"]["out_of_reach"]
     stated = (bound["confidence_percent"], bound["found"], bound["rows"], bound["unread"])
     return (
-        in_order
+        times == sorted(times)
         and stated == (95, findings, rows, unread)
         and _is_upper_bound(findings, rows, bound["ppm"])
         and _is_upper_bound(findings + unread, rows + unread, bound["worst_ppm"])
@@ -111,9 +109,7 @@ def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) ->
 
 
 def is_consistent_measurement(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Whether the figures of a measurement are consistent, cover at most the release's rows, and
-    come after the release.
-    """
+    """Whether the figures agree, cover at most the release's rows, and come after the release."""
     held, costs = statement["held_out"], statement["costs"]
     slices = {(cost["of"], cost["slice"], cost["value"]) for cost in costs}
     return (
@@ -153,9 +149,7 @@ def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
 
 
 def _binomial_cdf(findings: int, rows: int, share: float) -> float:
-    """The probability of at most ``findings`` findings in ``rows`` rows, if ``share`` of all have
-    one.
-    """
+    """The probability of at most ``findings`` in ``rows`` rows, if ``share`` of all have one."""
     if not 0 < share < 1:
         return 1.0 if share <= 0 else 0.0
     return math.fsum(

@@ -65,8 +65,8 @@ class UnreadableError(ContradictionError):
 
 @dataclass(frozen=True, slots=True)
 class VerifierFinding:
-    """A promise that is broken at a place. ``readable`` is False where only the form is wrong and
-    the content was not checked.
+    """A broken promise. ``readable`` is False if only the form is wrong and the content was not
+    checked.
     """
 
     place: str
@@ -85,8 +85,8 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class ArtefactPart:
-    """One part of an artefact with its own answer. ``is_aside``: the answer for the whole does not
-    rest on it, as long as nothing contradicts it and no evidence for it is missing.
+    """One part of an artefact with its own answer. The whole does not rest on a part that
+    ``is_aside``, unless something contradicts it or its evidence is missing.
     """
 
     what: str
@@ -108,9 +108,7 @@ MALFORMED_ERRORS = (
 
 @dataclass(slots=True)
 class VerifierReport:
-    """What was checked, part by part. ``findings`` are contradictions, ``lacks`` what is missing
-    for a proof.
-    """
+    """``findings`` are contradictions, ``lacks`` what is missing for a proof."""
 
     checked: str
     findings: list[VerifierFinding] = field(default_factory=list)
@@ -163,7 +161,6 @@ class VerifierReport:
             self.findings.append(VerifierFinding(place, promise))
 
     def add_contradictions(self, promises: Iterable[tuple[str, str]]) -> None:
-        """Adds the contradictions of another check, as (place, promise)."""
         for place, promise in promises:
             self.add_contradiction(place, promise)
 
@@ -210,9 +207,9 @@ class VerifierReport:
         """Runs the checks in order, with the arguments of `step`. After a contradiction the
         remaining ones are skipped, and their parts are not proved.
         """
-        for number, one in enumerate(checks):
-            if not self.step(*one):
-                what = one[0]
+        for number, step in enumerate(checks):
+            if not self.step(*step):
+                what = step[0]
                 for other, *_ in checks[number + 1 :]:
                     self.parts.append(
                         ArtefactPart(
@@ -223,6 +220,5 @@ class VerifierReport:
         return True
 
     def merge(self, other: VerifierReport) -> None:
-        """Adds the findings and lacks of another report."""
         self.findings += other.findings[: FINDINGS_MAX - len(self.findings)]
         self.lacks += other.lacks[: FINDINGS_MAX - len(self.lacks)]

@@ -2,13 +2,12 @@
 
 Proved: the folder is the release that the manifest names, with the manifest hash of its log entry
 and rows that lead to the stated root; it was curated in the same way; and no more rows are stated
-as carried than possible. A row can have been carried if the base has a row made of the same turns:
-in the proofs of both, the same conversation and account, and as many turns of each origin in each
-segment. Pseudonyms of conversations change each year, so releases of two years are compared by the
-turns alone.
+as carried than possible. A row can have been carried if a row of the base has the same turns: in
+the proofs of both, the same conversation and account, and as many turns of each origin in each
+segment. Releases of two years have different pseudonyms and are compared by the turns alone.
 
-Not proved: which of these rows were carried, and that a carried row has its former text. The rows
-of two releases are sealed under different keys, and nothing links them.
+Not proved: which of these rows were carried, and that a carried row has its former text: their
+seals are under different keys.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ def _read_base_manifest(
     if facts is not None and facts["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
         raise ContradictionError(MANIFEST, "the log's leaf of the release names its hash")
     first, then = (
-        read_time(one["built_at"], MANIFEST, "built_at") for one in (base_manifest, manifest)
+        read_time(either["built_at"], MANIFEST, "built_at") for either in (base_manifest, manifest)
     )
     if first > then or _curation_of(base_manifest) != _curation_of(manifest):
         raise ContradictionError(MANIFEST, CURATED_ALIKE)
@@ -96,8 +95,8 @@ def _curation_of(manifest: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def count_carriable(rows: Iterable[Row], base_rows: Iterable[Row], is_same_year: bool) -> int:
-    """How many of ``rows`` match a row of ``base_rows``, each at most once; both are in the order
-    of handles.
+    """How many of ``rows`` match a row of ``base_rows``, each at most once; both ordered by
+    handle.
     """
     if not is_same_year:
         return (Counter(map(_turns_of, rows)) & Counter(map(_turns_of, base_rows))).total()
@@ -130,7 +129,7 @@ def _read_rows(
     report: VerifierReport,
     leaves: list[tuple[int, bytes]] | None = None,
 ) -> Iterator[Row]:
-    """Reads the proof lines of a release's rows, in order; appends the leaf of each to
+    """Reads the proof lines of a release's rows, in order; appends each row's leaf to
     ``leaves``.
     """
     before = ""

@@ -2,10 +2,9 @@
 of a closed list.
 
 The log proves that this certificate was issued, and when. What was done in each place is the
-operator's word, which nobody else can check; it must be one of the actions that the place allows. A
-place that was read back states when, and that nothing was left, or what is kept until a date of its
-own; one that could not be read back has no count. A recipient's signed answer is verified if the
-recipient's key is given.
+operator's word, but must be one of the actions that the place allows. A place that was read back
+states when, and that nothing was left, or what is kept until when; one that could not be read back
+has no count. A recipient's signed answer is verified if the recipient's key is given.
 """
 
 from __future__ import annotations
@@ -20,10 +19,8 @@ from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
 from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
 
-# The states of an erasure, in their order.
 CERTIFIED = ("requested", "fenced", "shredded", "swept", "verified")
-# What may have been done in a place; and which deeds were read back, as nobody can look into what a
-# recipient was given.
+# What may have been done in a place. Nobody can read back what a recipient was given.
 DEEDS = {
     "vault": ("erased",),
     "feedback": ("erased",),
@@ -92,10 +89,8 @@ ANSWER_TYPE = "licet-recall-answer+jws"
 def check_certificate(
     raw: bytes, trusted: Trust, place: str = "certificate", recipient_keys: Sequence[Trust] = ()
 ) -> VerifierReport:
-    """Checks the signature of a certificate of erasure, its entry in the log, and what it states of
-    each place.
-
-    ``recipient_keys`` may hold recipients' keys, each under the name of its recipient.
+    """Checks the signature, the log entry and the places of a certificate of erasure.
+    ``recipient_keys`` are recipients' keys, each under its recipient's name.
     """
     report = VerifierReport("certificate", origin=trusted.origin, files=1)
     file: dict[str, Any] = {}
@@ -105,11 +100,11 @@ def check_certificate(
         if (file["entry"], file["proof"]) == (None, None):
             report.add_lack(place, UNLOGGED, "fetch it again once the log has taken it")
             return
-        told, _ = logged_entry(file, place, trusted, report)
-        told_of = hashlib.sha256(file["certificate"].encode()).hexdigest()
-        if told["t"] != "certificate" or told["facts"]["sha256"] != told_of:
+        logged, _ = logged_entry(file, place, trusted, report)
+        sha256 = hashlib.sha256(file["certificate"].encode()).hexdigest()
+        if logged["t"] != "certificate" or logged["facts"]["sha256"] != sha256:
             raise ContradictionError(place, "its entry tells this certificate")
-        if told["at"] != statement["verified"]:
+        if logged["at"] != statement["verified"]:
             raise ContradictionError(place, "its time is that of its entry")
 
     report.steps(
@@ -169,9 +164,7 @@ def _check_certificate(certificate: dict[str, Any], place: str, report: Verifier
 
 
 def _check_places(certificate: dict[str, Any], place: str) -> None:
-    """Checks that each place had an allowed action, and that reading it back found only what is
-    kept.
-    """
+    """Checks that each place had an allowed action, and reading it back found only what is kept."""
     verified = read_time(certificate["verified"], place, "verified")
     for place_stated in certificate["places"]:
         done = place_stated["done"]
@@ -207,7 +200,7 @@ def _check_places(certificate: dict[str, Any], place: str) -> None:
             ),
             (
                 "each place was known before it was read back, and what was asked and answered too",
-                all(read_time(one, place, "at") <= verified for one in later),
+                all(read_time(time, place, "at") <= verified for time in later),
             ),
         ):
             if not holds:
@@ -221,17 +214,17 @@ def _check_answer(
     keys: dict[str, Trust],
     report: VerifierReport,
 ) -> None:
-    """Verifies a signed answer with its recipient's key, if given; a separate part that the whole
-    does not depend on.
+    """Verifies a signed answer with its recipient's key, if given; a part that the whole does not
+    rest on.
     """
     answer = stated_place["answered"]
     if answer is None or answer["signed"] is None or answer["by"] not in keys:
         return
 
     def check() -> None:
-        told = open_jws(answer["signed"], keys[answer["by"]].key, place, ANSWER_TYPE)
-        check_shape(told, ANSWER, place, "a recipient's answer")
-        if not has_facts(told, {"erasure": certificate["erasure"], "recipient": answer["by"]}):
+        stated = open_jws(answer["signed"], keys[answer["by"]].key, place, ANSWER_TYPE)
+        check_shape(stated, ANSWER, place, "a recipient's answer")
+        if not has_facts(stated, {"erasure": certificate["erasure"], "recipient": answer["by"]}):
             raise ContradictionError(place, "the recipient answered for this erasure")
 
     report.step(
@@ -243,7 +236,6 @@ def _check_answer(
 
 
 def _describe_place(stated_place: dict[str, Any]) -> str:
-    """A place in words."""
     answer, left = stated_place["answered"], stated_place["read_back"]
     match stated_place["done"]:
         case "erased":

@@ -28,12 +28,11 @@ from licet.verifier.entries import new_story
 from licet.verifier.files import Files, FolderFiles, HttpFiles
 from licet.verifier.keys import Trust, trust
 from licet.verifier.levels import level_lines, stated_line
-from licet.verifier.log import check_carried, check_log, check_texts
+from licet.verifier.log import check_carried, check_log, check_texts, read_logs, select_key
 from licet.verifier.model import check_model
 from licet.verifier.proof import check_checkpoints, check_proof, read_hashes
 from licet.verifier.receipt import check_receipt
 from licet.verifier.release import check_release_in
-from licet.verifier.year_logs import read_logs, select_key
 
 WRONG_CALL, TRY_AGAIN = 64, 75
 
@@ -85,7 +84,7 @@ def _print_report(call: argparse.Namespace, report: VerifierReport) -> int:
 
 
 def report_lines(report: VerifierReport) -> list[str]:
-    """The answer in words: the whole, then broken promises and what is missing, then each part."""
+    """The answer in words: the whole, broken promises, what is missing, and each part."""
     what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
     fields = report.fields()
@@ -155,7 +154,6 @@ def _run_log_after(
     before_trusted: Trust,
     before_files: Files,
 ) -> VerifierReport:
-    """A log, and what it carries over from the previous year's."""
     story, before = new_story(trusted.origin), new_story(before_trusted.origin)
     report = check_log(files, trusted, older, story)
 
@@ -308,9 +306,7 @@ def _arguments() -> argparse.ArgumentParser:
 def _signed_arguments(
     commands: argparse._SubParsersAction[_Parser],
 ) -> list[argparse.ArgumentParser]:
-    """The commands for self-contained signed artefacts: a certificate, a receipt, a paper, a
-    model.
-    """
+    """The commands for self-contained signed artefacts."""
     certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")

@@ -1,12 +1,13 @@
 """The consumption record of a run: which rows it used, each under a state of the gate that had not
 withdrawn it.
 
-    licet-consumed-1 {"manifest_sha256":"..","release":".."}\\n      then frames, each: length (4 bytes), CRC-32 (4), body
+    licet-consumed-1 {"manifest_sha256":"..","release":".."}\
+      then frames, each: length (4 bytes), CRC-32 (4), body
     body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
 Numbers are big-endian. Each head is signed by the gate and holds the hash of all rows withdrawn by
-then, so that the record proves itself with the gate's key.
+then.
 """
 
 from __future__ import annotations
@@ -42,9 +43,7 @@ def key_named(
 
 
 class ConsumedRows:
-    """A parsed record: the release that it is `of`, rows consumed and withdrawn, the first and last
-    head.
-    """
+    """A parsed record: its release (`of`), rows consumed and withdrawn, the first and last head."""
 
     def __init__(self, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
         self.keys, self.report, self.of = keys, report, dict[str, Any]()
@@ -53,7 +52,6 @@ class ConsumedRows:
         self.head: dict[str, Any] | None = None
 
     def read(self, data: bytes) -> None:
-        """Reads the whole record; raises on a contradiction."""
         line, _, frames = data.partition(b"\n")
         if not line.startswith(RECORD_BEGINS):
             raise UnreadableError(RECORD, "it is the consumption record of a run")
@@ -78,8 +76,8 @@ class ConsumedRows:
             raise ValueError("another kind of frame")
 
     def _state(self, signed: bytes, added: dict[int, int]) -> None:
-        """Checks a state of the gate, which must follow the previous one and hash to the rows
-        withdrawn by then.
+        """Checks that a state of the gate follows the previous one and hashes to the withdrawn
+        rows.
         """
         line = signed.rpartition(b"\n\n")[2].decode()
         key = key_named(

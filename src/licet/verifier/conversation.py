@@ -4,8 +4,7 @@ roots.
 A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its
 lines is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the
 two between which it would be. Rows: all of the conversation's, with the lines before and after
-them, or the two neighbours. They are found by the index in the proof file; a file without one is
-read whole.
+them, or the two neighbours. They are found by the index in the proof file, or by reading it whole.
 """
 
 from __future__ import annotations
@@ -52,9 +51,7 @@ PROMISED = {
 
 
 def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
-    """Makes the proof of a conversation from a release's folder; raises `ContradictionError` for a
-    wrong file.
-    """
+    """Makes the proof of a conversation from a release's folder."""
     report = VerifierReport("conversation")
     manifest = _parse_manifest(read_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
@@ -67,9 +64,7 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
 def _lookup_lines(
     files: Files, manifest: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]] | None:
-    """The lines of a handle by the file's index; None without an index, or if it does not lead to
-    the root.
-    """
+    """The lines of a handle by the file's index; None unless one leads to the root."""
     promised = manifest["proof"][name]
     if not isinstance(files, SeekableFiles) or not HEX.fullmatch(handle):
         return None
@@ -96,7 +91,7 @@ def _lookup_lines(
         root_of_path(index, lines.size, leaf(line), path) != root for index, line, path in found
     ):
         return None
-    return [_proof_line(*one) for one in found]
+    return [_proof_line(*line) for line in found]
 
 
 def _scan_lines(
@@ -110,8 +105,8 @@ def _scan_lines(
 
 
 def _proof_range(name: str, first: int, last: int, size: int) -> range:
-    """The lines that prove those from ``first`` to before ``last``: they and their neighbours; a
-    candidate's line alone.
+    """The lines that prove those from ``first`` to before ``last``: they and their neighbours, or a
+    candidate's alone.
     """
     if name == "candidates" and last - first == 1:
         return range(first, last)
@@ -123,8 +118,8 @@ def _proof_line(index: int, line: bytes, path: list[bytes]) -> dict[str, Any]:
 
 
 def _parse_manifest(raw: bytes) -> dict[str, Any]:
-    """The fields of a manifest that prove a conversation. Its other fields are checked only if a
-    log is given.
+    """The fields of a manifest that prove a conversation; the others are checked only with a
+    log.
     """
     manifest = read_json(raw, MANIFEST, UnreadableError)
     check_shape(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
@@ -145,9 +140,7 @@ def parse_proof(raw: bytes, place: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFound:
-    """What a release contains of a conversation. ``why`` is empty if nothing was salted, or no salt
-    was given.
-    """
+    """What a release contains of a conversation; ``why`` needs the salt."""
 
     candidate: bool
     turns_in: int
@@ -225,9 +218,7 @@ def _open_reasons(
 def _verify_lines(
     manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]]:
-    """The lines of the conversation. Raises unless their neighbours prove that they are
-    complete.
-    """
+    """The lines of the conversation, if their neighbours prove that they are complete."""
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
     found, keys, indexes = [], [], []
@@ -266,7 +257,6 @@ def check_conversation_in(
     kept_proof: dict[str, Any] | None,
     logs: Sequence[tuple[Trust, Files]],
 ) -> tuple[VerifierReport, ConversationFound | None, dict[str, Any] | None]:
-    """Reports on a conversation, by a stored proof or one made from the release's folder."""
     report = VerifierReport("conversation")
     shown = list[dict[str, Any]]()
     found = list[ConversationFound]()

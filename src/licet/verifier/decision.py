@@ -1,7 +1,7 @@
 """Decides a row again, from its proof line and the log entries before the release.
 
-Each test raises the first broken promise, in the order of the rule. Without a log, what only the
-log knows (grants, deletions, what was kept out) is not tested, and the report says so elsewhere.
+Each test raises the first broken promise, in the order of the rule. Without a log, grants,
+deletions and what was kept out are not tested.
 
 A row is judged by every version from its turn's to the one in force. A line of version 1 is from
 before there were questions: the first and the last of these versions judge it.
@@ -83,7 +83,7 @@ class Decider:
             )
 
     def _check_form(self, row: dict[str, Any], place: str) -> None:
-        """Checks that the row has a question exactly if one of its sources rests on a grant."""
+        """The row has a question exactly if one of its sources rests on a grant."""
         if row["v"] == 1:
             if self.log is not None and self.log.asked:
                 raise ContradictionError(
@@ -122,8 +122,8 @@ class Decider:
 
     def _in_scope(self, row: dict[str, Any], plan: str, surface: str, version: int) -> bool:
         return all(
-            plan in applicable_term.plans and surface in applicable_term.surfaces
-            for applicable_term in self._applicable_terms(row, version)
+            plan in terms.plans and surface in terms.surfaces
+            for terms in self._applicable_terms(row, version)
         )
 
     def _check_source(
@@ -155,8 +155,8 @@ class Decider:
     def _check_flagged(
         self, source: dict[str, Any], chat: LoggedConversation | None, place: str
     ) -> None:
-        """A flag of an earlier year has no entry in this log; it must end before any flag of this
-        year could.
+        """A flag of an earlier year has no entry in this log: it must end before any flag of this
+        year.
         """
         if any(
             source.get(key) is not None for key in ("grant", "widening", "narrowing", "said_on")
@@ -212,9 +212,9 @@ class Decider:
             raise ContradictionError(place, "it was not said while its conversation was kept out")
         if self.log is not None:
             self._check_grant(row, source["grant"], standing or AccountStanding(), place)
-        if not all(self._covers(one, is_before) for one in applicable):
+        if not all(self._covers(terms, is_before) for terms in applicable):
             raise ContradictionError(place, "the choice covers the purpose")
-        if not all(source["turns"].keys() <= one.origins for one in applicable):
+        if not all(source["turns"].keys() <= terms.origins for terms in applicable):
             raise ContradictionError(place, "the origins of its turns are listed")
         if (
             not source["last_on"] <= row["last_on"] <= self.built_on
@@ -223,7 +223,7 @@ class Decider:
             raise ContradictionError(place, "its days are in order, and before the release")
         days = (
             {said_on}
-            if is_before or all(one.whole for one in applicable)
+            if is_before or all(terms.whole for terms in applicable)
             else {said_on, source["last_on"]}
         )
         if standing is not None and any(self._is_stale(day, standing) for day in days):
@@ -238,8 +238,8 @@ class Decider:
             raise ContradictionError(place, "it was said under the grant")
 
     def _covers(self, terms: Terms, is_before: bool) -> bool:
-        """Whether the question also covers the purpose in another version; before there were
-        questions, whether the choice did.
+        """Whether the question (without questions, the choice) also covers the purpose in another
+        version.
         """
         covers = (
             terms.covers if is_before else terms.questions.get(self.question or "", frozenset())
@@ -249,7 +249,7 @@ class Decider:
     def _check_grant(
         self, row: dict[str, Any], grant: int, standing: AccountStanding, place: str
     ) -> None:
-        """Checks that the grant is in force for the row's conversation, according to the log."""
+        """The grant must be in force for the row's conversation, according to the log."""
         begun, question = standing.grants.get(grant), self.question or TRAINING
         if (
             begun is None
@@ -291,8 +291,8 @@ class Decider:
     def _is_dated(
         self, row: dict[str, Any], source: dict[str, Any], standing: AccountStanding | None
     ) -> bool:
-        """Whether a version in force at the last turn gives this end. An earlier end is allowed if
-        dates were shortened.
+        """Whether a version in force at the last turn gives this end, or an earlier one where dates
+        were shortened.
         """
         ends = set()
         for number in self.policies.on(row["last_on"]):
@@ -311,8 +311,8 @@ class Decider:
         return source["keep_until"] in ends or (may_be_shorter and source["keep_until"] < max(ends))
 
     def _is_stale(self, said_on: str, standing: AccountStanding) -> bool:
-        """Whether the account had not yet answered the newest material version of that day; False
-        if the log has no answers.
+        """Whether the account had not yet answered the newest material version of that day, as far
+        as the log has answers.
         """
         answers = standing.answers.get(self.question or TRAINING, ())
         answered = [version for day, version in answers if day <= said_on]
@@ -324,4 +324,4 @@ def _is_whole(row: dict[str, Any], applicable: Sequence[Terms]) -> bool:
     """Whether the conversation counts as a whole in one of the versions; before there were
     questions, in both.
     """
-    return (all if row["v"] == 1 else any)(one.whole for one in applicable)
+    return (all if row["v"] == 1 else any)(terms.whole for terms in applicable)

@@ -3,9 +3,9 @@ and the release manifests.
 
 Recounted is everything under `figures`: the entries up to the document's position, the manifests of
 the releases whose hashes the entries name, and the sums. The policy must be the newest that the log
-names there. The text is one of the templates that this file knows by their hashes: wording and
-placeholders are fixed, so that no number is typed by hand. What the operator states, what only its
-database records, and the choice of releases are signed and no more.
+names there. The text is one of the templates that this file knows by their hashes, so that no
+number is typed by hand. What the operator states, what only its database records, and the choice of
+releases are signed and no more.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from functools import partial
 from typing import Any
 
 from licet.verifier.answer import ContradictionError, UnreadableError, VerifierReport
-from licet.verifier.contents import check_contents
 from licet.verifier.entries import Story, new_story
 from licet.verifier.files import Files
 from licet.verifier.forms import Null, check_shape, find_misfit, read_json, read_time
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
 from licet.verifier.log import check_log
-from licet.verifier.manifest import MANIFEST, check_sums, read_manifest
+from licet.verifier.manifest import MANIFEST, check_contents, check_sums, read_manifest
 from licet.verifier.statement import UNLOGGED, logged_entry, open_jws
 
 DOCUMENT_BYTES_MAX = 1 << 25
@@ -75,8 +74,6 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 
 
 class EntryCounts:
-    """The counts of log entries."""
-
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
         # the newest that was applied, or that a release names as standing
@@ -109,7 +106,6 @@ class EntryCounts:
             self.since.setdefault(facts["release"], []).append(entry)
 
     def figures(self) -> dict[str, Any]:
-        """The number of entries of each act."""
         simple = {
             "deletions": "deleted", "closures": "closed", "certificates": "certificate", "feedback": "feedback",
             "flags": "flagged", "holds": "held", "restores": "restored", "policies": "policy_applied",
@@ -159,7 +155,6 @@ class DocumentStory(Story):
         self.size, self.counts, self.counted = size, counts, 0
 
     def on_entry(self, index: int, entry: dict[str, Any]) -> None:
-        """Counts an entry if it is within the paper's position."""
         if index < self.size:
             self.counts.take(entry)
             self.counted += 1
@@ -172,9 +167,7 @@ def check_document(
     keys: Sequence[Trust] = (),
     place: str = "document",
 ) -> VerifierReport:
-    """Checks the signature and the log entry of a document, and recounts its figures from the given
-    logs and manifests.
-    """
+    """Checks the signature and the log entry of a document, and recounts its figures."""
     trusted = _trusted_of(raw, [*(own for own, _ in logs), *keys])
     report = VerifierReport("document", origin=trusted.origin, files=1)
     held = _DocumentCheck(report, logs, place)
@@ -202,7 +195,7 @@ def check_document(
 def _trusted_of(raw: bytes, keys: Sequence[Trust]) -> Trust:
     """The key that must have signed: the same key signs the log of every year."""
     if not keys:
-        raise ValueError("a paper needs the key of a log")
+        raise ValueError("a document needs the key of a log")
     return next((key for key in keys if key.origin.encode() in raw), keys[0])
 
 
@@ -276,27 +269,29 @@ class _DocumentCheck:
             raise ContradictionError(self.place, "its entry tells this paper")
 
     def count_entries(self) -> None:
-        """Reads the counted logs; the paper gives the number of entries of each."""
+        """Reads the logs that count, up to the number of entries that the document names of
+        each.
+        """
         given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
-        for one in self.said["logs"]:
-            if one["origin"] not in given:
+        for counted in self.said["logs"]:
+            if counted["origin"] not in given:
                 self.report.add_lack(
-                    one["origin"],
+                    counted["origin"],
                     "its numbers come from a log that was not given",
                     "the published folder does: --log",
                 )
                 return
-            trusted, log = given[one["origin"]]
-            story = DocumentStory(new_story(trusted.origin).year, one["size"], counts)
+            trusted, log = given[counted["origin"]]
+            story = DocumentStory(new_story(trusted.origin).year, counted["size"], counts)
             checked = check_log(log, trusted, (), story)
             self.report.merge(checked)
             if checked.findings:
                 return
-            if story.counted < one["size"]:
+            if story.counted < counted["size"]:
                 self.report.add_lack(
-                    one["origin"],
-                    f"it has fewer than {one['size']} entries as given",
+                    counted["origin"],
+                    f"it has fewer than {counted['size']} entries as given",
                     "a newer copy of the log does",
                 )
                 return
@@ -320,14 +315,16 @@ class _DocumentCheck:
             )
         stated = self.said["figures"]
         listed = list(self.counts.releases(self.said["scope"]))
-        if [one.get("release") for one in stated["releases"]] != [one["release"] for one in listed]:
+        if [stated_one.get("release") for stated_one in stated["releases"]] != [
+            stated_one["release"] for stated_one in listed
+        ]:
             raise ContradictionError(
                 self.place, "it lists each release that the log tells of up to there, and no other"
             )
         manifests = dict(_manifests_in(releases))
         counted = [
-            self._release(one, told, manifests)
-            for one, told in zip(stated["releases"], listed, strict=True)
+            self._release(stated_one, logged, manifests)
+            for stated_one, logged in zip(stated["releases"], listed, strict=True)
         ]
         expected = {
             "log": self.counts.figures(),
@@ -431,7 +428,6 @@ def _canonical_text(value: object) -> bytes:
 
 
 def _resolve_name(document: object, name: str, place: str) -> object:
-    """The value that a placeholder names."""
     value = document
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -445,10 +441,12 @@ def _resolve_name(document: object, name: str, place: str) -> object:
 
 
 def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The sums over the releases."""
     counted = [release["contents"] for release in releases if release["contents"] is not None]
     months = sorted(
-        one[key] for one in counted for key in ("first_month", "last_month") if one[key] is not None
+        contents[key]
+        for contents in counted
+        for key in ("first_month", "last_month")
+        if contents[key] is not None
     )
     tokens = sum(one["tokens"] for one in counted)
     return {
@@ -477,8 +475,8 @@ def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _summed_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
-    for one in counts:
-        for name, count in one.items():
+    for part in counts:
+        for name, count in part.items():
             total[name] = total.get(name, 0) + count
     return total
 

@@ -79,10 +79,10 @@ KINDS = {
     "region_set": "",
     "unheld": "",
 }
-SHAPES = {kind: dict(field.split(":") for field in told.split()) for kind, told in KINDS.items()}
+SHAPES = {kind: dict(fact.split(":") for fact in facts.split()) for kind, facts in KINDS.items()}
 REQUIRED = {
-    kind: {name for name, shape in told.items() if not shape.endswith("?")}
-    for kind, told in SHAPES.items()
+    kind: {name for name, shape in facts.items() if not shape.endswith("?")}
+    for kind, facts in SHAPES.items()
 }
 OF_NOBODY = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
@@ -134,8 +134,8 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     match = _ENTRY.fullmatch(raw.decode("ascii", "replace"))
     if match is None:
         return parse_entry(raw, place)
-    at, commit, told, logged, kind, who = match.groups()
-    pieces = _HASH.split(told)
+    at, commit, facts_text, logged, kind, who = match.groups()
+    pieces = _HASH.split(facts_text)
     form = _parse_form(kind, commit is not None, who is not None, *pieces[::2])
     if form is None or not (is_real_day(at[:10]) and is_real_day(logged[:10])):
         return parse_entry(raw, place)
@@ -154,10 +154,8 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
 def _parse_form(
     kind: str, has_commit: bool, has_who: bool, *pieces: str
 ) -> tuple[dict[str, Any], tuple[str, ...]] | None:
-    """The facts whose text is these pieces with a hash between each two, and which facts are
-    hashes.
-
-    None if no entry may have them. The result does not depend on the hashes.
+    """The facts whose text is these pieces with a hash between each two, and the names of the
+    hashes; None if no entry may have them.
     """
     own, facts = f'"{"0" * 64}"', f'"{"0" * 64}"'.join(pieces)
     commit, who = f',"commit":{own}' if has_commit else "", f',"who":{own}' if has_who else ""
@@ -212,9 +210,7 @@ def parse_entry(raw: bytes, place: str) -> dict[str, Any]:
 
 
 def _check_chat_pseudonym(entry: dict[str, Any], place: str) -> None:
-    """An entry about a conversation names it by its handle exactly if it has the account's
-    pseudonym.
-    """
+    """An entry about a conversation has its handle exactly if it has the account's pseudonym."""
     facts = entry["facts"]
     if ("handle" in facts) != ("who" in entry):
         raise ContradictionError(place, "a pseudonym brings the handle of the conversation")
@@ -279,7 +275,6 @@ class Story:
         self.findings: list[VerifierFinding] = []
 
     def take(self, index: int, raw: bytes) -> list[VerifierFinding]:
-        """What the next entry contradicts."""
         place = f"entry {index}"
         try:
             self.follow(index, read_entry(raw, place), place)
@@ -288,7 +283,7 @@ class Story:
         return []
 
     def follow(self, index: int, entry: dict[str, Any], place: str) -> None:
-        """Checks the next entry, as `read_entry` returns it, against those before it."""
+        """Checks the next entry, from `read_entry`, against those before it."""
         kind = entry["t"]
         time = self._check_times(entry, place)
         if kind in _OF_POLICIES:
@@ -434,9 +429,7 @@ class Story:
 
 
 def _release_entry_key(entry: dict[str, Any]) -> str:
-    """A key by which an entry about a release is recognised if it comes twice; empty for other
-    entries.
-    """
+    """A key that recognises an entry about a release if it comes twice; "" for other entries."""
     kind, facts = entry["t"], entry["facts"]
     return (
         " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind])))
@@ -446,9 +439,7 @@ def _release_entry_key(entry: dict[str, Any]) -> str:
 
 
 def new_story(origin: str) -> Story:
-    """The story of a log whose origin ends in its year; raises `ValueError` for any other
-    origin.
-    """
+    """The story of a log whose origin ends in its year; else `ValueError`."""
     year = origin.rpartition("/")[2]
     if len(year) != 4 or not year.isdecimal():
         raise ValueError("the origin of a licet log ends in its year; `--plain` is for other logs")

@@ -30,8 +30,6 @@ class Files(Protocol):
 
 
 class FolderFiles:
-    """A published log in a folder."""
-
     def __init__(self, root: Path) -> None:
         self.root = root
 
@@ -47,9 +45,7 @@ class FolderFiles:
             return None
 
     def read_part(self, path: str, start: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``start``, which counts from the end if negative; b"" if
-        there are none.
-        """
+        """Up to ``length`` bytes from ``start``, which counts from the end if negative."""
         try:
             with (self.root / path).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -60,8 +56,8 @@ class FolderFiles:
 
 
 class HttpFiles:
-    """A published log at a URL. It cannot be listed, so only the files that its checkpoint requires
-    are read.
+    """A published log at a URL, which cannot be listed: only files that its checkpoint requires are
+    read.
     """
 
     def __init__(self, url: str) -> None:
@@ -70,9 +66,7 @@ class HttpFiles:
         self._kept: dict[str, bytes | None] = {}
 
     def paths(self) -> Iterable[str]:
-        """The last file of each row is the partial one, or the full one if the log has grown and
-        removed the partial one.
-        """
+        """The last file of each row is the partial one, or the full one that replaced it."""
         lines = (self.read("checkpoint") or b"").split(b"\n")
         size = int(lines[1]) if len(lines) > 1 and re.fullmatch(rb"[0-9]{1,15}", lines[1]) else 0
         kinds = [("entries", size), ("0", size)]

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
 def decode_base64(text: str, place: str, promise: str) -> bytes:
-    """Decodes canonical base64 only: the spelling that encoding the result gives back."""
+    """Decodes canonical base64 only."""
     try:
         data = base64.b64decode(text.encode(), validate=True)
     except ValueError:
@@ -41,7 +41,7 @@ def parse_number(text: str, place: str, promise: str) -> int:
 def read_json(
     raw: bytes, place: str, error: type[ContradictionError] = ContradictionError
 ) -> dict[str, Any]:
-    """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates, no extra
+    """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates or extra
     bytes.
     """
     try:
@@ -61,9 +61,7 @@ def _refuse_number(text: str) -> NoReturn:
 
 @lru_cache(maxsize=1)
 def _strict_json() -> tuple[json.JSONDecoder, json.JSONEncoder]:
-    """Made once: json.loads and json.dumps make one for each call with options. Decoded values have
-    no cycles.
-    """
+    """Made once: json.loads and json.dumps make one for each call with options."""
     return (
         json.JSONDecoder(parse_float=_refuse_number, parse_constant=_refuse_number),
         json.JSONEncoder(
@@ -124,8 +122,8 @@ def find_misfit(value: object, shape: Shape, path: str = "") -> str | None:
                 return path or "."
             inners = shape if isinstance(shape, tuple) else shape * len(value)
             places = (
-                find_misfit(one, inner, f"{path}.{n}")
-                for n, (one, inner) in enumerate(zip(value, inners, strict=True))
+                find_misfit(element, inner, f"{path}.{n}")
+                for n, (element, inner) in enumerate(zip(value, inners, strict=True))
             )
             return next((place for place in places if place), None)
         case _:
@@ -226,7 +224,5 @@ def read_time(value: object, place: str, name: str) -> datetime:
 
 
 def time_text(time: str) -> str:
-    """A time that `read_time` accepts, to the microsecond: the order of texts is that of
-    instants.
-    """
+    """A time that `read_time` accepts, to the microsecond, so that texts sort as instants."""
     return time if len(time) > _TIME_WIDTH else f"{time[:-1]}.000000Z"

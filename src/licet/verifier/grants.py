@@ -7,8 +7,9 @@ Checked for every account: a grant begins with a yes, at its time and under its 
 its number and target; numbers are consecutive; a no for the account ends each grant of its
 question, in every scope, except those that it keeps; keeping out or closing ends the grants
 concerned; nothing begins for what is kept out. All entries of one act precede the account's next
-act. With questions, the grants that a no ends are logged before it, so that no beginning of a log
-contains a no beside a grant that it ended; without them, the single grant's end is logged after it.
+act. With questions, the grants that a no ends are logged before it, so that no prefix of a log
+contains a no beside a grant that it ended; without them, the end of the single grant comes after
+it.
 
 A restore takes the database back to an older copy and applies every restriction since. So the
 newest grants may be lost and their numbers reused; but none begins, is affirmed or stays in force
@@ -53,9 +54,7 @@ class OwedEntry(NamedTuple):
 
 
 def target_of(facts: dict[str, Any]) -> GrantTarget:
-    """The target of an entry. The question is empty in a choice that named none, and so had no
-    effect.
-    """
+    """The target of an entry; no question in a choice that named none, and so had no effect."""
     scope = facts.get("scope")
     if scope is None:
         return _account_target(TRAINING)
@@ -103,9 +102,8 @@ class GrantStory:
     refused: dict[str, str] = field(default_factory=dict)
     # questions whose endings were logged and whose no a restore lost
     untold: frozenset[str] = frozenset()
-    before: tuple[
-        tuple[int, str, str], ...
-    ] = ()  # the number, question and kind of scope of each that began before this log
+    # the number, question and kind of scope of each that began before this log
+    before: tuple[tuple[int, str, str], ...] = ()
     # grants that a no may have kept, which a restore left undecided
     kept: dict[GrantTarget, int] = field(default_factory=dict)
     # questions with choices since `rest` began
@@ -127,8 +125,8 @@ class GrantStory:
         self.owed, self.refused, self.must_end = {}, {}, {}
 
     def next_act(self, kind: str, facts: dict[str, Any], time: str, place: str) -> None:
-        """Begins the account's next act, at a time of its clock; everything owed by the previous
-        act must have been logged.
+        """Begins the account's next act; everything owed by the previous act must have been
+        logged.
         """
         for owed in self.owed.values():
             raise ContradictionError(place, f"the choice before it was followed by a `{owed.kind}`")
@@ -170,9 +168,7 @@ class GrantStory:
                 self.must_end[grant] = cause
 
     def take(self, kind: str, facts: dict[str, Any], time: str, out: set[str], place: str) -> None:
-        """Takes the next entry about choices and grants. ``out`` are the projects and conversations
-        that are kept out or gone.
-        """
+        """Takes the next entry about choices and grants. ``out``: what is kept out or gone."""
         target, names_question = target_of(facts), "scope" in facts
         if names_question:
             self.asked = True
@@ -197,9 +193,7 @@ class GrantStory:
     def _take_choice_without_question(
         self, target: GrantTarget, facts: dict[str, Any], time: str
     ) -> None:
-        """A choice from before there were questions: the entry that it owes, also an ending, comes
-        after it.
-        """
+        """The entry that such a choice owes, also an ending, comes after it."""
         self.rest = False
         if facts["effect"] in OWED:
             self.owed[target] = OwedEntry(OWED[facts["effect"]], time, facts["version"])
@@ -389,7 +383,7 @@ class GrantStory:
 
     def _survives_refusals(self, target: GrantTarget, kind: str) -> bool:
         """Whether a grant from before this log survived its noes, which end all grants of their
-        question except kept ones.
+        question but kept ones.
         """
         return target.question not in self.ended or (
             kind == "grant_affirmed"

@@ -65,8 +65,8 @@ CLOSED = "nothing begins or ends for an account that is closed"
 
 @dataclass(slots=True)
 class AccountStory:
-    """The state of an account. ``at``: the newest time of its own clock; ``is_rest``: all entries
-    so far may complete an act that began in the previous year's log.
+    """``at``: the newest time of its own clock; ``is_rest``: all entries so far may complete an act
+    that began in the previous year's log.
     """
 
     at: str = ""
@@ -90,9 +90,7 @@ class AccountStory:
     def take_act(
         self, kind: str, facts: dict[str, Any], time: str, is_restored: bool, place: str
     ) -> None:
-        """Takes the account's next act, which advances its clock. After a restore, restrictions are
-        logged at their original time.
-        """
+        """Takes the account's next act. After a restore, restrictions keep their original time."""
         is_again = is_restored and (
             kind in _TAKES_BACK or (kind == "choice" and not facts["allow"])
         )
@@ -115,13 +113,11 @@ class AccountStory:
     def check_implied(
         self, kind: str, facts: dict[str, Any], is_restored: bool, place: str
     ) -> None:
-        """Checks that what the entry follows from was logged, if this log has the account from its
-        beginning and no restore lost any.
-        """
+        """Checks that what the entry follows from was logged, if this log has the whole account."""
         if kind in _BEFORE:
-            self.told = told = self.told or {}
+            self.told = counts = self.told or {}
             for key in (kind, f"{kind} {facts['handle']}") if "handle" in facts else (kind,):
-                told[key] = told.get(key, 0) + 1
+                counts[key] = counts.get(key, 0) + 1
             return
         after = _AFTER.get(
             f"{kind} because {facts['because']}" if kind == "key_destroyed" else kind
@@ -130,11 +126,11 @@ class AccountStory:
             return
         name, about = after
         key = f"{name} {facts[about]}" if about else name
-        told = self.told or {}
-        if not told.get(key):
+        counts = self.told or {}
+        if not counts.get(key):
             raise ContradictionError(place, f"a `{kind}` follows a `{name}`")
         if kind != "key_destroyed":
-            told[key] -= 1
+            counts[key] -= 1
 
     def was_deleted(self, handle: str) -> bool:
         return f"deleted {handle}" in (self.told or ())
@@ -168,17 +164,17 @@ def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Coun
     """The number of accounts carried over from a year, and the grants said to have begun by
     then.
     """
-    carried = [told for told in accounts if told.carried_from == year]
+    carried = [account for account in accounts if account.carried_from == year]
     return len(carried), Counter(
-        key for told in carried if told.grants is not None for key in told.grants.before
+        key for account in carried if account.grants is not None for key in account.grants.before
     )
 
 
 def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKey]]:
-    """The number of accounts of a year that may have unlogged grants, and the grants in force at
-    its end.
+    """The number of accounts that may have unlogged grants, and the grants in force at the end of a
+    year.
     """
-    stories = [told.grants for told in accounts if told.grants is not None]
+    stories = [account.grants for account in accounts if account.grants is not None]
     left = Counter(
         (number, about.question, about.kind)
         for story in stories
@@ -186,8 +182,8 @@ def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKe
         if number is not None
     )
     unsure = sum(
-        told.carried_from > 0 or (told.grants is not None and bool(told.grants.owed))
-        for told in accounts
+        account.carried_from > 0 or (account.grants is not None and bool(account.grants.owed))
+        for account in accounts
     )
     return unsure, left
 
@@ -228,38 +224,38 @@ class CommonStory:
         self.releases[facts["release"]] = ReleaseStory(facts["manifest_sha256"], facts["rows"])
 
     def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
-        """Takes a purge, review, its signature or a measurement. A restore may take their numbers
+        """Takes a purge, review, signature or measurement. A restore may take their numbers
         back.
         """
-        told = self.releases.get(facts["release"])
-        if told is None and is_first:
+        release = self.releases.get(facts["release"])
+        if release is None and is_first:
             raise ContradictionError(place, "a release is sealed before anything is stated of it")
-        if told is None:
+        if release is None:
             self.early.add(facts["release"])
             return
-        if facts.get("manifest_sha256", told.manifest_sha256) != told.manifest_sha256:
+        if facts.get("manifest_sha256", release.manifest_sha256) != release.manifest_sha256:
             raise ContradictionError(
                 place, "what is stated of a release is of the manifest that was sealed"
             )
         match kind:
             case "release_purged":
-                told.purged += facts["rows"]
-                if not self._is_next(facts["number"], told.purges) or (
-                    told.purged > told.rows and not self.life
+                release.purged += facts["rows"]
+                if not self._is_next(facts["number"], release.purges) or (
+                    release.purged > release.rows and not self.life
                 ):
                     raise ContradictionError(
                         place, "purges follow one another, and take out rows that were sealed"
                     )
-                told.purges = facts["number"]
+                release.purges = facts["number"]
             case "release_reviewed":
-                told.reviews[facts["sha256"]] = 0
+                release.reviews[facts["sha256"]] = 0
             case "release_signed":
-                signed = told.reviews.get(facts["review_sha256"])
+                signed = release.reviews.get(facts["review_sha256"])
                 if signed is None or not self._is_next(facts["signature"], signed):
                     raise ContradictionError(
                         place, "a signature is of a review, and follows the one before it"
                     )
-                told.reviews[facts["review_sha256"]] = facts["signature"]
+                release.reviews[facts["review_sha256"]] = facts["signature"]
 
     def _is_next(self, number: int, before: int) -> bool:
         return number == before + 1 or (self.life > 0 and 0 < number <= before)

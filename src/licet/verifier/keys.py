@@ -28,9 +28,7 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class QuorumGroup:
-    """At least ``needed`` of its members, which are witnesses or groups of them, must have
-    cosigned.
-    """
+    """At least ``needed`` of its members, witnesses or groups, must have cosigned."""
 
     needed: int
     members: tuple[VerifierKey | QuorumGroup, ...]
@@ -56,9 +54,7 @@ class Trust:
 
 
 def read_key(vkey: str, kind: int = 0) -> VerifierKey:
-    """Reads a vkey; raises `ValueError` if it is malformed, of an unknown kind, or not of ``kind``
-    (0: any known kind).
-    """
+    """Reads a vkey of ``kind`` (0: any known kind); else `ValueError`."""
     name, _, rest = vkey.strip().partition("+")
     ident, _, encoded = rest.partition("+")
     material = base64.b64decode(encoded, validate=True)
@@ -79,9 +75,7 @@ def trust(
     quorum: int | None = None,
     policy: bytes | None = None,
 ) -> Trust:
-    """Parses the trust options of a call; raises `ValueError` for an unusable key or a quorum that
-    cannot be met.
-    """
+    """Parses the trust options; `ValueError` for an unusable key or an impossible quorum."""
     others = tuple(read_key(text, 4) for text in witnesses)
     needed = len(others) if quorum is None else quorum
     if not 0 <= needed <= len(others):
@@ -103,9 +97,7 @@ def trust(
 
 
 def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey, ...], QuorumGroup]:
-    """The logs, witnesses and quorum of a c2sp.org/tlog-policy; raises `ValueError`, naming the
-    line.
-    """
+    """The logs, witnesses and quorum of a c2sp.org/tlog-policy; `ValueError` names the line."""
     if (
         len(raw) > POLICY_BYTES_MAX
         or re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", raw)

@@ -159,8 +159,8 @@ def _field_tree(artefact: str) -> dict[str, Any]:
 def _field_names(
     value: object, node: dict[str, Any], path: str
 ) -> Iterator[tuple[str, str | None]]:
-    """Each simple value and empty list or mapping: where it is, and the name of its field in the
-    table, or None.
+    """Each simple value and empty list or mapping: its path, and its field in the table, or
+    None.
     """
     if BELOW in node:
         yield path, node[BELOW][""]
@@ -189,9 +189,7 @@ def _names_below(node: dict[str, Any]) -> Iterator[str]:
 
 
 def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
-    """The level of each field that ``value`` has; raises `ContradictionError` for a field that has
-    none.
-    """
+    """The level of each field that ``value`` has; `ContradictionError` for a field without one."""
     table, found = patterns(artefact), set[str]()
     for at, name in _field_names(value, _field_tree(artefact), ""):
         if name is None:
@@ -222,9 +220,9 @@ def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
     lines = []
     for artefact, levels in fields.items():
         for level in LEVELS:
-            own = [name for name, one in levels.items() if one is level]
+            own = [name for name, other in levels.items() if other is level]
             if own:
-                others = [name for name, one in levels.items() if one is not level]
+                others = [name for name, other in levels.items() if other is not level]
                 lines.append(
                     f"  fields of {artefact}, {level}: {', '.join(short_names(own, others))}"
                 )
@@ -232,12 +230,12 @@ def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
 
 
 def stated_line(fields: dict[str, dict[str, Verdict]]) -> list[str]:
-    """The merely stated fields, in one line; none if there are none."""
+    """The merely stated fields, in at most one line."""
     found = []
     for artefact, levels in fields.items():
-        own = [name for name, one in levels.items() if one is Verdict.stated]
+        own = [name for name, level in levels.items() if level is Verdict.stated]
         if own:
-            others = [name for name, one in levels.items() if one is not Verdict.stated]
+            others = [name for name, level in levels.items() if level is not Verdict.stated]
             short = [name.rpartition(".")[2] for name in short_names(own, others)]
             found.append(f"{artefact}: {', '.join(dict.fromkeys(short))}")
     return [f"stated by the operator, not proved: {'; '.join(found)}"] if found else []

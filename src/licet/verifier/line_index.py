@@ -47,8 +47,8 @@ class IndexEntry(NamedTuple):
 
 
 class IndexedLines:
-    """The lines of a proof file of ``size`` lines, each found by its handle. Raises `NoIndexError`,
-    also in its methods.
+    """The lines of a proof file of ``size`` lines, by handle. Every method may raise
+    `NoIndexError`.
     """
 
     def __init__(self, files: SeekableFiles, path: str, size: int) -> None:
@@ -75,9 +75,7 @@ class IndexedLines:
         return self._block(index // LINES_EACH)[index % LINES_EACH]
 
     def path(self, index: int) -> list[bytes]:
-        """PATH(index, D[size]) of RFC 6962: within its block, then among the blocks of its group,
-        and so on.
-        """
+        """PATH(index, D[size]) of RFC 6962: within its block, then its group, and so on."""
         number, place = divmod(index, LINES_EACH)
         path = path_of(place, [leaf(line) for line in self._block(number)])
         for level in range(1, self._levels + 1):
@@ -123,7 +121,6 @@ class IndexedLines:
 
 
 def _field_of(member: bytes) -> bytes:
-    """The content of an empty index member."""
     head = len(INDEX_HEAD)
     extra, name, length = struct.unpack_from("<H2sH", member.ljust(head + 6, b"\0"), head)
     is_whole = member[:head] == INDEX_HEAD and member[head + 6 + length :] == INDEX_TAIL

@@ -1,9 +1,6 @@
-"""Checks a log's folder: every tile byte and root is recomputed from the entries
-(c2sp.org/tlog-tiles).
-
-Only the checkpoint's signature is trusted: each hash in each tile, the root, and the roots of older
-checkpoints are computed from the entries and compared. `check_texts` looks up policies and notices
-by the hashes in entries.
+"""Checks a log's folder (c2sp.org/tlog-tiles): only the checkpoint's signature is trusted; every
+tile byte, the root, and the roots of older checkpoints are recomputed from the entries.
+`check_texts` looks up policies and notices by the hashes in entries.
 """
 
 from __future__ import annotations
@@ -17,10 +14,10 @@ from functools import partial
 
 from licet.verifier.answer import FINDINGS_MAX, ContradictionError, UnreadableError, VerifierReport
 from licet.verifier.entries import Story, new_story
-from licet.verifier.files import TILE, Files, read_required, tile_path
+from licet.verifier.files import TILE, Files, FilesUnder, read_required, tile_path
 from licet.verifier.grants import ACCOUNT
 from licet.verifier.invariants import carried_over, ended_with
-from licet.verifier.keys import Trust
+from licet.verifier.keys import Trust, VerifierKey
 from licet.verifier.note import CheckpointHead, open_checkpoint
 from licet.verifier.tree import leaf, tree_hash
 
@@ -31,7 +28,7 @@ _TILE_PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TileFile:
-    """One file of a tile or bundle: how many hashes or entries its name promises."""
+    """``width``: how many hashes or entries its name promises."""
 
     width: int
     path: str
@@ -109,7 +106,7 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
     """
     count, claims = carried_over(story.accounts.values(), before.year)
     unsure, left = ended_with(before.accounts.values())
-    few = next((key for key, said in sorted(claims.items()) if said > left[key] + unsure), None)
+    excess = next((key for key, n in sorted(claims.items()) if n > left[key] + unsure), None)
     mend = f"a later copy of the log of {before.year}, if that was not its end"
     if count > len(before.accounts):
         report.add_lack(
@@ -117,8 +114,8 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
             f"{count} accounts are carried over, of {len(before.accounts)} that it tells of",
             mend,
         )
-    elif few is not None:
-        what = f"number {few[0]} for `{few[1]}`, for {'an' if few[2] == ACCOUNT else 'a'} {few[2]}"
+    elif excess is not None:
+        what = f"number {excess[0]} for `{excess[1]}`, for {'an' if excess[2] == ACCOUNT else 'a'} {excess[2]}"
         report.add_lack(
             "carried", f"more grants of {what} are said to go on than it ended with", mend
         )
@@ -170,8 +167,8 @@ def _derive_roots(
     report: VerifierReport,
     story: Story | None,
 ) -> tuple[bytes, dict[int, bytes]]:
-    """The root of all entries, and of the first n for each n in ``sizes``. Removes the files that
-    it checked from ``pieces``.
+    """The root of all entries, and of the first n for each n in ``sizes``; removes checked files
+    from ``pieces``.
     """
     roots = {n: tree_hash([]) for n in sizes}
     row: list[bytes] = []
@@ -205,7 +202,7 @@ def _check_bundle(
     report: VerifierReport,
     story: Story | None,
 ) -> list[bytes]:
-    """The leaf hashes of one bundle; all files of the bundle must hold the same entries."""
+    """The leaf hashes of one bundle; all of its files must hold the same entries."""
     source = _select_file(bundle_files, width, tile_path("entries", index, width))
     entries = _entries(files, source, report)[:width]
     for piece in bundle_files:
@@ -308,3 +305,62 @@ def check_texts(
         ]
     )
     return report
+
+
+def select_key(raw: bytes, keys: Sequence[Trust]) -> Trust:
+    """The key whose log the bytes name, or the first one. This only selects a key; the check
+    verifies with it.
+    """
+    return next((key for key in keys if key.origin.encode() in raw), keys[0])
+
+
+def read_logs(
+    places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None
+) -> list[tuple[Trust, Files]]:
+    """The logs in some folders, each of which holds one log or one a year, with their keys.
+
+    A log of another year than a key's is trusted with the same public key under the year's name.
+    """
+    found: list[tuple[Trust, Files]] = []
+    for files in places:
+        checkpoint = files.read("checkpoint")
+        years = (
+            [""]
+            if checkpoint is not None
+            else sorted(
+                {
+                    path.partition("/")[0]
+                    for path in files.paths()
+                    if re.fullmatch(r"[0-9]{4}/checkpoint", path, re.ASCII)
+                }
+            )
+        )
+        for year in years:
+            log = FilesUnder(files, f"{year}/") if year else files
+            origin_line = (
+                (log.read("checkpoint") or b"").partition(b"\n")[0].decode("utf-8", "replace")
+            )
+            found.append((_trust_for(origin_line, keys, origin), log))
+    return found
+
+
+def _trust_for(origin_line: str, keys: Sequence[Trust], origin: str | None) -> Trust:
+    for key in keys:
+        if origin_line == key.origin:
+            return key
+    for key in keys:
+        stem, _, year = key.key.name.rpartition("/")
+        if (
+            origin is None
+            and re.fullmatch(re.escape(stem) + "/[0-9]{4}", origin_line, re.ASCII)
+            and re.fullmatch("[0-9]{4}", year)
+        ):
+            material = bytes([key.key.kind]) + key.key.public
+            ident = hashlib.sha256(origin_line.encode() + b"\n" + material).digest()[:4]
+            return Trust(
+                VerifierKey(origin_line, ident, key.key.kind, key.key.public),
+                origin_line,
+                key.witnesses,
+                key.quorum,
+            )
+    return keys[0]

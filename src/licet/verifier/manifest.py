@@ -37,19 +37,9 @@ DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}
 LINE_BYTES_MAX = 1 << 23
 
 # Reasons that reveal nothing about a person are in clear; every other one is a commitment.
-OPEN_REASONS = frozenset(
-    {
-        "before_grant",
-        "empty",
-        "erased",
-        "expired",
-        "incomplete_row",
-        "origin",
-        "purpose",
-        "stale_terms",
-        "too_large",
-    }
-)
+OPEN_REASONS = frozenset({
+    "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose",
+    "stale_terms", "too_large"})  # fmt: skip
 _PART = re.compile(r"part-[0-9]{5}\.parquet", re.ASCII)
 PART = {"file": "text", "sha256": "hash", "bytes": "pos", "rows": "pos", "first_ordinal": "int"}
 PROOF = {"file": "text", "sha256": "hash", "bytes": "int", "lines": "int", "root": "hash"}
@@ -103,21 +93,19 @@ MANIFEST_SHAPE = {
 
 
 def read_manifest(raw: bytes) -> dict[str, Any]:
-    """A manifest whose fields have their types and whose parts and proofs have the paths that they
-    must have.
-    """
+    """A manifest whose fields have their types, and whose parts and proofs their paths."""
     manifest = read_json(raw, MANIFEST, UnreadableError)
     check_shape(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
-    if any(one["file"] != PROOFS[name] for name, one in manifest["proof"].items()):
+    if any(proof["file"] != PROOFS[name] for name, proof in manifest["proof"].items()):
         raise UnreadableError(MANIFEST, "its proofs lie where proofs lie")
     parts = manifest["parts"]
     for part in parts:
         if not _PART.fullmatch(part["file"]):
             raise UnreadableError(MANIFEST, "its parts lie where parts lie")
-    for one, other in pairwise(parts):
+    for part, following in pairwise(parts):
         if (
-            one["file"] >= other["file"]
-            or one["first_ordinal"] + one["rows"] > other["first_ordinal"]
+            part["file"] >= following["file"]
+            or part["first_ordinal"] + part["rows"] > following["first_ordinal"]
         ):
             raise ContradictionError(MANIFEST, "its parts follow one another")
     runs = sorted(
@@ -159,8 +147,8 @@ def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
 def lines_of(
     files: Files, manifest: dict[str, Any], name: str, report: VerifierReport
 ) -> Iterator[bytes]:
-    """The lines of a proof file, one by one. Raises after the last one unless their number and
-    their root are those promised.
+    """The lines of a proof file; raises after the last unless number and root are those
+    promised.
     """
     path, promised = PROOFS[name], manifest["proof"][name]
     report.files += 1
@@ -182,3 +170,83 @@ def lines_of(
         raise ContradictionError(path, f"it holds `{promised['lines']}` lines")
     if tree_hash(leaves).hex() != promised["root"]:
         raise ContradictionError(path, "its lines lead to its root")
+
+
+ACCOUNTS_MIN, BYTES_PER_TOKEN, OTHER = 10, 4, "other"
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])", re.ASCII)
+_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,63}", re.ASCII)
+OF_ROWS, OF_TURNS = ("kinds", "languages"), ("origins", "surfaces", "plans")
+
+
+def check_contents(manifest: dict[str, Any]) -> None:
+    """Compares the contents with the manifest's own counts; older manifests have no contents."""
+    contents, rows, turns = (
+        manifest.get("contents"),
+        manifest["rows"],
+        manifest["counts"]["included"],
+    )
+    if contents is None:
+        return
+    sums = [(name, rows) for name in OF_ROWS if name in contents] + [
+        (name, turns) for name in OF_TURNS
+    ]
+    for name, total in sums:
+        if sum(contents[name].values()) != total:
+            raise ContradictionError(MANIFEST, f"its `{name}` add up to what is in it")
+    if sum(contents["models"].values()) > turns or contents["tokens"] != -(
+        -contents["bytes"] // BYTES_PER_TOKEN
+    ):
+        raise ContradictionError(MANIFEST, "its tokens and models follow from what is in it")
+    if contents.get("gapped", 0) > rows:
+        raise ContradictionError(MANIFEST, "no more of its rows have gaps than there are")
+    if not all(
+        _VALUE.fullmatch(value)
+        for name in (*OF_ROWS, *OF_TURNS, "models")
+        for value in contents.get(name, ())
+    ):
+        raise ContradictionError(MANIFEST, "what its contents name is a name")
+    months = [contents["first_month"], contents["last_month"]]
+    if not rows:
+        fits = months == [None, None]
+    else:
+        fits = all(isinstance(month, str) and _MONTH.fullmatch(month) for month in months)
+        fits = fits and months == sorted(months) and months[1] <= manifest["built_at"][:7]
+    if not fits or (
+        contents["accounts"] is not None and not ACCOUNTS_MIN <= contents["accounts"] <= rows
+    ):
+        raise ContradictionError(MANIFEST, "its months and accounts can be")
+
+
+class RowContents:
+    def __init__(self) -> None:
+        self.accounts = set[str]()
+        self.turns: dict[tuple[str, str], int] = {}
+        self.of: dict[tuple[str, str], set[str]] = {}
+
+    def take(self, row: dict[str, Any]) -> None:
+        self.accounts.add(row["who"])
+        for source in row["sources"]:
+            plan, surface, _ = row["marks"][source["mark"]]
+            for origin, count in source["turns"].items():
+                for key in (("origins", origin), ("surfaces", surface), ("plans", plan)):
+                    self.turns[key] = self.turns.get(key, 0) + count
+                    self.of.setdefault(key, set()).add(row["who"])
+
+    def check(self, manifest: dict[str, Any]) -> None:
+        contents = manifest.get("contents")
+        if contents is None:
+            return
+        named: dict[str, dict[str, int]] = {name: {} for name in OF_TURNS}
+        for (name, value), count in self.turns.items():
+            shown = value if len(self.of[name, value]) >= ACCOUNTS_MIN else OTHER
+            named[name][shown] = named[name].get(shown, 0) + count
+        for name, counts in named.items():
+            if contents[name] != counts:
+                raise ContradictionError(
+                    PROOFS["rows"], f"its turns by `{name}` are as many as the manifest says"
+                )
+        accounts = len(self.accounts)
+        if contents["accounts"] != (accounts if accounts >= ACCOUNTS_MIN else None):
+            raise ContradictionError(
+                PROOFS["rows"], "its accounts are as many as the manifest says"
+            )

@@ -103,8 +103,6 @@ def check_model(
 
 
 class _ModelCheck:
-    """One model as it is checked, step by step."""
-
     def __init__(self, files: Files, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
         self.files, self.keys, self.report = files, keys, report
         self.said, self.manifest = dict[str, Any](), dict[str, Any]()
@@ -119,7 +117,7 @@ class _ModelCheck:
         if (self.said.get("_type"), self.said.get("predicateType")) != TYPES:
             raise ContradictionError(STATEMENT, "it is a statement of in-toto about provenance")
         self.report.levels["model"] = levels_of("model", self.said, STATEMENT)
-        names = {one["keyid"].rpartition("+")[0]: one["sig"] for one in envelope["signatures"]}
+        names = {sig["keyid"].rpartition("+")[0]: sig["sig"] for sig in envelope["signatures"]}
         name = next(
             (key.name for key in self.keys if key.name in names), next(iter(names), "nobody")
         )
@@ -147,7 +145,7 @@ class _ModelCheck:
     def check_files(self) -> None:
         predicate = self.said["predicate"]
         promised = [*self.said["subject"], *predicate["runDetails"]["byproducts"]]
-        hashes = {one["name"]: one["digest"]["sha256"] for one in promised if "digest" in one}
+        hashes = {file["name"]: file["digest"]["sha256"] for file in promised if "digest" in file}
         hashes.pop("gate-last", None)
         present = {path for path in self.files.paths() if path.partition("/")[0] not in UNHASHED}
         self.report.files = len(present)
@@ -177,7 +175,8 @@ class _ModelCheck:
         if self.record.of != {"manifest_sha256": sha256, "release": self.manifest["release"]}:
             raise ContradictionError(RECORD, "it is about the release beside the model")
         build, run = self.said["predicate"]["buildDefinition"], self.said["predicate"]["runDetails"]
-        named = {one["name"]: one for one in (*build["resolvedDependencies"], *run["byproducts"])}
+        sources = (*build["resolvedDependencies"], *run["byproducts"])
+        named = {source["name"]: source for source in sources}
         if named.get("release", {}).get("digest") != {"sha256": sha256}:
             raise ContradictionError(STATEMENT, "it names the release beside the model")
         for name, head in (("gate-first", self.record.first), ("gate-last", self.record.head)):
@@ -210,7 +209,7 @@ class _ModelCheck:
 
 
 def _matches_head(dependency: dict[str, Any], head: dict[str, Any]) -> bool:
-    """Whether the statement says of a state what its head says."""
+    """Whether the statement agrees with a head of the record."""
     about = dependency.get("annotations", {})
     if dependency.get("digest") != {"sha256": head["sha256"]} or about.keys() != {
         "number",

@@ -17,13 +17,12 @@ from typing import Any
 from licet.verifier.answer import ContradictionError
 
 PARQUET_MAGIC, THRIFT_DEPTH_MAX = b"PAR1", 16
-# Each column in its order: its name, its Parquet type, and the bytes of a value, 0 where each
-# brings its length.
+# The columns in order: name, Parquet type, and the bytes of a value, 0 if each has its own length.
 PART_COLUMNS = (("row_id", 7, 16), ("ordinal", 1, 4), ("until", 2, 8), ("sealed", 6, 0))
 
 
 class CompressedError(Exception):
-    """A column is compressed, as in parts of before none was."""
+    """A column is compressed, as parts once were."""
 
 
 class ThriftReader:
@@ -88,9 +87,7 @@ class ThriftReader:
 
 
 def rows_in_part(data: bytes, place: str) -> Iterator[tuple[int, bytes, int, bytes]]:
-    """Each row of a part: its ordinal, row id, until, and sealed bytes. Raises `ContradictionError`
-    where it is no part.
-    """
+    """Each row of a part: its ordinal, row id, until, and sealed bytes."""
     try:
         if data[:4] != PARQUET_MAGIC or data[-4:] != PARQUET_MAGIC:
             raise ValueError("no Parquet file")

@@ -30,8 +30,7 @@ _CHATS = {"deleted", "narrowed", "widened", "flagged", "unflagged", "key_destroy
 @dataclass(slots=True)
 class GrantState:
     """A grant in force: its target, the day of its beginning if this log has it, and the first day
-    on which the log shows it in force. ``owed``: a no was logged since, and not yet the entry that
-    keeps this one.
+    on which the log shows it. ``owed``: a no was logged since, but not yet the entry that keeps it.
     """
 
     scope: GrantTarget
@@ -42,9 +41,7 @@ class GrantState:
 
 @dataclass(slots=True)
 class AccountStanding:
-    """An account at a moment of the log. ``answers`` are the days of its answers by question, each
-    with the version answered.
-    """
+    """``answers`` are the account's by question, each a day and the version answered."""
 
     grants: dict[int, GrantState] = field(default_factory=dict)
     # of the grant in force for exactly this
@@ -55,7 +52,7 @@ class AccountStanding:
     shortened: bool = False
 
     def grant_for(self, question: str, conversation: str, project: str | None) -> int | None:
-        """The grant in force for a conversation: its own, else its project's, else the
+        """The narrowest grant in force for a conversation: its own, its project's or the
         account's.
         """
         for kind, place in (
@@ -83,16 +80,13 @@ class AccountStanding:
         self.grants, self.numbers = {}, {}
 
     def end_of(self, kind: str, place: str) -> None:
-        """Ends the grants that are for one project or one conversation."""
         for question in self.questions:
             self.end(self.numbers.get(GrantTarget(question, kind, place)))
 
 
 @dataclass(slots=True)
 class LoggedConversation:
-    """A conversation according to the log. ``destroyed``: segments, each with whether its safety
-    copy's key was destroyed.
-    """
+    """``destroyed``: segments, each with whether its safety copy's key was destroyed."""
 
     who: str = ""
     deleted: bool = False
@@ -201,8 +195,8 @@ class Permissions:
                 self._take_grant(account, kind, facts, day)
 
     def _take_choice(self, account: AccountStanding, facts: dict[str, Any], day: str) -> None:
-        """A no leaves only the grants of its question that it keeps: those of narrower scopes, each
-        affirmed by an entry after it.
+        """A no leaves only the grants of narrower scopes that it keeps, each affirmed by an entry
+        after it.
 
         Without questions it ended the only grant, and `grant_ended` may come after the release's
         entry. A no to a question that is not asked ends nothing.

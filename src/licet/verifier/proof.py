@@ -33,9 +33,7 @@ def check_proof(raw: bytes, entry: bytes, trusted: Trust, place: str = "proof") 
 def prove_entry(
     raw: bytes, entry: bytes, trusted: Trust, place: str, report: VerifierReport
 ) -> int:
-    """The index of the entry; raises `ContradictionError` unless the proof shows the entry
-    there.
-    """
+    """The index of the entry; `ContradictionError` unless the proof shows the entry there."""
     lines, checkpoint = _split_proof(raw, place)
     if lines and lines[0].startswith("extra "):
         decode_base64(lines.pop(0)[6:], place, "its extra data is base64")
@@ -58,9 +56,7 @@ def prove_entry(
 def check_checkpoints(
     old: bytes, new: bytes, proof: Sequence[bytes], trusted: Trust
 ) -> VerifierReport:
-    """Checks by a consistency proof that the old checkpoint's log is the beginning of the new
-    one's.
-    """
+    """Checks by a consistency proof that the old checkpoint's log is a prefix of the new one's."""
     report = VerifierReport("checkpoint", origin=trusted.origin, files=2)
     heads: list[CheckpointHead] = []
 

@@ -77,11 +77,8 @@ RECEIPT = {
 
 
 def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> VerifierReport:
-    """Checks the signature of a person's receipt, and by its proof that the log holds the same
-    choice.
-
-    Without an entry and a proof it is only signed, which proves nothing that the operator cannot
-    deny.
+    """Checks the signature of a receipt, and by its proof that the log holds the same choice.
+    Without entry and proof it is only signed, which the operator can deny.
     """
     report = VerifierReport("receipt", origin=trusted.origin, files=1)
     file: dict[str, Any] = {}
@@ -140,7 +137,7 @@ def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) 
     report.levels["receipt"] = levels_of("receipt", receipt, place)
     if "document" in record["policy"]:
         _check_terms(receipt, place)
-    event, parties = record["events"][0], {one["party_id"] for one in record["parties"]}
+    event, parties = record["events"][0], {party["party_id"] for party in record["parties"]}
     form = {
         "dct:identifier": receipt["receipt_id"],
         "dpv:hasIdentifier": receipt["receipt_id"],
@@ -163,11 +160,11 @@ def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) 
         and has_facts(event, of_event)
         and record["privacy_notice"].get("@type") == "dpv:ConsentNotice"
         and all(
-            one.get("processing_method") == ["https://w3id.org/dpv/ai#ModelTraining"]
-            and set(one.get("pii_controllers", ())) <= parties
-            for one in record["processes"]
+            process.get("processing_method") == ["https://w3id.org/dpv/ai#ModelTraining"]
+            and set(process.get("pii_controllers", ())) <= parties
+            for process in record["processes"]
         )
-        and all(one["of"].startswith(f"urn:licet:{one['scope']}:") for one in event.get("kept", ()))
+        and all(g["of"].startswith(f"urn:licet:{g['scope']}:") for g in event.get("kept", ()))
     ):
         raise ContradictionError(
             place, "its identifiers and the words of its form are those of a receipt"
@@ -218,7 +215,7 @@ def _check_terms(receipt: dict[str, Any], place: str) -> None:
         ),
         (
             "its period and recipients are those of its policy",
-            all(has_facts(one, of_each) for one in record["processes"]),
+            all(has_facts(process, of_each) for process in record["processes"]),
         ),
     ):
         if not holds:
@@ -303,7 +300,7 @@ def _check_opening(
             raise ContradictionError(place, promise)
 
 
-# by the name of the pseudonym that of the id
+# the name of the id by that of its pseudonym
 NAMED = {"handle": "conversation", "project": "project"}
 
 
@@ -337,13 +334,11 @@ def _has_target(event: dict[str, Any], facts: dict[str, Any]) -> bool:
 
 
 def _kept_grants(event: dict[str, Any]) -> str:
-    return ",".join(str(one["grant"]) for one in event.get("kept", ()))
+    return ",".join(str(kept["grant"]) for kept in event.get("kept", ()))
 
 
 def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:
-    """Whether the record has the fact with that value; without a policy in the receipt it may be
-    missing.
-    """
+    """Whether the record has the fact with that value; without a policy it may be missing."""
     facts = receipt["log"]["record"]["facts"]
     if fact not in facts:
         return "policy" not in facts and "document" not in receipt["record"]["policy"]
@@ -357,8 +352,8 @@ def _matches_hash(text: str | None, sha256: str | None) -> bool:
 
 
 def _matches_evidence(notice: dict[str, Any], evidence: str | None) -> bool:
-    """Whether the receipt's notice is that of the evidence. A host may write evidence as plain
-    words: it names no notice.
+    """Whether the receipt's notice is that of the evidence; evidence in plain words names no
+    notice.
     """
     try:
         evidence_fields = json.loads(evidence or "{}")

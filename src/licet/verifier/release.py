@@ -1,8 +1,6 @@
 """Checks a release: its manifest in the log, its files, its counts, and every row decided again,
-without content.
-
-Each part of the check depends on those before it; after a contradiction the rest is skipped and so
-not proved.
+without content. Each part of the check depends on those before it; after a contradiction the rest
+is skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from licet.verifier.addenda import (
 )
 from licet.verifier.answer import LEVELS, ArtefactPart, ContradictionError, Verdict, VerifierReport
 from licet.verifier.base import check_base
-from licet.verifier.contents import check_contents
 from licet.verifier.decision import Decider
 from licet.verifier.entries import new_story
 from licet.verifier.files import Files
@@ -42,6 +39,7 @@ from licet.verifier.manifest import (
     PROOFS,
     PURGES_MAX,
     REVIEW,
+    check_contents,
     check_sums,
     read_bounded,
     read_manifest,
@@ -66,9 +64,8 @@ def check_release(
     sealed.
 
     ``other_logs`` are logs of other years, which may contain addenda and a review. ``base`` is the
-    folder of the release that rows were carried from. Without a log nothing is proved: what only
-    the log knows (grants, deletions, what was kept out) is not checked, and nothing signed names
-    the manifest.
+    folder of the release that rows were carried from. Without a log nothing is proved: grants,
+    deletions and what was kept out are not checked, and nothing signed names the manifest.
     """
     report = VerifierReport("release", origin=trusted.origin if trusted else "")
     check = _ReleaseCheck(files, report, trusted, log, other_logs, base)
@@ -135,8 +132,6 @@ def check_release_in(
 
 
 class _ReleaseCheck:
-    """The check of one release, step by step."""
-
     def __init__(
         self,
         files: Files,
@@ -146,12 +141,8 @@ class _ReleaseCheck:
         other_logs: Sequence[tuple[Trust, Files]],
         base: Files | None,
     ) -> None:
-        self.files = files
-        self.report = report
-        self.trusted = trusted
-        self.log = log
-        self.other_logs = other_logs
-        self.base_files = base
+        self.files, self.report, self.trusted, self.log = files, report, trusted, log
+        self.other_logs, self.base_files = other_logs, base
         self.raw, self.manifest = b"", dict[str, Any]()
         self.permissions: Permissions | None = None
         self.logs: list[Permissions] | None = None  # those of other years, once they were asked for
@@ -181,11 +172,10 @@ class _ReleaseCheck:
             )
             return
         release = self.manifest["release"]
-        self.permissions = told = _read_log(self.trusted, self.log, release, self.report)
-        _check_leaf(told, self.raw, self.manifest)
+        self.permissions = permissions = _read_log(self.trusted, self.log, release, self.report)
+        _check_leaf(permissions, self.raw, self.manifest)
 
     def check_addenda(self) -> None:
-        """Checks each addendum, the review and the measurement, as separate parts."""
         there = set(self.files.paths())
         head = hashlib.sha256(self.raw).hexdigest()
         at = self.manifest["built_at"]
@@ -215,8 +205,8 @@ class _ReleaseCheck:
         self.report.purged = len(self.purged)
 
     def _check_addendum(self, number: int, path: str, head: str, at: str) -> None:
-        """Checks one addendum, which must follow hash ``head`` and time ``at``, and removes its
-        rows from the parts.
+        """Checks an addendum, which must follow ``head`` (a hash) and ``at``, and removes its rows
+        from the parts.
         """
         data = read_bounded(self.files, path, self.report)
         file = read_json(data, path)
@@ -260,9 +250,6 @@ class _ReleaseCheck:
         )
 
     def _check_review(self) -> None:
-        """Checks the review of a sample: that it is of this manifest, and that its bound follows
-        from its counts.
-        """
         file = read_json(read_bounded(self.files, REVIEW, self.report), REVIEW)
         check_shape(file, REVIEW_FILE, REVIEW, "a review of version 1")
         statement = self._verify(file["review"], REVIEW, "licet-review+jws")
@@ -292,9 +279,6 @@ class _ReleaseCheck:
         self._check_logged("release_reviewed", sha256, REVIEW, statement["closed_at"], facts)
 
     def _check_measurement(self) -> None:
-        """Checks a measurement: that it is of this manifest, and that its figures agree with one
-        another.
-        """
         file = read_json(read_bounded(self.files, MEASUREMENT, self.report), MEASUREMENT)
         check_shape(file, MEASUREMENT_FILE, MEASUREMENT, "a measurement of version 1")
         statement = self._verify(file["measurement"], MEASUREMENT, "licet-measurement+jws")
@@ -314,9 +298,7 @@ class _ReleaseCheck:
         self._check_logged("release_measured", sha256, MEASUREMENT, statement["measured_at"], facts)
 
     def _verify(self, jws: str, path: str, typ: str) -> dict[str, Any]:
-        """The payload of a statement. Without a key its signature is not checked, which is reported
-        as a lack.
-        """
+        """The payload of a statement; without a key, an unchecked signature is a lack."""
         if self.trusted is not None:
             return open_jws(jws, self.trusted.key, path, typ)
         self.report.add_lack(path, "its signature was not checked", "give the log's key")
@@ -336,7 +318,7 @@ class _ReleaseCheck:
             entry = entry or other.since.get((kind, sha256))
         if entry is None:
             years = ", ".join(
-                str(one.year) for one in (self.permissions, *self._other_permissions())
+                str(log.year) for log in (self.permissions, *self._other_permissions())
             )
             self.report.add_lack(
                 path,
@@ -359,25 +341,25 @@ class _ReleaseCheck:
             *(part for part in self.parts.values() if part is not None),
             *self.manifest["proof"].values(),
         ]
-        known = {MANIFEST, "README.md", *self.addendum_paths, *(one["file"] for one in named)}
+        known = {MANIFEST, "README.md", *self.addendum_paths, *(file["file"] for file in named)}
         there = set(self.files.paths())
         for path in sorted(
             (known - there) | (there - known - DESCRIBES.keys() - {REVIEW, MEASUREMENT})
         ):
             self.report.add_contradiction(path, "every file of the release is there, and no other")
-        for one in named:
-            data = self.files.read(one["file"])
+        for file in named:
+            data = self.files.read(file["file"])
             self.report.files += 1
             if data is not None and (len(data), hashlib.sha256(data).hexdigest()) != (
-                one["bytes"],
-                one["sha256"],
+                file["bytes"],
+                file["sha256"],
             ):
                 by = (
                     "a purge"
-                    if one not in self.manifest["parts"] and one["file"].startswith("part-")
+                    if file not in self.manifest["parts"] and file["file"].startswith("part-")
                     else "the manifest"
                 )
-                raise ContradictionError(one["file"], f"it has the size and hash that {by} names")
+                raise ContradictionError(file["file"], f"it has the size and hash that {by} names")
 
     def later_steps(self) -> tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...]:
         """The checks after manifest and log: title, promise, and function of each step."""
@@ -411,14 +393,10 @@ class _ReleaseCheck:
         )
 
     def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        """The step that checks the base, if the release has one."""
         what = ("base", "it was sealed before, and its rows were carried or left behind", self.base)
         return (what,) if "base" in self.manifest else ()
 
     def base(self) -> None:
-        """The base must have been sealed before, with the root and rows that the manifest
-        states.
-        """
         stated = self.manifest.get("base")
         if stated is None or self.permissions is None or self.permissions.broken:
             return
@@ -438,7 +416,6 @@ class _ReleaseCheck:
             )
 
     def carried_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        """The step that reads the base's folder, if given."""
         if self.base_files is None or "base" not in self.manifest:
             return ()
         what = (
@@ -454,12 +431,12 @@ class _ReleaseCheck:
 
     def _base_facts(self) -> dict[str, Any] | None:
         """The facts of the base's leaf."""
-        told = (
+        known = (
             [self.permissions, *self._other_permissions()] if self.permissions is not None else []
         )
         release = self.manifest["base"]["release"]
         return next(
-            (one.bases[release] for one in told if release in one.bases and not one.broken), None
+            (log.bases[release] for log in known if release in log.bases and not log.broken), None
         )
 
     def counts(self) -> None:
@@ -507,8 +484,8 @@ class _ReleaseCheck:
             raise ContradictionError(self.addendum_paths[0], "what went out was in")
 
     def rows_in_parts(self) -> None:
-        """The parts must hold the decided rows, except purged ones: each with its ordinal, id, end
-        and sealed bytes.
+        """The parts must hold the decided rows, except purged ones, with ordinal, id, end and
+        sealed bytes.
         """
         remaining = [leaf for leaf in self.leaves if leaf[0] not in self.purged]
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
@@ -543,30 +520,17 @@ class _ReleaseCheck:
             raise ContradictionError(path, "it holds each of its rows, and no other")
 
     def names_step(self) -> tuple[str, str, Callable[[], object], Verdict, bool]:
-        """The step about people's names. Only a release that left them in, as its policy allows,
-        needs no trust.
-        """
+        """Only a release that left names in, as its policy allows, needs no trust."""
         stated = self.manifest["deidentification"]
         if "left_in" in stated and not _has_name_detection(stated):
-            return (
-                "names",
-                "each policy version so far leaves them in, and so it says",
-                self.names,
-                Verdict.proved,
-                True,
-            )
-        return (
-            "names",
-            "the operator states that they were looked for",
-            self.names,
-            Verdict.stated,
-            True,
-        )
+            why = "each policy version so far leaves them in, and so it says"
+            return ("names", why, self.names, Verdict.proved, True)
+        why = "the operator states that they were looked for"
+        return ("names", why, self.names, Verdict.stated, True)
 
     def names(self) -> None:
-        """Names must be stated as searched for, or every version up to the pinned one says `names:
-        left in`, and so does the manifest. A release from before there were questions predates that
-        term, as its log shows.
+        """Names must be stated as searched for, unless every version up to the pinned one, and the
+        manifest, leave them in. A release from before there were questions predates that term.
         """
         stated = self.manifest["deidentification"]
         if self.is_older or not self.manifest["rows"] or _has_name_detection(stated):
@@ -585,8 +549,8 @@ def _has_name_detection(deidentification: dict[str, Any]) -> bool:
 
 
 def _read_log(trusted: Trust, log: Files, release: str, report: VerifierReport) -> Permissions:
-    """Checks a whole log; returns the state before the release's entry, and the later entries about
-    the release.
+    """Checks a whole log; returns its state before the release's entry, and later entries about
+    it.
     """
     story = new_story(trusted.origin)
     story.permissions = permissions = Permissions(release)

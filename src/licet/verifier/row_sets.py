@@ -16,9 +16,7 @@ RowSet = Mapping[int, int]
 
 
 def read_roaring(data: bytes) -> dict[int, int]:
-    """The set in ``data``. Raises `ValueError` or `struct.error` for anything else, also for
-    surplus bytes.
-    """
+    """The set in ``data``; `ValueError` or `struct.error` for anything else, also surplus bytes."""
     (cookie,) = struct.unpack_from("<I", data)
     offset, has_runs = 4, cookie & 0xFFFF == RUN_COOKIE
     if has_runs:
@@ -67,8 +65,8 @@ def _container(data: bytes, offset: int, size: int, *, is_run: bool) -> tuple[in
 
 
 def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
-    """The encodings of a set with minimal containers. A container may have two minimal forms, so
-    there may be several: those of up to `TIES_MAX` such containers.
+    """The encodings of a set with minimal containers; up to `TIES_MAX` containers that have two
+    minimal forms are varied.
     """
     chosen = [(key, bits, _forms(bits)) for key, bits in sorted(numbers.items()) if bits]
     ties = [n for n, (_, _, forms) in enumerate(chosen) if len(forms) > 1][:TIES_MAX]
@@ -129,7 +127,6 @@ def _set_bits(bits: int) -> list[int]:
 
 
 def set_union(left: RowSet, right: RowSet) -> dict[int, int]:
-    """The numbers in either."""
     return {key: left.get(key, 0) | right.get(key, 0) for key in {**left, **right}}
 
 

@@ -11,11 +11,10 @@ from datetime import date
 from typing import Any
 
 from licet.verifier.answer import MALFORMED_ERRORS, ContradictionError, VerifierReport
-from licet.verifier.contents import RowContents
 from licet.verifier.decision import Decider
 from licet.verifier.files import Files
 from licet.verifier.forms import HEX, check_shape, fits_kind, read_json
-from licet.verifier.manifest import OPEN_REASONS, PROOFS, lines_of
+from licet.verifier.manifest import OPEN_REASONS, PROOFS, RowContents, lines_of
 from licet.verifier.tree import leaf, tree_hash
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -45,9 +44,7 @@ CANDIDATE = {
 def check_rows(
     files: Files, manifest: dict[str, Any], decider: Decider, report: VerifierReport
 ) -> list[tuple[int, bytes]]:
-    """Checks each candidate with its rows; both files are in the order of handles. Returns the
-    ordinal and leaf of each row, in order.
-    """
+    """Checks each candidate with its rows; returns the ordinal and leaf of each row, in order."""
     leaves: list[tuple[int, bytes]] = []
     contents = RowContents()
     rows = _rows(files, manifest, decider, report, leaves, contents)
@@ -57,21 +54,21 @@ def check_rows(
     before = ""
     for number, raw in enumerate(lines_of(files, manifest, "candidates", report)):
         place = f"{PROOFS['candidates']} line {number}"
-        one = read_candidate(raw, place)
-        if one["conversation"] <= before:
+        candidate = read_candidate(raw, place)
+        if candidate["conversation"] <= before:
             raise ContradictionError(place, "the lines are in order, and none comes twice")
-        before, turns = one["conversation"], 0
+        before, turns = candidate["conversation"], 0
         while row is not None and row[0] == before:
             turns += row[1]
             row = next(rows, None)
-        if turns != one["in"]:
+        if turns != candidate["in"]:
             raise ContradictionError(place, "its turns that are in are those of its rows")
         included += turns
-        salted = sum(one["salted"].values())
+        salted = sum(candidate["salted"].values())
         hidden += salted
-        for because, count in one["out"].items():
+        for because, count in candidate["out"].items():
             reasons[because] = reasons.get(because, 0) + count
-        left_out += salted + sum(one["out"].values())
+        left_out += salted + sum(candidate["out"].values())
         if row is not None and row[0] < before:
             break
     if row is not None:
@@ -93,18 +90,18 @@ def _rows(
     contents: RowContents,
 ) -> Iterator[tuple[str, int, str]]:
     """Each row, decided again: its conversation, number of turns, and place."""
-    before, of = ("", -1), ""
+    before, account = ("", -1), ""
     for number, raw in enumerate(lines_of(files, manifest, "rows", report)):
         place = f"line {number}"
         row = read_row(raw, f"{PROOFS['rows']} {place}")
-        here = (row["conversation"], row["ordinal"])
-        if here <= before:
+        current = (row["conversation"], row["ordinal"])
+        if current <= before:
             raise ContradictionError(
                 f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice"
             )
-        if here[0] == before[0] and row["who"] != of:
+        if current[0] == before[0] and row["who"] != account:
             report.add_contradiction(f"row {row['ordinal']}", "a conversation has one account")
-        before, of = here, row["who"]
+        before, account = current, row["who"]
         try:
             decider.check(row, f"row {row['ordinal']}")
         except ContradictionError as contradiction:
@@ -131,19 +128,19 @@ def read_row(raw: bytes, place: str) -> dict[str, Any]:
 
 
 def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
-    one = read_json(raw, place)
-    check_shape(one, CANDIDATE, place, "a candidate")
-    if not all(map(HEX.fullmatch, one["salted"])):
+    candidate = read_json(raw, place)
+    check_shape(candidate, CANDIDATE, place, "a candidate")
+    if not all(map(HEX.fullmatch, candidate["salted"])):
         raise ContradictionError(place, "its handle and its commitments are 32 bytes in hex")
-    if not set(one["out"]) <= OPEN_REASONS:
+    if not set(candidate["out"]) <= OPEN_REASONS:
         raise ContradictionError(place, "what a reason tells of a person is committed to, not told")
-    if one["in"] + len(one["out"]) + len(one["salted"]) < 1:
+    if candidate["in"] + len(candidate["out"]) + len(candidate["salted"]) < 1:
         raise ContradictionError(place, "a candidate has turns, in or left out for a reason")
-    return one
+    return candidate
 
 
 def leaf_of_row(row: dict[str, Any]) -> bytes:
-    """The leaf of the row in the tree over the parts."""
+    """The row's leaf in the tree over the parts."""
     until_us = (date.fromisoformat(row["until"]).toordinal() - EPOCH_ORDINAL) * DAY_US
     return leaf_in_parts(
         row["ordinal"], bytes.fromhex(row["row_id"]), until_us, bytes.fromhex(row["sealed_sha256"])
@@ -166,12 +163,12 @@ def _check_counts(
     counts, place = manifest["counts"], PROOFS["candidates"]
     if (included, left_out) != (counts["included"], counts["candidates"] - counts["included"]):
         raise ContradictionError(place, "its turns, in and out, are as many as the manifest says")
-    told = {
+    stated = {
         because: count
         for because, count in counts["dropped"].items()
         if because in OPEN_REASONS and count
     }
-    if reasons != told or hidden != sum(
+    if reasons != stated or hidden != sum(
         n for because, n in counts["dropped"].items() if because not in OPEN_REASONS
     ):
         raise ContradictionError(place, "the reasons it gives are counted in the manifest")

@@ -42,13 +42,13 @@ def logged_entry(
         raise ContradictionError(place, "it brings both an entry and its proof, or neither")
     report.entry_bytes = len(entry.encode())
     index = prove_entry(proof.encode(), entry.encode(), trusted, f"{place}, its proof", report)
-    told = read_entry(entry.encode(), f"{place}, its entry")
-    at, logged = read_time(told["at"], place, "at"), read_time(told["logged"], place, "logged")
+    parsed = read_entry(entry.encode(), f"{place}, its entry")
+    at, logged = read_time(parsed["at"], place, "at"), read_time(parsed["logged"], place, "logged")
     if at > logged or trusted.origin.rpartition("/")[2] not in (str(logged.year), trusted.origin):
         raise ContradictionError(
             place, "its entry was logged after it happened, in the log of its year"
         )
-    return told, index
+    return parsed, index
 
 
 def open_jws(

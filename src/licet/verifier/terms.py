@@ -146,7 +146,7 @@ def parse_questions(
     """The purposes that each question covers."""
     if isinstance(choice, dict):
         return {TRAINING: frozenset(choice["covers"])}
-    questions = {one["question"]: frozenset(one["covers"]) for one in choice}
+    questions = {question["question"]: frozenset(question["covers"]) for question in choice}
     purposes = [purpose for covers in questions.values() for purpose in covers]
     if (
         not choice
