@@ -23,7 +23,7 @@ SRC = ROOT / "src" / "licet"
 MODULE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
 LINE_CHARACTERS_MAX = 100
-FORMATTED = {"src": 599, "tests": 340, "bench": 70, "tools": 12, "examples": 2}
+FORMATTED = {"src": 601, "tests": 340, "bench": 70, "tools": 12, "examples": 2}
 
 # The edge: the only modules that may read a clock, each with its reason.
 CLOCKS = {

@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.curate import characters, kernels, label_columns, quality, sketches, words
+from licet.curate import (
+    characters,
+    kernels,
+    label_columns,
+    language_model,
+    quality,
+    sketches,
+    words,
+)
 from licet.curate.batches import batches
 from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
 from licet.policy.state import ConversationKind
@@ -30,6 +38,13 @@ if find_spec("numba") is None:
 from licet.curate import loops
 
 KEY = b"k" * 32
+SENTENCES = (
+    "Could you tell me how bread is made at home?",
+    "KANNST DU MIR SAGEN, WIE MAN BROT BACKT?",
+    "Как я могу испечь хлеб дома?",
+    "Jak mohu upéct chleba doma?",
+    "这是一个中文句子",
+)
 PIECES = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
@@ -208,3 +223,12 @@ def test_a_process_that_builds_nothing_never_loads_them() -> None:
         "compiled.allow(); assert compiled.loops(1) is not None and 'numba' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@given(st.lists(st.one_of(PIECES, st.sampled_from(SENTENCES)), max_size=6))
+def test_a_language_is_as_likely_with_the_loops_as_without(texts: list[str]) -> None:
+    one, other = (language_model.likeliest(texts, compiled=by) for by in (False, True))
+    assert [name for name, share in one if share > 0.1] == [
+        name for (name, _), (_, share) in zip(other, one, strict=True) if share > 0.1
+    ]
+    assert [share for _, share in one] == pytest.approx([share for _, share in other], rel=1e-9)

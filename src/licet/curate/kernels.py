@@ -19,7 +19,7 @@ from typing import Protocol, cast
 import msgspec
 import pyarrow as pa
 
-from licet.curate import labels, name_spans, rules, sketches
+from licet.curate import labels, language_model, name_spans, rules, sketches
 from licet.curate.batches import (
     BINARIES,
     BINARY,
@@ -280,7 +280,7 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "step": "label",
             "labels": 2,
-            "languages": labels.identifier_version(),
+            "languages": language_model.model_version(),
             "scorers": scorers,
         }
 

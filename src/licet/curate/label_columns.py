@@ -46,7 +46,9 @@ def label_columns(
     return {
         "language": (
             STRING,
-            [labels.language(_prose(texts, prose, number)) for number in range(batch.num_rows)],
+            labels.languages(
+                [_prose(texts, prose, number) for number in range(batch.num_rows)], compiled=True
+            ),
         ),
         "topic": (STRING, _topics(batch, texts, prose, figures, made)),
         **{name: (types[name], own) for name, own in numbers.items()},

@@ -1,8 +1,8 @@
 """Labels a document with its language and topic, by rules that a person can read.
 
-The language comes from py3langid's model of 142 languages (naive Bayes over byte n-grams: Lui and
-Baldwin 2012): ``und`` if not likely enough, since an honest "undetermined" (ISO 639-2) beats a
-guess, and ``mul`` if pieces of the text are clearly in two. Lines of code are skipped. The topic is
+The language comes from a model of 142 languages (`language_model`): ``und`` if not likely enough,
+since an honest "undetermined" (ISO 639-2) beats a guess, and ``mul`` if pieces of the text are
+clearly in two. Lines of code are skipped. The topic is
 coding for coding sessions and texts with much code, reasoning where marks of argument and
 calculation are dense, otherwise other.
 
@@ -16,39 +16,21 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import cache
-from importlib.metadata import version
-from typing import TYPE_CHECKING
+from itertools import islice
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
+from licet.curate import language_model
+from licet.curate.language_model import UNDETERMINED
 from licet.curate.unspaced import unspaced
 from licet.policy.state import ConversationKind
 
-if TYPE_CHECKING:
-    # it ships neither stubs nor py.typed
-    from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]
-
 READ_CHARS_MAX = 20_000
-UNDETERMINED, SEVERAL = "und", "mul"
+SEVERAL = "mul"
 LIKELY_MIN = 0.5  # of all languages: below, the label is `und`; figures in bench/RESULTS.md
 SURE_MIN = 0.9  # of a piece, which then counts as a second language
 SECOND_MIN = 0.25  # of the characters read, from which a second language makes several
 PIECES_MAX, PIECE_CHARS_MIN, PIECE_CHARS_MAX = 8, 60, 200
-# Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers)
-# has a code of its own.
-_SAME = {
-    "nb": "no",
-    "nn": "no",
-    "wuu": "zh",
-    "yue": "zh",
-    "arz": "ar",
-    "ary": "ar",
-    "zxx": UNDETERMINED,
-}
-# Languages that few people write beside the one that they are near to: they do not make that one
-# less likely.
-_NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
 _LETTER = re.compile(r"[^\W\d_]")
 CODE_MIN = 0.25
 MARKS_MIN = 0.02  # of the words
@@ -151,22 +133,29 @@ def language(texts: Sequence[str]) -> str:
     """The ISO 639 code of the language of ``texts``, ``mul`` if a good part is in another, or
     ``und``.
     """
-    pieces = _pieces(texts)
+    return languages([texts])[0]
+
+
+def languages(documents: Sequence[Sequence[str]], *, compiled: bool = False) -> list[str]:
+    """The `language` of each document; ``compiled``: by the loops."""
+    read = [_pieces(texts) for texts in documents]
+    asked = [text for pieces in read for text in (*pieces, " ".join(pieces))]
+    told = iter(language_model.likeliest(asked, compiled=compiled))
+    return [_language(pieces, list(islice(told, len(pieces) + 1))) for pieces in read]
+
+
+def _language(pieces: Sequence[str], told: Sequence[tuple[str, float]]) -> str:
+    """The language of a document of which these are the ``pieces``; ``told``: the likeliest of each
+    piece, and of all together.
+    """
     each = Counter[str]()
-    if len(pieces) > 1:
-        for piece in pieces:
-            name, share = _classified(piece)
-            if share >= SURE_MIN:
-                each[name] += len(piece)
+    for piece, (name, share) in zip(pieces, told, strict=False):
+        if share >= SURE_MIN:
+            each[name] += len(piece)
     if len(each) > 1 and each.most_common(2)[1][1] >= SECOND_MIN * sum(map(len, pieces)):
         return SEVERAL
-    name, share = _classified(" ".join(pieces))
+    name, share = told[-1]
     return name if share >= LIKELY_MIN else UNDETERMINED
-
-
-def languages(documents: Sequence[Sequence[str]]) -> list[str]:
-    """The `language` of each document."""
-    return [language(texts) for texts in documents]
 
 
 def _pieces(texts: Sequence[str]) -> list[str]:
@@ -200,35 +189,6 @@ def _prose(text: str, *, without_code: bool) -> list[str]:
             pieces.append(joined[:PIECE_CHARS_MAX])
             joined = ""
     return [*pieces, joined] if joined else pieces
-
-
-def _classified(text: str) -> tuple[str, float]:
-    """The likeliest language of a text and its probability; undetermined for what is no
-    language.
-    """
-    if not text:
-        return UNDETERMINED, 0.0
-    shares = Counter[str]()
-    for name, share in _identifier().rank(text):
-        shares[_SAME.get(name, name)] += share
-    ((name, share),) = shares.most_common(1)
-    if name not in _NEIGHBOURS:
-        share += sum(shares[neighbour] for neighbour in _NEIGHBOURS)
-    return name, share
-
-
-@cache
-def _identifier() -> LanguageIdentifier:
-    """The model of py3langid, read once a process in half a second."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    made: LanguageIdentifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    return made
-
-
-def identifier_version() -> str:
-    """The package and version that recognises languages, for the plan of a release."""
-    return f"py3langid {version('py3langid')}"
 
 
 def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
