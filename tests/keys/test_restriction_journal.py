@@ -299,7 +299,7 @@ def test_the_newest_record_of_any_process_is_the_head_of_each(tmp_path: Path) ->
 def test_a_first_record_that_another_process_wrote_without_the_key_refuses(tmp_path: Path) -> None:
     journal = Journal(tmp_path, key=KEY)
     Journal(tmp_path, key=bytes(32)).append([told(1)])
-    with pytest.raises(BrokenError, match="record 1, in .* not as it was written"):
+    with pytest.raises(BrokenError, match=r"record 1, in .* not as it was written"):
         journal.append([told(2)])
 
 
