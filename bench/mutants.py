@@ -646,17 +646,15 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
     if not tests:
         return {"outcome": "not executed", "test": ""}
     verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
-    chosen = _within(covered, tests, CPU_SECONDS_MAX, 400)
-    proofs = {test: _proof(test) for test in chosen}
-    passed = _passed(mutant)
-    left = [test for test in chosen if passed.get(test) != proofs[test]]
+    chosen, passed = _within(covered, tests, CPU_SECONDS_MAX, 400), _passed(mutant)
+    left = [test for test in chosen if test not in passed or passed[test] != _proof(test)]
     first = _within(covered, left, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
     for some in (first, left[len(first) :]):
         if some:
             verdict = _tried(copy, mutant, some, sum(covered.seconds[test] for test in some))
         if verdict["outcome"] != "survived":
             return {**verdict, "tried": len(tests)}
-    return {**verdict, "tried": len(tests), "passed": passed | proofs}
+    return {**verdict, "tried": len(tests), "passed": {test: _proof(test) for test in chosen}}
 
 
 def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
@@ -741,15 +739,24 @@ def _proof(test: str) -> str:
     return proof(path.read_text("utf-8"), names[0].partition("[")[0])
 
 
-@cache
 def proof(text: str, test: str) -> str:
     """The hash of the lines on which ``test`` rests, of the text of its file."""
     lines = text.split("\n")
-    for node in ast.parse(text).body:
-        is_other = isinstance(
-            node, ast.FunctionDef | ast.AsyncFunctionDef
-        ) and node.name.startswith("test_")
-        if (is_other and node.name != test) or isinstance(node, ast.Import | ast.ImportFrom):
-            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
-            lines[first - 1 : node.end_lineno] = [""] * ((node.end_lineno or first) - first + 1)
+    for name, first, last in _passed_over_by(text):
+        if name != test:
+            lines[first - 1 : last] = [""] * (last - first + 1)
     return _sha("\n".join(line for line in lines if line.strip()).encode())
+
+
+@cache
+def _passed_over_by(text: str) -> list[tuple[str, int, int]]:
+    """The tests of a file, and with an empty name its imports: each with its first and last line."""
+    found = []
+    for node in ast.parse(text).body:
+        name = ""
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = node.name
+        if name.startswith("test_") or isinstance(node, ast.Import | ast.ImportFrom):
+            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+            found.append((name, first, node.end_lineno or node.lineno))
+    return found
