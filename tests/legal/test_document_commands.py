@@ -80,10 +80,9 @@ def test_papers_are_listed_shown_verified_and_compared(
         True,
     )
     assert typed("document", "diff", "ab2013", made["sha256"][:8], made["sha256"]).exit_code == 0
-    assert [one["kind"] for one in json.loads(typed("document", "list", "--json").stdout)] == [
-        "ab2013",
-        "ab2013",
-    ]
+    listed = json.loads(typed("document", "list", "--json").stdout)
+    assert [one["kind"] for one in listed] == ["ab2013", "ab2013"]
+    assert listed[1]["sha256"] == made["sha256"], "the newest is listed first"
     file, releases = tmp_path / "paper.json", str(house.here.config.releases)
     assert typed("document", "show", made["sha256"][:8], "--out", str(file)).exit_code == 0
     check = ("verify", "document", str(file), "--key", documents.key(house.here).vkey)
