@@ -120,6 +120,7 @@ TESTS = {
     "proof": [
         "tests/proof",
         "tests/legal",
+        "tests/consent/test_controller.py",
         "tests/consent/test_receipt.py",
         "tests/ledger/test_proof.py",
         "tests/ledger/test_served.py",

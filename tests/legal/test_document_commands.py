@@ -55,6 +55,9 @@ def test_a_paper_is_printed_or_written_and_what_is_open_is_said(
     )
     assert (told["kind"], told["again"], told["file"]) == ("ropa", True, str(file))
     assert file.read_text("utf-8").startswith("<!doctype html>")
+    signed = tmp_path / "ropa.json"
+    assert typed("document", "ropa", "--format", "json", "--out", str(signed)).exit_code == 0
+    assert json.loads(signed.read_text("utf-8"))["document"].count(".") == 2, "a signature"
 
 
 def test_a_dry_run_keeps_nothing_and_signs_nothing(typed: Type, house: House) -> None:
