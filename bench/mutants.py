@@ -5,17 +5,19 @@ Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutat
 of the tests tells which of them execute which lines; of those the fastest run first, and the first
 failure ends the matter. A file's second test counts as twice as slow, its third as three times, so
 that many files are asked within the time; and what failed on another mutant of the same file goes
-before. A mutant whose lines no test executes has survived. Each runs in a fork of a process that
-has imported all but the source, in a copy of the repository, against one PostgreSQL. A quarter of a
-minute of processor time is spent on a mutant at most. One that ends without a failed test (it
-stands still, or takes all its time) counts as killed only if the same tests then pass on the source
-as it is; a second such end leaves it undecided, which counts as survived.
+before. A mutant whose lines no test executes has survived. Each runs in a copy of the repository,
+against one PostgreSQL, in a fork of a process that has collected the tests, whose functions are
+given the mutant's code; where that is not enough (a constant, what runs at import), in a fork of
+one that has imported all but the source. What fails in the first counts only if it passes there on
+the source as it is. A quarter of a minute of processor time is spent on a mutant at most. One that ends
+without a failed test (it stands still, or takes all its time) counts as killed only if the same
+tests then pass on the source as it is; a second such end leaves it undecided, which counts as
+survived.
 
 `bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why.
 What a test executes is kept in `.mutants/` and asked again only when the test's file changes; so is
 the verdict on a mutant whose file, and the files of the tests that it rests on, are as they were. A
-survivor is judged again by the tests alone that are new or have changed.
-Needs Python 3.12.
+survivor is judged again by the tests alone that are new or have changed. Needs Python 3.12.
 
     python -m bench mutants [ROOM[=COUNT] ...]   names of rooms, and how many mutants of each; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
@@ -58,6 +60,7 @@ CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for
 # of one test file, counting; all of it without
 COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
+TESTS_MAX = 400  # for one mutant
 FIRST_TESTS_MAX = 12  # each may be of a file that is to be imported
 TRIES_MAX = 2  # of a mutant that ended without a failed test
 FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go first
@@ -398,6 +401,8 @@ class Copy:
     def __init__(self, folder: Path, server: subprocess.Popen[str]) -> None:
         self.folder, self.tree, self.holder = folder, folder / "tree", server
         self.forks: subprocess.Popen[str] | None = None
+        self.session: subprocess.Popen[str] | None = None
+        self.witnesses: dict[str, bool] = {}  # whether a test passes in the session on the source
         self.counted: set[str] = set()  # the files whose tests are asked
         self.passed_over = PASSED_OVER
         self.runs = 0
@@ -427,9 +432,10 @@ class Copy:
                 try:
                     yield copy
                 finally:
-                    if copy.forks:
-                        copy.forks.kill()
-                        copy.forks.wait()
+                    for one in (copy.forks, copy.session):
+                        if one:
+                            one.kill()
+                            one.wait()
 
     def environment(self, **more: str) -> dict[str, str]:
         clean = {
@@ -582,29 +588,66 @@ class Copy:
             command, cwd=self.tree, env=self.environment(), capture_output=True, check=False
         )
 
+    def tried_in_session(
+        self, mutant: Mutant, tests: list[str], seconds: float
+    ) -> dict[str, Any] | None:
+        """As `tried`, by tests that are collected already; None where that says nothing."""
+        if self.session is None or self.session.poll() is not None:
+            return None
+        path = self.tree / "src" / "licet" / mutant.file
+        source = path.read_bytes()
+        after = mutant.applied(source)
+        texts = {"file": str(path), "before": source.decode(), "after": after.decode()}
+        order = {"tests": tests, "cpu": 6 + 3 * seconds, **texts}
+        stamp = path.stat()
+        try:
+            path.write_bytes(after)  # for programs that the tests start
+            verdict = self._answer(self.session, {**order, "name": self._name()})
+        finally:
+            path.write_bytes(source)
+            os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        test = verdict["test"]
+        if verdict["outcome"] == "killed" and test not in self.witnesses:
+            alone = {"tests": [test], "cpu": 60, "file": "", "name": self._name()}
+            self.witnesses[test] = self._answer(self.session, alone)["outcome"] == "survived"
+        is_witness = verdict["outcome"] == "killed" and self.witnesses[test]
+        return verdict if verdict["outcome"] == "survived" or is_witness else None
+
+    def collect(self, modules: set[str], files: set[str]) -> None:
+        """Has a process import the mutants' modules and collect the tests of these files, for
+        `tried_in_session`.
+        """
+        if self.session is not None:
+            self.session.kill()
+            self.session.wait()
+        self.session = self._started(
+            "_mutant_session.py", str(self.folder), ",".join(sorted(modules)), *sorted(files)
+        )
+
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         if self.forks is None or self.forks.poll() is not None:
             self.compiled()
-            command = [
-                sys.executable,
-                str(self.tree / "bench" / "_mutant_server.py"),
-                str(self.folder),
-                str(KEPT / "modules.json"),
-            ]
-            with (self.folder / "server").open("a") as said:
-                self.forks = subprocess.Popen(
-                    command,
-                    cwd=self.tree,
-                    env=self.environment(),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=said,
-                    text=True,
-                )
-        assert self.forks.stdin and self.forks.stdout
-        self.forks.stdin.write(json.dumps(order) + "\n")
-        self.forks.stdin.flush()
-        line = self.forks.stdout.readline()
+            modules = str(KEPT / "modules.json")
+            self.forks = self._started("_mutant_server.py", str(self.folder), modules)
+        return self._answer(self.forks, order)
+
+    def _started(self, program: str, *words: str) -> subprocess.Popen[str]:
+        with (self.folder / "server").open("a") as said:
+            return subprocess.Popen(
+                [sys.executable, str(self.tree / "bench" / program), *words],
+                cwd=self.tree,
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+
+    def _answer(self, server: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any]:
+        assert server.stdin and server.stdout
+        server.stdin.write(json.dumps(order) + "\n")
+        server.stdin.flush()
+        line = server.stdout.readline()
         shutil.rmtree(self.folder / order["name"], ignore_errors=True)
         if not line:
             raise SystemExit(
@@ -665,6 +708,12 @@ def _moved(sha: str, file: str) -> dict[int, int]:
 def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, dict[str, Any]]:
     """What became of each."""
     verdicts = {}
+    executed = {mutant: covered.tests(mutant) for mutant in chosen}
+    left = [tests for one, tests in executed.items() if _kept(one, _asked(tests)) is None]
+    if left:
+        within = [_within(covered, tests, CPU_SECONDS_MAX, TESTS_MAX) for tests in left]
+        modules = {f"licet.{one.file[:-3].replace('/', '.')}" for one in chosen}
+        copy.collect(modules, {test.split("::")[0] for tests in within for test in tests})
     for number, mutant in enumerate(chosen, start=1):
         tests = covered.tests(mutant)
         asked = _asked(tests)
@@ -684,7 +733,7 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
     if not tests:
         return {"outcome": "not executed", "test": ""}
     verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
-    chosen, passed = _within(covered, tests, CPU_SECONDS_MAX, 400), _passed(mutant)
+    chosen, passed = _within(covered, tests, CPU_SECONDS_MAX, TESTS_MAX), _passed(mutant)
     left = [test for test in chosen if test not in passed or passed[test] != _proof(test)]
     first = _within(covered, left, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
     for some in (first, left[len(first) :]):
@@ -700,6 +749,9 @@ def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict
     be imported, say), the same tests are run on the source as it is: only if they pass there is it
     the mutant that stopped them. What fails on the source too is no witness.
     """
+    at_once = copy.tried_in_session(mutant, tests, seconds)
+    if at_once is not None:
+        return at_once
     for _ in range(TRIES_MAX):
         verdict = copy.tried(mutant, tests, seconds)
         if verdict["outcome"] == "survived" or "::" in verdict["test"]:
@@ -788,7 +840,7 @@ def proof(text: str, test: str) -> str:
 
 @cache
 def _passed_over_by(text: str) -> list[tuple[str, int, int]]:
-    """The tests of a file, and with an empty name its imports: each with its first and last line."""
+    """The tests of a file, and its imports under an empty name: each with first and last line."""
     found = []
     for node in ast.parse(text).body:
         name = ""

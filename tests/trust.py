@@ -58,7 +58,7 @@ def is_installed(name: str) -> bool:
 
 
 def font_families(environment: Mapping[str, str]) -> set[str]:
-    """The families that pages are drawn with; none where fontconfig's commands are not installed."""
+    """The families that pages are drawn with; none where fontconfig's commands are not there."""
     program = shutil.which("fc-list")
     if program is None:
         return set()
