@@ -77,6 +77,8 @@ def checked(
         ({"web_app": 1, "api": 1_200}, "figures.totals.surfaces", "api (1,200), web app (1)"),
         ({"a_model": 1}, "figures.totals.models", "a_model (1)"),
         ({}, "figures.totals.kinds", "none"),
+        (["improve_models"], "policy.purposes", "improve models"),
+        (["a_name"], "stated.recipients", "a_name"),
         ([], "policy.purposes", "none"),
     ],
 )
@@ -389,6 +391,10 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     with pytest.raises(NotFoundError, match="not two papers"):
         papers.diff(house.here, PaperKind.ropa)
     first = made(house, PaperKind.ropa)
+    assert papers.kept_as(house.here, first.sha256, "json").startswith(b'{"document":')
+    assert papers.kept_as(house.here, first.sha256, "markdown").startswith(b"# Record of")
+    with pytest.raises(NotFoundError, match="not two papers"):
+        papers.diff(house.here, PaperKind.ropa, after=first.sha256)
     house.passes(1)
     documents.append(house.here)
     answers = {**STATED.papers, "transfers": False}
