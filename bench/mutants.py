@@ -5,16 +5,19 @@ Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutat
 of the tests tells which of them execute which lines; of those the fastest run first, and the first
 failure ends the matter. A file's second test counts as twice as slow, its third as three times, so
 that many files are asked within the time; and what failed on another mutant of the same file goes
-before. A mutant whose lines no test executes has survived. Each runs in a fork of a process that
-has imported all but the source, in a copy of the repository, against one PostgreSQL. A quarter of a
-minute of processor time is spent on a mutant at most. One that ends without a failed test (it
-stands still, or takes all its time) counts as killed only if the same tests then pass on the source
-as it is; a second such end leaves it undecided, which counts as survived.
+before. A mutant whose lines no test executes has survived. Each runs in a copy of the repository,
+against one PostgreSQL, in a fork of a process that has collected the tests, whose functions are
+given the mutant's code; where that is not enough (a constant, what runs at import), in a fork of
+one that has imported all but the source. What fails in the first counts only if it passes there on
+the source as it is. A quarter of a minute of processor time is spent on a mutant at most. One that ends
+without a failed test (it stands still, or takes all its time) counts as killed only if the same
+tests then pass on the source as it is; a second such end leaves it undecided, which counts as
+survived.
 
 `bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why.
 What a test executes is kept in `.mutants/` and asked again only when the test's file changes; so is
-the verdict on a mutant whose file, and the files of the tests that it rests on, are as they were.
-Needs Python 3.12.
+the verdict on a mutant whose file, and the files of the tests that it rests on, are as they were. A
+survivor is judged again by the tests alone that are new or have changed. Needs Python 3.12.
 
     python -m bench mutants [ROOM[=COUNT] ...]   names of rooms, and how many mutants of each; all of them without
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
@@ -57,6 +60,7 @@ CPU_SECONDS_MAX = float(os.environ.get("MUTANTS_SECONDS", "15"))  # of tests for
 # of one test file, counting; all of it without
 COUNT_SECONDS_MAX = os.environ.get("MUTANTS_COUNT_SECONDS", "")
 FIRST_SECONDS_MAX = 2.0  # of tests in the first try, which mostly suffices
+TESTS_MAX = 400  # for one mutant
 FIRST_TESTS_MAX = 12  # each may be of a file that is to be imported
 TRIES_MAX = 2  # of a mutant that ended without a failed test
 FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go first
@@ -64,23 +68,28 @@ FAILED_BEFORE_MAX = 6  # tests that failed on another mutant of the file and go 
 ROOMS = {  # files, how many mutants
     "access": (("access/*.py",), 60),
     "agent": (("agent/*.py",), 40),
+    "backup": (("backup/*.py",), 50),
     "cli": (("cli/*.py",), 60),
-    "client": (("client/*.py",), 20),
+    "client": (("client/*.py",), 40),
     "consent": (("consent/*.py",), 90),
     "curate": (("curate/*.py",), 130),
+    "demo": (("demo/*.py",), 30),
     "erasure": (("erasure/*.py",), 70),
+    "host": (("host/*.py",), 40),
     "intake": (("intake/*.py",), 100),
-    "ledger": (("ledger/*.py",), 90),
+    "keys": (("keys/*.py",), 60),
+    "ledger": (("ledger/*.py",), 100),
     "legal": (("legal/*.py",), 30),
-    "plugins": (("plugins/*.py",), 50),
+    "misuse": (("misuse/*.py",), 50),
+    "plugins": (("plugins/*.py",), 40),
     "policy": (("policy/*.py",), 90),
-    "proof": (("proof/*.py",), 30),
+    "proof": (("proof/*.py",), 50),
     "release": (("release/*.py",), 110),
-    "service": (("service/*.py",), 60),
-    "store": (("store/*.py", "backup/*.py"), 90),
-    "train": (("train/*.py", "misuse/*.py"), 100),
-    "vault": (("vault/*.py", "keys/*.py"), 120),
-    "verifier": (("verifier/*.py",), 130),
+    "service": (("service/*.py",), 80),
+    "store": (("store/*.py",), 60),
+    "train": (("train/*.py",), 80),
+    "vault": (("vault/*.py",), 90),
+    "verifier": (("verifier/*.py",), 100),
     "web": (("web/*.py", "web/*/*.py"), 130),
     "webhooks": (("webhooks/*.py",), 50),
 }
@@ -90,12 +99,49 @@ NOT_MUTATED = {
     "keys/pkcs11.py",
     "train/ray_data.py",
 }
-# What is run for a room's lines where that is not its folder; every test that executes a line
-# counts for it, whatever its room.
+# What is counted for a room's lines where that is not its folder alone; every test that is known to
+# execute a line counts for it, whatever its room.
 TESTS = {
+    "access": [
+        "tests/access",
+        "tests/web/test_console_orders.py",
+        "tests/web/test_inbox_items.py",
+        "tests/web/test_shared_rates.py",
+        "tests/web/test_staff_orders_api.py",
+        "tests/web/test_two_identities.py",
+    ],
+    "keys": [
+        "tests/keys",
+        "tests/erasure/test_epochs.py",
+        "tests/store/test_held_locks.py",
+        "tests/vault/test_cold.py",
+        "tests/vault/test_erase.py",
+        "tests/vault/test_journal_frames.py",
+        "tests/vault/test_rotate.py",
+        "tests/vault/test_whose.py",
+    ],
+    "proof": [
+        "tests/proof",
+        "tests/legal",
+        "tests/consent/test_controller.py",
+        "tests/consent/test_receipt.py",
+        "tests/ledger/test_proof.py",
+        "tests/ledger/test_served.py",
+        "tests/release/test_proofs.py",
+        "tests/release/test_scoped_rows.py",
+        "tests/web/test_takeout_papers.py",
+    ],
+    "service": [
+        "tests/service",
+        "tests/cli/test_inbox.py",
+        "tests/erasure/test_sweeping.py",
+        "tests/release/test_slice_sample.py",
+        "tests/web/test_inbox_items.py",
+        "tests/web/test_policy_proposals.py",
+        "tests/web/test_two_identities.py",
+    ],
     "vault": [
         "tests/vault",
-        "tests/keys",
         "tests/webhooks/test_webhooks.py",
         "tests/webhooks/test_event_pruning.py",
     ],
@@ -112,8 +158,6 @@ TESTS = {
         "tests/vault/test_expiry.py",
         "tests/vault/test_rotate.py",
     ],
-    "store": ["tests/store", "tests/backup"],
-    "train": ["tests/train", "tests/misuse"],
 }
 # Longer than what they would tell: they kill, race or start browsers, trainers and every version's
 # database.
@@ -357,6 +401,8 @@ class Copy:
     def __init__(self, folder: Path, server: subprocess.Popen[str]) -> None:
         self.folder, self.tree, self.holder = folder, folder / "tree", server
         self.forks: subprocess.Popen[str] | None = None
+        self.session: subprocess.Popen[str] | None = None
+        self.witnesses: dict[str, bool] = {}  # whether a test passes in the session on the source
         self.counted: set[str] = set()  # the files whose tests are asked
         self.passed_over = PASSED_OVER
         self.runs = 0
@@ -386,9 +432,10 @@ class Copy:
                 try:
                     yield copy
                 finally:
-                    if copy.forks:
-                        copy.forks.kill()
-                        copy.forks.wait()
+                    for one in (copy.forks, copy.session):
+                        if one:
+                            one.kill()
+                            one.wait()
 
     def environment(self, **more: str) -> dict[str, str]:
         clean = {
@@ -541,29 +588,66 @@ class Copy:
             command, cwd=self.tree, env=self.environment(), capture_output=True, check=False
         )
 
+    def tried_in_session(
+        self, mutant: Mutant, tests: list[str], seconds: float
+    ) -> dict[str, Any] | None:
+        """As `tried`, by tests that are collected already; None where that says nothing."""
+        if self.session is None or self.session.poll() is not None:
+            return None
+        path = self.tree / "src" / "licet" / mutant.file
+        source = path.read_bytes()
+        after = mutant.applied(source)
+        texts = {"file": str(path), "before": source.decode(), "after": after.decode()}
+        order = {"tests": tests, "cpu": 6 + 3 * seconds, **texts}
+        stamp = path.stat()
+        try:
+            path.write_bytes(after)  # for programs that the tests start
+            verdict = self._answer(self.session, {**order, "name": self._name()})
+        finally:
+            path.write_bytes(source)
+            os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        test = verdict["test"]
+        if verdict["outcome"] == "killed" and test not in self.witnesses:
+            alone = {"tests": [test], "cpu": 60, "file": "", "name": self._name()}
+            self.witnesses[test] = self._answer(self.session, alone)["outcome"] == "survived"
+        is_witness = verdict["outcome"] == "killed" and self.witnesses[test]
+        return verdict if verdict["outcome"] == "survived" or is_witness else None
+
+    def collect(self, modules: set[str], files: set[str]) -> None:
+        """Has a process import the mutants' modules and collect the tests of these files, for
+        `tried_in_session`.
+        """
+        if self.session is not None:
+            self.session.kill()
+            self.session.wait()
+        self.session = self._started(
+            "_mutant_session.py", str(self.folder), ",".join(sorted(modules)), *sorted(files)
+        )
+
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         if self.forks is None or self.forks.poll() is not None:
             self.compiled()
-            command = [
-                sys.executable,
-                str(self.tree / "bench" / "_mutant_server.py"),
-                str(self.folder),
-                str(KEPT / "modules.json"),
-            ]
-            with (self.folder / "server").open("a") as said:
-                self.forks = subprocess.Popen(
-                    command,
-                    cwd=self.tree,
-                    env=self.environment(),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=said,
-                    text=True,
-                )
-        assert self.forks.stdin and self.forks.stdout
-        self.forks.stdin.write(json.dumps(order) + "\n")
-        self.forks.stdin.flush()
-        line = self.forks.stdout.readline()
+            modules = str(KEPT / "modules.json")
+            self.forks = self._started("_mutant_server.py", str(self.folder), modules)
+        return self._answer(self.forks, order)
+
+    def _started(self, program: str, *words: str) -> subprocess.Popen[str]:
+        with (self.folder / "server").open("a") as said:
+            return subprocess.Popen(
+                [sys.executable, str(self.tree / "bench" / program), *words],
+                cwd=self.tree,
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+            )
+
+    def _answer(self, server: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any]:
+        assert server.stdin and server.stdout
+        server.stdin.write(json.dumps(order) + "\n")
+        server.stdin.flush()
+        line = server.stdout.readline()
         shutil.rmtree(self.folder / order["name"], ignore_errors=True)
         if not line:
             raise SystemExit(
@@ -624,6 +708,12 @@ def _moved(sha: str, file: str) -> dict[int, int]:
 def judge(copy: Copy, covered: Covered, chosen: list[Mutant]) -> dict[Mutant, dict[str, Any]]:
     """What became of each."""
     verdicts = {}
+    executed = {mutant: covered.tests(mutant) for mutant in chosen}
+    left = [tests for one, tests in executed.items() if _kept(one, _asked(tests)) is None]
+    if left:
+        within = [_within(covered, tests, CPU_SECONDS_MAX, TESTS_MAX) for tests in left]
+        modules = {f"licet.{one.file[:-3].replace('/', '.')}" for one in chosen}
+        copy.collect(modules, {test.split("::")[0] for tests in within for test in tests})
     for number, mutant in enumerate(chosen, start=1):
         tests = covered.tests(mutant)
         asked = _asked(tests)
@@ -643,13 +733,15 @@ def _judged(copy: Copy, covered: Covered, mutant: Mutant, tests: list[str]) -> d
     if not tests:
         return {"outcome": "not executed", "test": ""}
     verdict: dict[str, Any] = {"outcome": "survived", "test": ""}
-    first = _within(covered, tests, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
-    for some in (first, _within(covered, tests, CPU_SECONDS_MAX, 400)[len(first) :]):
+    chosen, passed = _within(covered, tests, CPU_SECONDS_MAX, TESTS_MAX), _passed(mutant)
+    left = [test for test in chosen if test not in passed or passed[test] != _proof(test)]
+    first = _within(covered, left, FIRST_SECONDS_MAX, FIRST_TESTS_MAX)
+    for some in (first, left[len(first) :]):
         if some:
             verdict = _tried(copy, mutant, some, sum(covered.seconds[test] for test in some))
         if verdict["outcome"] != "survived":
-            break
-    return {**verdict, "tried": len(tests)}
+            return {**verdict, "tried": len(tests)}
+    return {**verdict, "tried": len(tests), "passed": {test: _proof(test) for test in chosen}}
 
 
 def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict[str, Any]:
@@ -657,6 +749,9 @@ def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict
     be imported, say), the same tests are run on the source as it is: only if they pass there is it
     the mutant that stopped them. What fails on the source too is no witness.
     """
+    at_once = copy.tried_in_session(mutant, tests, seconds)
+    if at_once is not None:
+        return at_once
     for _ in range(TRIES_MAX):
         verdict = copy.tried(mutant, tests, seconds)
         if verdict["outcome"] == "survived" or "::" in verdict["test"]:
@@ -667,6 +762,8 @@ def _tried(copy: Copy, mutant: Mutant, tests: list[str], seconds: float) -> dict
 
 
 def _within(covered: Covered, tests: list[str], seconds: float, count: int) -> list[str]:
+    if not tests:
+        return []
     chosen, spent = tests[:1], covered.seconds[tests[0]]
     for test in tests[1:count]:
         spent += covered.seconds[test]
@@ -677,15 +774,27 @@ def _within(covered: Covered, tests: list[str], seconds: float, count: int) -> l
 
 
 def _kept(mutant: Mutant, asked: str) -> dict[str, Any] | None:
+    told = _verdict(mutant)
+    if told is None or told["outcome"] == "undecided":
+        return None
+    failed = told["outcome"] in {"killed", "hung"}
+    same = told["proof"] == _proof(told["test"]) if failed else told.get("asked") == asked
+    return told if same else None
+
+
+def _verdict(mutant: Mutant) -> dict[str, Any] | None:
+    """The last verdict on the mutant, unless its file has changed since."""
     path = KEPT / "verdicts" / f"{mutant.key}.json"
     if not path.exists():
         return None
-    told = json.loads(path.read_text("utf-8"))
-    if told["outcome"] == "undecided":
-        return None
-    failed = told["outcome"] in {"killed", "hung"}
-    same = told["proof"] == _proof(told) if failed else told.get("asked") == asked
-    return dict(told) if same and told["source"] == _sha(_source(mutant.file)) else None
+    told: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return told if told["source"] == _sha(_source(mutant.file)) else None
+
+
+def _passed(mutant: Mutant) -> dict[str, str]:
+    """The tests that did not notice the mutant when it was last judged, each with its `proof`."""
+    told = _verdict(mutant) or {}
+    return dict(told.get("passed", {}))
 
 
 def _asked(tests: list[str]) -> str:
@@ -705,17 +814,15 @@ def _keep(mutant: Mutant, verdict: dict[str, Any]) -> None:
     told = {
         **verdict,
         "source": _sha(_source(mutant.file)),
-        "proof": _proof(verdict),
+        "proof": _proof(verdict["test"]),
         "mutant": f"{mutant.file}:{mutant.line} {mutant.what} {mutant.text}",
     }
     path.write_text(json.dumps(told), encoding="utf-8")
 
 
-def _proof(verdict: dict[str, Any]) -> str:
-    """The test that failed on it, as it was then: its file without the other tests and without what
-    it imports.
-    """
-    file, *names = verdict["test"].split("::")
+def _proof(test: str) -> str:
+    """The test as it is: its file without the other tests and without what it imports."""
+    file, *names = test.split("::")
     path = at["tree"] / file
     if not names or not path.is_file():
         return ""
@@ -725,11 +832,21 @@ def _proof(verdict: dict[str, Any]) -> str:
 def proof(text: str, test: str) -> str:
     """The hash of the lines on which ``test`` rests, of the text of its file."""
     lines = text.split("\n")
-    for node in ast.parse(text).body:
-        is_other = isinstance(
-            node, ast.FunctionDef | ast.AsyncFunctionDef
-        ) and node.name.startswith("test_")
-        if (is_other and node.name != test) or isinstance(node, ast.Import | ast.ImportFrom):
-            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
-            lines[first - 1 : node.end_lineno] = [""] * ((node.end_lineno or first) - first + 1)
+    for name, first, last in _passed_over_by(text):
+        if name != test:
+            lines[first - 1 : last] = [""] * (last - first + 1)
     return _sha("\n".join(line for line in lines if line.strip()).encode())
+
+
+@cache
+def _passed_over_by(text: str) -> list[tuple[str, int, int]]:
+    """The tests of a file, and its imports under an empty name: each with first and last line."""
+    found = []
+    for node in ast.parse(text).body:
+        name = ""
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = node.name
+        if name.startswith("test_") or isinstance(node, ast.Import | ast.ImportFrom):
+            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+            found.append((name, first, node.end_lineno or node.lineno))
+    return found

@@ -43,6 +43,7 @@ OPTIONAL = {
     "bash",
     "convert",
     "faketime",
+    "fc-list",
     "firefox",
     "gcc",
     "node",

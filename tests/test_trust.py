@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from . import trust
 from .trust import Circumstance, circumstances, differences, main, outcomes
+from .waiting import wait_until
 
 
 def test_a_test_that_answers_otherwise_is_named() -> None:
@@ -44,6 +48,34 @@ def test_a_locale_that_is_not_installed_is_said_to_be_left_out(
         monkeypatch.setattr(trust, "is_installed", lambda _, has=has: has)
         assert any(one.name == "locale tr_TR" for one in circumstances(0)) is has
         assert ("not tried: locale tr_TR.UTF-8" in capsys.readouterr().err) is not has
+
+
+def test_other_fonts_are_one_family_of_those_that_are_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not trust.font_families({}):
+        pytest.skip("fc-list is not installed, or no font is")
+    assert trust.font_families(trust.ONE_FONT) == {"DejaVu Serif"} < trust.font_families({})
+    for has in (True, False):
+        monkeypatch.setattr(
+            trust, "font_families", lambda _, has=has: {"DejaVu Serif"} if has else set()
+        )
+        assert any(one.environment == trust.ONE_FONT for one in circumstances(0)) is has
+        assert ("not tried: other fonts" in capsys.readouterr().err) is not has
+
+
+def test_at_load_8_eight_processes_are_busy_for_as_long_as_the_run_takes() -> None:
+    count = (
+        "import os, psutil, sys\n"
+        "beside = psutil.Process(os.getppid()).children()\n"
+        "print(*(one.pid for one in beside if one.pid != os.getpid()))\n"
+        "sys.exit(3)"
+    )
+    (prefix,) = [one.prefix for one in circumstances(0) if one.name == "load 8"]
+    done = subprocess.run([*prefix, sys.executable, "-c", count], capture_output=True, check=False)
+    busy = [int(pid) for pid in done.stdout.split()]
+    assert (len(busy), done.returncode, done.stderr) == (8, 3, b"")
+    wait_until(lambda: not any(map(psutil.pid_exists, busy)), "the busy processes end")
 
 
 def test_a_run_that_differs_ends_with_one(

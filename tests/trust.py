@@ -2,7 +2,8 @@
 pytest after the other.
 
 The first run says what each test answers; the others are to say the same: in drawn orders, with
-another locale and time zone, on another day, as another user, in the background without a terminal.
+another locale and time zone, on another day, with other fonts, on a busy machine, as another user,
+in the background without a terminal.
 `--orders 20` draws as many orders. It ends with 1 where any test answered otherwise, and names it
 with the circumstance.
 """
@@ -17,13 +18,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q")
 TURKISH = "tr_TR.UTF-8"  # where a dotted i is no i in capitals
+ONE_FONT = {"FONTCONFIG_FILE": str(Path(__file__).with_name("one_font.conf"))}
+# Eight processes that are never idle beside the command; each ends when this shell has.
+BUSY = """for _ in 1 2 3 4 5 6 7 8; do
+    while kill -0 $$; do :; done >/dev/null 2>&1 &
+done
+"$@"
+exit $?"""
 Outcomes = dict[str, str]
 
 
@@ -49,6 +57,17 @@ def is_installed(name: str) -> bool:
     return True
 
 
+def font_families(environment: Mapping[str, str]) -> set[str]:
+    """The families that pages are drawn with; none where fontconfig's commands are not there."""
+    program = shutil.which("fc-list")
+    if program is None:
+        return set()
+    words = [program, "--format", "%{family[0]}\n"]
+    environment = {**os.environ, **environment}
+    listed = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    return set(listed.stdout.split("\n")) - {""}
+
+
 def circumstances(orders: int) -> Iterator[Circumstance]:
     yield Circumstance("as ever")
     for seed in range(1, orders + 1):
@@ -69,6 +88,13 @@ def circumstances(orders: int) -> Iterator[Circumstance]:
         yield Circumstance("200 days later", prefix=(program, "-f", "+200d"))
     else:
         print("not tried: another day; apt-get install faketime", file=sys.stderr)
+    if font_families(ONE_FONT):
+        yield Circumstance("one family of fonts", ONE_FONT)
+    else:
+        print(
+            "not tried: other fonts; apt-get install fontconfig fonts-dejavu-core", file=sys.stderr
+        )
+    yield Circumstance("load 8", prefix=("sh", "-c", BUSY, "sh"))
     if os.geteuid() == 0:
         yield Circumstance(
             "as nobody", prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench._mutations import Mutant
@@ -91,6 +92,45 @@ def test_a_mutant_that_nobody_notices_is_left_unless_it_is_explained(
         three
     ]
     assert changed.survivors({one: {"outcome": "not executed"}}) == [one]
+
+
+class Tried:
+    """In place of a copy: notes the tests that are tried, of which none notices anything."""
+
+    def __init__(self) -> None:
+        self.tests: list[str] = []
+
+    def collect(self, _modules: set[str], _files: set[str]) -> None:
+        """Nothing is run."""
+
+    def tried_in_session(
+        self, _mutant: Mutant, tests: list[str], _seconds: float
+    ) -> dict[str, str]:
+        self.tests += tests
+        return {"outcome": "survived", "test": ""}
+
+
+def test_a_survivor_is_judged_again_by_the_tests_alone_that_are_new_or_have_changed(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "KEPT", repository / ".mutants")
+    monkeypatch.setitem(bench.at, "tree", repository)
+    file, mutant = repository / "test_thing.py", of(repository)[0]
+
+    def judged(*tests: str) -> list[str]:
+        file.write_text("".join(f"def {test}:\n    pass\n" for test in tests))
+        names = [f"test_thing.py::{test.partition('(')[0]}" for test in tests]
+        line = {"seconds": 0.1, "lines": {mutant.file: [mutant.line]}}
+        tried: Any = Tried()
+        bench.judge(tried, bench.Covered(dict.fromkeys(names, line)), [mutant])
+        return tried.tests
+
+    assert judged("test_a()", "test_b()") == ["test_thing.py::test_a", "test_thing.py::test_b"]
+    assert judged("test_a()", "test_b()") == []
+    assert judged("test_a()", "test_b(tmp_path)", "test_c()") == [
+        "test_thing.py::test_b",
+        "test_thing.py::test_c",
+    ]
 
 
 def test_the_tests_of_a_module_are_the_nearest_to_it() -> None:

@@ -15,10 +15,16 @@ import pytest
 from licet.config import Configuration
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.keys import journal_bucket
-from licet.keys.journal_bucket import BucketObjects
+from licet.keys.journal_bucket import HEAD_BYTES, BucketObjects
+from licet.keys.journal_frames import frames_in
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.keys.restriction_journal import Journal, Restriction, RestrictionKind
+from licet.keys.restriction_journal import (
+    Journal,
+    Restriction,
+    RestrictionKind,
+    WaitingRecords,
+)
 from licet.store.bucket import TaggedObject
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
 from licet.vault import commands as do
@@ -77,6 +83,15 @@ def test_what_another_host_appends_between_the_opening_and_the_key_is_followed_o
     opening.append([told(5)])
     one.append([told(6)])
     assert kept(bucket) == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_newest_record_of_any_host_is_the_head_of_each() -> None:
+    bucket = HeldBucket()
+    one, two = journal_on(bucket), journal_on(bucket.beside())
+    for number in range(1, 4):
+        one.append([told(number)])
+    assert two.current_head() == one.durable
+    assert two.current_head().number == 3
 
 
 def test_the_bytes_of_an_object_are_pinned() -> None:
@@ -238,6 +253,11 @@ def test_one_callers_records_are_in_one_object_and_many_callers_share_one(
     journal.append([told(number) for number in range(10)])
     assert len(bucket.held) == 2
     assert kept(bucket) == list(range(10))
+    content = bucket.held["journal/0000000002"].content[HEAD_BYTES:]
+    frame = next(frames_in(content, "x", is_last=False))
+    callers = [WaitingRecords(ticket, 0, (frame.payload,)) for ticket in range(3)]
+    journal.storage.write(callers)
+    assert len(bucket.held) == 4, "two callers' records fit into an object, the third's do not"
 
 
 def test_an_installation_names_one_place_of_its_journal(tmp_path: Path) -> None:

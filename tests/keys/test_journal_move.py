@@ -140,6 +140,7 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
     other = HeldBucket()
     Journal(BucketObjects(other), key=KEY).append([told(1)])
     log = HeldBucket({"log/2025/checkpoint": TaggedObject(b"other", "1")})
+    log_state = HeldBucket({"log-state/2025": TaggedObject(b"other", "1")})
     half = HeldBucket()
     with suppress(BusyError):
         half.fails = {5: "lost"}
@@ -147,7 +148,7 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
         journal.append([told(1)])
         journal_move.move(tmp_path / "other", half, nothing)
     assert half.held
-    for bucket in (other, log, half):
+    for bucket in (other, log, log_state, half):
         before = dict(bucket.held)
         for act in (
             lambda: journal_move.forecast(folder, bucket),  # noqa: B023  # called at once

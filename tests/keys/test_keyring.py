@@ -320,16 +320,17 @@ def test_what_was_unwrapped_is_forgotten_after_a_minute(pool: Pool, tmp_path: Pa
     """A process that has not heard of a rotation holds no key of before it for longer than is
     published.
     """
-    seconds = [0.0]
+    began = 1_000.0
+    seconds = [began]
     provider = FileProvider(tmp_path / "keys")
     keyring = Keyring(provider, monotonic=lambda: seconds[0])
     with transaction(pool) as tx:
         ana = Town(tx, keyring).account()
     provider.destroy(1)
     with transaction(pool) as tx:
-        seconds[0] = CACHE_SECONDS_MAX - 0.1
+        seconds[0] = began + CACHE_SECONDS_MAX - 0.1
         assert keyring.account_keys(tx, [ana])
-        seconds[0] = CACHE_SECONDS_MAX
+        seconds[0] = began + CACHE_SECONDS_MAX
         with pytest.raises(BrokenError, match="not in the key folder"):
             keyring.account_keys(tx, [ana])
 

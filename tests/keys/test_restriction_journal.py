@@ -8,6 +8,7 @@ import hmac
 import os
 import threading
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -16,12 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from licet.errors import BrokenError, RefusedError
+from licet.errors import BrokenError, BusyError, RefusedError
 from licet.keys import journal_frames
 from licet.keys.journal_frames import journal_key
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
-from licet.keys.restriction_journal import FolderSegments, Journal, Restriction, RestrictionKind
+from licet.keys.restriction_journal import (
+    FolderSegments,
+    Journal,
+    Restriction,
+    RestrictionKind,
+    WaitingRecords,
+)
 from licet.policy.file import extend
 from licet.store.connect import OutcomeUnknownError, Pool, transaction
 from licet.vault import apply, installation, journal_state, restriction
@@ -30,6 +37,7 @@ from licet.vault.journal_state import JournalState
 
 from ..installed import DAY, House
 from ..journals import KEY
+from ..waiting import wait_until
 
 AT = datetime(2025, 9, 1, tzinfo=UTC)
 
@@ -279,6 +287,71 @@ def test_many_writers_share_one_fsync_and_none_is_lost(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(kept(tmp_path)) == list(range(80))
+
+
+def test_the_newest_record_of_any_process_is_the_head_of_each(tmp_path: Path) -> None:
+    one, two = Journal(tmp_path, key=KEY), Journal(tmp_path, key=KEY)
+    one.append([told(1), told(2)])
+    assert two.current_head() == one.durable
+    assert two.current_head().number == 2
+
+
+def test_a_first_record_that_another_process_wrote_without_the_key_refuses(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, key=KEY)
+    Journal(tmp_path, key=bytes(32)).append([told(1)])
+    with pytest.raises(BrokenError, match=r"record 1, in .* not as it was written"):
+        journal.append([told(2)])
+
+
+def test_records_that_are_longer_than_a_segment_have_one_of_their_own(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes_max=1, key=KEY)
+    for number in (1, 2):
+        journal.append([told(number)])
+    assert sorted(path.name for path in tmp_path.glob("*.log")) == ["00000001.log", "00000002.log"]
+    assert kept(tmp_path) == [1, 2]
+
+
+class UnansweredStorage(FolderSegments):
+    """Answers its first write once `release` is set, and no later one."""
+
+    writes = 0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, os.urandom, 4096)
+        self.release = threading.Event()
+
+    def write(self, waiting: Sequence[WaitingRecords]) -> set[int]:
+        self.writes += 1
+        if self.writes > 1:
+            raise BusyError("not answered")
+        self.release.wait()
+        return super().write(waiting)
+
+
+def test_callers_who_share_a_write_that_is_not_answered_are_all_told_so_and_it_is_not_repeated(
+    tmp_path: Path,
+) -> None:
+    storage = UnansweredStorage(tmp_path)
+    journal = Journal(storage, key=KEY)
+    answers: list[str] = []
+
+    def append(number: int) -> None:
+        try:
+            journal.append([told(number)])
+            answers.append("written")
+        except BusyError:
+            answers.append("busy")
+
+    threads = [threading.Thread(target=append, args=[number]) for number in (1, 2, 3)]
+    threads[0].start()
+    wait_until(lambda: storage.writes == 1)
+    for thread in threads[1:]:
+        thread.start()
+    wait_until(lambda: len(journal._waiting) == 2)
+    storage.release.set()
+    for thread in threads:
+        thread.join()
+    assert (sorted(answers), storage.writes) == (["busy", "busy", "written"], 2)
 
 
 def test_after_a_write_that_failed_nothing_is_written_any_more(tmp_path: Path) -> None:

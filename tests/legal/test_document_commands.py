@@ -55,6 +55,9 @@ def test_a_paper_is_printed_or_written_and_what_is_open_is_said(
     )
     assert (told["kind"], told["again"], told["file"]) == ("ropa", True, str(file))
     assert file.read_text("utf-8").startswith("<!doctype html>")
+    signed = tmp_path / "ropa.json"
+    assert typed("document", "ropa", "--format", "json", "--out", str(signed)).exit_code == 0
+    assert json.loads(signed.read_text("utf-8"))["document"].count(".") == 2, "a signature"
 
 
 def test_a_dry_run_keeps_nothing_and_signs_nothing(typed: Type, house: House) -> None:
@@ -80,10 +83,9 @@ def test_papers_are_listed_shown_verified_and_compared(
         True,
     )
     assert typed("document", "diff", "ab2013", made["sha256"][:8], made["sha256"]).exit_code == 0
-    assert [one["kind"] for one in json.loads(typed("document", "list", "--json").stdout)] == [
-        "ab2013",
-        "ab2013",
-    ]
+    listed = json.loads(typed("document", "list", "--json").stdout)
+    assert [one["kind"] for one in listed] == ["ab2013", "ab2013"]
+    assert listed[1]["sha256"] == made["sha256"], "the newest is listed first"
     file, releases = tmp_path / "paper.json", str(house.here.config.releases)
     assert typed("document", "show", made["sha256"][:8], "--out", str(file)).exit_code == 0
     check = ("verify", "document", str(file), "--key", documents.key(house.here).vkey)

@@ -18,7 +18,7 @@ from licet.consent import controller, operator_answers
 from licet.errors import NotFoundError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.canonical_json import canonical
-from licet.legal import paper_pages, papers
+from licet.legal import figures, paper_pages, papers
 from licet.legal.paper import JWS_TYPE, PaperKind, load_form, names_in
 from licet.legal.papers import MadePaper
 from licet.proof import documents
@@ -60,6 +60,43 @@ def checked(
         log=house.here.config.data / "published" if log else None,
         release=house.here.config.releases if releases else None,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "words"),
+    [
+        ("P1D", "policy.keep", "1 day"),
+        ("P2D", "policy.keep", "2 days"),
+        ("P30Y", "policy.keep", "30 years"),
+        ("2025-09-01T00:00:00Z", "policy.effective", "2025-09-01"),
+        ("P1D", "stated.name", "P1D"),
+        (True, "policy.training", "yes"),
+        (12_345, "figures.totals.rows", "12,345"),
+        (None, "stated.name", paper_pages.TO_BE_PROVIDED),
+        (None, "figures.totals.first_month", paper_pages.NOT_COUNTED),
+        ({"web_app": 1, "api": 1_200}, "figures.totals.surfaces", "api (1,200), web app (1)"),
+        ({"a_model": 1}, "figures.totals.models", "a_model (1)"),
+        ({}, "figures.totals.kinds", "none"),
+        (["improve_models"], "policy.purposes", "improve models"),
+        (["a_name"], "stated.recipients", "a_name"),
+        ([], "policy.purposes", "none"),
+    ],
+)
+def test_a_value_is_written_as_people_read_it(value: object, name: str, words: str) -> None:
+    assert paper_pages.written_value(value, name) == words
+
+
+def test_the_policy_in_force_is_the_last_applied_or_the_newest_that_a_year_begins_with() -> None:
+    tally = figures.LogTally()
+    for kind, number, in_force in [
+        ("policy_stands", 3, 3),
+        ("policy_stands", 2, 3),
+        ("policy_stands", 4, 4),
+        ("policy_applied", 2, 2),
+    ]:
+        facts = {"number": number, "sha256": f"{number}"}
+        tally.take(figures.LoggedEntry(kind, "", "", facts))
+        assert tally.policy == (in_force, f"{in_force}")
 
 
 # Made again
@@ -354,6 +391,10 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     with pytest.raises(NotFoundError, match="not two papers"):
         papers.diff(house.here, PaperKind.ropa)
     first = made(house, PaperKind.ropa)
+    assert papers.kept_as(house.here, first.sha256, "json").startswith(b'{"document":')
+    assert papers.kept_as(house.here, first.sha256, "markdown").startswith(b"# Record of")
+    with pytest.raises(NotFoundError, match="not two papers"):
+        papers.diff(house.here, PaperKind.ropa, after=first.sha256)
     house.passes(1)
     documents.append(house.here)
     answers = {**STATED.papers, "transfers": False}

@@ -4,6 +4,8 @@ on it.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -78,6 +80,27 @@ def test_a_year_stays_for_as_long_as_something_rests_on_it(house: House) -> None
         "a grant logged in it ended within the retention period",
         *reasons(house)[2025][1:],
     )
+
+
+@pytest.mark.parametrize(
+    ("moment", "what"),
+    [
+        ("2027-01-01", "its retention period has not passed"),
+        (
+            "2027-03-01",
+            "a policy version logged in it is in force, or was within the retention period",
+        ),
+        ("2027-04-01", "a grant logged in it ended within the retention period"),
+    ],
+)
+def test_what_keeps_a_year_ends_with_its_period_and_at_no_later_moment(
+    house: House, moment: str, what: str
+) -> None:
+    published(house, "P1Y")
+    house.now = instant(moment) - timedelta(microseconds=1)
+    assert what in reasons(house)[2025]
+    house.now = instant(moment)
+    assert what not in reasons(house)[2025]
 
 
 def test_a_running_grant_keeps_its_year_however_long_ago(house: House) -> None:

@@ -125,7 +125,19 @@ def test_only_the_key_begins_anew_and_what_lies_before_is_asked_of_nobody_then()
     counted, misfits = walked(broken)
     assert counted == [1, 2, 4, 5, number]
     assert misfits[-1] == "records 6 to 1000005, in `x`: missing, or not as it was written"
-    assert walked(broken, since=JournalHead(number, anew.chain))[1] == []
+    since, third = JournalHead(number, anew.chain), JournalHead(3, five()[2].chain)
+    assert walked(broken, known=[third], since=since)[1] == []
+
+
+def test_a_record_continues_the_last_that_counted_under_the_next_number_alone() -> None:
+    frames, key = five(), chain_key(KEY, ID)
+    put_between = JournalFrame(3, bytes(32), b"{}")
+    assert walked([*frames[:2], put_between, *frames[2:]])[0] == [1, 2, 3, 4, 5]
+    skipping = JournalFrame(8, chain_value(key, frames[4].chain, 8, b"{}"), b"{}")
+    assert walked([*frames, skipping]) == (
+        [1, 2, 3, 4, 5],
+        ["record 8, in `x`: not as it was written"],
+    )
 
 
 def told(number: int, life: int = 0) -> Restriction:

@@ -72,9 +72,9 @@ class ReleaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     replaced: dict[str, int] | None = None
     names_looked_for: bool | None = None
     contents: dict[str, Any] | None = None
-    purged_rows: int = 0
-    reviewed_rows: int = 0
-    findings: int = 0
+    purged_rows: int
+    reviewed_rows: int
+    findings: int
 
 
 class TotalFigures(msgspec.Struct, frozen=True, kw_only=True):

@@ -264,7 +264,7 @@ def diff(
 ) -> PaperDiff:
     """Compares two papers of a kind, by hash; by default the last two."""
     with transaction(installation.pool) as tx:
-        newest = [] if before and after else legal_documents.newest(tx, kind.value, 2)
+        newest = legal_documents.newest(tx, kind.value, 2)
         if (before is None or after is None) and len(newest) < 2:
             raise NotFoundError(
                 f"there are not two papers `{kind.value}` to compare",
