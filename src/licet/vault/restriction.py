@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from licet.errors import BrokenError, BusyError, RefusedError
+from licet.errors import BrokenError, BusyError, LicetError, RefusedError
 from licet.keys import fence, journal_heads
 from licet.keys.keyring import Keyring
 from licet.keys.material import seal, unseal
@@ -124,12 +124,13 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     def write() -> None:
         try:
             journal.append(records)
-        except (OSError, BrokenError, BusyError):
+        except (OSError, BrokenError, BusyError) as error:
             raise OutcomeUnknownError(
                 "the restriction journal could not be written: the change is in force, but "
                 "a restore could lose it",
                 "see that the disk or the bucket of the restriction journal can be written, "
                 "and make the change again",
+                because=error.because if isinstance(error, LicetError) else "disk_failed",
             ) from None
         # of an earlier life: the change is in the newer one, or it is not
         except RefusedError as error:

@@ -27,8 +27,8 @@ def healthz() -> dict[str, str]:
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str | list[str]]:
     """The database answers, a policy has been applied and no worker's sequencer has stopped;
-    BusyError (503) otherwise. `silent` names what does not answer and stops some requests only: the
-    bucket, the key provider.
+    BusyError (503) otherwise. `silent` names what does not answer any worker, and stops some requests
+    only: see docs/operate.md.
 
     It queries the database at most once a second, and waits no longer than that.
     """
@@ -38,10 +38,14 @@ async def readyz(request: AnyRequest) -> dict[str, str | list[str]]:
         *request.app.state.workers.faults,
     ]
     if fault := next(filter(None, faults), ""):
-        raise BusyError(f"the log's sequencer has stopped: `{fault}`", "read the log of the server")
+        raise BusyError(
+            f"the log's sequencer has stopped: `{fault}`",
+            "read the log of the server",
+            because=site.dependencies.held_up_by,
+        )
 
     policy = await site.policy_probe.answer()
-    silent = list(site.dependencies.silent)
+    silent = sorted({*site.dependencies.silent, *request.app.state.workers.silent})
     return {"status": "ready", "policy": policy, **({"silent": silent} if silent else {})}
 
 

@@ -27,7 +27,13 @@ from licet.consent import catalogue
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.service import installation_figures
-from licet.store.connect import Transaction, snapshot, statement, transaction
+from licet.store.connect import (
+    OutcomeUnknownError,
+    Transaction,
+    snapshot,
+    statement,
+    transaction,
+)
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, Say, check
@@ -75,7 +81,6 @@ class Site:
         self.tokens = TokenVerifier(settings)
         self.shares_rates = here.config.store.url is not None
         rates_key = hmac.digest(self.host_key, b"rates", "sha256") if self.shares_rates else None
-        self.dependencies = Dependencies(here)
         self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
         self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
@@ -83,6 +88,7 @@ class Site:
             lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS
         )
         self.discovery = oidc.Discovery()
+        self.dependencies = Dependencies(here, self.discovery)
         self.languages = catalogue.load_languages(here.config.languages)
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
@@ -127,7 +133,11 @@ class Site:
             written = await self._turns.submit(write)
         else:
             # it may wait for the restriction journal, which a bucket holds up
-            written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
+            try:
+                written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
+            except OutcomeUnknownError as error:
+                error.because = error.because or self.dependencies.held_up_by
+                raise
         if isinstance(written, LicetError):
             raise written
         return written

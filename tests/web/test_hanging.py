@@ -1,0 +1,23 @@
+"""Everything that a server depends on, stopped in turn: what needs it is refused with a code that
+names it, all else is answered, and all goes on once it is back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.hanging import STOPPED, play
+
+from .. import hanging
+
+
+def test_each_route_is_answered_and_who_hangs_is_named(tmp_path: Path) -> None:
+    with hanging.world(tmp_path) as (server, services):
+        for service in services:
+            figures = play(server, service, STOPPED)
+            assert figures.named_seconds < float("inf"), service.name
+            assert figures.back_seconds < float("inf"), service.name
+            assert {one.because for one in figures.refused} <= {service.because}, figures
+            assert {one.route for one in figures.refused} <= service.may_stop, figures
+            assert len(figures.refused) > 0 or not service.may_stop, figures
+            assert {one.status for one in figures.answers if one.status >= 500} <= {503}, figures
