@@ -211,7 +211,7 @@ def world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
                         identities,
                         lambda: [people],
                         "identity_provider_silent",
-                        frozenset(),  # what it says of itself is cached for a minute
+                        frozenset({"sign-in"}),
                     ),
                     wired("endpoint", endpoint, lambda: [host], ""),
                     wired("witness", witnessed, lambda: watching, ""),

@@ -19,5 +19,6 @@ def test_each_route_is_answered_and_who_hangs_is_named(tmp_path: Path) -> None:
             assert figures.back_seconds < float("inf"), service.name
             assert {one.because for one in figures.refused} <= {service.because}, figures
             assert {one.route for one in figures.refused} <= service.may_stop, figures
-            assert len(figures.refused) > 0 or not service.may_stop, figures
+            # what an identity provider says of itself is cached for a minute
+            assert figures.refused or service.may_stop <= {"sign-in"}, figures
             assert {one.status for one in figures.answers if one.status >= 500} <= {503}, figures

@@ -18,6 +18,8 @@ class Alert(msgspec.Struct, frozen=True):
     page: str
 
 
+# The site of the documentation, unless Prometheus has the external label `licet_runbooks`.
+RUNBOOKS = "https://docs.licet.example/runbooks/"
 ALERTS = (
     Alert(
         "LicetDown",
@@ -141,6 +143,67 @@ ALERTS = (
         "requests wait for a connection to the database",
         "see what the database does; more workers do not help while it is busy",
         "pool-exhausted",
+    ),
+    Alert(
+        "LicetDiskLow",
+        "a disk that the server writes to is nearly full",
+        "its label `folder` says which: make room, or give it more; a full disk stops changes "
+        "until there is room",
+        "disk-low",
+    ),
+    Alert(
+        "LicetKeyRefused",
+        "a program beside an assistant is refused for its key: what is said there may not be "
+        "recorded",
+        "see `licet api-key list` for one that was revoked or has ended, and give the program "
+        "a new one",
+        "key-refused",
+    ),
+    Alert(
+        "LicetDrillLate",
+        "no backup was restored as a test since a drill was due a day ago",
+        "`licet backup drill`; its timer's log says why it did not run",
+        "drill-late",
+    ),
+    Alert(
+        "LicetOutsideSilent",
+        "an endpoint or a witness of others has not answered for ten minutes",
+        "its label `dependency` says which kind: `licet webhooks list` and `licet ledger status` "
+        "say which one; ask whoever runs it",
+        "outside-silent",
+    ),
+    Alert(
+        "LicetVersionsDiffer",
+        "servers of different versions have run beside each other for an hour",
+        "finish the upgrade: reload the servers of before, `systemctl reload licet`",
+        "versions-differ",
+    ),
+    Alert(
+        "LicetWithdrawalsFail",
+        "withdrawals and deletions fail or take longer than 2.5 seconds: people's no does not "
+        "take effect",
+        "see `/readyz` and `licet doctor`: the restriction journal's disk or bucket, or the "
+        "database, does not take them",
+        "withdrawals-fail",
+    ),
+    Alert(
+        "LicetGatesLate",
+        "gates fail, or are not answered within 50 milliseconds: chats wait for them",
+        "see whether database and processor are busy, and what `/readyz` names",
+        "gates-late",
+    ),
+    Alert(
+        "LicetErasuresSlip",
+        "erasures are past their day for so long that the objective is missed",
+        "`licet erase status` says what each waits for",
+        "erasures-slip",
+    ),
+    Alert(
+        "LicetLogSlips",
+        "what happens is told to the log later than within two minutes, for so long that the "
+        "objective is missed",
+        "`/readyz` says whether the sequencer has stopped, and what is silent",
+        "log-slips",
     ),
 )
 

@@ -206,6 +206,11 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
         keep_records(tx, keyring.restrictions, [record])
 
 
+def may_restrict(command: object) -> bool:
+    """Whether the command is one that takes something back."""
+    return not command.allow if isinstance(command, Choose) else type(command) in _KINDS
+
+
 def _restricts(command: Command, answer: CommandResult) -> bool:
     """Whether the command took something back, or may have: what had no effect is recorded too."""
     if answer.outcome not in (Outcome.done, Outcome.unchanged):

@@ -164,6 +164,7 @@ def installed(
         else []
     )
     app.before_send = [edge.before_send]
+    site.measure_restriction = edge.measure_restriction
     app.state = State(
         {
             "site": site,

@@ -84,9 +84,9 @@ class Dependencies:
         self._cut: set[asyncio.Task[object]] = set()
         self.outside = CallWatch()
         config = installation.config
-        self.folders = [config.data]
+        self.folders = {"data": config.data}
         if config.store.url is None and not config.journal.is_relative_to(config.data):
-            self.folders.append(config.journal)
+            self.folders["journal"] = config.journal
         disks = CircuitBreaker("the disk", DISK_HINT, "disk_failed")
         self._guarded = [_Guarded(DISK, disks, partial(self._probe_disk, disks))]
         bucket = buckets.open_bucket(config.store)
@@ -103,7 +103,7 @@ class Dependencies:
 
     def _probe_disk(self, circuit: CircuitBreaker) -> None:
         with circuit.calling(probes=True):
-            for folder in self.folders:
+            for folder in self.folders.values():
                 disk.probe(folder)
             if self._journal is not None and self._journal.is_stopped:
                 raise BusyError("the restriction journal is stopped", DISK_HINT)

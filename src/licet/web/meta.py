@@ -13,7 +13,7 @@ from licet.access.roles import ANYBODY
 from licet.errors import BusyError, LicetError
 from licet.verifier import bundle
 from licet.web.api.references import site_of
-from licet.web.metrics import of_installation, of_workers, shown
+from licet.web.metrics import of_build, of_disks, of_installation, of_workers, shown
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -59,7 +59,12 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
         state.figures = await site.figures_probe.answer()
     state.edge.measure_pool(site.here.pool.get_stats())
     state.edge.measure_dependencies(site.dependencies.watched, site.dependencies.silent)
-    families = [*of_workers(state.workers), *of_installation(state.figures)]
+    families = [
+        of_build(),
+        *of_disks(site.dependencies.folders),
+        *of_workers(state.workers),
+        *of_installation(state.figures),
+    ]
     text = await sync_to_thread(shown, state.edge.registry, families)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 

@@ -34,7 +34,7 @@ from licet.store.connect import (
     statement,
     transaction,
 )
-from licet.vault import account_view, idempotency, policy_versions
+from licet.vault import account_view, idempotency, policy_versions, restriction
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, Say, check
 from licet.vault.idempotency import IdempotentCall
@@ -96,6 +96,8 @@ class Site:
         self._turns: Batches[Write, WriteResult | LicetError] | None = None
         self._writer: Batches[Write, WriteResult | LicetError] | None = None
         self._reader: Batches[UUID, GateSeen | None] | None = None
+        # seconds until a change that restricts was answered, and whether it failed
+        self.measure_restriction: Callable[[float, bool], None] = lambda _seconds, _failed: None
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
@@ -132,15 +134,29 @@ class Site:
         if isinstance(command, Say):
             written = await self._turns.submit(write)
         else:
-            # it may wait for the restriction journal, which a bucket holds up
-            try:
-                written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
-            except OutcomeUnknownError as error:
-                error.because = error.because or self.dependencies.held_up_by
-                raise
+            written = await self._change(write)
         if isinstance(written, LicetError):
             raise written
         return written
+
+    async def _change(self, write: Write) -> WriteResult | LicetError:
+        """It may wait for the restriction journal, which a bucket holds up; its time is measured
+        if it restricts.
+        """
+        assert self._writer is not None
+        begun, written = monotonic(), None
+        try:
+            written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
+            return written
+        except OutcomeUnknownError as error:
+            error.because = error.because or self.dependencies.held_up_by
+            raise
+        finally:
+            if restriction.may_restrict(write.command):
+                is_lost = written is None or (
+                    isinstance(written, LicetError) and written.status >= 500
+                )
+                self.measure_restriction(monotonic() - begun, is_lost)
 
     def _gates(self, tx: Transaction, accounts: Sequence[UUID]) -> list[GateSeen | None]:
         return account_view.gates(tx, accounts, self.now())
