@@ -7,6 +7,7 @@ before any environment is made, so it imports the standard library alone.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ class Need(NamedTuple):
         )
 
 
+P11_KIT_CLIENT = f"/usr/lib/{platform.machine()}-linux-gnu/pkcs11/p11-kit-client.so"
 NEEDS = (
     Need(
         ("chromium-headless-shell",),
@@ -47,6 +49,8 @@ NEEDS = (
     ),
     Need(("sigsum-witness",), "sigsum-go", "a witness of others"),
     Need(("/usr/lib/softhsm/libsofthsm2.so",), "softhsm2", "a token that holds keys"),
+    Need(("p11-kit",), "p11-kit", "a token that hangs"),
+    Need((P11_KIT_CLIENT,), "p11-kit-modules", "a token that hangs"),
     Need(("strace",), "strace", "writes that fail"),
     Need(("promtool",), "prometheus", "the alerts"),
     Need(("spin",), "spin gcc libc6-dev", "the model of erasure"),

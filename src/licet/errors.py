@@ -9,6 +9,7 @@
     ├── DeniedError                   1   403   the content may not be opened
     ├── BusyError                    75   503   try again: the database, a lock, a provider
     └── BrokenError                  70   500   an invariant does not hold; stop
+        ├── DiskFailedError          70   503   ... of the disk: nothing may be acknowledged
         └── ContradictedError         1   500   ... of an artefact passed in: it is not what it claims
 
 The edge (cli, web) maps an error to an exit code or a status once, from the attributes of its
@@ -115,13 +116,28 @@ class DeniedError(LicetError):
 
 
 class BusyError(LicetError):
+    """``because`` names what does not answer, where that is known: `bucket_silent`, and the like in
+    `client.reasons`.
+    """
+
     exit_code = 75
     status = 503
+
+    def __init__(self, message: str, hint: str = "", *, because: str = "") -> None:
+        super().__init__(message, hint)
+        self.because = because or self.because
 
 
 class BrokenError(LicetError):
     exit_code = 70
     status = 500
+
+
+class DiskFailedError(BrokenError):
+    """A write to the disk failed, so that nothing may be acknowledged any more."""
+
+    status = 503
+    because = "disk_failed"
 
 
 class ContradictedError(BrokenError):

@@ -105,6 +105,11 @@ class Bao:
     def is_active(self) -> bool:
         return bool(self.root.sys.read_leader_status()["is_self"])
 
+    @property
+    def pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
+
     def seal(self) -> None:
         self.root.sys.seal()
 

@@ -26,13 +26,28 @@ ROOT = Path(__file__).parents[2]
 DEPLOY, RUNBOOKS = ROOT / "deploy", ROOT / "docs" / "runbooks"
 OF_PROMETHEUS = {"up"}
 # The index says why no alert leads to them.
+LINK = (
+    "{{ with $externalLabels.licet_runbooks }}{{ . }}"
+    f"{{{{ else }}}}{alerts.RUNBOOKS}{{{{ end }}}}"
+)
 WITHOUT_ALERT = {"journal-damaged.md"}
 
 
 def rules() -> list[dict[str, Any]]:
-    (group,) = yaml.safe_load((DEPLOY / "alerts.yaml").read_text("utf-8"))["groups"]
-    found: list[dict[str, Any]] = group["rules"]
-    return found
+    return [rule for rule in all_rules() if "alert" in rule]
+
+
+def all_rules() -> list[dict[str, Any]]:
+    """The alerts, and what is recorded for them."""
+    groups = yaml.safe_load((DEPLOY / "alerts.yaml").read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def page_of(rule: dict[str, Any]) -> Path:
+    """The page that a link leads to, wherever the site of the documentation is."""
+    link: str = rule["annotations"]["runbook_url"]
+    assert link.startswith(LINK), link
+    return RUNBOOKS / link.removeprefix(LINK).replace(".html", ".md")
 
 
 def promtool(*words: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +73,7 @@ def expressions() -> dict[str, str]:
         for panel in board["panels"]
         for target in panel["targets"]
     }
-    return asked | {rule["alert"]: rule["expr"] for rule in rules()}
+    return asked | {rule.get("alert") or rule["record"]: rule["expr"] for rule in all_rules()}
 
 
 def test_prometheus_takes_the_rules() -> None:
@@ -87,11 +102,11 @@ def test_each_alert_fires_on_what_it_is_for_and_not_before() -> None:
 
 def test_each_alert_has_its_page_and_its_link_leads_there() -> None:
     for rule in rules():
-        page = ROOT / rule["annotations"]["runbook_url"]
+        page = page_of(rule)
         assert page.is_file(), page
         assert page.read_text("utf-8").startswith(f"# {rule['alert']}\n")
         assert rule["expr"] in page.read_text("utf-8")
-    linked = {ROOT / rule["annotations"]["runbook_url"] for rule in rules()}
+    linked = {page_of(rule) for rule in rules()}
     apart = {RUNBOOKS / name for name in WITHOUT_ALERT}
     assert {*RUNBOOKS.glob("*.md")} == {*linked, *apart, RUNBOOKS / "index.md"}
     (reasons,) = re.findall(
@@ -107,7 +122,7 @@ def test_the_doctor_knows_each_alert_and_says_what_the_rule_says() -> None:
         known, told = said[rule["alert"]], rule["annotations"]
         assert told["summary"].lower() == f"{known.means}.".lower()
         assert told["description"].lower() == f"{known.mend}.".lower()
-        assert told["runbook_url"] == f"docs/runbooks/{known.page}.md"
+        assert page_of(rule) == RUNBOOKS / f"{known.page}.md"
     run = runner({})
     shown = run("doctor", "--alert", "LicetBackupLate", "--json")
     assert json.loads(shown.output)["mend"] == said["LicetBackupLate"].mend
@@ -129,6 +144,7 @@ def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_
         for one in expressions().values()
         for name in re.findall(r"\b(licet_[a-z_]+|up)\b", one)
     }
+    asked = {name.removesuffix("_count") + "_bucket" * name.endswith("_count") for name in asked}
     series = {name for name in there if families[name] != "histogram"}
     series |= {f"{name}_bucket" for name in there if families[name] == "histogram"}
     assert asked - OF_PROMETHEUS <= series

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
-from licet.keys import openbao
+from licet.keys import openbao, pkcs11
 from licet.ledger import witness_http
 from licet.store import bucket as buckets
 from licet.store import connect, embedded
@@ -34,6 +37,7 @@ from .test_serve import answers, free_port
 TEXT = "How do I plant a pear tree?"
 # Of an answer that does not depend on what is stopped, on a machine that is busy.
 ANSWER_SECONDS = HANG_SECONDS / 2
+PAGE_RECORDS_MAX = 100
 
 
 OPERATE = Path(__file__).parents[2] / "docs" / "operate.md"
@@ -45,7 +49,9 @@ TIME_OUTS = (
     buckets.PROMPT_SECONDS_MAX,
     buckets.REQUEST_SECONDS_MAX,
     openbao.TIMEOUT_SECONDS_MAX,
+    pkcs11.TIMEOUT_SECONDS_MAX,
     oidc.TIMEOUT_SECONDS,
+    dependencies.PROBE_SECONDS_MAX,
     outbound_http.ANSWER_SECONDS,
     witness_http.ASK_SECONDS_MAX,
 )
@@ -63,7 +69,7 @@ class Host:
             *("--scope", "gate:read"),
         )
         self.headers = {"authorization": f"Bearer {json.loads(made)['key']}"}
-        self.url = ""
+        self.url, self.pid = "", 0
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -88,7 +94,7 @@ class Host:
             stdout=subprocess.PIPE,
             text=True,
         ) as server:
-            self.url = f"http://127.0.0.1:{port}"
+            self.url, self.pid = f"http://127.0.0.1:{port}", server.pid
             try:
                 answers(server, self.url)
                 yield
@@ -213,7 +219,98 @@ def test_a_bucket_that_hangs_stops_restrictions_alone_and_is_named_to_them(tmp_p
         assert "s3://licet/own" in refused_start.stderr
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with little room."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder], check=False)
+    if made.returncode:
+        pytest.skip("no disk can be mounted here: that needs root, and the right to mount")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_of_the_journal_is_named_and_room_is_used_at_once(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    host = Host(tmp_path / "data", LICET_RESTRICTIONS=str(small_disk / "journal"))
+    with host.serving():
+        for name in ("ana", "ben"):
+            host.open(name)
+        with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as full:
+            while True:
+                full.write(bytes(4_096))
+        # the last page of the journal has some room
+        tries = (host.choose("ana", False) for _ in range(PAGE_RECORDS_MAX))
+        refused = next(one for one in tries if one.status_code != 201)
+        assert refused.status_code == 503
+        assert refused.json()["because"] == "disk_full"
+        assert refused.json()["type"] == "urn:licet:problem:outcome_unknown"
+        again = host.choose("ben", False)
+        assert again.status_code == 503
+        assert again.json()["because"] == "disk_full"
+        assert host.gate("ana").status_code == 200
+        assert host.say("ben", "still").status_code == 201
+        wait_until(lambda: host.ready().json().get("silent") == ["disk"], "it is named")
+        wait_until(lambda: host.shows_silent("disk"), "the metric says it")
+        (small_disk / "full").unlink()
+        assert host.choose("ben", False).status_code == 201, "without a restart"
+        assert host.choose("ana", False).status_code == 201
+        wait_until(lambda: "silent" not in host.ready().json(), "it has room")
+    findings = json.loads(host.run("doctor", "--json").stdout)
+    (journal,) = [one for one in findings if one["what"] == "restriction journal"]
+    assert journal["state"] == "well", journal
+
+
+def test_a_dead_disk_of_the_journal_is_named_and_nothing_more_is_acknowledged(
+    tmp_path: Path,
+) -> None:
+    """Each fsync of the server fails, as on a disk that is dying."""
+    host = Host(tmp_path / "data")
+    with host.serving():
+        for name in ("ana", "ben"):
+            host.open(name)
+        with failing_fsync(host.pid):
+            lost = host.choose("ana", False)
+            assert lost.status_code == 503
+            assert lost.json()["because"] == "disk_failed"
+            wait_until(lambda: host.shows_silent("disk"), "the metric says it")
+            wait_until(lambda: "disk" in host.ready().text, "it is named")
+        refused = host.choose("ben", False)
+        assert refused.status_code == 503
+        assert refused.json()["because"] == "disk_failed"
+        assert host.gate("ben").status_code == 200
+        assert host.say("ben", "still").status_code == 201
+        assert "disk" in host.ready().text
+    with host.serving():
+        assert host.choose("ben", False).status_code == 201
+
+
+@contextmanager
+def failing_fsync(pid: int) -> Iterator[None]:
+    """While each fsync of a process ends with EIO."""
+    program = shutil.which("strace")
+    if program is None:
+        pytest.skip("strace is not here: apt-get install --no-install-recommends strace")
+    inject = "--inject=fsync:error=EIO"
+    with subprocess.Popen(
+        [program, "-f", "-p", str(pid), "--trace=fsync", inject],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as tracer:
+        assert tracer.stderr is not None
+        try:
+            if "attached" not in tracer.stderr.readline():
+                pytest.skip("strace may not trace here")
+            threading.Thread(target=tracer.stderr.read, daemon=True).start()
+            yield
+        finally:
+            tracer.terminate()
+            tracer.wait(HANG_SECONDS)
+
+
 def test_the_table_of_time_outs_is_that_of_the_code() -> None:
-    section = OPERATE.read_text("utf-8").split("## Time-outs\n")[1].split("\n## ")[0]
+    section = OPERATE.read_text("utf-8").split("## Time-outs\n")[1].split("\nEach of")[0]
     rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
     assert [float(seconds) for seconds in rows[1:]] == list(TIME_OUTS)

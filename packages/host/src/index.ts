@@ -16,6 +16,8 @@ export { refusal, type Refusal } from "./refusal.js";
 export type Outage = "block" | "allow_and_keep";
 /** A turn of an exchange; its account and grant are the permit's. */
 export type HostTurn = Omit<Schemas["NewTurn"], "account" | "grant">;
+/** The same with its account and grant, as it was sent. */
+export type RecordedTurn = Schemas["NewTurn"];
 export type HostEvent = Schemas["HostEvent"];
 
 export interface HostSettings {
@@ -37,6 +39,8 @@ export interface HostSettings {
   choiceUrl?: string;
   /** Is given each event; the key needs `events:read`. An event comes again after an error. */
   onEvent?: (event: HostEvent) => void | Promise<void>;
+  /** Is given each turn that Licet has, with its ids there. */
+  recorded?: (turn: RecordedTurn, item: BulkItem) => void;
 }
 
 /** The answer of the gate for one message, and what its turns are recorded under. */
@@ -207,9 +211,10 @@ export class Host {
     if (items.length !== turns.length || items.some((item) => AGAIN.has(item.status))) {
       throw new BusyError("busy", 0, { detail: "some turns were not taken" });
     }
-    for (const item of items) {
+    for (const [number, item] of items.entries()) {
       const reason = item.because || item.problem?.split(":").at(-1) || String(item.status);
       this.count(item.status === 201 ? `delivered: ${item.outcome}` : `refused: ${reason}`);
+      if (item.status === 201) this.settings.recorded?.(turns[number]!, item);
     }
   }
 

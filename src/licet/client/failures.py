@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx2
 import msgspec
 
-from licet.client.reasons import REMEDIES, SENTENCES, ReasonCode
+from licet.client.reasons import REMEDIES, SENTENCES, SILENT, ReasonCode
 from licet.errors import (
     BrokenError,
     BusyError,
@@ -189,6 +189,8 @@ def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
         if 300 <= came.status < 400:
             return ReasonCode.redirected
         return ReasonCode.rate_limited if came.status == 429 else ReasonCode.not_licet
+    if problem.because in SILENT:
+        return ReasonCode(problem.because)
     return _OF_TYPE.get(problem.type.removeprefix(URN), ReasonCode.refused)
 
 

@@ -63,6 +63,12 @@ class ReasonCode(StrEnum):
     # Licet answers, and cannot
     rate_limited = "rate_limited"
     busy = "busy"
+    database_silent = "database_silent"
+    bucket_silent = "bucket_silent"
+    key_provider_silent = "key_provider_silent"
+    identity_provider_silent = "identity_provider_silent"
+    disk_full = "disk_full"
+    disk_failed = "disk_failed"
     fenced = "fenced"
     broken = "broken"
     # the spool of `licet.host`
@@ -139,6 +145,15 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
     (ReasonCode.unreadable, "the answer is not one of this version of the API", "update the client"),
     (ReasonCode.rate_limited, "too many requests", "wait `retry_after` seconds"),
     (ReasonCode.busy, "Licet is busy, or something that it needs is away", "try again in a moment"),
+    (ReasonCode.database_silent, "Licet's database does not answer", "see that PostgreSQL runs"),
+    (ReasonCode.bucket_silent, "Licet's object store does not answer",
+     "see that it runs, and its address, key and secret"),
+    (ReasonCode.key_provider_silent, "Licet's key provider does not answer",
+     "see that it runs, is unsealed and takes the token or pin"),
+    (ReasonCode.identity_provider_silent, "the identity provider of the staff does not answer",
+     "see that it runs"),
+    (ReasonCode.disk_full, "a disk of Licet's is full", "make room on it"),
+    (ReasonCode.disk_failed, "a disk of Licet's takes nothing", "repair it, then start Licet again"),
     (ReasonCode.fenced, "the database is being restored", "wait"),
     (ReasonCode.broken, "something is broken at Licet", "read its log"),
     (ReasonCode.spool_full, "the spool is full", "see why nothing is delivered, or allow it more"),
@@ -151,6 +166,17 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
 )  # fmt: skip
 SENTENCES = {reason: sentence for reason, sentence, _ in TABLE}
 REMEDIES = {reason: remedy for reason, _, remedy in TABLE}
+# what Licet depends on, and does not get an answer from
+SILENT = frozenset(
+    {
+        ReasonCode.database_silent,
+        ReasonCode.bucket_silent,
+        ReasonCode.key_provider_silent,
+        ReasonCode.identity_provider_silent,
+        ReasonCode.disk_full,
+        ReasonCode.disk_failed,
+    }
+)
 # an answer about the account: everything else means that nobody answered
 ABOUT_ACCOUNT = frozenset({ReasonCode.must_decide, ReasonCode.closed, ReasonCode.no_account})
 # no answer came at all: it holds for every account

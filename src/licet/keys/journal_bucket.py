@@ -70,6 +70,7 @@ class BucketObjects:
         """Opens the journal, or begins one. BusyError if the service does not answer."""
         self._bucket, self._random = bucket, random
         self._number = 1
+        bucket.probe()  # where it does not answer at all, nobody waits for its many time-outs
         last = self._last()
         if not last:
             # or another process has

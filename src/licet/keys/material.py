@@ -38,6 +38,7 @@ from licet.masked import Masked
 from licet.store.files import sync
 
 KEY_BYTES = 32
+SILENT = "key_provider_silent"
 NONCE_BYTES = 12
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16
 SLOTS_PER_PAGE = 32

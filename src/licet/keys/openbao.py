@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError, UsageError
-from licet.keys.material import KEY_BYTES, KeyMaterial
+from licet.keys.material import KEY_BYTES, SILENT, KeyMaterial
 from licet.store.circuit import CircuitBreaker
 
 TIMEOUT_SECONDS_MAX = 2
@@ -64,7 +64,7 @@ class BaoProvider:
             url=address, verify=str(ca_file) if ca_file else True, timeout=TIMEOUT_SECONDS_MAX
         )
         self._errors: Any = hvac.exceptions
-        self.circuit = CircuitBreaker("the key provider", _AWAY)
+        self.circuit = CircuitBreaker(f"the key provider at `{address}`", _AWAY, SILENT)
 
     def __repr__(self) -> str:
         return "BaoProvider(sealed)"
@@ -169,7 +169,9 @@ class BaoProvider:
         known = self._errors
         if isinstance(error, FileNotFoundError | PermissionError | UnicodeDecodeError):
             return BusyError(
-                "the key provider's token file cannot be read", "see LICET_KEYS__TOKEN_FILE"
+                "the key provider's token file cannot be read",
+                "see LICET_KEYS__TOKEN_FILE",
+                because=SILENT,
             )
         if isinstance(error, known.InvalidPath):
             return _NothingThereError(f"the key of epoch `{epoch}` is not in the key provider")
@@ -184,8 +186,13 @@ class BaoProvider:
             return BusyError(
                 "the key provider refused the token",
                 "renew it, and check that its policy allows this",
+                because=SILENT,
             )
-        return BusyError(f"the key provider does not answer: `{type(error).__name__}`", _AWAY)
+        return BusyError(
+            f"the key provider at `{self._client.url}` does not answer: `{type(error).__name__}`",
+            _AWAY,
+            because=SILENT,
+        )
 
 
 class _NothingThereError(BrokenError):

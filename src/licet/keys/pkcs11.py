@@ -5,8 +5,9 @@ nonce (12) || ciphertext (32) || tag (16) of the token's own AES-GCM (PKCS#11 3.
 bound to its place.
 
 Promise: an absent token, a refused pin and a failing device are `BusyError`; a missing key, or
-bytes that cannot be opened, are `BrokenError`. A module has one login per process, so only one call
-at a time uses it.
+bytes that cannot be opened, are `BrokenError`. A module has one login per process, so one thread
+makes all calls. Nobody waits longer than `TIMEOUT_SECONDS_MAX` for it: a call that hangs in the
+module goes on there, and all others are refused until it has returned.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from importlib import import_module
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 
 from licet.errors import BrokenError, BusyError, LicetError, NotInstalledError
-from licet.keys.material import KEY_BYTES, NONCE_BYTES, KeyMaterial, Random
+from licet.keys.material import KEY_BYTES, NONCE_BYTES, SILENT, KeyMaterial, Random
+from licet.store.circuit import CircuitBreaker
 
+TIMEOUT_SECONDS_MAX = 2.0
 _TAG_BITS = 128
-_one_login = Lock()
+_AWAY = "check that it is present and accepts the pin; nothing is lost meanwhile"
 
 
 class Pkcs11Provider:
@@ -49,9 +54,15 @@ class Pkcs11Provider:
             ) from None
         self._module, self._token, self._pin_file, self._name = module, token, pin_file, name
         self._random = random
+        self.circuit = CircuitBreaker(f"the token `{token}`", _AWAY, SILENT)
 
     def __repr__(self) -> str:
         return "Pkcs11Provider(sealed)"
+
+    def probe(self) -> None:
+        """BusyError if the token does not answer."""
+        with self.circuit.calling(probes=True):
+            self._answer(0, lambda session: session.token.label)
 
     def newest(self, after: int = 0) -> int:
         pattern = re.compile(re.escape(self._name) + r"-(\d{6,})")
@@ -116,19 +127,27 @@ class Pkcs11Provider:
 
     # the module's types are its own
     def _ask(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+        with self.circuit.calling():
+            return self._answer(epoch, act)
+
+    # the module's types are its own
+    def _answer(self, epoch: int, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
         """The result of ``act`` in a session of its own; errors are raised where no frame of the
         session is left.
         """
         failure: LicetError
         try:
             pin = _Pin(self._pin_file.read_text("utf-8").strip())
-            with _one_login:
-                token = self._api.lib(str(self._module)).get_token(token_label=self._token)
-                with token.open(rw=True, user_pin=str(pin)) as session:
-                    return act(session)
+            return _module_calls.run(lambda: self._in_session(pin, act), TIMEOUT_SECONDS_MAX)
         except Exception as error:  # any exception's frames may contain keys
             failure = self._licet_error(error, epoch)
         raise failure
+
+    # the module's types are its own
+    def _in_session(self, pin: _Pin, act: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+        token = self._api.lib(str(self._module)).get_token(token_label=self._token)
+        with token.open(rw=True, user_pin=str(pin)) as session:
+            return act(session)
 
     def _licet_error(self, error: Exception, epoch: int) -> LicetError:
         known = self._api.exceptions
@@ -140,16 +159,46 @@ class Pkcs11Provider:
             error, known.GeneralError | known.EncryptedDataInvalid | known.EncryptedDataLenRange
         ):
             return BrokenError("sealed bytes cannot be opened: wrong key, wrong place, or damage")
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
             return BusyError("the token's pin file cannot be read", "see LICET_KEYS__PIN_FILE")
         return BusyError(
-            f"the token does not answer: `{type(error).__name__}`",
-            "check that it is present and accepts the pin; nothing is lost meanwhile",
+            f"the token `{self._token}` does not answer: `{type(error).__name__}`",
+            _AWAY,
+            because=SILENT,
         )
 
 
 class _NothingThereError(BrokenError):
     """The token has no such key."""
+
+
+class _ModuleCalls:
+    """Calls of modules, one at a time and each on a thread, so that nobody has to wait for its
+    end.
+    """
+
+    def __init__(self) -> None:
+        self._one_login = Lock()
+
+    # the module's types are its own
+    def run(self, call: Callable[[], Any], seconds_max: float) -> Any:  # noqa: ANN401
+        """The result of ``call``; TimeoutError if it, and the call before it, take too long."""
+        until, done = monotonic() + seconds_max, Future[Any]()
+        if not self._one_login.acquire(timeout=seconds_max):
+            raise TimeoutError
+        Thread(target=self._finish, args=(call, done), name="licet-pkcs11", daemon=True).start()
+        return done.result(max(until - monotonic(), 0.0))
+
+    def _finish(self, call: Callable[[], Any], done: Future[Any]) -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+        finally:
+            self._one_login.release()
+
+
+_module_calls = _ModuleCalls()
 
 
 class _Pin(str):

@@ -11,7 +11,8 @@ the first two leaves a restriction that was acknowledged to nobody and that only
 lose; the next opening finds it in the database and adds it (`catch_up`). The reverse order would
 leave restrictions here that the database refused, and such a database could not be distinguished
 from one that is older than its journal. After a failed write or fsync nothing more is written: the
-content of the disk is unknown then, and a restriction that cannot be recorded is refused.
+content of the disk is unknown then, and a restriction that cannot be recorded is refused. A disk
+without room is no such failure: what was begun is cut off, and written again with the next records.
 
 Records contain Licet's own ids, closed names and numbers; the matter of a hold is sealed under a
 key derived from the installation's. Never content.
@@ -33,6 +34,7 @@ and it was acknowledged to nobody.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -45,7 +47,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, RefusedError
+from licet.errors import BrokenError, BusyError, DiskFailedError, RefusedError
 from licet.keys.journal_frames import (
     MAGIC,
     START,
@@ -322,7 +324,7 @@ class Journal:
         self.remembered = 0
         self._asked = self._done = self._tried = 0
         self._late: set[int] = set()
-        self._dead = ""
+        self._dead, self.is_writing = "", False
 
     @property
     def id(self) -> UUID:
@@ -379,6 +381,7 @@ class Journal:
     def _write_waiting(self) -> None:
         with self._gate:
             waiting, self._waiting, last = self._waiting, [], self._asked
+        self.is_writing = True
         try:
             self._late |= self.storage.write(waiting)
         except BusyError:
@@ -389,6 +392,8 @@ class Journal:
         except BaseException as error:
             self._dead = f"a write failed with `{type(error).__name__}`"
             raise
+        finally:
+            self.is_writing = False
         self._done = last
         self.durable = self.storage.tail.head
 
@@ -399,10 +404,15 @@ class Journal:
             self.durable = self.storage.tail.head
         return self.durable
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a write has failed: then nothing is written any more."""
+        return bool(self._dead)
+
     def check(self) -> None:
         """BrokenError once a write has failed: then no restriction may be accepted."""
         if self._dead:
-            raise BrokenError(
+            raise DiskFailedError(
                 f"the restriction journal is stopped: {self._dead}",
                 "repair the disk and start again",
             )
@@ -560,9 +570,22 @@ class FolderSegments:
                 for payload in batch.payloads
             ]
             frames, head = extend(self.tail.unlocked_key(), self.tail.head, payloads)
-            self._write(frames)
+            begins = self._number, self._size
+            try:
+                self._write(frames)
+            except BusyError as error:
+                if self._number != begins[0]:  # part of it is in the segment before
+                    raise DiskFailedError(error.message, error.hint) from None
+                self._cut_off(begins[1])
+                raise
             self.tail.written(head, payloads)
         return late
+
+    def _cut_off(self, size: int) -> None:
+        """Takes back what nobody was told of."""
+        os.ftruncate(self._file, size)
+        os.fsync(self._file)
+        self._size = size
 
     def newest_life(self) -> JournalLife:
         with self._locked():
@@ -672,7 +695,7 @@ class FolderSegments:
                 self._seek_end()
             rest = memoryview(frames)
             while rest:
-                rest = rest[os.write(self._file, rest) :]
+                rest = rest[_write_some(self._file, rest) :]
             self._size += len(frames)
             os.fsync(self._file)
 
@@ -713,6 +736,20 @@ def _encode_restriction(record: Restriction) -> bytes:
     payload = _encode(record)
     refuse_long(payload)
     return payload
+
+
+def _write_some(file: int, data: memoryview) -> int:
+    """How many bytes of ``data`` were written; BusyError where the disk has no room."""
+    try:
+        return os.write(file, data)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BusyError(
+            "the disk of the restriction journal is full",
+            "make room on it, then make the change again",
+            because="disk_full",
+        ) from None
 
 
 def _join_frames(frames: Sequence[bytes]) -> Iterator[bytes]:

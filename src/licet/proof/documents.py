@@ -4,7 +4,6 @@ case.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -40,6 +39,7 @@ from licet.proof import legal_documents
 from licet.proof.receipt import Issuer, Receipt, page
 from licet.store import bucket as buckets
 from licet.store.bucket import Bucket
+from licet.store.circuit import CallWatch
 from licet.store.connect import transaction
 from licet.vault import policy_versions
 from licet.vault.account_view import account_by_host
@@ -58,7 +58,7 @@ def place(installation: Installation) -> LogPlace:
     """The folders and the name of the logs, in the installation's bucket or data folder."""
     data, bucket = installation.config.data, buckets.open_bucket(installation.config.store)
     if bucket is not None:
-        folder, state = bucket_folders(bucket)
+        folder, state = bucket_folders(bucket.guarded)
         return LogPlace(folder=folder, state=state, name=installation.config.log_name)
     return LogPlace(
         folder=data / "log", state=data / "log-state", name=installation.config.log_name
@@ -101,15 +101,20 @@ def append(installation: Installation) -> int:
         return sum(iter(sequencer.run_once, 0))
 
 
-def follow(installation: Installation, stop: threading.Event) -> None:
+def follow(
+    installation: Installation, stop: threading.Event, watch: CallWatch | None = None
+) -> None:
     """Appends what is committed, within a second, until ``stop``; another thread asks the
-    witnesses, if any, to cosign.
+    witnesses, if any, to cosign, and tells ``watch`` whether they answer.
     """
     if witnesses(installation) is None:
         sequence.run(partial(sequencing, installation), stop)
         return
     beside = threading.Thread(
-        target=_keep_cosigned, args=(installation, stop), name="licet-cosigned", daemon=True
+        target=_keep_cosigned,
+        args=(installation, stop, watch or CallWatch()),
+        name="licet-cosigned",
+        daemon=True,
     )
     beside.start()
     try:
@@ -147,11 +152,16 @@ def cosign(installation: Installation) -> tuple[GatheredCosignatures, ...]:
     )
 
 
-def _keep_cosigned(installation: Installation, stop: threading.Event) -> None:
+def _keep_cosigned(installation: Installation, stop: threading.Event, watch: CallWatch) -> None:
     """Errors here cost cosignatures only, which `status` shows; they never stop the log."""
     while not stop.is_set():
-        with contextlib.suppress(LicetError, OSError):
-            cosign(installation)
+        with watch.calling("witness") as answered:
+            try:
+                is_silent = any(one.missing for one in cosign(installation))
+            except (LicetError, OSError):  # another process asks, or the log cannot be read
+                is_silent = False
+            if not is_silent:
+                answered()
         stop.wait(WITNESS_SECONDS)
 
 

@@ -18,6 +18,8 @@ class Alert(msgspec.Struct, frozen=True):
     page: str
 
 
+# The site of the documentation, unless Prometheus has the external label `licet_runbooks`.
+RUNBOOKS = "https://docs.licet.example/runbooks/"
 # by page: the meaning, and the fix
 _ALERTS = {
     "down": (
@@ -102,6 +104,49 @@ _ALERTS = {
     "pool-exhausted": (
         "requests wait for a connection to the database",
         "see what the database does; more workers do not help while it is busy",
+    ),
+    "disk-low": (
+        "a disk that the server writes to is nearly full",
+        "its label `folder` says which: make room, or give it more; a full disk stops changes "
+        "until there is room",
+    ),
+    "key-refused": (
+        "a program beside an assistant is refused for its key: what is said there may not be "
+        "recorded",
+        "see `licet api-key list` for one that was revoked or has ended, and give the program "
+        "a new one",
+    ),
+    "drill-late": (
+        "no backup was restored as a test since a drill was due a day ago",
+        "`licet backup drill`; its timer's log says why it did not run",
+    ),
+    "outside-silent": (
+        "an endpoint or a witness of others has not answered for ten minutes",
+        "its label `dependency` says which kind: `licet webhooks list` and `licet ledger status` "
+        "say which one; ask whoever runs it",
+    ),
+    "versions-differ": (
+        "servers of different versions have run beside each other for an hour",
+        "finish the upgrade: reload the servers of before, `systemctl reload licet`",
+    ),
+    "withdrawals-fail": (
+        "withdrawals and deletions fail or take longer than 2.5 seconds: people's no does not "
+        "take effect",
+        "see `/readyz` and `licet doctor`: the restriction journal's disk or bucket, or the "
+        "database, does not take them",
+    ),
+    "gates-late": (
+        "gates fail, or are not answered within 50 milliseconds: chats wait for them",
+        "see whether database and processor are busy, and what `/readyz` names",
+    ),
+    "erasures-slip": (
+        "erasures are past their day for so long that the objective is missed",
+        "`licet erase status` says what each waits for",
+    ),
+    "log-slips": (
+        "what happens is told to the log later than within two minutes, for so long that the "
+        "objective is missed",
+        "`/readyz` says whether the sequencer has stopped, and what is silent",
     ),
 }
 ALERTS = tuple(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from licet.backup import archives
+from licet.backup import archives, drills
 from licet.erasure import certificates, epochs, sweeper
 from licet.ledger import sequence
 from licet.service.inbox_sources import SOURCES, InboxReading, ItemKind
@@ -40,6 +40,7 @@ class MonitoringFigures(msgspec.Struct, frozen=True, kw_only=True):
     log: sequence.Waiting
     webhooks: endpoints.WebhookBacklog
     backup: datetime | None
+    drill_due: datetime | None
     rotations: dict[str, datetime | None]
     erasures: dict[str, int]
     queues: dict[str, Queue]
@@ -62,6 +63,7 @@ def figures(installation: Installation) -> MonitoringFigures:
         webhooks=webhooks,
         erasures=erasures,
         backup=newest[0].made_at if newest else None,
+        drill_due=drills.due_at(installation),
         rotations=epochs.status(installation).due,
         queues=_queues(installation, now),
     )

@@ -41,6 +41,7 @@ CACHE_BYTES_MAX = 16 * 2**20
 READS_AT_ONCE_MAX = 16
 CHUNK_BYTES = 4 * 2**20
 PROBE_FOLDER = "doctor/"
+SILENT = "bucket_silent"
 _LOCAL = ("memory:", "file:")
 _HINT = "check that the object store answers, and that its address, key and secret are correct"
 
@@ -118,6 +119,12 @@ class Bucket:
     def __repr__(self) -> str:
         return f"Bucket({self.url})"
 
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        endpoint = self._options.get("endpoint")
+        return f"{self.url}` at `{endpoint}" if endpoint else self.url
+
     @cached_property
     def store(self) -> ObjectStore:
         """The library's object, for what reads by ranges."""
@@ -136,7 +143,7 @@ class Bucket:
         """The same bucket behind a circuit breaker: after a call that was waited for and was not
         answered, `probe` among them, the others are refused at once.
         """
-        made = Bucket(self.url, self._options, CircuitBreaker("the object store", _HINT))
+        made = Bucket(self.url, self._options, CircuitBreaker("the object store", _HINT, SILENT))
         if self.url.startswith(_LOCAL):  # another of these would be another store
             made.store = self.store
         return made
@@ -176,7 +183,9 @@ class Bucket:
                 yield
             except (obstore.exceptions.BaseError, OSError) as error:
                 raise BusyError(
-                    f"an object of `{self.url}` could not be {what}: {type(error).__name__}", _HINT
+                    f"an object of `{self.address}` could not be {what}: {_cause(error)}",
+                    _HINT,
+                    because=SILENT,
                 ) from None
 
     def read(self, name: str) -> TaggedObject | None:
@@ -361,6 +370,18 @@ def open_bucket(settings: BucketSettings) -> Bucket | None:
     if settings.url is None:
         return None
     return Bucket(settings.url.rstrip("/"), options(settings, "object store"))
+
+
+def _cause(error: Exception) -> str:
+    """Why a request failed. Of the library's message only its words for a time-out and a refused
+    connection are looked for.
+    """
+    text = str(error).lower()
+    if "timed out" in text or "timeout" in text:
+        return "no answer in time"
+    if "connection refused" in text:
+        return "nothing listens there"
+    return type(error).__name__
 
 
 class BucketProbe(NamedTuple):

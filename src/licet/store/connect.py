@@ -102,6 +102,8 @@ class UnreachableError(BusyError):
     changed.
     """
 
+    because = "database_silent"
+
 
 class ContentionError(BusyError):
     """Another transaction interfered: nothing was changed."""
@@ -447,10 +449,12 @@ def _commit(pool: Pool, conn: Transaction) -> None:
             raise
         if pool in _folders and embedded.is_full(_folders[pool]):
             raise OutcomeUnknownError(
-                "the database went away during the commit: its disk is full", _HINT_FULL_UNKNOWN
+                "the database went away during the commit: its disk is full",
+                _HINT_FULL_UNKNOWN,
+                because="disk_full",
             ) from None
         raise OutcomeUnknownError(
-            "the database went away during the commit", _HINT_UNKNOWN
+            "the database went away during the commit", _HINT_UNKNOWN, because="database_silent"
         ) from None
     if _warned.pop(conn, None) is not None:
         raise OutcomeUnknownError("no replica has confirmed the commit", _HINT_UNKNOWN)
@@ -467,7 +471,15 @@ def _licet_error(error: psycopg.Error) -> LicetError:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not state:
         return UnreachableError("the connection to the database broke", _HINT_BUSY)
     if isinstance(error, pg.DiskFull):
-        return UnreachableError("the disk of the database is full: nothing was changed", _HINT_FULL)
+        return UnreachableError(
+            "the disk of the database is full: nothing was changed", _HINT_FULL, because="disk_full"
+        )
+    if state[:2] == "58":  # the system, above all its disk
+        return UnreachableError(
+            "the disk of the database failed: nothing was changed",
+            _HINT_BUSY,
+            because="disk_failed",
+        )
     if state[:2] in {"08", "53", "57"}:  # connection, resources, operator intervention
         return UnreachableError(f"the database is not available: sqlstate `{state}`", _HINT_BUSY)
     return StatementError(state or type(error).__name__, error.diag.constraint_name or "")

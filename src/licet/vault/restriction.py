@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from licet.errors import BrokenError, BusyError, RefusedError
+from licet.errors import BrokenError, BusyError, LicetError, RefusedError
 from licet.keys import fence, journal_heads
 from licet.keys.keyring import Keyring
 from licet.keys.material import Random, seal, unseal
@@ -80,12 +80,13 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     def write() -> None:
         try:
             journal.append(records)
-        except (OSError, BrokenError, BusyError):
+        except (OSError, BrokenError, BusyError) as error:
             raise OutcomeUnknownError(
                 "the restriction journal could not be written: the change is in force, but "
                 "a restore could lose it",
                 "see that the disk or the bucket of the restriction journal can be written, "
                 "and make the change again",
+                because=error.because if isinstance(error, LicetError) else "disk_failed",
             ) from None
         # of an earlier life: the change is in the newer one, or it is not
         except RefusedError as error:
@@ -159,6 +160,26 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
             by=by,
         )
         keep_records(tx, keyring.restrictions, [record])
+
+
+_RESTRICTING = (
+    SetPlan,
+    SetAge,
+    SetRegion,
+    CloseAccount,
+    Delete,
+    Narrow,
+    KeepProjectOut,
+    Unflag,
+    Hold,
+    Unhold,
+    TakeBackFeedback,
+)
+
+
+def may_restrict(command: object) -> bool:
+    """Whether the command is one that takes something back."""
+    return not command.allow if isinstance(command, Choose) else isinstance(command, _RESTRICTING)
 
 
 def kept_scopes(answers: Sequence[Answer]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
+from functools import cache, partial
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
@@ -24,8 +24,10 @@ from licet import __version__, traces
 from licet.clock import Clock, utc_now
 from licet.config import Web
 from licet.errors import LicetError
+from licet.proof import documents as documents_of_log
 from licet.service.housekeeping import keep_sweeping, watch_primary
 from licet.service.orders import keep_working
+from licet.store.circuit import CallWatch
 from licet.vault.installation import Installation
 from licet.web import encoded_slashes, meta
 from licet.web.access.authentication import Guard
@@ -140,13 +142,20 @@ def installed(
 ) -> Litestar:
     """``app``, which answers for the installation of ``site`` from now on."""
     here, edge = site.here, EdgeMiddleware(settings)
-    following = BackgroundTask(here) if sequencer else None
+    watch = site.dependencies.outside
+    following = (
+        BackgroundTask(here, partial(documents_of_log.follow, watch=watch)) if sequencer else None
+    )
     beside = (
         [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running]
         if following
         else []
     )
-    beside += [BackgroundTask(here, send_events, "licet-deliverer").running] if following else []
+    beside += (
+        [BackgroundTask(here, partial(send_events, watch=watch), "licet-deliverer").running]
+        if following
+        else []
+    )
     beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
     beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
     beside += (
@@ -155,6 +164,7 @@ def installed(
         else []
     )
     app.before_send = [edge.before_send]
+    site.measure_restriction = edge.measure_restriction
     app.state = State(
         {
             "site": site,
@@ -194,11 +204,11 @@ def traced(app: ASGIApp) -> ASGIApp:
     return handler
 
 
-def send_events(here: Installation, stop: threading.Event) -> None:
+def send_events(here: Installation, stop: threading.Event, watch: CallWatch) -> None:
     """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong
     with an endpoint.
     """
-    delivery.follow(here, stop, noted=problems.note)
+    delivery.follow(here, stop, noted=problems.note, watch=watch)
 
 
 def load_previews(here: Installation, _stop: threading.Event) -> None:

@@ -1,9 +1,11 @@
-"""What the server depends on, and whether it answers: the database, the bucket, the key provider.
+"""What the server depends on, and whether it answers: the database, the disk of the data folder,
+the bucket, the key provider, the identity provider; and the endpoints and witnesses of others.
 
 Promise: a request waits for a database that does not answer for at most `SILENT_SECONDS` and the
 second until that is noticed; then it and all that come after are answered 503 with the name of what
-is silent, until it answers again. Bucket and key provider are guarded by a circuit breaker each,
-which is probed here, so that no request waits to find out whether they are back.
+is silent, until it answers again. The others are guarded by a circuit breaker each, which is probed
+here, so that no request waits to find out whether they are back. No request waits for an endpoint
+or a witness: whoever calls them tells ``outside``.
 """
 
 from __future__ import annotations
@@ -13,29 +15,60 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import NamedTuple
+from functools import partial
+from time import monotonic
 
 from licet.errors import BusyError, LicetError
 from licet.keys.openbao import BaoProvider
+from licet.keys.pkcs11 import Pkcs11Provider
 from licet.store import bucket as buckets
-from licet.store.circuit import CircuitBreaker
+from licet.store import disk
+from licet.store.circuit import CallWatch, CircuitBreaker
 from licet.store.connect import OutcomeUnknownError, Pool, UnreachableError, heartbeat
 from licet.vault.installation import Installation
+from licet.web.access.oidc import Discovery
 
 DATABASE, BUCKET, KEY_PROVIDER = "database", "bucket", "key_provider"
+IDENTITY_PROVIDER, DISK = "identity_provider", "disk"
+OUTSIDE = ("endpoint", "witness")
 ASK_SECONDS = 0.5  # between two questions to the database
 SILENT_SECONDS = 1.5  # without an answer
 PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, while none is answered
 CALM_PROBE_SECONDS = 2.0  # and while they are
+IDENTITY_PROBE_SECONDS = 7.0  # it is somebody else's
+PROBE_SECONDS_MAX = 2.5  # without an answer to a probe
+DISK_HINT = "make room on it, or repair it"
 _HINT = "see that PostgreSQL runs and can be reached; what was sent may be sent again"
 
 
-class _Guarded(NamedTuple):
-    """A service behind a circuit breaker."""
+class _Guarded:
+    """A service behind a circuit breaker, and its probe, for one thread."""
 
-    name: str
-    circuit: CircuitBreaker
-    probe: Callable[[], None]
+    def __init__(
+        self,
+        name: str,
+        circuit: CircuitBreaker,
+        probe: Callable[[], None],
+        calm_seconds: float = CALM_PROBE_SECONDS,
+    ) -> None:
+        self.name, self.circuit = name, circuit
+        self._probe, self._calm_seconds = probe, calm_seconds
+        self._begun: float | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        begun = self._begun
+        hangs = begun is not None and monotonic() > begun + PROBE_SECONDS_MAX
+        return hangs or self.circuit.is_failing
+
+    def watch(self, stop: threading.Event) -> None:
+        while not stop.wait(PROBE_SECONDS if self.circuit.is_failing else self._calm_seconds):
+            self._begun = monotonic()
+            try:
+                with suppress(BusyError):
+                    self._probe()
+            finally:
+                self._begun = None
 
 
 class Dependencies:
@@ -43,29 +76,60 @@ class Dependencies:
     answer.
     """
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, discovery: Discovery | None = None) -> None:
         self._pool: Pool = installation.pool
+        self._journal = installation.keyring.restrictions
         self._is_silent = False
         self._waiting: set[asyncio.Task[object]] = set()
         self._cut: set[asyncio.Task[object]] = set()
-        self._guarded: list[_Guarded] = []
-        bucket = buckets.open_bucket(installation.config.store)
+        self.outside = CallWatch()
+        config = installation.config
+        self.folders = {"data": config.data}
+        if config.store.url is None and not config.journal.is_relative_to(config.data):
+            self.folders["journal"] = config.journal
+        disks = CircuitBreaker("the disk", DISK_HINT, "disk_failed")
+        self._guarded = [_Guarded(DISK, disks, partial(self._probe_disk, disks))]
+        bucket = buckets.open_bucket(config.store)
         if bucket is not None and (circuit := bucket.guarded.circuit) is not None:
             self._guarded.append(_Guarded(BUCKET, circuit, bucket.guarded.probe))
         provider = installation.keyring.provider
-        if isinstance(provider, BaoProvider):
+        if isinstance(provider, BaoProvider | Pkcs11Provider):
             self._guarded.append(_Guarded(KEY_PROVIDER, provider.circuit, provider.probe))
+        issuer = config.web.oidc_issuer
+        if discovery is not None and issuer is not None:
+            ask = partial(discovery.probe, issuer)
+            calm = IDENTITY_PROBE_SECONDS
+            self._guarded.append(_Guarded(IDENTITY_PROVIDER, discovery.circuit, ask, calm))
+
+    def _probe_disk(self, circuit: CircuitBreaker) -> None:
+        with circuit.calling(probes=True):
+            for folder in self.folders.values():
+                disk.probe(folder)
+            if self._journal is not None and self._journal.is_stopped:
+                raise BusyError("the restriction journal is stopped", DISK_HINT)
 
     @property
     def silent(self) -> tuple[str, ...]:
         """The names of what does not answer."""
-        names = [one.name for one in self._guarded if one.circuit.is_failing]
-        return tuple([DATABASE] * self._is_silent + names)
+        names = [one.name for one in self._guarded if one.is_silent]
+        return tuple([DATABASE] * self._is_silent + names + sorted(self.outside.silent))
 
     @property
     def watched(self) -> tuple[str, ...]:
         """The names of all that `silent` may name."""
-        return (DATABASE, *(one.name for one in self._guarded))
+        return (DATABASE, *(one.name for one in self._guarded), *OUTSIDE)
+
+    @property
+    def held_up_by(self) -> str:
+        """The code of what a change waits for, as far as that is known: its record in the
+        restriction journal, else what is silent.
+        """
+        bucket = next((one for one in self._guarded if one.name == BUCKET), None)
+        if self._journal is not None and self._journal.is_writing:
+            return bucket.circuit.because if bucket is not None else "disk_failed"
+        if self._is_silent:
+            return UnreachableError.because
+        return next((one.circuit.because for one in self._guarded if one.is_silent), "")
 
     @contextmanager
     def needing_database(self, *, changes: bool) -> Iterator[None]:
@@ -85,7 +149,9 @@ class Dependencies:
             task.uncancel()
             raise (
                 OutcomeUnknownError(
-                    "the database does not answer: whether the change was made is not known", _HINT
+                    "the database does not answer: whether the change was made is not known",
+                    _HINT,
+                    because=UnreachableError.because,
                 )
                 if changes
                 else UnreachableError("the database does not answer", _HINT)
@@ -102,7 +168,7 @@ class Dependencies:
         loop = asyncio.get_running_loop()
         for one in self._guarded:
             one.circuit.is_probed = True
-            threads.submit(_probe, one, stop)
+            threads.submit(one.watch, stop)
         watching = loop.create_task(self._watch(threads))
         try:
             yield
@@ -137,9 +203,3 @@ class Dependencies:
         for task in self._waiting - self._cut:
             self._cut.add(task)
             task.cancel()
-
-
-def _probe(one: _Guarded, stop: threading.Event) -> None:
-    while not stop.wait(PROBE_SECONDS if one.circuit.is_failing else CALM_PROBE_SECONDS):
-        with suppress(BusyError):
-            one.probe()

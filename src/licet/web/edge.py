@@ -19,6 +19,7 @@ from licet import traces
 from licet.access.roles import Nobody, kind
 from licet.config import Web
 
+DONE, FAILED = "done", "failed"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _NOTHING = "object-src 'none'; base-uri 'none'"  # `default-src` does not reach `base-uri`
 _log = structlog.get_logger("licet.web")
@@ -57,6 +58,15 @@ class EdgeMiddleware:
             ("gate",),
             registry=self.registry,
         )
+        self._restrictions = Histogram(
+            "licet_restriction_seconds",
+            "Seconds until a change that restricts was answered, by outcome",
+            ("outcome",),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        for outcome in (DONE, FAILED):
+            self._restrictions.labels(outcome)
         self._pool = Gauge(
             "licet_pool_connections",
             "Connections to the database, and requests that wait for one",
@@ -89,6 +99,10 @@ class EdgeMiddleware:
 
     def count_gate(self, gate: str) -> None:
         self._gates.labels(gate).inc()
+
+    def measure_restriction(self, seconds: float, failed: bool) -> None:
+        """A withdrawal, a deletion or the like was answered."""
+        self._restrictions.labels(FAILED if failed else DONE).observe(seconds)
 
     def measure_pool(self, stats: Mapping[str, int]) -> None:
         """How this process uses its connections to the database."""

@@ -13,7 +13,7 @@ from licet.access.roles import ANYBODY
 from licet.errors import BusyError, LicetError
 from licet.verifier import bundle
 from licet.web.api.references import site_of
-from licet.web.metrics import of_installation, of_workers, shown
+from licet.web.metrics import of_build, of_disks, of_installation, of_workers, shown
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -27,8 +27,8 @@ def healthz() -> dict[str, str]:
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str | list[str]]:
     """The database answers, a policy has been applied and no worker's sequencer has stopped;
-    BusyError (503) otherwise. `silent` names what does not answer and stops some requests only: the
-    bucket, the key provider.
+    BusyError (503) otherwise. `silent` names what does not answer any worker, and stops some requests
+    only: see docs/operate.md.
 
     It queries the database at most once a second, and waits no longer than that.
     """
@@ -38,10 +38,14 @@ async def readyz(request: AnyRequest) -> dict[str, str | list[str]]:
         *request.app.state.workers.faults,
     ]
     if fault := next(filter(None, faults), ""):
-        raise BusyError(f"the log's sequencer has stopped: `{fault}`", "read the log of the server")
+        raise BusyError(
+            f"the log's sequencer has stopped: `{fault}`",
+            "read the log of the server",
+            because=site.dependencies.held_up_by,
+        )
 
     policy = await site.policy_probe.answer()
-    silent = list(site.dependencies.silent)
+    silent = sorted({*site.dependencies.silent, *request.app.state.workers.silent})
     return {"status": "ready", "policy": policy, **({"silent": silent} if silent else {})}
 
 
@@ -55,7 +59,12 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
         state.figures = await site.figures_probe.answer()
     state.edge.measure_pool(site.here.pool.get_stats())
     state.edge.measure_dependencies(site.dependencies.watched, site.dependencies.silent)
-    families = [*of_workers(state.workers), *of_installation(state.figures)]
+    families = [
+        of_build(),
+        *of_disks(site.dependencies.folders),
+        *of_workers(state.workers),
+        *of_installation(state.figures),
+    ]
     text = await sync_to_thread(shown, state.edge.registry, families)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 

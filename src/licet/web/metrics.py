@@ -10,16 +10,19 @@ back.
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from licet import __version__
 from licet.service.installation_figures import MonitoringFigures
 from licet.web.worker_channel import WorkersStanding
 
@@ -74,6 +77,30 @@ def forget(folder: str, seat: int) -> None:
 
 def gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
+
+
+def of_build() -> Metric:
+    """Which version runs."""
+    family = GaugeMetricFamily(
+        "licet_build_info", "1, and the version of this server", labels=["version"]
+    )
+    family.add_metric([__version__], 1)
+    return family
+
+
+def of_disks(folders: Mapping[str, Path]) -> Iterator[Metric]:
+    """The size of each folder's disk, and what is free on it. A folder without a disk is left
+    out.
+    """
+    size = GaugeMetricFamily("licet_disk_bytes", "Size of the disk of a folder", labels=["folder"])
+    free = GaugeMetricFamily("licet_disk_free_bytes", "What is free on it", labels=["folder"])
+    for name, folder in folders.items():
+        with suppress(OSError):
+            usage = shutil.disk_usage(folder)
+            size.add_metric([name], usage.total)
+            free.add_metric([name], usage.free)
+    yield size
+    yield free
 
 
 def of_workers(standing: WorkersStanding) -> Iterator[Metric]:
@@ -141,6 +168,11 @@ def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
         seen.webhooks.disabled,
     )
     yield gauge("licet_backup_made_seconds", "When the newest backup was begun", _time(seen.backup))
+    yield gauge(
+        "licet_drill_due_seconds",
+        "When a backup is to be restored as a test, at the latest",
+        _time(seen.drill_due),
+    )
     due = {rotation: _time(at) for rotation, at in seen.rotations.items()}
     yield _by("licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due)
     meaning = "Erasures that are not finished, by the time since they were asked for, up to 10,000"

@@ -180,10 +180,12 @@ def serve(
 
     UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving
     without one would create an installation that nobody configured), and if other machines would
-    reach it and nobody has stated who is responsible.
+    reach it and nobody has stated who is responsible. BusyError where the key provider does not
+    answer, BrokenError where it lacks a key.
     """
     installation.policies(here)
     stated(here, host)
+    installation.host_key(here)  # the key provider answers, and has the keys
     with bound(host, port) as listener:
         say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
         if not TokenVerifier(here.config.web).configured:

@@ -27,8 +27,14 @@ from licet.consent import catalogue
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.service import installation_figures
-from licet.store.connect import Transaction, snapshot, statement, transaction
-from licet.vault import account_view, idempotency, policy_versions
+from licet.store.connect import (
+    OutcomeUnknownError,
+    Transaction,
+    snapshot,
+    statement,
+    transaction,
+)
+from licet.vault import account_view, idempotency, policy_versions, restriction
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, Say, check
 from licet.vault.idempotency import IdempotentCall
@@ -75,7 +81,6 @@ class Site:
         self.tokens = TokenVerifier(settings)
         self.shares_rates = here.config.store.url is not None
         rates_key = hmac.digest(self.host_key, b"rates", "sha256") if self.shares_rates else None
-        self.dependencies = Dependencies(here)
         self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
         self.writing = WriteBatch(here.keyring, here.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
@@ -83,6 +88,7 @@ class Site:
             lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS
         )
         self.discovery = oidc.Discovery()
+        self.dependencies = Dependencies(here, self.discovery)
         self.languages = catalogue.load_languages(here.config.languages)
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
@@ -90,6 +96,8 @@ class Site:
         self._turns: Batches[Write, WriteResult | LicetError] | None = None
         self._writer: Batches[Write, WriteResult | LicetError] | None = None
         self._reader: Batches[UUID, GateSeen | None] | None = None
+        # seconds until a change that restricts was answered, and whether it failed
+        self.measure_restriction: Callable[[float, bool], None] = lambda _seconds, _failed: None
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
@@ -126,11 +134,29 @@ class Site:
         if isinstance(command, Say):
             written = await self._turns.submit(write)
         else:
-            # it may wait for the restriction journal, which a bucket holds up
-            written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
+            written = await self._change(write)
         if isinstance(written, LicetError):
             raise written
         return written
+
+    async def _change(self, write: Write) -> WriteResult | LicetError:
+        """It may wait for the restriction journal, which a bucket holds up; its time is measured
+        if it restricts.
+        """
+        assert self._writer is not None
+        begun, written = monotonic(), None
+        try:
+            written = await self._writer.submit(write, CHANGE_SECONDS_MAX)
+            return written
+        except OutcomeUnknownError as error:
+            error.because = error.because or self.dependencies.held_up_by
+            raise
+        finally:
+            if restriction.may_restrict(write.command):
+                is_lost = written is None or (
+                    isinstance(written, LicetError) and written.status >= 500
+                )
+                self.measure_restriction(monotonic() - begun, is_lost)
 
     def _gates(self, tx: Transaction, accounts: Sequence[UUID]) -> list[GateSeen | None]:
         return account_view.gates(tx, accounts, self.now())

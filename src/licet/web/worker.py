@@ -61,7 +61,11 @@ class WorkerLife:
             edge.measure_pool(self._here.pool.get_stats())
             edge.measure_dependencies(watch.watched, watch.silent)
             self._channel.tell(
-                WorkerReport(fault=self._app.state.following.fault, fatal=self._fatal())
+                WorkerReport(
+                    fault=self._app.state.following.fault,
+                    fatal=self._fatal(),
+                    silent=watch.silent,
+                )
             )
 
     def _fatal(self) -> str:

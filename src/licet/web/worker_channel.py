@@ -37,11 +37,13 @@ class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a worker says each second: its heartbeat. ``fault`` is the type of the error that ended
-    its sequencer; ``fatal`` is why no process of this server may go on.
+    its sequencer; ``fatal`` is why no process of this server may go on; ``silent`` names what does
+    not answer it.
     """
 
     fault: str = ""
     fatal: str = ""
+    silent: tuple[str, ...] = ()
 
 
 class WorkersStanding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +55,7 @@ class WorkersStanding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     wanted: int = 1
     ready: int = 1
     faults: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
     ends: dict[str, int] = msgspec.field(default_factory=dict)
     leave: bool = False
 

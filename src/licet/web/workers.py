@@ -68,7 +68,7 @@ class Worker:
         self.began = self.heard = now
         self.ready = self.killed = False
         self.leaving: float | None = None
-        self.fault = ""
+        self.fault, self.silent = "", tuple[str, ...]()
 
     def leave(self, now: float) -> None:
         """Ends it when its connections have; `Workers` tells it so."""
@@ -176,7 +176,8 @@ class Workers:
                 continue
             if not worker.ready:
                 _log.info("worker is ready", worker=worker.seat)
-            worker.heard, worker.ready, worker.fault = now, True, report.fault
+            worker.heard, worker.ready = now, True
+            worker.fault, worker.silent = report.fault, report.silent
             self._was_ready = True
             if report.fatal and not self._stops:
                 _log.error("every worker is stopped", worker=worker.seat, because=report.fatal)
@@ -258,6 +259,7 @@ class Workers:
                 wanted=self._count,
                 ready=len(ready),
                 faults=tuple(sorted({one.fault for one in ready if one.fault})),
+                silent=tuple(sorted({name for one in ready for name in one.silent})),
                 ends=dict(self._ends),
                 leave=worker.leaving is not None,
             )

@@ -43,6 +43,7 @@ import psycopg
 from licet.clock import Clock
 from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.keys import fence
+from licet.store.circuit import CallWatch
 from licet.store.connect import Transaction, transaction, translated
 from licet.vault import host_events
 from licet.vault.installation import Installation
@@ -165,10 +166,15 @@ class Deliverer:
     """Sends what is due, round by round. Created by `delivering`, which holds the lock."""
 
     def __init__(
-        self, installation: Installation, conn: Transaction, resolved: Resolve = resolve
+        self,
+        installation: Installation,
+        conn: Transaction,
+        resolved: Resolve = resolve,
+        watch: CallWatch | None = None,
     ) -> None:
         """``conn`` holds the lock: a round begins only while the connection exists."""
         self._installation, self._conn, self._resolved = installation, conn, resolved
+        self._watch = watch or CallWatch()
         file = installation.config.webhooks.ca_file
         try:
             self._ca = ssl.create_default_context(cafile=file) if file is not None else None
@@ -297,7 +303,10 @@ class Deliverer:
         for waiting, body, headers in requests:
             if to.endpoint in self._silent or ended():
                 return
-            answer = self._posters[to.endpoint, to.url].post(to.url, body, headers)
+            with self._watch.calling("endpoint", to.endpoint) as answered:
+                answer = self._posters[to.endpoint, to.url].post(to.url, body, headers)
+                if answer.status:
+                    answered()
             if answer.status == 410:
                 self._silent.add(to.endpoint)
             sent.put(_Sent(to=to, waiting=waiting, answer=answer, at=self._installation.clock()))
@@ -530,10 +539,12 @@ _MESSAGES = f"""
 
 
 @contextlib.contextmanager
-def delivering(installation: Installation, resolved: Resolve = resolve) -> Iterator[Deliverer]:
+def delivering(
+    installation: Installation, resolved: Resolve = resolve, watch: CallWatch | None = None
+) -> Iterator[Deliverer]:
     """The only deliverer of an installation; BusyError if another one runs."""
     with translated(), installation.pool.connection() as conn:
-        deliverer = Deliverer(installation, conn, resolved)
+        deliverer = Deliverer(installation, conn, resolved, watch)
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [DELIVERER_LOCK]).fetchone()
         conn.commit()
         if locked != (True,):
@@ -566,13 +577,14 @@ def follow(
     stop: threading.Event,
     report: Callable[[DeliveryRound], object] = lambda _: None,
     noted: Callable[[LicetError], object] = lambda _: None,
+    watch: CallWatch | None = None,
 ) -> None:
     """Delivers events continuously until ``stop``; waits while another deliverer runs, and reports
-    errors.
+    errors. ``watch`` is told which endpoints answer.
     """
     while not stop.is_set():
         try:
-            with delivering(installation) as deliverer:
+            with delivering(installation, watch=watch) as deliverer:
                 while not stop.is_set():
                     done = deliverer.run_once(stop.is_set)
                     if done.is_idle:

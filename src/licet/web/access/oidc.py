@@ -11,8 +11,10 @@ role.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,17 +32,21 @@ from licet.config import Web
 from licet.errors import BrokenError, BusyError, RefusedError, UsageError
 from licet.keys.material import seal, unseal
 from licet.masked import Masked
+from licet.store.circuit import CircuitBreaker
 from licet.vault.ids import staff_address
 from licet.web.access.tokens import strong
 
 COOKIE = "__Host-licet-signin"
 SECONDS_MAX = 10 * 60
 LEEWAY_SECONDS = 60
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 2.5  # of all requests of one sign-in together
+PROBE_SECONDS_MAX = 2.0
 ANSWER_BYTES_MAX = 256 * 2**10
 DISCOVERY_SECONDS = 60.0
 _ALGORITHMS = ["RS256", "PS256", "ES256", "Ed25519", "EdDSA"]
 _PLACE = b"licet-signin-1"
+SILENT = "identity_provider_silent"
+_AWAY = "try again in a moment; services and people who are signed in need none"
 
 
 class _Waiting(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +91,15 @@ class Discovery:
 
     def __init__(self) -> None:
         self._known: tuple[float, OidcProvider] | None = None
+        self.circuit = CircuitBreaker("the identity provider", _AWAY, SILENT)
+
+    def probe(self, issuer: str) -> None:
+        """BusyError if the provider does not answer."""
+        with self.circuit.calling(probes=True):
+            try:
+                httpx.head(_discovery_url(issuer), timeout=PROBE_SECONDS_MAX)
+            except httpx.HTTPError as error:
+                raise _silent(issuer, error) from None
 
     def known(self, issuer: str, now: float) -> OidcProvider | None:
         known = self._known
@@ -106,6 +121,7 @@ class Oidc:
     ) -> None:
         self._settings, self._key, self._redirect = settings, key, redirect
         self._discovery = discovery or Discovery()
+        self._until = monotonic() + TIMEOUT_SECONDS
 
     def begin(self, now: float) -> SignInBegun:
         """Begins a sign-in; RefusedError if no provider is configured."""
@@ -138,7 +154,7 @@ class Oidc:
             raise UnauthenticatedError("the provider did not sign you in")
         provider = self._provider(now)
         try:
-            with self._client() as client:
+            with self._discovery.circuit.calling(), self._answering(), self._client() as client:
                 token = client.fetch_token(
                     provider.token_endpoint,
                     code=query["code"],
@@ -149,8 +165,6 @@ class Oidc:
             raise UnauthenticatedError(
                 "the provider did not take the code back", "begin the sign-in again"
             ) from None
-        except (httpx.HTTPError, ValueError):
-            raise BusyError("the provider does not answer", "try again") from None
         return self._signed_in(provider, str(token.get("id_token", "")), waiting.nonce, now)
 
     def _waiting(self, cookie: str, now: float) -> _Waiting:
@@ -230,7 +244,7 @@ class Oidc:
         if known is not None:
             return known
         _checked(issuer)
-        document = self._fetch(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        document = self._fetch(_discovery_url(issuer))
         try:
             provider = msgspec.convert(document, OidcProvider)
         except msgspec.ValidationError:
@@ -247,14 +261,25 @@ class Oidc:
         return provider
 
     def _fetch(self, url: str) -> Any:  # noqa: ANN401 whatever the provider answers
-        try:
-            answer = httpx.get(url, timeout=TIMEOUT_SECONDS)
+        with self._discovery.circuit.calling(), self._answering():
+            answer = httpx.get(url, timeout=self._seconds_left())
             answer.raise_for_status()
             if len(answer.content) > ANSWER_BYTES_MAX:
                 raise BrokenError("the provider's answer is larger than is taken")
             return answer.json()
-        except (httpx.HTTPError, ValueError, RecursionError):
-            raise BusyError("the provider does not answer", "try again") from None
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Surrounds a request; BusyError if it is not answered, or not with what it asks for."""
+        try:
+            yield
+        except AuthlibBaseError:
+            raise
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
+            raise _silent(self._settings.oidc_issuer or "", error) from None
+
+    def _seconds_left(self) -> float:
+        return max(self._until - monotonic(), 0.1)
 
     def _client(self) -> OAuth2Client:
         secret = _secret(self._settings.oidc_client_secret_file)
@@ -264,9 +289,21 @@ class Oidc:
             redirect_uri=self._redirect,
             scope="openid email profile",
             code_challenge_method="S256",
-            timeout=TIMEOUT_SECONDS,
+            timeout=self._seconds_left(),
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
         )
+
+
+def _discovery_url(issuer: str) -> str:
+    return issuer.rstrip("/") + "/.well-known/openid-configuration"
+
+
+def _silent(issuer: str, error: Exception) -> BusyError:
+    return BusyError(
+        f"the identity provider `{issuer}` does not answer: `{type(error).__name__}`",
+        _AWAY,
+        because=SILENT,
+    )
 
 
 def _is_address(email: object) -> bool:

@@ -21,6 +21,7 @@ from licet.errors import (
     BrokenError,
     BusyError,
     DeniedError,
+    DiskFailedError,
     GateError,
     InputError,
     LicetError,
@@ -146,7 +147,7 @@ def problem_of(error: LicetError) -> Problem:
         return Problem(
             type=URN + name, title=title, status=404, detail=GONE_OR_NEVER, because=because
         )
-    if error.status >= 500 and not isinstance(error, BusyError | FencedError):
+    if error.status >= 500 and not isinstance(error, BusyError | FencedError | DiskFailedError):
         return Problem(type=URN + name, title=title, status=500)
     return Problem(
         type=URN + name,
@@ -154,7 +155,9 @@ def problem_of(error: LicetError) -> Problem:
         status=error.status,
         detail=error.message,
         hint=error.hint,
-        because=error.because if isinstance(error, RefusedError) else "",
+        because=error.because
+        if isinstance(error, RefusedError | BusyError | DiskFailedError)
+        else "",
         choice=error.choice if isinstance(error, MustDecideError) else "",
     )
 

@@ -1,0 +1,219 @@
+"""A server whose every dependency really runs behind a wire: see `bench.hanging`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from bench.hanging import (
+    BLACK_HOLE,
+    IDENTITY_PROVIDER,
+    SLOW,
+    STOPPED,
+    AskedServer,
+    HangingService,
+    stopped,
+)
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from licet.store import embedded
+
+from . import seaweed
+from .forking import FORKED, STARTED
+from .keys import bao
+from .waiting import HANG_SECONDS, wait_until
+from .web.test_serve import free_port
+from .wires import ServiceWire
+
+CHANGES = frozenset({"yes", "no", "account"})
+EVERYTHING = frozenset({*CHANGES, "gate", "turn", "explain", "sign-in"})
+
+
+def licet(environment: dict[str, str], data: Path, *words: str) -> str:
+    return licet_without_data(environment, *words, "--data", str(data))
+
+
+def licet_without_data(environment: dict[str, str], *words: str) -> str:
+    done = subprocess.run(
+        [FORKED, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def other_program(source: str) -> Iterator[tuple[int, int]]:
+    """The process and the port of a small HTTP server."""
+    with subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        try:
+            yield program.pid, int(program.stdout.readline())
+        finally:
+            program.kill()
+
+
+@contextmanager
+def witness(
+    environment: dict[str, str], data: Path, folder: Path
+) -> Iterator[tuple[list[int], int]]:
+    """The processes and the port of a witness of the installation's log."""
+    key_file, state = folder / "witness.key", folder / "witness"
+    licet_without_data(environment, "witness", "key", str(key_file), "--name", "w")
+    words = ["witness", "serve", "--state", str(state), "--key", str(key_file), "--port", "0"]
+    log = licet(environment, data, "ledger", "key").strip()
+    with subprocess.Popen(
+        [*STARTED, *words, "--log", log], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        try:
+            line = program.stdout.readline()
+            yield [program.pid], urlsplit(line.split()[-1]).port or 0
+        finally:
+            program.kill()
+
+
+def wired(
+    name: str,
+    wire: ServiceWire,
+    pids: Callable[[], list[int]],
+    because: str,
+    may_stop: frozenset[str] = frozenset(),
+) -> HangingService:
+    harms = {
+        STOPPED: lambda: stopped(*pids()),
+        BLACK_HOLE: partial(wire.harmed, BLACK_HOLE),
+        SLOW: partial(wire.harmed, SLOW),
+    }
+    return HangingService(name, harms, because, may_stop)
+
+
+def is_ready(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/readyz", timeout=HANG_SECONDS).status_code == 200
+    return False
+
+
+@contextmanager
+def serving(environment: dict[str, str], data: Path) -> Iterator[AskedServer]:
+    """The server of a new installation, and a key with people."""
+    scopes = ("accounts:write", "turns:write", "choices:write", "gate:read", "accounts:read")
+    asked = [word for scope in scopes for word in ("--scope", scope)]
+    key = json.loads(licet(environment, data, "api-key", "create", "host", *asked, "--json"))["key"]
+    port = free_port()
+    with subprocess.Popen(
+        [*STARTED, "serve", "--data", str(data), "--port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    ) as server:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_until(lambda: is_ready(url), "the server", alive=lambda: server.poll() is None)
+            for name in ("turns", "yes", "no"):
+                headers = {"authorization": f"Bearer {key}"}
+                body = {"host": name, "plan": "pro", "age": 30}
+                with httpx.Client(base_url=url, headers=headers, timeout=HANG_SECONDS) as client:
+                    assert client.post("/v1/accounts", json=body).status_code == 201
+                    path = f"/v1/accounts/host:{name}/choices"
+                    assert client.post(path, json={"allow": True}).status_code == 201
+            yield AskedServer(url, key, server.pid)
+            server.send_signal(signal.SIGTERM)
+            server.wait(HANG_SECONDS)
+            assert server.returncode == 0
+        finally:
+            server.kill()
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
+    """A server whose database, bucket, key provider, identity provider, endpoint and witness are
+    each behind a wire.
+    """
+    with ExitStack() as stack:
+        data = folder / "data"
+        dsn = stack.enter_context(embedded.running(folder / "postgres"))
+        named = conninfo_to_dict(dsn)
+        socket = f"{named['host']}/.s.PGSQL.{named.get('port', 5432)}"
+        database = ServiceWire(socket)
+        (folder / "s3").mkdir()
+        s3 = stack.enter_context(seaweed.running(folder / "s3"))
+        split = urlsplit(s3.endpoint)
+        bucket = ServiceWire((split.hostname or "", split.port or 0))
+        vault = stack.enter_context(bao.running(folder / "bao"))
+        provider = ServiceWire(("127.0.0.1", urlsplit(vault.address).port or 0))
+        people, people_port = stack.enter_context(other_program(IDENTITY_PROVIDER))
+        identities = ServiceWire(("127.0.0.1", people_port))
+        host, host_port = stack.enter_context(other_program(IDENTITY_PROVIDER))
+        endpoint = ServiceWire(("127.0.0.1", host_port))
+        for wire in (database, bucket, provider, identities, endpoint):
+            stack.callback(wire.close)
+        environment = {
+            **os.environ,
+            **s3.settings("STORE", "own"),
+            "LICET_STORE__ENDPOINT": f"http://127.0.0.1:{bucket.port}",
+            "LICET_DATABASE_URL": make_conninfo(
+                dsn, host="127.0.0.1", port=database.port, sslmode="disable"
+            ),
+            "LICET_KEYS__PROVIDER": "bao",
+            "LICET_KEYS__ADDRESS": f"http://127.0.0.1:{provider.port}",
+            "LICET_KEYS__TOKEN_FILE": str(vault.token_file),
+            "LICET_WEB__OIDC_ISSUER": f"http://127.0.0.1:{identities.port}",
+            "LICET_WEB__OIDC_CLIENT_ID": "licet",
+            "LICET_WEBHOOKS__INSIDE": "127.0.0.1",
+        }
+        licet(environment, data, "init", "--preset", "article-2025")
+        watching, watching_port = stack.enter_context(witness(environment, data, folder))
+        witnessed = ServiceWire(("127.0.0.1", watching_port))
+        stack.callback(witnessed.close)
+        key = licet_without_data(
+            environment, "witness", "key", str(folder / "witness.key"), "--name", "w"
+        )
+        (data / "witnesses.txt").write_text(
+            f"witness w {key.strip()} http://127.0.0.1:{witnessed.port}\nquorum w\n"
+        )
+        with serving(environment, data) as server:
+            licet(environment, data, "webhooks", "add", "host", f"http://127.0.0.1:{endpoint.port}")
+            cluster = folder / "postgres" / embedded.CLUSTER
+            yield (
+                server,
+                [
+                    wired(
+                        "database",
+                        database,
+                        lambda: embedded.workers(cluster),
+                        "database_silent",
+                        EVERYTHING,
+                    ),
+                    wired("bucket", bucket, lambda: [s3.process.pid], "bucket_silent", CHANGES),
+                    wired(
+                        "key_provider",
+                        provider,
+                        lambda: [vault.pid],
+                        "key_provider_silent",
+                        CHANGES,
+                    ),
+                    wired(
+                        "identity_provider",
+                        identities,
+                        lambda: [people],
+                        "identity_provider_silent",
+                        frozenset({"sign-in"}),
+                    ),
+                    wired("endpoint", endpoint, lambda: [host], ""),
+                    wired("witness", witnessed, lambda: watching, ""),
+                ],
+            )
