@@ -306,6 +306,10 @@ def trust_recipient(vkey: str, data: Path | None, at: str | None, as_json: bool)
     Example:  licet recall trust "$(cat lab-one.vkey)"
     """
     with open_installation(data, at) as here:
+        if vkey.count("+") < 2:
+            raise UsageError(
+                f"`{vkey}` is no vkey", "copy its whole line, as `licet recall key` printed it"
+            )
         key = recipient_answers.register(here, vkey)
         show(
             {"recipient": key.name, "vkey": key.vkey}, as_json, lambda: f"registered for {key.name}"

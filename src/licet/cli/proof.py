@@ -253,7 +253,10 @@ def ledger_publish(folder: Path, data: Path | None, as_json: bool) -> None:
     """
     with open_installation(data) as here:
         copied = documents.publish(here, folder)
-        told = [f"{pluralize(copied.files, 'new file')}; entries by year: {copied.sizes}"]
+        years = ", ".join(
+            f"{year}: {pluralize(size, 'entry')}" for year, size in copied.sizes.items()
+        )
+        told = [f"{pluralize(copied.files, 'new file')}; {years}"]
         told += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
         show(copied, as_json, lambda: "\n".join(told))
 

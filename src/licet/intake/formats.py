@@ -132,7 +132,7 @@ def _disk_path(path: Source) -> Path:
 def _find_files(path: Path) -> list[_FoundFile]:
     """Every file and its reader; at least one file has a reader."""
     if not path.exists():
-        raise InputError("there is no such file or folder", file=str(path))
+        raise InputError("there is no such file or folder", "name one that exists", file=str(path))
     found = [recognised for file in _files(path) for recognised in _list_members(file)]
     if not any(file.reader for file in found):
         alone = found[0].unread if len(found) == 1 else None
@@ -200,6 +200,11 @@ def _recognise(path: Source) -> _FoundFile:
         )
     reader = next((reader for reader in READERS if reader.recognises(path, start)), None)
     unread = (
-        None if reader else SkippedRecord(place=str(path), reason="the file is of no known format")
+        None
+        if reader
+        else SkippedRecord(
+            place=str(path),
+            reason="the file is of no known format" if start else "the file is empty",
+        )
     )
     return _FoundFile(path, reader, unread)

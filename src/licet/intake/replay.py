@@ -256,7 +256,9 @@ class Import:
         elif at is None:
             self._break(
                 BrokenRecord(
-                    place=turn.place, message="it has no time, and no turn before it has one"
+                    place=turn.place,
+                    message="it has no time that can be read, and no turn before it has one: "
+                    "write it as 2025-09-01T09:00:00Z, or give --assume-time",
                 )
             )
         elif at > self._now:
