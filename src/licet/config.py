@@ -444,12 +444,24 @@ _SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 }  # fmt: skip
 
 
+# What is no setting, but an option of `licet serve`.
+_SERVE_OPTIONS = ("HOST", "PORT", "WORKERS")
+_LISTED_MAX = 6
+
+
 def _nearest(name: str, known: Collection[str]) -> str:
     """The hint for a setting that does not exist: those nearest to it, or all of its section."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.8)
-    section = name.rpartition("__")[0]
-    alike = near or sorted(each for each in known if section and each.startswith(f"{section}__"))
-    return f"did you mean {' or '.join(f'`{each}`' for each in alike or sorted(known))}?"
+    section, _, field = name.rpartition("__")
+    for option in difflib.get_close_matches(field, _SERVE_OPTIONS, n=1, cutoff=0.8):
+        return f"it is no setting but an option: `licet serve --{option.lower()}`"
+    alike = sorted(each for each in known if section and each.startswith(f"{section}__"))
+    fields = {each.rpartition("__")[2]: each for each in alike}
+    near = [fields[one] for one in difflib.get_close_matches(field, fields, n=3)]
+    near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.85)
+    named = near or (alike if len(alike) <= _LISTED_MAX else [])
+    if not named:
+        return "docs/configuration.md has every setting"
+    return f"did you mean {' or '.join(f'`{each}`' for each in named)}?"
 
 
 def _section(kind: type[_Section], variables: Mapping[str, tuple[str, str]]) -> _Section:
@@ -460,19 +472,28 @@ def _section(kind: type[_Section], variables: Mapping[str, tuple[str, str]]) -> 
         wanted = types[field]
         if wanted is int:
             if not text.isdecimal() or int(text) < 1:
-                raise UsageError(f"`{name}` is not a number above 0")
+                raise UsageError(
+                    f"`{name}` is not a number above 0: `{text}`", "write a whole number, as in `7`"
+                )
             values[field] = int(text)
         elif wanted is float:
             if not re.fullmatch(r"[01]|0?\.[0-9]{1,6}", text):
-                raise UsageError(f"`{name}` is not a number from 0 to 1, as in `0.5`")
+                raise UsageError(
+                    f"`{name}` is not a number from 0 to 1: `{text}`", "write it as in `0.5`"
+                )
             values[field] = float(text)
         elif wanted == tuple[str, ...]:
             values[field] = tuple(part.strip() for part in text.split(",") if part.strip())
             if field == "embed_origins" and not all(map(_ORIGIN.fullmatch, values[field])):
                 raise UsageError(
-                    f"`{name}` is not a list of origins",
+                    f"`{name}` is not a list of origins: `{text}`",
                     "as in https://a.example,https://b.example:8443",
                 )
         else:
+            if name == "LICET_WEB__URL" and not _ORIGIN.fullmatch(text):
+                raise UsageError(
+                    f"`{name}` is not the URL of a site without a path: `{text}`",
+                    "write it as in https://privacy.example.org",
+                )
             values[field] = Path(text) if wanted == Path | None else text
     return kind(**values)

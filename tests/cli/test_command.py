@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from licet.cli.command import GROUPS, main
-from licet.cli.root import first_sentence
+from licet.cli.root import LISTS, first_sentence
 from licet.policy.period import instant
 from licet.vault.simulated_clock import SimulatedClock, save
 
@@ -330,7 +330,7 @@ def test_the_command_alone_explains_itself() -> None:
         (["release", "build", "x"], "missing option `--purpose`"),
         (["init", "--preset", "lax"], "`lax`"),
         (["import"], "missing argument `PATHS...`"),
-        (["demo", "--accounts", "3"], "3 is not in the range"),
+        (["demo", "--accounts", "3"], "`3` is out of range"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong_and_where_help_is(
@@ -655,11 +655,14 @@ def test_an_unknown_id_is_answered_as_one_that_never_was(simulated: Run, tmp_pat
     known = json.loads(simulated("explain", "ana", "--json").stdout)["account"]
     other = known[:-1] + ("0" if known[-1] != "0" else "1")
     for name in (other, "acc_zz", "acc_"):
-        assert error(simulated("explain", name, code=1)) == (f"no account `{name}`", "")
+        said = (f"no account `{name}`", LISTS["account"])
+        assert error(simulated("explain", name, code=1)) == said
     for name in ("conv_" + "0" * 32, "conv_x"):
-        assert error(simulated("explain", name, code=1)) == (f"no conversation `{name}`", "")
+        said = (f"no conversation `{name}`", LISTS["conversation"])
+        assert error(simulated("explain", name, code=1)) == said
     for name in ("turn_x", "turn_" + "0" * 32):
-        assert error(simulated("explain", name, code=1)) == (f"no turn `{name}`", "")
+        said = (f"no turn `{name}`", LISTS["turn"])
+        assert error(simulated("explain", name, code=1)) == said
     assert (
         error(simulated("explain", "nobody", code=1))[0]
         == "no account, conversation or turn `nobody`"

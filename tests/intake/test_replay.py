@@ -272,7 +272,8 @@ def test_a_turn_without_a_time_was_said_with_the_one_before_it(
     imported = bring(house, write(tmp_path / "c.jsonl", first, none))
     assert [(turn, when) for turn, when, *_ in said(house)] == [(1, at), (2, at), (3, at + DAY)]
     assert {item.message for item in imported.broken_places} == {
-        "it has no time, and no turn before it has one"
+        "it has no time that can be read, and no turn before it has one: write it as "
+        "2025-09-01T09:00:00Z, or give --assume-time"
     }
     assert bring(house, write(tmp_path / "d.jsonl", none), assume_at=NOW - DAY).stored == 2
 

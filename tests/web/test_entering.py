@@ -203,6 +203,7 @@ def test_the_first_page_says_what_this_is_and_how_one_comes_in(world: World, api
         "You are signed in by opening these pages from the assistant.",
     ):
         assert sentence in said.text
+    assert "<title>Your privacy</title>" in said.text
     assert 'href="/settings"' in said.text
     assert "Nobody can sign in" not in said.text
 

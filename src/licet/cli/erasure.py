@@ -296,6 +296,10 @@ def trust_recipient(vkey: str, call: CliCall) -> None:
     Example:  licet recall trust "$(cat lab-one.vkey)"
     """
     with call.installation() as installation:
+        if vkey.count("+") < 2:
+            raise UsageError(
+                f"`{vkey}` is no vkey", "copy its whole line, as `licet recall key` printed it"
+            )
         key = recipient_answers.register(installation, vkey)
         call.show({"recipient": key.name, "vkey": key.vkey}, lambda: f"registered for {key.name}")
 

@@ -247,7 +247,10 @@ def ledger_publish(folder: Path, call: CliCall) -> None:
     """
     with call.installation() as installation:
         copied = documents.publish(installation, folder)
-        lines = [f"{pluralize(copied.files, 'new file')}; entries by year: {copied.sizes}"]
+        years = ", ".join(
+            f"{year}: {pluralize(size, 'entry')}" for year, size in copied.sizes.items()
+        )
+        lines = [f"{pluralize(copied.files, 'new file')}; {years}"]
         lines += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
         call.show(copied, lambda: "\n".join(lines))
 

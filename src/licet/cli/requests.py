@@ -236,7 +236,10 @@ def read_words(path: Path) -> str:
         with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
             text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
     except OSError as error:
-        raise UsageError(f"`{path}` cannot be read: {error.strerror}") from None
+        raise UsageError(
+            f"`{path}` cannot be read: {(error.strerror or 'unknown').lower()}",
+            "name a text file that can be read",
+        ) from None
     except UnicodeDecodeError:
         raise UsageError(f"`{path}` is no text in UTF-8, or too long") from None
     return text.strip()

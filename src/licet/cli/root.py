@@ -19,10 +19,30 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from licet.errors import LicetError, NotInstalledError, RefusedError, is_ours
+from licet.errors import LicetError, NotFoundError, NotInstalledError, RefusedError, is_ours
 
 SENTENCE_CHARACTERS_MAX = 1_000  # longer than any first sentence: a list cuts none
 EXIT_NO, EXIT_CHANGES, EXIT_USAGE, EXIT_AGAIN, EXIT_INTERRUPTED = 1, 2, 64, 75, 130
+# A path that was typed is wrong in one of these ways; anything else that the system refuses may
+# pass, as a full disk does.
+WRONG_PATHS = {
+    FileNotFoundError: "name a file or folder that exists",
+    FileExistsError: "name another one, or remove it first",
+    IsADirectoryError: "name a file",
+    NotADirectoryError: "name a folder",
+    PermissionError: "run the command as a user who may use it, or change its permissions",
+}
+# What lists the things of a kind, for the hint of "no KIND `NAME`".
+LISTS = {
+    "account": "name it by its id, which begins with acc_, or by the host's own id",
+    "conversation": "an id of a conversation begins with conv_",
+    "erasure": "`licet erase status` lists them",
+    "export": "`licet export list` lists them",
+    "model": "`licet models list` lists them",
+    "proposal": "`licet policy proposals` lists them",
+    "request": "`licet request list` lists them",
+    "turn": "an id of a turn begins with turn_",
+}
 
 
 class NoSuchCommand(click.UsageError):
@@ -135,7 +155,7 @@ class RootCommand(CommandGroup):
             )
             fail(
                 error.message,
-                error.hint,
+                error.hint or _hint_of_list(error),
                 error.exit_code,
                 because=because,
                 details=details,
@@ -156,13 +176,20 @@ class RootCommand(CommandGroup):
                 f"{(error.strerror or 'the system refused').lower()}: "
                 f"`{error.filename or 'a file'}`"
             )
-            fail(message, "", EXIT_AGAIN, as_json=as_json)
+            hint = WRONG_PATHS.get(type(error), "")
+            fail(message, hint, EXIT_USAGE if hint else EXIT_AGAIN, as_json=as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def first_sentence(command: click.Command) -> str:
     """What a list says of a command: the first sentence of its help, whole."""
     return command.get_short_help_str(limit=SENTENCE_CHARACTERS_MAX)
+
+
+def _hint_of_list(error: LicetError) -> str:
+    """Where the things of the kind that was not found are listed."""
+    kind = re.match(r"no (\w+) `", error.message) if isinstance(error, NotFoundError) else None
+    return LISTS.get(kind[1], "") if kind else ""
 
 
 def usage(error: click.ClickException) -> tuple[str, str]:
@@ -172,9 +199,34 @@ def usage(error: click.ClickException) -> tuple[str, str]:
     message = error.message if near else error.format_message()
     message = re.sub(r"'([^']*)'", r"`\1`", message.rstrip("."))
     hints = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
+    if isinstance(error, click.BadOptionUsage):
+        hints.append(f"write its value behind it: `{error.option_name} VALUE`;")
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+        message, mend = _plain_value(message, error.param.type if error.param else None)
+        hints += [f"{mend};"] if mend else []
     context = getattr(error, "ctx", None)
     hints += [f"`{context.command_path} --help` shows how"] if context else []
-    return message[:1].lower() + message[1:], " ".join(hints)
+    return message[:1].lower() + message[1:], " ".join(hints).removesuffix(";")
+
+
+def _plain_value(message: str, kind: click.ParamType[Any] | None) -> tuple[str, str]:
+    """Click's message on a value of a wrong kind in plain words, and what to write instead."""
+    match kind:
+        case click.IntRange(min=least, max=most):
+            message = message.replace("is not a valid integer range", "is not a whole number")
+            message = re.sub(
+                r": (-?\d+) is not in the range .*", r": `\1` is out of range", message
+            )
+            bounds = f"from {least}" + ("" if most is None else f" to {most}")
+            return message, f"give a whole number {bounds if least is not None else f'to {most}'}"
+        case click.DateTime():
+            return re.sub(r" does not match .*", " is not a day", message), "write it as 2027-02-01"
+        case click.Path():
+            return re.sub(
+                r"(File|Directory|Path) `", "`", message
+            ), "name one that exists and may be read"
+        case _:
+            return message, ""
 
 
 def asks_for_json(words: Sequence[str]) -> bool:

@@ -184,7 +184,8 @@ def moment(text: str) -> datetime:
     try:
         return instant(text)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        message, _, mend = str(error).partition(": ")
+        raise UsageError(message, mend) from None
 
 
 @contextmanager

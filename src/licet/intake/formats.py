@@ -126,7 +126,7 @@ def _disk_path(path: Source) -> Path:
 def _find_files(path: Path) -> list[_FoundFile]:
     """Every file and its reader; at least one file has a reader."""
     if not path.exists():
-        raise InputError("there is no such file or folder", file=str(path))
+        raise InputError("there is no such file or folder", "name one that exists", file=str(path))
     found = [recognised for file in _files(path) for recognised in _list_members(file)]
     if not any(file.reader for file in found):
         alone = found[0].unread if len(found) == 1 else None
@@ -188,7 +188,7 @@ def _recognise(path: Source) -> _FoundFile:
     for reader in READERS:
         if reader.recognises(path, start):
             return _FoundFile(path, reader)
-    return _skipped(path, "the file is of no known format")
+    return _skipped(path, "the file is of no known format" if start else "the file is empty")
 
 
 def _skipped(path: Source, reason: str) -> _FoundFile:

@@ -60,6 +60,7 @@ _ROLES = {
     "system": TurnRole.system,
     "developer": TurnRole.system,
 }
+UNKNOWN_ROLE = f"its role is not known: write one of {', '.join(_ROLES)}"
 
 # Keys of records of other formats that hold messages as well.
 _OTHERS = frozenset({b"sessionId", b"conversationId", b"call_type", b"response", b"litellm_params"})
@@ -218,7 +219,7 @@ def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iter
     if isinstance(message, UnreadableRecord):
         yield BrokenRecord(place=place, message=message.message)
     elif message.role not in _ROLES:
-        yield BrokenRecord(place=place, message="a role that is not known")
+        yield BrokenRecord(place=place, message=UNKNOWN_ROLE)
     else:
         at = _first_moment(message.created_at, message.timestamp) or dialogue.at
         part = by(_ROLES[message.role], _content(dialogue, message))

@@ -197,7 +197,9 @@ def _records(
         text: IO[str] = path.open("r", encoding="utf-8-sig", newline="")
     except OSError as error:
         raise InputError(
-            f"cannot be read: {(error.strerror or 'unknown').lower()}", file=str(path)
+            f"cannot be read: {(error.strerror or 'unknown').lower()}",
+            "name a CSV or JSONL file that can be read",
+            file=str(path),
         ) from error
     lines = _json_lines if path.suffix in (".jsonl", ".ndjson", ".json") else _csv_lines
     with text:
@@ -236,7 +238,9 @@ def _csv_lines(path: RecordsFile, text: Iterator[str]) -> Iterator[tuple[_Place,
                 header = fields
                 if "account" not in header:
                     raise place.mistake(
-                        "account", "is not in the header", "name the columns in the first line"
+                        "account",
+                        "is not in the header",
+                        "name the columns in the first line, and part them by commas",
                     )
                 continue
             if len(fields) != len(header):

@@ -329,7 +329,7 @@ def _unreadable(error: Exception) -> UnreadableRecord:
         case msgspec.ValidationError():
             return UnreadableRecord(f"not as expected: {_lower(str(error))}")
         case _:
-            return UnreadableRecord("not valid JSON")
+            return UnreadableRecord("not valid JSON: write one whole object a line")
 
 
 def _lower(message: str) -> str:

@@ -82,6 +82,10 @@ _AFTER = 2**62  # a number behind that of any turn
 # Ids are UUIDv7, which count milliseconds from here.
 TIME_MIN = datetime(1970, 1, 1, tzinfo=UTC)
 _LONG_ID = f"an id in it is over {HOST_ID_CHARACTERS_MAX} characters"
+_NO_TIME = (
+    "it has no time that can be read, and no turn before it has one: write it as "
+    "2025-09-01T09:00:00Z, or give --assume-time"
+)
 _UNKNOWN_ACCOUNT = "its account is not in the file of accounts"
 _RATING_LATE = "a rating from before its account's newest event"
 _RATING_OVER = "a rating of a chat that is closed, deleted or expired"
@@ -249,8 +253,7 @@ class Import:
         if host not in self._recorded and self._default is None:
             self._break(BrokenRecord(place=turn.place, message=_UNKNOWN_ACCOUNT))
         elif at is None:
-            why = "it has no time, and no turn before it has one"
-            self._break(BrokenRecord(place=turn.place, message=why))
+            self._break(BrokenRecord(place=turn.place, message=_NO_TIME))
         elif at > self._now:
             self._break(BrokenRecord(place=turn.place, message="its time has not come yet"))
         elif at < TIME_MIN:

@@ -37,6 +37,10 @@ from licet.errors import BrokenError, BusyError, RefusedError
 from licet.masked import Masked
 from licet.store.files import sync
 
+WRONG_KEY_HINT = (
+    "where nothing can be opened, the keys are those of another installation: put back the keys "
+    "of this one, by default the folder `keys` of its data folder"
+)
 KEY_BYTES = 32
 SILENT = "key_provider_silent"
 NONCE_BYTES = 12
@@ -182,7 +186,8 @@ def unseal_each(items: Iterable[tuple[bytes, bytes, bytes]]) -> Iterator[bytes]:
             yield cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
     except (InvalidTag, ValueError) as error:
         raise BrokenError(
-            "sealed bytes cannot be opened: wrong key, wrong place, or damage"
+            "sealed bytes cannot be opened: wrong key, wrong place, or damage",
+            WRONG_KEY_HINT,
         ) from error
 
 
@@ -300,7 +305,8 @@ def unseal_slots(
                 opened.append(cipher.decrypt(nonce, sealed, place + slots[at : at + 4]))
     except (InvalidTag, ValueError) as error:
         raise BrokenError(
-            "sealed bytes cannot be opened: wrong key, wrong place, or damage"
+            "sealed bytes cannot be opened: wrong key, wrong place, or damage",
+            WRONG_KEY_HINT,
         ) from error
     return opened
 

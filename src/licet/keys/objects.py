@@ -69,7 +69,8 @@ class Stored:
         except Exception as error:
             # the library's message may quote the secret
             raise UsageError(
-                f"the cold store `{self._url}` cannot be opened: {type(error).__name__}"
+                f"the cold store `{self._url}` cannot be opened: {type(error).__name__}",
+                "write its URL as in s3://BUCKET/FOLDER or file:///FOLDER: docs/configuration.md",
             ) from None
 
     def put(self, name: str, content: bytes) -> None:

@@ -19,7 +19,7 @@ import yaml
 from licet.errors import InputError
 from licet.policy.diff import check_material
 from licet.policy.events import Event
-from licet.policy.file import Policies, Policy, extend, preset
+from licet.policy.file import Policies, Policy, extend, not_yaml, preset
 from licet.policy.period import instant, written
 from licet.policy.world import World
 from licet.undecodable import UNDECODABLE
@@ -83,15 +83,17 @@ def _load_cases(path: Path) -> list[Any]:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+        raise InputError(
+            f"cannot be read: {(error.strerror or 'unknown').lower()}",
+            "name a YAML file that can be read",
+            file=str(path),
+        ) from error
     try:
         value = _parse_text(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise InputError(
-            f"is not YAML: {problem}", file=str(path), line=mark.line + 1 if mark else 0
-        ) from error
+        raise not_yaml(problem, str(path), mark.line + 1 if mark else 0) from error
     if not isinstance(value, list):
         raise InputError(
             "is not a list of cases", "begin each case with `- case: name`", file=str(path)

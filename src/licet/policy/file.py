@@ -374,6 +374,23 @@ class Policies:
         return self._material[self.period(at)]
 
 
+def not_yaml(problem: str, file: str, line: int) -> InputError:
+    """The error for a text that YAML's parser refuses at a line."""
+    if "cannot start any token" in problem:
+        return InputError(
+            "is not YAML: a tab, or a sign that must stand in quotes, begins a word",
+            "indent with spaces, and put such a value in quotes",
+            file=file,
+            line=line,
+        )
+    return InputError(
+        f"is not YAML: {problem}",
+        "close each bracket and quote, and indent with spaces; save it as UTF-8",
+        file=file,
+        line=line,
+    )
+
+
 def load(path: Path) -> Policy:
     """The policy in the file at ``path``, read strictly; InputError names file, line, key and
     fix.
@@ -381,7 +398,11 @@ def load(path: Path) -> Policy:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=str(path)) from error
+        raise InputError(
+            f"cannot be read: {(error.strerror or 'unknown').lower()}",
+            "name a YAML file that can be read",
+            file=str(path),
+        ) from error
     return parse(text, str(path))
 
 
@@ -397,9 +418,7 @@ def parse(text: bytes, file: str) -> Policy:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise InputError(
-            f"is not YAML: {problem}", file=file, line=mark.line + 1 if mark else 0
-        ) from error
+        raise not_yaml(problem, file, mark.line + 1 if mark else 0) from error
     lines: dict[str, int] = {}
     value = _NodeValues(lines, file).value(node, "")
     policy = from_document(value, file=file, lines=lines)

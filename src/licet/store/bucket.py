@@ -135,7 +135,8 @@ class Bucket:
         except Exception as error:
             # the library's message may quote the secret
             raise UsageError(
-                f"the object store `{self.url}` cannot be opened: {type(error).__name__}"
+                f"the object store `{self.url}` cannot be opened: {type(error).__name__}",
+                "write its URL as in s3://BUCKET/FOLDER or file:///FOLDER: docs/configuration.md",
             ) from None
 
     @cached_property

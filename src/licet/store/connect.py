@@ -389,11 +389,16 @@ def _check_connection(dsn: str) -> dict[str, Any]:
     except psycopg.ProgrammingError:
         # libpq's message quotes the string, which may contain a password.
         raise UsageError(
-            "the database's connection string cannot be read", "see LICET_DATABASE_URL"
+            "LICET_DATABASE_URL cannot be read, and is not repeated: it may hold a password",
+            "write it as in postgresql://USER@HOST:5432/DATABASE",
         ) from None
     except psycopg.OperationalError as error:
-        # Its first line is the cause; libpq's question on the next one is no news to an operator.
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        # Every attempt has a line; libpq's question behind one is no news to an operator.
+        lines = [line.strip(" -\t") for line in str(error).splitlines()]
+        told = [
+            line for line in lines if line and not line.startswith(("Is the server", "Multiple"))
+        ]
+        reason = "; ".join(dict.fromkeys(told)) or "no reason given"
         raise UnreachableError(f"cannot connect to the database: {reason}", _HINT_BUSY) from None
     return options
 

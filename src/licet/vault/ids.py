@@ -103,7 +103,8 @@ def staff_address(text: str) -> str:
     plain = text.isascii() and text.isprintable() and " " not in text and "@" not in domain
     if not plain or not name or not domain or len(text) > ADDRESS_CHARACTERS_MAX:
         raise UsageError(
-            "that is not an e-mail address in ASCII letters", "write it like ana@example.org"
+            f"`{text[:ADDRESS_CHARACTERS_MAX]}` is not an e-mail address in ASCII letters",
+            "write it like ana@example.org",
         )
     return text.lower()
 

@@ -186,9 +186,10 @@ def serve(
     installation.policies(here)
     stated(here, host)
     installation.host_key(here)  # the key provider answers, and has the keys
+    signs_in = TokenVerifier(here.config.web).configured  # a wrong key is told before anything else
     with bound(host, port) as listener:
         say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
-        if not TokenVerifier(here.config.web).configured:
+        if not signs_in:
             say(f"warning: {NO_SIGN_IN}")
         if workers > 1:
             log_as_json(worker=0)

@@ -193,11 +193,13 @@ def _shared_key(path: Path) -> OctKey:
         key = path.read_bytes().strip()
     except OSError as error:
         raise UsageError(
-            f"the token key file cannot be read: {error.strerror}", "see LICET_WEB__TOKEN_KEY_FILE"
+            f"the token key file `{path}` cannot be read: {(error.strerror or 'unknown').lower()}",
+            "set LICET_WEB__TOKEN_KEY_FILE to a file that can be read",
         ) from None
     if len(key) < KEY_BYTES_MIN:
         raise UsageError(
-            f"the token key has `{len(key)}` bytes: at least {KEY_BYTES_MIN} are needed"
+            f"the token key in `{path}` has `{len(key)}` bytes: at least {KEY_BYTES_MIN} are needed",
+            "make one: `head -c 32 /dev/urandom | base64`",
         )
     return OctKey.import_key(key)
 
@@ -207,7 +209,8 @@ def _public_keys(path: Path) -> KeySet:
         keys = strong(KeySet.import_key_set(json.loads(path.read_bytes())))
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise UsageError(
-            "the JWKS file does not hold keys", "see LICET_WEB__TOKEN_JWKS_FILE"
+            f"the JWKS file `{path}` does not hold keys",
+            "set LICET_WEB__TOKEN_JWKS_FILE to JSON with a list `keys` of public keys",
         ) from None
     if not keys.keys or any(key.key_type == "oct" for key in keys.keys):
         raise UsageError("the JWKS file must hold public keys, and no shared one")
