@@ -104,7 +104,8 @@ nothing.
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
     """An open item. ``act`` says what to do on ``page``, which is empty where ``act`` names a
     command; ``due_at`` is None without a deadline. ``who`` may act. ``account`` is the person
-    concerned, if any; ``holder`` has it since ``taken_at``.
+    concerned, if any; ``begun_at`` is since when there is what it is about; ``holder`` has
+    it since ``taken_at``.
     """
 
     item: str
@@ -116,6 +117,7 @@ class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
     who: tuple[StaffRole, ...]
     account: str | None = None
+    begun_at: datetime | None = None
     holder: str | None = None
     taken_at: datetime | None = None
 
@@ -212,6 +214,7 @@ def _item(
     overdue: bool = False,
     who: tuple[StaffRole, ...] = (),
     account: UUID | None = None,
+    begun_at: datetime | None = None,
 ) -> InboxItem:
     return InboxItem(
         item=f"{kind.value}:{subject}",
@@ -223,6 +226,7 @@ def _item(
         overdue=overdue,
         who=who or KINDS[kind],
         account=shown(Prefix.account, account) if account is not None else None,
+        begun_at=begun_at,
     )
 
 
@@ -358,11 +362,12 @@ def _request(now: datetime, row: Row, _: Row) -> InboxItem:
         due_at=due,
         overdue=clock.is_overdue(now),
         account=one.account,
+        begun_at=clock.received_at,
     )
 
 
 def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
-    name, cause, state, _, due_at, *_, account = row
+    name, cause, state, asked_at, due_at, *_, account = row
     return _item(
         ItemKind.erasure,
         shown(Prefix.erasure, name),
@@ -372,11 +377,12 @@ def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS),
         overdue=True,
         account=account,
+        begun_at=asked_at,
     )
 
 
 def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
-    erasure, handout, recipient, *_, due_at, _, _, account = row
+    erasure, handout, recipient, _, recalled_at, due_at, _, _, account = row
     return _item(
         ItemKind.recall,
         f"{shown(Prefix.erasure, erasure)}+{shown(Prefix.handout, handout)}",
@@ -386,6 +392,7 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=due_at,
         overdue=True,
         account=account,
+        begun_at=recalled_at,
     )
 
 
@@ -403,26 +410,28 @@ def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=due_at,
         overdue=due_at <= now,
         account=account,
+        begun_at=suggested_at,
     )
 
 
 def _flag(now: datetime, row: Row, keys: Row) -> InboxItem:
-    conversation, flagged_at, *_, account = row
+    conversation, flagged_at, _, upheld_at, *_, account = row
     name, days = shown(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
     return _item(
         ItemKind.flag,
         name,
-        f"A flag stands for {days} days and more",
-        "Look whether it still holds, or overturn it.",
+        f"A flag was looked at last {days} days ago or earlier",
+        "Look at it again: uphold it, or overturn it.",
         f"/console/conversations/{name}",
-        due_at=flagged_at + timedelta(days=days),
+        due_at=(upheld_at or flagged_at) + timedelta(days=days),
         overdue=True,
         account=account,
+        begun_at=flagged_at,
     )
 
 
 def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
-    conversation, reason, *_, review_at, _, account = row
+    conversation, reason, placed_at, *_, review_at, _, account = row
     name = shown(Prefix.conversation, conversation)
     return _item(
         ItemKind.hold,
@@ -433,6 +442,7 @@ def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=review_at,
         overdue=True,
         account=account,
+        begun_at=placed_at,
     )
 
 
@@ -492,7 +502,7 @@ _LISTED = (
         kind=ItemKind.flag,
         listing=safety_copies.FLAGS,
         filters={"state": "due"},
-        order="oldest",
+        order="review",
         item=_flag,
         ends=((_NOTHING, 0), (_ALL, _NUMBER_MAX)),
         one=_of_conversation,
@@ -614,18 +624,17 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
 def _keys(reading: InboxReading) -> list[InboxItem]:
     found, at = [], reading.at
     for kind, due in epochs.due_rotations(reading.tx, at).items():
-        if due is not None and due <= at:
-            until = due + timedelta(days=ROTATION_DAYS)
-            what = f"The {kind.value} rotation of the keys is due"
+        until = due + timedelta(days=ROTATION_DAYS) if due is not None else None
+        if due is not None and until is not None and until <= at:  # before, the server does it
             found.append(
                 _item(
                     ItemKind.keys,
                     f"{kind.value}-{due:%Y%m%d}",
-                    what,
+                    f"The {kind.value} rotation of the keys is late",
                     "Rotate them.",
                     KEYS,
                     due_at=until,
-                    overdue=until <= at,
+                    overdue=True,
                 )
             )
     return found
