@@ -20,19 +20,22 @@ from licet.curate import release_build
 from licet.demo import serve as town_serve
 from licet.policy.period import instant
 from licet.proof import documents
+from licet.release import catalog
 from licet.service import answers, population_status, staff_tables
 from licet.store.connect import Pool, transaction
 from licet.store.keyset import TableView
 from licet.vault.commands import Delete, Hold
+from licet.web import static_files
 from licet.web.console import chart
 from licet.web.console.shared import SECTIONS
 
 from .served import NOTICE, ApplicationClient, World, api, browser, world
+from .test_matrix import asked_and_paused
 
 __all__ = ["api", "world"]
 
 SECRET = "the roots of the pear tree"
-LISTS = (*(one.path for one in SECTIONS if one.path != "/console/look-up"), "/console/rights/enter")
+LISTS = (*(one.path for one in SECTIONS), "/console/rights/enter")
 
 
 class Lived:
@@ -101,7 +104,46 @@ def test_every_role_opens_exactly_the_sections_that_its_navigation_shows(
             one.path for one in SECTIONS if api.get(one.path, headers=headers).status_code == 200
         ]
         assert shown == opens, role
-        assert shown[0] == "/console/inbox"
+        assert shown[0] == ("/console" if role is StaffRole.support else "/console/inbox")
+
+
+def test_support_sees_why_something_may_be_used_and_no_words_of_a_request(
+    api: Any, lived: Lived
+) -> None:
+    headers, officer = (
+        lived.world.staff(role) for role in (StaffRole.support, StaffRole.privacy_officer)
+    )
+    path = f"/console/rights/{asked_and_paused(lived.world, 'ana')}"
+    assert "Who are you?" in api.get(path, headers=officer).text
+    assert "Who are you?" not in api.get(path, headers=headers).text
+    seen = api.get(f"/console/conversations/{lived.conversation}", headers=headers).text
+    assert "Whether it may be used, and why" in seen
+    assert "Read it" not in seen
+    assert "Place a legal hold" not in seen
+    assert "/console/releases" not in seen
+
+
+def test_the_search_leads_to_what_an_id_names_and_lists_what_has_the_words(
+    api: Any, lived: Lived
+) -> None:
+    officer = lived.world.staff(StaffRole.privacy_officer)
+    asked, account = asked_and_paused(lived.world, "ana"), lived.account
+    found = {
+        asked: f"/console/rights/{asked}",
+        f"urn:licet:receipt:{account.removeprefix('acc_')}:3": f"/console/accounts/{account}",
+        "autumn": f"/console/releases/{catalog.releases(lived.world.here)[0].release_id.hex}",
+        "web hook": None,
+        "Webhooks": "/console/webhooks",
+    }
+    for name, page in found.items():
+        answer = api.post("/console/look-up", **form(officer, name=name))
+        assert answer.headers.get("location") == page, name
+    several = api.post("/console/look-up", **form(officer, name="re"))
+    assert several.status_code == 200
+    assert "/console/recipients" in several.text.partition("<main")[2]
+    support = lived.world.staff(StaffRole.support)
+    assert api.post("/console/look-up", **form(support, name="autumn")).status_code == 404
+    assert api.post("/console/look-up", **form(support, name="ana")).status_code == 303
 
 
 def test_without_a_sign_in_as_staff_there_is_a_page_that_says_so_and_nothing_else(
@@ -471,7 +513,9 @@ def test_the_overview_says_what_the_status_says_and_draws_no_more_than_it_tells(
     assert "<svg" in said
     assert f"<td>{chart.size(coming.kept[0])}</td>" in said
     assert "style=" not in said
-    assert "<script" not in said
+    assert re.findall("<script.*", said) == [
+        f'<script type="module" src="{static_files.path("console.js")}"></script>'
+    ], "no script stands in a page"
 
 
 MOMENTS = st.integers(2, 40).flatmap(

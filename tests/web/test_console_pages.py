@@ -5,8 +5,10 @@ a script.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,24 +20,31 @@ from licet.access.roles import StaffRole
 from licet.consent import notice
 from licet.curate import release_build
 from licet.erasure import recall_register
+from licet.policy.period import instant
 from licet.proof import documents
 from licet.release import catalog
-from licet.service import canary_audit
+from licet.service import canary_audit, inbox
+from licet.service.inbox import InboxView
 from licet.store.connect import transaction
 from licet.train.canary_register import CanaryGroup
 from licet.vault.commands import Delete, Flag, Hold
 from licet.vault.installation import Installation
+from licet.vault.safety_copies import FLAG_REVIEW_DAYS
 from licet.web.console.shared import SECTIONS
 from licet.webhooks import endpoints
 
 from .axe import faults
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+from .people import NOTICE
+from .test_console_inbox import member
 from .test_console_releases import learnt
 from .test_model_page import found as audit_found
 
 __all__ = ["browser", "site"]
 
 EVERY = tuple(StaffRole)
+HEADER_PIXELS_MAX, HEADING_PIXELS_MAX, ROW_PIXELS_MAX = 56, 120, 44
+ITEMS = 10  # of an inbox that is worked through by keyboard
 PATHS = (*(one.path for one in SECTIONS), "/console/rights/enter")
 
 
@@ -163,6 +172,89 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     assert faults(page) == [], "a rotation that was ordered"
 
 
+def test_the_header_is_low_and_the_drawer_of_a_phone_opens_without_a_script(site: Site) -> None:
+    lived_in(site)
+    page = site.visit_as(EVERY, "/console", viewport=PHONE, java_script_enabled=False)
+    sections = page.get_by_role("navigation", name="Sections")
+    for path in PATHS:
+        page.goto(site.url + path)
+        assert page.locator(".bar").bounding_box()["height"] <= HEADER_PIXELS_MAX, path
+        assert page.locator("h1").bounding_box()["y"] <= HEADING_PIXELS_MAX, path
+        assert not sections.is_visible(), path
+    page.get_by_role("button", name="Menu").click()
+    sections.get_by_role("link", name="Holds").click()
+    page.wait_for_url("**/console/holds")
+    wide = site.visit_as(EVERY, "/console", java_script_enabled=False)
+    wide.get_by_text("Content", exact=True).click()
+    assert not wide.get_by_role("link", name="Holds").is_visible(), "a group that was closed"
+
+
+def test_the_sidebar_and_the_header_count_what_waits_for_the_role(site: Site) -> None:
+    lived_in(site)
+    site.town.ask("ana")
+    page = site.visit_as((StaffRole.privacy_officer,), "/console/policy")
+    header = page.locator("header")
+    assert header.get_by_role("link", name="Requests , waiting: 1").count() == 1
+    assert header.get_by_text("Nothing overdue").count() == 1
+    site.town.clock.set(instant("2026-03-01"))
+    page = site.visit_as((StaffRole.privacy_officer, StaffRole.reviewer), "/console/policy")
+    page.get_by_role("link", name="overdue").click()
+    page.wait_for_url("**/console/inbox?overdue=yes")
+
+
+def test_ten_items_are_closed_by_keyboard_both_ways_in_a_few_strokes_each(site: Site) -> None:
+    town, strokes = site.town, 0
+    for name in ("ana", "ben"):
+        town.open(name)
+    town.clock.set(NOTICE)
+    for name in ("ana", "ben"):
+        town.choose(name, True)
+        town.ask(name)
+    for number in range(ITEMS - 2):
+        flagged = town.say("ana", f"Chat {number}")
+        town.tell(Flag(account=town.accounts["ana"], at=town.clock.now, conversation=flagged))
+    town.clock.set(town.clock.now + timedelta(days=FLAG_REVIEW_DAYS))
+    roles = (StaffRole.privacy_officer, StaffRole.reviewer)
+    page = site.visit_as(roles, "/console/inbox")
+    assert page.locator(".queue summary", has_text=f"{ITEMS - 2}").count() == 1, "equal ones fold"
+    assert faults(page) == [], "the list"
+    for number in range(ITEMS):
+        page.keyboard.press("j")
+        page.wait_for_url(re.compile(r"/console/inbox/\w+:\w+$"))
+        act = "2" if "/request:" in page.url else "12"[number % 2]
+        for key in (act, "Yes", "Control+Enter"):
+            page.keyboard.type(key) if key == "Yes" else page.keyboard.press(key)
+        strokes += 3
+        page.wait_for_url("**said=**")
+        assert "in the inbox no more" in text(page)
+        assert faults(page) == [] or number, "an item that is done"
+    assert strokes <= 4 * ITEMS
+    assert inbox.page(town.here, member(*roles), InboxView()).items == ()
+    with transaction(town.here.pool) as tx:
+        upheld, overturned = tx.execute(
+            "SELECT count(upheld_at), count(overturned_at) FROM flags"
+        ).fetchall()[0]
+    assert (upheld + overturned, upheld > 0, overturned > 0) == (ITEMS - 2, True, True)
+
+
+def test_the_first_row_of_a_table_is_near_by_keyboard_and_its_columns_sort(site: Site) -> None:
+    lived_in(site)
+    page = site.visit_as(EVERY, "/console/conversations")
+    for key in ("Tab", "Enter", "Tab", "Enter", "Tab"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.closest('tbody tr:first-child') !== null")
+    rows = page.locator("tbody tr")
+    assert max(row.bounding_box()["height"] for row in rows.all()) <= ROW_PIXELS_MAX
+    first = rows.first.inner_text()
+    begun = page.get_by_role("columnheader", name="Conversation")
+    assert begun.get_attribute("aria-sort") == "descending"
+    begun.get_by_role("link").click()
+    page.wait_for_url("**order=oldest")
+    assert begun.get_attribute("aria-sort") == "ascending"
+    assert rows.first.inner_text() != first
+    assert faults(page) == []
+
+
 @pytest.mark.parametrize(
     ("size", "script"), [(PHONE, True), (DESKTOP, False)], ids=["phone", "no script"]
 )
@@ -173,10 +265,9 @@ def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out
     role = (StaffRole.privacy_officer,)
     page = site.visit_as(role, "/console", viewport=size, java_script_enabled=script)
     assert "privacy officer" in page.locator("header").inner_text()
-    page.get_by_role("link", name="Look up").click()
-    page.get_by_label("Id", exact=True).fill("ana")
-    page.get_by_role("button", name="Look up").click()
-    assert "acc_" in page.url
+    page.get_by_role("searchbox", name="Search").fill("ana")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/accounts/acc_*")
     assert "granted" in text(page)
     assert "Pear trees" not in text(page)
     page.locator("a[href^='/console/conversations/']").last.click()
@@ -188,6 +279,7 @@ def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out
     mine = site.visit("ana", "/chats")
     mine.get_by_role("link", name="Pear trees", exact=True).click()
     assert "by the privacy officer: because you asked us to" in text(mine)
+    page.locator(".me summary").click()
     page.get_by_role("button", name="Sign out").click()
     page.goto(site.url + "/console")
     assert "not signed in as staff" in text(page)

@@ -37,7 +37,7 @@ export interface paths {
          * An account, its gate, and where it stands with each question
          * @description An account, its gate, and where it stands with each question.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["get_account"];
         put?: never;
@@ -147,7 +147,7 @@ export interface paths {
          * What of the account may be used, and why the rest may not
          * @description What of the account may be used, and why the rest may not.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["explain_account"];
         put?: never;
@@ -169,7 +169,7 @@ export interface paths {
          * Every reading of the account's content by staff, with role and reason, newest first
          * @description Every reading of the account's content by staff, with role and reason, newest first.
          *
-         *     Answers: a person, `auditor`, `privacy_officer`.
+         *     Answers: a person, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["list_reads"];
         put?: never;
@@ -213,7 +213,7 @@ export interface paths {
          * Every choice that was made, newest first, one for each question that it answered
          * @description Every choice that was made, newest first, one for each question that it answered.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["list_choices"];
         put?: never;
@@ -241,7 +241,7 @@ export interface paths {
          * Who said what, when and where: the account by question, then each project and its conversations, oldest first
          * @description Who said what, when and where: the account by question, then each project and its conversations, oldest first. Titles are for the account's own person alone.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["get_standing"];
         put?: never;
@@ -417,7 +417,7 @@ export interface paths {
          * The account's conversations and whether each may be used, newest first
          * @description The account's conversations and whether each may be used, newest first.
          *
-         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`.
+         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`, `support`.
          */
         get: operations["list_conversations"];
         put?: never;
@@ -439,7 +439,7 @@ export interface paths {
          * One conversation, whether it may be used, why, and until when
          * @description One conversation, whether it may be used, why, and until when.
          *
-         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`.
+         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`, `support`.
          */
         get: operations["get_conversation"];
         put?: never;
@@ -555,7 +555,7 @@ export interface paths {
          * For each turn and purpose: whether it may be used, the reason, and the choice and policy version behind it
          * @description For each turn and purpose: whether it may be used, the reason, and the choice and policy version behind it.
          *
-         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`.
+         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`, `support`.
          */
         get: operations["explain_conversation"];
         put?: never;
@@ -577,7 +577,7 @@ export interface paths {
          * For one turn and each purpose: whether it may be used, the reason, and the choice and policy version behind it
          * @description For one turn and each purpose: whether it may be used, the reason, and the choice and policy version behind it.
          *
-         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`.
+         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`, `support`.
          */
         get: operations["explain_turn"];
         put?: never;
@@ -599,7 +599,7 @@ export interface paths {
          * The account's feedback that is still stored, newest first
          * @description The account's feedback that is still stored, newest first. Only its person sees what it shares.
          *
-         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`.
+         *     Answers: a person, `conversations:read`, `auditor`, `privacy_officer`, `reviewer`, `support`.
          */
         get: operations["list_feedback"];
         put?: never;
@@ -687,7 +687,7 @@ export interface paths {
          * The account's requests, newest first, without what was written
          * @description The account's requests, newest first, without what was written.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["list_own_requests"];
         put?: never;
@@ -715,7 +715,7 @@ export interface paths {
          * A request with its steps
          * @description A request with its steps. What was written is for its own person, and for the staff who answer it.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["get_own_request"];
         put?: never;
@@ -1001,7 +1001,7 @@ export interface paths {
          * Everybody who was given rows of the account, newest first: what was recalled from them, and what they answered
          * @description Everybody who was given rows of the account, newest first: what was recalled from them, and what they answered.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["list_recipients"];
         put?: never;
@@ -1023,7 +1023,7 @@ export interface paths {
          * Progress of an erasure: its state with its times, what it waits for, and who has not acknowledged
          * @description Progress of an erasure: its state with its times, what it waits for, and who has not acknowledged.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["get_erasure"];
         put?: never;
@@ -1045,7 +1045,7 @@ export interface paths {
          * The signed certificate, with its proof once its entry is in the log; 409 while the erasure is in progress
          * @description The signed certificate, with its proof once its entry is in the log; 409 while the erasure is in progress.
          *
-         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`.
+         *     Answers: a person, `accounts:read`, `auditor`, `privacy_officer`, `support`.
          */
         get: operations["get_certificate"];
         put?: never;

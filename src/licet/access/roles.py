@@ -51,6 +51,14 @@ class StaffRole(StrEnum):
     curator = "curator"
     reviewer = "reviewer"
     auditor = "auditor"
+    support = "support"
+
+
+# Support answers people: whether something of theirs may be used and why, and how their requests
+# and deletions stand. It sees no content, no words of a request, and nothing of the installation.
+TEAM = tuple(role for role in StaffRole if role is not StaffRole.support)
+OFFICE = (StaffRole.privacy_officer, StaffRole.auditor)
+HELPS = (*OFFICE, StaffRole.support)
 
 
 class Nobody(msgspec.Struct, frozen=True):

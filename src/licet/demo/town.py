@@ -38,23 +38,26 @@ from licet.demo.stage import (
     stage,
 )
 from licet.demo.town_requests import TownRequests
-from licet.erasure import sweeper
+from licet.erasure import certificates, epochs, recall_register, sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.policy import events
 from licet.policy.file import NamesTerm, Policies, Policy, from_document, preset
 from licet.policy.period import instant
 from licet.policy.state import Share, TurnRole
+from licet.proof import documents
 from licet.release import catalog, registry
 from licet.release.build_order import BuildResult
 from licet.release.curation import LeftOut
-from licet.service import policy_changes, population_status
+from licet.service import policy_changes, population_status, staff_tables
 from licet.store.connect import transaction
+from licet.store.keyset import TableView
 from licet.train import recipients
-from licet.vault import commands, verbs
+from licet.vault import commands, safety_copies, verbs
 from licet.vault.commands import CommandResult, HoldReason, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation
+from licet.vault.safety_copies import FLAG_REVIEW_DAYS
 from licet.vault.simulated_clock import SimulatedClock
 from licet.vault.staff_reads import ReaderRole, ReadReason
 
@@ -201,6 +204,7 @@ class _Play:
         self._ask()
         self.requests.letter()
         recipients.recall_ended(self.installation)
+        self._keep_house()
 
     def _tell(self, said: str, *more: str) -> None:
         for line in dated_lines(self.clock.now, said, *more):
@@ -230,9 +234,27 @@ class _Play:
             self._end_day()
             if self.day.weekday() == 6:
                 self.clock.set(self.day + timedelta(hours=23))
-                self.swept = self.swept.plus(sweeper.sweep(self.installation))
+                self._keep_house()
             self.day += timedelta(days=1)
         self.clock.set(end)
+
+    def _keep_house(self) -> None:
+        """What a server does by itself: sweeps, finishes erasures, and rotates the keys."""
+        self.swept = self.swept.plus(sweeper.sweep(self.installation))
+        documents.append(self.installation)
+        certificates.advance_erasures(self.installation)
+        self._answer_recalls()
+        rotation = epochs.next_rotation(self.installation)
+        if rotation is not None:
+            epochs.rotate(self.installation, rotation)
+
+    def _answer_recalls(self) -> None:
+        """The recipients say of what was recalled a week ago that they deleted it."""
+        asked = TableView(filters={"state": "open"})
+        for row in staff_tables.read(self.installation, staff_tables.RECALLS, asked).rows:
+            erasure, handout, *_, recalled, _, _, _, _ = (cell.value for cell in row)
+            if isinstance(recalled, datetime) and recalled <= self.clock.now - 7 * ONE_DAY:
+                recall_register.acknowledge(self.installation, str(erasure), str(handout))
 
     def asked(self, gate: str) -> str:
         """The number of accounts with that gate now."""
@@ -372,8 +394,8 @@ class _Play:
     def _flag(
         self, person: Townsperson, now: datetime, name: str, conversation: UUID, *, is_misuse: bool
     ) -> None:
-        """The host's classifier flags a chat; a reviewer reads it two days later and removes a
-        false flag.
+        """The host's classifier flags a chat; a reviewer reads it two days later, and overturns a
+        false flag or upholds it; what stands is looked at again in time.
         """
         score = round(
             self.random.uniform(0.86, 0.99) if is_misuse else self.random.uniform(0.5, 0.8), 3
@@ -385,14 +407,18 @@ class _Play:
 
         def review(day: datetime) -> None:
             self._read(ReaderRole.reviewer, ReadReason.misuse_review, person, conversation)
-            if not is_misuse:
+            if is_false:
                 self._add(
                     events.UnflagEvent(at=day, account=person.name, conversation=name),
                     commands.Unflag(at=day, account=person.id, conversation=conversation),
                 )
+            else:
+                with transaction(self.installation.pool) as tx:
+                    safety_copies.uphold(tx, person.id, conversation, day)
+                self._later(person, FLAG_REVIEW_DAYS - 7, review)
 
-        if is_misuse or self.random.random() < 0.6:
-            self._later(person, 2, review)
+        is_false = not is_misuse and self.random.random() < 0.6
+        self._later(person, 2, review)
 
     def _hold(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
         """A legal hold, for one of a few matters; half end after six weeks."""

@@ -19,7 +19,7 @@ from licet.errors import DeniedError, NotFoundError, RefusedError
 from licet.release.signatures import StaffMember
 from licet.store.connect import Transaction, transaction
 from licet.store.keyset import KeyColumn, KeyType, ListChoice, ListFilter, Listing, ListOrder
-from licet.vault import account_view, tables, verbs
+from licet.vault import account_view, safety_copies, tables, verbs
 from licet.vault.commands import Flag, Outcome, Unflag
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation, policies
@@ -58,12 +58,14 @@ def decide(
     *,
     dismiss: bool = False,
     overturn: bool = False,
+    uphold: bool = False,
     only_open: bool = False,
 ) -> Suggestion:
-    """Flags a conversation, dismisses its suggestion, or overturns its flag; recorded as
+    """Flags a conversation, dismisses its suggestion, or overturns or upholds its flag; recorded as
     ``actor``'s decision.
 
-    RefusedError if there is nothing to flag, to dismiss or to overturn; with ``only_open`` also
+    RefusedError if there is nothing to flag, to dismiss, to overturn or to uphold; with
+    ``only_open`` also
     where nothing that was suggested of it waits for a decision.
     """
     if not actor.roles & DECIDERS:
@@ -89,32 +91,39 @@ def decide(
             )
         if dismiss and open_ is None:
             raise RefusedError(f"there is no suggestion for `{conversation}`", because="nothing")
-        if not dismiss:
-            score = open_[0] if open_ is not None else None
+        score = open_[0] if open_ is not None else None
+        if uphold:
+            done = safety_copies.uphold(tx, account, conversation_id, now)
+            because = "" if done else "nothing"
+        elif not dismiss:
             command = (
                 Unflag(account=account, at=now, conversation=conversation_id)
                 if overturn
                 else Flag(account=account, at=now, conversation=conversation_id, score=score)
             )
             (answer,) = verbs.tell_in(tx, installation.keyring, in_force, [command])
-            if answer.outcome is not Outcome.done:
-                what = (
-                    "there is no flag to overturn on"
-                    if overturn
-                    else "there is nothing left to flag in"
-                )
-                raise RefusedError(
-                    f"{what} `{conversation}`", because=answer.because or answer.outcome.value
-                )
-        _store_decision(
-            tx,
-            account,
-            conversation_id,
-            "dismissed" if dismiss else "overturned" if overturn else "flagged",
-            now,
-            actor,
-        )
+            done = answer.outcome is Outcome.done
+            because = answer.because or answer.outcome.value
+        else:
+            done, because = True, ""
+        decision = _word(dismiss=dismiss, overturn=overturn, uphold=uphold)
+        if not done:
+            raise RefusedError(f"{_REFUSED[decision]} `{conversation}`", because=because)
+        _store_decision(tx, account, conversation_id, decision, now, actor)
         return _select_by_conversation(tx, account, conversation_id)[0]
+
+
+_REFUSED = {
+    "flagged": "there is nothing left to flag in",
+    "overturned": "there is no flag to overturn on",
+    "upheld": "there is no flag to uphold on",
+}
+
+
+def _word(*, dismiss: bool, overturn: bool, uphold: bool) -> str:
+    """A decision as it is stored."""
+    words = {"dismissed": dismiss, "overturned": overturn, "upheld": uphold}
+    return next((word for word, decided in words.items() if decided), "flagged")
 
 
 def get(installation: Installation, conversation: str) -> Suggestion:
@@ -207,6 +216,7 @@ LISTING = Listing(
                 "flagged": ListChoice(label="flagged", kept="t.decision = 'flagged'"),
                 "dismissed": ListChoice(label="dismissed", kept="t.decision = 'dismissed'"),
                 "overturned": ListChoice(label="overturned", kept="t.decision = 'overturned'"),
+                "upheld": ListChoice(label="upheld", kept="t.decision = 'upheld'"),
             },
         ),
         **BY_CONVERSATION,

@@ -43,7 +43,7 @@ class ErasureMoved(VerbAnswer, frozen=True, kw_only=True):
 
 
 class MisuseDecision(VerbBody, frozen=True, kw_only=True):
-    decision: Literal["flag", "dismiss", "overturn"]
+    decision: Literal["flag", "dismiss", "overturn", "uphold"]
 
 
 class SweepApproval(VerbBody, frozen=True, kw_only=True):
@@ -151,14 +151,15 @@ def _decide(call: VerbCall[MisuseDecision], only_open: bool = False) -> Suggesti
         call.staff,
         dismiss=decision == "dismiss",
         overturn=decision == "overturn",
-        only_open=only_open and decision != "overturn",
+        uphold=decision == "uphold",
+        only_open=only_open and decision not in ("overturn", "uphold"),
     )
 
 
 DECIDE: StaffVerb[MisuseDecision, Suggestion] = StaffVerb(
     name="decide_misuse",
-    about="Flags a conversation, dismisses what was suggested of it, or overturns its flag; on "
-    "record as the caller's decision.",
+    about="Flags a conversation, dismisses what was suggested of it, or overturns or upholds "
+    "its flag; on record as the caller's decision.",
     who=LOOKING,
     takes=MisuseDecision,
     run=_decide,

@@ -158,7 +158,9 @@ def act_of(
     )
 
 
-def _decision(decision: Literal["flag", "dismiss", "overturn"]) -> Callable[..., msgspec.Struct]:
+def _decision(
+    decision: Literal["flag", "dismiss", "overturn", "uphold"],
+) -> Callable[..., msgspec.Struct]:
     return lambda _: MisuseDecision(decision=decision)
 
 
@@ -195,6 +197,13 @@ OVERTURN = act_of(
     label="Overturn the flag",
     means="The safety copy ends with its flag.",
     destroys=True,
+)
+UPHOLD = act_of(
+    erasure_verbs.DECIDE_OPEN,
+    "uphold",
+    _decision("uphold"),
+    label="Uphold the flag",
+    means="It is misuse, and the flag stands. Somebody looks at it again after 90 days.",
 )
 
 
@@ -273,7 +282,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.erasure: (RUN,),
     ItemKind.recall: (ACKNOWLEDGE,),
     ItemKind.misuse: (FLAG, DISMISS),
-    ItemKind.flag: (OVERTURN,),
+    ItemKind.flag: (UPHOLD, OVERTURN),
     ItemKind.hold: (
         InboxAct(
             name="review",

@@ -101,7 +101,8 @@ KINDS: dict[ItemKind, tuple[StaffRole, ...]] = {
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
     """``act`` says what to do on ``page``, which is empty if ``act`` names a command. ``who`` may
-    act. ``account`` is the person concerned, if any; ``holder`` has it since ``taken_at``.
+    act. ``account`` is the person concerned, if any; ``begun_at`` is since when there is what it is
+    about; ``holder`` has it since ``taken_at``.
     """
 
     item: str
@@ -113,6 +114,7 @@ class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
     who: tuple[StaffRole, ...]
     account: str | None = None
+    begun_at: datetime | None = None
     holder: str | None = None
     taken_at: datetime | None = None
 
@@ -203,6 +205,7 @@ def _item(
     overdue: bool = False,
     who: tuple[StaffRole, ...] = (),
     account: UUID | None = None,
+    begun_at: datetime | None = None,
 ) -> InboxItem:
     return InboxItem(
         item=f"{kind.value}:{subject}",
@@ -214,6 +217,7 @@ def _item(
         overdue=overdue,
         who=who or KINDS[kind],
         account=shown(Prefix.account, account) if account is not None else None,
+        begun_at=begun_at,
     )
 
 
@@ -347,11 +351,12 @@ def _request(now: datetime, row: Row, _: Row) -> InboxItem:
         due_at=due,
         overdue=clock.is_overdue(now),
         account=waiting.account,
+        begun_at=clock.received_at,
     )
 
 
 def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
-    name, cause, state, _, due_at, *_, account = row
+    name, cause, state, asked_at, due_at, *_, account = row
     return _item(
         ItemKind.erasure,
         shown(Prefix.erasure, name),
@@ -361,11 +366,12 @@ def _erasure(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=due_at + timedelta(days=certificate.OVERDUE_DAYS),
         overdue=True,
         account=account,
+        begun_at=asked_at,
     )
 
 
 def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
-    erasure, handout, recipient, *_, due_at, _, _, account = row
+    erasure, handout, recipient, _, recalled_at, due_at, _, _, account = row
     return _item(
         ItemKind.recall,
         f"{shown(Prefix.erasure, erasure)}+{shown(Prefix.handout, handout)}",
@@ -375,6 +381,7 @@ def _recall(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=due_at,
         overdue=True,
         account=account,
+        begun_at=recalled_at,
     )
 
 
@@ -392,26 +399,28 @@ def _misuse(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=due_at,
         overdue=due_at <= now,
         account=account,
+        begun_at=suggested_at,
     )
 
 
 def _flag(now: datetime, row: Row, keys: Row) -> InboxItem:
-    conversation, flagged_at, *_, account = row
+    conversation, flagged_at, _, upheld_at, *_, account = row
     name, days = shown(Prefix.conversation, conversation), safety_copies.FLAG_REVIEW_DAYS
     return _item(
         ItemKind.flag,
         name,
-        f"A flag stands for {days} days and more",
-        "Look whether it still holds, or overturn it.",
+        f"A flag was looked at last {days} days ago or earlier",
+        "Look at it again: uphold it, or overturn it.",
         f"/console/conversations/{name}",
-        due_at=flagged_at + timedelta(days=days),
+        due_at=(upheld_at or flagged_at) + timedelta(days=days),
         overdue=True,
         account=account,
+        begun_at=flagged_at,
     )
 
 
 def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
-    conversation, reason, *_, review_at, _, account = row
+    conversation, reason, placed_at, *_, review_at, _, account = row
     name = shown(Prefix.conversation, conversation)
     return _item(
         ItemKind.hold,
@@ -422,6 +431,7 @@ def _hold(now: datetime, row: Row, keys: Row) -> InboxItem:
         due_at=review_at,
         overdue=True,
         account=account,
+        begun_at=placed_at,
     )
 
 
@@ -481,7 +491,7 @@ _LISTED = (
         kind=ItemKind.flag,
         listing=safety_copies.FLAGS,
         filters={"state": "due"},
-        order="oldest",
+        order="review",
         item=_flag,
         ends=((_NOTHING, 0), (_ALL, _NUMBER_MAX)),
         one=_of_conversation,
@@ -594,10 +604,11 @@ def _sweep(reading: InboxReading) -> list[InboxItem]:
 def _keys(reading: InboxReading) -> list[InboxItem]:
     found, at = [], reading.at
     for kind, due in epochs.due_rotations(reading.tx, at).items():
-        if due is not None and due <= at:
-            until, subject = due + timedelta(days=ROTATION_DAYS), f"{kind.value}-{due:%Y%m%d}"
-            what = (subject, f"The {kind.value} rotation of the keys is due", "Rotate them.", KEYS)
-            found.append(_item(ItemKind.keys, *what, due_at=until, overdue=until <= at))
+        until = due + timedelta(days=ROTATION_DAYS) if due is not None else None
+        if due is not None and until is not None and until <= at:  # before, the server does it
+            subject = f"{kind.value}-{due:%Y%m%d}"
+            what = (subject, f"The {kind.value} rotation of the keys is late", "Rotate them.", KEYS)
+            found.append(_item(ItemKind.keys, *what, due_at=until, overdue=True))
     return found
 
 

@@ -161,6 +161,7 @@ FLAGS = StaffTable(
         Conversation=K.conversation,
         Flagged=K.moment,
         Score=K.score,
+        Upheld=K.moment,
         Overturned=K.moment,
         Copy_until=K.moment,
         Score_until=K.moment,

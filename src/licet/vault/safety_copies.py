@@ -19,6 +19,7 @@ from licet.store.keyset import (
     ListChoice,
     ListFilter,
     Listing,
+    ListOrder,
     newest_and_oldest,
 )
 from licet.vault import blocks, cold_tier
@@ -67,23 +68,31 @@ def copied_turns(tx: Transaction, account: UUID, conversation: UUID) -> set[int]
     return {row[0] for row in rows}
 
 
-_FLAGGED = (
-    KeyColumn("t.flagged_at", KeyType.timestamptz),
+_SUBJECT = (
     KeyColumn("t.conversation_id", KeyType.uuid),
     KeyColumn("t.seq", KeyType.bigint),
 )
+_FLAGGED = (KeyColumn("t.flagged_at", KeyType.timestamptz), *_SUBJECT)
+_LOOKED_AT = "coalesce(t.upheld_at, t.flagged_at)"
 FLAG_REVIEW_DAYS = 90  # after which somebody should look whether a flag still holds
 _LAST = """NOT EXISTS (SELECT FROM flags l WHERE l.account_id = t.account_id
     AND l.conversation_id = t.conversation_id
     AND l.overturned_at IS NULL AND (l.flagged_at, l.seq) > (t.flagged_at, t.seq))"""
 FLAGS = Listing(
-    columns="""t.conversation_id, t.flagged_at, t.score, t.overturned_at, c.safety_until, t.score_until, t.account_id""",
+    columns="""t.conversation_id, t.flagged_at, t.score, t.upheld_at, t.overturned_at,
+        c.safety_until, t.score_until, t.account_id""",
     source="FROM flags t",
     joins=(
         "JOIN conversations c ON c.account_id = t.account_id AND c.conversation_id = "
         "t.conversation_id"
     ),
-    orders=newest_and_oldest(_FLAGGED),
+    orders={
+        **newest_and_oldest(_FLAGGED),
+        "review": ListOrder(
+            label="to be reviewed first",
+            columns=(KeyColumn(_LOOKED_AT, KeyType.timestamptz), *_SUBJECT),
+        ),
+    },
     filters={
         "state": ListFilter(
             label="State",
@@ -96,7 +105,7 @@ FLAGS = Listing(
                 "overturned": ListChoice(label="overturned", kept="t.overturned_at IS NOT NULL"),
                 "due": ListChoice(
                     label="to be reviewed",
-                    looked=f"t.flagged_at <= %(at)s - interval '{FLAG_REVIEW_DAYS} days'",
+                    looked=f"{_LOOKED_AT} <= %(at)s - interval '{FLAG_REVIEW_DAYS} days'",
                     kept=f"t.overturned_at IS NULL AND c.safety_until > %(at)s AND {_LAST}",
                 ),
             },
@@ -171,6 +180,17 @@ def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
     return tx.execute(
         "DELETE FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", key
     ).rowcount
+
+
+def uphold(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> bool:
+    """Notes that the standing flags of a conversation were looked at and hold; False for none."""
+    return bool(
+        tx.execute(
+            """UPDATE flags SET upheld_at = %s
+                WHERE account_id = %s AND conversation_id = %s AND overturned_at IS NULL""",
+            [at, account, conversation],
+        ).rowcount
+    )
 
 
 def shared_bodies(

@@ -34,7 +34,7 @@ MODULES = (
     "settings.js",
     "sheets.js",
 )
-SCRIPTS = ("examples.js", "reference.js", "review.js")
+SCRIPTS = ("console.js", "examples.js", "reference.js")
 ENTRY = "licet.js"
 FOREVER, MINUTES = "public, max-age=31536000, immutable", "public, max-age=300"
 

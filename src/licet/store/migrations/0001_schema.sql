@@ -359,11 +359,13 @@ CREATE TABLE flags (
     score           real CONSTRAINT score_is_a_share CHECK (score BETWEEN 0 AND 1),
     score_until     timestamptz NOT NULL,
     overturned_at   timestamptz,
+    upheld_at       timestamptz,  -- when somebody last looked at it and left it standing
     PRIMARY KEY (account_id, conversation_id, seq),
     FOREIGN KEY (account_id, conversation_id) REFERENCES conversations
 );
 CREATE INDEX flags_score_due ON flags (score_until);
 CREATE INDEX flags_by_time ON flags (flagged_at, conversation_id, seq);
+CREATE INDEX flags_by_review ON flags (coalesce(upheld_at, flagged_at), conversation_id, seq);
 
 CREATE TABLE holds (
     account_id      uuid NOT NULL,
@@ -1214,7 +1216,7 @@ CREATE TABLE suggestions (
     last_turn       integer NOT NULL,
     suggested_at    timestamptz NOT NULL,
     suggested_by    uuid NOT NULL REFERENCES staff,
-    decision        text CONSTRAINT decision_is_known CHECK (decision IN ('flagged', 'dismissed', 'overturned')),
+    decision        text CONSTRAINT decision_is_known CHECK (decision IN ('flagged', 'dismissed', 'overturned', 'upheld')),
     decided_at      timestamptz,
     decided_by      uuid REFERENCES staff,
     PRIMARY KEY (account_id, conversation_id),

@@ -13,7 +13,7 @@ from litestar.params import JSONBody
 from litestar.response import Stream
 
 from licet.access import sessions
-from licet.access.roles import Scope, StaffRole, may
+from licet.access.roles import HELPS, Scope, may
 from licet.consent import consent_status, takeout
 from licet.errors import UsageError
 from licet.intake.replay import TIME_MIN
@@ -36,8 +36,7 @@ from licet.web.api.shared import (
     Limit,
 )
 
-OFFICE = (StaffRole.privacy_officer, StaffRole.auditor)
-SEES = may(person=True, scope=Scope.accounts_read, staff=OFFICE)
+SEES = may(person=True, scope=Scope.accounts_read, staff=HELPS)
 TAG = ["accounts"]
 _CLOSED_GATES = {
     Gate.closed: "the account is closed",
@@ -255,7 +254,7 @@ async def explain_account(request: AnyRequest, account: AccountRef) -> service_a
 
 @get(
     "/v1/accounts/{account:str}/reads",
-    may=may(person=True, staff=OFFICE),
+    may=may(person=True, staff=HELPS),
     responses=READS,
     tags=TAG,
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 from litestar import Response, delete, get, post
 from litestar.params import JSONBody, PathParameter
 
-from licet.access.roles import Person, Scope, StaffRole, may
+from licet.access.roles import HELPS, Person, Scope, StaffRole, may
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
 from licet.errors import RefusedError
@@ -42,7 +42,7 @@ TurnRef = Annotated[
 SEES = may(
     person=True,
     scope=Scope.conversations_read,
-    staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer),
+    staff=(*HELPS, StaffRole.reviewer),
 )
 CHANGES = may(person=True, scope=Scope.conversations_write)
 

@@ -7,14 +7,14 @@ from typing import Annotated, Literal, TypeAlias
 from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from licet.access.roles import Staff, StaffRole, may
+from licet.access.roles import OFFICE, Staff, StaffRole, may
 from licet.legal import papers
 from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import site_of
 from licet.web.api.shared import Acted, AnyRequest, IdempotencyKey
 
-SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+SEES = may(staff=OFFICE)
 MAKES = may(staff=(StaffRole.privacy_officer,))
 TAG = ["staff"]
 PaperFormat: TypeAlias = Literal["json", "markdown", "html"]

@@ -10,7 +10,7 @@ from uuid import UUID
 from litestar import Response, get
 from litestar.params import PathParameter
 
-from licet.access.roles import Person, Scope, StaffRole, may
+from licet.access.roles import HELPS, TEAM, Person, Scope, may
 from licet.erasure import certificates, sweeper
 from licet.erasure.certificates import ErasureStatus
 from licet.erasure.sweeper import SweepStatus
@@ -24,9 +24,7 @@ from licet.web.api.references import account_of, not_found, own, site_of
 from licet.web.api.shared import READS, AccountRef, AnyRequest
 
 TAG = ["erasures"]
-SEES = may(
-    person=True, scope=Scope.accounts_read, staff=(StaffRole.privacy_officer, StaffRole.auditor)
-)
+SEES = may(person=True, scope=Scope.accounts_read, staff=HELPS)
 
 ErasureRef = Annotated[
     str,
@@ -112,7 +110,7 @@ async def get_certificate(request: AnyRequest, erasure: ErasureRef) -> Response[
     return Response(file, media_type="application/json")
 
 
-@get("/v1/sweep", may=may(staff=tuple(StaffRole)), responses=shell.refusals(), tags=["staff"])
+@get("/v1/sweep", may=may(staff=TEAM), responses=shell.refusals(), tags=["staff"])
 async def get_sweep(request: AnyRequest) -> SweepStatus:
     """When a sweep last left nothing due, and whether it waits for somebody to approve it."""
     site = site_of(request)

@@ -15,7 +15,7 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from licet.access.inbox_register import InboxStepKind
-from licet.access.roles import Staff, StaffRole, may
+from licet.access.roles import TEAM, Staff, StaffRole, may
 from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_verbs
 from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSeen, ItemSort
@@ -30,7 +30,7 @@ from licet.web.api.references import site_of
 from licet.web.api.shared import AnyRequest, IdempotencyKey, member_of
 from licet.web.api.verb_routes import declare
 
-EVERY = may(staff=tuple(StaffRole))
+EVERY = may(staff=TEAM)
 DOES = may(staff=tuple(role for role in StaffRole if any(role in who for who in KINDS.values())))
 TAG = ["staff"]
 READS, WRITES = shell.refusals(404), shell.WRITES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import get
 
-from licet.access.roles import StaffRole, may
+from licet.access.roles import OFFICE, may
 from licet.service import policy_proposals
 from licet.service.policy_proposals import ProposalDetail, ProposalSeen
 from licet.service.staff_verb import VerbAnswer
@@ -13,7 +13,7 @@ from licet.web.api.references import site_of
 from licet.web.api.shared import AnyRequest
 from licet.web.api.verb_routes import ProposalRef
 
-SEES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+SEES = may(staff=OFFICE)
 TAG = ["staff"]
 
 

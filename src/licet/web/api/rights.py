@@ -11,7 +11,7 @@ from uuid import UUID
 from litestar import Response, get, post, put
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from licet.access.roles import Person, Scope, Service, Staff, StaffRole, may
+from licet.access.roles import HELPS, Person, Scope, Service, Staff, StaffRole, may
 from licet.consent import deadlines, request_register, rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.request_register import RequestRow
@@ -31,7 +31,7 @@ from licet.vault.ids import Prefix, parse
 from licet.vault.requests import VerbRequest
 from licet.web.api import rights_schema, schema
 from licet.web.api import shared as shell
-from licet.web.api.accounts import OFFICE, SEES
+from licet.web.api.accounts import SEES
 from licet.web.api.references import account_of, not_found, own, site_of
 from licet.web.api.shared import (
     READS,
@@ -46,7 +46,7 @@ from licet.web.api.shared import (
 TAG = ["rights"]
 SENDS = may(person=True, scope=Scope.accounts_write)
 OWN = may(person=True)
-LISTS = may(staff=OFFICE)
+LISTS = may(staff=HELPS)
 ANSWERS = may(staff=(StaffRole.privacy_officer,))
 RequestRef = Annotated[
     str, PathParameter(description="`req_..`, as sending it answered.", min_length=1, max_length=64)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from litestar import get
 
-from licet.access.roles import StaffRole, may
+from licet.access.roles import OFFICE, TEAM, may
 from licet.service import model_view
 from licet.service.release_verbs import ModelAnswer
 from licet.store.connect import Transaction
@@ -23,8 +23,8 @@ from licet.web.api.shared import (
 )
 from licet.web.api.verb_routes import ModelRef
 
-EVERY = may(staff=tuple(StaffRole))
-TRACES = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
+EVERY = may(staff=TEAM)
+TRACES = may(staff=OFFICE)
 TAG = ["models"]
 
 

@@ -15,7 +15,7 @@ from typing import Annotated
 from litestar import get
 from litestar.params import PathParameter
 
-from licet.access.roles import StaffRole, may
+from licet.access.roles import TEAM, may
 from licet.service import endpoint_verbs, orders
 from licet.service.order_verbs import OrderAnswer
 from licet.service.staff_verb import VerbAnswer
@@ -27,7 +27,7 @@ from licet.web.api.verb_routes import EndpointRef
 from licet.webhooks import endpoints
 from licet.webhooks.endpoints import EndpointBacklog
 
-EVERY = may(staff=tuple(StaffRole))
+EVERY = may(staff=TEAM)
 TAG = ["staff"]
 ORDERS_MAX, OF_ENDPOINT_MAX = 100, 20
 

@@ -15,7 +15,7 @@ import msgspec
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter
 
-from licet.access.roles import Staff, StaffRole, may
+from licet.access.roles import TEAM, Staff, StaffRole, may
 from licet.errors import NotFoundError
 from licet.release import catalog, homes, measurement, registry, shown_replacements, signatures
 from licet.release.diff import ReleaseDiff
@@ -38,7 +38,7 @@ from licet.web.api.shared import AnyRequest, member_of
 from licet.web.api.verb_routes import ReleaseRef
 from licet.web.site import Site
 
-EVERY = may(staff=tuple(StaffRole))
+EVERY = may(staff=TEAM)
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
 TAG = ["releases"]
 ACTS = shell.refusals(404, 409, 413, 422)

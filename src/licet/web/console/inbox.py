@@ -28,7 +28,7 @@ from licet.policy.period import instant
 from licet.service import inbox, inbox_verbs
 from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSort
 from licet.service.inbox_acts import ActField, ActValues
-from licet.service.inbox_sources import ItemKind
+from licet.service.inbox_sources import InboxItem, ItemKind
 from licet.service.inbox_verbs import STEPS, InboxResult, ItemStep
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.inbox import DOES
@@ -72,48 +72,57 @@ class ItemForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def waiting(request: AnyRequest) -> Response[Any]:
     """What waits for somebody with the roles of whoever asks."""
     visit, asked = shell.opened(request), dict(request.query_params)
-    by, faults, view = member_of(visit.staff), NO_FAULTS, InboxView()
-    try:
-        view = _view(asked)
-        found = inbox.page(visit.here, by, view)
-    except UsageError as error:
-        text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-        faults, found = Faults((("filters", "filters", text),)), InboxPage(items=(), next=None)
-    if asked.get("as") == "csv" and not faults:
+    if asked.get("as") == "csv":
         name = f"inbox-{visit.here.clock():%Y-%m-%d}.csv"
         return Stream(
-            inbox.as_csv(visit.here, by, view),
+            inbox.as_csv(visit.here, member_of(visit.staff), _view(asked)),
             media_type="text/csv; charset=utf-8",
             headers={
                 "content-disposition": f'attachment; filename="{name}"',
                 "cache-control": "no-store",
             },
         )
-    named = {name: asked[name] for name in ("kind", "held", "overdue", "sort") if asked.get(name)}
-    values = {
-        "items": found.items,
-        "stopped": found.stopped,
-        "mine": visit.staff.roles,
-        "asked": named,
-        "kinds": list(ItemKind),
-        "held": {one.value: text for one, text in HELD.items()},
-        "sorts": list(ItemSort),
-        "views": VIEWS,
-        "current": urlencode(named),
-        "path": _path,
-        "file": f"{SECTION}?{urlencode({**named, 'as': 'csv'})}",
-        "next": f"{SECTION}?{urlencode({**named, 'after': found.next})}" if found.next else "",
-        "first": f"{SECTION}?{urlencode(named)}" if view.after else "",
-    }
+    values, faults = _queue(visit, asked)
     return shell.page(
         "console_inbox.html",
         visit,
         title="Inbox",
         section=SECTION,
-        values=values,
+        values={**values, "item": ""},
         errors=faults,
         status=400 if faults else 200,
     )
+
+
+def _queue(visit: Visit, asked: Mapping[str, str]) -> tuple[dict[str, Any], Faults]:
+    """The list of a view, which stands alone and beside an item: what is equal in groups."""
+    faults, view = NO_FAULTS, InboxView()
+    try:
+        view = _view(asked)
+        found = inbox.page(visit.here, member_of(visit.staff), view)
+    except UsageError as error:
+        text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
+        faults, found = Faults((("filters", "filters", text),)), InboxPage(items=(), next=None)
+    groups: dict[tuple[Any, ...], list[InboxItem]] = {}
+    for item in found.items:
+        groups.setdefault((item.kind, item.what, item.overdue, item.holder), []).append(item)
+    named = {name: asked[name] for name in ("kind", "held", "overdue", "sort") if asked.get(name)}
+    names = [item.item for several in groups.values() for item in several]
+    return {
+        "groups": list(groups.values()),
+        "names": names,
+        "stopped": found.stopped,
+        "asked": named,
+        "kinds": list(ItemKind),
+        "held": {one.value: text for one, text in HELD.items()},
+        "views": VIEWS,
+        "current": urlencode(named),
+        "query": f"?{urlencode(named)}" if named else "",
+        "path": _path,
+        "file": f"{SECTION}?{urlencode({**named, 'as': 'csv'})}",
+        "next": f"{SECTION}?{urlencode({**named, 'after': found.next})}" if found.next else "",
+        "before": f"{SECTION}?{urlencode(named)}" if view.after else "",
+    }, faults
 
 
 def _view(asked: Mapping[str, str]) -> InboxView:
@@ -133,7 +142,8 @@ def _view(asked: Mapping[str, str]) -> InboxView:
 @get("/console/inbox/{item:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
-    return _item(shell.opened(request), item, said=_said(request.query_params.get("said", "")))
+    asked = dict(request.query_params)
+    return _item(shell.opened(request), item, asked, said=_said(asked.pop("said", "")))
 
 
 def _said(name: str) -> str:
@@ -144,6 +154,7 @@ def _said(name: str) -> str:
 def _item(
     visit: Visit,
     item: str,
+    asked: Mapping[str, str],
     kept: ItemForm | None = None,
     faults: Faults = NO_FAULTS,
     said: str = "",
@@ -151,7 +162,13 @@ def _item(
     by = member_of(visit.staff)
     seen = inbox.get(visit.here, by, item)
     waits = seen.waits is not None
+    queue, wrong = _queue(visit, asked)
+    names = queue["names"]
+    place = names.index(item) + 1 if item in names else 0
     values = {
+        **queue,
+        "item": item,
+        "beside": names[place] if place < len(names) else "",
         "seen": seen,
         "waits": seen.waits,
         "acts": inbox_verbs.acts(by, item) if waits else [],
@@ -167,8 +184,9 @@ def _item(
         "of_person": seen.waits is not None and seen.waits.account is not None,
     }
     title = seen.waits.what if seen.waits is not None else "An item that is done"
+    faults = faults or wrong
     return shell.page(
-        "console_item.html",
+        "console_inbox.html",
         visit,
         title=title,
         section=SECTION,
@@ -244,8 +262,10 @@ def _done(
         raise
     except LicetError as error:
         text = " ".join(shell.sentence(part) for part in (error.message, error.hint) if part)
-        return _item(visit, item, data, Faults(((f"{place}-reason", place, text),)))
-    return seen_other(f"{_path(item)}?said={place}")
+        faults = Faults(((f"{place}-reason", place, text),))
+        return _item(visit, item, request.query_params, data, faults)
+    view = {name: text for name, text in request.query_params.items() if name != "said"}
+    return seen_other(f"{_path(item)}?{urlencode({'said': place, **view})}")
 
 
 def _path(item: str) -> str:

@@ -28,7 +28,7 @@ from licet.web.console import holds as hold_forms
 from licet.web.console import shared as shell
 from licet.web.console import tables
 from licet.web.console.holds import HoldForm
-from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
+from licet.web.console.shared import FINDS, HELPS, HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, Fields, SavedView, TableAct, row_act
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 
@@ -61,7 +61,7 @@ ERASURES = ConsoleTable(
 )
 
 
-@get("/console/erasures", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get("/console/erasures", may=HELPS, sync_to_thread=True, include_in_schema=False)
 def erasures(request: AnyRequest) -> Response[Any]:
     """What people asked to have erased, and the progress."""
     return tables.show(request, ERASURES)
@@ -286,7 +286,7 @@ HELD = ConsoleTable(
 )
 
 
-@get("/console/conversations", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+@get("/console/conversations", may=FINDS, sync_to_thread=True, include_in_schema=False)
 def conversations(request: AnyRequest) -> Response[Any]:
     """Every conversation, without content."""
     return tables.show(request, CONVERSATIONS)
@@ -333,7 +333,7 @@ READINGS = ConsoleTable(
 )
 
 
-@get("/console/accounts", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get("/console/accounts", may=HELPS, sync_to_thread=True, include_in_schema=False)
 def accounts(request: AnyRequest) -> Response[Any]:
     """Every account."""
     return tables.show(request, ACCOUNTS)
@@ -360,7 +360,7 @@ WAITS = {
 }
 
 
-@get("/console/erasures/{erasure:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get("/console/erasures/{erasure:str}", may=HELPS, sync_to_thread=True, include_in_schema=False)
 def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
     """The progress of an erasure, and what it waits for."""
     visit = shell.opened(request)
@@ -377,7 +377,7 @@ def show_erasure(request: AnyRequest, erasure: FromPath[str]) -> Response[Any]:
 
 @get(
     "/console/erasures/{erasure:str}/certificate",
-    may=OFFICE,
+    may=HELPS,
     sync_to_thread=True,
     include_in_schema=False,
 )

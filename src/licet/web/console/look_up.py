@@ -2,7 +2,7 @@
 used. No script.
 
     /console                             the overview: accounts, gates, stored content, and coming expiries
-    /console/look-up                     finds an account or a conversation, by our id or the host's
+    /console/look-up                     searches by id, by the host's id, or by name
     /console/accounts/ID                 the state of an account, and why
     /console/conversations/ID  ../read   why it may be used, and reading it: with a reason, recorded, shown to its person
     .. /hold  /end-hold                  a legal hold, with a confirmation
@@ -26,6 +26,8 @@ in a form's body, never in a URL.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,11 +37,14 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.access.roles import ForbiddenError, UnauthenticatedError
+from licet.consent import rights_requests
+from licet.erasure import certificates
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.keys.fence import FencedError
 from licet.policy.decide import MEANING, DecisionReason
 from licet.proof import documents
-from licet.service import answers, oversight, population_status, staff_tables
+from licet.release import catalog
+from licet.service import answers, model_view, oversight, population_status, staff_tables
 from licet.service.answers import AccountSeen, ConversationSeen
 from licet.service.population_status import Forecast, PopulationStatus
 from licet.store.connect import transaction
@@ -67,11 +72,13 @@ from licet.web.console import (
 )
 from licet.web.console import shared as shell
 from licet.web.console.holds import HoldForm
-from licet.web.console.shared import HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
+from licet.web.console.shared import EVERY, FINDS, HELPS, HOLDS, READS, STAFF, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 READS_LISTED_MAX = 50
 NAME_CHARACTERS_MAX = 600
+MATCHES_MAX = 20
+RECEIPT = re.compile(r"urn:licet:receipt:([0-9a-f]{32}):\d+")
 TABLED_MONTHS = (0, 1, 3, 6, 12, 24, 36, 48, 60)
 REASONS = {
     ReadReason.misuse_review: "to review a report of misuse",
@@ -81,7 +88,7 @@ REASONS = {
 }
 
 
-@get("/console", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get("/console", may=EVERY, sync_to_thread=True, include_in_schema=False)
 def overview(request: AnyRequest) -> Response[Any]:
     """The accounts, the stored content, coming expiries, and what waits."""
     visit = shell.opened(request)
@@ -124,10 +131,10 @@ def _tabled(coming: Forecast) -> list[tuple[datetime, int, int]]:
     ]
 
 
-# Looking up
+# Search
 
 
-class LookUpForm(msgspec.Struct, frozen=True, kw_only=True):
+class SearchForm(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of the form. ``account`` is needed if ``name`` is the host's id of a
     conversation.
     """
@@ -136,59 +143,112 @@ class LookUpForm(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
 
 
-@get("/console/look-up", may=LOOKS, sync_to_thread=True, include_in_schema=False)
+class Match(msgspec.Struct, frozen=True):
+    """A page that a search found: its address, what it is of, and its kind in a word."""
+
+    page: str
+    name: str
+    kind: str
+
+
+@get("/console/look-up", may=EVERY, sync_to_thread=True, include_in_schema=False)
 def look_up(request: AnyRequest) -> Response[Any]:
-    """The form."""
-    return _looking(shell.opened(request), LookUpForm())
+    """The form, with the account of a conversation that is named by the host's id."""
+    return _found(shell.opened(request), SearchForm())
 
 
-@post("/console/look-up", may=LOOKS, sync_to_thread=True, include_in_schema=False)
-def find(request: AnyRequest, data: URLEncodedBody[LookUpForm]) -> Response[Any]:
-    """Redirects to the named page, or says that nothing has that name."""
+@post("/console/look-up", may=EVERY, sync_to_thread=True, include_in_schema=False)
+def find(request: AnyRequest, data: URLEncodedBody[SearchForm]) -> Response[Any]:
+    """Redirects to the one page that is found, or lists what was; the host's ids stay out of
+    addresses.
+    """
     visit = shell.opened(request)
     try:
-        return seen_other(_place_of(visit, data))
+        found = [match for match in _matches(visit, data) if visit.may_open(match.page)]
     except (NotFoundError, UsageError):  # no id is that long
-        fault = "There is no account, conversation or message of that name that you may see."
-        return _looking(visit, data, Faults((("name", "name", fault),)))
+        found = []
+    if len(found) == 1:
+        return seen_other(found[0].page)
+    fault = "Nothing of that name or id is here that you may see."
+    faults = NO_FAULTS if found else Faults((("name", "name", fault),))
+    return _found(visit, data, found, faults)
 
 
-def _looking(visit: Visit, kept: LookUpForm, faults: Faults = NO_FAULTS) -> Response[Any]:
-    values = {"kept": kept, "by_account": visit.allows(OFFICE)}
+def _found(
+    visit: Visit, kept: SearchForm, found: Sequence[Match] = (), faults: Faults = NO_FAULTS
+) -> Response[Any]:
+    values = {"kept": kept, "by_account": visit.allows(HELPS), "found": found[:MATCHES_MAX]}
     return shell.page(
         "console_look_up.html",
         visit,
-        title="Look up",
-        section="/console/look-up",
+        title="Search",
         errors=faults,
         values=values,
         status=404 if faults else 200,
     )
 
 
-def _place_of(visit: Visit, asked: LookUpForm) -> str:
-    """The page with that name; NotFoundError if there is none, or if the reader may not see the
-    account.
+def _matches(visit: Visit, asked: SearchForm) -> list[Match]:
+    """What an id or a host's id names, or whatever has the words in its name; NotFoundError or
+    UsageError where an id names nothing.
     """
-    name = asked.name.strip()[:NAME_CHARACTERS_MAX]
-    if asked.account.strip():
-        account = _account(visit, asked.account.strip()[:NAME_CHARACTERS_MAX])
+    name, account = (text.strip()[:NAME_CHARACTERS_MAX] for text in (asked.name, asked.account))
+    if account:
+        seen = _account(visit, account)
         found = oversight.conversation_by_host(
-            visit.here, parse(Prefix.account, account), name.removeprefix(HOST)
+            visit.here, parse(Prefix.account, seen), name.removeprefix(HOST)
         )
-        if found is None:
-            raise NotFoundError("no such conversation")
-        return f"/console/conversations/{found}"
-    if name.startswith(("conv_", "turn_")):
-        seen = answers.explain(visit.here, name)
-        assert isinstance(seen, ConversationSeen)
-        return f"/console/conversations/{seen.conversation}"
-    return f"/console/accounts/{_account(visit, name)}"
+        return [_match("conversations", f"{found}")] if found is not None else []
+    receipt = RECEIPT.fullmatch(name)
+    if receipt is not None:
+        return [_match("accounts", _account(visit, f"acc_{receipt[1]}"))]
+    match name.partition("_")[0] if "_" in name else "":
+        case "conv" | "turn":
+            seen_one = answers.explain(visit.here, name)
+            assert isinstance(seen_one, ConversationSeen)
+            return [_match("conversations", seen_one.conversation)]
+        case "req":
+            return [_match("rights", rights_requests.get_request(visit.here, name).id)]
+        case "era":
+            return [_match("erasures", certificates.status(visit.here, name).erasure)]
+        case "model":
+            return [_match("models", model_view.show(visit.here, name).seen.model.model)]
+    named = _matches_by_word(visit, name.casefold()) if name else []
+    try:
+        return [_match("accounts", _account(visit, name)), *named]
+    except (NotFoundError, UsageError):
+        return named
+
+
+def _match(section: str, name: str) -> Match:
+    return Match(f"/console/{section}/{name}", name, section)
+
+
+def _matches_by_word(visit: Visit, words: str) -> list[Match]:
+    """The sections, releases, models and recipients whose names have the words in them."""
+    found = [Match(one.path, one.label, "page") for one in shell.SECTIONS]
+    if visit.allows(STAFF):
+        found += [
+            Match(f"/console/releases/{one.release_id.hex}", one.name, "release")
+            for one in catalog.releases(visit.here)
+        ]
+        found += [
+            Match(f"/console/models/{one.model.model}", one.model.name, "model")
+            for one in model_view.models(visit.here)
+        ]
+        recipients = staff_tables.read(visit.here, staff_tables.RECIPIENTS, TableView())
+        names = dict.fromkeys(str(row[0].value) for row in recipients.rows)
+        found += [Match(f"/console/recipients/{one}", one, "recipient") for one in names]
+    return [
+        match
+        for match in found
+        if words in match.name.casefold() or match.page.rpartition("/")[2] == words[-32:]
+    ]
 
 
 def _account(visit: Visit, name: str) -> str:
     """Our id of an account."""
-    if not name or not visit.allows(OFFICE):
+    if not name or not visit.allows(HELPS):
         raise NotFoundError("no such account")
     seen = answers.explain(visit.here, name.removeprefix(HOST))
     assert isinstance(seen, AccountSeen)
@@ -198,7 +258,7 @@ def _account(visit: Visit, name: str) -> str:
 # What was found
 
 
-@get("/console/accounts/{account:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get("/console/accounts/{account:str}", may=HELPS, sync_to_thread=True, include_in_schema=False)
 def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
     """The state of an account: its choices, what of it may be used, and which staff read what."""
     visit, holder = shell.opened(request), parse(Prefix.account, account)
@@ -222,7 +282,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 
 @get(
     "/console/conversations/{conversation:str}",
-    may=LOOKS,
+    may=FINDS,
     sync_to_thread=True,
     include_in_schema=False,
 )
@@ -308,7 +368,7 @@ def _conversation(
     parse(Prefix.conversation, name)
     values = {
         "seen": answers.explain(visit.here, name),
-        "by_account": visit.allows(OFFICE),
+        "by_account": visit.allows(HELPS),
         "may_read": visit.allows(READS),
         "kept": kept,
         "reasons": REASONS,

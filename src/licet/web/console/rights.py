@@ -23,7 +23,7 @@ from licet.masked import Masked
 from licet.policy.period import instant
 from licet.vault.ids import Prefix, parse
 from licet.web.console import shared as shell
-from licet.web.console.shared import ANSWERS, OFFICE, Visit
+from licet.web.console.shared import ANSWERS, HELPS, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 PAGE_MAX = 50
@@ -63,7 +63,7 @@ class EntryForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
     received: str = ""
 
 
-@get("/console/rights", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get("/console/rights", may=HELPS, sync_to_thread=True, include_in_schema=False)
 def rights_list(request: AnyRequest) -> Response[Any]:
     """Requests by due date; the open ones, or those in a state, of a kind."""
     visit, asked = shell.opened(request), request.query_params
@@ -95,7 +95,7 @@ def rights_list(request: AnyRequest) -> Response[Any]:
     )
 
 
-@get("/console/rights/{request_id:str}", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get("/console/rights/{request_id:str}", may=HELPS, sync_to_thread=True, include_in_schema=False)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
     return _one(shell.opened(request), request_id, said=request.query_params.get("said", ""))

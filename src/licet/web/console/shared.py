@@ -7,35 +7,45 @@ console is in English, in its templates: the catalogue has the texts for people.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 from litestar import MediaType, Response
 from markupsafe import Markup
 
-from licet.access import inbox_register
-from licet.access.roles import ForbiddenError, May, Staff, StaffRole, may
+from licet.access import inbox_register, roles
+from licet.access.roles import TEAM, ForbiddenError, May, Staff, StaffRole, may
 from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import UsageError
 from licet.policy.period import written
+from licet.service import inbox
+from licet.service.inbox import InboxView
+from licet.service.inbox_sources import ItemKind
 from licet.vault.installation import Installation
 from licet.web import static_files
 from licet.web.access.authentication import csrf_token
 from licet.web.api.references import site_of
+from licet.web.api.shared import member_of
 from licet.web.console.chart import size
 from licet.web.pages import shared
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 from licet.web.site import Site
 
 # The same rights as the corresponding routes of the API: see tests/web/matrix.csv.
-STAFF = may(staff=tuple(StaffRole))
-OFFICE = may(staff=(StaffRole.privacy_officer, StaffRole.auditor))
-LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
+EVERY = may(staff=tuple(StaffRole))
+STAFF = may(staff=TEAM)
+OFFICE = may(staff=roles.OFFICE)
+HELPS = may(staff=roles.HELPS)
+LOOKS = may(staff=(*roles.OFFICE, StaffRole.reviewer))
+FINDS = may(staff=(*roles.HELPS, StaffRole.reviewer))
 HOLDS = may(staff=(StaffRole.privacy_officer,))
 ANSWERS = may(staff=(StaffRole.privacy_officer,))
 READS = may(staff=(StaffRole.privacy_officer, StaffRole.reviewer))
@@ -43,47 +53,112 @@ OWNS = may(staff=(StaffRole.owner,))
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the console, the group that it stands in, and who may open it."""
+    """A part of the console: its group in the sidebar, empty for one by itself, who may
+    open it, and the kinds of inbox items that wait there.
+    """
 
     path: str
     label: str
     may: May
-    group: str
+    group: str = ""
+    waits: tuple[ItemKind, ...] = ()
 
 
+K = ItemKind
 SECTIONS = (
-    Section(path="/console/inbox", label="Inbox", may=STAFF, group="Today"),
-    Section(path="/console", label="Overview", may=STAFF, group="Today"),
-    Section(path="/console/look-up", label="Look up", may=LOOKS, group="Today"),
-    Section(path="/console/accounts", label="Accounts", may=OFFICE, group="People"),
-    Section(path="/console/conversations", label="Conversations", may=LOOKS, group="People"),
-    Section(path="/console/rights", label="Requests of people", may=OFFICE, group="People"),
-    Section(path="/console/erasures", label="Erasures", may=OFFICE, group="People"),
-    Section(path="/console/holds", label="Holds", may=LOOKS, group="People"),
+    Section(path="/console/inbox", label="Inbox", may=STAFF, waits=tuple(ItemKind)),
+    Section(path="/console", label="Overview", may=EVERY),
+    Section(path="/console/accounts", label="Accounts", may=HELPS, group="People"),
+    Section(
+        path="/console/rights", label="Requests", may=HELPS, group="People", waits=(K.request,)
+    ),
+    Section(
+        path="/console/erasures", label="Erasures", may=HELPS, group="People", waits=(K.erasure,)
+    ),
     Section(path="/console/readings", label="Readings", may=OFFICE, group="People"),
-    Section(path="/console/suggestions", label="Misuse", may=LOOKS, group="Misuse"),
-    Section(path="/console/flags", label="Flags", may=LOOKS, group="Misuse"),
-    Section(path="/console/releases", label="Releases", may=STAFF, group="Training"),
-    Section(path="/console/models", label="Models", may=STAFF, group="Training"),
-    Section(path="/console/recipients", label="Recipients", may=STAFF, group="Training"),
-    Section(path="/console/recalls", label="Recalls", may=OFFICE, group="Training"),
-    Section(path="/console/policy", label="Policy", may=STAFF, group="Record"),
-    Section(path="/console/notices", label="Notices", may=STAFF, group="Record"),
-    Section(path="/console/log", label="Log", may=STAFF, group="Record"),
+    Section(path="/console/conversations", label="Conversations", may=FINDS, group="Content"),
+    Section(
+        path="/console/suggestions",
+        label="Suggestions",
+        may=LOOKS,
+        group="Content",
+        waits=(K.misuse,),
+    ),
+    Section(path="/console/flags", label="Flags", may=LOOKS, group="Content", waits=(K.flag,)),
+    Section(path="/console/holds", label="Holds", may=LOOKS, group="Content", waits=(K.hold,)),
+    Section(
+        path="/console/releases",
+        label="All releases",
+        may=STAFF,
+        group="Releases",
+        waits=(K.review, K.signature),
+    ),
+    Section(path="/console/recipients", label="Recipients", may=STAFF, group="Releases"),
+    Section(
+        path="/console/recalls", label="Recalls", may=OFFICE, group="Releases", waits=(K.recall,)
+    ),
+    Section(path="/console/models", label="Models", may=STAFF, group="Models", waits=(K.model,)),
+    Section(path="/console/policy", label="Policy versions", may=STAFF, group="Policy"),
+    Section(path="/console/notices", label="Notices", may=STAFF, group="Policy"),
+    Section(path="/console/log", label="Log", may=STAFF, group="Record", waits=(K.log,)),
     Section(path="/console/documents", label="Papers", may=OFFICE, group="Record"),
-    Section(path="/console/keys", label="Encryption keys", may=STAFF, group="System"),
-    Section(path="/console/backups", label="Backups", may=STAFF, group="System"),
-    Section(path="/console/webhooks", label="Webhooks", may=STAFF, group="System"),
-    Section(path="/console/background", label="Background work", may=STAFF, group="System"),
-    Section(path="/console/orders", label="Orders", may=STAFF, group="System"),
-    Section(path="/console/access", label="Keys and staff", may=OWNS, group="System"),
+    Section(path="/console/orders", label="Orders", may=STAFF, group="Record"),
+    Section(
+        path="/console/background",
+        label="Background work",
+        may=STAFF,
+        group="System",
+        waits=(K.sweep,),
+    ),
+    Section(path="/console/keys", label="Encryption", may=STAFF, group="System", waits=(K.keys,)),
+    Section(path="/console/backups", label="Backups", may=STAFF, group="System", waits=(K.backup,)),
+    Section(
+        path="/console/webhooks", label="Webhooks", may=STAFF, group="System", waits=(K.endpoint,)
+    ),
+    Section(path="/console/access", label="Staff and API keys", may=OWNS, group="System"),
+)
+COUNTED_MAX = 99  # items of the inbox; the sidebar shows more as 99+
+COUNTED_SECONDS = 15  # for which the counts of some roles are kept
+
+
+class WaitingCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The items of the inbox that some roles see: how many of each kind, and how many overdue."""
+
+    kinds: Mapping[ItemKind, int] = {}
+    overdue: int = 0
+
+    def at(self, section: Section) -> str:
+        """The count beside a section; empty for none."""
+        count = sum(self.kinds.get(kind, 0) for kind in section.waits)
+        return f"{COUNTED_MAX}+" if count > COUNTED_MAX else str(count or "")
+
+
+_counted: WeakKeyDictionary[Site, dict[frozenset[StaffRole], tuple[float, WaitingCounts]]] = (
+    WeakKeyDictionary()
 )
 
 
-def _sections(visit: Visit) -> list[tuple[str, list[Section]]]:
-    """The sections that somebody may open, by group."""
+def waiting(visit: Visit) -> WaitingCounts:
+    """What waits for the roles of a reader, at most `COUNTED_SECONDS` old."""
+    known = _counted.setdefault(visit.site, {})
+    until, found = known.get(visit.staff.roles, (0.0, WaitingCounts()))
+    if until < monotonic() and visit.allows(STAFF):
+        asked = InboxView(limit=COUNTED_MAX + 1)
+        items = inbox.page(visit.here, member_of(visit.staff), asked).items
+        found = WaitingCounts(
+            kinds=Counter(item.kind for item in items), overdue=sum(item.overdue for item in items)
+        )
+        known[visit.staff.roles] = monotonic() + COUNTED_SECONDS, found
+    return found
+
+
+def _sections(visit: Visit, counts: WaitingCounts) -> list[tuple[str, list[tuple[Section, str]]]]:
+    """The sections that somebody may open, each with what waits there, by group."""
     mine = [one for one in SECTIONS if visit.allows(one.may)]
-    return [(group, list(several)) for group, several in groupby(mine, key=lambda one: one.group)]
+    return [
+        (group, [(one, counts.at(one)) for one in several])
+        for group, several in groupby(mine, key=lambda one: one.group)
+    ]
 
 
 WHY = "why"  # the field of a form in which staff say why they do something
@@ -129,6 +204,8 @@ def opened(request: AnyRequest) -> Visit:
     caller = request.scope["auth"]
     if not isinstance(caller, Staff):
         raise ForbiddenError("the console is for staff")
+    if request.method == "POST":
+        _counted.pop(site_of(request), None)
     return Visit(site=site_of(request), staff=caller, csrf=csrf_token.get())
 
 
@@ -143,17 +220,20 @@ def page(
     values: Mapping[str, Any] | None = None,
 ) -> Response[str]:
     """A whole page of the console."""
-    roles = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
+    held = [role.value.replace("_", " ") for role in StaffRole if role in visit.staff.roles]
+    counts, now = waiting(visit), visit.here.clock()
     shown = {
         "csrf": visit.csrf,
-        "sections": _sections(visit),
+        "sections": _sections(visit, counts),
+        "overdue": counts.overdue,
         "place": section,
         "who": visit.staff.email,
-        "roles": ", ".join(roles),
+        "roles": ", ".join(held),
         "errors": errors.places,
         "errors_of": errors.of,
         "simulated": visit.here.clock is not utc_now,
-        "at": visit.here.clock(),
+        "at": now,
+        "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
     }
     return _rendered(template, title, status, {**shown, **(values or {})})
@@ -202,6 +282,23 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
     )
     return Response(
         html, status_code=status, media_type=MediaType.HTML, headers={"cache-control": "no-store"}
+    )
+
+
+_UNITS = (("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600))
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """A time as its distance from ``now``, with the exact one in its title; a dash for none."""
+    if at is None:
+        return "–"
+    seconds = abs((now - at).total_seconds())
+    unit, length = next((one for one in _UNITS if seconds >= one[1]), ("minute", 60))
+    count = int(seconds // length)
+    said = f"{count} {unit}{'s' * (count != 1)}"
+    said = f"{said} ago" if at <= now else f"in {said}"
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        written(at), f"{at:%Y-%m-%d %H:%M}", said
     )
 
 

@@ -14,6 +14,7 @@ others are done all the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -35,7 +36,7 @@ from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
 from licet.web.console import holds
 from licet.web.console import shared as shell
-from licet.web.console.shared import OFFICE, Visit
+from licet.web.console.shared import HELPS, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 CHOSEN_MAX = 200
@@ -139,7 +140,8 @@ def show(
         "first": _address(of, view) if view.after else "",
         "file": _address(of, view, **{"as": "csv"}),
         "place_of": f"?{urlencode(_named(view))}",
-        "by_account": visit.allows(OFFICE),
+        "by_account": visit.allows(HELPS),
+        "sorts": _sorts(of, view),
     }
     return shell.page(
         of.template,
@@ -150,6 +152,34 @@ def show(
         status=400 if faults else 200,
         values={**shown, **(values or {})},
     )
+
+
+class ColumnSort(msgspec.Struct, frozen=True):
+    """How a column orders the rows now, as `aria-sort` has it, and the address that turns it."""
+
+    now: str
+    href: str
+
+
+def _sorts(of: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
+    """The columns by which the rows can be ordered: those with which an order begins."""
+    listing, found = of.table.listing, dict[int, ColumnSort]()
+    columns = [text.strip() for text in re.split(r",\s*(?![^()]*\))", listing.columns)]
+    orders = dict(listing.orders)
+    current = view.order if view.order in orders else next(iter(orders))
+    for name, order in orders.items():
+        place = columns.index(order.columns[0].sql) if order.columns[0].sql in columns else -1
+        if place < 0 or (place in found and found[place].now):
+            continue
+        turned = [
+            other
+            for other, one in orders.items()
+            if one.columns[0].sql == columns[place] and other != current
+        ]
+        now = "" if name != current else "descending" if order.descending else "ascending"
+        to = turned[0] if now and turned else name
+        found[place] = ColumnSort(now, _address(of, TableView(filters=view.filters, order=to)))
+    return found
 
 
 def view_of(table: StaffTable, query: Mapping[str, str]) -> TableView:

@@ -32,7 +32,9 @@ class BadgeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation on a page. ``kept_out`` is None if there is nothing to keep out."""
+    """A conversation on a page. ``kept_out`` is None if there is nothing to keep out; ``use`` is
+    what holds for all of it and every purpose, or `part`, and empty for no answer.
+    """
 
     id: str
     title: str
@@ -43,6 +45,7 @@ class ChatLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     warning: str
     learnt: tuple[str, ...]
     badges: tuple[BadgeLine, ...]
+    use: str
     deleted: bool
     kept_out: bool | None
     narrowings: int
@@ -110,12 +113,18 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
         warning=_warning(words, dates, mine) if can_keep_out else "",
         learnt=tuple(learnt(words, mine.learnt)),
         badges=tuple(badges(words, mine.badges)),
+        use=_use(mine.badges),
         deleted=mine.deleted_at is not None or mine.erased,
         kept_out=mine.kept_out if can_keep_out else None,
         narrowings=mine.narrowings,
         act=words.say("chats.let_in" if mine.kept_out else "chats.keep_out"),
         releases=mine.releases,
     )
+
+
+def _use(found: Sequence[UseBadge]) -> str:
+    uses = {badge.use for badge in found}
+    return "" if not uses else uses.pop().value if len(uses) == 1 else Use.part.value
 
 
 def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
