@@ -125,7 +125,8 @@ class BusyError(LicetError):
 
     def __init__(self, message: str, hint: str = "", *, because: str = "") -> None:
         super().__init__(message, hint)
-        self.because = because or self.because
+        if because:
+            self.because = because
 
 
 class BrokenError(LicetError):
