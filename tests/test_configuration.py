@@ -100,7 +100,7 @@ def test_a_secret_is_given_as_a_file_alone() -> None:
             "did you mean `LICET_SWEEP__EVERY_SECONDS` or `LICET_SWEEP__SHARE` or "
             "`LICET_SWEEP__UNASKED`?",
         ),
-        ("LICET_WEB__PRT", "it is no setting but an option: `licet serve --port`"),
+        ("LICET_WEB__PRT", "it is no setting but an option of `licet serve`: `--port`"),
         ("LICET_WEB__URLS", "did you mean `LICET_WEB__URL`?"),
         ("LICET_WEB__COLOUR", "docs/configuration.md has every setting"),
     ],

@@ -453,7 +453,7 @@ def _nearest(name: str, known: Collection[str]) -> str:
     """The hint for a setting that does not exist: those nearest to it, or all of its section."""
     section, _, field = name.rpartition("__")
     for option in difflib.get_close_matches(field, _SERVE_OPTIONS, n=1, cutoff=0.8):
-        return f"it is no setting but an option: `licet serve --{option.lower()}`"
+        return f"it is no setting but an option of `licet serve`: `--{option.lower()}`"
     alike = sorted(each for each in known if section and each.startswith(f"{section}__"))
     fields = {each.rpartition("__")[2]: each for each in alike}
     near = [fields[one] for one in difflib.get_close_matches(field, fields, n=3)]

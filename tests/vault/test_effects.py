@@ -1,7 +1,7 @@
 """What each command leaves, beside the answer: rows by table, the journal's row, the leaf of the
 log, the event to the hosts, the restriction and the erasure, as they stand in `effects.txt`.
 
-TESTS_WRITE_EFFECTS=1 writes the file anew: read its difference before it is committed.
+TESTS_WRITE_GOLDEN=1 writes the file anew: read its difference before it is committed.
 """
 
 from __future__ import annotations
@@ -282,6 +282,6 @@ def test_each_command_leaves_what_it_left(
             with transaction(pool) as tx:
                 written += [f"  {line}" for line in reading.lines(tx)]
     text = "\n".join(written).lstrip() + "\n"
-    if os.environ.get("TESTS_WRITE_EFFECTS"):
+    if os.environ.get("TESTS_WRITE_GOLDEN"):
         WRITTEN.write_text(text)
     assert text == WRITTEN.read_text()
