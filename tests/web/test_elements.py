@@ -232,6 +232,7 @@ def test_keeping_a_chat_out_twice_at_once_is_one_act_and_is_told(site: Site, emb
     site.town.choose("ana", True)
     chat = site.town.say("ana", "Bees")
     page = embedded("ana", "licet-data")
+    page.locator('summary[aria-label="All details: Bees"]').click()
     button = page.get_by_role("button", name="Keep out: Bees")
     sent: list[str] = []
     page.on(

@@ -58,6 +58,7 @@ def test_an_existing_person_refuses_is_not_asked_again_turns_it_on_and_narrows_a
     town.say("ana", "Bees")
     page.goto(site.url + "/chats")
     bees = page.locator("li", has=page.get_by_role("heading", name="Bees"))
+    bees.locator("summary").click()
     assert "May be used to improve models" in bees.inner_text().replace("\n", " ")
     bees.get_by_role("button", name="Keep out").click()
     assert "Kept out" in text(page)
@@ -66,6 +67,7 @@ def test_an_existing_person_refuses_is_not_asked_again_turns_it_on_and_narrows_a
     )
     assert "Kept out" in bees.inner_text(), "and stands at the chat that it is about"
     bees = page.locator("li", has=page.get_by_role("heading", name="Bees"))
+    bees.locator("summary").click()
     assert "because you kept it out" in bees.inner_text().replace("\n", " ")
     assert "permitted" not in town.seen("ana").turns["improve_models"]
 
@@ -164,6 +166,7 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
             "requests.jsonl",
         }
         assert b"Bees" in archive.read("messages.jsonl")
+    page.locator('summary[aria-label="All details: Bees"]').click()
     page.get_by_role("link", name="Delete: Bees").click()
     assert "It cannot be undone" in text(page)
     page.get_by_role("button", name="Delete it").click()
