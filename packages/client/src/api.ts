@@ -1441,6 +1441,7 @@ export interface components {
         DecisionReason: "closed" | "deleted" | "out_of_scope" | "age" | "flagged" | "incognito" | "expired" | "narrowed" | "undecided" | "declined" | "withdrawn" | "lapsed" | "purpose" | "origin" | "stale_terms" | "before_grant" | "permitted" | "unknown";
         /**
          * Effect
+         * @description The effect of a choice on a question.
          * @enum {string}
          */
         Effect: "began" | "affirmed" | "withdrew" | "declined" | "none";

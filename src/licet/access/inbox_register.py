@@ -38,6 +38,8 @@ STEPS_MAX = 1_000  # of one item
 
 
 class InboxStepKind(StrEnum):
+    """A step taken with an item."""
+
     taken = "taken"
     given_back = "given_back"
     handed = "handed"

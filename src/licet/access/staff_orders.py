@@ -48,6 +48,8 @@ class OrderKind(StrEnum):
 
 
 class OrderOutcome(StrEnum):
+    """The outcome of an order."""
+
     done = "done"
     failed = "failed"
 

@@ -53,6 +53,8 @@ UNSYNCED = embedded.Options(durable=False)  # what a crash leaves of a drill is 
 
 
 class DrillOutcome(StrEnum):
+    """The outcome of a drill."""
+
     proved = "proved"
     failed = "failed"
 

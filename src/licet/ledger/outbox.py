@@ -24,6 +24,8 @@ _COLUMNS = {"account_id": "uuid", "entry": "text", "occurred_at": "timestamptz",
 
 
 class EntryKind(StrEnum):
+    """The kind of an entry."""
+
     policy_applied = "policy_applied"
     # written by a release: a version of an earlier year, by its present text
     policy_stands = "policy_stands"

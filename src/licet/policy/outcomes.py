@@ -18,6 +18,8 @@ from licet.policy.state import (
 
 
 class EndingCause(StrEnum):
+    """What ended a grant."""
+
     refused = "refused"
     lapsed = "lapsed"
     narrowed = "narrowed"
@@ -25,6 +27,8 @@ class EndingCause(StrEnum):
 
 
 class Effect(StrEnum):
+    """The effect of a choice on a question."""
+
     began = "began"
     affirmed = "affirmed"
     withdrew = "withdrew"

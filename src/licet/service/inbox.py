@@ -53,12 +53,16 @@ CSV_ITEMS_MAX = 100_000
 
 
 class HeldFilter(StrEnum):
+    """Filters items by their holder."""
+
     me = "me"
     nobody = "nobody"
     somebody = "somebody"
 
 
 class ItemSort(StrEnum):
+    """The order of a view: by due date, or by kind."""
+
     due = "due"
     kind = "kind"
 

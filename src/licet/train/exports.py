@@ -59,6 +59,8 @@ class Format(StrEnum):
 
 
 class ExportKind(StrEnum):
+    """What a line trains."""
+
     sft = "sft"
     dpo = "dpo"
     kto = "kto"

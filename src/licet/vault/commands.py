@@ -462,3 +462,23 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     def effect(self) -> Effect | None:
         """The effect of a choice that answered one question; None of any other."""
         return self.answers[0].effect if len(self.answers) == 1 else None
+
+
+_RESTRICTING = (
+    SetPlan,
+    SetAge,
+    SetRegion,
+    CloseAccount,
+    Delete,
+    Narrow,
+    KeepProjectOut,
+    Unflag,
+    Hold,
+    Unhold,
+    TakeBackFeedback,
+)
+
+
+def may_restrict(command: object) -> bool:
+    """Whether the command is one that takes something back."""
+    return not command.allow if isinstance(command, Choose) else isinstance(command, _RESTRICTING)

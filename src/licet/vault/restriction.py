@@ -162,26 +162,6 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
         keep_records(tx, keyring.restrictions, [record])
 
 
-_RESTRICTING = (
-    SetPlan,
-    SetAge,
-    SetRegion,
-    CloseAccount,
-    Delete,
-    Narrow,
-    KeepProjectOut,
-    Unflag,
-    Hold,
-    Unhold,
-    TakeBackFeedback,
-)
-
-
-def may_restrict(command: object) -> bool:
-    """Whether the command is one that takes something back."""
-    return not command.allow if isinstance(command, Choose) else isinstance(command, _RESTRICTING)
-
-
 def kept_scopes(answers: Sequence[Answer]) -> tuple[str, ...]:
     """The scopes in which a no left a grant in force, by Licet's ids, whichever ids named them."""
     scopes = {grant.scope for one in answers for grant in one.kept}
