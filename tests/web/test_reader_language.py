@@ -246,7 +246,7 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
     )
     assert "<p>Licet konservas.</p>" in html
     assert f'<p><span lang="en" dir="ltr">{ENGLISH["home.person"]}</span></p>' in html
-    assert f"<title>{ENGLISH['site.name']} · {ENGLISH['site.name']}</title>" in html
+    assert f"<title>{ENGLISH['site.name']}</title>" in html
 
 
 # As it is seen
