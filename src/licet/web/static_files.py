@@ -22,7 +22,7 @@ from litestar import Request, Response
 from licet.errors import NotFoundError
 
 CSS, JAVASCRIPT = "text/css", "text/javascript"  # Litestar adds the charset
-STYLESHEETS = ("licet.css", "console.css", "design.css")
+STYLESHEETS = ("licet.css", "chats.css", "console.css", "design.css")
 MODULES = (
     "badge.js",
     "data.js",

@@ -148,10 +148,12 @@ export class LicetElement extends Base {
     this.setAttribute("aria-busy", "true");
     const slow = setTimeout(() => turn === this.#turn && this.#loading(), LOADING_AFTER_MS);
     try {
-      const [answer, style] = await Promise.all([this.#asked(path, request), sheet(this.base, this.fetch)]);
+      const [answer, style] = await Promise.all([this.#asked(path, request), sheet(this.base, "licet.css", this.fetch)]);
       const body = parsed(await answer.text());
+      const { sheet: more } = /** @type {HTMLElement | null} */ (body.querySelector("#licet-content"))?.dataset ?? {};
+      const styles = more ? [style, await sheet(this.base, more, this.fetch)] : [style];
       if (turn !== this.#turn) return;
-      this.root.adoptedStyleSheets = [style, own(this.#css)];
+      this.root.adoptedStyleSheets = [...styles, own(this.#css)];
       dressed(body, Number(this.getAttribute("heading-level")) || 2);
       this.frame.replaceChildren(...body.childNodes);
       this.#sending = false;

@@ -1,18 +1,19 @@
 // @ts-check
-/** The stylesheets of a shadow root: Licet's, fetched once a base, and what an element needs even where Licet is away. */
+/** The stylesheets of a shadow root: Licet's, each fetched once a base, and what an element needs even where Licet is away. */
 
 /** @type {Map<string, Promise<CSSStyleSheet>>} */
 const sheets = new Map();
 
-/** @param {string} base @param {typeof fetch} fetched @returns {Promise<CSSStyleSheet>} */
-export function sheet(base, fetched) {
-  let found = sheets.get(base);
+/** @param {string} base @param {string} name @param {typeof fetch} fetched @returns {Promise<CSSStyleSheet>} */
+export function sheet(base, name, fetched) {
+  const url = `${base}/static/${name}`;
+  let found = sheets.get(url);
   if (!found) {
-    found = fetched(`${base}/static/licet.css`, { credentials: "omit" })
+    found = fetched(url, { credentials: "omit" })
       .then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error("no stylesheet"))))
       .then((text) => new CSSStyleSheet().replace(text));
-    sheets.set(base, found);
-    found.catch(() => sheets.delete(base));
+    sheets.set(url, found);
+    found.catch(() => sheets.delete(url));
   }
   return found;
 }
