@@ -55,6 +55,19 @@ ID_BYTES = 16  # of a conversation
 MIN_TURNS = 200
 
 
+@contextmanager
+def installed(curate: Curate = NO_NAMES) -> Iterator[installation.Installation]:
+    """A temporary installation whose policy leaves names in, on 20 September 2025."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        with installation.installation(
+            Configuration(data=data, curate=curate), lambda: NOW
+        ) as here:
+            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
+            yield here
+
+
 def fill(
     here: installation.Installation, turns: int, random: Random, words_a_turn: int = 100
 ) -> list[UUID]:
@@ -263,20 +276,6 @@ def loaded(here: installation.Installation, built: BuildResult) -> Row:
     )
 
 
-@contextmanager
-def filled(turns: int, curate: Curate) -> Iterator[installation.Installation]:
-    """A temporary installation with so many turns, whose policy leaves names in."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        data.mkdir()
-        with installation.installation(
-            Configuration(data=data, curate=curate), lambda: NOW
-        ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            fill(here, turns, Random(1))
-            yield here
-
-
 def built(
     here: installation.Installation, turns: int, name: str, workers: int = 1
 ) -> tuple[BuildResult, float, float, float]:
@@ -294,13 +293,15 @@ def built(
 
 def measured(turns: int) -> Iterator[Row]:
     """A build of so many turns beside its floor, the default one first; and its load."""
-    with filled(max(turns // 20, MIN_TURNS), Curate(names="built-in")) as here:
+    with installed(Curate(names="built-in")) as here:
+        fill(here, max(turns // 20, MIN_TURNS), Random(1))
         low = sum(repeated(here, rows_only(here, here.config.data), max(turns // 20, MIN_TURNS)))
         _, process, database, _ = built(here, max(turns // 20, MIN_TURNS), "names")
     yield _beside(
         f"build with names, a twentieth of {turns:,} turns, us a turn", process, database, low
     )
-    with filled(turns, NO_NAMES) as here:
+    with installed() as here:
+        fill(here, turns, Random(1))
         low = sum(repeated(here, rows_only(here, here.config.data), turns))
         made, process, database, one = built(here, turns, "first")
         yield _beside(
@@ -330,7 +331,8 @@ def main(arguments: list[str]) -> list[Row]:
     """Rows of what, figure, floor and ratio. A first build of a process loads what it needs (rules,
     the model of languages, the compiled loops): one that is not counted comes before.
     """
-    with filled(MIN_TURNS, NO_NAMES) as here:
+    with installed() as here:
+        fill(here, MIN_TURNS, Random(1))
         compiled.load()
         built(here, MIN_TURNS, "warm")
     sizes = [int(a) for a in arguments] or [10_000, 100_000]

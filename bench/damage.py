@@ -14,26 +14,23 @@ import gzip
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from bench import NAMES_LEFT_IN, NO_NAMES, Row
-from bench.building import NOW, fill
-from licet.config import Configuration
+from bench import Row
+from bench.building import fill, installed
 from licet.curate import release_build
 from licet.curate.made_up_names import FAMILY, GIVEN_MADE
 from licet.release.measurement import MeasuredCost, percent
 from licet.release.reader import LoadedRow
-from licet.service import policy_changes, release_measure
+from licet.service import release_measure
 from licet.service.release_measure import MeasuringOrder
 from licet.train import usefulness
 from licet.train.recipe import TrainingSettings
 from licet.train.usefulness import MeasuredRow
-from licet.vault import installation
 
 DATA = Path(os.environ.get("TESTS_DATA") or Path(__file__).parents[2] / "shared" / "data")
 DIALOGUES = "hh-rlhf-harmless-test/data.jsonl.gz"
@@ -105,17 +102,14 @@ def _row(said: list[tuple[str, str]], number: int) -> LoadedRow:
 
 
 def _installed(turns: int) -> Row:
-    with tempfile.TemporaryDirectory() as folder:
-        config = Configuration(data=Path(folder), curate=NO_NAMES)
-        with installation.installation(config, lambda: NOW) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            fill(here, turns, Random(1))
-            rows = release_build.build_release(
-                here, name="bench", purpose="improve_models"
-            ).manifest.rows
-            began = time.process_time()
-            made = release_measure.measure(here, "bench", MeasuringOrder()).statement
-            seconds = time.process_time() - began
+    with installed() as here:
+        fill(here, turns, Random(1))
+        rows = release_build.build_release(
+            here, name="bench", purpose="improve_models"
+        ).manifest.rows
+        began = time.process_time()
+        made = release_measure.measure(here, "bench", MeasuringOrder()).statement
+        seconds = time.process_time() - began
     return Row(
         f"the whole of it, of {rows:,} rows, {made.rows:,} read, processor seconds (goal: 120)",
         f"{seconds:.1f}",

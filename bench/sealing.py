@@ -16,7 +16,6 @@ import math
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,8 +26,8 @@ from random import Random
 from statistics import median
 from uuid import UUID
 
-from bench import NAMES_LEFT_IN, NO_NAMES, Row
-from bench.building import TURNS_A_CONVERSATION, fill
+from bench import NO_NAMES, Row
+from bench.building import TURNS_A_CONVERSATION, fill, installed
 from licet.config import Configuration
 from licet.curate import release_build
 from licet.policy.period import instant
@@ -42,7 +41,6 @@ from licet.release.proofs import ProofLine, Proofs
 from licet.release.registry import Release
 from licet.release.row_runs import RowSource, RowSources
 from licet.release.tally import microseconds
-from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands, installation, verbs
 from licet.vault.copies import CopyPlace
@@ -187,42 +185,36 @@ def sealed(rows: int) -> tuple[float, list[float], float]:
     """
     context = multiprocessing.get_context("spawn")
     built_rows = min(BUILT_MAX, rows // 2)
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        data.mkdir()
-        with installation.installation(
-            Configuration(data=data, curate=NO_NAMES), lambda: NOW
-        ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            fill(here, (built_rows + QUIET) * TURNS_A_CONVERSATION, Random(1), 10)
-            with transaction(here.pool) as tx:
-                chats = tx.execute(
-                    "SELECT account_id, conversation_id FROM conversations ORDER BY 2"
-                ).fetchall()
-            padded, stop, waits = context.Event(), context.Event(), context.SimpleQueue()
-            other = context.Process(target=ends, args=[data, chats, padded, stop, waits])
-            other.start()
-            times = [next(taken(waits)) for _ in range(QUIET)]
-            builder = PaddedBuilder(
-                here.pool,
-                here.keyring,
-                installation.policies(here),
-                release_build.RuleCleaner(),
-                here.clock,
-                rows_per_part=built_rows,
-            )
-            builder.rows, builder.padded = rows, padded
-            order = BuildOrder(
-                name="bench",
-                purpose="improve_models",
-                folder=data / "releases" / "bench",
-                software="bench",
-            )
-            built, whole = builder.run(order), time.monotonic()
-            stop.set()
-            times += taken(waits)
-            other.join()
-            return built.lock_seconds, times, whole - builder.padded_at
+    with installed() as here:
+        fill(here, (built_rows + QUIET) * TURNS_A_CONVERSATION, Random(1), 10)
+        with transaction(here.pool) as tx:
+            chats = tx.execute(
+                "SELECT account_id, conversation_id FROM conversations ORDER BY 2"
+            ).fetchall()
+        padded, stop, waits = context.Event(), context.Event(), context.SimpleQueue()
+        other = context.Process(target=ends, args=[here.config.data, chats, padded, stop, waits])
+        other.start()
+        times = [next(taken(waits)) for _ in range(QUIET)]
+        builder = PaddedBuilder(
+            here.pool,
+            here.keyring,
+            installation.policies(here),
+            release_build.RuleCleaner(),
+            here.clock,
+            rows_per_part=built_rows,
+        )
+        builder.rows, builder.padded = rows, padded
+        order = BuildOrder(
+            name="bench",
+            purpose="improve_models",
+            folder=here.config.data / "releases" / "bench",
+            software="bench",
+        )
+        built, whole = builder.run(order), time.monotonic()
+        stop.set()
+        times += taken(waits)
+        other.join()
+        return built.lock_seconds, times, whole - builder.padded_at
 
 
 def main(arguments: list[str]) -> list[Row]:

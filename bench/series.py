@@ -11,20 +11,17 @@ elected again.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 from uuid import UUID
 
 import msgspec
 
-from bench import NAMES_LEFT_IN, NO_NAMES, Row
-from bench.building import NOW, SAID, TURNS_A_CONVERSATION, TURNS_AN_ACCOUNT, fill, spent
-from licet.config import Configuration, Curate
+from bench import NO_NAMES, Row
+from bench.building import SAID, TURNS_A_CONVERSATION, TURNS_AN_ACCOUNT, fill, installed, spent
+from licet.config import Curate
 from licet.curate import release_build
 from licet.policy.state import TurnRole
-from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import commands, installation, verbs
 from licet.vault.content import Content, encode
@@ -63,35 +60,29 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def measured(turns: int, what: str, curate: Curate) -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        data.mkdir()
-        with installation.installation(
-            Configuration(data=data, curate=curate), lambda: NOW
-        ) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            accounts = fill(here, turns, Random(1))
-            release_build.build_release(here, name="autumn", purpose="improve_models")
-            go_on(here, accounts, turns)
-            with transaction(here.pool) as tx:
-                tx.execute("ANALYZE")
-            costs: dict[str | None, list[tuple[float, float]]] = {None: [], "autumn": []}
-            carried = 0.0
-            for number in range(ROUNDS):
-                for base, found in costs.items():
-                    before = spent(here)
-                    name = f"{base or 'whole'}-{number}"
-                    built = release_build.build_release(
-                        here, name=name, purpose="improve_models", base=base
+    with installed(curate) as here:
+        accounts = fill(here, turns, Random(1))
+        release_build.build_release(here, name="autumn", purpose="improve_models")
+        go_on(here, accounts, turns)
+        with transaction(here.pool) as tx:
+            tx.execute("ANALYZE")
+        costs: dict[str | None, list[tuple[float, float]]] = {None: [], "autumn": []}
+        carried = 0.0
+        for number in range(ROUNDS):
+            for base, found in costs.items():
+                before = spent(here)
+                name = f"{base or 'whole'}-{number}"
+                built = release_build.build_release(
+                    here, name=name, purpose="improve_models", base=base
+                )
+                found.append(
+                    tuple(
+                        1e6 * (now - then) / turns
+                        for now, then in zip(spent(here), before, strict=True)
                     )
-                    found.append(
-                        tuple(
-                            1e6 * (now - then) / turns
-                            for now, then in zip(spent(here), before, strict=True)
-                        )
-                    )  # type: ignore[arg-type]  # columns of several types
-                    if built.manifest.base is not msgspec.UNSET:
-                        carried = built.manifest.base.carried / built.manifest.rows
+                )  # type: ignore[arg-type]  # columns of several types
+                if built.manifest.base is not msgspec.UNSET:
+                    carried = built.manifest.base.carried / built.manifest.rows
     (whole, whole_database), (next_one, database) = (
         [sum(part) / ROUNDS for part in zip(*found, strict=True)] for found in costs.values()
     )

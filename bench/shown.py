@@ -9,18 +9,15 @@ deleted since. Processor time of the process and of the database.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
-from bench import NAMES_LEFT_IN, NO_NAMES, Row
-from bench.building import NOW, fill, spent
-from licet.config import Configuration
+from bench import Row
+from bench.building import NOW, fill, installed, spent
 from licet.curate import release_build
 from licet.release import catalog
-from licet.service import policy_changes, release_view
+from licet.service import release_view
 from licet.store.connect import transaction
 from licet.train import gate_files
 from licet.vault import commands, installation, verbs
@@ -37,20 +34,15 @@ def main(arguments: list[str]) -> list[Row]:
 
 
 def _shown(turns: int) -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        config = Configuration(data=Path(folder), curate=NO_NAMES)
-        with installation.installation(config, lambda: NOW) as here:
-            policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            fill(here, turns, Random(1), WORDS_A_TURN)
-            built = release_build.build_release(
-                here, name="bench", purpose="improve_models"
-            ).manifest
-            release_view.show(here, "bench")  # warm
-            leased = _milliseconds(here, lambda: deque(catalog.usable_rows(here, built), maxlen=0))
-            undecided = _milliseconds(here, lambda: release_view.show(here, "bench"))
-            gate_files.update_all(here)
-            _delete_one(here)
-            kept = _milliseconds(here, lambda: release_view.show(here, "bench"))
+    with installed() as here:
+        fill(here, turns, Random(1), WORDS_A_TURN)
+        built = release_build.build_release(here, name="bench", purpose="improve_models").manifest
+        release_view.show(here, "bench")  # warm
+        leased = _milliseconds(here, lambda: deque(catalog.usable_rows(here, built), maxlen=0))
+        undecided = _milliseconds(here, lambda: release_view.show(here, "bench"))
+        gate_files.update_all(here)
+        _delete_one(here)
+        kept = _milliseconds(here, lambda: release_view.show(here, "bench"))
     what = f"release of {built.rows:,} rows shown, undecided, ms, beside a lease of every row"
     return [
         Row(what, f"{undecided:.1f}", f"{leased:.1f}", f"{leased / undecided:.1f}"),
