@@ -20,7 +20,7 @@ from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
 from .browsing import DESKTOP, PHONE, Site, browser, existing, site
-from .people import AFTER
+from .people import AFTER, NOTICE
 
 __all__ = ["browser", "site"]
 
@@ -293,3 +293,25 @@ def test_nobody_sees_anothers_conversation(site: Site) -> None:
 def test_without_a_sign_in_a_page_says_so(site: Site) -> None:
     page = site.visit(None, "/settings")
     assert "not signed in" in text(page)
+
+
+def test_twenty_five_chats_and_their_dates_are_seen_within_two_thousand_pixels_of_a_phone(
+    site: Site,
+) -> None:
+    site.town.open("ana")
+    site.town.clock.set(NOTICE)
+    site.town.choose("ana", allow=True)
+    for number in range(25):
+        site.town.say("ana", f"Chat {number} about the roof of the house and its gutters")
+    page = site.visit("ana", "/chats", viewport=PHONE)
+    chats = page.locator("ol.chats > li")
+    assert chats.count() == 25
+    assert chats.first.bounding_box()["y"] < 300
+    last = chats.last.bounding_box()
+    assert last["y"] + last["height"] < 2000
+    dates = chats.locator(".line > span")
+    assert set(dates.all_inner_texts()) == {"Kept until 1 September 2030"}
+    assert (
+        dates.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length")
+        == 0
+    )
