@@ -157,10 +157,11 @@ def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site
         old = site.visit("ana", path)
         town.tell(Widen(**about))
         town.tell(Narrow(**about))
-        old.get_by_role("button", name=act).click()
-        assert says in text(old)
-        old.get_by_role("button", name=act).click()
-        assert done in text(old)
+        for answer in (says, done):
+            for menu in old.locator(".menu-of summary").all():  # in the list the act is in a menu
+                menu.click()
+            old.get_by_role("button", name=act).click()
+            assert answer in text(old)
         town.tell(Narrow(**about))
         old.reload()
         assert done not in text(old), "and is not said once it holds no more"
