@@ -130,7 +130,10 @@ def gathered(question: Question) -> Facts:
     judged = conversation.segments if terms.some_whole else [segment]
     deciding = (conversation.segments[conversation.deciding] if terms.some_whole else segment).stamp
     about = terms.asked.get(purpose, "")
-    grant, min_age = account.grant_for(about, conversation), terms.min_ages.of(account.region)
+    grant, min_age = (
+        account.grant_for(about, conversation),
+        terms.min_ages.for_region(account.region),
+    )
     return {
         "closed": account.closed_at is not None,
         "deleted": conversation.deleted_at is not None,

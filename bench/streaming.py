@@ -99,7 +99,7 @@ def spent(server: psutil.Process) -> tuple[float, float]:
 
 
 def cached(cache: Path, room: int) -> Configuration:
-    return Configuration.of(
+    return Configuration.from_environment(
         {"LICET_LOADER__CACHE": str(cache), "LICET_LOADER__CACHE_BYTES": str(room)}
     )
 

@@ -79,9 +79,9 @@ def test_a_setting_is_described_as_it_is(variable: str) -> None:
 
 def test_what_the_page_names_is_taken_and_nothing_else() -> None:
     for variable in rows():
-        Configuration.of({variable: ""})
+        Configuration.from_environment({variable: ""})
     with pytest.raises(UsageError, match="unknown setting `LICET_WEB__TOKEN_KEY`"):
-        Configuration.of({"LICET_WEB__TOKEN_KEY": "x"})
+        Configuration.from_environment({"LICET_WEB__TOKEN_KEY": "x"})
 
 
 def test_a_secret_is_given_as_a_file_alone() -> None:
@@ -107,5 +107,5 @@ def test_a_secret_is_given_as_a_file_alone() -> None:
 )
 def test_a_setting_that_does_not_exist_is_answered_with_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Configuration.of({name: "1"})
+        Configuration.from_environment({name: "1"})
     assert (caught.value.message, caught.value.hint) == (f"unknown setting `{name}`", hint)

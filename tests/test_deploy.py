@@ -130,11 +130,11 @@ def test_the_settings_of_the_compositions_and_of_the_units_are_settings_of_ours(
     for file in COMPOSITIONS:
         for service in composition(file)["services"].values():
             ours = {key: _any(key) for key in service["environment"] if key.startswith("LICET_")}
-            assert Configuration.of(ours) != Configuration() or not ours
+            assert Configuration.from_environment(ours) != Configuration() or not ours
     for name in UNITS:
         pairs = [value.partition("=") for value in unit(name)["Environment"]]
         ours = {key: _any(key) for key, _, _ in pairs}
-        assert Configuration.of(ours) != Configuration() or not ours
+        assert Configuration.from_environment(ours) != Configuration() or not ours
 
 
 def _any(setting: str) -> str:
@@ -146,7 +146,7 @@ def test_two_servers_of_a_composition_share_the_bucket_and_the_keys_and_no_other
     parts = composition("compose.several.yaml")
     first, second = (parts["services"][name] for name in ("licet-a", "licet-b"))
     assert first["environment"] == second["environment"]
-    config = Configuration.of(
+    config = Configuration.from_environment(
         {
             key: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
             for key, value in first["environment"].items()

@@ -232,7 +232,7 @@ def test_what_a_pod_mounts_is_there_and_secrets_are_read_from_files_alone(
 
 def test_the_settings_are_settings_of_ours_and_none_of_them_is_a_secret() -> None:
     data = one("ConfigMap", "licet")["data"]
-    config = Configuration.of(data)
+    config = Configuration.from_environment(data)
     assert config.data.is_relative_to("/var/lib/licet")
     assert config.data != Path("/var/lib/licet"), (
         "the root of a volume may hold a `lost+found`, and belongs to root"
@@ -282,7 +282,7 @@ def test_a_build_on_ray_is_named_as_its_job_and_goes_on_after_a_killed_pod() -> 
     (named,) = container["env"]
     assert named["name"] == "RELEASE"
     assert "batch.kubernetes.io/job-name" in named["valueFrom"]["fieldRef"]["fieldPath"]
-    config = Configuration.of(
+    config = Configuration.from_environment(
         {**one("ConfigMap", "licet")["data"], **one("ConfigMap", "licet-build")["data"]}
     )
     assert (config.curate.runner, config.curate.ray_address) == ("ray", "ray://ray-head.ray:10001")
@@ -403,7 +403,7 @@ def test_several_servers_need_no_volume_that_one_node_mounts() -> None:
 
 
 def test_several_servers_know_the_bucket_and_hold_no_keys(tmp_path: Path) -> None:
-    config = Configuration.of(one("ConfigMap", "licet", SEVERAL_FILES)["data"])
+    config = Configuration.from_environment(one("ConfigMap", "licet", SEVERAL_FILES)["data"])
     assert (config.store.url, config.cold.url) == (
         "s3://licet-production/shared",
         "s3://licet-production/shared/cold",

@@ -45,10 +45,10 @@ from licet.intake.records import (
     RecordedPart,
     Setting,
     UnreadableRecord,
-    by,
     decode,
     decode_or,
     nothing_said,
+    part_of_role,
     stable_id,
 )
 from licet.policy.state import ConversationKind, TurnRole
@@ -166,7 +166,7 @@ def _said(dialogue: Dialogue, step: _Step, statement: str) -> Iterator[RecordedP
     call_id = next(iter(step.tool_call_ids or []), step.tool_call_id or "")
     named = step.name or dialogue.calls.get(call_id) or ""
     if statement and step.role == "user" and statement in text:
-        yield by(TurnRole.user, Content(text=statement))
+        yield part_of_role(TurnRole.user, Content(text=statement))
         before, _, behind = text.partition(statement)
         text = "\n".join(part.strip() for part in (before, behind))
-    yield by(TurnRole.tool, Content(text=text, tool_call_id=call_id, tool_name=named))
+    yield part_of_role(TurnRole.tool, Content(text=text, tool_call_id=call_id, tool_name=named))

@@ -33,5 +33,5 @@ for step in steps:
     optimizer.step()
     if dist.get_rank() == 0:
         states = [part.state_dict() for part in (model, optimizer, steps)]
-        torch.save([*states, list(gate.held())], "checkpoint.new")
+        torch.save([*states, list(gate.signed_withdrawals())], "checkpoint.new")
         Path("checkpoint.new").replace("checkpoint.pt")

@@ -394,7 +394,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
         return self.restrictions or self.data / "restrictions"
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], data: Path | None = None) -> Configuration:
+    def from_environment(
+        cls, environment: Mapping[str, str], data: Path | None = None
+    ) -> Configuration:
         """Reads the environment; ``data`` from the command line overrides it, and an empty value
         counts as absent.
         """

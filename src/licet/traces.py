@@ -109,7 +109,7 @@ def _transaction() -> Iterator[Any]:
             raise
 
 
-def answered(name: str, attributes: Attributes) -> None:
+def name_request_span(name: str, attributes: Attributes) -> None:
     """Sets the name and outcome of the request's span, once its route is known."""
     if _tracer is None:
         return

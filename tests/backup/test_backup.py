@@ -502,6 +502,28 @@ def test_once_the_epoch_is_destroyed_its_backup_opens_nothing(place: Place) -> N
         assert Home(here, place, home).read("ben", "ben-chat")
 
 
+def test_a_damaged_manifest_is_listed_as_damaged_and_nothing_is_pruned_beside_it(
+    place: Place,
+) -> None:
+    _, folder = talk(place)
+    damaged = place.backups / "damaged"
+    damaged.mkdir()
+    (damaged / backup_manifest.DUMP).write_bytes(b"PGDMP")
+    (damaged / backup_manifest.MANIFEST).write_bytes(b"{")
+    place.now += timedelta(days=place.config.key_chain.backup_days)
+    with installation.installation(place.config, place.clock) as here:
+        listed = {kept.folder: kept for kept in archives.list_backups(here, place.backups)}
+        assert listed[folder].expired
+        assert "is not the one that was written" in listed[damaged].damage
+        for prune in (archives.prune, archives.prune_wal):
+            with pytest.raises(ContradictedError, match="nothing is removed beside it"):
+                prune(here, place.backups)
+        assert folder.is_dir()
+        assert damaged.is_dir()
+        damaged.rename(place.backups.parent / "damaged")
+        assert [kept.folder for kept in archives.prune(here, place.backups).backups] == [folder]
+
+
 def test_a_backup_is_verified_listed_and_pruned_by_its_day(place: Place) -> None:
     _, folder = talk(place)
     assert archives.verify(place.config, folder).life == 0

@@ -198,6 +198,10 @@ def test_what_nobody_answered_is_unanswered_and_a_no_is_an_answer() -> None:
         ("jurisdictions: [Ireland]", "key `jurisdictions`: `Ireland` is not a country code"),
         ("storage_locations: ie", "Expected `array`"),
         ("withdrawal_url: our page", "key `withdrawal_url`: `our page` is not a URL"),
+        (
+            "contact: nobody",
+            "key `contact`: `nobody` is neither an e-mail address nor a URL",
+        ),
         ("name: " + "x" * 501, "key `name`: is longer than 500"),
         ("name: [", "cannot be read"),
         ("dpo: yes", "key `dpo`: `yes` names nobody"),

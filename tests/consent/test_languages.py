@@ -191,8 +191,8 @@ def test_dates_periods_and_lists_are_those_of_the_language(
     assert words.moment(AT) == moment
     assert words.period(Period(5, Unit.years)) == years
     assert words.period(Period(1, Unit.days)) == days
-    assert words.listed(["a", "b", "c"]) == listed
-    assert words.listed(["a"]) == "a"
+    assert words.join_names(["a", "b", "c"]) == listed
+    assert words.join_names(["a"]) == "a"
 
 
 def test_each_number_is_counted_by_the_rule_of_its_language() -> None:
@@ -313,7 +313,7 @@ def test_a_language_is_added_in_one_file(tmp_path: Path) -> None:
     words = read(written(tmp_path, "eo", {"language.name": "Esperanto", "answer.yes": "Uzi"}), "eo")
     there = load_languages(tmp_path)
     assert there.preferred("eo, de;q=0.5") == "eo"
-    assert ("eo", "Esperanto") in there.named
+    assert ("eo", "Esperanto") in there.own_names
     assert words.say("answer.yes") == "Uzi"
     assert words.say("answer.no") == catalogue("en").say("answer.no"), (
         "what it does not have is said in English"

@@ -261,7 +261,7 @@ def test_the_page_says_what_a_yes_was_for_and_why_one_had_no_effect(office: Offi
     chosen(office, ana, False, keep=(atlas,))
     office.sequence()
     found = issued(office, ana)
-    assert [receipts.said(receipt) for receipt in found] == [
+    assert [receipts.describe(receipt) for receipt in found] == [
         "You said yes, but other questions had to be answered first, and it permits nothing.",
         "No: your conversations are not used.",
         "Yes: the conversations of one project may be used.",

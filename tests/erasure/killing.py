@@ -216,7 +216,7 @@ def told_until(reading: int, enough: Callable[[bytes], bool]) -> bytes:
 
 
 def main(data: str, seed: str, kills: str, acknowledged: str) -> None:
-    config, choose = Configuration.of(os.environ, Path(data)), Random(int(seed))
+    config, choose = Configuration.from_environment(os.environ, Path(data)), Random(int(seed))
     (Path(data).parent / "backups").mkdir(exist_ok=True)
     with open(acknowledged, "w") as out:
         for number in range(int(kills)):

@@ -64,7 +64,8 @@ from licet.vault.ids import Prefix, host_hmac, parse
 
 told = json.load(sys.stdin)
 say = told["say"]
-with installation.installation(Configuration.of(os.environ, Path(sys.argv[1]))) as here:
+config = Configuration.from_environment(os.environ, Path(sys.argv[1]))
+with installation.installation(config) as here:
     account, at, key = parse(Prefix.account, told["account"]), here.clock(), installation.host_key(here)
     content = Content(
         text=say["tool text"], tool_calls=(ToolCall(id="1", name=say["tool name"], arguments=say["arguments"]),),

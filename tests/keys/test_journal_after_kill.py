@@ -104,7 +104,7 @@ def test_a_torn_end_that_is_cut_off_is_so_on_the_disk(tmp_path: Path) -> None:
     def hold(journal: Path, writes: Callable[[], None]) -> None:
         made = opened(journal)
         writes()
-        with made.storage.held():
+        with made.storage.exclusive():
             pass
         made.close()
 

@@ -263,7 +263,7 @@ def test_one_callers_records_are_in_one_object_and_many_callers_share_one(
 def test_an_installation_names_one_place_of_its_journal(tmp_path: Path) -> None:
     both = {"LICET_STORE__URL": "s3://bucket/licet", "LICET_RESTRICTIONS": str(tmp_path)}
     with pytest.raises(UsageError, match="LICET_STORE__URL"):
-        journal_bucket.journal(Configuration.of(both))
+        journal_bucket.journal(Configuration.from_environment(both))
 
 
 # At the one way in

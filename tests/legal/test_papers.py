@@ -407,8 +407,8 @@ def test_a_diff_shows_what_changed_since_the_last(house: House) -> None:
     assert found["stated.transfers"] == ("to be provided", "no")
     entries = first.payload["figures"]["log"]["entries"]
     assert found["figures.log.entries"] == (str(entries), str(entries + 1))
-    assert [one.sha256 for one in papers.listed(house.here)] == [second.sha256, first.sha256]
-    assert papers.listed(house.here, PaperKind.ab2013) == []
+    assert [one.sha256 for one in papers.list_papers(house.here)] == [second.sha256, first.sha256]
+    assert papers.list_papers(house.here, PaperKind.ab2013) == []
 
 
 def test_a_public_paper_is_published_beside_the_log_and_the_shipped_verifier_proves_it(

@@ -40,7 +40,7 @@ DIFFERING = version(
 def test_the_part_goes_before_its_country_and_that_before_the_version(
     region: str | None, age: int, values: str
 ) -> None:
-    assert DIFFERING.min_ages.of(region) == age
+    assert DIFFERING.min_ages.for_region(region) == age
     assert DIFFERING.refuses_age(None, region)
     assert DIFFERING.refuses_age(age - 1, region)
     assert not DIFFERING.refuses_age(age, region)
@@ -54,7 +54,7 @@ def test_each_value_is_looked_up_by_itself() -> None:
     assert (canada.languages_of("CA-QC"), canada.authority_of("CA-QC")) == (("fr",), "the OPC")
     assert canada.languages_of("CA-ON") == ("en", "fr")
     assert (canada.languages_of(None), canada.authority_of("DE")) == ((), None)
-    assert canada.min_ages.of("CA-QC") == canada.min_ages.of(None) == 18
+    assert canada.min_ages.for_region("CA-QC") == canada.min_ages.for_region(None) == 18
 
 
 def test_joint_versions_ask_the_strictest_of_each_region() -> None:

@@ -347,7 +347,7 @@ def test_the_command_curates_as_configured(house: House) -> None:
     )
     with pytest.raises(UsageError, match="`LICET_CURATE__RUNNER` is `flink`"):
         release_build.build_release(elsewhere, name="s", purpose=IMPROVE)
-    assert Configuration.of(
+    assert Configuration.from_environment(
         {"LICET_CURATE__RUNNER": "ray", "LICET_CURATE__RAY_ADDRESS": "head:6379"}
     ).curate == Curate(runner="ray", ray_address="head:6379")
 

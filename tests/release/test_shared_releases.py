@@ -57,7 +57,7 @@ class Hosts:
 
     def __init__(self, pool: Pool, folder: Path, settings: dict[str, str]) -> None:
         self.house = House(pool, folder / "one")
-        self.store = Configuration.of(settings).store
+        self.store = Configuration.from_environment(settings).store
         self.house.here = self.one = self._host(folder / "one")
         self.two = self._host(folder / "two")
 

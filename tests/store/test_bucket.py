@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.S3Serve
 @pytest.fixture
 def store(server: seaweed.S3Server, request: pytest.FixtureRequest) -> Bucket:
     found = bucket.open_bucket(
-        Configuration.of(server.settings("STORE", request.node.name[:40])).store
+        Configuration.from_environment(server.settings("STORE", request.node.name[:40])).store
     )
     assert found is not None
     return found
@@ -134,7 +134,7 @@ def test_a_service_that_does_not_answer_or_refuses_the_secret_is_busy_and_the_se
     }
     nobody = {**server.settings("STORE", "wrong"), "LICET_STORE__ENDPOINT": "http://127.0.0.1:9"}
     for settings in (wrong, nobody):
-        found = bucket.open_bucket(Configuration.of(settings).store)
+        found = bucket.open_bucket(Configuration.from_environment(settings).store)
         assert found is not None
         # Called in its turn of the loop alone.
         for ask in (

@@ -86,7 +86,7 @@ def test_one_restore_of_a_server_one_drill_and_one_receiver_of_wal_run_at_a_time
 def test_nobody_appends_to_a_journal_while_another_process_does(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal", key=KEY)
     lock = tmp_path / "journal" / "lock"
-    with journal.storage.held():
+    with journal.storage.exclusive():
         assert is_locked(lock)
     assert not is_locked(lock)
     journal.close()

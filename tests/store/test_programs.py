@@ -48,7 +48,7 @@ def test_a_program_is_told_the_connection_by_its_environment_and_nothing_else_of
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET_OF_OURS", "planted")
-    running = postgres_programs.begin(
+    running = postgres_programs.start(
         ["env"],
         "host=/run/x dbname=licet user=ana password=p port=5433 application_name=tests",
         stdout=subprocess.PIPE,
@@ -116,7 +116,7 @@ def test_a_program_of_postgresql_is_told_nothing_of_our_environment(
 ) -> None:
     monkeypatch.setenv("LICET_SECRET", "a secret")
     monkeypatch.setenv("HOME", "/home/of-somebody")
-    running = postgres_programs.begin(["env"], stdout=subprocess.PIPE)
+    running = postgres_programs.start(["env"], stdout=subprocess.PIPE)
     assert running.stdout is not None
     told = dict(line.partition("=")[::2] for line in running.stdout.read().decode().splitlines())
     postgres_programs.finish(running)

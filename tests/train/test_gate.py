@@ -262,7 +262,7 @@ def test_a_resumed_run_believes_nothing_older_than_what_it_ended_with(office: Of
     older = office.encoded()
     office.withdraw(2)
     first = office.gate()
-    held = first.held()
+    held = first.signed_withdrawals()
     assert office.gate(held=held).check([1, 2]) == [0, 1]
     office.file.write_bytes(older)
     with pytest.raises(BrokenError, match="went back"):
@@ -376,7 +376,11 @@ def test_consumed_at_n_and_withdrawn_at_n_never_meet(events: list[tuple[str, Any
                 case "passes":
                     office.clock.passes(value)
                 case "resume":
-                    asked = office.gate(held=asked.held()) if asked.number >= 0 else office.gate()
+                    asked = (
+                        office.gate(held=asked.signed_withdrawals())
+                        if asked.number >= 0
+                        else office.gate()
+                    )
                     hand_off = HandOff(asked, used)
                 case "step":
                     ran_out = bitmap.verify_file(

@@ -390,7 +390,7 @@ def test_a_run_that_resumes_under_a_newer_bitmap_repeats_nothing_and_skips_nothi
         batches = MaskedBatches(loader(rows, sampler=order[first * 8 :]), rows.gate, step=first)
         found = [ordinals(batch) for _, batch in zip(range(first, last), batches, strict=False)]
         assert batches.step in (last, last + 1)
-        return found, rows.gate.held()
+        return found, rows.gate.signed_withdrawals()
 
     world.office.withdraw(1, 2, 3)
     before, held = run(0, 20)

@@ -65,7 +65,9 @@ class Orchard:
             self.talks(f"w{n}", ENGLISH.format(EN[-n - 1], EN[(n * 5 + 3) % 16]))
         release_build.build_release(self.house.here, name="winter", purpose="improve_models")
         self.here = replace(self.house.here, clock=utc_now)
-        self.config = type(self.here.config).of({"LICET_DATABASE_URL": dsn}, self.here.config.data)
+        self.config = type(self.here.config).from_environment(
+            {"LICET_DATABASE_URL": dsn}, self.here.config.data
+        )
         self.key = gate_files.signer(self.here).verifier.vkey
         self.publish()
 

@@ -701,7 +701,7 @@ settings = TrainingSettings(steps=24, batch_rows=8, tokens_max=48, width=32, lay
 def heard(step, ordinals):
     if step >= 2:
         os.kill(os.getpid(), signal.SIGKILL)
-with installation(Configuration.of(os.environ, Path(sys.argv[1]))) as here:
+with installation(Configuration.from_environment(os.environ, Path(sys.argv[1]))) as here:
     local_runs.sft(here, "october", Path(sys.argv[2]), settings=settings, on_step=heard)
 """
 

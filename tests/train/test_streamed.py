@@ -47,7 +47,7 @@ def url(built: Path, tmp_path: Path) -> str:
 
 
 def here(url: str, tmp_path: Path, room: int = ROOM) -> Path:
-    config = Configuration.of(
+    config = Configuration.from_environment(
         {"LICET_LOADER__CACHE": str(tmp_path / "cache"), "LICET_LOADER__CACHE_BYTES": str(room)}
     )
     return node.folder_of(url, config)
@@ -263,7 +263,7 @@ class Shared:
             "SECRET_ACCESS_KEY_FILE": str(found.secret_access_key_file),
         }
         told = {f"LICET_STORE__{name}": str(value) for name, value in settings.items()}
-        self.config = Configuration.of(
+        self.config = Configuration.from_environment(
             told | {"LICET_DATA": str(folder / "machine"), "LICET_LOADER__CACHE_BYTES": "40000"}
         )
         bucket = buckets.open_bucket(self.config.store)

@@ -437,7 +437,7 @@ def test_an_object_is_never_written_over(tmp_path: Path) -> None:
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configuration]:
     """A bucket of a SeaweedFS of its own."""
     with seaweed.running(tmp_path_factory.mktemp("weed")) as server:
-        yield Configuration.of(server.settings("COLD", "cold"))
+        yield Configuration.from_environment(server.settings("COLD", "cold"))
 
 
 def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
@@ -479,7 +479,7 @@ def test_a_wrong_secret_is_refused_and_quoted_nowhere(
         "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(wrong),
     }
     with pytest.raises(BusyError) as caught:
-        objects.configured(Configuration.of(environment)).put("bodies/aa/two", b"x")
+        objects.configured(Configuration.from_environment(environment)).put("bodies/aa/two", b"x")
     assert "not-the-secret" not in str(caught.value)
 
 

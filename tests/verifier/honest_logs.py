@@ -476,7 +476,7 @@ class Installation:
                         grant.question,
                         grant.scope,
                         grant=grant.number,
-                        version=state.answered(grant.question) or 0,
+                        version=state.answered_version(grant.question) or 0,
                     )
         rows = self.draw.randint(3, 90)
         facts = {

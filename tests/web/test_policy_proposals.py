@@ -71,7 +71,7 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
     assert "Apply what I read" not in own
     assert "1 permissions for training end" in others
     assert "`" not in own
-    (seen,) = policy_proposals.listed(world.here)
+    (seen,) = policy_proposals.list_proposals(world.here)
     plan = policy_proposals.show(world.here, seen.id).plan_sha256
     refused = api.post(f"{path}/apply", data={"reason": "yes", "plan_sha256": plan}, headers=ada)
     assert (
@@ -115,7 +115,7 @@ def test_a_mistake_comes_back_with_its_line_and_the_text(api, world) -> None:
             text[:20],
             answer.text[-3000:],
         )
-    assert policy_proposals.listed(world.here) == ()
+    assert policy_proposals.list_proposals(world.here) == ()
 
 
 @pytest.mark.parametrize("part", ["file", "text"])
@@ -132,11 +132,13 @@ def test_on_the_page_an_open_version_sent_again_is_the_same_proposal_and_an_appl
     first, again = send(text_of(), ada), send(text_of(), ben)
     assert (first.status_code, again.status_code) == (303, 303)
     assert first.headers["location"] == again.headers["location"]
-    apply(world, policy_proposals.show(world.here, policy_proposals.listed(world.here)[0].id))
+    apply(
+        world, policy_proposals.show(world.here, policy_proposals.list_proposals(world.here)[0].id)
+    )
     for text in (text_of(), f"# as it is applied\n{text_of()}", preset_text("article-2025")):
         refused = send(text, ada)
         assert (refused.status_code, "is applied already" in refused.text) == (422, True)
-    assert len(policy_proposals.listed(world.here)) == 1
+    assert len(policy_proposals.list_proposals(world.here)) == 1
 
 
 def test_a_form_that_is_too_large_is_refused(api, world) -> None:
@@ -257,7 +259,7 @@ def test_each_act_on_a_proposal_is_done_once_under_its_key(api, world) -> None:
     assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
     assert (
         send("", {"text": text_of()}, ada, "p1").status_code,
-        len(policy_proposals.listed(world.here)),
+        len(policy_proposals.list_proposals(world.here)),
     ) == (422, 1)
     named = f"/{first.json()['proposal']['id']}"
     planned = [send(f"{named}/plan", None, ada, "p2").json()["planned_at"] for _ in range(2)]

@@ -207,7 +207,7 @@ def test_an_answer_given_in_one_language_counts_as_in_any_other(ana: World, api:
     ana.tell(Choose(account=ana.accounts["ana"], at=ana.clock.now, allow=True, via="notice"))
     for language in load_languages().names:
         words = catalogue(language)
-        purposes = words.listed(
+        purposes = words.join_names(
             [words.purpose(name) for name in ("improve_models", "safety_classifiers")]
         )
         said = page(ana, api, "/settings", **{"accept-language": language}).text

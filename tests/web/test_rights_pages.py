@@ -116,7 +116,7 @@ def test_each_form_says_its_time_before_it_is_sent_and_the_request_has_that_time
         else WORDS.say("rights.due.whole")
     ) in told
     if region is None:
-        assert WORDS.say("rights.law.strictest", laws=WORDS.listed(times.laws)) in told
+        assert WORDS.say("rights.law.strictest", laws=WORDS.join_names(times.laws)) in told
     else:
         assert WORDS.say("rights.law", law=times.laws[0]) in told
     request = send(lived, api, kind, "It is about pears.")

@@ -158,7 +158,9 @@ def test_a_chat_kept_out_again_elsewhere_is_not_let_in_by_an_old_page(site: Site
         town.tell(Widen(**about))
         town.tell(Narrow(**about))
         for answer in (says, done):
-            for menu in old.get_by_label("All details: Bees").all():  # in the list, not beside the chat
+            for menu in old.get_by_label(
+                "All details: Bees"
+            ).all():  # in the list, not beside the chat
                 menu.click()
             old.get_by_role("button", name=act).click()
             assert answer in text(old)

@@ -36,7 +36,7 @@ class Place:
         self.folders = {**os.environ, "LICET_DATABASE_URL": dsn, "LICET_DATA": str(self.data)}
         settings = server.settings("STORE", "moved")
         self.shared = {**self.folders, **settings}
-        found = buckets.open_bucket(Configuration.of(settings).store)
+        found = buckets.open_bucket(Configuration.from_environment(settings).store)
         assert found is not None
         self.bucket: Bucket = found
 

@@ -174,7 +174,7 @@ class Place:
             "LICET_KEYS__ADDRESS": vault.address,
             "LICET_KEYS__TOKEN_FILE": str(vault.token_file),
         }
-        self.config = Configuration.of(settings, folder)
+        self.config = Configuration.from_environment(settings, folder)
         self.hosts = [Host(folder / f"host{n}", {**os.environ, **settings}) for n in range(HOSTS)]
         for host in self.hosts:
             host.data.mkdir()

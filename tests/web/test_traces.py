@@ -78,7 +78,7 @@ def test_what_fails_is_told_by_its_class_and_never_by_its_words(
 def test_nothing_is_traced_without_the_setting_and_the_extra_is_named_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert Configuration.of({}, None).web.traces is None
+    assert Configuration.from_environment({}, None).web.traces is None
     with traces.sending(None), traces.transaction() as span:
         assert span is None
     monkeypatch.setitem(

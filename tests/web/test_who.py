@@ -212,7 +212,7 @@ def test_settings_that_would_not_be_safe_are_refused(tmp_path) -> None:
 
 
 def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> None:
-    web = Configuration.of(
+    web = Configuration.from_environment(
         {"LICET_WEB__URL": "https://x.example", "LICET_WEB__EMBED_ORIGINS": "https://a, https://b"}
     ).web
     assert (web.url, web.embed_origins) == ("https://x.example", ("https://a", "https://b"))
@@ -225,7 +225,7 @@ def test_settings_come_from_the_environment_and_a_misspelt_one_is_refused() -> N
         ("LICET_WEB__EMBED_ORIGINS", "https://A.example"),
     ):
         with pytest.raises(UsageError, match=name):
-            Configuration.of({name: value})
+            Configuration.from_environment({name: value})
 
 
 # Keys of services

@@ -1243,7 +1243,7 @@ class Operator:
 
     def people(self, count: int) -> None:
         """Opens accounts that allow and then withdraw: three events each."""
-        config = Configuration.of(self.environment)
+        config = Configuration.from_environment(self.environment)
         moment = instant(self.at) if self.at is not None else utc_now()
         with installation.installation(config, lambda: moment) as here:
             key, commands = installation.host_key(here), []

@@ -177,7 +177,7 @@ class AgentMemory:
             )
         return own
 
-    def listed(self, folder: Path) -> tuple[str, float] | None:
+    def last_listing(self, folder: Path) -> tuple[str, float] | None:
         """The standing of the account when a folder was last listed with all of its transcripts
         seen, and when that was.
         """

@@ -129,7 +129,7 @@ class AgentRecorder:
             standing, at, listed = (
                 self._transport.standing(),
                 self._now(),
-                self._state.listed(folder),
+                self._state.last_listing(folder),
             )
             # none leads out of it
             found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())

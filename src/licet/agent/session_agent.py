@@ -80,7 +80,7 @@ def agent(
     """The agent as configured by the environment; ``start`` also starts an embedded database that
     does not run, and ``tell`` hears of what could not be read.
     """
-    config = config or Configuration.of(os.environ)
+    config = config or Configuration.from_environment(os.environ)
     with remembered(config) as state, way(config, start=start) as found:
         yield SessionAgent(
             found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)

@@ -40,7 +40,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +67,7 @@ from licet.backup.backup_manifest import (
     VERSION,
     BackupForm,
     BackupManifest,
+    KeptBackup,
     LoggedState,
 )
 from licet.backup.bring_forward import (
@@ -83,7 +84,7 @@ from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.erasure import sweeper
 from licet.erasure.epochs import backup_window
-from licet.errors import BusyError, RefusedError, UsageError
+from licet.errors import BusyError, ContradictedError, RefusedError, UsageError
 from licet.keys import fence, journal_heads, journal_mend
 from licet.keys.chain import bucket_epochs
 from licet.keys.journal_frames import JournalMisfit, journal_key, misfit_error
@@ -110,21 +111,6 @@ from licet.vault.installation import Installation, installation, is_made, refuse
 from licet.vault.journal_state import JournalState
 
 BACKUPS_MAX = 10_000
-
-
-class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup in a folder; ``expired``: its last day has passed; ``whole``: its manifest was
-    written.
-    """
-
-    folder: Path
-    form: BackupForm
-    backup: str
-    made_at: datetime | None
-    expires_at: datetime | None
-    size: int
-    whole: bool
-    expired: bool
 
 
 class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +161,7 @@ def back_up(
         with transaction(installation.pool) as tx:
             seed = installation.keyring.log_seed(tx)
         Durable(Folder(folder)).write({MANIFEST: backup_manifest.write(manifest, seed)})
-    return _kept_backup(folder, now, {})
+    return backup_manifest.inspect(folder, now, {})
 
 
 def _server_time(installation: Installation) -> datetime | None:
@@ -279,7 +265,21 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
             shown(Prefix.backup, backup_id): day
             for backup_id, day in tx.execute("SELECT backup_id, expires_at FROM backups")
         }
-    return [_kept_backup(path, installation.clock(), days) for path in found[:BACKUPS_MAX]]
+    return [
+        backup_manifest.inspect(path, installation.clock(), days) for path in found[:BACKUPS_MAX]
+    ]
+
+
+def _list_undamaged(installation: Installation, target: Path) -> list[KeptBackup]:
+    """As `list_backups`; ContradictedError for a damaged one, whose day and WAL are not known."""
+    found = list_backups(installation, target)
+    for kept in found:
+        if kept.damage:
+            raise ContradictedError(
+                f"{kept.damage}; nothing is removed beside it",
+                f"move `{kept.folder}` away, then repeat the command",
+            )
+    return found
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,7 +330,7 @@ def prune(installation: Installation, target: Path, *, dry_run: bool = False) ->
 
     A dry run returns what would be removed, and removes nothing.
     """
-    found = list_backups(installation, target)
+    found = _list_undamaged(installation, target)
     with _lock_folder(target, fcntl.LOCK_EX):
         spent = [kept for kept in found if kept.expired or not kept.whole]
         if dry_run:
@@ -381,7 +381,7 @@ def _unneeded_wal(
     """
     bases = [
         backup_manifest.read(kept.folder)
-        for kept in list_backups(installation, target)
+        for kept in _list_undamaged(installation, target)
         if kept.form is BackupForm.base and kept.whole and not kept.expired
     ]
     with transaction(installation.pool) as tx:
@@ -755,45 +755,6 @@ def _refuse_unfit(
         place, seed = documents.place(installation), log_seed(installation, tx, manifest)
         for stood in manifest.logs:
             forward.check_log(place, seed, stood.standing(manifest.made_at))
-
-
-def _kept_backup(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBackup:
-    """A backup in its folder. ``days`` are the registered expiry days, which override the
-    manifest's: a changed manifest cannot extend one.
-    """
-    if not (folder / MANIFEST).is_file():
-        form = BackupForm.base if (folder / BASE).exists() else BackupForm.dump
-        return KeptBackup(
-            folder=folder,
-            form=form,
-            backup="",
-            made_at=None,
-            expires_at=None,
-            size=_size(folder),
-            whole=False,
-            expired=False,
-        )
-    manifest = backup_manifest.read(folder)
-    day = days.get(manifest.backup, manifest.expires_at)
-    return KeptBackup(
-        folder=folder,
-        form=manifest.form,
-        backup=manifest.backup,
-        made_at=manifest.made_at,
-        expires_at=day,
-        size=_size(folder),
-        whole=True,
-        expired=day <= now,
-    )
-
-
-def _size(folder: Path) -> int:
-    """The size of a backup on disk in bytes, without its manifest."""
-    return sum(
-        path.stat().st_size
-        for path in folder.rglob("*")
-        if path.is_file() and path != folder / MANIFEST
-    )
 
 
 def _dsn(config: Configuration) -> str:

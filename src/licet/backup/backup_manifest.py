@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -120,6 +121,22 @@ def write(manifest: BackupManifest, log_seed: bytes) -> bytes:
     return msgspec.json.format(msgspec.json.encode(proved, order="sorted"), indent=2) + b"\n"
 
 
+class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup in a folder; ``expired``: its last day has passed; ``whole``: its manifest was
+    written, and can be read; ``damage``: why it cannot.
+    """
+
+    folder: Path
+    form: BackupForm
+    backup: str
+    made_at: datetime | None
+    expires_at: datetime | None
+    size: int
+    whole: bool
+    expired: bool
+    damage: str = ""
+
+
 def read(folder: Path) -> BackupManifest:
     """Reads the manifest without verifying it."""
     try:
@@ -141,6 +158,39 @@ def read(folder: Path) -> BackupManifest:
             because="newer",
         )
     return manifest
+
+
+def inspect(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBackup:
+    """The backup in a folder. ``days`` are the registered expiry days, which override the
+    manifest's: a changed manifest cannot extend one.
+    """
+    unfinished = KeptBackup(
+        folder=folder,
+        form=BackupForm.base if (folder / BASE).exists() else BackupForm.dump,
+        backup="",
+        made_at=None,
+        expires_at=None,
+        size=_size(folder),
+        whole=False,
+        expired=False,
+    )
+    if not (folder / MANIFEST).is_file():
+        return unfinished
+    try:
+        manifest = read(folder)
+    except ContradictedError as error:
+        return msgspec.structs.replace(unfinished, damage=error.message)
+    day = days.get(manifest.backup, manifest.expires_at)
+    return KeptBackup(
+        folder=folder,
+        form=manifest.form,
+        backup=manifest.backup,
+        made_at=manifest.made_at,
+        expires_at=day,
+        size=_size(folder),
+        whole=True,
+        expired=day <= now,
+    )
 
 
 def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
@@ -253,3 +303,12 @@ def _file_digest(path: Path) -> str:
 def _mac(manifest: BackupManifest, made: bytes) -> str:
     text = msgspec.json.encode(msgspec.structs.replace(manifest, mac=""), order="sorted")
     return hmac.new(made, text, hashlib.sha256).hexdigest()
+
+
+def _size(folder: Path) -> int:
+    """The size of a backup on disk in bytes, without its manifest."""
+    return sum(
+        path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / MANIFEST
+    )

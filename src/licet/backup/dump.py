@@ -146,7 +146,7 @@ def restore_rows(dsn: str, source: Path, schema: int | None = None) -> None:
 
 @contextmanager
 def _output(command: list[str]) -> Iterator[IO[bytes]]:
-    reader = postgres_programs.begin(command, stdout=subprocess.PIPE)
+    reader = postgres_programs.start(command, stdout=subprocess.PIPE)
     assert reader.stdout is not None
     try:
         with reader.stdout as lines:

@@ -22,10 +22,10 @@ OUTPUT_CHARACTERS_MAX = 400
 
 def run(command: list[str], dsn: str = "", hint: str = "") -> None:
     """Runs a program to its end; BrokenError with ``hint`` if it fails."""
-    finish(begin(command, dsn), hint)
+    finish(start(command, dsn), hint)
 
 
-def begin(
+def start(
     command: list[str],
     dsn: str = "",
     stdin: IO[bytes] | int | None = subprocess.DEVNULL,

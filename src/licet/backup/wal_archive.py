@@ -45,7 +45,7 @@ def receive(
     while not stop.is_set():
         meanwhile()
         try:
-            running = postgres_programs.begin([*command, f"--directory={folder}"], dsn())
+            running = postgres_programs.start([*command, f"--directory={folder}"], dsn())
             try:
                 while running.poll() is None and not stop.wait(_POLL_SECONDS):
                     meanwhile()

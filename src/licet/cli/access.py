@@ -278,7 +278,7 @@ def set_roles(email: str, roles: tuple[str, ...], call: CliCall) -> None:
     """
     given = _roles(roles)
     with call.installation() as installation, transaction(installation.pool) as tx:
-        member, was = _known(sessions.find_staff(tx, email), email)
+        member, was = _require_member(sessions.find_staff(tx, email), email)
         sessions.set_roles(tx, member, given, was)
     call.show(
         {"email": email, "roles": sorted(given)},
@@ -294,7 +294,9 @@ add_command(
 )
 
 
-def _known(result: tuple[UUID, list[StaffRole]] | None, email: str) -> tuple[UUID, list[StaffRole]]:
+def _require_member(
+    result: tuple[UUID, list[StaffRole]] | None, email: str
+) -> tuple[UUID, list[StaffRole]]:
     if result is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff list` shows them")
     return result

@@ -10,8 +10,8 @@ import msgspec
 
 from licet.backup import archives as backups
 from licet.backup import drills, wal_receiver
-from licet.backup.archives import KeptBackup, PrunedBackups, RestoreForecast
-from licet.backup.backup_manifest import ARCHIVES, BackupForm
+from licet.backup.archives import PrunedBackups, RestoreForecast
+from licet.backup.backup_manifest import ARCHIVES, BackupForm, KeptBackup
 from licet.backup.bring_forward import RestoreResult
 from licet.backup.drills import DrillOutcome, DrillResult
 from licet.backup.log_union import RestoreFinish
@@ -147,7 +147,7 @@ def verify(folder: Path, call: CliCall) -> int:
     Example:  licet backup verify /srv/backups/20260301T040000Z-0f3a9c21
     """
     try:
-        manifest = backups.verify(Configuration.of(os.environ, call.data), folder)
+        manifest = backups.verify(Configuration.from_environment(os.environ, call.data), folder)
     except (ContradictedError, RefusedError) as error:
         verdict = "contradicted" if isinstance(error, ContradictedError) else "not proved"
         why = error.message.removeprefix(f"{verdict}: ")
@@ -240,7 +240,7 @@ def restore(
         raise UsageError(
             "name a backup's folder, or say --here", "`licet backup list` shows the folders"
         )
-    config = Configuration.of(os.environ, call.data)
+    config = Configuration.from_environment(os.environ, call.data)
     clock, _ = clock_at(config, call.at)
     to = moment(until) if until is not None else None
     how = RestoreFinish(finish) if finish is not None else None
@@ -253,6 +253,8 @@ def restore(
 
 
 def _line(kept: KeptBackup) -> str:
+    if kept.damage:
+        return f"{kept.folder}: damaged: {kept.damage}"
     if kept.made_at is None or kept.expires_at is None:
         return f"{kept.folder}: never finished"
     state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
@@ -286,13 +288,13 @@ def _forecast(would: RestoreForecast) -> str:
         if would.form and would.made_at
         else "no backup"
     )
-    installation = (
+    replaced_database = (
         f"the database here, in life {would.life}"
         if would.life is not None
         else "nothing: there is no database here"
     )
     applied = ", ".join(f"{count:,} {kind}" for kind, count in would.since.items()) or "nothing"
-    replaced = [f"would replace  {installation}"] if would.form is not None else []
+    replaced = [f"would replace  {replaced_database}"] if would.form is not None else []
     unfit = [f"does not fit   {misfit}" for misfit in would.unfit]
     unfit += (
         ["would narrow   every account: a record that is missing may have been anybody's"]

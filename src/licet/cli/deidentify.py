@@ -39,7 +39,7 @@ def text(file: Path, call: CliCall) -> None:
     if len(given) > TEXT_BYTES_MAX:
         raise InputError(f"more than `{TEXT_BYTES_MAX}` bytes", "give a part of it", file=str(file))
     made = name_models.tried(
-        Configuration.of(os.environ, call.data), given.decode("utf-8", "replace")
+        Configuration.from_environment(os.environ, call.data), given.decode("utf-8", "replace")
     )
     call.show(made, lambda: made.text)
 
@@ -72,7 +72,7 @@ def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, call: Cl
     Example:  licet deidentify measure our-chats/
               licet deidentify measure --labelled noisy=emerging.test.conll --keep
     """
-    config = Configuration.of(os.environ, call.data)
+    config = Configuration.from_environment(os.environ, call.data)
     if (folder is None) == (not labelled):
         raise UsageError(
             "give a folder, or `--labelled`", "as in `licet deidentify measure our-chats/`"

@@ -95,4 +95,4 @@ def demo(
         from licet.demo.serve import serve
 
         serve(data, report.clock, say)
-    return 0 if report.kept else EXIT_NO
+    return 0 if report.all_kept else EXIT_NO

@@ -132,7 +132,7 @@ def document_list(kind: str | None, call: CliCall) -> None:
     Example:  licet document list --kind ropa
     """
     with call.installation() as installation:
-        found = papers.listed(installation, PaperKind(kind) if kind else None)
+        found = papers.list_papers(installation, PaperKind(kind) if kind else None)
         lines = [
             (
                 f"{doc.made_at[:16]}  {doc.kind:<17} {doc.position:>12}  {doc.sha256[:12]}  "

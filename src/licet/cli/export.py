@@ -88,10 +88,10 @@ def make(
             splits=splits,
             dry_run=dry_run,
         )
-        call.show(made, lambda: _made(made))
+        call.show(made, lambda: _export_lines(made))
 
 
-def _made(result: ExportResult) -> str:
+def _export_lines(result: ExportResult) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result.lines.items()) or "nothing"
     lines = [
         (

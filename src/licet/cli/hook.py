@@ -64,7 +64,7 @@ def hook() -> None:
 
 
 def _answer(event: _Event) -> dict[str, str] | None:
-    config = Configuration.of(os.environ)
+    config = Configuration.from_environment(os.environ)
     with agent(config, tell=tell_broken) as installation:
         standing = installation.way.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
@@ -134,7 +134,10 @@ def watch(folder: Path, once: bool, every: float, as_json: bool) -> None:
             f"there is no folder `{folder}`",
             "Claude Code keeps its transcripts in ~/.claude/projects",
         )
-    config, ends = Configuration.of(os.environ), Event() if once else stop_on_signals()
+    config, ends = (
+        Configuration.from_environment(os.environ),
+        Event() if once else stop_on_signals(),
+    )
     failed = 0
     while not ends.is_set():
         try:

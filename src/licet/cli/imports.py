@@ -14,6 +14,7 @@ from licet.cli.shell import (
     CliCall,
     answer_options,
     moment,
+    pluralize,
     progress,
 )
 from licet.errors import UsageError
@@ -117,9 +118,9 @@ def _notes(imported: Imported, policies: Policies, plans: set[str]) -> list[str]
     if imported.choices_too_early:
         first = policies.versions[0].effective.date()
         notes.append(
-            f"{_of(imported.choices_too_early, 'recorded choice')} made before {first}, from which "
-            "day the policy is effective: without effect. `licet init --effective DAY` says from "
-            "which day your terms have held"
+            f"{pluralize(imported.choices_too_early, 'recorded choice')} made before {first}, from "
+            "which day the policy is effective: without effect. `licet init --effective DAY` says "
+            "from which day your terms have held"
         )
     return notes
 
@@ -140,8 +141,8 @@ def _import_takeout(taken: TakenOut, call: CliCall) -> int:
         )
     notes = [
         (
-            f"{_of(count, 'choice')} made under the terms `{version}`, which were not in force "
-            "here: left out"
+            f"{pluralize(count, 'choice')} made under the terms `{version}`, which were not in "
+            "force here: left out"
         )
         for version, count in Counter(foreign).items()
     ]
@@ -161,56 +162,55 @@ def _may_choose(
 def imported_text(imported: Imported) -> str:
     """What an import did, in a few lines."""
     known = imported.conversations_known
-    where = _of(imported.conversations, "conversation")
+    where = pluralize(imported.conversations, "conversation")
     # of the others nothing is stored, and `licet status` counts them too
     if imported.conversations < known:
-        where = f"{imported.conversations:,} of {_of(known, 'conversation')}"
+        where = f"{imported.conversations:,} of {pluralize(known, 'conversation')}"
     lines = [
-        f"{_of(imported.turns, 'turn')} read: {imported.stored:,} stored in {where}, "
+        f"{pluralize(imported.turns, 'turn')} read: {imported.stored:,} stored in {where}, "
         f"{imported.known:,} here already; "
-        f"{_of(imported.accounts, 'account')}"
+        f"{pluralize(imported.accounts, 'account')}"
     ]
     if imported.other_projects:
         lines.append(
-            f"{_of(imported.other_projects, 'turn')} named another project than the one that the "
-            "conversation began in, "
-            "which counts"
+            f"{pluralize(imported.other_projects, 'turn')} named another project than the one that "
+            "the conversation began in, which counts"
         )
     if imported.opened_alone:
         lines.append(
-            f"{_of(imported.opened_alone, 'account')} of the file opened that nothing was "
+            f"{pluralize(imported.opened_alone, 'account')} of the file opened that nothing was "
             "brought in of"
         )
     if imported.opened_now:
         lines.append(
-            f"{_of(imported.opened_now, 'account')} of these opened as of now: the file "
+            f"{pluralize(imported.opened_now, 'account')} of these opened as of now: the file "
             "does not say when"
         )
     if imported.choices:
         effects = ", ".join(
             f"{count:,} {_EFFECTS.get(what, what)}" for what, count in imported.effects.items()
         )
-        lines.append(f"{_of(imported.choices, 'recorded choice')}: {effects}")
+        lines.append(f"{pluralize(imported.choices, 'recorded choice')}: {effects}")
     lines += [_late_text(late) for late in imported.late]
     if imported.late_accounts > len(imported.late):
         lines.append(
-            f"... and {_of(imported.late_accounts - len(imported.late), 'account')} more "
+            f"... and {pluralize(imported.late_accounts - len(imported.late), 'account')} more "
             "with later events"
         )
     if imported.feedback:
-        lines.append(f"{_of(imported.feedback, 'rating')} stored as feedback")
+        lines.append(f"{pluralize(imported.feedback, 'rating')} stored as feedback")
     for day, count in imported.would_be_erased.items():
-        lines.append(f"{_of(count, 'turn')} would have been erased on {day}: not stored")
+        lines.append(f"{pluralize(count, 'turn')} would have been erased on {day}: not stored")
     lines += [
-        f"{_of(count, 'turn')} refused: {_REFUSED.get(why, why)}"
+        f"{pluralize(count, 'turn')} refused: {_REFUSED.get(why, why)}"
         for why, count in imported.refused.items()
     ]
     lines += [
-        f"{_of(count, 'record')} passed over: {why}"
+        f"{pluralize(count, 'record')} passed over: {why}"
         for why, count in sorted(imported.skipped_reasons.items())
     ]
     if imported.broken:
-        lines.append(f"{_of(imported.broken, 'item')} could not be read and left out:")
+        lines.append(f"{pluralize(imported.broken, 'item')} could not be read and left out:")
         lines += [f"  {item.place}: {item.message}" for item in imported.broken_places]
         if imported.broken > len(imported.broken_places):
             lines.append(f"  ... and {imported.broken - len(imported.broken_places):,} more")
@@ -223,7 +223,7 @@ def _late_text(late: LateHistory) -> str:
         (late.turns, "turn", "stored under no permission"), (late.refusals, "refusal", "in effect from now on"),
         (late.permissions, "permission", "left out"), (late.ratings, "rating", "left out"),
     ]  # fmt: skip
-    effects = ", ".join(f"{_of(count, what)} {how}" for count, what, how in done if count)
+    effects = ", ".join(f"{pluralize(count, what)} {how}" for count, what, how in done if count)
     return f"`{late.host}` has later events than what is brought in: {effects}"
 
 
@@ -238,7 +238,3 @@ _EFFECTS = {
     "none": "had no effect, as the terms did not cover the account then",
     "late": "gave nothing, as the account has later events",
 }  # fmt: skip
-
-
-def _of(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -113,7 +113,7 @@ def shown(item: str, by: str, call: CliCall) -> None:
     """
     with call.installation() as installation:
         found = items.get(installation, signatures.member(installation, by), item)
-        call.show(found, lambda: "\n".join(_whole(found)))
+        call.show(found, lambda: "\n".join(_item_lines(found)))
 
 
 def _step_command(step: ItemStep) -> None:
@@ -125,7 +125,7 @@ def _step_command(step: ItemStep) -> None:
         with call.installation() as installation:
             sent = step.takes(reason=words, **options)
             done = step.does(installation, signatures.member(installation, by), item, sent, None)
-            call.show(done.seen, lambda: "\n".join(_whole(done.seen)))
+            call.show(done.seen, lambda: "\n".join(_item_lines(done.seen)))
 
     item = "request:req_0190f3a4c2d87b6e9a51c3d4e5f60718"
     act.__doc__ = (
@@ -152,7 +152,7 @@ def _line(item: InboxItem) -> str:
     )
 
 
-def _whole(view: ItemSeen) -> list[str]:
+def _item_lines(view: ItemSeen) -> list[str]:
     lines = [_line(view.waits) if view.waits is not None else f"{view.item} is done"]
     lines.append(
         f"  {view.holder} has it since {written(view.taken_at)}"

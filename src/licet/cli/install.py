@@ -124,11 +124,11 @@ def init(
                 --controller-contact privacy@example.org --controller-jurisdiction IE --controller-storage IE
     """
     by_hand = not any(stated.values())
-    responsible = None if by_hand else _whole(stated)
+    responsible = None if by_hand else _require_complete(stated)
     with call.installation(make=True) as installation:
         policy_changes.check_unused(installation)
         if by_hand and not call.as_json and sys.stdin.isatty() and sys.stdout.isatty():
-            responsible = _asked()
+            responsible = _ask_controller()
         begun = policy_changes.init(
             installation,
             preset=preset,
@@ -144,7 +144,7 @@ def init(
         call.show(begun, lambda: _begun(begun, installation.config, installation.clock()))
 
 
-def _whole(stated: Mapping[str, Any]) -> controller.Controller:
+def _require_complete(stated: Mapping[str, Any]) -> controller.Controller:
     """The statements of the options; UsageError for a required one that is missing."""
     made = controller.validate(
         controller.Controller(**{key: value for key, value in stated.items() if value})
@@ -158,7 +158,7 @@ def _whole(stated: Mapping[str, Any]) -> controller.Controller:
     return made
 
 
-def _asked() -> controller.Controller:
+def _ask_controller() -> controller.Controller:
     """Asks at the terminal. An empty answer leaves the line in the file empty; a wrong one is asked
     again.
     """
@@ -173,12 +173,12 @@ def _asked() -> controller.Controller:
             default="",
             show_default=False,
             err=True,
-            value_proc=partial(_answered, stated, key),
+            value_proc=partial(_with_answer, stated, key),
         )
     return stated
 
 
-def _answered(stated: controller.Controller, key: str, answer: str) -> controller.Controller:
+def _with_answer(stated: controller.Controller, key: str, answer: str) -> controller.Controller:
     several = key in OF_CODES
     value = tuple(answer.replace(",", " ").split()) if several else answer.strip()
     try:
@@ -288,7 +288,7 @@ def upgrade(call: CliCall) -> None:
     \b
     Example:  licet upgrade
     """
-    config = Configuration.of(os.environ, call.data)
+    config = Configuration.from_environment(os.environ, call.data)
     with installation.installation(config, upgrade=True):
         steps = [f"{step.number:04} {step.name}" for step in migrations()]
         call.show(steps, lambda: f"the schema is at migration {steps[-1]}")
@@ -303,7 +303,7 @@ def _database(name: str, act: Callable[[Path], embedded.ServerStatus]) -> None:
     @db.command(name, help=act.__doc__)
     @local_options
     def command(call: CliCall) -> None:
-        config = Configuration.of(os.environ, call.data)
+        config = Configuration.from_environment(os.environ, call.data)
         if config.database_url:
             raise UsageError(
                 "LICET_DATABASE_URL names a database of your own", "start and stop it where it runs"

@@ -44,7 +44,7 @@ def list_languages(folder: Path | None, as_json: bool) -> None:
             "sentences": len(known.catalogue(name).own.keys() & known.english.keys()),
             "english": len(known.english),
         }
-        for name, own in known.named
+        for name, own in known.own_names
     ]
     show(
         rows,

@@ -315,7 +315,7 @@ def policy_proposals_command(
         raise UsageError("which proposal?", "name one of `licet policy proposals`")
     with call.installation() as installation:
         if proposal is None:
-            found = policy_proposals.listed(installation)
+            found = policy_proposals.list_proposals(installation)
             lines = [
                 f"{row.id}  {row.state.value:<9}  version {row.version}, by {row.proposed_by}"
                 for row in found

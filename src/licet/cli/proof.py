@@ -155,7 +155,7 @@ def verify(
               licet verify model FOLDER --key MODELS_VKEY --key GATE_VKEY --release RELEASE_FOLDER
               licet verify model FOLDER --release RELEASE_FOLDER --log PUBLISHED --key VKEY --key VKEY --key VKEY
     """
-    path, quorum = _named(what), policy.read_bytes() if policy is not None else None
+    path, quorum = _target_path(what), policy.read_bytes() if policy is not None else None
     if conversation is not None:
         logs = verification.logs(log, keys, quorum) if log is not None else []
         sought = handles.search_release(path, conversation, salt, proof, logs)
@@ -164,11 +164,11 @@ def verify(
     seen = verification.verify(
         path, keys, entry=entry, log=log, quorum=quorum, release=release, base=base
     )
-    show(seen, as_json, lambda: "\n".join(_told(seen)))
+    show(seen, as_json, lambda: "\n".join(_result_lines(seen)))
     return verifier.EXITS[seen.answer]
 
 
-def _told(view: verification.CheckResult) -> list[str]:
+def _result_lines(view: verification.CheckResult) -> list[str]:
     """The answer for the whole, its reasons, and the answer for each part."""
     return [
         *(f"{view.answer.value}: {what}" for what in view.checked),
@@ -181,7 +181,7 @@ def _told(view: verification.CheckResult) -> list[str]:
     ]
 
 
-def _named(words: tuple[str, ...]) -> Path:
+def _target_path(words: tuple[str, ...]) -> Path:
     """The path. A word before it is for the reader; the kind is detected from the path itself."""
     if len(words) > 2 or (len(words) == 2 and words[0] not in KINDS):
         raise UsageError(

@@ -101,7 +101,7 @@ def shown(name: str, call: CliCall) -> None:
     """
     with call.installation() as installation:
         found = rights_requests.get_request(installation, name)
-        call.show(found, lambda: "\n".join(_whole(found)))
+        call.show(found, lambda: "\n".join(_request_lines(found)))
 
 
 @request.command("enter")
@@ -153,7 +153,7 @@ def entered(
             account=documents.account_named(installation, account) if account else None,
             received_at=moment(received) if received else None,
         )
-        found = rights_requests.enter(installation, asked, _by(by))
+        found = rights_requests.enter(installation, asked, _actor_name(by))
         seen = rights_requests.detail(found, installation.clock(), for_staff=True)
         call.show(seen, lambda: _line(seen))
 
@@ -174,7 +174,7 @@ def _acting(
         text = read_words(words) if words is not None else ""
         with call.installation() as installation:
             found = rights_requests.take_step(
-                installation, name, what, _by(by), reason=reason, words=text
+                installation, name, what, _actor_name(by), reason=reason, words=text
             )
             seen = rights_requests.detail(found, installation.clock(), for_staff=True)
             call.show(seen, lambda: _line(seen))
@@ -222,7 +222,7 @@ _acting(
 )
 
 
-def _by(name: str | None) -> str:
+def _actor_name(name: str | None) -> str:
     """Who does it, for the record."""
     actor = user() if name is None else name
     if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
@@ -259,7 +259,7 @@ def _line(item: SeenRequest) -> str:
     )
 
 
-def _whole(item: SeenRequest) -> list[str]:
+def _request_lines(item: SeenRequest) -> list[str]:
     laws = f"{', '.join(item.laws)}{'' if len(item.laws) == 1 else ', the strictest'}"
     lines = [_line(item), f"  region {item.region or 'not known'}; clock of {laws}"]
     if item.extends_to is not None:

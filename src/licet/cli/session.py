@@ -64,9 +64,11 @@ def status(session: str | None, as_json: bool) -> None:
     \b
     Example:  licet session status
     """
-    config = Configuration.of(os.environ)
+    config = Configuration.from_environment(os.environ)
     with remembered(config) as state:
-        state_now = _told(config, state, _named(state, session), str(Path.cwd()), start=True)
+        state_now = _session_status(
+            config, state, _session_id(state, session), str(Path.cwd()), start=True
+        )
         click.echo(
             msgspec.json.encode(state_now).decode()
             if as_json
@@ -208,9 +210,11 @@ def status_line() -> None:
     try:
         given = msgspec.json.decode(sys.stdin.buffer.read(EVENT_BYTES_MAX))
         name, folder = str(given.get("session_id") or ""), str(given.get("cwd") or "")
-        config = Configuration.of(os.environ)
+        config = Configuration.from_environment(os.environ)
         with remembered(config) as state:
-            click.echo(line(_told(config, state, name, folder, start=False), choice_url(config)))
+            click.echo(
+                line(_session_status(config, state, name, folder, start=False), choice_url(config))
+            )
     except (LicetError, *UNDECODABLE, OSError, sqlite3.Error, AttributeError):
         click.echo("Licet: not recorded (not set up)")
 
@@ -239,7 +243,7 @@ def line(status: SessionStatus, choice: str) -> str:
             return f"Licet: may be used{until}"
 
 
-def _told(
+def _session_status(
     config: Configuration, state: AgentMemory, name: str, folder: str, *, start: bool
 ) -> SessionStatus:
     chosen = state.session(name)
@@ -281,7 +285,7 @@ def _locks(config: Configuration) -> list[Path]:
     return [LOCK, *([config.agent.lock_file] if config.agent.lock_file else [])]
 
 
-def _named(state: AgentMemory, session: str | None) -> str:
+def _session_id(state: AgentMemory, session: str | None) -> str:
     name = session or state.last_session(str(Path.cwd()))
     if name is None:
         raise NotFoundError(
@@ -294,12 +298,12 @@ def _named(state: AgentMemory, session: str | None) -> str:
 def _choosing(
     session: str | None, *, optional: bool = False
 ) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
-    config = Configuration.of(os.environ)
+    config = Configuration.from_environment(os.environ)
     with remembered(config) as state:
         yield (
             config,
             state,
-            Session(session="") if optional else state.session(_named(state, session)),
+            Session(session="") if optional else state.session(_session_id(state, session)),
         )
 
 

@@ -152,7 +152,7 @@ def open_installation(
     from licet.vault import installation
 
     harden()
-    config = Configuration.of(os.environ, data)
+    config = Configuration.from_environment(os.environ, data)
     if not make:
         installation.refuse_unmade(config)
     clock, now = clock_at(config, at)

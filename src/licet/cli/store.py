@@ -45,7 +45,7 @@ def move(dry_run: bool, call: CliCall) -> None:
               LICET_STORE__URL=s3://bucket/licet licet store move
     """
     harden()
-    config = Configuration.of(os.environ, call.data)
+    config = Configuration.from_environment(os.environ, call.data)
     installation.refuse_unmade(config)
     clock = installation.own_clock(config)
     if dry_run:
@@ -113,7 +113,7 @@ def cool(after_days: int, dry_run: bool, call: CliCall) -> None:
         if dry_run:
             call.show(
                 planned,
-                lambda: f"would move {_counted(planned.segments, planned.turns, planned.bytes)}",
+                lambda: f"would move {_count_line(planned.segments, planned.turns, planned.bytes)}",
             )
             return
         with progress() as bar:
@@ -124,14 +124,14 @@ def cool(after_days: int, dry_run: bool, call: CliCall) -> None:
         call.show(
             done,
             lambda: (
-                f"moved {_counted(done.segments, done.turns, done.bytes)} to"
+                f"moved {_count_line(done.segments, done.turns, done.bytes)} to"
                 f" {pluralize(done.objects, 'object')}; deleted {done.deleted:,} in which nothing "
                 "lived"
             ),
         )
 
 
-def _counted(segments: int, turns: int, size: int) -> str:
+def _count_line(segments: int, turns: int, size: int) -> str:
     return (
         f"{pluralize(turns, 'turn')} of {pluralize(segments, 'segment')}, {pluralize(size, 'byte')}"
     )

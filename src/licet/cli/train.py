@@ -191,7 +191,7 @@ def _folder(release: str, data: Path | None) -> Path:
     from licet.config import Configuration
     from licet.train import node
 
-    return node.folder_of(release, Configuration.of(os.environ, data))
+    return node.folder_of(release, Configuration.from_environment(os.environ, data))
 
 
 def _keeper(

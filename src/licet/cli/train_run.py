@@ -91,10 +91,10 @@ def sft(
     )
     with call.installation() as installation:
         made = local_runs.sft(installation, release, out, base=base, called=name, settings=settings)
-        call.show(made, lambda: _made(made))
+        call.show(made, lambda: _run_lines(made))
 
 
-def _made(result: TrainedModel) -> str:
+def _run_lines(result: TrainedModel) -> str:
     trained = result.trained
     lines = [
         f"{result.name} ({result.model}): {pluralize(trained.parameters, 'parameter')}, "

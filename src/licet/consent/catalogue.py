@@ -107,11 +107,11 @@ class Catalogue(msgspec.Struct, frozen=True):
             name=name.replace("_", " "),
         )
 
-    def asked(self, question: Question) -> dict[str, str]:
+    def question_words(self, question: Question) -> dict[str, str]:
         """The default words of a question and its two answers, naming each purpose, for a notice
         without words of its own.
         """
-        purposes = self.listed([self.purpose(name) for name in sorted(question.covers)])
+        purposes = self.join_names([self.purpose(name) for name in sorted(question.covers)])
         name = question.question if question.question in QUESTIONS else "other"
         return {
             key: self.say(f"asked.{name}.{key}", purposes=purposes)
@@ -121,7 +121,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     def gist(self, name: str, policy: Policy) -> str:
         """The default text of one of a notice's four lines, with the policy's values."""
         several = len(policy.asks) > 1
-        purposes = self.listed([self.purpose(cover) for cover in sorted(policy.covers)])
+        purposes = self.join_names([self.purpose(cover) for cover in sorted(policy.covers)])
         key = f"gist.{name}.{policy.reach.value}" if name == "what" else f"gist.{name}"
         return self.say(
             f"{key}.several" if several and name in ("what", "how_long") else key,
@@ -129,12 +129,12 @@ class Catalogue(msgspec.Struct, frozen=True):
             **self.periods(policy.keep),
         )
 
-    def listed(self, names: Iterable[str], joined: Joined = "and") -> str:
+    def join_names(self, names: Iterable[str], joined: Joined = "and") -> str:
         """The names as a list in words: `a, b and c`, or with ``joined`` as `or`."""
         found = list(names)
         if len(found) > 1 and f"list.{joined}" in self.own:
             return self.say(f"list.{joined}", one=", ".join(found[:-1]), other=found[-1])
-        return cldr.listed(self.language, found, joined)
+        return cldr.join_names(self.language, found, joined)
 
     def language_name(self, tag: str) -> str:
         """The name of a language in this one: German."""
@@ -250,7 +250,7 @@ class Languages:
         return _preferred(header, self.names)
 
     @cached_property
-    def named(self) -> tuple[tuple[str, str], ...]:
+    def own_names(self) -> tuple[tuple[str, str], ...]:
         """Each language with its own name, in the order of the names."""
         named = [(name, self.catalogue(name).own.get(NAME, name)) for name in self.names]
         return tuple(sorted(named, key=lambda one: one[1].casefold()))
@@ -284,7 +284,9 @@ def load_languages(folder: Path | None = None) -> Languages:
     """The languages that ship, and those of the operator's ``folder``."""
     found = Languages(_SHIPPED, *([folder] if folder is not None else []))
     if folder is not None:
-        _ = found.named  # decodes them all: a malformed file fails at start, not on a person's page
+        _ = (
+            found.own_names
+        )  # decodes them all: a malformed file fails at start, not on a person's page
     return found
 
 

@@ -99,7 +99,7 @@ def period(language: str, count: int, unit: str) -> str:
     return format_unit(count, f"duration-{unit}", length="long", locale=locale(language))
 
 
-def listed(language: str, names: Sequence[str], joined: Joined) -> str:
+def join_names(language: str, names: Sequence[str], joined: Joined) -> str:
     """A list in words: a, b and c."""
     from babel.lists import format_list
 

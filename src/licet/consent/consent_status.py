@@ -75,7 +75,7 @@ def question_statuses(
     waiting = unanswered(state, policies, now)
     stood = []
     for asked in policies.in_force(now).questions:
-        answered = state.answered(asked.question)
+        answered = state.answered_version(asked.question)
         stood.append(
             QuestionStatus(
                 question=asked.question,

@@ -38,6 +38,7 @@ TEXT_CHARACTERS_MAX = 500
 COUNTRIES_MAX = 250
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _URL = re.compile(r"https?://[^\s/]+\S*")
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 Party: TypeAlias = str | bool | tuple[str, ...] | None
 
@@ -110,6 +111,13 @@ def validate(stated: Controller, file: str = "") -> Controller:
             raise InputError(
                 f"is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it", file=file, key=key
             )
+    if stated.contact and not (_URL.fullmatch(stated.contact) or _MAIL.fullmatch(stated.contact)):
+        raise InputError(
+            f"`{stated.contact}` is neither an e-mail address nor a URL",
+            "write it as in privacy@example.org or https://example.org/privacy",
+            file=file,
+            key="contact",
+        )
     if stated.withdrawal_url and not _URL.fullmatch(stated.withdrawal_url):
         raise InputError(
             f"`{stated.withdrawal_url}` is not a URL",

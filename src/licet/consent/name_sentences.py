@@ -26,7 +26,7 @@ def removal_sentence(words: Catalogue, search: NameSearch) -> str:
     """The sentence on what de-identification removes: identifiers found by rules, and names."""
     parts = [words.say("removes.rules")]
     if search.kinds:
-        languages = words.listed(sorted(map(words.language_name, search.languages)))
+        languages = words.join_names(sorted(map(words.language_name, search.languages)))
         parts.append(
             words.say("removes.names", kinds=_kinds(words, search.kinds), languages=languages)
         )
@@ -54,4 +54,4 @@ def left_in_sentence(words: Catalogue, kinds: Collection[str]) -> str:
 
 def _kinds(words: Catalogue, kinds: Collection[str]) -> str:
     # persons before places
-    return words.listed([words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)])
+    return words.join_names([words.say(f"removed.{kind}") for kind in sorted(kinds, reverse=True)])

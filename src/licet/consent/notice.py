@@ -291,7 +291,7 @@ def _with_questions(source: str, policy: Policy, words: Catalogue) -> str:
     for asked in policy.questions:
         if f"question.{asked.question}" in front:
             continue
-        defaults = words.asked(asked)
+        defaults = words.question_words(asked)
         lines += [
             f"{key}.{asked.question}: {json.dumps(defaults[key], ensure_ascii=False)}"
             for key in WORDS

@@ -130,7 +130,7 @@ def ask(
     asking = policies.versions[number] if number is not None else None
     now = policies.in_force(at)
     signing_up = asking is not None and state.opened_at >= asking.effective
-    new = signing_up and None in [state.answered(question) for question in now.asks]
+    new = signing_up and None in [state.answered_version(question) for question in now.asks]
     variant = Variant.signup if new else Variant.existing
     put_off_at, accepted_at = (
         _terms_times(tx, account, number) if number is not None else (None, None)

@@ -361,7 +361,7 @@ class CodingSession:
     def _put(self, template: str) -> str:
         return template.format_map(self.names)
 
-    def _one(self, random: Random, templates: Sequence[str]) -> str:
+    def _draw_phrase(self, random: Random, templates: Sequence[str]) -> str:
         return self._put(random.choice(templates))
 
     def exchange(self, random: Random, *, first: bool) -> Iterator[tuple[TurnRole, Content]]:
@@ -369,21 +369,21 @@ class CodingSession:
         the outcome.
         """
         self.names._random = random
-        asked = self._one(random, _ASKS if first else _MORE)
+        asked = self._draw_phrase(random, _ASKS if first else _MORE)
         if random.random() < 0.35:
             self.names["trace"] = self._put(self.stack.trace)
-            asked += self._one(random, _PASTES)
+            asked += self._draw_phrase(random, _PASTES)
         yield TurnRole.user, self._content(asked)
         rounds: list[Callable[[], tuple[str, str, str]]] = [self._read, self._run, self._edit]
         chosen = random.choice(((0,), (1,), (0, 2), (1, 2)) if first else ((2,), (1,)))
         for place, number in enumerate(chosen):
-            text = self._one(random, _FOUND if place or not first else _PLANS)
+            text = self._draw_phrase(random, _FOUND if place or not first else _PLANS)
             tool, arguments, printed = rounds[number]()
             self._calls += 1
             call = ToolCall(id=f"call_{self._calls}", name=tool, arguments=arguments)
             yield TurnRole.assistant, self._content(text, call)
             yield TurnRole.tool, Content(text=printed, tool_call_id=call.id, tool_name=tool)
-        yield TurnRole.assistant, self._content(self._one(random, _DONE))
+        yield TurnRole.assistant, self._content(self._draw_phrase(random, _DONE))
 
     def _content(self, text: str, *calls: ToolCall) -> Content:
         return Content(

@@ -123,7 +123,7 @@ def roles(installation: Installation) -> list[DemoRole]:
         accounts = list(tables.every_account(tx))
         names = _names(tx, installation, len(accounts))
         undecided, granted = (
-            _one(tx, accounts, standing)
+            _account_with_standing(tx, accounts, standing)
             for standing in (GrantStanding.undecided, GrantStanding.granted)
         )
     for word, what, account, to in (
@@ -145,7 +145,9 @@ def roles(installation: Installation) -> list[DemoRole]:
     return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
 
 
-def _one(tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding) -> UUID | None:
+def _account_with_standing(
+    tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding
+) -> UUID | None:
     """An account with that standing, covered by the terms, with the most content."""
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [

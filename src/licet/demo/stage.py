@@ -60,7 +60,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     promises: tuple[DemoPromise, ...]
 
     @property
-    def kept(self) -> bool:
+    def all_kept(self) -> bool:
         return all(promise.kept for promise in self.promises)
 
 

@@ -108,7 +108,7 @@ def play_town(
         progress("checking the promises", DAYS_SHARE + 0.15)
         say("\npromises, checked on what is stored:")
         promises = list(
-            check(installation, play.town, releases, play.kept_copy, play.left, PLANTED)
+            check(installation, play.town, releases, play.kept_copy, play.withdrawn_person, PLANTED)
         )
         show_promises(promises, say)
         progress("", 1)
@@ -117,7 +117,7 @@ def play_town(
             "December 2025; try"
         )
         say(f"  ./run status --data {folder}")
-        say(f"  ./run explain {play.left.name} --data {folder}")
+        say(f"  ./run explain {play.withdrawn_person.name} --data {folder}")
         say(f"  ./run release show december --data {folder}")
     return DemoReport(folder=folder, clock=clock.now, promises=tuple(promises))
 
@@ -168,11 +168,11 @@ class _Play:
         self._people(population)
         self._until(NOTICE)
         self._tell(
-            f"the new terms, and the notice that asks everybody: {self.asked('notice')} may "
-            "put it off"
+            f"the new terms, and the notice that asks everybody: {self.count_at_gate('notice')} "
+            "may put it off"
         )
         self._until(DEADLINE)
-        waiting = self.asked("must_decide")
+        waiting = self.count_at_gate("must_decide")
         self._tell(
             f"the last day is over: {waiting} have not answered, and cannot write until they do"
         )
@@ -256,7 +256,7 @@ class _Play:
             if isinstance(recalled, datetime) and recalled <= self.clock.now - 7 * ONE_DAY:
                 recall_register.acknowledge(self.installation, str(erasure), str(handout))
 
-    def asked(self, gate: str) -> str:
+    def count_at_gate(self, gate: str) -> str:
         """The number of accounts with that gate now."""
         return f"{population_status.status(self.installation).gates.get(gate, 0):,} accounts"
 
@@ -664,17 +664,17 @@ class _Play:
             )
         self._left = next(p for p in self.town.people if p.account == account)
         before = sum(1 for _ in catalog.open_release(self.installation, "october"))
-        self._choose(self.left, WITHDRAWAL, False, "settings")
+        self._choose(self.withdrawn_person, WITHDRAWAL, False, "settings")
         self._flush()
         after = sum(1 for _ in catalog.open_release(self.installation, "october"))
         self._tell(
-            f"{self.left.name} withdraws; {count} rows of the release handed out yesterday "
-            "were theirs",
+            f"{self.withdrawn_person.name} withdraws; {count} rows of the release handed out "
+            "yesterday were theirs",
             f"{before:,} rows came out before, {after:,} now",
         )
 
     @property
-    def left(self) -> Townsperson:
+    def withdrawn_person(self) -> Townsperson:
         """Who withdrew on the day after the first release."""
         assert self._left is not None
         return self._left

@@ -34,13 +34,13 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     branch,
-    by,
     decode,
     elsewhere,
     joined,
     mend,
     moment,
     nothing_said,
+    part_of_role,
     read_each,
     stable_id,
     unread,
@@ -203,7 +203,7 @@ def _read_message(place: str, state: _Branch, node_id: str, raw: bytes) -> Itera
     content = _content(role, state, message, host_turn)
     if content.text or content.tool_calls or content.attachments:
         yield from state.setting.turns(
-            place, host_turn, moment(message.create_time), [by(role, content)]
+            place, host_turn, moment(message.create_time), [part_of_role(role, content)]
         )
     else:
         yield nothing_said(place)

@@ -42,7 +42,6 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     branch,
-    by,
     decode,
     decode_or,
     elsewhere,
@@ -50,6 +49,7 @@ from licet.intake.records import (
     json_text,
     moment,
     nothing_said,
+    part_of_role,
     parts_of,
     read_each,
     stable_id,
@@ -211,10 +211,10 @@ def _split_by_author(
         if not (block.type or "").endswith("tool_result"):
             own.append(block)
             continue
-        yield by(role, _content(reading, own, attachments))
-        yield by(TurnRole.tool, _tool_result(reading, block))
+        yield part_of_role(role, _content(reading, own, attachments))
+        yield part_of_role(TurnRole.tool, _tool_result(reading, block))
         attachments, own = (), []
-    yield by(role, _content(reading, own, attachments))
+    yield part_of_role(role, _content(reading, own, attachments))
     origin = "upload" if role is TurnRole.user else role.value
     for file in [*(message.attachments or []), *(message.files or [])]:
         if file.extracted_content and file.extracted_content.strip():

@@ -43,13 +43,13 @@ from licet.intake.records import (
     RecordedPart,
     Setting,
     UnreadableRecord,
-    by,
     decode,
     decode_or,
     joined,
     json_text,
     moment,
     nothing_said,
+    part_of_role,
     parts_of,
     unread,
 )
@@ -190,10 +190,10 @@ def _split_by_author(
     """Splits a message by author: tools first, then its own speaker, then the client."""
     results = [block for block in blocks if block.type == "tool_result"]
     for block in results:
-        yield by(TurnRole.tool, _tool_result(reading, block))
+        yield part_of_role(TurnRole.tool, _tool_result(reading, block))
     own = [block for block in blocks if block.type not in (*_DROPPED, "tool_result")]
     if message.role == "assistant":
-        yield by(
+        yield part_of_role(
             TurnRole.assistant, _content(reading, own, (message.modelInfo or _Model()).id or "")
         )
         return
@@ -202,10 +202,12 @@ def _split_by_author(
     else:
         client = [block for block in own if _is_from_client(block)]
         words = [block for block in own if not _is_from_client(block)]
-    yield by(TurnRole.assistant if reading.thread else TurnRole.user, _content(reading, words, ""))
+    yield part_of_role(
+        TurnRole.assistant if reading.thread else TurnRole.user, _content(reading, words, "")
+    )
     from_client = _content(reading, client, "")
     if from_client.text:
-        yield by(TurnRole.tool, from_client)
+        yield part_of_role(TurnRole.tool, from_client)
 
 
 def _is_from_client(block: _Block) -> bool:

@@ -35,7 +35,6 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     branch,
-    by,
     decode,
     decode_or,
     elsewhere,
@@ -43,6 +42,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    part_of_role,
     stable_id,
     unread,
 )
@@ -273,17 +273,17 @@ def _split_by_author(message: _Message, role: TurnRole) -> Iterator[RecordedPart
             continue
         called = part.tool_call
         call = ToolCall(id=called.id or "", name=called.name or "", arguments=_arguments(called))
-        yield by(
+        yield part_of_role(
             role,
             Content(text=joined(texts), tool_calls=(call,), attachments=attachments, model=model),
         )
         if called.output is not None:
-            yield by(
+            yield part_of_role(
                 TurnRole.tool,
                 Content(text=called.output, tool_call_id=call.id, tool_name=call.name),
             )
         texts, attachments = [], ()
-    yield by(role, Content(text=joined(texts), attachments=attachments, model=model))
+    yield part_of_role(role, Content(text=joined(texts), attachments=attachments, model=model))
 
 
 def _text(part: _Part) -> str:

@@ -35,11 +35,11 @@ from licet.intake.records import (
     Recent,
     Setting,
     UnreadableRecord,
-    by,
     decode,
     joined,
     moment,
     nothing_said,
+    part_of_role,
     read_each,
     stable_id,
 )
@@ -187,7 +187,7 @@ def with_instructions(place: str, dialogue: Dialogue, read: Iterable[Read]) -> I
     """
     items, held = list(read), list[Read]()
     if dialogue.offered:
-        instructions = by(TurnRole.system, Content(tools=dialogue.offered))
+        instructions = part_of_role(TurnRole.system, Content(tools=dialogue.offered))
         held += dialogue.setting.turns(place, "tools", dialogue.at, [instructions])
     for item in items:
         if isinstance(item, ReadTurn) and item.role is TurnRole.system:
@@ -222,7 +222,7 @@ def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iter
         yield BrokenRecord(place=place, message=UNKNOWN_ROLE)
     else:
         at = _first_moment(message.created_at, message.timestamp) or dialogue.at
-        part = by(_ROLES[message.role], _content(dialogue, message))
+        part = part_of_role(_ROLES[message.role], _content(dialogue, message))
         yield from dialogue.setting.turns(place, _name(message.id) or index, at, [part])
 
 

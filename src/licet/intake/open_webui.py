@@ -40,7 +40,6 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     branch,
-    by,
     decode,
     decode_or,
     elsewhere,
@@ -48,6 +47,7 @@ from licet.intake.records import (
     mend,
     moment,
     nothing_said,
+    part_of_role,
     read_each,
     stable_id,
     unread,
@@ -203,7 +203,7 @@ def _read_conversation(
         host_account=(conversation.user_id or "") if several else "",
     )
     number = {message_id: n for n, message_id in enumerate(history.messages)}
-    shown = _shown(history)
+    shown = _current_branch(history)
     for message_id in shown:
         message_place = f"{place}.messages[{number[message_id]}]"
         yield from _read_message(
@@ -216,7 +216,7 @@ def _read_conversation(
         yield nothing_said(place)
 
 
-def _shown(history: _History) -> list[str]:
+def _current_branch(history: _History) -> list[str]:
     parents = {
         key: decode_or(bytes(raw), _place, _Place()).parentId
         for key, raw in history.messages.items()
@@ -260,7 +260,7 @@ def _split_by_author(message: _Message) -> Iterator[RecordedPart]:
         files = tuple(
             file.name or file.id or file.type or "unnamed" for file in message.files or []
         )
-        yield by(TurnRole.user, Content(text=message.content or "", attachments=files))
+        yield part_of_role(TurnRole.user, Content(text=message.content or "", attachments=files))
     elif message.output:
         yield from _split_output(message.output, message.model or "")
     else:
@@ -279,15 +279,15 @@ def _split_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
             calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
         # a call's output, or what is not known: the assistant's words are messages
         elif item.type != "reasoning":
-            yield by(TurnRole.assistant, _answer(texts, calls, model))
+            yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
             given = _joined(item.content if item.output is None else item.output)
             if given or item.type == "function_call_output":
-                yield by(
+                yield part_of_role(
                     TurnRole.tool,
                     Content(text=given, tool_call_id=call_id, tool_name=names.get(call_id, "")),
                 )
             texts, calls = [], []
-    yield by(TurnRole.assistant, _answer(texts, calls, model))
+    yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
 
 
 def _split_text(text: str, model: str) -> Iterator[RecordedPart]:
@@ -305,11 +305,13 @@ def _split_text(text: str, model: str) -> Iterator[RecordedPart]:
             calls.append(
                 ToolCall(id=call_id, name=called, arguments=given.get("arguments") or "{}")
             )
-        yield by(TurnRole.assistant, _answer(texts, calls, model))
+        yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
         result = given.get("result") or html.unescape(_SUMMARY.sub("", block["inner"]))
-        yield by(TurnRole.tool, Content(text=result, tool_call_id=call_id, tool_name=called))
+        yield part_of_role(
+            TurnRole.tool, Content(text=result, tool_call_id=call_id, tool_name=called)
+        )
         texts, calls = [], []
-    yield by(TurnRole.assistant, _answer([*texts, text[begin:].strip()], calls, model))
+    yield part_of_role(TurnRole.assistant, _answer([*texts, text[begin:].strip()], calls, model))
 
 
 def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Content:

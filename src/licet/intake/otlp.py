@@ -173,7 +173,7 @@ def _read_protobuf(raw: bytes) -> Iterator[OtlpSpan]:
                 yield OtlpSpan(
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
-                    started_at=_at(span.start_time_unix_nano),
+                    started_at=_from_nanoseconds(span.start_time_unix_nano),
                     attributes=_kept_attributes(span.attributes),
                     resource=resource,
                     events=tuple(
@@ -211,7 +211,7 @@ def _value(value: AnyValue, depth: int) -> object:
     return None
 
 
-def _at(nanoseconds: int) -> datetime:
+def _from_nanoseconds(nanoseconds: int) -> datetime:
     return (
         EPOCH + timedelta(microseconds=nanoseconds // 1000)
         if 0 < nanoseconds < _YEARS_NS
@@ -295,7 +295,7 @@ def _read_json(raw: bytes) -> Iterator[OtlpSpan]:
                 yield OtlpSpan(
                     trace_id=span.trace_id.lower(),
                     span_id=span.span_id.lower(),
-                    started_at=_at(_number(span.start_time_unix_nano)),
+                    started_at=_from_nanoseconds(_number(span.start_time_unix_nano)),
                     attributes=_kept_json(span.attributes),
                     resource=resource,
                     events=tuple(

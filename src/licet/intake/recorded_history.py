@@ -41,7 +41,7 @@ def read_accounts(path: RecordsFile, now: datetime) -> list[RecordedAccount]:
         result[host] = RecordedAccount(
             host=host,
             plan=place.name("plan", fields["plan"]),
-            age=place.whole("age", age) if age else None,
+            age=place.parse_age("age", age) if age else None,
             opened_at=place.instant("opened", fields["opened"], now)
             if fields.get("opened")
             else None,
@@ -131,7 +131,7 @@ class _Place(NamedTuple):
     def mistake(self, key: str, message: str, hint: str) -> InputError:
         return InputError(message, hint, file=self.file, line=self.line, key=key)
 
-    def whole(self, key: str, text: str) -> int:
+    def parse_age(self, key: str, text: str) -> int:
         if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= AGE_MAX):
             raise self.mistake(
                 key, f"`{text}` is not an age", "write whole years, or leave it empty"

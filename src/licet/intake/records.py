@@ -203,7 +203,7 @@ class RecordedPart:
     content: Content
 
 
-def by(role: TurnRole, content: Content) -> RecordedPart:
+def part_of_role(role: TurnRole, content: Content) -> RecordedPart:
     """A part with the origin of its role; attachments of a person without text are an upload."""
     origins = {
         TurnRole.user: "typed" if content.text else "upload",

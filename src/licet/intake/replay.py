@@ -737,7 +737,7 @@ class Import:
         """A choice as an event of the world, by HMACs."""
         choice = chosen.choice
 
-        def named(scope: events.NamedScope) -> events.NamedScope:
+        def hashed(scope: events.NamedScope) -> events.NamedScope:
             kind, name = self._hash_scope(scope)
             return events.NamedScope(**{kind.value: name.hex()})
 
@@ -746,8 +746,8 @@ class Import:
             account="",
             allow=choice.allow,
             question=choice.question,
-            scope=None if choice.scope is None else named(choice.scope),
-            keep=tuple(map(named, choice.keep)),
+            scope=None if choice.scope is None else hashed(choice.scope),
+            keep=tuple(map(hashed, choice.keep)),
         )
 
     def _sweep(self) -> None:

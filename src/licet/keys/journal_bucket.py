@@ -107,7 +107,7 @@ class BucketObjects:
                 self._follow(number)
                 continue
             self._number = number
-            self.tail.written(head, payloads)
+            self.tail.append_own(head, payloads)
             del rest[: len(taken)]
         return late
 

@@ -70,7 +70,7 @@ def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMov
         _refuse_missing(folder)
         with (
             closing(FolderSegments(folder, os.urandom, SEGMENT_BYTES_MAX)) as segments,
-            segments.held(),
+            segments.exclusive(),
         ):
             objects = list(objects_of(folder))
             _refuse_other(bucket, segments.tail.journal, len(objects))

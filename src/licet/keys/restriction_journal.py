@@ -212,7 +212,7 @@ class JournalTail:
             pass
         self.take(frames)
 
-    def written(self, head: JournalHead, payloads: Iterable[bytes]) -> None:
+    def append_own(self, head: JournalHead, payloads: Iterable[bytes]) -> None:
         """Adds records that this process has written."""
         self._head = head
         self._note(_decode_lives(payloads))
@@ -578,7 +578,7 @@ class FolderSegments:
                     raise DiskFailedError(error.message, error.hint) from None
                 self._cut_off(begins[1])
                 raise
-            self.tail.written(head, payloads)
+            self.tail.append_own(head, payloads)
         return late
 
     def _cut_off(self, size: int) -> None:
@@ -613,7 +613,7 @@ class FolderSegments:
         self.close()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Locks the journal for the block; a torn end is cut off."""
         with self._locked():
             self._seek_end()

@@ -123,7 +123,7 @@ class _QuorumParser:
             case "quorum", [name]:
                 if self.rule is not None:
                     raise InputError("there is already a quorum line", "a file has exactly one")
-                self.rule = name if name == NONE else self._known(name)
+                self.rule = name if name == NONE else self._defined_name(name)
             case _:
                 raise InputError(
                     f"`{word}` does not begin a line of this form",
@@ -133,7 +133,7 @@ class _QuorumParser:
 
     def _group(self, needed: str, members: tuple[str, ...]) -> WitnessGroup:
         for member in members:
-            self._known(member)
+            self._defined_name(member)
             if member in self._members or members.count(member) > 1:
                 raise InputError(f"`{member}` is already a member", "a name counts only once")
         count = {"any": "1", "all": str(len(members))}.get(needed, needed)
@@ -145,7 +145,7 @@ class _QuorumParser:
         self._members |= set(members)
         return WitnessGroup(int(count), members)
 
-    def _known(self, name: str) -> str:
+    def _defined_name(self, name: str) -> str:
         if name not in self.groups and name not in {named.name for named in self.witnesses}:
             raise InputError(
                 f"`{name}` is not defined above",

@@ -236,7 +236,7 @@ def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
     return text(payload, sha256).encode()
 
 
-def listed(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
+def list_papers(installation: Installation, kind: PaperKind | None = None) -> list[ListedPaper]:
     """Newest first."""
     with transaction(installation.pool) as tx:
         found = legal_documents.list_newest(tx, kind.value if kind else None)

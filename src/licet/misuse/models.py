@@ -110,14 +110,14 @@ def train(
     """
     name = called or out.name
     lineage.check_name(name)
-    old = _known(installation, out) if again else []
+    old = _recorded_releases(installation, out) if again else []
     if not again and out.exists() and any(out.iterdir()):
         raise UsageError(
             f"`{out}` already exists", "`--again` retrains it without what was withdrawn"
         )
     if again:
         name = called or old[0][1]
-    releases = _chosen(installation, releases, old)
+    releases = _training_releases(installation, releases, old)
     made = out.with_name(out.name + ".new")
     shutil.rmtree(made, ignore_errors=True)
     try:
@@ -169,7 +169,7 @@ def forecast(installation: Installation, releases: Sequence[str], out: Path) -> 
     """What `train` with ``again`` and the same arguments would replace; trains and deletes
     nothing.
     """
-    old = _known(installation, out)
+    old = _recorded_releases(installation, out)
     gone = {
         affected.model: affected.withdrawn
         for affected in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
@@ -177,13 +177,13 @@ def forecast(installation: Installation, releases: Sequence[str], out: Path) -> 
     return RetrainingForecast(
         name=old[0][1],
         folder=out,
-        releases=tuple(dict.fromkeys(_chosen(installation, releases, old))),
+        releases=tuple(dict.fromkeys(_training_releases(installation, releases, old))),
         retired=tuple(model for model, _, _ in old),
         withdrawn=sum(gone.get(model, 0) for model, _, _ in old),
     )
 
 
-def _chosen(
+def _training_releases(
     installation: Installation, releases: Sequence[str], old: Sequence[tuple[str, str, UUID]]
 ) -> Sequence[str]:
     """The releases to train on: by default those of the model that is retrained."""
@@ -417,7 +417,7 @@ def _papers_in(folder: Path) -> list[Path]:
     return [place for place in found if (place / statement.FILE).is_file()]
 
 
-def _known(installation: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
+def _recorded_releases(installation: Installation, folder: Path) -> list[tuple[str, str, UUID]]:
     """The model, the name and the release of each record in a classifier's folder, in the order of
     the releases.
     """

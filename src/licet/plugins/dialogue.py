@@ -134,18 +134,18 @@ def added(
         if _REDACTED in turn.text or any(_REDACTED in call.arguments for call in turn.tool_calls):
             return None
         offers = "" if instructs else offers
-        named = _named(turn, times)
+        named = _with_id(turn, times)
         if instructs:
             told.append(named)
         elif place >= begins:
             turns.append(named)
     if where.instructions and offers and (alone := _instruction({}, where, offers)):
-        told.append(_named(alone, times))
+        told.append(_with_id(alone, times))
     behind = 1 + next((place for place, turn in enumerate(turns) if turn.role == "user"), -1)
     return [*turns[:behind], *told, *turns[behind:]] if turns else []
 
 
-def _named(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
+def _with_id(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
     """The turn under the name of what it says, and of how often that was said before in its
     call.
     """
@@ -160,7 +160,7 @@ def _instruction(message: Message, where: DialoguePlace, tools: str) -> Conversa
     """What the host told its model in a message, with the tools that it offered; None if
     neither.
     """
-    text = "\n".join(part for part in map(_said, _parts(message)) if part.strip())
+    text = "\n".join(part for part in map(_part_text, _parts(message)) if part.strip())
     if not text and not tools:
         return None
     return ConversationTurn(
@@ -198,10 +198,10 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
     tools.update({call.id: call.name for call in calls})
     call_id = _text(message.get("tool_call_id")) if role == "tool" else ""
     text = "\n".join(
-        one for one in (*map(_said, parts), _text(message.get("refusal"))) if one.strip()
+        one for one in (*map(_part_text, parts), _text(message.get("refusal"))) if one.strip()
     )
     attachments = tuple(
-        _attachment(one) for one in parts if isinstance(one, Mapping) and not _said(one)
+        _attachment(one) for one in parts if isinstance(one, Mapping) and not _part_text(one)
     )
     if role != "tool" and not (text or calls or attachments):
         return None
@@ -243,7 +243,7 @@ def _fitted(turn: ConversationTurn) -> ConversationTurn:
     )
 
 
-def _said(part: object) -> str:
+def _part_text(part: object) -> str:
     if isinstance(part, Mapping):
         return _text(part.get("text")) or _text(part.get("refusal"))
     return _text(part)

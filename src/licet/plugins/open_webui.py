@@ -112,9 +112,9 @@ class Filter:
             self._host = None
         if known is not None:
             await known.aclose()
-        return await asyncio.to_thread(self._made, wanted)
+        return await asyncio.to_thread(self._connect, wanted)
 
-    def _made(self, wanted: PluginSettings) -> Host:
+    def _connect(self, wanted: PluginSettings) -> Host:
         with self._lock:
             if self._host is None:
                 self._host = Host(wanted)
@@ -218,7 +218,7 @@ def added(
         name = message.get("id")
         if not isinstance(name, str) or not name:
             continue
-        for number, part in enumerate(_said(message, str(body.get("model") or "")), 1):
+        for number, part in enumerate(_turns_of_message(message, str(body.get("model") or "")), 1):
             turns.append(
                 msgspec.structs.replace(
                     part,
@@ -294,7 +294,7 @@ def _marked(request: Mapping[str, Any]) -> bool:
 # The parts of a message, exactly as the import of an export reads them
 
 
-def _said(message: Mapping[str, Any], model: str) -> Iterator[ConversationTurn]:
+def _turns_of_message(message: Mapping[str, Any], model: str) -> Iterator[ConversationTurn]:
     content, output = message.get("content"), message.get("output")
     text = content if isinstance(content, str) else _joined(content)
     if message.get("role") == "user":

@@ -372,5 +372,5 @@ def is_answered(account: AccountState, question: str, newest: int) -> bool:
     """Whether the question is answered, either way, under the material version ``newest`` or a
     later one.
     """
-    answered = account.answered(question)
+    answered = account.answered_version(question)
     return answered is not None and answered >= newest

@@ -214,7 +214,7 @@ def _region_changes(old: Policy, new: Policy) -> list[PolicyChange]:
     changes = []
     for region in sorted({terms.region for terms in (*old.regions, *new.regions)}):
         is_named = region in before.by_region or region in after.by_region
-        ages = (before.of(region), after.of(region))
+        ages = (before.for_region(region), after.for_region(region))
         direction = _direction_if((ages[1] or 0) < (ages[0] or 0))
         changes += _value_change(f"regions.{region}.min_age", *ages, direction) if is_named else []
         for key, was, becomes in (

@@ -154,7 +154,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def min_age_of(self, region: str | None) -> int | None:
         """The minimum age in a region; None where none is set."""
-        return self.min_ages.of(region) if self.regions else self.min_age
+        return self.min_ages.for_region(region) if self.regions else self.min_age
 
     def refuses_age(self, age: int | None, region: str | None) -> bool:
         """Whether a minimum age is set for the region and ``age`` is unknown or below it."""

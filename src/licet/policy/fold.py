@@ -260,7 +260,9 @@ def _record_scoped_yes(
             because = NoEffect.covered
     if because is not None:
         return account, _no_effect(question, scope, because)
-    before = Standing(question, account.standing(question), account.answered(question), True)
+    before = Standing(
+        question, account.standing(question), account.answered_version(question), True
+    )
     return _begin_grant(_with_standing(account, before), question, scope)
 
 

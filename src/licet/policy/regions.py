@@ -86,7 +86,7 @@ class MinAges(msgspec.Struct, frozen=True, kw_only=True):
         ages = [self.elsewhere, *self.by_region.values()]
         return None if None in ages else min(age for age in ages if age is not None)
 
-    def of(self, region: str | None) -> Age:
+    def for_region(self, region: str | None) -> Age:
         if not self.by_region:
             return self.elsewhere
         if region is None:
@@ -98,7 +98,7 @@ class MinAges(msgspec.Struct, frozen=True, kw_only=True):
 
     def refuses(self, age: Age, region: str | None) -> bool:
         """Whether a minimum age is set there and ``age`` is unknown or below it."""
-        least = self.of(region) if self.by_region else self.elsewhere
+        least = self.for_region(region) if self.by_region else self.elsewhere
         return least is not None and (age is None or age < least)
 
 
@@ -119,14 +119,19 @@ def joint_ages(versions: Sequence[MinAges]) -> MinAges:
     named = sorted({region for ages in versions for region in ages.by_region})
     return MinAges(
         elsewhere=strictest(ages.elsewhere for ages in versions),
-        by_region={region: strictest(ages.of(region) for ages in versions) for region in named},
+        by_region={
+            region: strictest(ages.for_region(region) for ages in versions) for region in named
+        },
     )
 
 
 def raises_any(old: MinAges, new: MinAges) -> bool:
     """Whether some account that ``old`` allows may be one that ``new`` does not."""
     pairs = [(old.elsewhere, new.elsewhere)]
-    pairs += [(old.of(region), new.of(region)) for region in (None, *old.by_region, *new.by_region)]
+    pairs += [
+        (old.for_region(region), new.for_region(region))
+        for region in (None, *old.by_region, *new.by_region)
+    ]
     return any(after is not None and (before is None or after > before) for before, after in pairs)
 
 

@@ -122,7 +122,7 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
                 return standing.standing
         return GrantStanding.undecided
 
-    def answered(self, question: str) -> int | None:
+    def answered_version(self, question: str) -> int | None:
         """The version under which the question was last answered; None: never, or the answer is
         cleared.
         """

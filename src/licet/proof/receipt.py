@@ -400,15 +400,15 @@ def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
         "grant": choice.grant,
         "question": choice.question,
         "scope": choice.scope.kind.value,
-        "of": _named(choice.scope),
+        "of": _scope_urn(choice.scope),
         "kept": [
-            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _named(kept.scope)}
+            {"grant": kept.grant, "scope": kept.scope.kind.value, "of": _scope_urn(kept.scope)}
             for kept in choice.kept
         ],
     }
 
 
-def _named(scope: GrantScope) -> str | None:
+def _scope_urn(scope: GrantScope) -> str | None:
     """The project or conversation by our id; None for the account."""
     return None if scope.kind is ScopeKind.account else f"urn:licet:{scope.kind.value}:{scope.name}"
 
@@ -468,7 +468,7 @@ def page(receipt: Receipt, vkey: str) -> str:
 th{{text-align:left;vertical-align:top;padding-right:1rem;font-weight:600}}td{{overflow-wrap:anywhere}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.75rem}}@media print{{body{{margin:0}}}}</style></head>
 <body><main><h1>Receipt of your choice</h1>
-<p><strong>{html.escape(said(receipt))}</strong></p>
+<p><strong>{html.escape(describe(receipt))}</strong></p>
 <table>{rows}</table>
 <h2>What this proves</h2>
 <p>{proves(receipt)}</p>
@@ -486,7 +486,7 @@ _WAITS = """It is signed. Your choice reaches our public log by itself; a receip
 proof."""
 
 
-def said(receipt: Receipt) -> str:
+def describe(receipt: Receipt) -> str:
     """The choice, in a sentence."""
     event = _event_of(receipt)
     state = str(event["event_state"]).removeprefix("dpv:")
@@ -499,7 +499,7 @@ def said(receipt: Receipt) -> str:
 
 
 def _event_of(receipt: Receipt) -> dict[str, Any]:
-    return cast("dict[str, Any]", _at(receipt.payload, "record", "events", 0))
+    return cast("dict[str, Any]", _value_at(receipt.payload, "record", "events", 0))
 
 
 def proves(receipt: Receipt) -> str:
@@ -517,7 +517,7 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "For", _for(event)
     if event["kept"]:
         yield "Kept all the same", ", ".join(_for(kept) for kept in event["kept"])
-    processes = cast("Sequence[Canonical]", _at(receipt.payload, *record, "processes"))
+    processes = cast("Sequence[Canonical]", _value_at(receipt.payload, *record, "processes"))
     yield (
         "About",
         ", ".join(
@@ -553,12 +553,12 @@ def _for(event: Mapping[str, Any]) -> str:
     return f"{_FOR[ScopeKind(event['scope'])]} ({name})" if kind else _FOR[ScopeKind.account]
 
 
-def _at(value: Canonical, *path: str | int) -> Canonical:
+def _value_at(value: Canonical, *path: str | int) -> Canonical:
     for step in path:
         value = value[step]  # type: ignore[index]  # the shape is `document`'s
     return value
 
 
 def _text(value: Canonical, *path: str | int) -> str:
-    found = _at(value, *path)
+    found = _value_at(value, *path)
     return "not stated" if found is None else str(found)

@@ -65,7 +65,7 @@ def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
 def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
     facts: dict[str, str | int | bool | None] = {
         "grant": grant.number,
-        "version": row.state.answered(grant.question) or 0,
+        "version": row.state.answered_version(grant.question) or 0,
         "question": grant.question,
         **outbox.scope_facts(grant.scope),
     }

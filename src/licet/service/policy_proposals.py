@@ -102,7 +102,7 @@ def propose(
     return _detail(installation, found)
 
 
-def listed(installation: Installation) -> tuple[ProposalSeen, ...]:
+def list_proposals(installation: Installation) -> tuple[ProposalSeen, ...]:
     """The open proposals, then the newest others."""
     with transaction(installation.pool) as tx:
         return tuple(_seen(row) for row in policy_proposals.newest(tx))

@@ -63,7 +63,7 @@ class GateProtocol(Protocol):
     @property
     def number(self) -> int: ...
 
-    def held(self) -> bytes: ...
+    def signed_withdrawals(self) -> bytes: ...
 
 
 class GateState(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class ConsumedLog:
             self._write(encode_frame(encode_steps(self._number, step, step, BitMap(ordinals))))
 
     def record_gate_state(self) -> None:
-        signed, whole = bitmap.split_file(self._gate.held())
+        signed, whole = bitmap.split_file(self._gate.signed_withdrawals())
         ordinals = BitMap.deserialize(whole)
         self._write(encode_frame(encode_gate_state(signed, ordinals - self._withdrawn)))
         self._withdrawn, self._number = ordinals, self._gate.number

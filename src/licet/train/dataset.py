@@ -195,12 +195,12 @@ class GatedDataset:
         for first in range(0, count, BLOCK_POSITIONS):
             last = min(first + BLOCK_POSITIONS, count)
             withdrawn = self.gate.glance()
-            gone = self._gone(first, last, withdrawn)
+            gone = self._withdrawn_places(first, last, withdrawn)
             standing = self._standing(gone, withdrawn)
             for start in range(first, last, AHEAD_ROWS):
                 end = min(start + AHEAD_ROWS, last)
                 if (now := self.gate.glance()) is not withdrawn:
-                    withdrawn, gone = now, self._gone(first, last, now)
+                    withdrawn, gone = now, self._withdrawn_places(first, last, now)
                 at = start
                 for place in (
                     gone[bisect_left(gone, start) : bisect_left(gone, end)] if gone else ()
@@ -211,12 +211,12 @@ class GatedDataset:
                     at = place + 1
                 yield from islice(rows, end - at)
 
-    def _gone(self, first: int, last: int, withdrawn: FrozenBitMap) -> list[int]:
+    def _withdrawn_places(self, first: int, last: int, withdrawn: FrozenBitMap) -> list[int]:
         """The places from ``first`` to ``last`` whose rows are withdrawn."""
-        installation = self.ordinals[first:last]
-        if not self.gate.meets(installation):  # nearly always, and in a third of the time
+        ordinals = self.ordinals[first:last]
+        if not self.gate.meets(ordinals):  # nearly always, and in a third of the time
             return []
-        return [first + n for n, ordinal in enumerate(installation) if ordinal in withdrawn]
+        return [first + n for n, ordinal in enumerate(ordinals) if ordinal in withdrawn]
 
     def _standing(self, gone: Sequence[int], withdrawn: FrozenBitMap) -> dict[int, tuple[int, Any]]:
         """The replacements for the rows of a block, by their place: read together, because reading

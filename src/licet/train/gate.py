@@ -134,7 +134,7 @@ class TrainingGate:
     def numbers(self) -> tuple[int, ...]:
         return (self.number,)
 
-    def held(self) -> bytes:
+    def signed_withdrawals(self) -> bytes:
         """The file that the last answer came from, to be kept beside a checkpoint; reads it if
         there was none yet.
         """

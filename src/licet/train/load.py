@@ -130,7 +130,7 @@ def load(
             )
         from licet.train import node  # here, so that no other command has to import it
 
-        chosen = config or Configuration.of(os.environ, data)
+        chosen = config or Configuration.from_environment(os.environ, data)
         given = leases or node.local_leases(chosen, clock)
         dealt = node.rows(node.folder_of(release, chosen), gate, given, clock=clock, split=split)
         if seed is not None:
@@ -148,7 +148,9 @@ def load(
     except ModuleNotFoundError as missing:
         raise not_installed(missing, "server") from missing
 
-    here, stack = held_installation(config or Configuration.of(os.environ, data), clock)
+    here, stack = held_installation(
+        config or Configuration.from_environment(os.environ, data), clock
+    )
     try:
         return Loading(
             catalog.open_release(here, str(release), split, filtered, seed, labels), stack

@@ -80,7 +80,7 @@ def mix(
     start a run, one makes the mix and the others use its state: otherwise a row withdrawn in
     between would be in one mix alone.
     """
-    settings = config or Configuration.of(os.environ, data)
+    settings = config or Configuration.from_environment(os.environ, data)
     requested = MixState(
         split=split,
         where=where,
@@ -328,7 +328,9 @@ class ReleaseMix(Sequence[Any]):
         every rank except for what its gates last read.
         """
         sources = [
-            msgspec.structs.replace(source, held=b64encode(source_rows.gate.held()).decode())
+            msgspec.structs.replace(
+                source, held=b64encode(source_rows.gate.signed_withdrawals()).decode()
+            )
             for source, source_rows in zip(self._state.sources, self._rows, strict=True)
         ]
         at = self.position if position is None else position

@@ -43,7 +43,9 @@ def gate(
     `pause`, or `stop`. ``held`` is the file with which an earlier part of the run ended
     (`Gate.held`).
     """
-    promised, sha256 = manifest.read(folder_of(release, Configuration.of(os.environ, data)))
+    promised, sha256 = manifest.read(
+        folder_of(release, Configuration.from_environment(os.environ, data))
+    )
     kept, named = Path(file), Path(key)
     is_file = len(str(key)) < KEY_PATH_CHARACTERS_MAX and named.is_file()
     return TrainingGate(

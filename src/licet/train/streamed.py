@@ -117,7 +117,7 @@ def folder(url: str, cache: Path, bytes_max: int) -> Path:
     BrokenError if another release was at this address before.
     """
     place = cache / sha256(url.rstrip("/").encode()).hexdigest()[:32]
-    return _made(place, _Stream(url=url.rstrip("/"), bytes_max=bytes_max))
+    return _prepare_folder(place, _Stream(url=url.rstrip("/"), bytes_max=bytes_max))
 
 
 def shared_folder(name: str, shared: Store, cache: Path, bytes_max: int) -> Path:
@@ -132,7 +132,7 @@ def shared_folder(name: str, shared: Store, cache: Path, bytes_max: int) -> Path
     file = place / FILE
     known = _read(file).url if file.is_file() else None
     url = known or f"{shared.url.rstrip('/')}/releases/{_id_of(name, shared)}"
-    return _made(place, _Stream(url=url, bytes_max=bytes_max, shared=shared))
+    return _prepare_folder(place, _Stream(url=url, bytes_max=bytes_max, shared=shared))
 
 
 def _id_of(name: str, shared: Store) -> str:
@@ -156,7 +156,7 @@ def _id_of(name: str, shared: Store) -> str:
     )
 
 
-def _made(place: Path, stream: _Stream) -> Path:
+def _prepare_folder(place: Path, stream: _Stream) -> Path:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = _ReleaseStore(place, stream)
     with _locked(place):
@@ -242,17 +242,17 @@ class Streamed:
     def renew(self, file: str) -> None:
         """After a purge: fetches the addenda and the part again."""
         with _locked(self._place):
-            _renew(self._at(), self._place)
+            _renew(self._release_store(), self._place)
             (self._place / file).unlink(missing_ok=True)
         self.provide(file)
 
-    def _at(self) -> _ReleaseStore:
+    def _release_store(self) -> _ReleaseStore:
         if self._store is None:
             self._store = _ReleaseStore(self._place, self._stream)
         return self._store
 
     def _ranges(self, file: str) -> _StoredPart:
-        store = self._at()
+        store = self._release_store()
         try:
             return _StoredPart(store.store, store.key(file))
         except FileNotFoundError:
@@ -264,7 +264,7 @@ class Streamed:
     def _fetch(self, file: str) -> None:
         import obstore
 
-        store = self._at()
+        store = self._release_store()
         try:
             with replacing(self._place / file) as target:
                 for chunk in obstore.get(store.store, store.key(file)).stream():

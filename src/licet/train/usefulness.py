@@ -179,7 +179,7 @@ class _WordBench:
         ``gone``.
         """
         assert seed == 1, "no chance is in it"
-        model = WordModel(_taken(self._arms[arm], gone))
+        model = WordModel(_fits_without(self._arms[arm], gone))
         self._parameters, self._rows = model.parameters, len(self._arms[arm])
         return [model.loss(row) for row in self._held]
 
@@ -224,7 +224,7 @@ class _BaseBench:
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
         settings = msgspec.structs.replace(self._settings, seed=seed)
-        model = recipe.fine_tuned(self._base, _taken(self._arms[arm], gone), settings)
+        model = recipe.fine_tuned(self._base, _fits_without(self._arms[arm], gone), settings)
         self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
@@ -248,7 +248,7 @@ def _fitting(
     return [(row, fit) for row, fit in made if fit is not None]
 
 
-def _taken(rows: Sequence[tuple[MeasuredRow, Fit]], gone: Collection[bytes]) -> list[Fit]:
+def _fits_without(rows: Sequence[tuple[MeasuredRow, Fit]], gone: Collection[bytes]) -> list[Fit]:
     """The training rows without those of people in ``gone``."""
     taken = [fit for row, fit in rows if row.person not in gone]
     if not taken:

@@ -63,15 +63,15 @@ class WordModel:
             if order < ORDER:  # once for each different word before it
                 first = np.unique(hashed[order][1], return_index=True)[1]
                 contexts, sequences = contexts[first], sequences[first]
-            self._orders.append(_counted(contexts, sequences))
+            self._orders.append(_count_sequences(contexts, sequences))
         self.parameters = sum(len(order.sequences) for order in self._orders)
 
     def loss(self, row: WordRow) -> float:
         """The sum of the loss over the assistant's words, in nats."""
         chance = np.full(len(row.words), 1 / WORDS_EVER)
         for order, (contexts, sequences) in zip(self._orders, _hashed(row.words), strict=True):
-            place, is_known = _found(order.contexts, contexts)
-            sequence, was_read = _found(order.sequences, sequences)
+            place, is_known = _find_sorted(order.contexts, contexts)
+            sequence, was_read = _find_sorted(order.sequences, sequences)
             counts = np.where(was_read, order.counts[sequence], 0)
             kept, given = np.maximum(counts - DISCOUNT, 0), DISCOUNT * order.followers[place]
             chance = np.where(is_known, (kept + given * chance) / order.totals[place], chance)
@@ -111,14 +111,14 @@ def _hashed(words: Hashes) -> list[tuple[Hashes, Hashes]]:
     return found
 
 
-def _counted(contexts: Hashes, sequences: Hashes) -> _Counts:
+def _count_sequences(contexts: Hashes, sequences: Hashes) -> _Counts:
     unique, first, counts = np.unique(sequences, return_index=True, return_counts=True)
     known, context = np.unique(contexts[first], return_inverse=True)
     totals = np.bincount(context, counts, len(known)).astype(np.int64)
     return _Counts(unique, counts, known, totals, np.bincount(context, minlength=len(known)))
 
 
-def _found(known: Hashes, wanted: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _find_sorted(known: Hashes, wanted: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """The position of each of ``wanted`` in ``known``, and whether it is there."""
     place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     return place, known[place] == wanted

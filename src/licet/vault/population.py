@@ -277,7 +277,7 @@ def named_regions(policies: Policies) -> list[str]:
 
 def ages_by_place(versions: Sequence[MinAges], regions: Sequence[str]) -> list[list[int]]:
     """The minimum ages of each version by the place of `_REGION_PLACE`; -1 where none is set."""
-    rows = [[ages.strictest, ages.elsewhere, *map(ages.of, regions)] for ages in versions]
+    rows = [[ages.strictest, ages.elsewhere, *map(ages.for_region, regions)] for ages in versions]
     return [[-1 if age is None else age for age in row] for row in rows]
 
 

@@ -56,9 +56,9 @@ class BundlePart:
 @cache
 def source() -> bytes:
     """The file, as UTF-8."""
-    installation = files(PACKAGE)
-    texts = [(name, installation.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
-    return joined(installation.joinpath("__init__.py").read_text("utf-8"), texts).encode()
+    package_files = files(PACKAGE)
+    texts = [(name, package_files.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
+    return joined(package_files.joinpath("__init__.py").read_text("utf-8"), texts).encode()
 
 
 def joined(package: str, texts: Sequence[tuple[str, str]]) -> str:

@@ -145,7 +145,7 @@ class EdgeMiddleware:
             self._counts[place] = known
         known[0].inc()
         known[1].observe(seconds)
-        traces.answered(
+        traces.name_request_span(
             f"{place[1]} {place[0]}",
             {
                 "http.request.method": place[1],

@@ -82,7 +82,7 @@ class WorkerLife:
 def run(order: WorkerOrder) -> None:
     """Serves until it is told to end."""
     harden()
-    config = Configuration.of(os.environ, Path(order.data))
+    config = Configuration.from_environment(os.environ, Path(order.data))
     at = instant(order.at) if order.at else None
     clock = installation.own_clock(config) if at is None else (lambda: at)
     metrics.share(order.metrics, order.seat)

@@ -42,7 +42,7 @@ AsFormat = Annotated[
 async def list_documents(request: AnyRequest) -> schema.Documents:
     """The papers that were made, the newest first: at most a thousand."""
     site = site_of(request)
-    return schema.Documents(items=tuple(await site.calling(lambda: papers.listed(site.here))))
+    return schema.Documents(items=tuple(await site.calling(lambda: papers.list_papers(site.here))))
 
 
 @post(

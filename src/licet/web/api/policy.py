@@ -25,7 +25,7 @@ class Proposals(VerbAnswer, frozen=True, kw_only=True):
 async def list_proposals(request: AnyRequest) -> Proposals:
     """The open proposals, then the newest others: at most a hundred."""
     site = site_of(request)
-    return Proposals(items=await site.calling(lambda: policy_proposals.listed(site.here)))
+    return Proposals(items=await site.calling(lambda: policy_proposals.list_proposals(site.here)))
 
 
 @get("/v1/policy/proposals/{proposal:str}", may=SEES, responses=shell.refusals(404), tags=TAG)

@@ -75,7 +75,7 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
 
 def _page(visit: Visit, *, said: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {
-        "papers": papers.listed(visit.here),
+        "papers": papers.list_papers(visit.here),
         "kinds": {kind.value: load_form(kind).title for kind in PaperKind},
         "saved": said,
         "makes": visit.allows(HOLDS),

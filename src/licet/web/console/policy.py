@@ -56,7 +56,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
         "versions": oversight.versions(visit.here),
         "notices": oversight.notices(visit.here),
         "kept": kept,
-        "proposals": policy_proposals.listed(visit.here) if visit.allows(OFFICE) else (),
+        "proposals": policy_proposals.list_proposals(visit.here) if visit.allows(OFFICE) else (),
         "proposes": visit.allows(HOLDS),
     }
     return shell.page(

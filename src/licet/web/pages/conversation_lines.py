@@ -189,7 +189,7 @@ def badges(words: Catalogue, found: Sequence[UseBadge]) -> Iterator[BadgeLine]:
 
 
 def _rest(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
-    purpose = words.listed([words.purpose(name) for name in purposes])
+    purpose = words.join_names([words.purpose(name) for name in purposes])
     day = words.day(badge.until) if badge.until is not None else ""
     reason = badge.reason
     if badge.use is Use.part:

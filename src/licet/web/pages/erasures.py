@@ -105,17 +105,17 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         words.say(f"{what}.means.keys", **days),
     ]
     lines.append(
-        words.say("end.means.releases", names=words.listed([one.name for one in holding[:10]]))
+        words.say("end.means.releases", names=words.join_names([one.name for one in holding[:10]]))
         if holding
         else words.say("end.means.releases.none")
     )
     lines.append(
-        words.say("end.means.recipients", names=words.listed(given[:10]), days=RECALL_DAYS)
+        words.say("end.means.recipients", names=words.join_names(given[:10]), days=RECALL_DAYS)
         if given
         else words.say("end.means.recipients.none")
     )
     lines.append(
-        words.say("end.means.models", names=words.listed(learnt[:10]))
+        words.say("end.means.models", names=words.join_names(learnt[:10]))
         if learnt
         else words.say("end.means.models.none")
     )

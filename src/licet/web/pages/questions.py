@@ -235,5 +235,5 @@ def _but_for(words: Catalogue, one: QuestionDiffers) -> str:
     """What is allowed by itself, whatever the account says."""
     if not one.below:
         return ""
-    named = words.listed([called(words, grant.kind, grant.title) for grant in one.below])
+    named = words.join_names([called(words, grant.kind, grant.title) for grant in one.below])
     return words.say("settings.now.below" if one.allows else "settings.now.but_for", what=named)

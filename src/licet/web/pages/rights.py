@@ -349,7 +349,7 @@ def _law(words: Catalogue, region: str | None) -> str:
     laws = deadlines.deadline(RightKind.access, region).laws
     if len(laws) == 1:
         return words.say("rights.law", law=laws[0])
-    return words.say("rights.law.strictest", laws=words.listed(laws))
+    return words.say("rights.law.strictest", laws=words.join_names(laws))
 
 
 def _authority(words: Catalogue, authority: str | None) -> str:

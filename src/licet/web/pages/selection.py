@@ -255,9 +255,9 @@ def deletion_lines(
 def _listed(words: Catalogue, names: Sequence[str]) -> str:
     """Some of them by name, and how many more there are."""
     if len(names) <= NAMED_MAX:
-        return words.listed(names)
+        return words.join_names(names)
     rest = words.say("delete.means.more", count=f"{len(names) - NAMED_MAX:,}")
-    return words.listed([*names[:NAMED_MAX], rest])
+    return words.join_names([*names[:NAMED_MAX], rest])
 
 
 # What a form named

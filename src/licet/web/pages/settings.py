@@ -108,7 +108,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         return _no_receipt(who, at)
     found = _receipt(here, who, name)
     values = {
-        "said": receipt.said(found),
+        "said": receipt.describe(found),
         "proves": receipt.proves(found),
         "lines": [_readable(catalogue(), *line) for line in receipt.lines(found)],
         "vkey": documents.receipt_key(here, found).vkey,

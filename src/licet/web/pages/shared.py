@@ -64,7 +64,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         shows = len(found.names) > 1 and not reader_language.is_fragment(request)
         asked = request.url.path
         path = asked if request.method == "GET" or asked in _ASK_AGAIN else "/settings"
-        picks, languages = reader_language.picked(request, found), found.named if shows else ()
+        picks, languages = reader_language.picked(request, found), found.own_names if shows else ()
         gzip = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
         return cls(
             picks=picks, gzip=gzip, languages=languages, path=path, surface=surface_of(request)
@@ -413,7 +413,7 @@ def refusal(
 
 def allowed(words: Catalogue, covers: Collection[str]) -> str:
     """What a yes allows, as the end of "may be used to .."."""
-    return words.listed([words.purpose(name) for name in sorted(covers)])
+    return words.join_names([words.purpose(name) for name in sorted(covers)])
 
 
 def refused(words: Catalogue, covers: Collection[str]) -> str:
@@ -422,7 +422,7 @@ def refused(words: Catalogue, covers: Collection[str]) -> str:
     """
     names = sorted(set(covers) - {SAFETY})
     return (
-        words.listed([words.purpose(name) for name in names], "or")
+        words.join_names([words.purpose(name) for name in names], "or")
         if names
         else words.say("purpose.unflagged")
     )
