@@ -53,6 +53,11 @@ def packed(folder: Path) -> dict[str, str]:
                     copied.write_bytes(file.read_bytes())
         else:
             (source / name).write_bytes((ROOT / name).read_bytes())
+    return built(source, into)
+
+
+def built(source: Path, into: Path) -> dict[str, str]:
+    """The archives that a folder's own build backend makes of it, by name, with their hashes."""
     into.mkdir()
     call = (
         "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); "
