@@ -55,6 +55,8 @@ NEEDS = (
     Need(("promtool",), "prometheus", "the alerts"),
     Need(("spin",), "spin gcc libc6-dev", "the model of erasure"),
     Need(("systemd-analyze",), "systemd", "units of the system"),
+    Need(("buildah",), "buildah netavark", "the image"),
+    Need(("mmdebstrap",), "mmdebstrap", "the image"),
     Need(("patroni",), "patroni python3-etcd pgbouncer etcd-server", "a database that fails over"),
 )
 

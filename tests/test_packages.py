@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tools.packaging import publish
+from tools.packaging import image, publish
 
 from licet.store.connect import Pool
 
@@ -50,6 +53,11 @@ def packed(folder: Path) -> dict[str, str]:
                     copied.write_bytes(file.read_bytes())
         else:
             (source / name).write_bytes((ROOT / name).read_bytes())
+    return built(source, into)
+
+
+def built(source: Path, into: Path) -> dict[str, str]:
+    """The archives that a folder's own build backend makes of it, by name, with their hashes."""
     into.mkdir()
     call = (
         "import sys, build_backend as b; into = sys.argv[1]; b.build_sdist(into); "
@@ -154,29 +162,170 @@ def test_the_bill_of_materials_has_each_package_that_the_lock_pins_and_no_other(
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
 
 
-def test_the_provenance_names_each_file_by_its_hash_and_is_signed_over_its_type(
-    tmp_path: Path,
-) -> None:
+def test_the_provenance_is_signed_over_its_type(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
-    file = tmp_path / "licet.whl"
-    file.write_bytes(b"wheel")
-    made = json.loads(publish.envelope(publish.provenance([file], "c" * 40), key))
+    made = json.loads(publish.envelope(b"{}", key))
     payload = b64decode(made["payload"])
-    statement = json.loads(payload)
-    assert statement["subject"] == [
-        {"name": "licet.whl", "digest": {"sha256": hashlib.sha256(b"wheel").hexdigest()}}
-    ]
-    assert statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] == {
-        "gitCommit": "c" * 40
-    }
     kind = made["payloadType"].encode()
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
     key.public_key().verify(b64decode(made["signatures"][0]["sig"]), signed)
+    assert payload == b"{}"
+
+
+class Registry:
+    """Buildah with a store of its own, and in it a base of Debian's Python, which stands for the
+    image of Python: no registry of images is reached from here.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        # of the limits that a container gets none is above those of whoever runs the tests
+        (folder / "containers.conf").write_text(
+            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+        )
+        (folder / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+        )
+        self.environment = {
+            **os.environ,
+            "CONTAINERS_CONF": str(folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+            "BUILDAH_ISOLATION": "chroot",
+        }
+        packages = "python3-venv,passwd,ca-certificates"
+        self._run(
+            *("mmdebstrap", "--quiet", "--variant=apt", f"--include={packages}"),
+            *("trixie", str(folder / "base.tar")),
+        )
+        base = self.run("from", "scratch")
+        self.run("add", base, str(folder / "base.tar"), "/")
+        if trusted := os.environ.get("PIP_CERT"):
+            self.run("copy", base, trusted, "/trusted.crt")
+            self.run("config", "--env", "PIP_CERT=/trusted.crt", base)
+        self.run("commit", "--quiet", base, "localhost/python")
+        shown = self.run("images", "--format", "{{.Digest}}", "localhost/python")
+        self.base = f"localhost/python@{shown}"
+
+    def run(self, *words: str) -> str:
+        return self._run("buildah", *words)
+
+    def _run(self, *words: str) -> str:
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    missing = [name for name in ("buildah", "mmdebstrap") if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        because = f"`{missing[0]}` is not here" if missing else "only root may make a base image"
+        if os.environ.get("CI") == "true":
+            pytest.fail(because)
+        pytest.skip(because)
+    made = Registry(tmp_path / "registry")
+    yield made
+    made.run("rm", "--all")
+    # which the driver of the store leaves mounted
+    subprocess.run(["umount", tmp_path / "registry" / "graph" / "overlay"], capture_output=True)
+
+
+def test_two_runs_from_a_tag_make_the_same_bytes_which_sums_and_provenance_name(
+    tmp_path: Path, registry: Registry
+) -> None:
+    clone, version = tmp_path / "clone", publish_version()
+    git = ["git", "-C", str(clone), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", "clone", "--quiet", "--no-local", ROOT, clone], check=True)
+    subprocess.run([*git, "tag", "--force", "--annotate", "-m", "x", f"v{version}"], check=True)
+    pem = tmp_path / "key.pem"
+    pem.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+    )
+    for name in ("one", "two"):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "tools.packaging.publish", "--tag", f"v{version}"),
+                *("--into", str(tmp_path / name), "--base", registry.base, "--key", str(pem)),
+            ],
+            cwd=clone,
+            env={**registry.environment, "PYTHONPATH": str(clone)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    made = tmp_path / "one"
+    hashes = {file.name: publish.sha256(file) for file in made.iterdir()}
+    assert hashes == {file.name: publish.sha256(file) for file in (tmp_path / "two").iterdir()}
+    sums = [line.split() for line in (made / "SHA256SUMS").read_text().splitlines()]
+    del hashes["SHA256SUMS"]
+    assert {name: digest for digest, name in sums} == hashes
+    assert sorted(name.rsplit(".", 1)[1] for name in hashes) == sorted(
+        ["whl", "gz", "tgz", "tgz", "tgz", "tar", "tgz", "tgz", "json", "json", "jsonl"]
+    )
+
+    statement = json.loads((made / "provenance.json").read_text())
+    sealed = json.loads((made / "provenance.intoto.jsonl").read_text())
+    assert json.loads(b64decode(sealed["payload"])) == statement
+    subjects = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
+    assert subjects == {n: h for n, h in hashes.items() if not n.startswith("provenance")}
+    definition = statement["predicate"]["buildDefinition"]
+    assert definition["externalParameters"] == {"tag": f"v{version}"}
+    inputs = {one["name"]: one["digest"] for one in definition["resolvedDependencies"]}
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout
+    assert inputs.pop("source") == {"gitCommit": head.strip()}
+    name, _, digest = registry.base.partition("@sha256:")
+    assert inputs.pop(name) == {"sha256": digest}
+    locks = [
+        *clone.glob("requirements*.lock"),
+        clone / "packages/client/compiler/package-lock.json",
+    ]
+    assert inputs == {
+        str(lock.relative_to(clone)): {"sha256": publish.sha256(lock)} for lock in locks
+    }
+    builders = statement["predicate"]["runDetails"]["builder"]["version"]
+    assert builders.keys() == {"python", "setuptools", "zlib", "node", "npm", "git", "buildah"}
+
+    with tarfile.open(made / f"chart-licet-{version}.tgz") as chart:
+        assert "licet/Chart.yaml" in chart.getnames()
+    container = registry.run("from", f"oci-archive:{made / f'licet-{version}.oci.tar'}")
+    for words in (["--version"], ["init", "--preset", "strict", "--names-left-in"], ["status"]):
+        told = registry.run("run", "--user", "licet", container, "--", "licet", *words)
+        assert told
+
+
+@pytest.mark.parametrize(
+    "words, because",
+    [
+        (["--without-image", "--tag", "v99.0.0"], "there is no tag `v99.0.0`"),
+        (["--tag", "v1", "--base", "python:3.13"], "`python:3.13` names its bytes by no digest"),
+    ],
+)
+def test_what_cannot_be_made_the_same_again_is_not_made(
+    tmp_path: Path, words: list[str], because: str
+) -> None:
+    with pytest.raises(SystemExit, match=because):
+        publish.main(["--into", str(tmp_path), *words])
+
+
+def test_an_image_without_its_builder_names_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match="apt-get install --no-install-recommends buildah"):
+        image.check(f"python@sha256:{'0' * 64}")
+
+
+def publish_version() -> str:
+    found: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    return found
 
 
 def test_nothing_is_sent_without_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--into", str(tmp_path / "dist"), "--tag", "v1", "--without-image"]
     with pytest.raises(SystemExit):
-        publish.main(["--into", str(tmp_path / "dist"), "--send"])
+        publish.main([*asked, "--send"])
     assert "needs --key" in capsys.readouterr().err
     pem = tmp_path / "key.pem"
     pem.write_bytes(
@@ -187,7 +336,7 @@ def test_nothing_is_sent_without_a_key(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "old.whl").write_bytes(b"")
     with pytest.raises(SystemExit, match="not empty"):
-        publish.main(["--into", str(tmp_path / "dist"), "--key", str(pem)])
+        publish.main([*asked, "--key", str(pem)])
 
 
 def test_the_bare_install_is_the_client_and_says_what_else_there_is(

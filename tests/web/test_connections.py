@@ -328,3 +328,11 @@ def test_bodies_of_many_callers_are_held_to_a_sum(pool: Pool, tmp_path: Path) ->
         assert answer.startswith(b"HTTP/1.1 503")
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "urn:licet:problem:busy"
         assert httpx.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
+
+
+def test_a_server_that_leaves_says_with_the_next_answer_that_it_is_a_connection_s_last() -> None:
+    connections = Connections(BOUNDS)
+    with serving_with(connections) as url, httpx.Client(base_url=url) as client:
+        assert "connection" not in client.get("/").headers
+        connections.close_after_answer()
+        assert client.get("/").headers["connection"] == "close"

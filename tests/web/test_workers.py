@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from .test_serve import LICET, answers, free_port, licet
 
 WORKERS = 2
 KILLS = 3 if WHOLE else 1
+IDLE_SECONDS = 0.02  # of a connection between two requests: one that is closed then loses the next
 
 
 class Served:
@@ -98,10 +99,10 @@ class Place:
         )["key"]
 
     @contextmanager
-    def serving(self, **settings: str) -> Iterator[Served]:
+    def serving(self, program: Sequence[str | Path] = LICET, **settings: str) -> Iterator[Served]:
         port = free_port()
         command = [
-            *LICET,
+            *program,
             "serve",
             "--workers",
             str(WORKERS),
@@ -175,7 +176,7 @@ def test_sighup_replaces_every_worker_under_load_and_no_request_fails(place: Pla
 
     def kept(stop: threading.Event) -> None:
         with httpx.Client(base_url=served.url, headers=head, timeout=600) as client:
-            while not stop.is_set():
+            while not stop.wait(IDLE_SECONDS):
                 body = {"account": "host:ana", "conversation": "host:c", "text": "hello"}
                 statuses.append(client.post("/v1/turns", json=body).status_code)
 

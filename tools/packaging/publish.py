@@ -1,15 +1,22 @@
-"""Makes what is published of one commit: the packages, what they are made of, and who made them.
+"""Makes what is published of a tag: packages, image, charts, what they are made of and by whom.
 
-    python -m tools.packaging.publish --into DIST                      # makes everything, sends nothing
-    python -m tools.packaging.publish --into DIST --key signing.pem    # ... and signs the provenance
-    python -m tools.packaging.publish --into DIST --key signing.pem --send
+    python -m tools.packaging.publish --tag v0.1.0 --into DIST --base IMAGE@sha256:...
+    ... --key signing.pem             # signs the provenance too
+    ... --key signing.pem --send      # and publishes the packages
+    ... --without-image               # in place of --base, where no image can be built
 
-The files are made from the commit, never from the working tree, with the commit's time in every
-archive: whoever builds the same commit has the same bytes. Written beside them:
+The files are made from the tag, never from the working tree, with its commit's time in every
+archive: whoever builds the same tag with the same programs has the same bytes. Written to DIST:
 
-    licet-VERSION.cdx.json       the components, with their versions: CycloneDX 1.6, from `requirements.lock`
-    provenance.intoto.jsonl      in-toto statement v1 with a SLSA provenance v1 in a DSSE envelope (Ed25519)
-    SHA256SUMS                   the hash of each file
+    licet-VERSION-*.whl, .tar.gz     the wheel and the source archive
+    licet-{client,elements,host}-VERSION.tgz     the npm packages
+    licet-VERSION.oci.tar            the image, an OCI layout: `skopeo copy oci-archive:FILE docker://..`
+    chart-NAME-VERSION.tgz           the Helm charts: `helm push FILE oci://..`
+    licet-VERSION.cdx.json           the components, with their versions: CycloneDX 1.6, from `requirements.lock`
+    provenance.json                  in-toto statement v1 with a SLSA provenance v1: each file's hash, the tag, the
+                                     commit, the locks and the base by their hashes, the programs by their versions
+    provenance.intoto.jsonl          the same in a DSSE envelope (Ed25519), with --key
+    SHA256SUMS                       the hash of each file: `sha256sum --check SHA256SUMS`
 
 `--send` needs credentials alone, in the environment, as `uv publish` and `npm publish` read them
 (UV_PUBLISH_TOKEN, or a trusted publisher; NODE_AUTH_TOKEN). `signing.pem` is an Ed25519 key in
@@ -22,18 +29,24 @@ v1.0.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import io
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
+import zlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -42,11 +55,25 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from tools.packaging import image
+
 ROOT = Path(__file__).parent.parent.parent
 LOCK = "requirements.lock"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-BUILD_TYPE = "urn:licet:publish:1"  # this program, called with a commit
+BUILD_TYPE = "urn:licet:publish:2"  # this program, called with a tag
+CHARTS = ("licet", "licet-gate")
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+
+
+class Digested(NamedTuple):
+    """Something by its name and the SHA-256 of its bytes, in hexadecimal."""
+
+    name: str
+    sha256: str
+
+    def described(self) -> dict[str, object]:
+        """A resource descriptor of in-toto."""
+        return {"name": self.name, "digest": {"sha256": self.sha256}}
 
 
 def components(lock: str) -> list[dict[str, str]]:
@@ -89,22 +116,30 @@ def bill_of_materials(version: str, lock: str) -> bytes:
     return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def provenance(files: Sequence[Path], commit: str) -> bytes:
-    """The in-toto statement: these bytes were made from this commit by this program."""
+def provenance(
+    files: Sequence[Path],
+    tag: str,
+    commit: str,
+    inputs: Sequence[Digested],
+    versions: Mapping[str, str],
+) -> bytes:
+    """The in-toto statement: these files were made from this tag and these ``inputs`` by this
+    program, with others of these ``versions``.
+    """
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": file.name, "digest": {"sha256": sha256(file)}} for file in files],
+        "subject": [Digested(file.name, sha256(file)).described() for file in files],
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {"commit": commit},
-                "internalParameters": {
-                    "python": ".".join(str(part) for part in sys.version_info[:2])
-                },
-                "resolvedDependencies": [{"name": "source", "digest": {"gitCommit": commit}}],
+                "externalParameters": {"tag": tag},
+                "resolvedDependencies": [
+                    {"name": "source", "digest": {"gitCommit": commit}},
+                    *(each.described() for each in inputs),
+                ],
             },
-            "runDetails": {"builder": {"id": "tools/packaging/publish.py"}},
+            "runDetails": {"builder": {"id": "tools/packaging/publish.py", "version": versions}},
         },
     }
     return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
@@ -134,38 +169,119 @@ def _counted(value: bytes) -> tuple[bytes, bytes]:
 
 
 def sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def make(into: Path, commit: str, key: Ed25519PrivateKey | None) -> list[Path]:
-    """Everything that is published of ``commit``, in the folder ``into``; the packages first."""
+def make(into: Path, tag: str, base: str | None, key: Ed25519PrivateKey | None) -> list[Path]:
+    """Everything that is published of ``tag``, in the folder ``into``; the packages first.
+
+    ``base`` is the image that the image of Licet is built on; none: there is no image.
+    """
     into.mkdir(parents=True, exist_ok=True)
     if left := sorted(into.iterdir()):
         raise SystemExit(f"error: `{into}` is not empty: `{left[0].name}`")
-    commit = _git("rev-parse", f"{commit}^{{commit}}")
+    commit = _commit_of(tag)
+    seconds = int(_git("show", "-s", "--format=%ct", commit))
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch)
         with tarfile.open(fileobj=io.BytesIO(_bytes("git", "archive", commit))) as archive:
             archive.extractall(source, filter="data")
-        environment = os.environ | {"SOURCE_DATE_EPOCH": _git("show", "-s", "--format=%ct", commit)}
-        packages = [
+        version = _version_of(source, tag)
+        environment = os.environ | {"SOURCE_DATE_EPOCH": str(seconds)}
+        made = [
             *_python_packages(source, into, environment),
             *_npm_packages(source, into, environment),
         ]
-        version = re.search(
-            r'^version = "([^"]+)"', (source / "pyproject.toml").read_text("utf-8"), re.MULTILINE
-        )
-        assert version is not None
-        bill = into / f"licet-{version[1]}.cdx.json"
-        bill.write_bytes(bill_of_materials(version[1], (source / LOCK).read_text("utf-8")))
-    made = [*packages, bill]
+        inputs = [
+            Digested(path.relative_to(source).as_posix(), sha256(path)) for path in _locks(source)
+        ]
+        if base is not None:
+            made.append(into / f"licet-{version}.oci.tar")
+            image.write(source, made[-1], base, version, seconds)
+            name, _, digest = base.partition("@sha256:")
+            inputs.append(Digested(name, digest))
+        made += [_chart(source, into, name, version, seconds) for name in CHARTS]
+        made.append(into / f"licet-{version}.cdx.json")
+        made[-1].write_bytes(bill_of_materials(version, (source / LOCK).read_text("utf-8")))
+    statement = provenance(made, tag, commit, inputs, _versions(with_image=base is not None))
+    made.append(into / "provenance.json")
+    made[-1].write_bytes(statement + b"\n")
     if key is not None:
-        signed = into / "provenance.intoto.jsonl"
-        signed.write_bytes(envelope(provenance(made, commit), key))
-        made.append(signed)
+        made.append(into / "provenance.intoto.jsonl")
+        made[-1].write_bytes(envelope(statement, key))
     sums = into / "SHA256SUMS"
     sums.write_text("".join(f"{sha256(file)}  {file.name}\n" for file in made), encoding="utf-8")
     return [*made, sums]
+
+
+def _commit_of(tag: str) -> str:
+    """The commit of ``tag``, whose program this has to be."""
+    named = f"refs/tags/{tag}^{{commit}}"
+    found = subprocess.run(
+        ["git", "rev-parse", "--quiet", "--verify", named], cwd=ROOT, capture_output=True, text=True
+    )
+    if found.returncode != 0:
+        raise SystemExit(f"error: there is no tag `{tag}`\nhint: git tag --annotate {tag}")
+    commit = found.stdout.strip()
+    changed = _git("diff", "--name-only", commit, "--", "tools/packaging")
+    if changed:
+        raise SystemExit(
+            f"error: `{changed.splitlines()[0]}` here is not that of `{tag}`\n"
+            f"hint: git checkout {tag}"
+        )
+    return commit
+
+
+def _version_of(source: Path, tag: str) -> str:
+    """The version of a source folder, which its tag and its charts name too."""
+    text = {name: source / "deploy" / "helm" / name / "Chart.yaml" for name in CHARTS}
+    version = str(
+        tomllib.loads((source / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    )
+    if tag != f"v{version}":
+        raise SystemExit(
+            f"error: `{tag}` is not the tag of `{version}`, the version in pyproject.toml\n"
+            f"hint: git tag --annotate v{version}"
+        )
+    for name, path in text.items():
+        said = set(
+            re.findall(r'^(?:version|appVersion): "?([^"\n]+)', path.read_text("utf-8"), re.M)
+        )
+        if said != {version}:
+            raise SystemExit(
+                f"error: deploy/helm/{name}/Chart.yaml has version `{min(said)}`, not `{version}`"
+            )
+    return version
+
+
+def _locks(source: Path) -> list[Path]:
+    return [
+        *sorted(source.glob("requirements*.lock")),
+        source / "packages" / "client" / "compiler" / "package-lock.json",
+    ]
+
+
+def _versions(*, with_image: bool) -> dict[str, str]:
+    """The programs that made the files, by name."""
+    called = ["node", "npm", "git", *([image.PROGRAM] if with_image else [])]
+    return {
+        "python": platform.python_version(),
+        "setuptools": metadata.version("setuptools"),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        **{name: _bytes(name, "--version").decode().strip() for name in called},
+    }
+
+
+def _chart(source: Path, into: Path, name: str, version: str, seconds: int) -> Path:
+    """The archive of a chart, as `helm package` names what is in it."""
+    made = into / f"chart-{name}-{version}.tgz"
+    with (
+        made.open("wb") as stream,
+        gzip.GzipFile("", "wb", fileobj=stream, mtime=seconds) as packed,
+    ):
+        image.pack(source / "deploy" / "helm" / name, packed, f"{name}/", seconds)
+    return made
 
 
 def _python_packages(source: Path, into: Path, environment: dict[str, str]) -> list[Path]:
@@ -215,7 +331,7 @@ def send(made: Sequence[Path]) -> None:
     for file in made:
         if file.suffix == ".whl" or file.name.endswith(".tar.gz"):
             subprocess.run([sys.executable, "-m", "uv", "publish", str(file)], check=True)
-        elif file.suffix == ".tgz":
+        elif file.suffix == ".tgz" and not file.name.startswith("chart-"):
             subprocess.run(["npm", "publish", "--access", "public", str(file)], check=True)
 
 
@@ -229,10 +345,13 @@ def _bytes(*words: str) -> bytes:
 
 def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
-        description="Makes, signs and sends what is published of a commit."
+        description="Makes, signs and sends what is published of a tag."
     )
+    parser.add_argument("--tag", required=True, help="v and the version")
     parser.add_argument("--into", type=Path, required=True, help="an empty folder")
-    parser.add_argument("--commit", default="HEAD")
+    image_or_none = parser.add_mutually_exclusive_group(required=True)
+    image_or_none.add_argument("--base", help="the image to build on, by its digest")
+    image_or_none.add_argument("--without-image", action="store_true", help="builds no image")
     parser.add_argument(
         "--key", type=Path, help="an Ed25519 key in PEM, which signs the provenance"
     )
@@ -245,7 +364,9 @@ def main(words: Sequence[str]) -> None:
         parser.error("--send needs --key: nothing is published without its provenance")
     if key is not None and not isinstance(key, Ed25519PrivateKey):
         parser.error("--key is not an Ed25519 key")
-    made = make(asked.into, asked.commit, key)
+    if asked.base is not None:
+        image.check(asked.base)
+    made = make(asked.into, asked.tag, asked.base, key)
     for file in made:
         print(f"{sha256(file)}  {file}")
     if asked.send:

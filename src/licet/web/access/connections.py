@@ -25,7 +25,6 @@ from typing import Any
 
 import msgspec
 from uvicorn import Config, Server
-from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from licet.config import Web
@@ -224,16 +223,16 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._heads += 1
-        if self._connections.leaving:
-            self.headers.append(CLOSE_HEADER)  # uvicorn repeats it in the response, and closes
         self._body_from, self._body_bytes = self.loop.time(), 0
         self.due = self._body_from + self._connections.bounds.body_seconds
         super().on_headers_complete()
+        if self._connections.leaving:
+            self.say_last()
 
     def say_last(self) -> None:
-        """The response that is under way, if there is one, is the last."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
+        """The response that is to come is the last; one that has begun cannot say so any more."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False  # uvicorn says so in the response, and closes
 
     def on_body(self, body: bytes) -> None:
         if self.transport.is_closing() or self._body_from is None:
