@@ -16,7 +16,7 @@ from licet.access.roles import Scope
 from licet.client import ConversationTurn
 from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
 from licet.store.connect import Pool
-from licet.vault.commands import Choose, Delete
+from licet.vault.commands import Choose, Delete, Hold, Unhold
 from licet.webhooks import endpoints
 
 from ..plugins.beside import free_port
@@ -324,6 +324,38 @@ def test_events_are_followed_from_where_the_last_process_was(beside: Beside) -> 
             wait_until(lambda seen=number + 1: len(heard) >= seen)
             made.close()
     assert heard == ["conversation.must_leave"] * 2
+
+
+def hold_and_delete(world: World) -> str:
+    """Holds a conversation of Ana's, which she then deletes, ends the hold, and returns its id."""
+    conversation = world.say("ana", "held")
+    named = UUID(hex=conversation.removeprefix("conv_"))
+    account = world.accounts["ana"]
+    for command in (
+        Hold(account=account, at=NOTICE, conversation=named, matter="Kettle v. Pan"),
+        Delete(account=account, at=NOTICE, conversation=named),
+        Unhold(account=account, at=NOTICE, conversation=named, matter="Kettle v. Pan"),
+    ):
+        world.tell(command)
+    return conversation
+
+
+HEARD_OF_HOLD = ["conversation.must_hold", "conversation.must_leave", "conversation.hold_ended"]
+
+
+def test_a_hold_is_heard_in_the_order_of_what_must_leave(beside: Beside) -> None:
+    endpoints.add(beside.world.here, "archive", None)
+    beside.key_file.write_text(
+        beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
+    )
+    heard: list[Event] = []
+    conversation = hold_and_delete(beside.world)
+    with listening(beside.world.app) as url:
+        made = beside.host(url, events=True, on_event=heard.append)
+        wait_until(lambda: len(heard) >= 3)
+        made.close()
+    assert [event.type for event in heard] == HEARD_OF_HOLD
+    assert {event.data["conversation"] for event in heard} == {conversation}
 
 
 def test_a_choice_is_heard_before_the_cached_gate_ends(beside: Beside) -> None:

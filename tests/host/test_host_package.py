@@ -16,9 +16,15 @@ from pathlib import Path
 import pytest
 from tools import client_package, host_package
 
+from licet.access.roles import Scope
 from licet.host.settings import HostSettings
+from licet.webhooks import endpoints
 
 from ..web import npm
+from ..web.served import listening
+from .test_host import HEARD_OF_HOLD, Beside, beside, hold_and_delete
+
+__all__ = ["beside"]  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +52,45 @@ def test_its_spool_holds_what_the_one_in_python_holds(built: Path, tmp_path: Pat
         timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+FOLLOW = """
+import {{ Host }} from {index};
+const heard = [];
+const onEvent = (event) => {{
+  heard.push(event);
+  if (heard.length === 3) process.stdout.write(JSON.stringify(heard));
+  if (heard.length === 3) setImmediate(() => host.close());
+}};
+const host = new Host({{ url: {url}, keyFile: {key}, spool: {spool}, onEvent }});
+await host.verify();
+"""
+
+
+def test_it_follows_what_must_be_held_and_what_must_leave(
+    built: Path, beside: Beside, tmp_path: Path
+) -> None:
+    endpoints.add(beside.world.here, "archive", None)
+    beside.key_file.write_text(
+        beside.world.key(Scope.gate_read, Scope.turns_write, Scope.events_read)
+    )
+    conversation = hold_and_delete(beside.world)
+    with listening(beside.world.app) as url:
+        given = {"url": url, "key": str(beside.key_file), "spool": str(tmp_path / "spool")}
+        program = FOLLOW.format(
+            index=json.dumps(str(built / "index.js")),
+            **{name: json.dumps(value) for name, value in given.items()},
+        )
+        done = subprocess.run(
+            ["node", "--input-type=module", "--eval", program],
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+    assert done.returncode == 0, done.stderr
+    heard = json.loads(done.stdout)
+    assert [event["type"] for event in heard] == HEARD_OF_HOLD
+    assert {event["data"]["conversation"] for event in heard} == {conversation}
 
 
 def test_two_builds_are_the_same_bytes(built: Path, tmp_path: Path) -> None:

@@ -459,6 +459,26 @@ def test_the_end_of_a_hold_makes_leave_what_it_kept(house: House) -> None:
     assert "erasure" in event.data
 
 
+def test_a_hold_is_told_when_it_is_placed_and_when_the_last_one_ends(house: House) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "chat")
+    pull(house)
+    house.about(do.Hold, "ana", "chat", matter="kettles", is_told=False)
+    house.about(do.Hold, "ana", "chat", matter="kettles")  # reviewed, not placed again
+    house.about(do.Hold, "ana", "chat", matter="pans")
+    for matter in ("kettles", "pans", "pans"):
+        house.about(do.Unhold, "ana", "chat", matter=matter)
+    first, second, ended = heard(house)
+    assert [one.type.value for one in (first, second, ended)] == [
+        "conversation.must_hold",
+        "conversation.must_hold",
+        "conversation.hold_ended",
+    ]
+    assert len({one.data["conversation"] for one in (first, second, ended)}) == 1
+    assert [one.data["person_told"] for one in (first, second)] == [False, True]
+    assert "kettles" not in str(heard(house))
+
+
 def test_a_recalled_release_is_told_once_and_names_no_account(house: House) -> None:
     house.open("ana", allow=True)
     house.talk("ana", "chat")

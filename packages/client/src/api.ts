@@ -1510,7 +1510,7 @@ export interface components {
          * @description The kind of an event; the `type` of a message.
          * @enum {string}
          */
-        EventKind: "choice.changed" | "conversation.must_leave" | "conversation.erased" | "account.erased" | "release.recalled" | "request.received" | "request.ended";
+        EventKind: "choice.changed" | "conversation.must_leave" | "conversation.must_hold" | "conversation.hold_ended" | "conversation.erased" | "account.erased" | "release.recalled" | "request.received" | "request.ended";
         /**
          * EventPage
          * @description Events in order. `next` is the cursor after the last one, or the requested one if there is none.

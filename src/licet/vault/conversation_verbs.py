@@ -22,7 +22,7 @@ from licet.policy.state import (
     Feedback,
     TurnRole,
 )
-from licet.vault import restriction, safety_copies
+from licet.vault import host_events, restriction, safety_copies
 from licet.vault.account_verbs import AccountVerbs
 from licet.vault.certificate import ErasureCause
 from licet.vault.commands import (
@@ -390,6 +390,10 @@ class ConversationVerbs(AccountVerbs):
                 reason=command.reason.value,
                 person_told=command.is_told,
             )
+            event = host_events.must_hold(
+                row.account_id, at, row.conversation_id, person_told=command.is_told
+            )
+            self.note_event(event)
         if outcome is not Outcome.refused:
             self.restrict(
                 account,
@@ -427,7 +431,11 @@ class ConversationVerbs(AccountVerbs):
             not keys.erased and segment.keep_until <= at
             for keys, segment in zip(row.keys, row.state.segments, strict=True)
         )
-        if row.state.holds or not is_overdue:
+        if row.state.holds:
+            return None
+        if not is_overdue:
+            event = host_events.hold_ended(row.account_id, at, row.conversation_id)
+            self.note_event(event)
             return None
         cause = ErasureCause.hold_released
         erasure = self.begin_erasure(account, at, cause, row.conversation_id)

@@ -48,6 +48,8 @@ class EventKind(StrEnum):
 
     choice_changed = "choice.changed"
     must_leave = "conversation.must_leave"
+    must_hold = "conversation.must_hold"
+    hold_ended = "conversation.hold_ended"
     conversation_erased = "conversation.erased"
     account_erased = "account.erased"
     release_recalled = "release.recalled"
@@ -149,6 +151,27 @@ def must_leave(
         erasure=erasure,
         acknowledge_by=acknowledge_by,
     )
+
+
+def must_hold(
+    account: UUID, at: datetime, conversation: UUID, *, person_told: bool
+) -> NewHostEvent:
+    """A legal hold was placed: the host must keep its own copy, whatever has to leave, until the
+    last hold ends.
+    """
+    facts: dict[str, Fact] = {
+        "conversation": shown(Prefix.conversation, conversation),
+        "person_told": person_told,
+    }
+    return NewHostEvent(account=account, kind=EventKind.must_hold, at=at, facts=facts)
+
+
+def hold_ended(account: UUID, at: datetime, conversation: UUID) -> NewHostEvent:
+    """The last hold ended, and nothing of the conversation is overdue: what else was said of it
+    holds again.
+    """
+    facts: dict[str, Fact] = {"conversation": shown(Prefix.conversation, conversation)}
+    return NewHostEvent(account=account, kind=EventKind.hold_ended, at=at, facts=facts)
 
 
 def is_of_a_no(event: NewHostEvent) -> bool:

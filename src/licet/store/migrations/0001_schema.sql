@@ -1038,8 +1038,8 @@ CREATE TABLE events (
     row_no         bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     number         bigint,
     kind           text NOT NULL CONSTRAINT event_kind_is_known CHECK (kind IN (
-                       'choice.changed', 'conversation.must_leave', 'conversation.erased', 'account.erased',
-                       'release.recalled', 'request.received', 'request.ended')),
+                       'choice.changed', 'conversation.must_leave', 'conversation.must_hold', 'conversation.hold_ended',
+                       'conversation.erased', 'account.erased', 'release.recalled', 'request.received', 'request.ended')),
     occurred_at    timestamptz NOT NULL,
     erasure_id     uuid,
     acknowledge_by timestamptz,
