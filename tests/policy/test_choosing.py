@@ -224,3 +224,20 @@ def test_an_age_that_comes_with_a_choice_fills_an_unknown_one_and_lowers_a_known
     ):
         made = fold.choose(opened(age=known), STRICT, AT, False, question="models", age=given)
         assert made.account.age == becomes, (known, given)
+
+
+def test_a_turn_takes_no_grant_where_the_chat_is_incognito_or_kept_out_or_the_age_is_refused() -> (
+    None
+):
+    account = chosen(opened(), True, "models")
+    for permitted, owner, changes in (
+        (True, account, {}),
+        (False, account, {"incognito": True}),
+        (False, account, {"narrowed": True}),
+        (False, replace(account, age=10), {}),
+    ):
+        begun = chat(owner, **changes)
+        grant = fold.current_grant(owner, begun, STRICT, AT, "models")
+        assert (grant is not None) is permitted, changes
+        said = fold.stamp(owner, begun, STRICT, AT, TurnRole.user, "app")
+        assert bool(said.grants) is permitted, changes
