@@ -122,6 +122,7 @@ TESTS = {
         "tests/vault/test_rotate.py",
         "tests/vault/test_whose.py",
     ],
+    "policy": ["tests/policy", "tests/web/test_purposes.py"],
     "proof": [
         "tests/proof",
         "tests/legal",
