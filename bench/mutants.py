@@ -5,14 +5,14 @@ Mutants are drawn by a seed from every mutation of a room's files (`bench/_mutat
 of the tests tells which of them execute which lines; of those the fastest run first, and the first
 failure ends the matter. A file's second test counts as twice as slow, its third as three times, so
 that many files are asked within the time; and what failed on another mutant of the same file goes
-before. A mutant whose lines no test executes has survived. Each runs in a copy of the repository,
-against one PostgreSQL, in a fork of a process that has collected the tests, whose functions are
-given the mutant's code; where that is not enough (a constant, what runs at import), in a fork of
-one that has imported all but the source. What fails in the first counts only if it passes there on
-the source as it is. A quarter of a minute of processor time is spent on a mutant at most. One that ends
-without a failed test (it stands still, or takes all its time) counts as killed only if the same
-tests then pass on the source as it is; a second such end leaves it undecided, which counts as
-survived.
+before. A mutant whose lines no test executes is asked of the tests of its room's folder. Each runs
+in a copy of the repository, against one PostgreSQL, in a fork of a process that has collected the
+tests, whose functions are given the mutant's code; where that is not enough (a constant, what runs
+at import), in a fork of one that has imported all but the source. What fails in the first counts
+only if it passes there on the source as it is. A quarter of a minute of processor time is spent on
+a mutant at most. One that ends without a failed test (it stands still, or takes all its time)
+counts as killed only if the same tests then pass on the source as it is; a second such end leaves
+it undecided, which counts as survived.
 
 `bench/mutants_equivalent.csv` lists mutants that no test can tell from the source, each with why.
 What a test executes is kept in `.mutants/` and asked again only when the test's file changes; so is
@@ -23,6 +23,8 @@ survivor is judged again by the tests alone that are new or have changed. Needs 
     MUTANTS_SEED=8 MUTANTS_SHARE=0.5 ...         another draw, or half as many
     MUTANTS_WITHOUT="test_x.py ..."              test files that are passed over too
     MUTANTS_NOT="web/pages/ ..."                 source that is not mutated: what these paths begin
+    MUTANTS_TESTS="tests/ledger/test_note.py ..."  these files alone are counted, and mutants drawn
+                                             from lines that a counted test executes
     MUTANTS_SECONDS=4 MUTANTS_COUNT_SECONDS=20   less time for a mutant (15), and for counting one file (all it needs)
 """
 
@@ -42,7 +44,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,7 @@ TESTS = {
         "tests/vault/test_rotate.py",
         "tests/vault/test_whose.py",
     ],
+    "policy": ["tests/policy", "tests/web/test_purposes.py"],
     "proof": [
         "tests/proof",
         "tests/legal",
@@ -170,6 +173,7 @@ PASSED_OVER = {
 }  # fmt: skip
 PASSED_OVER |= set(os.environ.get("MUTANTS_WITHOUT", "").split())
 NOT_NOW = tuple(os.environ.get("MUTANTS_NOT", "").split())
+TESTS_ONLY = os.environ.get("MUTANTS_TESTS", "").split()
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -194,13 +198,14 @@ def main(arguments: list[str]) -> list[Row]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Copy.made() as copy:
         for room in rooms:
-            copy.lines(tests_of(room))
+            copy.lines(TESTS_ONLY or tests_of(room))
         covered = Covered(
             copy.lines([path for room in ROOMS for path in tests_of(room)], known_only=True)
         )
         copy.counted = {test.split("::")[0] for test in covered.seconds}
         for room in rooms:
-            verdicts = judge(copy, covered, drawn(room, rooms[room]))
+            executed = covered.by_line.keys() if TESTS_ONLY else None
+            verdicts = judge(copy, covered, drawn(room, rooms[room], executed))
             rows.append(_row(room, verdicts))
     return rows
 
@@ -255,11 +260,16 @@ def files(room: str) -> list[str]:
     return [file for file in found if file not in NOT_MUTATED and not file.startswith(NOT_NOW)]
 
 
-def drawn(room: str, wanted: int) -> list[Mutant]:
-    """The room's mutants: those whose keys come first under the seed, so that an edit moves few of
-    them.
+def drawn(room: str, wanted: int, lines: Container[tuple[str, int]] | None = None) -> list[Mutant]:
+    """The room's mutants, or those on ``lines`` alone: whose keys come first under the seed, so
+    that an edit moves few of them.
     """
-    every = [one for file in files(room) for one in mutants(file, _source(file))]
+    every = [
+        one
+        for file in files(room)
+        for one in mutants(file, _source(file))
+        if lines is None or (one.file, one.line) in lines
+    ]
     every.sort(key=lambda one: hashlib.sha256(f"{SEED}{one.key}".encode()).digest())
     chosen: list[Mutant] = []
     for one in every:
@@ -300,7 +310,7 @@ class Covered:
             or _is_cached(mutant)
         ):
             found = found | self._by_name(mutant)
-        found = found | self._called(mutant)
+        found = found | self._called(mutant) or self._of_room(mutant)
         stem = Path(mutant.file).stem
 
         places: dict[str, int] = {}
@@ -326,6 +336,11 @@ class Covered:
             ):
                 return self._span(mutant.file, node.body[0].lineno, node.end_lineno or node.lineno)
         return set()
+
+    def _of_room(self, mutant: Mutant) -> set[str]:
+        """For what only a collection executes, or no test: all that lie in the room's folder."""
+        room = f"tests/{mutant.file.split('/')[0]}/"
+        return {test for test in self.seconds if test.startswith(room)}
 
     def note(self, mutant: Mutant, test: str) -> None:
         """That ``test`` failed on it."""

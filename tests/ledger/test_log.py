@@ -302,6 +302,14 @@ def test_a_proof_from_a_changed_tile_is_not_handed_out(tmp_path: Path) -> None:
             log.prove_consistency(7)
 
 
+def test_a_log_whose_entries_contradict_its_tiles_does_not_open(tmp_path: Path) -> None:
+    created(tmp_path, 20).close()
+    bundle = tmp_path / "log" / "tile/entries/000.p/20"
+    bundle.write_bytes(bundle.read_bytes().replace(b"entry 3", b"entry 4"))
+    with pytest.raises(BrokenError, match=r"`tile/entries/000\.p/20` does not match its tile"):
+        opened(tmp_path)
+
+
 def test_a_cosignature_is_published_and_survives_reopening(tmp_path: Path) -> None:
     with created(tmp_path, 5) as log:
         line = WITNESS.cosign(log.checkpoint.text, 1_800_000_000).line.encode()
@@ -337,6 +345,7 @@ def test_pruning_takes_only_what_a_full_tile_stands_for(tmp_path: Path) -> None:
             p.relative_to(tmp_path / "log").as_posix() for p in (tmp_path / "log").rglob("*.p/*")
         ]
         assert len(left) < partial
+        assert all(any(path.iterdir()) for path in (tmp_path / "log").rglob("*.p"))
         assert not any(path.startswith(("tile/0/000.p", "tile/entries/000.p")) for path in left)
         for index in (0, 255, 256, 279):
             assert proof.verify(log.prove(index), ENTRIES[index], ORIGIN, SIGNER.verifier)

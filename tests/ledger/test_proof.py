@@ -38,6 +38,14 @@ def test_the_bytes_of_a_proof_are_these() -> None:
     assert InclusionProof.parse(made.encode()) == made
 
 
+def test_a_proof_has_a_bound() -> None:
+    whole = InclusionProof(7, (), b"origin\n9\nroot\n\nsignatures\n").encode()
+    most = whole + b"x" * (proof.PROOF_BYTES_MAX - len(whole))
+    assert InclusionProof.parse(most).encode() == most
+    with pytest.raises(RefusedError, match="has at most"):
+        InclusionProof.parse(most + b"x")
+
+
 @given(
     st.integers(0, 2**63 - 1),
     st.lists(st.binary(min_size=32, max_size=32), max_size=63),

@@ -243,6 +243,10 @@ def test_proofs_of_what_is_not_there_are_not_made() -> None:
         tree.prove_consistency(reader, 6, 5)
     with pytest.raises(RefusedError):
         tree.check_consistency(6, root_of(6), 5, root_of(5), [])
+    for index in (-1, 1):  # its leaf is the root
+        with pytest.raises(RefusedError, match="is not in a tree"):
+            tree.check_inclusion(root_of(1), index, 1, [], root_of(1))
+    tree.check_inclusion(root_of(1), 0, 1, [], root_of(1))
     with pytest.raises(RefusedError):
         tree.check_consistency(5, root_of(6), 5, root_of(5), [])
     with pytest.raises(RefusedError):

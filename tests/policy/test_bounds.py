@@ -88,6 +88,17 @@ def test_a_feedback_serves_until_its_last_instant_and_not_at_it() -> None:
     )
 
 
+def test_feedback_on_a_deleted_chat_serves_nothing_and_says_so() -> None:
+    policies = Policies([STRICT])
+    account = allowed(policies)
+    conversation, feedback = given(account, policies)
+    deleted = fold.delete(conversation, policies, SAID)
+    assert (
+        decide_feedback(account, deleted, feedback, policies, SAID).because
+        is DecisionReason.deleted
+    )
+
+
 @pytest.mark.parametrize(
     "covered", [(IMPROVE, SAFETY), (SAFETY, IMPROVE), (IMPROVE, SAFETY, IMPROVE)]
 )

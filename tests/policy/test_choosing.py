@@ -14,6 +14,7 @@ from licet.policy.file import Policies, extend, preset
 from licet.policy.outcomes import Effect, EndingCause, NoEffect
 from licet.policy.period import instant
 from licet.policy.state import (
+    NOTHING,
     WHOLE_ACCOUNT,
     AccountState,
     ConversationState,
@@ -224,3 +225,44 @@ def test_an_age_that_comes_with_a_choice_fills_an_unknown_one_and_lowers_a_known
     ):
         made = fold.choose(opened(age=known), STRICT, AT, False, question="models", age=given)
         assert made.account.age == becomes, (known, given)
+
+
+def test_a_turn_takes_no_grant_where_the_chat_is_incognito_or_kept_out_or_the_age_is_refused() -> (
+    None
+):
+    account = chosen(opened(), True, "models")
+    for permitted, owner, changes in (
+        (True, account, {}),
+        (False, account, {"incognito": True}),
+        (False, account, {"narrowed": True}),
+        (False, replace(account, age=10), {}),
+    ):
+        begun = chat(owner, **changes)
+        grant = fold.current_grant(owner, begun, STRICT, AT, "models")
+        assert (grant is not None) is permitted, changes
+        said = fold.stamp(owner, begun, STRICT, AT, TurnRole.user, "app")
+        assert bool(said.grants) is permitted, changes
+        assert said.narrowing == 0
+
+
+def test_no_grant_is_for_a_project_or_a_chat_that_there_is_not() -> None:
+    for kind in (ScopeKind.project, ScopeKind.conversation):
+        assert scoped(GrantScope(kind, NOTHING), chat(refused())) is NoEffect.unknown
+
+
+def test_a_recorded_turn_is_dated_by_its_own_time_and_an_erased_chat_begins_anew() -> None:
+    account = opened()
+    begun, late = chat(account), AT + timedelta(hours=1)
+    for is_erased, segments in ((False, 1), (True, 2)):
+        taken = fold.add_late_turn(
+            account,
+            begun,
+            STRICT,
+            late,
+            TurnRole.user,
+            "app",
+            "typed",
+            now=late,
+            is_erased=is_erased,
+        )
+        assert len(taken.conversation.segments) == segments, is_erased

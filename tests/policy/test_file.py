@@ -640,6 +640,18 @@ def test_extending_a_preset_lays_keys_over_it_at_every_depth() -> None:
         extend({"extends": "lax"})
 
 
+def test_a_term_is_what_the_file_says_and_a_reach_must_be_said() -> None:
+    document = preset("strict").document()
+    later = {"tool_results": "row left out", "version": "2", "effective": "2026-01-01"}
+    policies = Policies([preset("strict"), from_document({**document, **later})])
+    assert policies.leaves_out_rows(0, 1)
+    assert policies.leaves_out_rows(1, 1)
+    assert not policies.leaves_out_rows(0, 0)
+    del document["reach"]
+    with pytest.raises(InputError, match="reach"):
+        from_document(document)
+
+
 def test_the_version_in_force_is_the_newest_effective_one_and_before_any_the_first() -> None:
     later = extend(
         {

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from licet.errors import InputError
 from licet.policy.cases import run_file
 from licet.policy.file import Policy, extend, from_document, joint_terms
-from licet.policy.regions import ages_below_law, raises_any
+from licet.policy.regions import REGIONS_MAX, ages_below_law, raises_any
 
 REGIONS = (None, "DE", "DE-BY", "US", "US-CA", "US-NY", "FR", "FR-75")
 
@@ -105,6 +106,24 @@ def test_an_age_below_the_laws_floor_is_told_with_its_source() -> None:
         "below 13)",
         "`regions.GB` asks no age, below 13 (Data Protection Act 2018, s. 9)",
     )
+
+
+def test_a_part_of_a_country_is_held_to_the_law_of_the_country() -> None:
+    (told,) = ages_below_law(version(18, DE_BY={"min_age": 12}).regions)
+    assert told.startswith("`regions.DE-BY` has the minimum age 12, below 13")
+
+
+def test_the_age_asked_of_a_person_is_that_of_their_region() -> None:
+    assert [DIFFERING.min_age_of(region) for region in ("DE", "US-CA", "FR")] == [16, 21, 18]
+    assert [version(14).min_age_of(region) for region in (None, "DE")] == [14, 14]
+
+
+def test_a_policy_names_regions_up_to_a_bound() -> None:
+    codes = [f"DE-{number:03}" for number in range(REGIONS_MAX + 1)]
+    most = {code: {"min_age": 20} for code in codes[:REGIONS_MAX]}
+    assert len(version(18, **most).regions) == REGIONS_MAX
+    with pytest.raises(InputError, match="is not a mapping of regions"):
+        version(18, **most, **{codes[REGIONS_MAX]: {"min_age": 20}})
 
 
 def test_a_difference_says_which_regions_values_held(tmp_path: Path) -> None:

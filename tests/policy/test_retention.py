@@ -92,6 +92,7 @@ def test_a_rule_that_one_version_lacks_is_compared_with_what_applied_in_its_plac
     policy: Policy,
 ) -> None:
     old, new = policy, with_rule(policy, API_OUT, "P7D")
+    assert (old.keep.by_surface, new.keep.by_surface) == (False, True)
     assert diff(old, new).changes == (
         PolicyChange("keep.api_opted_out", "P30D", "P7D", Direction.narrows),
     )

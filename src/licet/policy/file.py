@@ -760,7 +760,7 @@ class _NodeValues:
         if isinstance(node, yaml.SequenceNode):
             return [self._item(item, at, place) for place, item in enumerate(node.value)]
         try:
-            return yaml.SafeLoader("").construct_object(node, deep=True)
+            return yaml.SafeLoader("").construct_object(node)
         except ValueError:  # an impossible date, such as 30 February
             return node.value
         # AttributeError: PyYAML's, for a tag that the text does not fit
