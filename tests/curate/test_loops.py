@@ -23,7 +23,10 @@ from licet.curate import (
     words,
 )
 from licet.curate.batches import batches
+from licet.curate.changed_places import word_counts
 from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
+from licet.curate.label_columns import counted_words
+from licet.curate.text_column import texts_of
 from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
 
@@ -232,3 +235,21 @@ def test_a_language_is_as_likely_with_the_loops_as_without(texts: list[str]) -> 
         name for (name, _), (_, share) in zip(other, one, strict=True) if share > 0.1
     ]
     assert [share for _, share in one] == pytest.approx([share for _, share in other], rel=1e-9)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SPOKEN)
+def test_words_of_prose_and_code_are_those_of_plain_code(spoken: list[Spoken]) -> None:
+    fences = ["```\nx y\n```\n", "~~~\n z\n~~~", "\u2028 def f(\r\x0b  ", "a b;\u3000\n", "$ ls -l"]
+    documents = [
+        said(
+            str(n),
+            *turns,
+            (Voice.tool, "".join([fences[n % 5], *(t for _, t in turns)])),
+            kind=kind,
+        )
+        for n, (kind, turns) in enumerate(spoken)
+    ]
+    (batch,) = batches(documents)
+    expected = word_counts([one.texts for one in documents])
+    assert counted_words(texts_of(batch), loops).tolist() == expected.tolist()

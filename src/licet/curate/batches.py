@@ -11,10 +11,12 @@ Nothing is nullable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
-from typing import Any, TypeVar
+from itertools import chain, pairwise
+from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from licet.release.curation import Document, Voice
 
@@ -38,6 +40,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("texts", STRINGS),
     ("known", BINARIES),
 ]
+Values: TypeAlias = "Sequence[Any] | NDArray[Any] | pa.Array[Any]"
 DOCUMENTS: pa.Schema = pa.schema(_FIELDS)
 
 
@@ -61,43 +64,103 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
         list(range(first, first + len(documents))),
         [d.account for d in documents],
         [d.name for d in documents],
-        [d.kind.value for d in documents],
+        [d.kind for d in documents],
         [d.key for d in documents],
-        [[v.value for v in d.voices] for d in documents],
-        [[_unicode(text) for text in d.texts] for d in documents],
+        [d.voices for d in documents],
+        [d.texts for d in documents],
         [d.known or (b"",) * len(d.texts) for d in documents],
     ]
-    arrays = [pa.array(c, field.type) for c, field in zip(columns, DOCUMENTS, strict=True)]
+    arrays = [arrow(field.type, c) for c, field in zip(columns, DOCUMENTS, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
 
 
-def _unicode(text: str) -> str:
-    """``text`` with a question mark for each lone surrogate, which has no UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def arrow(kind: pa.DataType, values: Values) -> pa.Array[Any]:
+    """A column of these values, from buffers: ``pa.array`` loads pandas where it is installed. A
+    lone surrogate, which has no UTF-8, becomes a question mark.
+    """
+    if isinstance(values, pa.Array):
+        return values
+    if isinstance(kind, pa.LargeListType):
+        return listed(arrow(kind.value_type, list(chain.from_iterable(values))), _ends(values))
+    buffers: list[Any]
+    if kind == STRING:
+        joined = "".join(values)
+        if not joined.isascii():
+            values = [text.encode("utf-8", "replace") for text in values]
+        buffers = [_ends(values), joined.encode() if joined.isascii() else b"".join(values)]
+    elif kind == BINARY:
+        buffers = [_ends(values), b"".join(values)]
+    elif kind == pa.bool_():
+        buffers = [np.packbits(np.array(values, np.bool_), bitorder="little")]
+    else:
+        buffers = [np.array(values, _NUMPY[kind])]
+    made: pa.Array[Any] = pa.Array.from_buffers(
+        kind, len(values), [None, *map(pa.py_buffer, buffers)]
+    )
+    return made
+
+
+def listed(values: pa.Array[Any], ends: NDArray[np.int64]) -> pa.Array[Any]:
+    """``values`` in lists that end there, the first of which begins at ``ends[0]``."""
+    kind = pa.large_list(values.type)
+    made: pa.Array[Any] = pa.Array.from_buffers(
+        kind, len(ends) - 1, [None, pa.py_buffer(ends)], children=[values]
+    )
+    return made
+
+
+_NUMPY: dict[pa.DataType, Any] = {
+    pa.int64(): np.int64,
+    pa.uint64(): np.uint64,
+    pa.uint32(): np.uint32,
+    pa.float64(): np.float64,
+}
+
+
+def _ends(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
+    return np.cumsum([0, *map(len, values)], dtype=np.int64)
 
 
 def column(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """The values of a column, through numpy: `to_pylist` creates an Arrow object for each."""
+    """The values of a column, from its buffers: `to_pylist` creates an Arrow object for each."""
     array = batch.column(name)
     if not isinstance(array, pa.LargeListArray):
         return _values(array)
-    ends: list[int] = array.offsets.to_numpy().tolist()
+    ends: list[int] = numbers(array.offsets).tolist()
     values = _values(array.values)
     return [values[start:end] for start, end in pairwise(ends)]
 
 
-def _values(array: Any) -> list[Any]:  # noqa: ANN401 of any type
-    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
-    return values
+def numbers(array: pa.Array[Any]) -> NDArray[Any]:
+    """A column of numbers, without a copy; `to_numpy` loads pandas where it is installed."""
+    held = memoryview(array.buffers()[1] or b"")
+    if array.type == pa.bool_():
+        return np.unpackbits(np.frombuffer(held, np.uint8), bitorder="little").astype(np.bool_)[
+            array.offset : array.offset + len(array)
+        ]
+    return np.frombuffer(held, _NUMPY[array.type])[array.offset : array.offset + len(array)]
 
 
-def adding(
-    batch: pa.RecordBatch, **columns: tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]
-) -> pa.RecordBatch:
+def _values(array: pa.Array[Any]) -> list[Any]:
+    if array.type not in (STRING, BINARY):
+        values: list[Any] = numbers(array).tolist()
+        return values
+    _, offsets, data = array.buffers()
+    held, first = memoryview(data or b""), array.offset
+    ends = np.frombuffer(memoryview(offsets or bytes(8)), np.int64)[first : first + len(array) + 1]
+    whole, places = bytes(held[ends[0] : ends[-1]]), (ends - ends[0]).tolist()
+    if array.type == STRING and whole.isascii():
+        text = whole.decode()
+        return [text[start:end] for start, end in pairwise(places)]
+    parts = [whole[start:end] for start, end in pairwise(places)]
+    return list(map(bytes.decode, parts)) if array.type == STRING else parts
+
+
+def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Values]) -> pa.RecordBatch:
     """``batch`` with these columns appended, or replaced by name."""
     names, arrays = list(batch.schema.names), list(batch.columns)
     for name, (kind, values) in columns.items():
-        made = values if isinstance(values, pa.Array) else pa.array(values, kind)
+        made = arrow(kind, values)
         if name in names:
             arrays[names.index(name)] = made
         else:

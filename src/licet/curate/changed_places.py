@@ -6,6 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
 from licet.curate.code_strings import CodePlaces
 from licet.curate.deidentify import Substitution
 from licet.curate.labels import code_line
@@ -25,19 +29,32 @@ CHARACTERS_A_WORD = 8  # at least, in scripts that write no blanks
 
 def changed_words(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
     """Counts the words of a conversation, and those replaced by `deidentify.substitutions`."""
-    words, changed = Counter[ChangePlace](), Counter[tuple[str, ChangePlace]]()
-    samples: list[ChangedPlace] = []
+    made, counts = changes(texts, found), word_counts([texts])[0].tolist()
+    words = dict(zip((ChangePlace.prose, ChangePlace.code), counts, strict=True))
+    return msgspec.structs.replace(made, words=words)
+
+
+def word_counts(documents: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    """The words of each document in prose and in code, a row each."""
+    counts = np.zeros((len(documents), 2), np.int64)
+    for texts, own in zip(documents, counts, strict=True):
+        for text in texts:
+            code = _code_words(text)
+            own += max(_words(text) - code, 0), code
+    return counts
+
+
+def changes(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> ChangedWords:
+    """Counts the words of a conversation that were replaced, and not those that it has."""
+    changed, samples = Counter[tuple[str, ChangePlace]](), list[ChangedPlace]()
     for text, own in zip(texts, found, strict=True):
-        code = _code_words(text)
-        words[ChangePlace.code] += code
-        words[ChangePlace.prose] += max(_words(text) - code, 0)
         places = CodePlaces(text) if own else None
         for substitution in own:
             kind, place = substitution.span.kind.value, place_of(text, substitution, places)
             changed[kind, place] += _words(text[substitution.span.start : substitution.span.end])
             if len(samples) < SAMPLES_MAX and kind in NAMES:
                 samples.append(ChangedPlace(kind, place, *_around(text, substitution)))
-    return ChangedWords(dict(words), dict(changed), tuple(samples))
+    return ChangedWords({}, dict(changed), tuple(samples))
 
 
 def place_of(text: str, each: Substitution, places: CodePlaces | None = None) -> ChangePlace:

@@ -8,8 +8,12 @@ processes that build nothing, such as previewing servers. Both give equal result
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import cast
 
 PLAIN_BYTES = 4 * 2**20  # that a process reads first
 
@@ -35,8 +39,22 @@ def loops(size: int) -> ModuleType | None:
     _Read.count += size
     if not _Read.is_build or _Read.count <= PLAIN_BYTES or not is_installed():
         return None
-    from licet.curate import loops as compiled
+    return _loops()
 
+
+@cache
+def _loops() -> ModuleType:
+    """The module, without SciPy, 40 MB, which numba loads where it is installed, for products of
+    matrices. Where a scorer needs it, it is loaded before.
+    """
+    is_hidden = sys.modules.setdefault("scipy", cast("ModuleType", None)) is None
+    try:
+        from licet.curate import loops as compiled
+
+        import_module("numba.np.arraymath")
+    finally:
+        if is_hidden:
+            del sys.modules["scipy"]
     return compiled
 
 

@@ -30,14 +30,16 @@ from licet.curate.batches import (
     STRINGS,
     adding,
     column,
+    numbers,
     parted,
 )
 from licet.curate.benchmarks import Benchmarks
+from licet.curate.changed_places import word_counts
 from licet.curate.code_strings import readable
 from licet.curate.compiled import loops
 from licet.curate.dedupe import WEIGHT_MAX, place
 from licet.curate.detect import DetectedSpan, Detector
-from licet.curate.label_columns import label_columns
+from licet.curate.label_columns import counted_words, label_columns
 from licet.curate.quality import Select, qualities
 from licet.curate.sketch_columns import sketch_columns
 from licet.curate.splits import Shares, split
@@ -234,6 +236,7 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "deidentify", "rules": self.cleaner.rules, "sha256": self.cleaner.sha256}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
+        read = texts_of(batch)
         texts, keys = column(batch, "texts"), column(batch, "key")
         if "names" in batch.schema.names:
             cleaner = cast("NamesCleaner", self.cleaner)  # the plan sees to it
@@ -248,19 +251,26 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
             if "doubtful" in batch.schema.names
             else [False] * batch.num_rows
         )
+        made = loops(read.size)
+        counts = word_counts(texts) if made is None else counted_words(read, made)
+        is_changed = any(
+            list(one.texts) != own for one, own in zip(cleaned, texts, strict=True)
+        )  # most batches keep their column
         return adding(
             batch,
-            texts=(STRINGS, [list(result.texts) for result in cleaned]),
-            replaced_kinds=(STRINGS, [list(result.replaced) for result in cleaned]),
-            replaced_counts=(
-                NUMBERS,
-                [list(result.replaced.values()) for result in cleaned],
-            ),
+            texts=(STRINGS, [one.texts for one in cleaned] if is_changed else batch["texts"]),
+            replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
+            replaced_counts=(NUMBERS, [list(one.replaced.values()) for one in cleaned]),
+            prose_words=(pa.uint64(), counts[:, 0]),
+            code_words=(pa.uint64(), counts[:, 1]),
             doubtful=(
                 pa.bool_(),
                 [was or one.doubtful for was, one in zip(before, cleaned, strict=True)],
             ),
-            changes=(BINARY, [_changes.encode(result.changes) for result in cleaned]),
+            changes=(
+                BINARY,
+                [_changes.encode(one.changes) if one.changes.changed else b"" for one in cleaned],
+            ),
         )
 
 
@@ -368,7 +378,7 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
         return {"step": "select", **msgspec.structs.asdict(self.select)}
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
-        refused = self.select.refused({name: batch.column(name).to_numpy() for name in SIGNALS})
+        refused = self.select.refused({name: numbers(batch.column(name)) for name in SIGNALS})
         judged = (column(batch, name) for name in ("benchmark", "doubtful", "topic"))
         unread = (
             column(batch, UNREAD_LANGUAGE)

@@ -55,6 +55,13 @@ def label_columns(
     }
 
 
+def counted_words(texts: BatchTexts, made: ModuleType) -> Ends:
+    """`changed_places.word_counts` of the documents."""
+    classes, *_, openers, _, _ = _tables(made)
+    counts: Ends = made.counted(*texts, classes, openers)
+    return counts
+
+
 def _scripted(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
     """The texts, by number, with characters of scripts without spaces."""
     numbers = np.flatnonzero(found[:, 1:6].any(axis=1)).tolist()

@@ -326,6 +326,55 @@ def labelled(
     return signals, figures, scripts
 
 
+@jit
+def counted(
+    data: Bytes, ends: Places, documents: Places, classes: Classes, openers: Hashes
+) -> Places:
+    """The words of each document: `changed_places.word_counts`."""
+    counts, longest = np.zeros((len(documents) - 1, 2), np.int64), 1
+    for text in range(len(ends) - 1):
+        longest = max(longest, ends[text + 1] - ends[text])
+    codes = np.empty(longest, np.uint32)
+    for document in range(len(documents) - 1):
+        for text in range(documents[document], documents[document + 1]):
+            start, end = ends[text], ends[text + 1]
+            own = codes[: decoded(data, start, end, codes, end - start)]
+            words, code = _line_words(own, classes, openers)
+            words = max(words, len(own) // 16, int(len(own) > 0))
+            counts[document, 0] += max(words - code, 0)
+            counts[document, 1] += code
+    return counts
+
+
+@inner
+def _line_words(own: Codes, classes: Classes, openers: Hashes) -> tuple[int, int]:
+    """The words between blanks of a text, and those of them in fences and in lines of code."""
+    words, code, at, end, fenced = 0, 0, 0, len(own), False
+    while at < end:
+        stop, first, count, was_open = at, -1, 0, 0
+        while stop < end and own[stop] != 10:
+            is_open = 1 - (INT(classes[own[stop]]) & SPACE)
+            count += is_open & (1 - was_open)
+            was_open = is_open
+            if is_open and first < 0:
+                first = stop
+            stop += 1
+        words += count
+        if count:
+            mark = own[first]
+            if (
+                (mark == 96 or mark == 126)
+                and stop - first > 2
+                and own[first + 1] == mark
+                and own[first + 2] == mark
+            ):
+                fenced = not fenced
+            elif fenced or _is_code(own[first : min(stop, at + LINE_READ_MAX)], classes, openers):
+                code += count
+        at = stop + 1
+    return words, code
+
+
 @inner
 def decoded(data: Bytes, start: int, end: int, codes: Codes, most: int) -> int:
     """Writes at most ``most`` code points of a text to the start of ``codes``; returns their

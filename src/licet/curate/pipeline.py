@@ -7,9 +7,8 @@ division into pages. Between pages only hashes are in memory; texts are released
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -23,11 +22,20 @@ from licet.curate.runners import Local, Ray, Runner
 from licet.curate.spilled import SpilledArray
 from licet.curate.survey import DuplicateSurvey
 from licet.errors import BrokenError, UsageError
-from licet.release.changed_words import ChangedWords
+from licet.release.changed_words import ChangedWords, ChangePlace
 from licet.release.curation import Curated, Document, FoundBy, LeftOut
 from licet.release.rows import Labels, Quality
 
 _SKETCH = Sketch.__struct_fields__
+_CURATED = (
+    "texts",
+    "replaced_kinds",
+    "replaced_counts",
+    "dropped",
+    "prose_words",
+    "code_words",
+    "changes",
+)
 _NOTHING = FoundBy()
 
 
@@ -135,52 +143,62 @@ _changes = msgspec.msgpack.Decoder(ChangedWords)
 
 
 def _sketches(batch: pa.RecordBatch) -> list[Sketch]:
-    columns = [column(batch, name) for name in _SKETCH]
-    rows = (
-        [tuple(one) if isinstance(one, list) else one for one in row]
-        for row in zip(*columns, strict=True)
-    )
-    return [_sketch(dict(zip(_SKETCH, row, strict=True))) for row in rows]
-
-
-def _sketch(row: Mapping[str, Any]) -> Sketch:
-    return Sketch(**row)
+    rows = zip(*(column(batch, name) for name in _SKETCH), strict=True)
+    return msgspec.convert([dict(zip(_SKETCH, row, strict=True)) for row in rows], list[Sketch])
 
 
 def curated(batch: pa.RecordBatch) -> list[Curated]:
     """The plan's results for the documents of a batch."""
-    scores = [name for name in batch.schema.names if name.startswith("score_")]
-    names = [
-        "texts",
-        "replaced_kinds",
-        "replaced_counts",
-        "changes",
-        "dropped",
-        "split",
-        "language",
-        "topic",
+    count, there = batch.num_rows, batch.schema.names
+    rows = zip(
+        _labels(batch),
+        _sketches(batch),
+        *(column(batch, name) for name in _CURATED),
+        column(batch, "names") if "names" in there else [()] * count,
+        column(batch, UNREAD_LANGUAGE) if UNREAD_LANGUAGE in there else [""] * count,
+        strict=True,
+    )
+    return [
+        Curated(
+            texts=texts,
+            replaced=dict(zip(kinds, counts, strict=True)),
+            dropped=LeftOut(dropped) if dropped else None,
+            labels=labels,
+            sketch=sketch,
+            found=found,
+            unread_language=unread,
+            changes=_changed(prose, code, changes),
+        )
+        for labels, sketch, texts, kinds, counts, dropped, prose, code, changes, found, unread in rows
     ]
-    found = [name for name in ("names", UNREAD_LANGUAGE) if name in batch.schema.names]
-    columns = {name: column(batch, name) for name in (*names, *SIGNALS, *scores, *found)}
-    rows = ({name: values[n] for name, values in columns.items()} for n in range(batch.num_rows))
-    return [_one(row, scores, sketch) for row, sketch in zip(rows, _sketches(batch), strict=True)]
 
 
-def _one(row: Mapping[str, Any], scores: Sequence[str], sketch: Sketch) -> Curated:
-    labels = Labels(
-        split=row["split"],
-        language=row["language"],
-        topic=row["topic"],
-        quality=Quality(**{signal: row[signal] for signal in SIGNALS}),
-        scores={name.removeprefix("score_"): row[name] for name in scores},
+def _changed(prose: int, code: int, changes: bytes) -> ChangedWords:
+    words = {ChangePlace.prose: prose, ChangePlace.code: code}
+    if not changes:
+        return ChangedWords(words)
+    return msgspec.structs.replace(_changes.decode(changes), words=words)
+
+
+def _labels(batch: pa.RecordBatch) -> list[Labels]:
+    scorers = [name for name in batch.schema.names if name.startswith("score_")]
+    scores = [dict[str, float]() for _ in range(batch.num_rows)]
+    for name in scorers:
+        for own, score in zip(scores, column(batch, name), strict=True):
+            own[name.removeprefix("score_")] = score
+    rows = zip(
+        zip(*(column(batch, signal) for signal in SIGNALS), strict=True),
+        *(column(batch, name) for name in ("split", "language", "topic")),
+        scores,
+        strict=True,
     )
-    return Curated(
-        texts=row["texts"],
-        replaced=dict(zip(row["replaced_kinds"], row["replaced_counts"], strict=True)),
-        dropped=LeftOut(row["dropped"]) if row["dropped"] else None,
-        labels=labels,
-        sketch=sketch,
-        found=row.get("names", ()),
-        unread_language=row.get(UNREAD_LANGUAGE, ""),
-        changes=_changes.decode(row["changes"]),
-    )
+    return [
+        Labels(
+            split=split,
+            language=language,
+            topic=topic,
+            quality=Quality(**dict(zip(SIGNALS, signals, strict=True))),
+            scores=own,
+        )
+        for signals, split, language, topic, own in rows
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,8 +95,21 @@ def build_release(
                 count=workers, config=installation.config, crew=_crew(installation.config)
             ),
         )
-        built = builder.run(order)
+        with _frozen():
+            built = builder.run(order)
     with transaction(installation.pool) as tx:
         known = registry.get(tx, UUID(hex=built.manifest.release))
     homes.publish(installation, known, built.folder)
     return built
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Spares the collector of cycles what was there before the build: it makes many objects, so that
+    all would be looked at again and again.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

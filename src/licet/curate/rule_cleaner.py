@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from licet.curate import deidentify, detect, rules
-from licet.curate.changed_places import changed_words
+from licet.curate.changed_places import changes
 from licet.release.curation import CleanedTexts
 
 
@@ -36,6 +36,8 @@ def counted(
     texts: Sequence[str], found: Sequence[Sequence[deidentify.Substitution]]
 ) -> CleanedTexts:
     """The texts with replacements applied, counted by kind and place."""
+    if not any(found):
+        return CleanedTexts(texts, {})
     cleaned = deidentify.substituted(texts, found)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}
-    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, changed_words(texts, found))
+    return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, changes(texts, found))

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from licet.curate import words
-from licet.curate.batches import BINARIES, BINARY, NUMBERS, SAID, parted
+from licet.curate.batches import BINARIES, BINARY, NUMBERS, SAID, Values, arrow, listed, parted
 from licet.curate.dedupe import WEIGHT_MAX
 from licet.curate.sketches import (
     LOWERED,
@@ -24,14 +24,14 @@ from licet.curate.sketches import (
     keyed,
     normalised,
 )
-from licet.curate.text_column import BatchTexts, binaries, listed, voiced
+from licet.curate.text_column import BatchTexts, Ends, binaries, voiced
 
 _LOWERED = np.frombuffer(LOWERED, np.uint8)
 
 
 def sketch_columns(
     batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
-) -> dict[str, tuple[pa.DataType, Sequence[Any] | pa.Array[Any]]]:
+) -> dict[str, tuple[pa.DataType, Values]]:
     """All columns of a sketch but ``order`` by name, for `adding`."""
     said = voiced(batch, SAID)
     whole, turns, weights = _exact(texts, said, key, made)
@@ -67,7 +67,9 @@ def _signatures(
         words.CHUNK_BYTES_MAX,
     )
     rows = signed.view(np.uint8).reshape(-1, SIGNATURE_BYTES)
-    return binaries(rows, of_documents), listed(binaries(rows, of_texts[said]), _sizes(texts, said))
+    return binaries(rows, of_documents), listed(
+        binaries(rows, of_texts[said]), _said_ends(texts, said)
+    )
 
 
 def _exact(
@@ -85,19 +87,18 @@ def _exact(
                 digest(one, view[start:end] if count >= 0 else normalised(texts.text(number)))
             )
         start = end
-    sizes = _sizes(texts, said)
+    said_ends = _said_ends(texts, said)
     rows = np.frombuffer(b"".join(each), np.uint8).reshape(-1, one.digest_size)[:, :8]
     weights = np.minimum(np.abs(characters[said]), WEIGHT_MAX).astype(np.uint32)
     return (
-        [digest(whole, b"".join(own)) for own in parted(each, sizes.tolist())],
-        listed(binaries(rows, np.arange(len(rows))), sizes),
-        listed(pa.array(weights), sizes),
+        [digest(whole, b"".join(own)) for own in parted(each, np.diff(said_ends).tolist())],
+        listed(binaries(rows, np.arange(len(rows))), said_ends),
+        listed(arrow(pa.uint32(), weights), said_ends),
     )
 
 
-def _sizes(texts: BatchTexts, said: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The number of ``said`` texts of each document."""
+def _said_ends(texts: BatchTexts, said: NDArray[np.bool_]) -> Ends:
+    """How many ``said`` texts there are up to the end of each document, from 0."""
     before = np.zeros(len(said) + 1, np.int64)
     np.cumsum(said, out=before[1:])
-    sizes: NDArray[np.int64] = np.diff(before[texts.documents])
-    return sizes
+    return before[texts.documents]

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from licet.curate.batches import BINARY
+from licet.curate.batches import BINARY, numbers
 from licet.release.curation import Voice
 
 Ends = NDArray[np.int64]
@@ -40,7 +40,7 @@ class BatchTexts(NamedTuple):
 def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
     """The texts of a column; the first text of the first document is number 0, also in a slice."""
     lists = cast("pa.LargeListArray[Any]", batch.column(name))
-    documents = lists.offsets.to_numpy()
+    documents = numbers(lists.offsets)
     values = lists.values
     _, offsets, data = values.buffers()
     first, last = int(documents[0]) + values.offset, int(documents[-1]) + values.offset
@@ -76,10 +76,3 @@ def _binary(data: NDArray[np.uint8], ends: Ends) -> pa.Array[Any]:
     return pa.LargeBinaryArray.from_buffers(
         BINARY, len(ends) - 1, [None, pa.py_buffer(ends.data), pa.py_buffer(data.data)]
     )
-
-
-def listed(values: pa.Array[Any], sizes: Ends) -> pa.Array[Any]:
-    """``values`` in lists of these sizes."""
-    ends = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=ends[1:])
-    return pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), values)
