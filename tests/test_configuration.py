@@ -97,8 +97,8 @@ def test_a_secret_is_given_as_a_file_alone() -> None:
         ("LICET_SWEEP__UNASKD", "did you mean `LICET_SWEEP__UNASKED`?"),
         (
             "LICET_SWEEP__HOURS",
-            "did you mean `LICET_SWEEP__EVERY_SECONDS` or `LICET_SWEEP__SHARE` or "
-            "`LICET_SWEEP__UNASKED`?",
+            "did you mean `LICET_SWEEP__EVERY_SECONDS` or `LICET_SWEEP__JOIN_AFTER_DAYS` or "
+            "`LICET_SWEEP__SHARE` or `LICET_SWEEP__UNASKED`?",
         ),
         ("LICET_WEB__PRT", "it is no setting but an option of `licet serve`: `--port`"),
         ("LICET_WEB__URLS", "did you mean `LICET_WEB__URL`?"),

@@ -262,11 +262,15 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     ``share`` (`.._SHARE`, default 0.05) and ``unasked`` (`.._UNASKED`, default 1000): how much one
     sweep erases without approval: that share of the stored segments, or that number, whichever is
     more. Above that, it waits for `licet sweep approve`. With a ``share`` of 1, it never waits.
+
+    ``join_after_days`` (`.._JOIN_AFTER_DAYS`, default 7): how long nobody must have added to a
+    segment before its small blocks are joined. With a high value, they take more space for longer.
     """
 
     every_seconds: int = 300
     share: float = 0.05
     unasked: int = 1_000
+    join_after_days: int = 7
 
 
 class Webhooks(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,8 +32,8 @@ from licet.erasure.key_rotation import Rotation
 from licet.errors import BusyError, RefusedError
 from licet.proof import documents
 from licet.store.connect import transaction
+from licet.vault import block_joins, installation
 from licet.vault import commands as do
-from licet.vault import installation
 from licet.vault import verbs as vault_verbs
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, encode
@@ -121,6 +121,10 @@ class Life:
         sweeper.sweep(self.here)
         self.ack("sweep")
 
+    def join(self) -> None:
+        joined = block_joins.join(self.here, timedelta())
+        self.ack("join", blocks=joined.blocks_before)
+
     def erase(self) -> None:
         certificates.advance_erasures(self.here, at_once=self.choose.random() < 0.5)
         self.ack("erase")
@@ -145,7 +149,7 @@ class Life:
 
     def verbs(self) -> tuple[list[Callable[[], None]], list[int]]:
         weights = {
-            self.say: 12, self.open: 2, self.refuse: 2, self.delete: 3, self.close: 1, self.sweep: 2, self.erase: 2,
+            self.say: 12, self.open: 2, self.refuse: 2, self.delete: 3, self.close: 1, self.sweep: 2, self.join: 2, self.erase: 2,
             self.rotate: 2, self.append: 4, self.release: 1, self.back_up: 1,
         }  # fmt: skip
         return list(weights), list(weights.values())

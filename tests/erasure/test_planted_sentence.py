@@ -34,7 +34,7 @@ from licet.config import Configuration
 from licet.erasure import epochs as chain
 from licet.erasure.key_rotation import Rotation
 from licet.store import embedded
-from licet.vault import cold_storage, installation
+from licet.vault import block_joins, cold_storage, installation
 from licet.web.access import tokens
 
 from ..forking import FORKED
@@ -221,10 +221,14 @@ def tell_the_server(operated: Operated, url: str, key: str) -> tuple[str, dict[s
     return account, person
 
 
-def cool(operated: Operated) -> None:
-    """Part of what lives is moved out of the database, to objects that hold it sealed."""
+def join_and_cool(operated: Operated) -> None:
+    """Small blocks of what lives are joined, and part of it is moved out of the database, to
+    objects that hold it sealed.
+    """
     later = datetime.now(UTC) + timedelta(days=2)
     with installation.installation(Configuration(data=operated.data), lambda: later) as here:
+        assert block_joins.join(here, timedelta(days=1)).blocks_after > 0
+        assert operated.search() == {}
         assert cold_storage.cool(here, 1).turns > 0
     assert any(path.is_file() for path in (operated.data / "cold").rglob("*"))
     assert operated.search() == {}
@@ -284,7 +288,7 @@ def test_the_sentence_is_nowhere_and_opens_nowhere_once_its_account_was_erased(
             "as long as it lives, its person reads it"
         )
         assert operated.search() == {}, "in clear it is nowhere even while it lives"
-        cool(operated)
+        join_and_cool(operated)
         assert keeps_its_memory(server.pid)
 
         closed = httpx.post(

@@ -144,6 +144,19 @@ def test_by_itself_it_erases_what_is_due_with_a_certificate_and_waits_where_it_m
         )
 
 
+def test_by_itself_it_joins_the_small_blocks_of_segments_at_rest(house: House) -> None:
+    house.choose("ana", True)
+    house.talk("ana", "kept")
+    house.passes(8)
+    each = "SELECT length(roles) FROM blocks WHERE conversation_id = %s"
+    assert house.query(each, house.chats["kept"]) == [(1,), (1,)]
+    with running(house):
+        wait_until(
+            lambda: house.query(each, house.chats["kept"]) == [(2,)],
+            "the turns of the chat are one block",
+        )
+
+
 def test_content_that_a_hold_alone_kept_goes_when_the_hold_ends_and_is_certified(
     house: House,
 ) -> None:

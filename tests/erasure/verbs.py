@@ -25,7 +25,7 @@ from licet.release.build import Builder
 from licet.release.build_order import BuildOrder
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
-from licet.vault import certificate, installation
+from licet.vault import block_joins, certificate, installation
 from licet.vault import commands as do
 from licet.vault.installation import Installation, over
 
@@ -373,6 +373,11 @@ VERBS = (
             "eva-one",
         ),
         may_end=("eva-one", "eva-two", "dia-one", "dia-two"),
+    ),
+    Verb(
+        name="join",
+        act=lambda home, _: void(block_joins.join(home.here)),
+        told=is_true("count(*) = 1 FROM blocks WHERE conversation_id = %s", "ana-one"),
     ),
     Verb(
         name="certify",

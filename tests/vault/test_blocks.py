@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from licet.policy.state import TurnRole
 from licet.store.connect import Transaction
 from licet.vault import account_view, blocks
 from licet.vault import commands as do
-from licet.vault.blocks import PendingBlock
+from licet.vault.blocks import PendingBlock, StoredBlock
 
 from .town import Town, hashed, words
 
@@ -91,6 +92,35 @@ def test_what_is_packed_unpacks_to_itself(turns: list[Said], title: bytes | None
         envelopes = blocks.envelopes(row["first_turn"], row["sizes"], made.content())
         expected = {n: t.content for n, t in enumerate(turns, 1) if t.content}
         assert envelopes == (expected if title is None else {blocks.TITLE: title, **expected})
+
+
+@given(
+    st.lists(said, min_size=2, max_size=9),
+    st.none() | st.binary(min_size=1, max_size=9),
+    st.sets(st.integers(1, 8)),
+)
+def test_blocks_that_are_joined_are_as_if_their_turns_had_arrived_together(
+    turns: list[Said], title: bytes | None, cuts: set[int]
+) -> None:
+    whole = block(turns, title=title)
+    numbers = list(accumulate((turn.gap + 1 for turn in turns[1:]), initial=7))
+    edges = [0, *sorted(cut for cut in cuts if cut < len(turns)), len(turns)]
+    stored, opened = [], []
+    for begin, end in pairwise(edges):
+        made = PendingBlock(ACCOUNT, CONVERSATION, 0, begin + 1, numbers[begin])
+        if begin == 0 and title is not None:
+            made.first_turn = 0
+            made.add_title(7, turns[0].at, title)
+        for seq, turn in zip(numbers[begin:end], turns[begin:end], strict=True):
+            made.add(seq, turn.role, turn.origin, turn.at, turn.host, turn.content)
+        if any(turn.content for turn in turns[begin:end]) or (begin == 0 and title is not None):
+            made.key = KeyMaterial(bytes(32))
+            opened.append(made.content())
+        row = columns(made)
+        stored.append(StoredBlock(*(row[name] for name in StoredBlock._fields)))
+    joined = blocks.joined(ACCOUNT, CONVERSATION, 0, stored, opened, KeyMaterial(bytes(32)))
+    assert columns(joined) == columns(whole)
+    assert joined.content() == whole.content()
 
 
 COUNTED = (

@@ -280,7 +280,12 @@ def test_each_command_leaves_what_it_left(
             told += ["erasure" * (done.erasure is not None), f"ended {len(done.ended)}"]
             written.append(f"\n{' '.join(filter(None, told))}")
             with transaction(pool) as tx:
-                written += [f"  {line}" for line in reading.lines(tx)]
+                left = list(reading.lines(tx))
+            written += [f"  {line}" for line in left]
+            is_done = done.outcome in (do.Outcome.done, do.Outcome.unchanged)
+            assert is_done or isinstance(command, do.Choose) or left == [], (
+                "all checks come before any effect"
+            )
     text = "\n".join(written).lstrip() + "\n"
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         WRITTEN.write_text(text)

@@ -34,7 +34,7 @@ import pytest
 from licet.access.roles import StaffRole
 from licet.intake import otlp
 from licet.store.connect import Pool
-from licet.vault.conversation_verbs import SEGMENTS_MAX
+from licet.vault.refusals import SEGMENTS_MAX
 from licet.web.access import limits
 from licet.web.api import turns as api_turns
 from licet.webhooks import endpoints

@@ -1,4 +1,4 @@
-"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, expiry."""
+"""The server's background work: sweeps, key rotations, recalls, withdrawn rows, expiry, joins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from licet.erasure import certificates, epochs, sweeper
 from licet.errors import LicetError, RefusedError
 from licet.keys import fence
 from licet.store.connect import locked, transaction
-from licet.vault import counts, journal_evidence, primary
+from licet.vault import block_joins, counts, journal_evidence, primary
 from licet.vault.installation import Installation
 
 DAY = timedelta(days=1)
@@ -29,7 +29,11 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
     import structlog  # imported here: a command that sweeps once logs nothing
 
     record = structlog.get_logger("licet.sweep")
-    works: dict[str, Callable[[Installation], object]] = {**_WORK, "objects": _Daily(_collect)}
+    works: dict[str, Callable[[Installation], object]] = {
+        **_WORK,
+        "objects": _Daily(_collect, DAY),
+        "blocks": _Daily(block_joins.join),
+    }
     while not stop.wait(installation.config.sweep.every_seconds):
         for name, work in works.items():
             if stop.is_set():
@@ -71,10 +75,12 @@ def _collect(installation: Installation) -> None:
 
 
 class _Daily:
-    """Work that each process does once a day, first a day after it started."""
+    """Work that each process does once a day, first ``after`` its start."""
 
-    def __init__(self, work: Callable[[Installation], object]) -> None:
-        self._work, self._due = work, utc_now() + DAY
+    def __init__(
+        self, work: Callable[[Installation], object], after: timedelta = timedelta()
+    ) -> None:
+        self._work, self._due = work, utc_now() + after
 
     def __call__(self, installation: Installation) -> None:
         if utc_now() >= self._due:

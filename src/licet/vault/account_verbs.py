@@ -30,6 +30,7 @@ from licet.policy.state import (
 from licet.vault import (
     choice_references,
     host_events,
+    refusals,
     restriction,
     table_changes,
     tables,
@@ -39,7 +40,6 @@ from licet.vault.batch_state import BatchState
 from licet.vault.certificate import ErasureCause
 from licet.vault.choice_references import ResolvedChoice
 from licet.vault.commands import (
-    STALE,
     AboutProject,
     Choose,
     ChosenScope,
@@ -61,18 +61,20 @@ class AccountVerbs(BatchState):
     """What a batch does to an account, folded one command at a time."""
 
     def _open(self, command: OpenAccount) -> CommandResult:
-        known, at, opened_at = self.opened.get(command.host), command.at, command.opened_at
-        if known is not None:
-            closed_at = self.accounts[known].state.closed_at
-            if closed_at is None or not command.begin_anew:
-                return CommandResult(
-                    outcome=Outcome.duplicate, at=at, account=known, closed_at=closed_at
-                )
-            at = max(at, self.accounts[known].state.last_at)
+        at, opened_at = command.at, command.opened_at
+        known = self.accounts[self.opened[command.host]] if command.host in self.opened else None
+        closed_at = known.state.closed_at if known is not None else None
+        refusal = refusals.of_opening(command, known.state if known is not None else None)
+        if known is not None and refusal is not None:
+            return CommandResult(
+                outcome=refusal.outcome, at=at, account=known.account_id, closed_at=closed_at
+            )
+        if known is not None and closed_at is not None:
+            at = max(at, known.state.last_at)
             # nothing from before the closure counts for the new one
             opened_at = max(opened_at or at, closed_at)
             self.flush()  # the closed account may be new in this batch
-            table_changes.release_host(self.tx, known, command.host)
+            table_changes.release_host(self.tx, known.account_id, command.host)
         state = fold.open_account(self.policies, at, command.plan, command.age, opened_at)
         row = AccountRow(
             account_id=command.account,
@@ -267,17 +269,19 @@ class AccountVerbs(BatchState):
     def _change_project(
         self, account: AccountRow, command: AboutProject, at: datetime
     ) -> CommandResult:
+        named = ChosenScope(project=command.project, host_project=command.host_project)
+        refusal = refusals.of_project(command, self.project_named(account.account_id, named))
+        if refusal is not None:
+            return CommandResult(
+                outcome=refusal.outcome, at=at, because=refusal.because, account=account.account_id
+            )
+        # after this point, the command succeeds
         project = self.find_project(
             account, command.project, command.host_project, command.title, at
         )
-        if project is None:
-            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
+        assert project is not None, "it was checked"
         name, before = project.project_id.hex, account.state
         if isinstance(command, LetProjectIn):
-            if command.out_at is not None and project.kept_out_at not in (None, command.out_at):
-                return CommandResult(
-                    outcome=Outcome.refused, at=at, because=STALE, account=account.account_id
-                )
             account.state = fold.let_project_in(before, name)
             changed = account.state is not before
             if changed:

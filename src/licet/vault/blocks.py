@@ -7,8 +7,9 @@ associated data, with the place of the block, so that a sealed value opens only 
 was sealed as. What is not content is packed a number, a letter or a name a turn (`blocks` in the
 schema, which checks the lengths; its view `turns` unpacks them).
 
-A block is never changed, but for losing its content. Its bounds keep what one turn costs to read:
-a block takes no further turn once it has `TURNS_MAX`, or `BYTES_MAX` of content.
+A block is never changed, but for losing its content, and for small ones that are joined
+(`vault.block_joins`). Its bounds keep what one turn costs to read: a block takes no further turn
+once it has `TURNS_MAX`, or `BYTES_MAX` of content.
 """
 
 from __future__ import annotations
@@ -201,6 +202,60 @@ def unpack(
         struct.unpack(f">{count}q", times),
         struct.unpack(f">{count}i", sizes) if sizes is not None else [0] * count,
     )
+
+
+class StoredBlock(NamedTuple):
+    """A row of `blocks` as it is joined: `COLUMNS` without its place."""
+
+    first_turn: int
+    seq: int
+    seqs: bytes | None
+    roles: str
+    origins: str
+    times: bytes
+    hosts: bytes | None
+    sizes: bytes | None
+    sealed: bytes | None
+
+    def numbers(self) -> Sequence[int]:
+        """The account's number of each turn; that of the title is its first turn's."""
+        count = len(self.roles)
+        if self.seqs is not None:
+            return [self.seq + behind for behind in struct.unpack(f">{count}i", self.seqs)]
+        begin = max(self.first_turn, 1)
+        return [
+            self.seq + max(turn - begin, 0)
+            for turn in range(self.first_turn, self.first_turn + count)
+        ]
+
+
+def joined(
+    account: UUID,
+    conversation: UUID,
+    segment: int,
+    stored: Sequence[StoredBlock],
+    opened: Sequence[bytes],
+    key: KeyMaterial,
+) -> PendingBlock:
+    """Blocks of which each begins where the one before ends, as one; ``opened`` is the content of
+    those that have any, in order.
+    """
+    block = PendingBlock(account, conversation, segment, stored[0].first_turn, stored[0].seq)
+    contents = iter(opened)
+    for row in stored:
+        found: dict[int, bytes] = {}
+        if row.sizes is not None:
+            block.key = key
+            found = envelopes(row.first_turn, row.sizes, next(contents))
+        hosts = row.hosts or bytes(HOST_BYTES * len(row.roles))
+        packed = unpack(row.first_turn, segment, row.roles, row.origins, row.times, None)
+        for place, (turn, seq) in enumerate(zip(packed, row.numbers(), strict=True)):
+            if turn.number == TITLE:
+                block.add_title(seq, turn.at, found[TITLE])
+                continue
+            host = hosts[place * HOST_BYTES : (place + 1) * HOST_BYTES]
+            block.add(seq, turn.role, turn.origin, turn.at, host, found.get(turn.number))
+    return block
 
 
 def turns(rows: Sequence[Sequence[Any]]) -> Iterator[UnpackedTurn]:

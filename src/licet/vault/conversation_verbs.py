@@ -20,17 +20,14 @@ from licet.policy import fold, outcomes, turn_runs
 from licet.policy.retention import ContentKind
 from licet.policy.state import (
     Feedback,
+    Grant,
     TurnRole,
 )
-from licet.vault import host_events, restriction, safety_copies
+from licet.vault import host_events, refusals, restriction, safety_copies
 from licet.vault.account_verbs import AccountVerbs
 from licet.vault.certificate import ErasureCause
 from licet.vault.commands import (
-    EXPIRED,
     HELD_ALREADY,
-    LATE,
-    OUT_OF_ORDER,
-    STALE,
     About,
     CommandResult,
     Delete,
@@ -48,12 +45,8 @@ from licet.vault.commands import (
 from licet.vault.copies import CopyPlace
 from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.ids import uuid7
+from licet.vault.refusals import CommandRefusal
 from licet.vault.tables import AccountRow, ConversationRow, SegmentKeys
-
-# Each turn dates every segment anew and writes those rows: the bound keeps the cost of every turn
-# alike.
-SEGMENTS_MAX = 256
-TOO_MANY_SEGMENTS = "too_many_segments"
 
 
 class _TurnProject(TypedDict):
@@ -65,6 +58,23 @@ class _TurnProject(TypedDict):
 
 def _origin(command: Say) -> str:
     return command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
+
+
+def _refused(
+    refusal: CommandRefusal,
+    account: AccountRow,
+    at: datetime,
+    row: ConversationRow | None,
+    ended: Sequence[Grant] = (),
+) -> CommandResult:
+    return CommandResult(
+        outcome=refusal.outcome,
+        at=at,
+        because=refusal.because,
+        account=account.account_id,
+        conversation=row.conversation_id if row is not None else None,
+        ended=tuple(ended) if row is not None else (),
+    )
 
 
 class ConversationVerbs(AccountVerbs):
@@ -153,44 +163,20 @@ class ConversationVerbs(AccountVerbs):
     def _say(
         self, account: AccountRow, row: ConversationRow | None, command: Say, at: datetime
     ) -> CommandResult:
-        if row is None and command.conversation is not None:
-            return CommandResult(outcome=Outcome.unknown, at=at, account=command.account)
-        is_late = self.replay and command.at < at
-        if because := self._refusal(account, row, command, at):
-            return CommandResult(
-                outcome=Outcome.refused,
-                at=at,
-                because=because,
-                account=command.account,
-                conversation=row.conversation_id if row is not None else None,
-            )
-        said_at = command.at if is_late else at
+        before = row.state if row is not None else None
+        refusal = refusals.of_turn(
+            command, account.state, before, self.policies, at, replay=self.replay
+        )
+        said = self._folded(account, row, command, at) if row is not None and not refusal else None
+        refusal = refusal or (refusals.of_segment(said.segment) if said is not None else None)
+        if refusal is not None:
+            return _refused(refusal, account, at, row)
+        # after this point, the turn is taken
+        said_at = command.at if self.replay and command.at < at else at
         if row is None:
             row = self._begin(account, command, said_at)
-        origin = _origin(command)
-        is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
-        about = (
-            account.state,
-            row.state,
-            self.policies,
-            said_at,
-            command.role,
-            command.surface,
-            origin,
-        )
-        said = (
-            fold.add_late_turn(*about, now=at, is_erased=is_erased)
-            if is_late
-            else fold.add_turn(*about, under=command.under, is_erased=is_erased)
-        )
-        if said.segment >= SEGMENTS_MAX:
-            return CommandResult(
-                outcome=Outcome.refused,
-                at=at,
-                because=TOO_MANY_SEGMENTS,
-                account=command.account,
-                conversation=row.conversation_id,
-            )
+        if said is None:
+            said = self._folded(account, row, command, at)
         row.state = said.conversation
         if said.segment == len(row.keys):
             row.keys.append(SegmentKeys())
@@ -198,7 +184,7 @@ class ConversationVerbs(AccountVerbs):
         self.writes.change_conversation(row)
         if said.turn == 1 and command.content is not None and command.title is not None:
             self.writes.title(account, row, said_at, command.title)
-        taken = (said_at, command.role, origin)
+        taken = (said_at, command.role, _origin(command))
         self.writes.turns(account, row, said.turn, said.segment, [taken], [command])
         if command.host_turn is not None:
             self.note_turn(row, command.host_turn, said.turn)
@@ -212,21 +198,24 @@ class ConversationVerbs(AccountVerbs):
             **self._project_of(row, command),
         )
 
-    def _refusal(
-        self, account: AccountRow, row: ConversationRow | None, command: Say, at: datetime
-    ) -> str:
-        """Why the turn may not be stored, or "" if it may."""
-        before = row.state if row is not None else None
-        if self.replay:
-            refusal = fold.refusal_of_history(account.state, before)
-        else:
-            refusal = fold.refusal(account.state, before, self.policies, at, command.role)
-        if refusal is not None:
-            return refusal.value
+    def _folded(
+        self, account: AccountRow, row: ConversationRow, command: Say, at: datetime
+    ) -> outcomes.TurnTaken:
+        """What the rule makes of a turn that is not refused; changes nothing."""
         is_late = self.replay and command.at < at
-        if is_late and before is not None and command.at < before.segments[-1].last_at:
-            return OUT_OF_ORDER
-        return ""
+        is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
+        about = (
+            account.state,
+            row.state,
+            self.policies,
+            command.at if is_late else at,
+            command.role,
+            command.surface,
+            _origin(command),
+        )
+        if is_late:
+            return fold.add_late_turn(*about, now=at, is_erased=is_erased)
+        return fold.add_turn(*about, under=command.under, is_erased=is_erased)
 
     def _project_of(self, row: ConversationRow, command: Say) -> _TurnProject:
         """The project that a conversation began in, and whether a turn of it names another one."""
@@ -276,19 +265,35 @@ class ConversationVerbs(AccountVerbs):
             self.journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
 
     def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
-        """A command about one conversation of the account; one of another account is as unknown as
-        one that does not exist.
-        """
+        """A command about one conversation of the account: its check, then its effects."""
         row = self.conversations.get(command.conversation)
-        if row is None or row.account_id != account.account_id:
-            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
+        if row is not None and row.account_id != account.account_id:
+            row = None
+        matter = self.writes.matter_hmac(command.matter) if isinstance(command, Hold) else b""
+        feedback = self._feedback_named(row, command) if row is not None else None
+        refusal = refusals.about(
+            command,
+            account.state,
+            row,
+            self.policies,
+            at,
+            replay=self.replay,
+            matter=matter,
+            feedback=feedback,
+        )
+        if row is None or refusal is not None:
+            if row is not None and refusal is refusals.DUPLICATE:
+                return self._gave(account, row, feedback, at, Outcome.duplicate)
+            named = row if isinstance(command, Hold) else None
+            return _refused(refusal or refusals.UNKNOWN, account, at, named, self.ended)
+        # after this point, the command succeeds
         if isinstance(command, GiveFeedback):
             return self._feedback(account, row, command, at)
         if isinstance(command, TakeBackFeedback):
             return self._take_back(account, row, command, at)
         if isinstance(command, Hold):
-            return self._hold(account, row, command, at)
-        before, kind, erasure, matter = row.state, None, None, b""
+            return self._hold(account, row, command, matter, at)
+        before, kind, erasure = row.state, None, None
         match command:
             case Delete():
                 kind, erasure = RestrictionKind.deleted, self._delete(account, row, at)
@@ -296,14 +301,6 @@ class ConversationVerbs(AccountVerbs):
                 kind = RestrictionKind.narrowed
                 self._narrow(account, row, at)
             case Widen():
-                if (
-                    command.narrowings is not None
-                    and before.narrowed
-                    and before.narrowings != command.narrowings
-                ):
-                    return CommandResult(
-                        outcome=Outcome.refused, at=at, because=STALE, account=account.account_id
-                    )
                 row.state = fold.widen(before)
                 if row.state is not before:
                     self.note(account, row, at, EntryKind.widened)
@@ -335,6 +332,22 @@ class ConversationVerbs(AccountVerbs):
             erasure=erasure,
         )
 
+    def _feedback_named(self, row: ConversationRow, command: About) -> UUID | None:
+        """The stored feedback that a command takes back, or that the host has given before."""
+        match command:
+            case TakeBackFeedback():
+                column, name = "conversation_id = %s AND feedback_id", command.feedback
+                key: list[object] = [row.account_id, row.conversation_id, name]
+            case GiveFeedback() if command.host is not None:
+                column, key = "host_hmac", [row.account_id, command.host]
+            case _:
+                return None
+        self.flush()  # it may have been given in this batch
+        found = self.tx.execute(
+            f"SELECT feedback_id FROM feedback WHERE account_id = %s AND {column} = %s", key
+        ).fetchone()
+        return found[0] if found is not None else None
+
     def _delete(self, account: AccountRow, row: ConversationRow, at: datetime) -> UUID | None:
         """Deletes the conversation; returns the erasure that begins unless nothing changes."""
         before, row.state = row.state, fold.delete(row.state, self.policies, at)
@@ -363,21 +376,13 @@ class ConversationVerbs(AccountVerbs):
         safety_copies.copy(self.writes, account, row, at)
 
     def _hold(
-        self, account: AccountRow, row: ConversationRow, command: Hold, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: Hold, matter: bytes, at: datetime
     ) -> CommandResult:
-        """Places a hold, or reviews the one of its matter; refused where there is nothing that it
-        would keep.
-        """
-        matter = self.writes.matter_hmac(command.matter)
+        """Places a hold, or reviews the one of its matter."""
         outcome, because = Outcome.done, ""
         if matter.hex() in row.state.holds:
             outcome, because = Outcome.unchanged, HELD_ALREADY
             self.writes.review_hold(row, matter, at, command)
-        elif not any(
-            s.keep_until > at and not k.erased
-            for s, k in zip(row.state.segments, row.keys, strict=True)
-        ):
-            outcome, because = Outcome.refused, EXPIRED
         else:
             row.state = fold.hold(row.state, at, matter.hex())
             sealed = self.writes.seal_for_account(account, command.matter.encode())
@@ -394,18 +399,17 @@ class ConversationVerbs(AccountVerbs):
                 row.account_id, at, row.conversation_id, person_told=command.is_told
             )
             self.note_event(event)
-        if outcome is not Outcome.refused:
-            self.restrict(
-                account,
-                at,
-                RestrictionKind.held,
-                conversation=row.conversation_id,
-                matter=self._sealed_matter(command.matter),
-                reason=command.reason.value,
-                untold=not command.is_told,
-                until=command.review_at,
-                by=command.by,
-            )
+        self.restrict(
+            account,
+            at,
+            RestrictionKind.held,
+            conversation=row.conversation_id,
+            matter=self._sealed_matter(command.matter),
+            reason=command.reason.value,
+            untold=not command.is_told,
+            until=command.review_at,
+            by=command.by,
+        )
         return CommandResult(
             outcome=outcome,
             at=at,
@@ -449,27 +453,8 @@ class ConversationVerbs(AccountVerbs):
     def _feedback(
         self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
     ) -> CommandResult:
-        if command.turn > row.state.turns:
-            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
-        if command.host is not None:
-            known = self.tx.execute(
-                "SELECT feedback_id FROM feedback WHERE account_id = %s AND host_hmac = %s",
-                [account.account_id, command.host],
-            ).fetchone()
-            if known is not None:
-                return self._gave(account, row, known[0], at, Outcome.duplicate)
-        if self.replay and command.at < at:
-            return CommandResult(
-                outcome=Outcome.refused, at=at, because=LATE, account=account.account_id
-            )
         given = fold.give_feedback(account.state, row.state, self.policies, at, command.share)
-        if given is None:
-            return CommandResult(
-                outcome=Outcome.refused,
-                at=at,
-                because="closed_deleted_or_expired",
-                account=account.account_id,
-            )
+        assert given is not None, "it was checked"
         if command.check is not None:  # it says something of the answer, and does not outlive it
             given = fold.shorten_date(given, row.state.content_until)
         self.flush()  # the copy is made from the tables
@@ -486,26 +471,15 @@ class ConversationVerbs(AccountVerbs):
         """Feedback ends when its person takes it back: nothing uses it, and the next sweep erases
         its copy.
         """
-        self.flush()  # it may have been given in this batch
-        key = [account.account_id, row.conversation_id, command.feedback]
         taken = self.tx.execute(
             """UPDATE feedback SET taken_back_at = %s, keep_until = least(keep_until, %s)
                 WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s
                   AND taken_back_at IS NULL
             RETURNING feedback_id""",
-            [at, at, *key],
+            [at, at, account.account_id, row.conversation_id, command.feedback],
         ).fetchone()
         if taken is not None:
             self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
-        elif (
-            self.tx.execute(
-                "SELECT FROM feedback WHERE account_id = %s AND conversation_id = %s AND "
-                "feedback_id = %s",
-                key,
-            ).fetchone()
-            is None
-        ):
-            return CommandResult(outcome=Outcome.unknown, at=at, account=account.account_id)
         self.restrict(
             account,
             at,
@@ -541,7 +515,12 @@ class ConversationVerbs(AccountVerbs):
         return slot
 
     def _gave(
-        self, account: AccountRow, row: ConversationRow, feedback: UUID, at: datetime, how: Outcome
+        self,
+        account: AccountRow,
+        row: ConversationRow,
+        feedback: UUID | None,
+        at: datetime,
+        how: Outcome,
     ) -> CommandResult:
         return CommandResult(
             outcome=how,
