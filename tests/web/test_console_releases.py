@@ -87,9 +87,15 @@ def test_the_funnel_ends_with_what_is_in_the_release_and_its_picture_and_table_s
     assert seen.funnel[-1].left == seen.included
     page = api.get(released.path(), headers=released.world.staff(StaffRole.curator)).text
     for step in seen.funnel:
-        assert f"{step.reason.replace('_', ' ')}: {step.out} out, {step.left} left</text>" in page
-        assert f">{step.reason.replace('_', ' ')}</td>" in page
-    assert "<dt>Messages it was made of</dt><dd>3 of 4 candidates</dd>" in page
+        reason = step.reason.replace("_", " ")
+        (bar, out, left) = re.findall(
+            rf">{reason}</td>.*?<rect class=\"part\" width=\"(\d+)\".*?"
+            r'"Left out">(\d+)</td>.*?"Still in">(\d+)</td>',
+            page,
+        )[0]
+        assert (int(out), int(left)) == (step.out, step.left)
+        assert int(bar) == 1000 * step.left // seen.candidates
+    assert "3 of 4 candidates are in it" in page
     assert "style=" not in page
 
 
@@ -130,7 +136,7 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     world = released.world
     recall_register.hand_out(world.here, "autumn", "lab-one")
     page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
-    assert "<dt>Rows that may be used now</dt><dd>3 of 3</dd>" in page
+    assert "<b>3</b> of 3" in page
     chat = UUID(hex=released.chats["ana"].partition("_")[2])
     world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=chat))
     certificates.advance_erasures(world.here)
@@ -138,7 +144,8 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     (handed,) = released.view().handouts
     assert (handed.recipient, handed.recalls, handed.open, handed.overdue) == ("lab-one", 1, 1, 1)
     page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
-    assert "<dt>Rows that may be used now</dt><dd>2 of 3</dd>" in page
+    assert "<b>2</b> of 3" in page
+    assert [rows for _, rows in released.view().live] == [3, 2, 2], "over time"
     assert 'data-head="Overdue" class="due">1</td>' in page
     officer = world.staff(StaffRole.privacy_officer)
     listed = api.get("/console/recalls?state=overdue", headers=officer).text
@@ -272,14 +279,10 @@ def test_every_bar_lies_within_its_picture(outs: list[int], kept: int) -> None:
     for number, out in enumerate(outs):
         left -= out
         steps.append(FunnelStep(reason=f"r{number}", out=out, left=left))
-    found = chart.draw_funnel(made, steps)
-    if made == 0:
-        assert found is None
-        return
-    assert found is not None
-    assert len(found.bars) == min(len(steps), chart.FUNNEL_STEPS_MAX) + 1
-    for bar in found.bars:
-        assert bar.kept >= 0
-        assert bar.lost >= 0
-        assert bar.kept + bar.lost <= found.width + 0.2
-        assert bar.top + chart.FUNNEL_BAR + chart.FUNNEL_LABEL <= found.height
+    bars = chart.draw_funnel(made, steps)
+    assert len(bars) == (len(steps) + 1 if made else 0)
+    for bar, step in zip(bars[1:], steps, strict=False):
+        assert bar.counts == (step.out, step.left), "what the table says"
+        assert bar.width >= 0
+        assert bar.rest >= 0
+        assert bar.width + bar.rest <= 1000
