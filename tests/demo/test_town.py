@@ -8,18 +8,24 @@ import dataclasses
 import gzip
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
+from litestar.testing import TestClient
 
+from licet.access import sessions
+from licet.access.roles import StaffRole
 from licet.cli.command import main
 from licet.cli.terminal import folded
-from licet.config import Configuration
+from licet.clock import utc_now
+from licet.config import Configuration, Web
 from licet.consent import rights_requests
 from licet.consent.rights import RequestState
 from licet.curate.batches import batches
@@ -28,6 +34,7 @@ from licet.curate.kernels import SketchKernel
 from licet.demo import checks, code_sessions, people, speech, town
 from licet.demo.checks import check_all
 from licet.demo.files import play_files
+from licet.demo.office import SIGHTS
 from licet.demo.people import Townsperson
 from licet.demo.stage import DemoPromise, DemoReport
 from licet.demo.town import play_town
@@ -39,6 +46,10 @@ from licet.release.curation import Document, Voice
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.vault.simulated_clock import clock_of
+from licet.web.app import create_app
+from licet.web.console.shared import SECTIONS
+
+from ..web.people import TOKEN_KEY
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 DATA = Path(os.environ.get("TESTS_DATA") or SHARED)
@@ -99,6 +110,31 @@ def test_the_town_has_requests_in_every_state_but_the_withdrawn_one(played: Play
     assert sum(one.extended_at is not None for one in found) == 1
     assert sum(one.account is None for one in found) == 1
     assert len({one.region for one in found}) > 8
+
+
+def test_no_page_of_the_console_is_empty_in_the_town(played: Played, tmp_path: Path) -> None:
+    key = tmp_path / "token.key"
+    key.write_bytes(TOKEN_KEY)
+    web = Web(token_key_file=key)
+    here = msgspec.structs.replace(
+        played.here, config=msgspec.structs.replace(played.here.config, web=web)
+    )
+    with transaction(here.pool) as tx:
+        who = sessions.find_or_add_staff(tx, "all@town.example", utc_now(), os.urandom)
+        secret = sessions.begin_staff(tx, who, tuple(StaffRole), utc_now(), os.urandom)
+    cookie = {"cookie": f"{sessions.COOKIE}={secret}"}
+    paths = [one.path for one in SECTIONS] + [path for path, _ in SIGHTS]
+    with TestClient(create_app(here, web), base_url="https://town.example") as browser:
+        empty = []
+        for path in paths:
+            answer = browser.get(path, headers=cookie)
+            shown = answer.text.partition("<main")[2]
+            if answer.status_code != 200 or not re.search(r"<td|<ol>\s*<li>", shown):
+                empty.append(path)
+            one = re.search(rf'href="({path}/[^"?#]+)"', shown)
+            if one and browser.get(one[1], headers=cookie).status_code != 200:
+                empty.append(one[1])
+    assert empty == []
 
 
 def test_the_same_seed_tells_the_same_story_with_the_same_figures(

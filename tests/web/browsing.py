@@ -127,10 +127,13 @@ class Site:
 def site(
     request: pytest.FixtureRequest, pool: Pool, tmp_path: Path, browser: Any
 ) -> Iterator[Site]:
-    """The pages under `article-2025`, or under the preset that a test is parametrized with."""
+    """The pages under `article-2025`, or under the preset that a test is parametrized with, or in
+    the languages after it.
+    """
     folder = tmp_path / "data"
     folder.mkdir()
-    town = Town(pool, folder, getattr(request, "param", "article-2025"))
+    preset, *languages = getattr(request, "param", "article-2025").split()
+    town = Town(pool, folder, preset, languages=languages)
     with serving(application(town)) as url:
         made = Site(town, url, browser)
         yield made
@@ -142,3 +145,8 @@ def existing(site: Site, name: str = "ana") -> None:
     site.town.open(name)
     site.town.say(name, "Pear trees")
     site.town.clock.set(NOTICE)
+
+
+def unfold(page: Any) -> None:
+    """Opens everything on a page that is folded away."""
+    page.locator("details.fold").evaluate_all("(all) => all.forEach((each) => (each.open = true))")

@@ -23,7 +23,7 @@ from licet.erasure import recall_register
 from licet.policy.period import instant
 from licet.proof import documents
 from licet.release import catalog
-from licet.service import canary_audit, inbox
+from licet.service import canary_audit, inbox, orders
 from licet.service.inbox import InboxView
 from licet.store.connect import transaction
 from licet.train.canary_register import CanaryGroup
@@ -34,7 +34,7 @@ from licet.web.console.shared import SECTIONS
 from licet.webhooks import endpoints
 
 from .axe import faults
-from .browsing import DESKTOP, PHONE, Site, browser, existing, site
+from .browsing import DESKTOP, PHONE, Site, browser, existing, site, unfold
 from .people import NOTICE
 from .test_console_inbox import member
 from .test_console_releases import learnt
@@ -106,6 +106,7 @@ def test_axe_finds_nothing_on_any_page_of_the_console_and_nothing_scrolls_sidewa
     ):
         page.goto(site.url + path)
         assert "That did not work" not in text(page), path
+        unfold(page)
         assert faults(page) == [], path
     page.get_by_role("button", name="Read, and put it on record").click()
     assert page.get_by_role("alert").is_visible()
@@ -139,6 +140,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     for path, words in pages.items():
         page.goto(site.url + path)
         assert words.lower() in text(page).lower(), path
+        unfold(page)
         assert faults(page) == [], path
     page.get_by_role("button", name="Pause…").click()
     assert faults(page) == [], "a pause that is asked"
@@ -146,6 +148,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     assert "Say why" in page.get_by_role("alert").inner_text()
     assert faults(page) == [], "a pause without a reason"
     page.goto(site.url + "/console/webhooks")
+    unfold(page)
     page.get_by_role("button", name="Add an endpoint…").click()
     assert faults(page) == [], "an endpoint without a name"
     page.get_by_label("Name").fill("a-new-one")
@@ -157,6 +160,7 @@ def test_axe_finds_nothing_on_the_page_of_one_recipient_notice_endpoint_or_model
     assert "shown now and never again" in text(page)
     assert faults(page) == [], "the secret of a new endpoint"
     page.goto(f"{site.url}/console/webhooks/a-new-one")
+    unfold(page)
     page.get_by_role("button", name="Replace its secret…").click()
     page.get_by_label("Reason").fill("looked at")
     assert faults(page) == [], "a secret that is asked for"
@@ -187,6 +191,40 @@ def test_the_header_is_low_and_the_drawer_of_a_phone_opens_without_a_script(site
     wide = site.visit_as(EVERY, "/console", java_script_enabled=False)
     wide.get_by_text("Content", exact=True).click()
     assert not wide.get_by_role("link", name="Holds").is_visible(), "a group that was closed"
+
+
+RELEASE_PIXELS_MAX = 1_600
+
+
+def test_a_release_is_one_page_of_a_desk_and_what_is_ordered_there_is_followed(site: Site) -> None:
+    lived_in(site)
+    page = site.visit_as(EVERY, "/console/releases")
+    page.get_by_text("Build a release", exact=True).click()
+    page.get_by_label("Name").fill("winter")
+    page.get_by_role("button", name="Build it…").click()
+    page.get_by_label("Reason").fill("the next run")
+    page.get_by_role("button", name="Build it", exact=True).click()
+    page.get_by_text("begins, or is under way").wait_for()
+    assert orders.carry_out(site.town.here) == 1  # as the server does
+    page.get_by_text("Sealed: 1 rows").wait_for()
+    page.get_by_role("link", name="winter").click()
+    page.get_by_role("list", name="How far it is").wait_for()
+    assert page.evaluate("document.documentElement.scrollHeight") <= RELEASE_PIXELS_MAX
+
+
+def test_going_back_after_a_form_and_its_fault_shows_the_page_of_the_form(site: Site) -> None:
+    flagged = lived_in(site)
+    path = f"/console/conversations/conv_{flagged.hex}"
+    page = site.visit_as(EVERY, path)
+    page.get_by_text("Read it", exact=True).click()
+    page.get_by_role("button", name="Read, and put it on record").click()
+    assert page.get_by_role("alert").is_visible()
+    page.goto(site.url + "/console/policy")
+    page.go_back()
+    page.wait_for_url(f"**{path}")
+    assert page.get_by_text("Read it", exact=True).is_visible()
+    with transaction(site.town.here.pool) as tx:
+        assert tx.execute("SELECT count(*) FROM staff_reads").fetchall() == [(0,)]
 
 
 def test_the_sidebar_and_the_header_count_what_waits_for_the_role(site: Site) -> None:
@@ -271,6 +309,7 @@ def test_an_officer_signs_in_looks_a_person_up_reads_with_a_reason_and_signs_out
     assert "granted" in text(page)
     assert "Pear trees" not in text(page)
     page.locator("a[href^='/console/conversations/']").last.click()
+    page.get_by_text("Read it", exact=True).click()
     page.get_by_label("Why you read it").select_option("person_request")
     page.get_by_label("Ticket").fill("REQ-17")
     page.get_by_role("button", name="Read, and put it on record").click()

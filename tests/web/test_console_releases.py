@@ -5,17 +5,20 @@ from it.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from licet.access import staff_orders
 from licet.access.roles import StaffRole
 from licet.curate import duplicate_clusters, release_build
 from licet.erasure import certificates, recall_register
@@ -30,18 +33,20 @@ from licet.release.measurement import (
     StatedMeasurement,
     WordsKept,
 )
-from licet.service import release_view
+from licet.service import orders, release_view
 from licet.service.release_view import FunnelStep
-from licet.store.connect import transaction
-from licet.train import consumption, lineage, model_registry
+from licet.store.connect import Pool, transaction
+from licet.train import consumption, export_files, lineage, model_registry
+from licet.train.exports import Format
 from licet.train.model_registry import NewModel
 from licet.vault.commands import Delete
 from licet.vault.ids import uuid7
 from licet.vault.installation import Installation
 from licet.web.console import chart
 
+from ..terms import preset
 from ..train.test_lineage import Gate
-from .served import NOTICE, World, api, world
+from .served import NOTICE, ApplicationClient, World, api, world
 from .test_console import form
 
 __all__ = ["api", "world"]
@@ -87,9 +92,15 @@ def test_the_funnel_ends_with_what_is_in_the_release_and_its_picture_and_table_s
     assert seen.funnel[-1].left == seen.included
     page = api.get(released.path(), headers=released.world.staff(StaffRole.curator)).text
     for step in seen.funnel:
-        assert f"{step.reason.replace('_', ' ')}: {step.out} out, {step.left} left</text>" in page
-        assert f">{step.reason.replace('_', ' ')}</td>" in page
-    assert "<dt>Messages it was made of</dt><dd>3 of 4 candidates</dd>" in page
+        reason = step.reason.replace("_", " ")
+        (bar, out, left) = re.findall(
+            rf">{reason}</td>.*?<rect class=\"part\" width=\"(\d+)\".*?"
+            r'"Left out">(\d+)</td>.*?"Still in">(\d+)</td>',
+            page,
+        )[0]
+        assert (int(out), int(left)) == (step.out, step.left)
+        assert int(bar) == 1000 * step.left // seen.candidates
+    assert "3 of 4 candidates are in it" in page
     assert "style=" not in page
 
 
@@ -130,7 +141,7 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     world = released.world
     recall_register.hand_out(world.here, "autumn", "lab-one")
     page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
-    assert "<dt>Rows that may be used now</dt><dd>3 of 3</dd>" in page
+    assert "<b>3</b> of 3" in page
     chat = UUID(hex=released.chats["ana"].partition("_")[2])
     world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=chat))
     certificates.advance_erasures(world.here)
@@ -138,7 +149,8 @@ def test_rows_that_live_recipients_and_recalls_are_told(api: Any, released: Rele
     (handed,) = released.view().handouts
     assert (handed.recipient, handed.recalls, handed.open, handed.overdue) == ("lab-one", 1, 1, 1)
     page = api.get(released.path(), headers=world.staff(StaffRole.auditor)).text
-    assert "<dt>Rows that may be used now</dt><dd>2 of 3</dd>" in page
+    assert "<b>2</b> of 3" in page
+    assert [rows for _, rows in released.view().live] == [3, 2, 2], "over time"
     assert 'data-head="Overdue" class="due">1</td>' in page
     officer = world.staff(StaffRole.privacy_officer)
     listed = api.get("/console/recalls?state=overdue", headers=officer).text
@@ -265,6 +277,75 @@ def test_a_model_is_listed_with_what_was_withdrawn_since_and_retired_after_a_con
     assert api.post(f"/console/models/model_{'0' * 31}1/retire", **form(curator)).status_code == 404
 
 
+def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
+    api: Any, released: Released
+) -> None:
+    here, curator = released.world.here, released.world.staff(StaffRole.curator)
+    sent, path = {"name": "winter", "purpose": "improve_models"}, "/console/releases/build"
+    for wrong, words in (
+        ({"name": "Win ter"}, "Lower-case letters"),
+        ({"name": "autumn"}, "is sealed already"),
+        ({"purpose": "advertising"}, "is not a purpose"),
+    ):
+        refused = api.post(path, **form(curator, **{**sent, **wrong}))
+        assert (refused.status_code, words in refused.text) == (422, True), wrong
+        assert 'aria-invalid="true"' in refused.text
+    assert "winter is built of everything" in api.post(path, **form(curator, **sent)).text
+    assert orders.newest(here) == [], "it was only asked"
+    done = api.post(path, **form(curator, **sent, confirmed="yes", reason="the next run"))
+    assert done.headers["location"] == "/console/releases?said=build_release"
+    page = api.get("/console/releases", headers=curator).text
+    assert "data-polls" in page
+    assert "begins, or is under way" in page
+    stop = threading.Event()
+    stop.set()
+    assert orders.carry_out(here, stop) == 0, "the server stops: the order stays open"
+    with transaction(here.pool) as tx:
+        staff_orders.report(tx, orders.newest(here)[0].order_id, "4 messages read")
+    assert "4 messages read" in api.get("/console/releases", headers=curator).text
+    assert orders.carry_out(here) == 1
+    page = api.get("/console/releases", headers=curator).text
+    assert "Sealed: 3 rows" in page
+    assert "data-polls" not in page
+    assert [one.name for one in catalog.releases(here)][-1] == "winter"
+
+
+def test_dead_rows_are_purged_from_the_page(api: Any, released: Released) -> None:
+    world, here = released.world, released.world.here
+    curator = world.staff(StaffRole.curator)
+    assert "Purge rows" not in api.get(released.path(), headers=curator).text, "nothing died"
+    chat = UUID(hex=released.chats["ana"].partition("_")[2])
+    world.tell(Delete(account=world.accounts["ana"], at=world.clock.now, conversation=chat))
+    certificates.advance_erasures(here, at_once=True)
+    assert "Purge rows" in api.get(released.path(), headers=curator).text
+    purge = f"{released.path()}/purge"
+    assert "1 rows are removed" in api.post(purge, **form(curator)).text
+    said = api.post(purge, **form(curator, confirmed="yes", reason="they are of no use"))
+    assert (said.status_code, orders.carry_out(here)) == (303, 1)
+    assert "Removed: 1 rows" in api.get(released.path(), headers=curator).text
+
+
+def test_an_export_is_recalled_from_the_page_of_its_release(pool: Pool, tmp_path: Path) -> None:
+    policy = msgspec.structs.replace(preset("article-2025"), recipients=frozenset({"lab-one"}))
+    world = World(pool, tmp_path / "data", policy)
+    released, here = Released(world), world.here
+    curator, officer = world.staff(StaffRole.curator), world.staff(StaffRole.privacy_officer)
+    made = export_files.export(
+        here, "autumn", Format.trl, recipient="lab-one", out=tmp_path / "theirs"
+    )
+    assert made.export is not None
+    recall = f"/console/exports/{made.export}/recall"
+    with ApplicationClient(world.app) as api:
+        assert recall in api.get(released.path(), headers=officer).text
+        assert recall not in api.get(released.path(), headers=curator).text
+        assert "rows of autumn" in api.post(recall, **form(officer)).text
+        assert export_files.get(here, made.export).recalled_at is None
+        sent = form(officer, confirmed="yes", reason="a mix-up")
+        assert api.post(recall, **sent).status_code == 303
+    assert export_files.get(here, made.export).recalled_at is not None
+    assert orders.newest(here)[0].reason == "a mix-up"
+
+
 @given(st.lists(st.integers(1, 10**9), max_size=30), st.integers(0, 10**9))
 def test_every_bar_lies_within_its_picture(outs: list[int], kept: int) -> None:
     left, steps = sum(outs) + kept, list[FunnelStep]()
@@ -272,14 +353,10 @@ def test_every_bar_lies_within_its_picture(outs: list[int], kept: int) -> None:
     for number, out in enumerate(outs):
         left -= out
         steps.append(FunnelStep(reason=f"r{number}", out=out, left=left))
-    found = chart.draw_funnel(made, steps)
-    if made == 0:
-        assert found is None
-        return
-    assert found is not None
-    assert len(found.bars) == min(len(steps), chart.FUNNEL_STEPS_MAX) + 1
-    for bar in found.bars:
-        assert bar.kept >= 0
-        assert bar.lost >= 0
-        assert bar.kept + bar.lost <= found.width + 0.2
-        assert bar.top + chart.FUNNEL_BAR + chart.FUNNEL_LABEL <= found.height
+    bars = chart.draw_funnel(made, steps)
+    assert len(bars) == (len(steps) + 1 if made else 0)
+    for bar, step in zip(bars[1:], steps, strict=False):
+        assert bar.counts == (step.out, step.left), "what the table says"
+        assert bar.width >= 0
+        assert bar.rest >= 0
+        assert bar.width + bar.rest <= 1000

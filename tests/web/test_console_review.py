@@ -14,7 +14,7 @@ from licet.curate import release_build
 from licet.policy.state import TurnRole
 
 from .axe import faults
-from .browsing import Site, browser, existing, site
+from .browsing import Site, browser, existing, site, unfold
 from .served import NOTICE, World, api, world
 from .test_console import form
 
@@ -220,6 +220,7 @@ def test_axe_finds_nothing_on_the_pages_of_a_review_and_nothing_scrolls_sideways
     page.get_by_label("Nothing that identifies anybody").check()
     press(page.get_by_role("button", name="Write it down, and stop"))
     press(page.get_by_role("button", name="State what was found"))
+    unfold(page)
     assert faults(page) == []
     page.get_by_label("Rows whose labels match").fill("words > 1")
     press(page.get_by_role("button", name="Read them, and put that on record"))

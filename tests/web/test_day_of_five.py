@@ -41,7 +41,7 @@ from licet.web.console.shared import SECTIONS
 
 from ..state_check import faults
 from .axe import violations
-from .browsing import DESKTOP, MILLISECONDS_MAX, PHONE, browser
+from .browsing import DESKTOP, MILLISECONDS_MAX, PHONE, browser, unfold
 from .people import serving
 from .served import TOKEN_KEY
 from .served import browser as headers_of
@@ -101,6 +101,7 @@ class Office:
         page = self.desk(name)
         answer = page.goto(self.url + path)
         assert answer.status == 200, (name, path, answer.status)
+        unfold(page)
         return self.look(name)
 
     def look(self, name: str) -> Any:
@@ -186,7 +187,7 @@ def answers_a_request(office: Office) -> None:
     assert office.asked in office.open("dana", "/console/rights").content()
     page = office.open("dana", f"/console/rights/{office.asked}")
     page.locator("#answer-words").fill("You find all of it on your own page.")
-    sent_by(page, page.locator("#answer"))
+    sent_by(page, page.get_by_role("button", name="Answer it"))
     assert "answered" in text(office.look("dana"))
 
 
@@ -352,7 +353,8 @@ def applies_the_policy(office: Office) -> None:
 
 
 def retires_the_model(office: Office) -> None:
-    office.open("cora", "/console/models")
+    page = office.open("cora", "/console/models")
+    page.get_by_role("table", name="Models").get_by_role("link").first.click()
     press(office, "cora", re.compile("^Retire"))
     office.desk("cora").get_by_label("Reason").fill("its weights are deleted")
     press(office, "cora", "Retire it")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from licet.consent import lint, notice, rendered_page
+from licet.consent import catalogue_check, lint, notice, rendered_page
 from licet.consent.lint import LabelMeaning
 from licet.store.connect import transaction
 from licet.vault.commands import CloseAccount, SetAge, SetPlan
 
-from .browsing import DESKTOP, Site, browser, existing, site
+from .browsing import DESKTOP, PHONE, Site, browser, existing, site
 from .people import AFTER
 from .test_pages_choices import answered
 from .test_pages_quality import lived_in, visited
@@ -64,6 +64,33 @@ def test_the_question_stands_on_the_first_screen_of_a_small_phone_and_with_one_q
     if len(asked) == 1:
         no = one.locator(".answer").last.bounding_box()
         assert no["y"] + no["height"] < fold
+
+
+LANGUAGES = sorted(file.stem for file in catalogue_check.shipped_folder().glob("*.json"))
+PLAIN = """(e) => [e.querySelector('b') ?? e, e.querySelector('.icon') ?? e, e].map((part) => {
+  const seen = getComputedStyle(part);
+  return [seen.color, seen.backgroundColor, seen.borderColor, seen.fontWeight, seen.fontSize];
+})"""
+
+
+@pytest.mark.parametrize("site", [" ".join(["article-2025", *LANGUAGES])], indirect=True, ids=[""])
+def test_both_answers_stand_on_the_first_screen_of_a_phone_and_look_the_same_in_every_language(
+    site: Site,
+) -> None:
+    existing(site)
+    page = site.visit("ana", "/notice", viewport=PHONE)
+    fold = PHONE["height"] + page.locator(".simulated").bounding_box()["height"]
+    below = {}
+    for language in LANGUAGES:
+        page.set_extra_http_headers({"accept-language": language})
+        page.goto(site.url + "/notice")
+        assert page.locator("html").get_attribute("lang") == language
+        yes, no = page.locator("fieldset .answer").all()
+        assert yes.evaluate(PLAIN) == no.evaluate(PLAIN), language
+        end = max(one.bounding_box()["y"] + one.bounding_box()["height"] for one in (yes, no))
+        if end > fold:
+            below[language] = end - fold
+    assert below == {}
 
 
 def test_what_is_asked_comes_in_its_order_and_the_whole_text_is_one_press_below(site: Site) -> None:

@@ -195,6 +195,9 @@ FORMS: dict[str, dict[str, str]] = {
     "POST /console/access/staff/{staff:str}/revoke": {"confirmed": "yes"},
     "POST /console/access/staff/{staff:str}/roles": {"confirmed": "yes", "roles": "auditor"},
     "POST /console/models/{model:str}/retire": {"confirmed": "yes", "reason": "its weights are deleted"},
+    "POST /console/releases/build": {"name": "october", "purpose": "improve_models"},
+    "POST /console/releases/{release:str}/purge": {},
+    "POST /console/exports/{export:str}/recall": {},
     "POST /console/keys/rotate": {},
     "POST /console/keys/destroy": {},
     "POST /console/backups/drill": {},
@@ -348,6 +351,7 @@ NAMED = {
     "notice_id": UNKNOWN,
     "handout": f"hand_{UNKNOWN}",
     "model": f"model_{UNKNOWN}",
+    "export": f"exp_{UNKNOWN}",
     "proposal": f"prop_{UNKNOWN}",
     "number": "0",
 }

@@ -39,6 +39,9 @@ class OrderKind(StrEnum):
     destroy_epochs = "destroy_epochs"
     drill_backup = "drill_backup"
     cosign_log = "cosign_log"
+    build_release = "build_release"
+    purge_release = "purge_release"
+    recall_export = "recall_export"
     add_endpoint = "add_endpoint"
     pause_endpoint = "pause_endpoint"
     resume_endpoint = "resume_endpoint"
@@ -56,7 +59,7 @@ class OrderOutcome(StrEnum):
 
 class StaffOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. ``ended_at`` is None while it is open; ``said`` describes the outcome in a
-    sentence.
+    sentence, or how far an open one is.
     """
 
     order_id: UUID
@@ -125,6 +128,14 @@ def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, now: dat
         "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
         "%s AND ended_at IS NULL",
         [now, outcome.value, said[:SAID_CHARACTERS_MAX], order],
+    )
+
+
+def report(tx: Transaction, order: UUID, said: str) -> None:
+    """Records how far an open order is."""
+    tx.execute(
+        "UPDATE staff_orders SET said = %s WHERE order_id = %s AND ended_at IS NULL",
+        [said[:SAID_CHARACTERS_MAX], order],
     )
 
 

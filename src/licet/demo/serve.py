@@ -6,7 +6,7 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -22,8 +22,10 @@ from licet.access import sessions
 from licet.access.roles import ANYBODY, StaffRole
 from licet.clock import utc_now
 from licet.config import PORT, Configuration, Web
+from licet.demo.office import SIGHTS
 from licet.demo.scenes import OFFICER
 from licet.demo.stage import Say
+from licet.demo.town import SHOWCASE
 from licet.errors import NotFoundError
 from licet.policy.state import GrantStanding
 from licet.release import registry
@@ -82,6 +84,9 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
                 )
                 for link, what in links:
                     say(f"  http://localhost:{port}{link:<22}  {what}")
+                say("\nand look, as the privacy officer, at")
+                for path, what in SIGHTS:
+                    say(f"  http://localhost:{port}{path:<30}  {what}")
                 # uvicorn has ended in order, and raises it again
                 with contextlib.suppress(KeyboardInterrupt):
                     server(app, HOST, port).run([listening])
@@ -122,8 +127,11 @@ def roles(installation: Installation) -> list[DemoRole]:
     with transaction(installation.pool) as tx:
         accounts = list(tables.every_account(tx))
         names = _names(tx, installation, len(accounts))
+        shown = installation.config.data / SHOWCASE
+        english = set(shown.read_text(encoding="utf-8").split()) if shown.exists() else set()
+        preferred = {account for account, name in names.items() if name in english}
         undecided, granted = (
-            _account_with_standing(tx, accounts, standing)
+            _account_with_standing(tx, accounts, standing, preferred)
             for standing in (GrantStanding.undecided, GrantStanding.granted)
         )
     for word, what, account, to in (
@@ -146,9 +154,14 @@ def roles(installation: Installation) -> list[DemoRole]:
 
 
 def _account_with_standing(
-    tx: Transaction, accounts: Sequence[AccountRow], standing: GrantStanding
+    tx: Transaction,
+    accounts: Sequence[AccountRow],
+    standing: GrantStanding,
+    preferred: Collection[UUID],
 ) -> UUID | None:
-    """An account with that standing, covered by the terms, with the most content."""
+    """An account with that standing, covered by the terms: one of the preferred, else another, with
+    the most content.
+    """
     rows, chats = registry.rows_by_account(tx), account_view.segments_by_account(tx)
     found = [
         account.account_id
@@ -160,7 +173,12 @@ def _account_with_standing(
     ]
     return min(
         found,
-        key=lambda person: (-rows.get(person, 0), -chats.get(person, 0), person),
+        key=lambda person: (
+            person not in preferred,
+            -rows.get(person, 0),
+            -chats.get(person, 0),
+            person,
+        ),
         default=None,
     )
 

@@ -23,7 +23,7 @@ from uuid import UUID
 import yaml
 
 from licet.curate import release_build
-from licet.demo import people, scenes, speech
+from licet.demo import office, people, scenes, speech
 from licet.demo.checks import check_all
 from licet.demo.people import BegunChat, ChatSort, Town, Townsperson, populate
 from licet.demo.stage import (
@@ -66,6 +66,7 @@ NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
 FIRST_RELEASE = instant("2025-10-14")
 WITHDRAWAL = instant("2025-10-15")
 SECOND_RELEASE = instant("2025-12-09")
+SHOWCASE = "showcase.txt"  # the names of those who write English: whom `licet demo` shows
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
@@ -102,6 +103,8 @@ def play_town(
         play = _Play(installation, clock, Town(Policies([policy])), random, say, progress)
         releases = list(play.story(population))
         play.sum_up()
+        english = (one.name for one in play.town.people if one.language == "en")
+        (folder / SHOWCASE).write_text("\n".join(english), encoding="utf-8")
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
         for line in plot(population_status.forecast(installation)):
             say(line)
@@ -202,9 +205,34 @@ class _Play:
         yield self._release("december-safety", "safety_classifiers")
         self._until(END)
         self._ask()
+        self._last_day(first)
         self.requests.letter()
         recipients.recall_ended(self.installation)
         self._keep_house()
+        office.keep_office(self.installation, "october")
+
+    def _last_day(self, first: BuildResult) -> None:
+        """Two deletions: of a chat under a legal hold, which hangs, and of one that the recipient of
+        the first release is asked to take out.
+        """
+        now, release = self.clock.now, UUID(hex=first.manifest.release)
+        open_people = [p for p in self.town.people if p.conversations and not p.closed]
+        held = open_people[-1]
+        self._hold(held, now, *held.conversations[-1])
+        self._delete(held, now, *held.conversations[-1])
+        for person in open_people[:-1]:
+            with transaction(self.installation.pool) as tx:
+                rows = registry.sealed_rows_of(tx, person.id).get(release, {}).values()
+            if own := [one for one in person.conversations if one[1] in set(rows)]:
+                self._delete(person, now, *own[0])
+                break
+        self._flush()
+
+    def _delete(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
+        self._add(
+            events.DeleteEvent(at=now, account=person.name, conversation=name),
+            commands.Delete(at=now, account=person.id, conversation=conversation),
+        )
 
     def _tell(self, said: str, *more: str) -> None:
         for line in dated_lines(self.clock.now, said, *more):
@@ -349,7 +377,7 @@ class _Play:
             )
         ):
             case "delete":
-                self._add(events.DeleteEvent(**about), commands.Delete(**shared))
+                self._delete(person, now, name, conversation)
             case "narrow":
                 self._add(events.NarrowEvent(**about), commands.Narrow(**shared))
             case "widen":

@@ -1,9 +1,9 @@
 """Administrative orders of staff: records them, and runs the long ones in the background.
 
-Long ones are a rotation of the keys, the destruction of due epochs, the drill of a backup, and
-asking the witnesses. The order is on record before it begins, so that a stopped server resumes it:
-a rotation continues, the others begin anew. What is done at once is put on record by its
-declaration (`service.staff_verb`).
+Long ones are a rotation of the keys, the destruction of due epochs, the drill of a backup, asking
+the witnesses, and the build and the purge of a release. The order is on record before it begins, so
+that a stopped server resumes it: a rotation and a build continue, the others begin anew. What is
+done at once is put on record by its declaration (`service.staff_verb`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.proof import documents
 from licet.store.connect import locked, transaction
 from licet.vault.ids import uuid7
-from licet.vault.installation import Installation
+from licet.vault.installation import Installation, policies
 
 ORDERS_LOCK = 0x11CE7_0035
 POLL_SECONDS = 5.0
@@ -157,6 +157,33 @@ def _cosign(installation: Installation, _: StaffOrder, __: threading.Event) -> s
     )
 
 
+def _build(installation: Installation, order: StaffOrder, stop: threading.Event) -> str:
+    from licet.curate import release_build  # loads the libraries of curation
+
+    read = 0
+
+    def report(turns: int) -> None:
+        nonlocal read
+        read += turns
+        if stop.is_set():
+            raise StoppedError("the server is being stopped")
+        with transaction(installation.pool) as tx:
+            staff_orders.report(tx, order.order_id, f"{read:,} messages read")
+
+    name, purpose = order.about.split()
+    made = release_build.build_release(
+        installation, name=name, purpose=purpose, progress=report
+    ).manifest
+    return f"Sealed: {made.rows:,} rows, of {made.counts.candidates:,} candidates"
+
+
+def _purge(installation: Installation, order: StaffOrder, _: threading.Event) -> str:
+    from licet.release import purge_verbs
+
+    done = purge_verbs.purge_release(installation, order.about)
+    return f"Removed: {done.rows:,} rows, in {len(done.parts)} files"
+
+
 def _resolve_target(installation: Installation, kind: OrderKind, target: str) -> str:
     """The target of a background order; RefusedError where there is nothing to do."""
     if kind is OrderKind.rotate_keys:
@@ -166,6 +193,10 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
                 f"say {' or '.join(Rotation)}, or nothing for the one that is due",
             )
         return target or (epochs.next_rotation(installation) or Rotation.daily).value
+    if kind is OrderKind.build_release:
+        return _check_build(installation, target)
+    if kind is OrderKind.purge_release:
+        return target
     if target:
         raise UsageError(f"an order to `{kind.value}` is about nothing else")
     if kind is OrderKind.drill_backup:
@@ -179,6 +210,32 @@ def _resolve_target(installation: Installation, kind: OrderKind, target: str) ->
             raise RefusedError("there are no witnesses", because="nobody")
         return ""
     raise UsageError(f"`{kind.value}` is no work for the background")
+
+
+def _check_build(installation: Installation, target: str) -> str:
+    """The name and the purpose of a release that can be built; RefusedError, UsageError."""
+    name, _, purpose = target.partition(" ")
+    if purpose not in policies(installation).in_force(installation.clock()).covers:
+        raise UsageError(f"`{purpose}` is not a purpose of the policy in force")
+    from licet.release import registry
+
+    with transaction(installation.pool) as tx:
+        known = registry.find(tx, name)
+    if known is not None and known.state == "sealed":
+        raise RefusedError(f"a release `{name}` is sealed already", "take another name")
+    return target
+
+
+def _would_build(_: Installation, target: str) -> Iterator[str]:
+    name, purpose = target.split()
+    yield f"{name} is built of everything that may be used to {purpose.replace('_', ' ')} then."
+
+
+def _would_purge(installation: Installation, target: str) -> Iterator[str]:
+    from licet.release import purge_verbs
+
+    would = purge_verbs.purge_release(installation, target, dry_run=True)
+    yield f"{would.rows:,} rows are removed from {len(would.parts)} files of {target}."
 
 
 def _would_rotate(installation: Installation, target: str) -> Iterator[str]:
@@ -217,10 +274,14 @@ _WOULD: dict[OrderKind, Callable[[Installation, str], Iterator[str]]] = {
     OrderKind.destroy_epochs: _would_destroy,
     OrderKind.drill_backup: _would_drill,
     OrderKind.cosign_log: _would_cosign,
+    OrderKind.build_release: _would_build,
+    OrderKind.purge_release: _would_purge,
 }
 _WORK: dict[OrderKind, Work] = {
     OrderKind.rotate_keys: _rotate,
     OrderKind.destroy_epochs: _destroy,
     OrderKind.drill_backup: _drill,
     OrderKind.cosign_log: _cosign,
+    OrderKind.build_release: _build,
+    OrderKind.purge_release: _purge,
 }

@@ -1,5 +1,5 @@
-"""What staff do with a release: its review, its signatures, marks of replaced names; and the end of
-a model that learnt from it.
+"""What staff do with a release: its build and purge, its review, its signatures, marks of replaced
+names, the recall of what was exported; and the end of a model that learnt from it.
 """
 
 from __future__ import annotations
@@ -12,27 +12,34 @@ import msgspec
 from msgspec import Meta
 
 from licet.access.roles import StaffRole
+from licet.access.staff_orders import OrderKind
+from licet.erasure.recall_register import RECALL_DAYS
 from licet.errors import NotFoundError
 from licet.release import homes, registry, signatures
 from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import Agreement, ReleaseStanding
-from licet.service import model_view, replacements
+from licet.service import model_view, orders, replacements
 from licet.service.model_view import ModelView
+from licet.service.order_verbs import BEGINS
+from licet.service.orders import OrderForecast
 from licet.service.staff_verb import (
+    OFFICER,
     AnyCall,
     AnyVerb,
     GivenReason,
     NoBody,
+    Reason,
     StaffVerb,
     VerbAnswer,
     VerbBody,
     VerbCall,
 )
 from licet.store.connect import transaction
-from licet.train import lineage
+from licet.train import export_files, lineage
 from licet.train.canary_register import AuditResult
+from licet.train.export_files import Export
 from licet.train.lineage import Affected
 from licet.train.model_registry import RecordedModel
 from licet.vault.ids import Prefix, parse
@@ -41,7 +48,19 @@ from licet.vault.installation import Installation
 DRAWING = (StaffRole.privacy_officer, StaffRole.curator, StaffRole.reviewer)
 READING = (StaffRole.privacy_officer, StaffRole.reviewer)
 SIGNING = (StaffRole.owner, StaffRole.privacy_officer, StaffRole.curator)
-RETIRING = (StaffRole.owner, StaffRole.curator)
+RETIRING = BUILDING = (StaffRole.owner, StaffRole.curator)
+
+
+class NewBuild(VerbBody, frozen=True, kw_only=True):
+    name: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9][a-z0-9_.-]{0,63}$",
+            description="Lower-case letters, digits, `-`, `_` and `.`, 64 at most.",
+        ),
+    ]
+    purpose: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]
+    reason: Reason
 
 
 class SampleAnswer(VerbAnswer, frozen=True, kw_only=True):
@@ -309,4 +328,78 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     did=lambda *_: "It is retired, and on record as that.",
     destroys=True,
 )
-VERBS: tuple[AnyVerb, ...] = (DRAW, FIND, UNDO, CLOSE, SIGN, MARK, RETIRE)
+
+
+def _order(
+    call: VerbCall[NewBuild] | VerbCall[GivenReason], kind: OrderKind, about: str
+) -> OrderForecast:
+    would = orders.forecast(call.installation, kind, about)
+    if not call.dry_run:
+        orders.submit(call.installation, kind, about, reason=call.sent.reason, actor=call.actor)
+    return would
+
+
+BUILD: StaffVerb[NewBuild, OrderForecast] = StaffVerb(
+    name="build_release",
+    about="Orders the build of a release.",
+    who=BUILDING,
+    takes=NewBuild,
+    run=lambda call: _order(call, OrderKind.build_release, f"{call.sent.name} {call.sent.purpose}"),
+    page="releases/build",
+    named_by="name",
+    label="Build it",
+    title=lambda call, _: f"Build {call.sent.name}",
+    means="The server reads what may be used, takes out what identifies, and seals it into a new "
+    "release. It is handed to nobody by that. If the server is stopped, it goes on when it runs "
+    "again.",
+    would=lambda _, would: would.would,
+    said=BEGINS,
+)
+
+
+def _name_of(call: AnyCall) -> str:
+    with transaction(call.installation.pool) as tx:
+        return registry.get(tx, parse(Prefix.release, f"rel_{call.target}")).name
+
+
+PURGE: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
+    name="purge_release",
+    about="Orders the removal of a release's dead rows.",
+    who=BUILDING,
+    takes=GivenReason,
+    run=lambda call: _order(call, OrderKind.purge_release, _name_of(call)),
+    page="releases/{release:str}/purge",
+    label="Purge it",
+    title=lambda _, would: f"Purge {would.about}",
+    means="Rows whose keys are destroyed are removed from its files; nobody can open them any more. "
+    "A signed addendum states it. Copies that were handed out take it up with the same command.",
+    would=lambda _, would: would.would,
+    said=BEGINS,
+)
+
+
+def _recall(call: VerbCall[GivenReason]) -> Export:
+    if call.dry_run:
+        return export_files.get(call.installation, call.target)
+    return export_files.recall(call.installation, call.target)
+
+
+RECALL: StaffVerb[GivenReason, Export] = StaffVerb(
+    name="recall_export",
+    about="Asks the recipient of an export to delete all of it.",
+    who=OFFICER,
+    takes=GivenReason,
+    run=_recall,
+    order=OrderKind.recall_export,
+    page="exports/{export:str}/recall",
+    label="Recall it",
+    title=lambda _, export: f"Recall what {export.recipient} was given",
+    means=f"The recipient is to delete all of it within {RECALL_DAYS} days, and to say so.",
+    would=lambda _, export: (
+        f"{export.rows:,} rows of {export.release}, exported as {export.format}.",
+    ),
+    did=lambda _, export: f"{export.recipient} is to delete it.",
+    back="/console/recalls",
+    said="It is recalled, and on record.",
+)
+VERBS: tuple[AnyVerb, ...] = (BUILD, PURGE, RECALL, DRAW, FIND, UNDO, CLOSE, SIGN, MARK, RETIRE)

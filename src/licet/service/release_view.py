@@ -4,10 +4,13 @@ on it.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import msgspec
+from pyroaring import BitMap
 
 from licet.erasure import recall_register
 from licet.erasure.recall_register import RecipientHandout, ReleaseHandout
@@ -18,7 +21,7 @@ from licet.release.figures import FiguresKind, KeptFigures
 from licet.release.registry import Release
 from licet.release.stats import ReleaseStats
 from licet.store.connect import transaction
-from licet.train import export_files, gate_files, model_registry
+from licet.train import export_files, gate_files, model_registry, withdrawn_rows
 from licet.train.export_files import Export
 from licet.train.gate_files import LeaseGiven, LeasesGiven
 from licet.train.model_registry import RecordedModel
@@ -55,7 +58,8 @@ class FunnelStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """``usable`` of the ``rows`` may be used now. ``funnel`` is ordered by turns left out;
+    """``usable`` of the ``rows`` may be used now, ``live`` at the seal, after each day on which
+    some ended, and now. ``funnel`` is ordered by turns left out;
     ``contents`` is the count at the seal; ``stats`` and ``duplicates`` are the last figures
     computed by command.
     """
@@ -63,6 +67,7 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int
     included: int
     funnel: tuple[FunnelStep, ...]
+    live: tuple[tuple[datetime, int], ...]
     rows: int
     usable: int
     built_at: datetime
@@ -91,8 +96,9 @@ def view(installation: Installation, release: Release) -> ReleaseView:
         candidates=promised.counts.candidates,
         included=promised.counts.included,
         funnel=tuple(_funnel(promised)),
+        live=tuple(_live(installation, release, promised.rows, gone)),
         rows=promised.rows,
-        usable=promised.rows - len(gone),
+        usable=rows_left(release, gone),
         built_at=promised.built_at,
         looked_for_names=promised.looked_for_names,
         handouts=tuple(handouts),
@@ -105,6 +111,24 @@ def view(installation: Installation, release: Release) -> ReleaseView:
         stats=stats,
         duplicates=duplicates,
     )
+
+
+def _live(
+    installation: Installation, release: Release, rows: int, gone: BitMap
+) -> Iterator[tuple[datetime, int]]:
+    assert release.sealed_at is not None
+    ended = withdrawn_rows.first_endings(installation.pool, release)
+    days = Counter(ended[row].date() for row in gone if row in ended)
+    yield release.sealed_at, rows
+    for day, count in sorted(days.items()):
+        rows -= count
+        yield max(release.sealed_at, datetime.combine(day, time(), UTC)), rows
+    yield installation.clock(), rows_left(release, gone)
+
+
+def rows_left(release: Release, gone: BitMap) -> int:
+    """The rows of a release that are not among the withdrawn."""
+    return (release.rows or 0) - len(gone)
 
 
 def _funnel(promised: manifest.ReleaseManifest) -> list[FunnelStep]:
@@ -156,7 +180,7 @@ def recipient(installation: Installation, name: str) -> RecipientView:
         names = registry.names(tx, list(released))
         known = {handout.release_id: registry.get(tx, handout.release_id) for handout in handouts}
     counted = {
-        handout.release_id: _usable(installation, known[handout.release_id])
+        handout.release_id: usable_rows(installation, known[handout.release_id])
         for handout in handouts[:USABLE_MAX]
     }
     return RecipientView(
@@ -175,11 +199,10 @@ def recipient(installation: Installation, name: str) -> RecipientView:
     )
 
 
-def _usable(installation: Installation, release: Release) -> int | None:
+def usable_rows(installation: Installation, release: Release) -> int | None:
     """The number of usable rows; None if it cannot be determined, as for a discarded release."""
     try:
-        return (release.rows or 0) - len(
-            export_files.withdrawn_ordinals(installation, release.release_id)
-        )
+        gone = export_files.withdrawn_ordinals(installation, release.release_id)
+        return rows_left(release, gone)
     except LicetError:
         return None

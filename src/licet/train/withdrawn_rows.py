@@ -111,6 +111,23 @@ def as_of(pool: Pool, release: Release, policies: Policies, now: datetime) -> Bi
         )
 
 
+_ENDED = """
+    SELECT m.ordinal, min(j.occurred_at) FROM journal j JOIN release_rows m
+        ON m.account_id = j.account_id AND (j.conversation_id IS NULL
+          OR m.conversation_id = j.conversation_id)
+     WHERE j.ends AND j.position > %(after)s AND m.release_id = %(release)s
+     GROUP BY m.ordinal"""
+
+
+def first_endings(pool: Pool, release: Release) -> dict[int, datetime]:
+    """When something of a row first ended after the seal, by ordinal: the row need not be withdrawn
+    by it, and one that is over by its date alone is not among them.
+    """
+    with transaction(pool) as tx:
+        found = tx.execute(_ENDED, {"after": release.position, "release": release.release_id})
+        return dict(found.fetchall())
+
+
 def _update_stored(
     tx: Transaction,
     release: Release,

@@ -1,5 +1,5 @@
-"""The drawings of the console, as SVG that the server renders: stored content over time, the funnel
-of a release, and what a plan changes.
+"""The pictures of the console, as SVG that the server renders: areas over time, and bars beside the
+numbers of a table (a funnel, shares, what a plan changes).
 
 They contain no style and no script, so the pages' content security policy allows them; their
 colours are classes of the console's stylesheet. A table beside each has the same figures, so a
@@ -8,8 +8,8 @@ drawing is never the only source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 96, 12, 16, 36
 LINES = 4
 YEARS_MAX = 8
+NARROW, DAYS, SHORT = 420, 3, timedelta(days=730)
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -48,19 +49,23 @@ class ChartDrawing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drawn(
-    moments: Sequence[datetime], whole: Sequence[int], part: Sequence[int]
+    moments: Sequence[datetime],
+    whole: Sequence[int],
+    part: Sequence[int] = (),
+    *,
+    width: int = WIDTH,
+    text: Callable[[int], str] = lambda count: size(count),
 ) -> ChartDrawing | None:
-    """The areas of ``whole`` and of ``part`` within it, both in bytes; None if there is nothing to
-    draw.
-    """
-    if len(moments) < 2 or max(whole) <= 0:
+    """The areas of ``whole`` and of ``part`` within it; None if there is nothing to draw."""
+    if len(moments) < 2 or max(whole) <= 0 or moments[-1] <= moments[0]:
         return None
     top = _rounded_up(max(whole))
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    length = (moments[-1] - moments[0]).total_seconds()
+    lines = min(LINES, top)
+    right, bottom = width - RIGHT, HEIGHT - BOTTOM
+    length = moments[-1] - moments[0]
 
     def x(at: datetime) -> float:
-        return round(LEFT + (at - moments[0]).total_seconds() / length * (right - LEFT), 1)
+        return round(LEFT + (at - moments[0]) / length * (right - LEFT), 1)
 
     def y(value: float) -> float:
         return round(bottom - value / top * (bottom - TOP), 1)
@@ -73,26 +78,39 @@ def drawn(
             height = y(value)
         return " ".join([*steps, f"L{right} {height} L{right} {bottom} Z"])
 
-    years = range(moments[0].year + 1, moments[-1].year + 1)
-    stride = max(1, -(-len(years) // YEARS_MAX))
     return ChartDrawing(
-        width=WIDTH,
+        width=width,
         height=HEIGHT,
         left=LEFT,
         right=right,
         top=TOP,
         bottom=bottom,
         whole=outline(whole),
-        part=outline(part),
+        part=outline(part) if part else "",
         across=tuple(
-            AxisMark(place=x(moments[0].replace(year=year, month=1, day=1)), text=str(year))
-            for year in years[::stride]
+            AxisMark(place=x(at), text=mark) for at, mark in _marks(moments[0], moments[-1])
         ),
         up=tuple(
-            AxisMark(place=y(top * n / LINES), text=size(round(top * n / LINES)))
-            for n in range(LINES + 1)
+            AxisMark(place=y(top * n / lines), text=text(round(top * n / lines)))
+            for n in range(lines + 1)
         ),
     )
+
+
+def _marks(first: datetime, last: datetime) -> list[tuple[datetime, str]]:
+    """The labels below a chart: years, or four days where it is shorter than two years."""
+    years = range(first.year + 1, last.year + 1)
+    if last - first >= SHORT:
+        stride = max(1, -(-len(years) // YEARS_MAX))
+        return [(first.replace(year=y, month=1, day=1), str(y)) for y in years[::stride]]
+    inner = [first + (last - first) * (2 * n + 1) / (2 * DAYS) for n in range(DAYS)]
+    return [(at, f"{at.day} {at:%b}") for at in inner]
+
+
+def draw_line(points: Sequence[tuple[datetime, int]]) -> ChartDrawing | None:
+    """One count over time, drawn narrow."""
+    moments, counts = [at for at, _ in points], [count for _, count in points]
+    return drawn(moments, counts, width=NARROW, text=lambda count: f"{count:,}")
 
 
 def size(count: int) -> str:
@@ -113,76 +131,48 @@ def _rounded_up(value: int) -> int:
     return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value)
 
 
-# The candidates of a release, and what each reason took out
-
-FUNNEL_BAR, FUNNEL_LABEL, FUNNEL_GAP = 22, 28, 10
-FUNNEL_STEPS_MAX = 12
+# Bars: what stands beside the numbers of a table, in thousandths of the largest
 
 
-class FunnelBar(msgspec.Struct, frozen=True, kw_only=True):
-    """A bar from the left: ``kept`` wide, then ``lost`` wide; ``top`` is its place. ``label``
-    stands below it.
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a table with its bar: ``width`` and behind it ``rest``, in thousandths; ``is_loss``
+    is what leaves, ends or gets a nearer date.
     """
 
-    top: int
-    kept: float
-    lost: float
     label: str
-
-
-class FunnelDrawing(msgspec.Struct, frozen=True, kw_only=True):
+    counts: tuple[int, ...]
     width: int
-    height: int
-    bars: tuple[FunnelBar, ...]
+    rest: int = 0
+    is_loss: bool = False
 
 
-def draw_funnel(candidates: int, steps: Sequence[FunnelStep]) -> FunnelDrawing | None:
-    """The bars of the first `FUNNEL_STEPS_MAX` reasons; None where there was nothing to choose from."""
-    if candidates <= 0:
-        return None
-    bars = [FunnelBar(top=0, kept=WIDTH, lost=0, label=f"all candidates: {candidates:,}")]
-    for number, step in enumerate(steps[:FUNNEL_STEPS_MAX], 1):
-        kept, lost = (round(WIDTH * count / candidates, 1) for count in (step.left, step.out))
-        label = f"{step.reason.replace('_', ' ')}: {step.out:,} out, {step.left:,} left"
-        bars.append(
-            FunnelBar(
-                top=number * (FUNNEL_BAR + FUNNEL_LABEL + FUNNEL_GAP),
-                kept=kept,
-                lost=lost,
-                label=label,
-            )
-        )
-    return FunnelDrawing(
-        width=WIDTH, height=len(bars) * (FUNNEL_BAR + FUNNEL_LABEL + FUNNEL_GAP), bars=tuple(bars)
+def _thousandths(count: int, most: int) -> int:
+    return max(2, round(1000 * count / most)) if count else 0
+
+
+def draw_shares(rows: Sequence[tuple[str, int]]) -> tuple[Bar, ...]:
+    """Counts, each as its share of all of them."""
+    total = sum(count for _, count in rows)
+    return tuple(
+        Bar(label=label, counts=(count,), width=_thousandths(count, total)) for label, count in rows
     )
 
 
-# What a plan of a policy changes, by unit: its longest bar is the largest number
-
-PLAN_BAR, PLAN_LABEL, PLAN_GAP = 18, 22, 8
-PLAN_BARS_MAX = 24
-
-
-class PlanBar(msgspec.Struct, frozen=True, kw_only=True):
-    """A bar from the left; ``is_loss`` is what leaves, ends or gets a nearer date."""
-
-    top: int
-    width: float
-    is_loss: bool
-    label: str
+def draw_funnel(candidates: int, steps: Sequence[FunnelStep]) -> tuple[Bar, ...]:
+    """The candidates of a release, and what each reason took out of them: out, and left."""
+    if candidates <= 0:
+        return ()
+    bars = [Bar(label="all candidates", counts=(0, candidates), width=1000)]
+    for step in steps:
+        left = _thousandths(step.left, candidates)
+        label = step.reason.replace("_", " ")
+        out = min(1000 - left, _thousandths(step.out, candidates))
+        bars.append(Bar(label=label, counts=(step.out, step.left), width=left, rest=out))
+    return tuple(bars)
 
 
-class PlanDrawing(msgspec.Struct, frozen=True, kw_only=True):
-    """The bars of one unit: accounts, messages or segments."""
-
-    title: str
-    width: int
-    height: int
-    bars: tuple[PlanBar, ...]
-
-
-def draw_plan(plan: PolicyPlan) -> tuple[PlanDrawing, ...]:
-    """A drawing for each unit in which something changes."""
+def draw_plan(plan: PolicyPlan) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
+    """What a plan of a policy changes, by unit: its longest bar is the largest number."""
     accounts = [("asked again", plan.asked_again, False)]
     accounts += [
         (f"asked {name}, and were not", told.asked, False) for name, told in plan.questions.items()
@@ -207,20 +197,19 @@ def draw_plan(plan: PolicyPlan) -> tuple[PlanDrawing, ...]:
         ("Segments", segments),
     )
     return tuple(
-        _plan_drawing(title, rows) for title, rows in groups if any(count for _, count, _ in rows)
+        (title, _plan_bars(rows)) for title, rows in groups if any(count for _, count, _ in rows)
     )
 
 
-def _plan_drawing(title: str, rows: Iterable[tuple[str, int, bool]]) -> PlanDrawing:
-    kept = [row for row in rows if row[1]][:PLAN_BARS_MAX]
-    most, step = max(count for _, count, _ in kept), PLAN_BAR + PLAN_LABEL + PLAN_GAP
-    bars = tuple(
-        PlanBar(
-            top=place * step,
-            width=max(2.0, round(WIDTH * count / most, 1)),
+def _plan_bars(rows: Sequence[tuple[str, int, bool]]) -> tuple[Bar, ...]:
+    most = max(count for _, count, _ in rows)
+    return tuple(
+        Bar(
+            label=label.replace("_", " "),
+            counts=(count,),
+            width=_thousandths(count, most),
             is_loss=is_loss,
-            label=f"{count:,} {name.replace('_', ' ')}",
         )
-        for place, (name, count, is_loss) in enumerate(kept)
+        for label, count, is_loss in rows
+        if count
     )
-    return PlanDrawing(title=title, width=WIDTH, height=len(bars) * step, bars=bars)

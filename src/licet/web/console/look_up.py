@@ -105,9 +105,9 @@ def overview(request: AnyRequest) -> Response[Any]:
     )
 
 
-def _tables(status: PopulationStatus) -> list[tuple[str, str, list[tuple[str, int]]]]:
-    """Counts by name: title, unit, and the counts."""
-    return [
+def _tables(status: PopulationStatus) -> list[tuple[str, str, tuple[chart.Bar, ...]]]:
+    """Counts by name: title, unit, and the counts with their shares."""
+    counts = [
         *(
             (f"Standing: {question}", "Accounts", _named(counts))
             for question, counts in status.standings.items()
@@ -116,6 +116,7 @@ def _tables(status: PopulationStatus) -> list[tuple[str, str, list[tuple[str, in
         ("Plan", "Accounts", list(status.plans.items())),
         ("Time ends within", "Messages", list(status.expires.items())),
     ]
+    return [(title, unit, chart.draw_shares(rows)) for title, unit, rows in counts]
 
 
 def _named(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -274,6 +275,7 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
             visit.here, staff_tables.CONVERSATIONS, TableView(filters={"account": account})
         ),
         "by_account": True,
+        "heads": [column.head for column in staff_tables.CONVERSATIONS.columns[:-1]],
     }
     return shell.page(
         "console_account.html", visit, title="Account", section="/console/accounts", values=values

@@ -32,6 +32,7 @@ from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
 from licet.store.connect import transaction
 from licet.vault import installation, policy_plan
 from licet.vault.installation import policies
+from licet.vault.policy_proposals import ProposalState
 from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
@@ -51,13 +52,29 @@ def policy(request: AnyRequest) -> Response[Any]:
 
 
 def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
+    here, now = visit.here, visit.here.clock()
+    listed = oversight.versions(here)
+    versions = [(listed.total - place, seen) for place, seen in enumerate(listed.items, 1)]
+    proposals = policy_proposals.list_proposals(here) if visit.allows(OFFICE) else ()
+    foremost = next((one for one in proposals if one.state is ProposalState.open), None)
+    with transaction(here.pool) as tx:
+        notices = [
+            (seen.version, variant, found)
+            for number, seen in versions
+            for variant in notice.Variant
+            if (found := notice.list_by_version(tx, number, variant))
+        ]
     values = {
-        "in_force": installation.policies(visit.here).in_force(visit.here.clock()),
-        "versions": oversight.versions(visit.here),
-        "notices": oversight.notices(visit.here),
+        "in_force": installation.policies(here).in_force(now),
+        "listed": listed,
+        "versions": versions,
+        "planned": [one for one in versions if one[1].effective > now],
+        "notices": notices,
         "kept": kept,
-        "proposals": policy_proposals.list_proposals(visit.here) if visit.allows(OFFICE) else (),
+        "proposals": proposals,
+        "foremost": foremost,
         "proposes": visit.allows(HOLDS),
+        **_drawn(policy_proposals.show(here, foremost.id).plan if foremost else None),
     }
     return shell.page(
         "console_policy.html",
@@ -225,11 +242,7 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         if seen is None:
             raise NotFoundError("no such notice")
         went = notice_views.count_by_notice(tx, asked)
-        others = [
-            each
-            for each in notice.list_by_version(tx, seen.number, seen.variant)
-            if each.notice_id != asked
-        ]
+        others = notice.list_by_version(tx, seen.number, seen.variant)
     policy = policies(visit.here)[seen.number]
     values = {
         "seen": seen,
@@ -239,7 +252,7 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         "found": lint.lint_source(seen.document, policy),
         "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
         # as above
-        "gist": [Markup(markdown.inline(line)) for _, line in seen.text.gist],  # noqa: S704
+        "gist": [(name, Markup(markdown.inline(line))) for name, line in seen.text.gist],  # noqa: S704
     }
     return shell.page(
         "console_notice.html",

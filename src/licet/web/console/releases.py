@@ -17,14 +17,15 @@ loaded again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, URLEncodedBody
 
-from licet.errors import NotFoundError, UsageError
+from licet.access.staff_orders import OrderKind
+from licet.errors import LicetError, NotFoundError, UsageError
 from licet.masked import Masked
 from licet.release import (
     card,
@@ -42,8 +43,9 @@ from licet.release.review import ReviewFinding
 from licet.release.rows import MessageShape
 from licet.release.shown_replacements import PlaceRef
 from licet.release.signatures import CHANCE_ROWS, RISK_ROWS, ReleaseStanding, RowShown
-from licet.service import model_view, release_view, replacements, slice_sample
-from licet.service.release_verbs import DRAW, RETIRE, SIGN
+from licet.service import model_view, orders, release_view, replacements, slice_sample
+from licet.service.release_verbs import BUILD, DRAW, PURGE, RECALL, RETIRE, SIGN
+from licet.service.release_view import ReleaseView
 from licet.store.connect import transaction
 from licet.vault import installation
 from licet.web.api import shared
@@ -53,27 +55,71 @@ from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import READS, STAFF, Visit
 from licet.web.console.tables import Fields, chosen_of
-from licet.web.pages.shared import AnyRequest, seen_other
+from licet.web.console.verb_forms import ORDERS_SHOWN_MAX
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+
+SECTION = "/console/releases"
+RELEASES_SHOWN_MAX = 100
+STANDINGS_SHOWN_MAX = 20  # of the newest; each reads the release's folder
+BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_export)
 
 
 @get("/console/releases", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def releases(request: AnyRequest) -> Response[Any]:
-    """Every release and its counts."""
-    visit = shell.opened(request)
-    known, found = installation.policies(visit.here), catalog.releases(visit.here)
+    """The newest releases with their rows, review and signatures, and what was ordered."""
+    return _listed(shell.opened(request), said=forms.said_of(request))
+
+
+def _listed(
+    visit: Visit,
+    *,
+    said: str = "",
+    faults: Faults = NO_FAULTS,
+    kept: Mapping[str, str] | None = None,
+) -> Response[Any]:
+    known = installation.policies(visit.here)
+    newest = catalog.releases(visit.here)[: -RELEASES_SHOWN_MAX - 1 : -1]
     values = {
-        "releases": found[::-1],
-        "version_of": {one.release_id: known[one.version].version for one in found},
+        "releases": [
+            (one, *(_standing(visit, one) if place < STANDINGS_SHOWN_MAX else (None, None)))
+            for place, one in enumerate(newest)
+        ],
+        "version_of": {one.release_id: known[one.version].version for one in newest},
+        "builds": visit.allows(BUILD.may),
+        "purposes": sorted(known.in_force(visit.here.clock()).covers),
+        "kept": kept or {"name": "", "purpose": ""},
+        "saved": said,
+        "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX),
     }
     return shell.page(
-        "console_releases.html", visit, title="Releases", section="/console/releases", values=values
+        "console_releases.html",
+        visit,
+        title="Releases",
+        section=SECTION,
+        values=values,
+        errors=faults,
+        status=422 if faults else 200,
     )
+
+
+def _standing(visit: Visit, known: Release) -> tuple[int | None, ReleaseStanding | None]:
+    """The usable rows and the standing of a sealed release; None for what is not here."""
+    if known.state != "sealed" or (folder := homes.folder(visit.here, known)) is None:
+        return None, None
+    return (
+        release_view.usable_rows(visit.here, known),
+        signatures.standing(visit.here, str(folder)),
+    )
+
+
+def _not_built(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
+    kept = {name: str(data.get(name, "")) for name in ("name", "purpose")}
+    return _listed(visit, faults=forms.fault("build-name", error), kept=kept)
 
 
 # One release
 
 
-SECTION = "/console/releases"
 FINDINGS = {
     ReviewFinding.nothing: "Nothing that identifies anybody", ReviewFinding.name: "A name of somebody",
     ReviewFinding.contact: "An address, a phone number, an account", ReviewFinding.place: "A place that points to somebody",
@@ -131,6 +177,8 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         if folder
         else 0,
         "names": FINDINGS,
+        "saved": forms.said_of(request),
+        "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX, known.name),
         **_facts(visit, known, seen),
     }
     return shell.page(
@@ -160,6 +208,7 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
             "others": [],
             "measured": None,
             "marked": {},
+            "next_step": "",
         }
     view = release_view.view(visit.here, known)
     others = [
@@ -176,7 +225,33 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
         "bars": chart.draw_funnel(view.candidates, view.funnel),
         "others": others[::-1],
         "measured": _measured(seen.measurement) if seen.measurement else None,
+        "steps": (steps := _steps(known, seen, view)),
+        "next_step": next((title for title, _, done in steps if not done), "handed out"),
+        "live": chart.draw_line(view.live),
+        "purges": visit.allows(PURGE.may) and view.usable < view.rows,
+        "recalls": visit.allows(RECALL.may),
     }
+
+
+def _steps(
+    known: Release, seen: ReleaseStanding, view: ReleaseView
+) -> tuple[tuple[str, str, bool], ...]:
+    """How far a release is: each step, what is to be said of it, and whether it is done."""
+    sample, copies = seen.sample, len(view.handouts) + len(view.exports)
+    read = f"{sample.done} of {sample.drawn} rows" if sample else "no sample is drawn"
+    if seen.statement is not None and sample is None:
+        read = f"{seen.statement.chance.read + seen.statement.risk.read:,} rows"
+    return (
+        ("Built", f"{known.sealed_at:%Y-%m-%d}, {view.rows:,} rows", True),
+        ("Read", read, seen.statement is not None and sample is None),
+        (
+            "Measured",
+            seen.measurement.measured_at[:10] if seen.measurement else "not measured",
+            seen.measurement is not None,
+        ),
+        ("Signed", f"{len(seen.signatures)} of {seen.signatures_needed}", seen.signed_off),
+        ("Handed out", f"{copies} copies" if copies else "to nobody", copies > 0),
+    )
 
 
 def _measured(
@@ -483,6 +558,7 @@ def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
 
 ROUTES = (
     releases,
+    forms.form_of(BUILD, refused=_not_built),
     show_release,
     against,
     row,

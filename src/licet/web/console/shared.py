@@ -8,11 +8,13 @@ console is in English, in its templates: the catalogue has the texts for people.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
 from itertools import groupby
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -180,11 +182,15 @@ def sentence(text: str) -> str:
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """The member of staff who reads a page."""
+    """The member of staff who reads a page, the path of their request, and whether they sent a
+    form.
+    """
 
     site: Site
     staff: Staff
     csrf: str
+    path: str = ""
+    posted: bool = False
 
     @property
     def here(self) -> Installation:
@@ -206,7 +212,13 @@ def opened(request: AnyRequest) -> Visit:
         raise ForbiddenError("the console is for staff")
     if request.method == "POST":
         _counted.pop(site_of(request), None)
-    return Visit(site=site_of(request), staff=caller, csrf=csrf_token.get())
+    return Visit(
+        site=site_of(request),
+        staff=caller,
+        csrf=csrf_token.get(),
+        path=request.url.path,
+        posted=request.method == "POST",
+    )
 
 
 def page(
@@ -227,6 +239,9 @@ def page(
         "sections": _sections(visit, counts),
         "overdue": counts.overdue,
         "place": section,
+        "up": next(
+            ((one.path, one.label) for one in SECTIONS if one.path == section != visit.path), ()
+        ),
         "who": visit.staff.email,
         "roles": ", ".join(held),
         "errors": errors.places,
@@ -235,6 +250,7 @@ def page(
         "at": now,
         "ago": lambda at: ago(at, now),
         "may_open": visit.may_open,
+        "posted": visit.posted,
     }
     return _rendered(template, title, status, {**shown, **(values or {})})
 
@@ -255,10 +271,80 @@ def plain(
 ) -> Response[str]:
     """A page of a few sentences, for anybody."""
     shown = {
-        "csrf": "", "sections": [], "place": "", "who": "", "roles": "", "errors": [], "errors_of": {},
+        "csrf": "", "sections": [], "place": "", "up": (), "who": "", "roles": "", "errors": [], "errors_of": {},
         "simulated": False, "lines": lines, "links": links,
     }  # fmt: skip
     return _rendered("console_plain.html", title, status, shown)
+
+
+Source: TypeAlias = str | Callable[[Any], str]
+
+
+def cells(item: Any, columns: Sequence[Sequence[Source]]) -> Iterator[tuple[str, str, bool]]:  # noqa: ANN401
+    """The cells of a row: head, value as text, and whether it is overdue.
+
+    A column is its head, its value, and optionally what says that it is overdue and the address
+    that the value links to. A value is a path as in `handout.open`, a format as in `{0.rows:,}`, or
+    a macro of the item; an address is a format; what says that it is overdue a path or a macro.
+    """
+    for head, source, *more in columns:
+        late, href = (*more, "", "")[:2]
+        text = _value(item, source)
+        if href:
+            text = Markup('<a href="{}">{}</a>').format(str(href).format(item), text)
+        is_late = late(item) if callable(late) else late and _raw(item, late)
+        yield str(head), text, bool(is_late)
+
+
+def _value(item: Any, source: Source) -> str:  # noqa: ANN401
+    if callable(source):
+        return source(item)
+    return source.format(item) if "{" in source else display(_raw(item, source))
+
+
+def _raw(item: Any, path: str) -> Any:  # noqa: ANN401
+    for part in path.split("."):
+        item = item[int(part)] if part.isdigit() else getattr(item, part)
+    return item
+
+
+def choices(options: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """The options of a select, each with its text. A word stands for no choice; names with texts,
+    enumerations and words are choices.
+    """
+    for some in options:
+        if isinstance(some, str):
+            yield "", some
+        elif isinstance(some, Mapping):
+            for key, text in some.items():
+                yield str(key), str(getattr(text, "label", text))
+        else:
+            yield from ((str(one), display(one).replace("_", " ")) for one in some)
+
+
+def display(value: Any) -> str:  # noqa: ANN401
+    """A value as staff read it, by its type; a dash for none, or for an empty one."""
+    match value:
+        case None | "" | () | []:
+            return "–"
+        case Markup():
+            return value
+        case bool():
+            return "yes" if value else "no"
+        case Enum():
+            return str(value.value).replace("_", " ")
+        case int():
+            return f"{value:,}"
+        case datetime():
+            return moment(value)
+        case date():
+            return value.isoformat()
+        case UUID():
+            return value.hex
+        case tuple() | list() | frozenset():
+            return ", ".join(map(display, value))
+        case _:
+            return str(value)
 
 
 def _rendered(template: str, title: str, status: int, values: Mapping[str, Any]) -> Response[str]:
@@ -271,6 +357,9 @@ def _rendered(template: str, title: str, status: int, values: Mapping[str, Any])
             say=words.say,
             day=words.day,
             moment=moment,
+            cells=cells,
+            choices=choices,
+            display=display,
             size=size,
             title=title,
             outcome="",

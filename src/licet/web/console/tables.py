@@ -142,6 +142,7 @@ def show(
         "place_of": f"?{urlencode(_named(view))}",
         "by_account": visit.allows(HELPS),
         "sorts": _sorts(of, view),
+        "orders": dict(list(of.table.listing.orders.items())[1:]),
     }
     return shell.page(
         of.template,

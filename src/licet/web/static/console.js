@@ -1,5 +1,6 @@
 // @ts-check
-/** Keys of the console, and ids that copy; without this script links and forms do all of it.
+/** Keys of the console, ids that copy, and the state of what runs in the background; without this script links, forms and
+    loading a page again do all of it.
     `/` goes to the search. In the inbox `j` and `k` open the next and the previous item, 1 to 9 open what can be done with it,
     and Ctrl+Enter sends the form. In a review 1 to 9 pick a finding, `j` writes it down and opens the next row, `k` takes the
     last one back. */
@@ -90,3 +91,16 @@ if (form) {
   form.focus({ preventScroll: true });
 }
 for (const keys of document.querySelectorAll("[data-keys]")) keys.removeAttribute("hidden");
+
+if (document.querySelector("[data-posted]") && document.referrer) {
+  history.replaceState(null, "", document.referrer); // going back loads the page of the form, and sends nothing again
+}
+const polled = document.querySelector("[data-polls]");
+if (polled) {
+  setInterval(async () => {
+    const answer = await fetch(location.href);
+    const now = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(polled.id);
+    if (now?.matches("[data-polls]")) polled.replaceChildren(...now.childNodes);
+    else location.reload();
+  }, 2000);
+}

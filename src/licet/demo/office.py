@@ -1,0 +1,129 @@
+"""What the town's staff did besides, so that no page of the console is empty: a release reviewed
+and signed by two, papers, an order, a backup, an endpoint, a key of a service, and two proposals of
+policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import yaml
+
+from licet.access import service_keys, sessions
+from licet.access.roles import Scope, StaffRole
+from licet.access.staff_orders import OrderKind
+from licet.backup import archives
+from licet.curate import duplicate_clusters
+from licet.demo.scenes import OFFICER, REVIEWER
+from licet.erasure.key_rotation import Rotation
+from licet.legal import papers
+from licet.legal.paper import PaperKind
+from licet.misuse import suggestions
+from licet.release import signatures, stats
+from licet.release.review import ReviewFinding
+from licet.service import orders, policy_proposals
+from licet.store.connect import transaction
+from licet.vault.installation import Installation, policies
+from licet.webhooks import endpoints
+
+SAMPLE_ROWS = 3
+BY = f"staff:{OFFICER}"
+STAFF = {
+    OFFICER: (StaffRole.privacy_officer,),
+    REVIEWER: (StaffRole.reviewer,),
+    "curator@town.example": (StaffRole.curator,),
+}
+# What the console's pages have to show, for whoever looks around.
+SIGHTS = (
+    ("/console/inbox", "what waits for staff"),
+    ("/console/releases", "releases; october was read and signed by two"),
+    ("/console/recalls?state=open", "a recall under way"),
+    ("/console/erasures?state=held", "an erasure that a legal hold keeps"),
+    ("/console/policy", "two proposals, and who would be affected"),
+    ("/console/documents", "papers that the law asks for"),
+    ("/console/models", "a model, and what was withdrawn since it learnt"),
+)
+
+
+def keep_office(installation: Installation, release: str) -> None:
+    """Does all of it; ``release`` is the one that is reviewed and signed."""
+    with transaction(installation.pool) as tx:
+        for email, roles in STAFF.items():
+            sessions.add_staff(tx, email, roles, installation.clock(), installation.keyring.random)
+    suggest(installation)
+    sign_off(installation, release)
+    stats.stats(installation, release)
+    duplicate_clusters.count(installation, release)
+    for kind in PaperKind:
+        papers.make(installation, kind, actor=BY)
+    archives.back_up(installation, installation.config.data / "backups")
+    orders.submit(
+        installation,
+        OrderKind.rotate_keys,
+        Rotation.daily.value,
+        reason="before the audit",
+        actor=BY,
+    )
+    orders.carry_out(installation)
+    with transaction(installation.pool) as tx:
+        service_keys.create_key(
+            tx,
+            "assistant",
+            (Scope.gate_read, Scope.turns_write),
+            installation.clock(),
+            installation.keyring.random,
+        )
+    endpoints.add(installation, "assistant", None)
+    propose(installation)
+
+
+def sign_off(installation: Installation, release: str) -> None:
+    """Draws a sample, reads it, states what was found, and has it signed by two."""
+    folder = str(installation.config.releases / release)
+    reader, officer, curator = (
+        signatures.member(installation, email)
+        for email in (REVIEWER, OFFICER, "curator@town.example")
+    )
+    signatures.draw(installation, folder, chance=SAMPLE_ROWS, by_risk=0)
+    while (row := signatures.read_next(installation, folder, reader)) is not None:
+        signatures.found(installation, folder, reader, row.ordinal, ReviewFinding.nothing)
+    signatures.close(installation, folder)
+    for signer in (officer, curator):
+        signatures.sign(installation, folder, signer, names_in=True)
+
+
+def suggest(installation: Installation) -> None:
+    """Two suggestions of misuse, as the classifier leaves them; the scores are made up."""
+    reader, now = signatures.member(installation, REVIEWER), installation.clock()
+    with transaction(installation.pool) as tx:
+        newest = tx.execute(
+            """SELECT account_id, conversation_id, max(last_turn) FROM segments
+                WHERE erased_at IS NULL AND keep_until > %s
+                GROUP BY account_id, conversation_id ORDER BY conversation_id DESC LIMIT 2""",
+            [now],
+        ).fetchall()
+        for place, (account, conversation, last_turn) in enumerate(newest):
+            scored = suggestions.ScoredConversation(
+                account=account,
+                conversation=conversation,
+                score=0.91 - place / 20,
+                last_turn=last_turn,
+            )
+            suggestions.store(tx, scored, bytes(32), now, reader)
+
+
+def propose(installation: Installation) -> Sequence[str]:
+    """Proposes a version that asks people again, and an editorial one; returns their ids."""
+    now = installation.clock()
+    document = policies(installation).in_force(now).document()
+    first, second = (f"{(now + timedelta(days=days)).date()}" for days in (60, 120))
+    last = f"{(now + timedelta(days=90)).date()}"
+    made = []
+    for later in (
+        {"version": first, "effective": first, "decide_by": last, "material": True, "min_age": 18},
+        {"version": second, "effective": second, "decide_by": None, "material": False},
+    ):
+        text = yaml.safe_dump({**document, **later}, sort_keys=False)
+        made.append(policy_proposals.propose(installation, text.encode(), actor=BY).proposal.id)
+    return made
