@@ -10,8 +10,8 @@ from licet.access.roles import Scope
 from licet.store.connect import transaction
 from licet.vault.commands import Outcome, Say
 from licet.vault.content import Content, encode
-from licet.vault.refusals import SEGMENTS_MAX
 from licet.vault.ids import host_hmac
+from licet.vault.refusals import SEGMENTS_MAX
 from licet.vault.requests import Write
 
 from .served import NOTICE, World, api, world
