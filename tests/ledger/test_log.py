@@ -280,6 +280,7 @@ def test_batches_have_bounds_and_a_refused_one_writes_nothing(tmp_path: Path) ->
                 wrong()
         with pytest.raises(UsageError):
             list(log.entries(0, 5))
+        assert log.append(too_many[1:]).size == 4 + BATCH_ENTRIES_MAX
     with pytest.raises(BrokenError, match="closed"):
         log.append([b"late"])
 
