@@ -82,6 +82,16 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
     opened(tmp_path).close()
 
 
+def test_a_log_is_not_locked_through_a_link(tmp_path: Path) -> None:
+    created(tmp_path, 1).close()
+    (lock,) = tmp_path.glob("*/lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        opened(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def _try_to_open(base: Path) -> str:
     try:
         opened(base)
