@@ -53,6 +53,14 @@ def test_a_truncated_array_yields_what_was_whole_and_then_one_flaw(array, indent
     assert len(whole) >= complete
 
 
+def test_what_was_closed_before_the_file_ends_is_whole_and_what_was_not_is_none():
+    for last in (b'{"a": 2}', b"[2]", b'"two"'):
+        found = list(elements([b"[1, " + last + b" "]))
+        assert [one.raw for one in found[:-1]] == [b"1", last]
+        assert found[-1] == Flaw(2, "the file ends before the array does")
+    assert list(elements([b"[1, 2"]))[1:] == [Flaw(1, "the file ends before the array does")]
+
+
 def _ends_within(array: list, n: int, indent: int | None, end: int) -> bool:
     """Whether element n and the comma behind it lie within the first ``end`` bytes."""
     return n + 1 < len(array) and len(written(array[: n + 1], indent)[:-1].rstrip()) + 1 <= end
