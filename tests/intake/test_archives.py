@@ -29,10 +29,14 @@ def folder(tmp_path_factory):
 
 
 def zipped(
-    path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, streamed: bool = False
+    path: Path,
+    files: dict[str, bytes],
+    method: int = zipfile.ZIP_DEFLATED,
+    streamed: bool = False,
+    wide: bool = False,
 ) -> Path:
     """An archive; ``streamed`` writes sizes behind the members, as a server does that packs while
-    it sends.
+    it sends, ``wide`` in eight bytes each.
     """
 
     class Pipe(io.BytesIO):
@@ -52,7 +56,8 @@ def zipped(
     pipe = Pipe()
     with zipfile.ZipFile(pipe, "w", method) as archive:
         for name, raw in files.items():
-            archive.writestr(name, raw)
+            with archive.open(name, "w", force_zip64=wide) as member:
+                member.write(raw)
     path.write_bytes(pipe.getvalue())
     return path
 
@@ -90,6 +95,19 @@ def test_the_zip_that_chatgpt_gives_is_read_shard_by_shard(folder):
     turns = [item for item in formats.read(archive) if isinstance(item, ReadTurn)]
     assert len(turns) == 2 * len({(turn.host_conversation, turn.host_turn) for turn in turns})
     assert {turn.place.split("#")[0] for turn in turns} == {f"{archive}/{name}" for name in shards}
+
+
+def test_members_behind_sizes_of_sixty_four_bits_are_found_in_an_archive_that_is_cut_off(folder):
+    names = ("a.json", "b.json", "c.json")
+    archive = zipped(
+        folder / "wide.zip", {name: name.encode() for name in names}, streamed=True, wide=True
+    )
+    raw = archive.read_bytes()
+    cut = folder / "sixty-four.zip"
+    cut.write_bytes(raw[: raw.index(b"PK\x01\x02")])
+    found, is_cut = archives.members(cut)
+    assert is_cut
+    assert [b"".join(chunks(member, lambda _: None)).decode() for member in found] == [*names]
 
 
 @settings(max_examples=60, deadline=None)

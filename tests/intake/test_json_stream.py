@@ -8,7 +8,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licet.intake.json_stream import Element, Flaw, elements, keys
+from licet.intake.json_stream import KEYS_MAX, Element, Flaw, elements, keys
 from licet.intake.read_turn import BrokenRecord
 
 SCALARS = (
@@ -51,6 +51,21 @@ def test_a_truncated_array_yields_what_was_whole_and_then_one_flaw(array, indent
     assert last == Flaw(len(whole), "the file ends before the array does")
     complete = sum(_ends_within(array, n, indent, end) for n in range(len(array)))
     assert len(whole) >= complete
+
+
+def test_what_was_closed_before_the_file_ends_is_whole_and_what_was_not_is_none():
+    for last in (b'{"a": 2}', b"[2]", b'"two"'):
+        found = list(elements([b"[1, " + last + b" "]))
+        assert [one.raw for one in found[:-1]] == [b"1", last]
+        assert found[-1] == Flaw(2, "the file ends before the array does")
+    assert list(elements([b"[1, 2"]))[1:] == [Flaw(1, "the file ends before the array does")]
+
+
+def test_the_keys_of_an_object_end_with_it_and_have_a_bound():
+    assert keys(b'{"a": {"c": 1}, "b": [2]} {"d": 3}') == {b"a", b"b"}
+    many = json.dumps({f"k{number}": number for number in range(KEYS_MAX + 1)}).encode()
+    assert len(keys(many)) == KEYS_MAX
+    assert keys(many[: many.index(b'"k2"')]) == {b"k0", b"k1"}
 
 
 def _ends_within(array: list, n: int, indent: int | None, end: int) -> bool:

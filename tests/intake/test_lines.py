@@ -101,6 +101,13 @@ def test_a_line_of_exactly_the_bound_is_read_across_chunks(folder):
     ]
 
 
+def test_a_line_that_ends_where_a_chunk_does_is_a_line_of_its_own(folder):
+    path = folder / "aligned.jsonl"
+    first = b"1" * CHUNK_BYTES
+    path.write_bytes(first + b"\n\n2\n")
+    assert list(lines(path, unheard)) == [TextLine(1, first), TextLine(3, b"2")]
+
+
 def test_a_packed_file_that_is_cut_off_gives_its_whole_lines_then_the_damage(folder):
     path = folder / "e.jsonl.gz"
     numbers = random.Random(1)

@@ -168,6 +168,20 @@ def test_records_that_name_no_parent_are_one_conversation(tmp_path: Path) -> Non
     ]
 
 
+def test_prompts_beside_answers_that_name_no_parent_are_no_rewind(tmp_path: Path) -> None:
+    told = [
+        record(f"{kind}{number}", None, kind, f"{kind} {number}")
+        for number in (1, 2)
+        for kind in ("user", "assistant")
+    ]
+    assert [text for _, _, text in said(read(tmp_path, *told))] == [
+        "user 1",
+        "assistant 1",
+        "user 2",
+        "assistant 2",
+    ]
+
+
 def test_calls_of_tools_in_parallel_are_no_branches_that_were_left(tmp_path: Path) -> None:
     items = read(
         tmp_path,

@@ -82,6 +82,16 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
     opened(tmp_path).close()
 
 
+def test_a_log_is_not_locked_through_a_link(tmp_path: Path) -> None:
+    created(tmp_path, 1).close()
+    (lock,) = tmp_path.glob("*/lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        opened(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def _try_to_open(base: Path) -> str:
     try:
         opened(base)
@@ -280,6 +290,7 @@ def test_batches_have_bounds_and_a_refused_one_writes_nothing(tmp_path: Path) ->
                 wrong()
         with pytest.raises(UsageError):
             list(log.entries(0, 5))
+        assert log.append(too_many[1:]).size == 4 + BATCH_ENTRIES_MAX
     with pytest.raises(BrokenError, match="closed"):
         log.append([b"late"])
 

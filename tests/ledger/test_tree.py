@@ -159,6 +159,15 @@ def test_the_writers_and_the_strangers_check_agree_on_wrong_places(
         assert not proved or place == index
 
 
+def test_a_consistency_proof_proves_no_larger_tree() -> None:
+    _, reader = grown()
+    for old, size in ((1, 2), (3, 7), (4, 6)):
+        proof = tree.prove_consistency(reader, old, size)
+        for claimed in (2 * size, 2 * size + 1, 16 * size):
+            with pytest.raises(RefusedError):
+                tree.check_consistency(old, root_of(old), claimed, root_of(size), proof)
+
+
 def _changed(data: st.DataObject, hashes: list[bytes]) -> list[bytes]:
     match data.draw(st.sampled_from(["flip", "drop", "double", "more", "swap"])):
         case "flip" if hashes:

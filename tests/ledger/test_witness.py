@@ -201,6 +201,11 @@ def test_a_memory_that_cannot_be_read_stops_the_witness(tmp_path: Path) -> None:
 def test_requests_that_are_too_large_are_refused() -> None:
     with pytest.raises(RefusedError, match="bytes"):
         Request.parse(b"old 0\n\n" + b"x" * (1 << 20))
+    hashes = [note.encode_base64(bytes(32))] * (tree.PROOF_HASHES_MAX + 1)
+    most = "\n".join(["old 1", *hashes[1:], "", "log\n"]).encode()
+    assert len(Request.parse(most).path) == tree.PROOF_HASHES_MAX
+    with pytest.raises(RefusedError, match="hashes"):
+        Request.parse("\n".join(["old 1", *hashes, "", "log\n"]).encode())
 
 
 @pytest.mark.parametrize("body", [b"old 0\n", b"new 0\n\nlog\n", b""])

@@ -175,6 +175,11 @@ def test_a_witness_that_is_away_costs_its_own_cosignature_only(
     assert log.checkpoint.size == 301
 
 
+def test_a_witness_without_a_url_is_not_asked(log: LogWriter, tmp_path: Path) -> None:
+    gathered = gather(tmp_path / "log", SIGNER.verifier, asked(one="", two=""))
+    assert gathered.missing == (("one", "it has no URL"), ("two", "it has no URL"))
+
+
 def test_a_checkpoint_that_enough_cosigned_is_kept_beside_a_newer_one_that_too_few_did(
     log: LogWriter, tmp_path: Path
 ) -> None:

@@ -95,17 +95,17 @@ def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_doe
     where = msgspec.structs.replace(WHERE, instructions=True)
     asked = [{"role": "system", "content": "Be brief."}, user("a")]
     tools = [{"type": "function", "function": {"name": "weather"}}]
-    for messages in (asked, asked[1:]):
+    for messages, key in ((asked, "tools"), (asked[1:], "tools"), (asked[1:], "functions")):
         turns = added(messages, bot("b"), where, offered=tools)
         call = {
             "id": "1",
             "call_type": "acompletion",
             "end_user": "ana",
             "messages": messages,
-            "model_parameters": {"tools": tools},
+            "model_parameters": {key: tools},
             "response": {"created": 1760000000, "choices": [{"message": bot("b")}]},
         }
-        path = tmp_path / f"{len(messages)}.jsonl"
+        path = tmp_path / f"{len(messages)}-{key}.jsonl"
         path.write_bytes(msgspec.json.encode(call))
         read = [item for item in logged.read(path) if isinstance(item, ReadTurn)]
         assert turns is not None

@@ -16,7 +16,8 @@ from licet.ledger import note
 from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import LogWriter
 from licet.ledger.note import encode_base64
-from licet.verifier import bundle
+from licet.verifier import bundle, statement
+from licet.verifier.answer import ContradictionError
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, entry_of, naive_root
 from .shipped import run, saved
@@ -234,3 +235,9 @@ def test_a_wrong_call_is_64_and_says_why(tmp_path: Path, command: Command) -> No
     code, out, err = command("log", tmp_path, "--key", VKEY)
     assert (code, err) == (65, "")
     assert out.splitlines()[1] == "unreadable: checkpoint: broken promise: a log has a checkpoint"
+
+
+def test_a_statement_that_has_not_three_parts_contradicts_its_promise() -> None:
+    for text in ("", "a.b", "e30.e30.AA.AA"):
+        with pytest.raises(ContradictionError, match="it is a compact JWS"):
+            statement.jws_parts(text, "a statement")
