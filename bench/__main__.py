@@ -1,10 +1,13 @@
 """Runs the benches and writes bench/RESULTS.md: each figure beside its floor of the same run.
 
     python -m bench [NAME [ARGUMENT ...]] [--json]
+    python -m bench --sizes [NAME ...]
 
 Without a name every bench runs but the mutants and the removals, which take an hour or more; each
 in a process of its own, so that none finds the memory of another. With one, its part of the results
-is written anew and the others stay. ``--json`` prints the rows as an array of objects.
+is written anew and the others stay. ``--json`` prints the rows as an array of objects. ``--sizes``
+runs these benches, or all that have a size, at three sizes each (`bench._sizes`) and prints each
+figure with the exponent of its growth; the results stay as they are.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench import Row, measured
+from bench._sizes import SIZES, growth
 
 FOLDER = Path(__file__).parent
 BY_NAME_ALONE = {"mutants", "removals"}
@@ -71,17 +75,34 @@ def written() -> dict[str, str]:
     }
 
 
+def grown(chosen: list[str]) -> int:
+    """Prints how the figures of these benches grow, each with the exponent first."""
+    for name in chosen:
+        sizes = SIZES[name]
+        found = growth(sizes, [run(name, [str(size)]) for size in sizes])
+        print(f"{name}, {' '.join(f'{size:,}' for size in sizes)}")
+        for what, figures, exponent in found:
+            told = "     " if exponent is None else f"{exponent:5.2f}"
+            print(f"  {told}  {what}: {' | '.join(figures)}", flush=True)
+    return 0
+
+
+def _refused(name: str, known: list[str]) -> int:
+    print(f"error: there is no bench `{name}`\nhint: there are {', '.join(known)}", file=sys.stderr)
+    return 64
+
+
 def main(arguments: list[str]) -> int:
     known = names()
     as_json = "--json" in arguments
     arguments = [argument for argument in arguments if argument != "--json"]
     told = list[Row]()
+    if "--sizes" in arguments:
+        arguments.remove("--sizes")
+        unknown = [name for name in arguments if name not in SIZES]
+        return _refused(unknown[0], list(SIZES)) if unknown else grown(arguments or list(SIZES))
     if arguments and arguments[0] not in known:
-        print(
-            f"error: there is no bench `{arguments[0]}`\nhint: there are {', '.join(known)}",
-            file=sys.stderr,
-        )
-        return 64
+        return _refused(arguments[0], known)
     for name in arguments[:1] or [name for name in known if name not in BY_NAME_ALONE]:
         rows = run(name, arguments[1:])
         told += rows

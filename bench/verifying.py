@@ -33,18 +33,18 @@ from licet.ledger.storage import Folder
 from licet.policy.file import preset
 from licet.policy.period import instant, written
 from licet.release import merkle
-from licet.release.part import EPOCH
+from licet.release.part import EPOCH, write_parts
 from licet.release.proof_lines import write_lines
 from licet.release.proofs import candidate_line
+from licet.release.row_keys import SealedRow
 
 SIGNER = Signer("log.example/ledger/2026", SignatureType.ed25519, bytes(range(32)))
 POLICY = preset("strict")
 QUESTION = "models"
 RELEASE = UUID(int=5)
 SAID, BUILT = instant("2026-03-02T09:00:00Z"), instant("2026-03-05T12:00:00Z")
-ROWS, ENTRIES, PROOFS = 1_000_000, 1_000_000, 10_000
+ROWS, PROOFS = 1_000_000, 10_000
 ROWS_EACH = 10  # rows of one account
-PART = b"sealed rows, which are only hashed here"
 BATCH = 10_000
 
 
@@ -102,16 +102,19 @@ def row_handle(ordinal: int) -> str:
     )
 
 
-def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
-    """The lines of rows and candidates in order, and the root over the parts."""
+def row_lines(count: int) -> tuple[list[bytes], list[bytes], list[SealedRow], bytes]:
+    """The lines of rows and candidates in order, the rows, and the root over them."""
     until = "2031-03-02"
     until_us = (instant(until) - EPOCH) // timedelta(microseconds=1)
     tree = merkle.Tree()
-    rows, candidates = [], []
+    rows, candidates, parted = [], [], []
     for ordinal in range(count):
         salt = entries.derive_salt(key_of(ordinal // ROWS_EACH))
         handle, sealed = row_handle(ordinal), hashlib.sha256(b"%d" % ordinal).digest()
         tree.append(merkle.leaf(ordinal, sealed[:16], until_us, sealed))
+        parted.append(
+            SealedRow(row_id=sealed[:16], ordinal=ordinal, until=instant(until), sealed=sealed)
+        )
         source = {
             "segment": 0, "place": "vault", "because": "permitted", "turns": {"typed": 3, "assistant": 3}, "mark": 0,
             "last_on": "2026-03-02", "keep_until": until, "grant": 1, "narrowing": 0, "said_on": "2026-03-02",
@@ -133,27 +136,21 @@ def row_lines(count: int) -> tuple[list[bytes], list[bytes], bytes]:
         }
         rows.append((handle, msgspec.json.encode(line, order="sorted")))
         candidates.append((handle, candidate_line(handle, 6, {"origin": 1}, RELEASE, salt)))
-    return [line for _, line in sorted(rows)], [line for _, line in sorted(candidates)], tree.root()
+    lines, others = ([line for _, line in sorted(each)] for each in (rows, candidates))
+    return lines, others, parted, tree.root()
 
 
 def release(folder: Path, count: int) -> bytes:
-    """A release of ``count`` rows, without its parts' content; returns its manifest."""
+    """A release of ``count`` rows, which no key opens; returns its manifest."""
     (folder / "proof").mkdir(parents=True)
-    rows, candidates, root = row_lines(count)
+    rows, candidates, parted, root = row_lines(count)
     document = POLICY.text()
     proof = {
         name: write_lines(folder, f"proof/{name}.jsonl.gz", lines)
         for name, lines in (("policies", [document]), ("candidates", candidates), ("rows", rows))
     }
     (folder / "README.md").write_bytes(b"")
-    (folder / "part-00000.parquet").write_bytes(PART)
-    part = {
-        "file": "part-00000.parquet",
-        "sha256": hashlib.sha256(PART).hexdigest(),
-        "bytes": len(PART),
-        "rows": count,
-        "first_ordinal": 0,
-    }
+    parts = list(map(msgspec.structs.asdict, write_parts(folder, parted)))
     manifest = {
         "format": "licet-release-1",
         "release": RELEASE.hex,
@@ -168,7 +165,7 @@ def release(folder: Path, count: int) -> bytes:
         "journal": 1,
         "rows": count,
         "root": root.hex(),
-        "parts": [part],
+        "parts": parts,
         "licet": "bench",
         "counts": {"candidates": 7 * count, "included": 6 * count, "dropped": {"origin": count}},
         "deidentification": {
@@ -297,7 +294,8 @@ def full_check(base: Path, count: int) -> Iterator[Row]:
 
 def main(arguments: list[str]) -> list[Row]:
     """What, figure, floor, and how often the floor."""
-    rows, count = (int(word) for word in (*arguments, *map(str, (ROWS, ENTRIES)[len(arguments) :])))
+    rows = int(arguments[0]) if arguments else ROWS
+    count = int(arguments[1]) if len(arguments) > 1 else rows
     with tempfile.TemporaryDirectory() as base:
         return [*decided(Path(base), rows), *full_check(Path(base), count)]
 
