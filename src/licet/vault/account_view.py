@@ -6,7 +6,7 @@ became effective ends a grant in the answer even before any verb has recorded th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby, islice
 from operator import itemgetter
@@ -301,7 +301,18 @@ def copied_conversation_ids(
 
 
 _KEYS = {"account_id": "uuid", "conversation_id": "uuid"}
-_NAMED = {**_KEYS, "names": "bytea"}
+_NAMED = {
+    "conversation_id": {**_KEYS, "names": "bytea"},
+    "host_hmac": {"account_id": "uuid", "host_hmac": "bytea", "names": "bytea"},
+}
+_NAMED_TURNS = {
+    "conversation_id": f"""SELECT b.conversation_id, b.first_turn, b.hosts
+        FROM {matched(_NAMED["conversation_id"])} k
+        JOIN blocks b USING (account_id, conversation_id) WHERE {blocks.MAY_HOLD}""",
+    "host_hmac": f"""SELECT b.conversation_id, b.first_turn, b.hosts
+        FROM {matched(_NAMED["host_hmac"])} k JOIN conversations c USING (account_id, host_hmac)
+        JOIN blocks b USING (account_id, conversation_id) WHERE {blocks.MAY_HOLD}""",
+}
 
 
 def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
@@ -376,27 +387,43 @@ def turns_named(
     (account, conversation), if it has them, and perhaps others. Conversations without any are
     absent.
     """
-    if not asked:
-        return {}
-    rows = tx.execute(
-        f"""SELECT b.conversation_id, b.first_turn, b.hosts
-              FROM {matched(_NAMED)} k JOIN blocks b USING (account_id, conversation_id)
-             WHERE {blocks.MAY_HOLD}""",
-        matching(
-            _NAMED,
-            {
-                "account_id": [account for account, _ in asked],
-                "conversation_id": [conversation for _, conversation in asked],
-                "names": [b"".join(names) for names in asked.values()],
-            },
-            len(asked),
-        ),
-        prepare=True,
-    )
-    found: dict[UUID, dict[bytes, int]] = {}
-    for conversation, first_turn, hosts in rows:
-        found.setdefault(conversation, {}).update(blocks.hosts_within(first_turn, hosts))
-    return found
+    return naming_turns(tx, asked, {})()
+
+
+def naming_turns(
+    tx: Transaction,
+    by_id: Mapping[tuple[UUID, UUID], Sequence[bytes]],
+    by_host: Mapping[tuple[UUID, bytes], Sequence[bytes]],
+) -> Callable[[], dict[UUID, dict[bytes, int]]]:
+    """`turns_named`, sent but not read yet; ``by_host`` names conversations by the HMAC of the
+    host's id.
+    """
+    sent = [
+        tx.execute(
+            _NAMED_TURNS[column],
+            matching(
+                _NAMED[column],
+                {
+                    "account_id": [account for account, _ in asked],
+                    column: [conversation for _, conversation in asked],
+                    "names": [b"".join(names) for names in asked.values()],
+                },
+                len(asked),
+            ),
+            prepare=True,
+        )
+        for column, asked in (("conversation_id", by_id), ("host_hmac", by_host))
+        if asked
+    ]
+
+    def read() -> dict[UUID, dict[bytes, int]]:
+        found: dict[UUID, dict[bytes, int]] = {}
+        for rows in sent:
+            for conversation, first_turn, hosts in rows:
+                found.setdefault(conversation, {}).update(blocks.hosts_within(first_turn, hosts))
+        return found
+
+    return read
 
 
 def said_already(

@@ -18,7 +18,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from licet.keys.keyring import Keyring
-from licet.keys.material import SLOTS_PER_PAGE, bucket_of
+from licet.keys.material import bucket_of
 from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger.outbox import Entry, EntryKind, scope_facts
 from licet.policy import fold, outcomes
@@ -49,7 +49,7 @@ from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.host_events import NewHostEvent
 from licet.vault.ids import uuid7
 from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
-from licet.vault.writes import Page, Writes
+from licet.vault.writes import Writes
 
 _NAMES = attrgetter("account", "conversation", "host_conversation", "host_project")
 
@@ -62,6 +62,23 @@ def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
         for c in choices
         for scope in (*c.keep, *([c.scope] if c.scope is not None else []))
     ]
+
+
+def _host_turns(
+    says: Sequence[Say],
+) -> tuple[dict[tuple[UUID, UUID], list[bytes]], dict[tuple[UUID, bytes], list[bytes]]]:
+    """The host's ids of turns, by the conversation's id and by the host's: a repeated turn adds
+    nothing.
+    """
+    by_id: dict[tuple[UUID, UUID], list[bytes]] = {}
+    by_host: dict[tuple[UUID, bytes], list[bytes]] = {}
+    for (account, conversation, host, _), run in groupby(says, _NAMES):
+        names = [c.host_turn for c in run if c.host_turn is not None]
+        if names and conversation is not None:
+            by_id.setdefault((account, conversation), []).extend(names)
+        elif names and host is not None:
+            by_host.setdefault((account, host), []).extend(names)
+    return by_id, by_host
 
 
 class BatchState:
@@ -130,19 +147,21 @@ class BatchState:
                 if opening
                 else list
             )
+            known = account_view.naming_turns(self.tx, *_host_turns(says))
         self.accounts, buckets = accounts()
-        for row in conversations():
+        rows, pages = conversations()
+        for row in rows:
             self.conversations[row.conversation_id] = row
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
         self._load_projects(others, named)
-        self._load_known_turns(says)
+        self.turns_by_host = known()
         answering = [c.account for c in others if isinstance(c, Choose) and c.answers is not None]
         if answering:
             self.choices = account_choices.newest(self.tx, answering)
         opened = self.writes.keyring.opened([*buckets, *new()])
         self.life = opened.life
-        self.writes.prepare(opened.keys, self._pages(saying))
+        self.writes.prepare(opened.keys, pages)
 
     def _load_projects(self, others: Sequence[Command], named: Sequence[Say]) -> None:
         about = [c for c in others if isinstance(c, AboutProject)]
@@ -163,37 +182,6 @@ class BatchState:
     def _know_project(self, row: ProjectRow) -> None:
         self.projects[row.project_id] = row
         self.projects_by_host[row.account_id, row.host_hmac] = row
-
-    def _pages(self, saying: set[UUID]) -> set[Page]:
-        """The key pages that turns of these accounts will read or extend."""
-        accounts = [self.accounts[a] for a in saying if a in self.accounts]
-        filling = {
-            (a.account_id, a.next_slot // SLOTS_PER_PAGE)
-            for a in accounts
-            if a.next_slot % SLOTS_PER_PAGE
-        }
-        last = [
-            (row.account_id, row.keys[-1].key_slot)
-            for row in self.conversations.values()
-            if row.keys and row.account_id in saying
-        ]
-        return filling | {
-            (account, slot // SLOTS_PER_PAGE) for account, slot in last if slot is not None
-        }
-
-    def _load_known_turns(self, says: Sequence[Say]) -> None:
-        """Loads which of the host's turns are already stored, so that a repeated turn adds
-        nothing.
-        """
-        asked: dict[tuple[UUID, UUID], list[bytes]] = {}
-        for _, run in groupby(says, _NAMES):
-            said = list(run)
-            names = [c.host_turn for c in said if c.host_turn is not None]
-            row = self.find(said[0]) if names else None
-            if row is not None:
-                asked.setdefault((row.account_id, row.conversation_id), []).extend(names)
-        for conversation, turns in account_view.turns_named(self.tx, asked).items():
-            self.turns_by_host[conversation] = turns
 
     def in_scope(self, account: AccountRow, ending: outcomes.Ending) -> list[ConversationRow]:
         """The conversations in the scope of what ended; those of the batch with their state in

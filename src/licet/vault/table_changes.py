@@ -287,10 +287,9 @@ def save_conversations(
     tx: Transaction,
     rows: Iterable[ConversationRow],
     added: AddedSizes,
-    others: Sequence[Change] = (),
-) -> None:
-    """Writes conversations and segments that differ from the tables, and how many bytes are
-    ``added`` under each; what changes is one statement with ``others``.
+) -> list[Change]:
+    """Inserts new conversations and segments; returns the changes of those that differ from the
+    tables, and of how many bytes are ``added`` under each.
     """
     fuller = {conversation for conversation, _ in added}
     differing = [row for row in rows if row.state is not row.saved or row.conversation_id in fuller]
@@ -315,7 +314,7 @@ def save_conversations(
             arrays(_SEGMENT_TYPES, _stamps(fresh) | _lasting(fresh, added)),
             prepare=True,
         )
-    changes = list(others)
+    changes = list[Change]()
     old = [
         row for row in differing if row.saved is not None and _head(row.saved) != _head(row.state)
     ]
@@ -331,9 +330,9 @@ def save_conversations(
         changes.append(
             Change(_CHANGE_SEGMENTS, matching(_SEGMENT_KEY | _SEGMENT_CHANGING, values, len(known)))
         )
-    change(tx, changes)
     for row in differing:
         row.saved = row.state
+    return changes
 
 
 def _head(state: ConversationState) -> tuple[object, ...]:

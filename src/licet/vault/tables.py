@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.keys.keyring import BUCKET_COLUMNS, THEIR_BUCKETS, BucketRow
+from licet.keys.material import SLOTS_PER_PAGE
 from licet.masked import Masked
 from licet.policy.file import Policies
 from licet.policy.state import (
@@ -345,9 +346,10 @@ _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
       USING (account_id, host_hmac)"""
 
 
-def _of(keys: str, turns: str = "NULL") -> str:
-    return f"""SELECT {_CONVERSATION.format(turns=turns)} FROM ({keys}) k
-                 JOIN conversations c USING (account_id, conversation_id) {_SEGMENTS}"""
+def _of(keys: str, turns: str = "NULL", more: str = "") -> str:
+    return f"""SELECT {_CONVERSATION.format(turns=turns)} {", p.page, p.slots" if more else ""}
+                 FROM ({keys}) k
+                 JOIN conversations c USING (account_id, conversation_id) {_SEGMENTS} {more}"""
 
 
 def _with_accounts(conversations: str) -> str:
@@ -357,10 +359,13 @@ def _with_accounts(conversations: str) -> str:
                UNION ALL SELECT NULL, NULL, c.* FROM ({conversations}) c"""
 
 
+# the key page of a conversation's last segment, which its next turn is sealed under
+_PAGE = f"""LEFT JOIN key_pages p ON p.account_id = c.account_id
+    AND p.page = (s.keys -> -1 ->> 'key_slot')::int / {SLOTS_PER_PAGE}"""
 _LOAD = {  # by whether ids are given, and hosts
-    (True, False): _of(_BY_ID),
-    (False, True): _of(_BY_HOST),
-    (True, True): _of(f"({_BY_ID}) UNION {_BY_HOST}"),
+    (True, False): _of(_BY_ID, more=_PAGE),
+    (False, True): _of(_BY_HOST, more=_PAGE),
+    (True, True): _of(f"({_BY_ID}) UNION {_BY_HOST}", more=_PAGE),
 }
 _SEE = {turns: _with_accounts(_of(_BY_ID, _TURNS if turns else "NULL")) for turns in (False, True)}
 
@@ -371,16 +376,18 @@ def load_conversations(
     """The conversations by (account, id) and by (account, host's HMAC), with their segments and
     holds.
     """
-    return loading(tx, ids, hosts)()
+    return loading(tx, ids, hosts)()[0]
 
 
 def loading(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
-) -> Callable[[], list[ConversationRow]]:
-    """`load_conversations`, sent but not read yet; the returned function reads it."""
+) -> Callable[[], tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]]:
+    """`load_conversations`, sent but not read yet; the returned function reads it, and the key page
+    of each one's last segment by account and number.
+    """
     statement = _LOAD.get((bool(ids), bool(hosts)))
     if statement is None:
-        return list
+        return lambda: ([], {})
     key: dict[str, Any] = {
         "ids": len(ids),
         "id_account": uuids(account for account, _ in ids),
@@ -393,7 +400,16 @@ def loading(
             "host": [host for _, host in hosts],
         }
     asked = tx.execute(statement, key, prepare=True)
-    return lambda: [_conversations.decode(document).row() for (document,) in asked.fetchall()]
+
+    def read() -> tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]:
+        rows, pages = [], {}
+        for document, page, slots in asked.fetchall():
+            rows.append(_conversations.decode(document).row())
+            if slots is not None:
+                pages[rows[-1].account_id, page] = slots
+        return rows, pages
+
+    return read
 
 
 def conversations_of(

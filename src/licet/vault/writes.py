@@ -7,7 +7,7 @@ again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import cast
@@ -137,14 +137,12 @@ class Writes:
 
     # Keys
 
-    def prepare(self, buckets: dict[int, KeyMaterial], pages: Iterable[Page]) -> None:
+    def prepare(self, buckets: dict[int, KeyMaterial], pages: Mapping[Page, bytes]) -> None:
         """Bucket keys for the batch, and the key pages it needs; its accounts are locked, its new
         buckets held.
         """
         self._buckets = buckets
-        wanted = list(pages)
-        if wanted:
-            self._pages |= account_keys.load_pages(self.tx, wanted)
+        self._pages |= pages
 
     def new_account(self, row: AccountRow) -> None:
         row.wrapped_key = self.keyring.new_account_keys(
@@ -492,7 +490,7 @@ class Writes:
             changes = table_changes.account_changes(
                 list(self.accounts.values())
             )  # before `save_accounts` has them for saved
-            self._write()
+            changes += self._write()
             self._append([*changes, *records])
         self._account = self._conversation = None
         self._turns = 0
@@ -501,7 +499,8 @@ class Writes:
         self._nearer_feedback, self._projects, self._begun = {}, {}, {}
         self._journal, self._copies, self._unheld, self._reviewed = [], {}, [], []
 
-    def _write(self) -> None:
+    def _write(self) -> list[Change]:
+        """Writes what others refer to; returns the changes that `_append` sends with the rest."""
         tx = self.tx
         accounts = list(self.accounts.values())
         changes = table_changes.feedback_changes("conversation_id", self._nearer)
@@ -509,7 +508,7 @@ class Writes:
         table_changes.save_projects(tx, list(self._projects.values()))
         table_changes.shorten_accounts(tx, self._endings)
         change(tx, table_changes.feedback_changes("feedback_id", self._nearer_feedback))
-        table_changes.save_conversations(tx, self.conversations.values(), self._added(), changes)
+        changes += table_changes.save_conversations(tx, self.conversations.values(), self._added())
         if self._begun:  # after the projects and conversations that they are for
             table_changes.save_scoped_grants(tx, accounts, self._begun)
         account_keys.save_pages(tx, {page: self._pages[page] for page in sorted(self._dirty)})
@@ -529,6 +528,7 @@ class Writes:
                 reviewed,
             )
         copies.register_each(tx, self._copies)
+        return changes
 
     def _append(self, changes: Sequence[Change]) -> None:
         """Appends what is new of a batch, in one statement with ``changes`` unless COPY is faster.
