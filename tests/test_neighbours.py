@@ -1,5 +1,5 @@
-"""Licet is installed beside what its users have: `docs/neighbours.csv` names the packages, each with
-the version that was the newest when it was resolved, and each row is resolved again.
+"""Licet is installed beside what its users have: `docs/neighbours.csv` names the packages, each
+with the version that was the newest when it was resolved, and each row is resolved again.
 
 TESTS_WRITE_GOLDEN=1 resolves the newest versions and writes the table.
 """
