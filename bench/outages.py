@@ -2,16 +2,20 @@
 
     ./run bench outages [CHATS]
 
-`licet serve` really runs, behind a wire that can be harmed. In turn it is killed, stopped with
-SIGSTOP, answers 500, is slow by more than the time-out, and loses the bodies of its answers;
-between the harms it is well. Two programs with `licet.host` chat on: one blocks and one keeps. Each
-message is a conversation of its own, whose title says when it was said. Some people say yes while
-the wire is harmed: what they had said before must not be under it. The clock of the caches runs
-sixty times as fast as the wall's, so that a minute is an hour.
+`licet serve` really runs, on one host and then on two that share database, bucket and OpenBao,
+behind a wire that can be harmed and that asks the other host where one does not answer. In turn
+all hosts are killed, stopped with SIGSTOP, answer 500, are slow by more than the time-out, and lose
+the bodies of their answers; then one after the other is replaced, as for an upgrade. Between the
+harms they are well. Two programs with `licet.host` chat on: one blocks and one keeps. Each
+message is a conversation of its own, whose title says when it was said, and is answered by a model
+that takes `MODEL_SECONDS`; the same program also answers without Licet, for comparison. Some people
+say yes while the wire is harmed: what they had said before must not be under it. The clock of the
+caches runs sixty times as fast as the wall's, so that a minute is an hour.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -23,7 +27,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,31 +45,41 @@ SLOW_SECONDS = 2.0  # thirty, to a time-out of the same proportion
 ROUNDS = 4
 PAUSE_SECONDS = 0.6
 EXPIRED_SECONDS = 1.5  # by then every cached answer of a minute is over
-HARMS = ("killed", "stopped", "500", "slow", "bodies lost")
+MODEL_SECONDS = 0.02
+UPGRADED = "upgraded"
+HARMS = ("killed", "stopped", "500", "slow", "bodies lost", UPGRADED)
 WELL = "well"
 PROGRAM = """
 import asyncio, json, sys, time
 from pathlib import Path
 from licet.host import ConversationTurn, Host, HostSettings, Outage, delivery, gate_cache
 
-url, key, spool, outage, factor, timeout, chats = sys.argv[1:]
+url, key, spool, outage, factor, timeout, model, chats = sys.argv[1:]
 clock = time.monotonic
 gate_cache.monotonic = lambda: clock() * int(factor)
 delivery.WAIT_SECONDS_MAX = 30.0 / int(factor)
 
+async def plain():
+    begun = time.perf_counter()
+    await asyncio.sleep(float(model))
+    return time.perf_counter() - begun
+
 async def message(host, when, number):
     begun = time.perf_counter()
     permit = await host.gate(f"host:p{number}")
-    took = time.perf_counter() - begun
+    gate = time.perf_counter() - begun
+    whole = 0.0
     if permit.may_write:
+        await asyncio.sleep(float(model))
         chat = f"host:{number} {outage} {when}"
         about = dict(account=permit.account, conversation=chat, surface="app")
-        on_disk = await asyncio.wrap_future(host.record(permit, [
+        recorded = host.record(permit, [
             ConversationTurn(**about, id="1", text="hello", title=f"{outage} {when}"),
             ConversationTurn(**about, id="2", text="good day", role="assistant"),
-        ]))
-        assert on_disk
-    return [number, permit.may_write, permit.grant, permit.gate, took]
+        ])
+        whole = time.perf_counter() - begun
+        assert await asyncio.wrap_future(recorded)
+    return [number, permit.may_write, permit.grant, permit.gate, gate, whole]
 
 async def main():
     host = Host(HostSettings(url=url, key_file=Path(key), spool=Path(spool), outage=Outage(outage),
@@ -76,6 +90,9 @@ async def main():
         elif when == "known":
             asked = [await host.gate(f"host:p{n}") for n in range(int(chats))]
             print(json.dumps(all(one.gate != "unknown" for one in asked)), flush=True)
+        elif when == "plain":
+            took = await asyncio.gather(*(plain() for _ in range(int(chats))))
+            print(json.dumps(took), flush=True)
         elif when == "counts":
             print(json.dumps(host.counts), flush=True)
         else:
@@ -88,20 +105,25 @@ asyncio.run(main())
 
 
 class Server(Protocol):
-    """`licet serve`, as `tests.plugins.beside.Licet` starts it."""
+    """`licet serve` on a host, or on several, as `tests.plugins.beside` starts them."""
 
-    url: str
     key_file: Path
+
+    @property
+    def urls(self) -> list[str]: ...
 
     def start(self) -> None: ...
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None: ...
     def pids(self) -> list[int]: ...
+    def upgrade(self) -> None: ...
     def open(self, name: str, allow: bool | None = None) -> None: ...
     def conversations(self, name: str) -> list[dict[str, Any]]: ...
 
 
 class MessageResult(msgspec.Struct, frozen=True):
-    """One message of a chat; ``allowed``: whether its person had said yes by then."""
+    """One message of a chat: how long its gate took, and with it the answer of the model and the
+    call that records both. ``allowed``: whether its person had said yes by then.
+    """
 
     outage: str
     harm: str
@@ -111,11 +133,14 @@ class MessageResult(msgspec.Struct, frozen=True):
     grant: int
     gate: str
     seconds: float
+    message_seconds: float
     allowed: bool
 
 
 class OutageFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What an hour came to. The times are those of the gate, in milliseconds."""
+    """What an hour came to. The times are those of the gate, in milliseconds; but for
+    ``plain_median_ms``, a message without Licet, and ``message_median_ms``, one while it is gone.
+    """
 
     chats: int
     said: int
@@ -124,17 +149,20 @@ class OutageFigures(msgspec.Struct, frozen=True, kw_only=True):
     stamped_wrongly: int
     blocked_though_kept: int
     let_through_though_blocked: int
+    blocked_in_the_upgrade: int
+    plain_median_ms: float
+    message_median_ms: float
     harmed_median_ms: float
     harmed_worst_ms: float
     timeout_ms: float
 
 
 class Wire:
-    """An address before `licet serve`, and what is wrong with it."""
+    """An address before the hosts of a server, and what is wrong with it."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstreams: list[str]) -> None:
         wire, self.harm = self, WELL
-        client = httpx.Client(base_url=upstream, timeout=60)
+        clients = [httpx.Client(base_url=one, timeout=60) for one in upstreams]
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -148,13 +176,21 @@ class Wire:
                     time.sleep(SLOW_SECONDS)
                 kept = ("authorization", "content-type", "idempotency-key", "accept")
                 headers = {name: self.headers[name] for name in kept if self.headers[name]}
-                try:
-                    came = client.request(self.command, self.path, content=body, headers=headers)
-                except httpx.TransportError:
+                came = self.come(body, headers)
+                if came is None:
                     self.close_connection = True
                     return None
                 answer = b"" if wire.harm == "bodies lost" else came.content
                 return self.reply(came.status_code, answer, came.headers.get("content-type"))
+
+            def come(self, body: bytes, headers: dict[str, str]) -> httpx.Response | None:
+                """What a host answers, none if none does."""
+                for client in clients:
+                    with suppress(httpx.TransportError):
+                        return client.request(
+                            self.command, self.path, content=body, headers=headers
+                        )
+                return None
 
             def reply(self, status: int, body: bytes, kind: str | None) -> None:
                 try:
@@ -186,6 +222,7 @@ class Chats:
 
     def __init__(self, url: str, key_file: Path, spool: Path, outage: str, chats: int) -> None:
         words = [url, str(key_file), str(spool), outage, str(FACTOR), str(TIMEOUT_SECONDS)]
+        words.append(str(MODEL_SECONDS))
         self.outage = outage
         self._program = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *words, str(chats)],
@@ -209,17 +246,20 @@ class Chats:
 
 
 @contextmanager
-def harmed(server: Server, wire: Wire, harm: str) -> Iterator[None]:
-    """While something is wrong with Licet."""
+def harmed(server: Server, wire: Wire, harm: str) -> Iterator[Callable[[], bool]]:
+    """While something is wrong with Licet; yields whether that still goes on by itself."""
+    upgrade = threading.Thread(target=server.upgrade)
     if harm == "killed":
         server.stop(signal.SIGKILL)
     elif harm == "stopped":
         for pid in server.pids():
             os.kill(pid, signal.SIGSTOP)
+    elif harm == UPGRADED:
+        upgrade.start()
     else:
         wire.harm = harm
     try:
-        yield
+        yield upgrade.is_alive
     finally:
         wire.harm = WELL
         if harm == "killed":
@@ -227,6 +267,8 @@ def harmed(server: Server, wire: Wire, harm: str) -> Iterator[None]:
         elif harm == "stopped":
             for pid in server.pids():
                 os.kill(pid, signal.SIGCONT)
+        elif harm == UPGRADED:
+            upgrade.join()
 
 
 def play(
@@ -240,12 +282,13 @@ def play(
     for number in range(chats):
         allowed[number] = number % 3 == 0
         server.open(f"p{number}", allowed[number])
-    wire = Wire(server.url)
+    wire = Wire(server.urls)
     programs = [
         Chats(wire.url, server.key_file, folder / outage, outage, chats)
         for outage in ("block", "allow_and_keep")
     ]
     results: list[MessageResult] = []
+    plain: list[float] = []
 
     def message_all(harm: str, when: str) -> None:
         for program in programs:
@@ -263,11 +306,14 @@ def play(
             for program in programs:
                 wait_until(partial(_knows, program))
             message_all(WELL, f"before {harm}")
-            with harmed(server, wire, harm):
+            with harmed(server, wire, harm) as goes_on:
                 time.sleep(EXPIRED_SECONDS)
-                for turn in range(ROUNDS):
+                for turn in itertools.count():
+                    if turn >= ROUNDS and not goes_on():
+                        break
                     message_all(harm, f"{harm} {turn}")
-                    if harm not in ("killed", "stopped") and turn == 1:
+                    plain += programs[1].ask("plain")
+                    if harm not in ("killed", "stopped", UPGRADED) and turn == 1:
                         for number, _ in zip(waiting, range(max(1, chats // 12)), strict=False):
                             server.open(f"p{number}", True)
                             allowed[number] = True
@@ -281,7 +327,7 @@ def play(
         for program in programs:
             program.close()
         wire.close()
-    return _figures(chats, results, stored), results, counts
+    return _figures(chats, results, plain, stored), results, counts
 
 
 def _knows(program: Chats) -> bool:
@@ -302,7 +348,10 @@ def _stored(server: Server, number: int) -> list[tuple[str, int, str]]:
 
 
 def _figures(
-    chats: int, results: list[MessageResult], stored: dict[int, list[tuple[str, int, str]]]
+    chats: int,
+    results: list[MessageResult],
+    plain: list[float],
+    stored: dict[int, list[tuple[str, int, str]]],
 ) -> OutageFigures:
     lost = twice = wrongly = 0
     for number, conversations in stored.items():
@@ -317,7 +366,7 @@ def _figures(
             twice += max(0, turns - 2)
             # usable exactly if the grant that is in force was known when it was said
             wrongly += (use == "whole") != (one.grant > 0) or (one.grant > 0 and not one.allowed)
-    harmed_ones = [one for one in results if one.harm != WELL]
+    harmed_ones = [one for one in results if one.harm not in (WELL, UPGRADED)]
     times_taken = [one.seconds for one in harmed_ones]
     return OutageFigures(
         chats=chats,
@@ -326,11 +375,19 @@ def _figures(
         twice=twice,
         stamped_wrongly=wrongly,
         blocked_though_kept=sum(
-            not one.may_write for one in harmed_ones if one.outage == "allow_and_keep"
+            not one.may_write
+            for one in results
+            if one.harm != WELL and one.outage == "allow_and_keep"
         ),
         let_through_though_blocked=sum(
             one.may_write for one in harmed_ones if one.outage == "block"
         ),
+        blocked_in_the_upgrade=sum(
+            not one.may_write for one in results if one.harm == UPGRADED and one.outage == "block"
+        ),
+        plain_median_ms=1000 * statistics.median(plain),
+        message_median_ms=1000
+        * statistics.median(one.message_seconds for one in harmed_ones if one.may_write),
         harmed_median_ms=1000 * statistics.median(times_taken),
         harmed_worst_ms=1000 * max(times_taken),
         timeout_ms=1000 * TIMEOUT_SECONDS,
@@ -347,9 +404,11 @@ def pids_below(pid: int) -> list[int]:
 
 
 def main(arguments: list[str]) -> list[tuple[str, ...]]:
-    """The rows of an hour with as many chats as asked for, in an installation of its own."""
+    """The rows of an hour with as many chats as asked for, on one host and on two, each time in an
+    installation of its own.
+    """
     # the server of the tests: it imports this module
-    from tests.plugins.beside import Licet
+    from tests.plugins.beside import Licet, two_hosts
     from tests.waiting import wait_until
 
     chats = int(arguments[0]) if arguments else 50
@@ -359,26 +418,43 @@ def main(arguments: list[str]) -> list[tuple[str, ...]]:
             licet = Licet(folder / "licet", dsn)
             licet.start()
             try:
-                one, _, _ = play(licet, folder, chats, wait_until)
+                one, _, _ = play(licet, folder / "one", chats, wait_until)
             finally:
                 licet.stop()
+        with (
+            embedded.running(folder / "postgres of two") as dsn,
+            two_hosts(folder / "hosts", dsn) as pair,
+        ):
+            two, _, _ = play(pair, folder / "two", chats, wait_until)
+    return [*_rows("one host", one), *_rows("two hosts", two)]
+
+
+def _rows(where: str, figures: OutageFigures) -> list[tuple[str, ...]]:
     counted = {
-        "lost": one.lost,
-        "there twice": one.twice,
-        "stamped as what did not hold": one.stamped_wrongly,
-        "messages blocked under `allow_and_keep`": one.blocked_though_kept,
-        "messages let through under `block`": one.let_through_though_blocked,
+        "lost": figures.lost,
+        "there twice": figures.twice,
+        "stamped as what did not hold": figures.stamped_wrongly,
+        "messages blocked under `allow_and_keep`": figures.blocked_though_kept,
+        "messages let through under `block`": figures.let_through_though_blocked,
+        "messages blocked under `block` during the upgrade": figures.blocked_in_the_upgrade,
     }
+    before = f"{where}, of {figures.said:,} turns of {figures.chats} chats"
     return [
-        *(
-            (f"of {one.said:,} turns of {chats} chats, {what}", str(n))
-            for what, n in counted.items()
-        ),
-        ("gate while nobody answers, ms at the median", f"{one.harmed_median_ms:.3f}"),
+        *((f"{before}, {what}", str(n)) for what, n in counted.items()),
         (
-            "the longest gate, ms, beside its time-out",
-            f"{one.harmed_worst_ms:.0f}",
-            f"{one.timeout_ms:.0f}",
-            f"{one.harmed_worst_ms / one.timeout_ms:.2f}",
+            f"{where}, gate while nobody answers, ms at the median",
+            f"{figures.harmed_median_ms:.3f}",
+        ),
+        (
+            f"{where}, a message while nobody answers, ms at the median, beside one without Licet",
+            f"{figures.message_median_ms:.2f}",
+            f"{figures.plain_median_ms:.2f}",
+            f"{figures.message_median_ms / figures.plain_median_ms:.2f}",
+        ),
+        (
+            f"{where}, the longest gate, ms, beside its time-out",
+            f"{figures.harmed_worst_ms:.0f}",
+            f"{figures.timeout_ms:.0f}",
+            f"{figures.harmed_worst_ms / figures.timeout_ms:.2f}",
         ),
     ]

@@ -184,7 +184,8 @@ class Registry:
             '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
         )
         (folder / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\n'
+            f'runroot = "{folder}/run"\n'
         )
         self.environment = {
             **os.environ,

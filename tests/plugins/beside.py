@@ -12,9 +12,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -24,7 +25,9 @@ from bench.outages import pids_below
 from licet.client import Client, choose, open_account
 from licet.web.access import tokens
 
+from .. import seaweed
 from ..forking import FORKED, STARTED
+from ..keys import bao
 from ..waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -110,9 +113,15 @@ class Model(BaseHTTPRequestHandler):
 
 
 class Licet:
-    """An installation of its own, and its server."""
+    """An installation of its own, and its server; or another host of the installation ``first``."""
 
-    def __init__(self, folder: Path, dsn: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dsn: str,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        first: Licet | None = None,
+    ) -> None:
         self.folder, self.port = folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,12 +131,21 @@ class Licet:
             **os.environ,
             "LICET_DATABASE_URL": dsn,
             "LICET_WEB__TOKEN_KEY_FILE": str(folder / "token.key"),
+            **settings,
         }
+        self._server: subprocess.Popen[bytes] | None = None
+        if first is not None:
+            (folder / "data").mkdir()
+            self.key_file, self.host_key = first.key_file, first.host_key
+            return
         self.command("init", "--preset", "article-2025")
         self.key_file = folder / "proxy.key"
         self.key_file.write_text(self.key("proxy", "gate:read", "turns:write"))
         self.host_key = self.key("host", "accounts:write", "choices:write", "conversations:write")
-        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        return [self.url]
 
     def command(self, *words: str) -> str:
         ran = subprocess.run(
@@ -152,13 +170,25 @@ class Licet:
             env=self.environment,
             stdout=subprocess.DEVNULL,
         )
-        wait_until(lambda: answers(f"{self.url}/readyz"), "Licet")
+        wait_until(
+            lambda: answers(f"{self.url}/readyz"),
+            "Licet",
+            alive=lambda: self._server is not None and self._server.poll() is None,
+        )
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self._server is not None:
             self._server.send_signal(how)
             self._server.wait(600)
             self._server = None
+
+    def upgrade(self) -> None:
+        """Ends the server, upgrades the schema, and starts it again: what is done where the whole
+        machine is replaced.
+        """
+        self.stop()
+        self.command("upgrade")
+        self.start()
 
     def pids(self) -> list[int]:
         """The server's process and those that it runs."""
@@ -199,6 +229,60 @@ class Licet:
             line for line in lines if line.startswith("licet_requests_total{") and "/gate" in line
         ]
         return round(sum(float(line.rpartition(" ")[2]) for line in asked))
+
+
+class TwoHosts:
+    """Two hosts of one installation, with folders of their own."""
+
+    def __init__(self, first: Licet, second: Licet) -> None:
+        self._hosts, self.key_file = (first, second), first.key_file
+
+    @property
+    def urls(self) -> list[str]:
+        return [host.url for host in self._hosts]
+
+    def start(self) -> None:
+        for host in self._hosts:
+            host.start()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        for host in self._hosts:
+            host.stop(how)
+
+    def upgrade(self) -> None:
+        """One after the other, so that one serves all the time."""
+        for host in self._hosts:
+            host.upgrade()
+
+    def pids(self) -> list[int]:
+        return [pid for host in self._hosts for pid in host.pids()]
+
+    def open(self, name: str, allow: bool | None = None) -> None:
+        self._hosts[0].open(name, allow)
+
+    def conversations(self, name: str) -> list[dict[str, Any]]:
+        return self._hosts[1].conversations(name)
+
+
+@contextlib.contextmanager
+def two_hosts(folder: Path, dsn: str) -> Iterator[TwoHosts]:
+    """Two hosts that serve one database, with a bucket and an OpenBao of their own."""
+    for name in ("weed", "bao"):
+        (folder / name).mkdir(parents=True)
+    with seaweed.running(folder / "weed") as server, bao.running(folder / "bao") as vault:
+        settings = {
+            **server.settings("STORE", "two"),
+            "LICET_KEYS__PROVIDER": "bao",
+            "LICET_KEYS__ADDRESS": vault.address,
+            "LICET_KEYS__TOKEN_FILE": str(vault.token_file),
+        }
+        first = Licet(folder / "first", dsn, settings)
+        pair = TwoHosts(first, Licet(folder / "second", dsn, settings, first))
+        try:
+            pair.start()
+            yield pair
+        finally:
+            pair.stop(signal.SIGKILL)
 
 
 class Proxy:

@@ -10,11 +10,12 @@ archive: whoever builds the same tag with the same programs has the same bytes. 
 
     licet-VERSION-*.whl, .tar.gz     the wheel and the source archive
     licet-{client,elements,host}-VERSION.tgz     the npm packages
-    licet-VERSION.oci.tar            the image, an OCI layout: `skopeo copy oci-archive:FILE docker://..`
+    licet-VERSION.oci.tar            the image: `skopeo copy oci-archive:FILE docker://..`
     chart-NAME-VERSION.tgz           the Helm charts: `helm push FILE oci://..`
-    licet-VERSION.cdx.json           the components, with their versions: CycloneDX 1.6, from `requirements.lock`
-    provenance.json                  in-toto statement v1 with a SLSA provenance v1: each file's hash, the tag, the
-                                     commit, the locks and the base by their hashes, the programs by their versions
+    licet-VERSION.cdx.json           the components, with their versions: CycloneDX 1.6
+    provenance.json                  in-toto statement v1 with a SLSA provenance v1: each file's
+                                     hash, the tag, the commit, the locks and the base by their
+                                     hashes, the programs by their versions
     provenance.intoto.jsonl          the same in a DSSE envelope (Ed25519), with --key
     SHA256SUMS                       the hash of each file: `sha256sum --check SHA256SUMS`
 
