@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from licet.cli.shell import (
     PATH,
     CliCall,
     answer_options,
+    clock_at,
     local_options,
 )
 from licet.config import Configuration
 from licet.consent import controller, notice
-from licet.errors import InputError, UsageError
+from licet.errors import BusyError, InputError, UsageError
 from licet.policy.file import PRESETS, NamesTerm
 from licet.policy.period import written
 from licet.service import alerts, policy_changes
@@ -39,6 +40,7 @@ SEVERAL = {
     "storage_locations": "storage",
     "joint_controllers": "joint",
 }
+HISTORY_MAX = 9_999  # of the units of `--since`
 OF_CODES = ("jurisdictions", "storage_locations")
 
 
@@ -245,18 +247,40 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
     return lines
 
 
+def _hours(_: click.Context, __: click.Parameter, text: str | None) -> timedelta | None:
+    """The time in `30m`, `1h` or `2d`."""
+    if text is None:
+        return None
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], units.get(text[-1:])
+    if unit is None or not number.isdecimal() or not 0 < int(number) <= HISTORY_MAX:
+        raise click.BadParameter(f"`{text}` is not a time: write 30m, 1h or 2d")
+    return timedelta(**{unit: int(number)})
+
+
 @click.command("doctor")
 @click.option(
     "--alert", help="Say what an alert of deploy/alerts.yaml means and what to do; checks nothing."
 )
+@click.option(
+    "--since",
+    callback=_hours,
+    help="Say instead what was wrong lately and what to type next: 30m, 1h, 2d.",
+)
 @answer_options
-def doctor(alert: str | None, call: CliCall) -> int:
+def doctor(alert: str | None, since: timedelta | None, call: CliCall) -> int:
     """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
+
+    With --since it says what is on record of outages, failed work and what became late, and what it
+    cannot know. Exits 1 if any of it still stands.
 
     \b
     Example:  licet doctor
+              licet doctor --since 1h
               licet doctor --alert LicetBackupLate
     """
+    if since is not None:
+        return _lately(since, call)
     if alert is not None:
         found = alerts.get_alert(alert)
         call.show(
@@ -277,6 +301,21 @@ def doctor(alert: str | None, call: CliCall) -> int:
         ]
         call.show(findings, lambda: "\n".join(lines))
     return EXIT_NO if any(f.state is doctor.FindingState.broken for f in findings) else 0
+
+
+def _lately(since: timedelta, call: CliCall) -> int:
+    from licet.service import recent_faults  # here, not above: it knows of everything
+
+    config = Configuration.of(os.environ, call.data)
+    installation.refuse_unmade(config)
+    until = clock_at(config, call.at)[0]()
+    try:
+        with call.installation() as here:
+            found = recent_faults.find_faults(here, until - since, until)
+    except BusyError as error:
+        found = recent_faults.without_database(config, until - since, until, error.message)
+    call.show(found, lambda: recent_faults.describe(found))
+    return EXIT_NO if found.stands else 0
 
 
 @click.command()
