@@ -15,12 +15,13 @@ from typing import Any
 import click
 import msgspec
 
-from licet.cli.root import EXIT_NO, CommandGroup
+from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
     PATH,
     CliCall,
     answer_options,
     clock_at,
+    dry_option,
     local_options,
 )
 from licet.config import Configuration
@@ -31,7 +32,7 @@ from licet.policy.period import written
 from licet.service import alerts, policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.store.migrate import migrations
+from licet.store.migrate import expanding, migrations
 from licet.vault import counts, installation
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -318,19 +319,60 @@ def _lately(since: timedelta, call: CliCall) -> int:
     return EXIT_NO if found.stands else 0
 
 
+class SchemaUpgrade(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps that were taken, or would be, and those that wait for `--contract`."""
+
+    taken: tuple[str, ...]
+    waiting: tuple[str, ...]
+    dry_run: bool
+
+
 @click.command()
+@click.option(
+    "--contract",
+    is_flag=True,
+    help="Take also the steps after which servers of the version before no longer work.",
+)
+@dry_option("Say which steps would be taken, and change nothing. Exits 2 if there are any.")
 @local_options
-def upgrade(call: CliCall) -> None:
+def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
     """Upgrades the database schema to this version. Takes a lock. A schema that is newer than this
     version is refused.
 
+    Stops before the first step that contracts the schema, so that servers of the version before go
+    on: reload them, then give --contract.
+
     \b
-    Example:  licet upgrade
+    Example:  licet upgrade --dry-run
+              licet upgrade
+              licet upgrade --contract
     """
     config = Configuration.of(os.environ, call.data)
-    with installation.installation(config, upgrade=True):
-        steps = [f"{step.number:04} {step.name}" for step in migrations()]
-        call.show(steps, lambda: f"the schema is at migration {steps[-1]}")
+    installation.refuse_unmade(config)
+    todo = installation.pending_steps(config)
+    taken = todo if contract or len(todo) == len(migrations()) else expanding(todo)
+    if taken and not dry_run:
+        with installation.installation(config, upgrade=contract, expand=True):
+            pass
+    found = SchemaUpgrade(
+        taken=tuple(f"{step.number:04} {step.name}" for step in taken),
+        waiting=tuple(f"{step.number:04} {step.name}" for step in todo[len(taken) :]),
+        dry_run=dry_run,
+    )
+    call.show(found, lambda: _upgraded(found))
+    return EXIT_CHANGES if dry_run and taken else 0
+
+
+def _upgraded(found: SchemaUpgrade) -> str:
+    does = "would take" if found.dry_run else "took"
+    lines = [f"{does:<11}{step}" for step in found.taken]
+    lines += [f"{'waits':<11}{step}" for step in found.waiting]
+    if found.waiting:
+        lines.append(
+            "servers of the version before do not work after what waits: reload them "
+            "all, then `licet upgrade --contract`"
+        )
+    return "\n".join(lines or [f"the schema is at migration {len(migrations()):04}"])
 
 
 @click.group(cls=CommandGroup)
