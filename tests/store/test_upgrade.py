@@ -118,8 +118,20 @@ def test_without_an_upgrade_no_command_migrates_in_passing(old: tuple[str, House
 def test_after_the_upgrade_everything_is_decided_as_before(old: tuple[str, House]) -> None:
     before = decided(old[1])
     assert {use for _, use, _ in before} == {True, False}
+    planned = licet(old, "upgrade", "--contract", "--dry-run")
+    would = "would take 0002 notes\nwould take 0003 moods\n"
+    assert (planned.exit_code, planned.output, applied(old[0])) == (2, would, 1)
     result = licet(old, "upgrade")
-    assert (result.exit_code, result.output) == (0, "the schema is at migration 0003 moods\n")
+    assert result.exit_code == 0
+    assert result.output.startswith("took       0002 notes\nwaits      0003 moods\n")
+    assert "`licet upgrade --contract`" in result.output
+    assert applied(old[0]) == 2, "those of the version before serve it"
+    assert licet(old, "status").exit_code == 0, "and so do those of this one"
+    assert decided(old[1]) == before
+    result = licet(old, "upgrade", "--contract")
+    assert (result.exit_code, result.output) == (0, "took       0003 moods\n")
+    result = licet(old, "upgrade")
+    assert (result.exit_code, result.output) == (0, "the schema is at migration 0003\n")
     assert decided(old[1]) == before
     assert old[1].query("SELECT DISTINCT mood FROM accounts") == [("calm",)]
     assert licet(old, "status").exit_code == 0
@@ -142,7 +154,7 @@ def test_an_upgrade_killed_in_the_middle_leaves_a_whole_step_and_goes_on(
             wait_until(lambda: conn.execute(sleeping).fetchone() == (1,), "the slow step begins")
         running.send_signal(signal.SIGKILL)
     request.getfixturevalue("later")
-    assert licet(old, "upgrade").exit_code == 0
+    assert licet(old, "upgrade", "--contract").exit_code == 0
     with psycopg.connect(dsn) as conn:
         assert conn.execute("SELECT to_regclass('half')").fetchone() == (None,)
         assert pending(conn) == ()
@@ -194,3 +206,22 @@ def test_each_step_is_taken_beside_a_reader_of_every_table(old: tuple[str, House
             assert pending(conn, steps) == steps[place + 1 :]
             conn.commit()
     assert decided(old[1]) == before
+
+
+def test_no_command_migrates_an_embedded_database_in_passing(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data = str(tmp_path / "data")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, [*words, "--data", data])
+
+    assert run("init", "--preset", "article-2025").exit_code == 0
+    request.getfixturevalue("later")
+    for words in (("status",), ("doctor",), ("sweep",), ("events",)):
+        refused = run(*words)
+        assert refused.exit_code == 1, words
+        assert "2 migration(s) must run" in refused.output
+        assert "`licet upgrade --dry-run`" in refused.output
+    assert run("upgrade").exit_code == 0
+    assert run("status").exit_code == 0

@@ -183,6 +183,12 @@ def test_a_database_that_hangs_is_named_in_each_answer_and_all_goes_on_when_it_i
         assert host.say("ana", "after").status_code == 201
         assert host.choose("ana", False).status_code == 201
     assert json.loads(host.licet("status", "--json"))["turns_kept"] == 3
+    lately = json.loads(host.licet("doctor", "--since", "1h", "--json"))
+    (fault,) = lately["faults"]
+    assert fault["what"] == "database"
+    assert fault["began"] < fault["ended"]
+    assert fault["next"].startswith("licet db status")
+    assert lately["unknown"]
 
 
 def test_a_bucket_that_hangs_stops_restrictions_alone_and_is_named_to_them(tmp_path: Path) -> None:

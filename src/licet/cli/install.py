@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,24 @@ from typing import Any
 import click
 import msgspec
 
-from licet.cli.root import EXIT_NO, CommandGroup
+from licet.cli.root import EXIT_CHANGES, EXIT_NO, CommandGroup
 from licet.cli.shell import (
     PATH,
     CliCall,
     answer_options,
+    clock_at,
+    dry_option,
     local_options,
 )
 from licet.config import Configuration
 from licet.consent import controller, notice
-from licet.errors import InputError, UsageError
+from licet.errors import BusyError, InputError, UsageError
 from licet.policy.file import PRESETS, NamesTerm
 from licet.policy.period import written
 from licet.service import alerts, policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
-from licet.store.migrate import migrations
+from licet.store.migrate import expanding, migrations
 from licet.vault import counts, installation
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -39,6 +41,7 @@ SEVERAL = {
     "storage_locations": "storage",
     "joint_controllers": "joint",
 }
+HISTORY_MAX = 9_999  # of the units of `--since`
 OF_CODES = ("jurisdictions", "storage_locations")
 
 
@@ -245,18 +248,40 @@ def _for_people(begun: policy_changes.InstallationBegun, now: datetime) -> list[
     return lines
 
 
+def _hours(_: click.Context, __: click.Parameter, text: str | None) -> timedelta | None:
+    """The time in `30m`, `1h` or `2d`."""
+    if text is None:
+        return None
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], units.get(text[-1:])
+    if unit is None or not number.isdecimal() or not 0 < int(number) <= HISTORY_MAX:
+        raise click.BadParameter(f"`{text}` is not a time: write 30m, 1h or 2d")
+    return timedelta(**{unit: int(number)})
+
+
 @click.command("doctor")
 @click.option(
     "--alert", help="Say what an alert of deploy/alerts.yaml means and what to do; checks nothing."
 )
+@click.option(
+    "--since",
+    callback=_hours,
+    help="Say instead what was wrong lately and what to type next: 30m, 1h, 2d.",
+)
 @answer_options
-def doctor(alert: str | None, call: CliCall) -> int:
+def doctor(alert: str | None, since: timedelta | None, call: CliCall) -> int:
     """Checks the installation and says how to fix what is broken. Exits 1 if anything is.
+
+    With --since it says what is on record of outages, failed work and what became late, and what it
+    cannot know. Exits 1 if any of it still stands.
 
     \b
     Example:  licet doctor
+              licet doctor --since 1h
               licet doctor --alert LicetBackupLate
     """
+    if since is not None:
+        return _lately(since, call)
     if alert is not None:
         found = alerts.get_alert(alert)
         call.show(
@@ -279,19 +304,75 @@ def doctor(alert: str | None, call: CliCall) -> int:
     return EXIT_NO if any(f.state is doctor.FindingState.broken for f in findings) else 0
 
 
+def _lately(since: timedelta, call: CliCall) -> int:
+    from licet.service import recent_faults  # here, not above: it knows of everything
+
+    config = Configuration.of(os.environ, call.data)
+    installation.refuse_unmade(config)
+    until = clock_at(config, call.at)[0]()
+    try:
+        with call.installation() as here:
+            found = recent_faults.find_faults(here, until - since, until)
+    except BusyError as error:
+        found = recent_faults.without_database(config, until - since, until, error.message)
+    call.show(found, lambda: recent_faults.describe(found))
+    return EXIT_NO if found.stands else 0
+
+
+class SchemaUpgrade(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps that were taken, or would be, and those that wait for `--contract`."""
+
+    taken: tuple[str, ...]
+    waiting: tuple[str, ...]
+    dry_run: bool
+
+
 @click.command()
+@click.option(
+    "--contract",
+    is_flag=True,
+    help="Take also the steps after which servers of the version before no longer work.",
+)
+@dry_option("Say which steps would be taken, and change nothing. Exits 2 if there are any.")
 @local_options
-def upgrade(call: CliCall) -> None:
+def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
     """Upgrades the database schema to this version. Takes a lock. A schema that is newer than this
     version is refused.
 
+    Stops before the first step that contracts the schema, so that servers of the version before go
+    on: reload them, then give --contract.
+
     \b
-    Example:  licet upgrade
+    Example:  licet upgrade --dry-run
+              licet upgrade
+              licet upgrade --contract
     """
     config = Configuration.from_environment(os.environ, call.data)
-    with installation.installation(config, upgrade=True):
-        steps = [f"{step.number:04} {step.name}" for step in migrations()]
-        call.show(steps, lambda: f"the schema is at migration {steps[-1]}")
+    installation.refuse_unmade(config)
+    todo = installation.pending_steps(config)
+    taken = todo if contract or len(todo) == len(migrations()) else expanding(todo)
+    if taken and not dry_run:
+        with installation.installation(config, upgrade=contract, expand=True):
+            pass
+    found = SchemaUpgrade(
+        taken=tuple(f"{step.number:04} {step.name}" for step in taken),
+        waiting=tuple(f"{step.number:04} {step.name}" for step in todo[len(taken) :]),
+        dry_run=dry_run,
+    )
+    call.show(found, lambda: _upgraded(found))
+    return EXIT_CHANGES if dry_run and taken else 0
+
+
+def _upgraded(found: SchemaUpgrade) -> str:
+    does = "would take" if found.dry_run else "took"
+    lines = [f"{does:<11}{step}" for step in found.taken]
+    lines += [f"{'waits':<11}{step}" for step in found.waiting]
+    if found.waiting:
+        lines.append(
+            "servers of the version before do not work after what waits: reload them "
+            "all, then `licet upgrade --contract`"
+        )
+    return "\n".join(lines or [f"the schema is at migration {len(migrations()):04}"])
 
 
 @click.group(cls=CommandGroup)

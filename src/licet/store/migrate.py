@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 
 import msgspec
 import psycopg
@@ -118,6 +119,11 @@ def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tu
     with translated(), conn.transaction():
         known = conn.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
         return steps[_applied(conn, steps) if known == (True,) else 0 :]
+
+
+def expanding(steps: tuple[Migration, ...]) -> tuple[Migration, ...]:
+    """Those before the first step that contracts."""
+    return tuple(takewhile(lambda step: step.expands, steps))
 
 
 def _advance(conn: Transaction, steps: tuple[Migration, ...]) -> Migration | None:

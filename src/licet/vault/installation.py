@@ -31,7 +31,7 @@ from licet.store.connect import (
     snapshot,
     transaction,
 )
-from licet.store.migrate import migrate, migrations, pending
+from licet.store.migrate import Migration, expanding, migrate, migrations, pending
 from licet.vault import journal_evidence, journal_state, policy_versions, restriction
 from licet.vault.journal_state import JournalState
 from licet.vault.primary import PrimaryGuard
@@ -93,28 +93,41 @@ def installation(
     clock: Clock = utc_now,
     *,
     upgrade: bool = False,
+    expand: bool = False,
     behind_fence: bool = False,
     connections_max: int = POOL_SIZE_MAX,
 ) -> Iterator[Installation]:
     """Opens what is configured, and starts the embedded database if none is configured.
 
-    An empty or an embedded database is migrated to the newest schema. A database of your own with
-    an older schema is refused unless ``upgrade`` is set, so that no ordinary command migrates it. A
-    database that lacks restrictions of its journal is refused; ``behind_fence`` opens it for `licet
-    restore` alone, which brings it up to date.
+    An empty database is migrated to the newest schema. One with an older schema is refused while a
+    step that expands it is pending, so that no ordinary command migrates it: ``expand`` takes the
+    steps before the first one that contracts, ``upgrade`` all of them. A database that lacks
+    restrictions of its journal is refused; ``behind_fence`` opens it for `licet restore` alone,
+    which brings it up to date.
     """
     with database(config, connections_max) as pool:
         with pool.connection() as conn:
             todo = pending(conn)
-            if todo and config.database_url and not upgrade and len(todo) < len(migrations()):
+            known = len(migrations()) - len(todo)
+            if upgrade or not known:
+                migrate(conn)
+            elif expand:
+                migrate(conn, migrations()[: known + len(expanding(todo))])
+            elif any(step.expands for step in todo):
                 raise RefusedError(
                     f"the database's schema is older: {len(todo)} migration(s) must run",
-                    "back it up, then run `licet upgrade`",
+                    "back it up, then run `licet upgrade`; `licet upgrade --dry-run` says what "
+                    "it would do",
                     because="older_schema",
                 )
-            migrate(conn)
         with over(pool, config, clock, behind_fence=behind_fence) as here:
             yield here
+
+
+def pending_steps(config: Configuration) -> tuple[Migration, ...]:
+    """The steps that an upgrade has still to take; changes nothing."""
+    with database(config) as pool, pool.connection() as conn:
+        return pending(conn)
 
 
 @contextmanager

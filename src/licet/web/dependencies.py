@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from time import monotonic
 
+from licet.clock import utc_now
 from licet.errors import BusyError, LicetError
 from licet.keys.openbao import BaoProvider
 from licet.keys.pkcs11 import Pkcs11Provider
@@ -25,6 +26,7 @@ from licet.store import bucket as buckets
 from licet.store import disk
 from licet.store.circuit import CallWatch, CircuitBreaker
 from licet.store.connect import OutcomeUnknownError, Pool, UnreachableError, heartbeat
+from licet.store.outage_file import OutageFile
 from licet.vault.installation import Installation
 from licet.web.access.oidc import Discovery
 
@@ -164,11 +166,12 @@ class Dependencies:
     async def running(self, _: object = None) -> AsyncIterator[None]:
         """Watches until the block ends."""
         stop = threading.Event()
-        threads = ThreadPoolExecutor(1 + len(self._guarded), "licet-watch")
+        threads = ThreadPoolExecutor(2 + len(self._guarded), "licet-watch")
         loop = asyncio.get_running_loop()
         for one in self._guarded:
             one.circuit.is_probed = True
             threads.submit(one.watch, stop)
+        threads.submit(self._record, stop)
         watching = loop.create_task(self._watch(threads))
         try:
             yield
@@ -180,6 +183,13 @@ class Dependencies:
             for one in self._guarded:
                 one.circuit.is_probed = False
             threads.shutdown(wait=False, cancel_futures=True)
+
+    def _record(self, stop: threading.Event) -> None:
+        """Keeps what falls silent and comes back, for `licet doctor --since`."""
+        kept = OutageFile(self.folders["data"])
+        while not stop.wait(ASK_SECONDS):
+            kept.note(self.silent, utc_now())
+        kept.note((), utc_now())
 
     async def _watch(self, threads: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
