@@ -216,15 +216,31 @@ class _Play:
         the first release is asked to take out.
         """
         now, release = self.clock.now, UUID(hex=first.manifest.release)
-        open_people = [p for p in self.town.people if p.conversations and not p.closed]
-        held = open_people[-1]
-        self._hold(held, now, *held.conversations[-1])
-        self._delete(held, now, *held.conversations[-1])
-        for person in open_people[:-1]:
+        with transaction(self.installation.pool) as tx:
+            alive = {
+                conversation
+                for (conversation,) in tx.execute(
+                    """SELECT conversation_id FROM segments JOIN conversations c
+                         USING (account_id, conversation_id)
+                        WHERE erased_at IS NULL AND keep_until > %s AND c.deleted_at IS NULL""",
+                    [now],
+                )
+            }
+        chats = [
+            (person, *chat)
+            for person in self.town.people
+            if not person.closed
+            for chat in person.conversations
+            if chat[1] in alive
+        ]
+        held, *others = chats[::-1]
+        self._hold(held[0], now, *held[1:])
+        self._delete(held[0], now, *held[1:])
+        for person, name, conversation in others:
             with transaction(self.installation.pool) as tx:
                 rows = registry.sealed_rows_of(tx, person.id).get(release, {}).values()
-            if own := [one for one in person.conversations if one[1] in set(rows)]:
-                self._delete(person, now, *own[0])
+            if conversation in rows:
+                self._delete(person, now, name, conversation)
                 break
         self._flush()
 
