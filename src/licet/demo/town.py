@@ -216,32 +216,19 @@ class _Play:
         the first release is asked to take out.
         """
         now, release = self.clock.now, UUID(hex=first.manifest.release)
+        usable = next(catalog.usable_rows(self.installation, first.manifest))
         with transaction(self.installation.pool) as tx:
-            alive = {
-                conversation
-                for (conversation,) in tx.execute(
-                    """SELECT conversation_id FROM segments JOIN conversations c
-                         USING (account_id, conversation_id)
-                        WHERE erased_at IS NULL AND keep_until > %s AND c.deleted_at IS NULL""",
-                    [now],
-                )
-            }
-        chats = [
-            (person, *chat)
+            rows = registry.rows_at(tx, release, usable)
+        chats = {
+            conversation: (person, now, name, conversation)
             for person in self.town.people
             if not person.closed
-            for chat in person.conversations
-            if chat[1] in alive
-        ]
-        held, *others = chats[::-1]
-        self._hold(held[0], now, *held[1:])
-        self._delete(held[0], now, *held[1:])
-        for person, name, conversation in others:
-            with transaction(self.installation.pool) as tx:
-                rows = registry.sealed_rows_of(tx, person.id).get(release, {}).values()
-            if conversation in rows:
-                self._delete(person, now, name, conversation)
-                break
+            for name, conversation in person.conversations
+        }
+        held, other = [chats[row.conversation] for row in rows if row.conversation in chats][:2]
+        self._hold(*held)
+        self._delete(*held)
+        self._delete(*other)
         self._flush()
 
     def _delete(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
