@@ -119,6 +119,7 @@ def _live(
     assert release.sealed_at is not None
     ended = withdrawn_rows.first_endings(installation.pool, release)
     ends = sorted(ended[row] for row in gone if row in ended)
+    yield release.sealed_at, rows
     for _, day in groupby(ends, key=datetime.date):
         *_, last = moments = list(day)
         rows -= len(moments)
