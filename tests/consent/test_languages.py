@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -71,6 +72,28 @@ def found(folder: Path, language: str) -> dict[str, set[CatalogueRule]]:
 
 
 # The languages that ship
+
+
+ONE_WORD = {  # what a thing is called to a person, and what it is never called
+    "chat": ("conversation", "thread", "dialogue"),
+    "training set": ("dataset", "corpus"),
+    "permission": ("consent", "grant", "opt in", "opt out", "opted in", "opted out"),
+    "answer": ("choice was made", "decision was made"),
+    "delete": ("remove", "removed", "purge"),
+    "certificate": ("attestation",),
+    "message": ("turn", "turns", "prompt"),
+}
+OF_A_RELEASE = "removes.others_unused"  # in the words of a release's manifest, which is pinned
+
+
+def test_a_thing_has_one_word_on_every_page_receipt_and_mail() -> None:
+    shown: dict[str, str] = json.loads((catalogue_check.shipped_folder() / "en.json").read_bytes())
+    for word, others in ONE_WORD.items():
+        assert any(word in text.lower() for text in shown.values()), f"{word} is said nowhere"
+        for key, text in shown.items():
+            plain = re.sub(r"\{[^}]*\}", "", text).lower()
+            strange = [one for one in others if re.search(rf"\b{one}s?\b", plain)]
+            assert not strange or key == OF_A_RELEASE, (key, strange)
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -25,7 +25,7 @@ from licet.vault.ids import uuid7
 from licet.vault.installation import Installation
 
 from .axe import violations
-from .browsing import DESKTOP, PHONE, Site, browser, existing
+from .browsing import DESKTOP, PHONE, Site, browser, existing, unfold
 from .people import Town, application, serving
 from .served import NOTICE, World, api
 from .test_console import form
@@ -231,6 +231,7 @@ def test_axe_finds_nothing_on_the_page_of_replaced_names_and_nothing_scrolls_sid
             ("link", "autumn"),
             ("button", "Read replaced names, and put that on record"),
         ):
+            unfold(page)
             with page.expect_navigation():
                 page.get_by_role(role, name=name).click()
         found += [(page.url, scheme, *one) for one in violations(page)]

@@ -82,7 +82,7 @@ def test_a_release_is_reviewed_row_by_row_and_signed_off_by_two(api: Any, built:
         assert post(api, f"{path}/sign", signer, names_in="yes").status_code == 409
     said = api.get(path, headers=reader).text
     assert "cora@example.org, in the console" in said
-    assert "<dt>Signed off</dt><dd>yes, not confirmed by a second identity</dd>" in said
+    assert '<p class="status">signed off, not confirmed by a second identity</p>' in said
 
 
 def test_signatures_of_two_links_are_not_confirmed_and_of_two_identities_are(
@@ -112,7 +112,7 @@ def test_signatures_of_two_links_are_not_confirmed_and_of_two_identities_are(
     shown = api.get(path, headers=known).text
     assert unconfirmed not in shown
     assert "without the identity provider" not in shown
-    assert "<dt>Signed off</dt><dd>yes</dd>" in shown
+    assert '<p class="status">signed off</p>' in shown
 
 
 def test_the_person_sees_that_a_row_of_theirs_was_read_and_why(api: Any, built: Built) -> None:

@@ -97,18 +97,10 @@ def suggest(installation: Installation) -> None:
     """Two suggestions of misuse, as the classifier leaves them; the scores are made up."""
     reader, now = signatures.member(installation, REVIEWER), installation.clock()
     with transaction(installation.pool) as tx:
-        newest = tx.execute(
-            """SELECT account_id, conversation_id, max(last_turn) FROM segments
-                WHERE erased_at IS NULL AND keep_until > %s
-                GROUP BY account_id, conversation_id ORDER BY conversation_id DESC LIMIT 2""",
-            [now],
-        ).fetchall()
-        for place, (account, conversation, last_turn) in enumerate(newest):
+        newest = suggestions.select_readable(tx, now, "", bytes(32), ("app",), 2)
+        for place, (account, conversation, _) in enumerate(newest):
             scored = suggestions.ScoredConversation(
-                account=account,
-                conversation=conversation,
-                score=0.91 - place / 20,
-                last_turn=last_turn,
+                account=account, conversation=conversation, score=0.91 - place / 20, last_turn=1
             )
             suggestions.store(tx, scored, bytes(32), now, reader)
 

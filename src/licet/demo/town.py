@@ -216,16 +216,19 @@ class _Play:
         the first release is asked to take out.
         """
         now, release = self.clock.now, UUID(hex=first.manifest.release)
-        open_people = [p for p in self.town.people if p.conversations and not p.closed]
-        held = open_people[-1]
-        self._hold(held, now, *held.conversations[-1])
-        self._delete(held, now, *held.conversations[-1])
-        for person in open_people[:-1]:
-            with transaction(self.installation.pool) as tx:
-                rows = registry.sealed_rows_of(tx, person.id).get(release, {}).values()
-            if own := [one for one in person.conversations if one[1] in set(rows)]:
-                self._delete(person, now, *own[0])
-                break
+        usable = next(catalog.usable_rows(self.installation, first.manifest))
+        with transaction(self.installation.pool) as tx:
+            rows = registry.rows_at(tx, release, usable)
+        chats = {
+            conversation: (person, now, name, conversation)
+            for person in self.town.people
+            if not person.closed
+            for name, conversation in person.conversations
+        }
+        held, other = [chats[row.conversation] for row in rows if row.conversation in chats][:2]
+        self._hold(*held)
+        self._delete(*held)
+        self._delete(*other)
         self._flush()
 
     def _delete(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:

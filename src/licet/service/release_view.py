@@ -4,9 +4,9 @@ on it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -118,11 +118,12 @@ def _live(
 ) -> Iterator[tuple[datetime, int]]:
     assert release.sealed_at is not None
     ended = withdrawn_rows.first_endings(installation.pool, release)
-    days = Counter(ended[row].date() for row in gone if row in ended)
+    ends = sorted(ended[row] for row in gone if row in ended)
     yield release.sealed_at, rows
-    for day, count in sorted(days.items()):
-        rows -= count
-        yield max(release.sealed_at, datetime.combine(day, time(), UTC)), rows
+    for _, day in groupby(ends, key=datetime.date):
+        *_, last = moments = list(day)
+        rows -= len(moments)
+        yield last, rows
     yield installation.clock(), rows_left(release, gone)
 
 

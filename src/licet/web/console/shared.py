@@ -280,7 +280,10 @@ def plain(
 Source: TypeAlias = str | Callable[[Any], str]
 
 
-def cells(item: Any, columns: Sequence[Sequence[Source]]) -> Iterator[tuple[str, str, bool]]:  # noqa: ANN401
+def cells(
+    item: Any,  # noqa: ANN401 a value of a page
+    columns: Sequence[Sequence[Source]],
+) -> Iterator[tuple[str, str, bool]]:
     """The cells of a row: head, value as text, and whether it is overdue.
 
     A column is its head, its value, and optionally what says that it is overdue and the address
@@ -296,13 +299,13 @@ def cells(item: Any, columns: Sequence[Sequence[Source]]) -> Iterator[tuple[str,
         yield str(head), text, bool(is_late)
 
 
-def _value(item: Any, source: Source) -> str:  # noqa: ANN401
+def _value(item: Any, source: Source) -> str:  # noqa: ANN401 a value of a page
     if callable(source):
         return source(item)
     return source.format(item) if "{" in source else display(_raw(item, source))
 
 
-def _raw(item: Any, path: str) -> Any:  # noqa: ANN401
+def _raw(item: Any, path: str) -> Any:  # noqa: ANN401 a value of a page
     for part in path.split("."):
         item = item[int(part)] if part.isdigit() else getattr(item, part)
     return item
@@ -322,7 +325,7 @@ def choices(options: Sequence[Any]) -> Iterator[tuple[str, str]]:
             yield from ((str(one), display(one).replace("_", " ")) for one in some)
 
 
-def display(value: Any) -> str:  # noqa: ANN401
+def display(value: Any) -> str:  # noqa: ANN401 a value of a page
     """A value as staff read it, by its type; a dash for none, or for an empty one."""
     match value:
         case None | "" | () | []:
