@@ -307,7 +307,7 @@ def doctor(alert: str | None, since: timedelta | None, call: CliCall) -> int:
 def _lately(since: timedelta, call: CliCall) -> int:
     from licet.service import recent_faults  # here, not above: it knows of everything
 
-    config = Configuration.of(os.environ, call.data)
+    config = Configuration.from_environment(os.environ, call.data)
     installation.refuse_unmade(config)
     until = clock_at(config, call.at)[0]()
     try:
