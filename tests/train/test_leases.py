@@ -634,5 +634,7 @@ def test_a_run_beside_its_installation_needs_no_server_and_no_leases_of_its_own(
     assert datetime.fromisoformat(said["until"]) > datetime.now().astimezone()
     gate = licet.gate(trained.folder, trained.gates, key.stdout, when_stale="stop")
     config = installation.Installation and trained.here.config
-    rows = licet.load(trained.folder, gate=gate, config=type(config).of(environment, config.data))
+    rows = licet.load(
+        trained.folder, gate=gate, config=type(config).from_environment(environment, config.data)
+    )
     assert sorted(row["ordinal"] for row in rows) == trained.ordinals

@@ -131,7 +131,7 @@ def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
         manifest_sha256=sha256,
         clock=vault_installation.utc_now,
     ).poll()
-    config = type(here.config).of({"LICET_DATABASE_URL": dsn}, here.config.data)
+    config = type(here.config).from_environment({"LICET_DATABASE_URL": dsn}, here.config.data)
     by_name = licet.gate("autumn", tmp_path / "gates", signer.verifier.vkey, data=here.config.data)
     by_folder = licet.gate(own, tmp_path / "gates", signer.verifier.vkey)
     assert by_name.release == by_folder.release == promised.release

@@ -82,34 +82,34 @@ def list_keys(call: CliCall) -> None:
     call.show(known, lambda: "\n".join(lines) or "no keys")
 
 
-def _bound(known: ServiceKey) -> str:
+def _bound(key: ServiceKey) -> str:
     """What a key is bound to, or that an old key is bound to nothing."""
     text = ""
-    if "release:lease" in known.scopes:
-        whose = f"own machines `{known.recipient}`" if known.own else f"`{known.recipient}`"
+    if "release:lease" in key.scopes:
+        whose = f"own machines `{key.recipient}`" if key.own else f"`{key.recipient}`"
         text += (
-            f"; leases {', '.join(known.releases)} to {whose}"
-            if known.recipient
+            f"; leases {', '.join(key.releases)} to {whose}"
+            if key.recipient
             else "; leases nothing: make another"
         )
-    if "events:acknowledge" in known.scopes:
+    if "events:acknowledge" in key.scopes:
         text += (
-            f"; answers for `{known.endpoint}`"
-            if known.endpoint
+            f"; answers for `{key.endpoint}`"
+            if key.endpoint
             else "; answers for nobody: make another"
         )
     return text
 
 
-def _limited(known: ServiceKey) -> str:
+def _limited(key: ServiceKey) -> str:
     """A key's limits beside its scopes, and its version."""
     text = (
-        f"; {known.requests_per_minute:,} requests a minute"
-        if known.requests_per_minute is not None
+        f"; {key.requests_per_minute:,} requests a minute"
+        if key.requests_per_minute is not None
         else ""
     )
-    text += f"; until {written(known.expires_at)}" if known.expires_at is not None else ""
-    return f"{text}; version {known.version}"
+    text += f"; until {written(key.expires_at)}" if key.expires_at is not None else ""
+    return f"{text}; version {key.version}"
 
 
 @api_key.command("limit")

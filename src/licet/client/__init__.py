@@ -208,12 +208,12 @@ def choose(
 
 
 def choices(account: str, cursor: str | None = None) -> ApiRequest[Choices]:
-    return _reading(f"{_account(account)}/choices", Choices, _at(cursor))
+    return _reading(f"{_account(account)}/choices", Choices, _page(cursor))
 
 
 def standing(account: str, cursor: str | None = None) -> ApiRequest[StandingResult]:
     """Who chose what, when and where: for the account, its projects, and their conversations."""
-    return _reading(f"{_account(account)}/standing", StandingResult, _at(cursor))
+    return _reading(f"{_account(account)}/standing", StandingResult, _page(cursor))
 
 
 def preview(
@@ -228,7 +228,7 @@ def preview(
     """What a release built now would contain of the person's conversations; ``assume``: as if they
     said yes for what is shown.
     """
-    query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_at(cursor)]
+    query = [("purpose", purpose), ("assume", "true" if assume else "false"), *_page(cursor)]
     query += [
         (name, value)
         for name, value in (("conversation", conversation), ("project", project))
@@ -314,18 +314,18 @@ def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
 
 
 def conversations(account: str, cursor: str | None = None) -> ApiRequest[Conversations]:
-    return _reading(f"{_account(account)}/conversations", Conversations, _at(cursor))
+    return _reading(f"{_account(account)}/conversations", Conversations, _page(cursor))
 
 
 def get_conversation(conversation: str, account: str | None = None) -> ApiRequest[Conversation]:
-    return _reading(_conversation(conversation), Conversation, _of(account))
+    return _reading(_conversation(conversation), Conversation, _for(account))
 
 
 def explain(conversation: str, account: str | None = None) -> ApiRequest[Explanation]:
     """The answer for each turn of a conversation and each purpose, the reason, and the act behind
     it.
     """
-    return _reading(f"{_conversation(conversation)}/explain", Explanation, _of(account))
+    return _reading(f"{_conversation(conversation)}/explain", Explanation, _for(account))
 
 
 def explain_turn(turn: str) -> ApiRequest[Explanation]:
@@ -335,18 +335,18 @@ def explain_turn(turn: str) -> ApiRequest[Explanation]:
 
 def keep_out(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
     return _changing(
-        "POST", f"{_conversation(conversation)}/keep-out", ChangeResult, query=_of(account)
+        "POST", f"{_conversation(conversation)}/keep-out", ChangeResult, query=_for(account)
     )
 
 
 def let_in(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
     return _changing(
-        "POST", f"{_conversation(conversation)}/let-in", ChangeResult, query=_of(account)
+        "POST", f"{_conversation(conversation)}/let-in", ChangeResult, query=_for(account)
     )
 
 
 def delete(conversation: str, account: str | None = None) -> ApiRequest[ChangeResult]:
-    return _changing("DELETE", _conversation(conversation), ChangeResult, query=_of(account))
+    return _changing("DELETE", _conversation(conversation), ChangeResult, query=_for(account))
 
 
 def give_feedback(
@@ -367,13 +367,13 @@ def give_feedback(
     body = {"rating": rating, "share": share, "turn": turn, "comment": comment, "id": id}
     body |= {"check": check, "score": score}
     return _changing(
-        "POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _of(account)
+        "POST", f"{_conversation(conversation)}/feedback", FeedbackResult, body, _for(account)
     )
 
 
 def feedback(account: str = "me", cursor: str | None = None) -> ApiRequest[FeedbackPage]:
     """The feedback that an account gave, as far as it is stored, newest first."""
-    return _reading(f"{_account(account)}/feedback", FeedbackPage, _at(cursor))
+    return _reading(f"{_account(account)}/feedback", FeedbackPage, _page(cursor))
 
 
 def take_feedback_back(feedback: str, account: str = "me") -> ApiRequest[FeedbackResult]:
@@ -397,7 +397,7 @@ def send_request(kind: str, words: str = "", account: str = "me") -> ApiRequest[
 
 def requests(account: str = "me", cursor: str | None = None) -> ApiRequest[SentRequests]:
     """The requests of an account, newest first."""
-    return _reading(f"{_account(account)}/requests", SentRequests, _at(cursor))
+    return _reading(f"{_account(account)}/requests", SentRequests, _page(cursor))
 
 
 def get_request(request: str, account: str = "me") -> ApiRequest[SentRequest]:
@@ -467,11 +467,11 @@ def _segment(reference: str) -> str:
     return quote(reference, safe=":")
 
 
-def _at(cursor: str | None) -> tuple[tuple[str, str], ...]:
+def _page(cursor: str | None) -> tuple[tuple[str, str], ...]:
     return (("cursor", cursor),) if cursor else ()
 
 
-def _of(account: str | None) -> tuple[tuple[str, str], ...]:
+def _for(account: str | None) -> tuple[tuple[str, str], ...]:
     return (("account", account),) if account is not None else ()
 
 

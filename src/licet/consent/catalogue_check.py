@@ -70,19 +70,22 @@ class CatalogueFinding(msgspec.Struct, frozen=True, order=True):
         )
 
 
-def check(known: Languages, language: str) -> list[CatalogueFinding]:
+def check(languages: Languages, language: str) -> list[CatalogueFinding]:
     """The findings for a language: its sentences in the order of the English ones, then its
     notices.
     """
     if language == ENGLISH:
         return []
-    if language not in known.names:
+    if language not in languages.names:
         raise UsageError(
-            f"there is no catalogue for `{language}`", f"there are {', '.join(known.names)}"
+            f"there is no catalogue for `{language}`", f"there are {', '.join(languages.names)}"
         )
     found = [
         CatalogueFinding(language, place, rule, message)
-        for place, rule, message in (*_check_sentences(known, language), *_check_notices(language))
+        for place, rule, message in (
+            *_check_sentences(languages, language),
+            *_check_notices(language),
+        )
     ]
     return sorted(found, key=lambda one: one.is_warning)
 
@@ -90,18 +93,18 @@ def check(known: Languages, language: str) -> list[CatalogueFinding]:
 _Found = Iterator[tuple[str, CatalogueRule, str]]
 
 
-def _check_sentences(known: Languages, language: str) -> _Found:
+def _check_sentences(languages: Languages, language: str) -> _Found:
     rule = CatalogueRule
     if TAG.fullmatch(language) is None:
         yield "the file", rule.unknown, "its name is no language: name it like `pt-BR.json`"
         return
-    file = known.file(language)
-    for key in required_keys(known.english, language):
+    file = languages.file(language)
+    for key in required_keys(languages.english, language):
         if key not in file.sentences:
-            yield key, rule.missing, f"English says `{translated(key, known.english)}`"
+            yield key, rule.missing, f"English says `{translated(key, languages.english)}`"
     for key, text in file.sentences.items():
-        english = translated(key, known.english)
-        yield from _check_category(key, language, known.english)
+        english = translated(key, languages.english)
+        yield from _check_category(key, language, languages.english)
         if english is None:
             if OPTIONAL.fullmatch(key) is None:
                 yield key, rule.unknown, "English has no such sentence"
@@ -109,7 +112,7 @@ def _check_sentences(known: Languages, language: str) -> _Found:
         if file.of.get(key) != stamp(english):
             yield key, rule.stale, _stale(file, key, english)
         yield from ((key, *one) for one in _check_sentence(key, text, english, language))
-    for key in known.english:
+    for key in languages.english:
         pair = f"{key.removesuffix('.yes')}.no"
         if (
             not key.startswith("asked.")

@@ -114,7 +114,7 @@ def load_history(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHist
 
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
-    made = account_choices.of_account(tx, account, newest_first=True, most=RECORDS_MAX)
+    made = account_choices.of_account(tx, account, newest_first=True, limit=RECORDS_MAX)
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         ChoiceMade(

@@ -85,30 +85,30 @@ class _Read:
         self._accounts.append(document.account)
         self._chats.append(document.name[:16])
 
-    def clusters(self, installation: Installation, known: Release) -> DuplicateClusters:
+    def clusters(self, installation: Installation, release: Release) -> DuplicateClusters:
         kept_by = self.election.outcome().kept_by
         copies = np.bincount(kept_by, minlength=len(kept_by) + 1)[1:]  # of each document that stays
         stays = np.flatnonzero(copies)
         largest = stays[np.argsort(-copies[stays], kind="stable")[:LARGEST_MAX]]
         return DuplicateClusters(
-            release=known.name,
+            release=release.name,
             looked_at=len(kept_by),
             left_out=int(copies.sum()),
             clusters=len(stays),
             sizes=duplicates.sizes((copies[stays] + 1).tolist()),
             largest=tuple(
-                self._one(installation, known, kept_by, int(number)) for number in largest
+                self._one(installation, release, kept_by, int(number)) for number in largest
             ),
         )
 
     def _one(
-        self, installation: Installation, known: Release, kept_by: NDArray[np.int32], number: int
+        self, installation: Installation, release: Release, kept_by: NDArray[np.int32], number: int
     ) -> DuplicateCluster:
         members = np.concatenate([[number], np.flatnonzero(kept_by == number + 1)])
         some = members[:ASKED_MAX]
         with transaction(installation.pool) as tx:
             chats = list(zip(self._accounts.at(some), self._chats.at(some), strict=True))
-            rows = [row.ordinal for row in registry.rows_of(tx, known.release_id, chats)]
+            rows = [row.ordinal for row in registry.rows_of(tx, release.release_id, chats)]
         return DuplicateCluster(
             conversations=len(members),
             accounts=duplicates.told_accounts(len(set(self._accounts.at(members)))),

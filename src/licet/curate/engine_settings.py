@@ -133,14 +133,14 @@ def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
     return NameSearch(FOUND_KINDS & set(config.curate.names_kinds), LANGUAGES, others_stay=left_in)
 
 
-def hold_to_notices(installation: Installation, known: Policies) -> None:
+def hold_to_notices(installation: Installation, policies: Policies) -> None:
     """RefusedError if an answered notice promises more removal than a build does, or does not say
     that names are left in.
     """
-    number = known.number(installation.clock())
+    number = policies.number(installation.clock())
     with transaction(installation.pool) as tx:
         found = notice.list_in_force(tx, number)
-    search = name_search(installation.config, left_in=known.replacing_names(number) is None)
+    search = name_search(installation.config, left_in=policies.replacing_names(number) is None)
     for published in found:
         if beyond := notice.unkept_promises(published.text, search):
             raise RefusedError(
@@ -151,7 +151,9 @@ def hold_to_notices(installation: Installation, known: Policies) -> None:
                 f" `licet notice publish --version {published.text.version}`",
                 because="notice_promises",
             )
-        if sentence := notice.missing_disclosure(published.text, known[published.number], search):
+        if sentence := notice.missing_disclosure(
+            published.text, policies[published.number], search
+        ):
             raise RefusedError(
                 f"names are left in, and the notice `{published.text.variant.value}` in `{published.language}` "
                 "of version"

@@ -109,7 +109,7 @@ def _read(text: str) -> bytes:
     return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
 
 
-def plain(data: bytes, known: LanguageModel) -> tuple[str, float]:
+def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
     """The likeliest language of a text in UTF-8 and its probability; undetermined if empty."""
     if not data:
         return UNDETERMINED, 0.0
@@ -121,17 +121,17 @@ def plain(data: bytes, known: LanguageModel) -> tuple[str, float]:
             seen.append(feature)
     counts = Counter(seen)
     weights = np.log1p(np.fromiter(counts.values(), np.float64, len(counts)))
-    entries = known.table[np.fromiter(counts, np.int64, len(counts))].view(np.float16)
-    scores: NDArray[Any] = np.zeros(len(known.priors))
+    entries = model.table[np.fromiter(counts, np.int64, len(counts))].view(np.float16)
+    scores: NDArray[Any] = np.zeros(len(model.priors))
     if seen:
-        scores = weights @ entries.astype(np.float64) + known.priors
+        scores = weights @ entries.astype(np.float64) + model.priors
     scores = np.exp((scores - np.max(scores)) / math.sqrt(len(data)))
-    shares: NDArray[Any] = np.bincount(known.group, scores / scores.sum())
+    shares: NDArray[Any] = np.bincount(model.group, scores / scores.sum())
     name = int(np.argmax(shares))
     share = shares[name]
-    if not known.is_neighbour[name]:
-        share += shares[known.is_neighbour].sum()
-    return known.names[name], float(share)
+    if not model.is_neighbour[name]:
+        share += shares[model.is_neighbour].sum()
+    return model.names[name], float(share)
 
 
 @cache

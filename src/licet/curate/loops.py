@@ -376,12 +376,12 @@ def _line_words(own: Codes, classes: Classes, openers: Hashes) -> tuple[int, int
 
 
 @inner
-def decoded(data: Bytes, start: int, end: int, codes: Codes, most: int) -> int:
-    """Writes at most ``most`` code points of a text to the start of ``codes``; returns their
+def decoded(data: Bytes, start: int, end: int, codes: Codes, limit: int) -> int:
+    """Writes at most ``limit`` code points of a text to the start of ``codes``; returns their
     number.
     """
     count, at = 0, start
-    while at < end and count < most:
+    while at < end and count < limit:
         code = INT(data[at])
         more = 0 if code < 0x80 else 1 if code < 0xE0 else 2 if code < 0xF0 else 3
         if more:

@@ -174,8 +174,9 @@ def folder_in_words(made: FolderMeasure) -> str:
     return "\n".join(lines)
 
 
-def in_words(one: MeasuredFigures) -> str:
+def in_words(figures: MeasuredFigures) -> str:
     """A figure, for people to read."""
-    share = one.found / one.labelled if one.labelled else 0.0
-    of = "replaced words are right" if one.kind == "precision" else "found"
-    return f"{one.slice}: {one.kind} {share:.3f} ({one.found:,} of {one.labelled:,} {of})"
+    share = figures.found / figures.labelled if figures.labelled else 0.0
+    of = "replaced words are right" if figures.kind == "precision" else "found"
+    counts = f"{figures.found:,} of {figures.labelled:,} {of}"
+    return f"{figures.slice}: {figures.kind} {share:.3f} ({counts})"

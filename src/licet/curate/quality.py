@@ -106,17 +106,19 @@ def plain_signals(turn: str) -> TurnSignals:
     )
 
 
-def _quality(said: TurnSignals, scripts: Sequence[Unspaced], repeats: int, fives: int) -> Quality:
-    count = said.words + round(sum(script.words for script in scripts))
-    saying = round(said.letters / LETTERS_A_WORD + sum(script.saying for script in scripts))
+def _quality(
+    signals: TurnSignals, scripts: Sequence[Unspaced], repeats: int, fives: int
+) -> Quality:
+    count = signals.words + round(sum(script.words for script in scripts))
+    saying = round(signals.letters / LETTERS_A_WORD + sum(script.saying for script in scripts))
     return Quality(
         words=count,
-        word_letters=_share(said.letters, count),
-        symbols=_share(said.symbols, max(count, saying)),
-        alphabetic=_share(said.alphabetic, said.words) if said.words else 1.0,
-        bullets=_share(said.bullets, said.lines),
-        ellipses=_share(said.ellipses, said.lines),
-        repeated_lines=_share(said.repeated, said.lines),
+        word_letters=_share(signals.letters, count),
+        symbols=_share(signals.symbols, max(count, saying)),
+        alphabetic=_share(signals.alphabetic, signals.words) if signals.words else 1.0,
+        bullets=_share(signals.bullets, signals.lines),
+        ellipses=_share(signals.ellipses, signals.lines),
+        repeated_lines=_share(signals.repeated, signals.lines),
         repeated_fives=_share(repeats, fives),
     )
 

@@ -105,8 +105,8 @@ def build_release(
 
 @contextmanager
 def _frozen() -> Iterator[None]:
-    """Spares the collector of cycles what was there before the build: it makes many objects, so that
-    all would be looked at again and again.
+    """Spares the collector of cycles what was there before the build: it makes many objects, so
+    that all would be looked at again and again.
     """
     gc.freeze()
     try:

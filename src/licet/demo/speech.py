@@ -99,9 +99,9 @@ class _Slots(dict[str, str]):
     first use.
     """
 
-    def __init__(self, random: Random, of: SpokenLanguage, things: Mapping[str, str]) -> None:
+    def __init__(self, random: Random, language: SpokenLanguage, things: Mapping[str, str]) -> None:
         super().__init__(things)
-        self._random, self._of = random, of
+        self._random, self._of = random, language
 
     def __missing__(self, slot: str) -> str:
         draw = self._random.randrange

@@ -212,8 +212,8 @@ class _Play:
         office.keep_office(self.installation, "october")
 
     def _last_day(self, first: BuildResult) -> None:
-        """Two deletions: of a chat under a legal hold, which hangs, and of one that the recipient of
-        the first release is asked to take out.
+        """Two deletions: of a chat under a legal hold, which hangs, and of one that the recipient
+        of the first release is asked to take out.
         """
         now, release = self.clock.now, UUID(hex=first.manifest.release)
         usable = next(catalog.usable_rows(self.installation, first.manifest))

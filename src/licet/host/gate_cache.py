@@ -72,11 +72,11 @@ class GateCache:
         if seen is not None and seen.until > now:
             if seen.refresh_from <= now and asking is None:
                 self._request(account)
-            return _done(seen.answer)
+            return _completed_future(seen.answer)
         if away is not None:
             if away[1] <= now:
                 self._try_again(account, away[0])
-            return _done(away[0])
+            return _completed_future(away[0])
         return asking or self._request(account)
 
     def ask_within(self, account: str, seconds: float) -> GateResult:
@@ -166,7 +166,7 @@ def _put(into: OrderedDict[str, Kept], account: str, kept: Kept) -> None:
         into.popitem(last=False)
 
 
-def _done(answer: GateResult) -> Future[GateResult]:
+def _completed_future(answer: GateResult) -> Future[GateResult]:
     done: Future[GateResult] = Future()
     done.set_result(answer)
     return done

@@ -51,7 +51,7 @@ def read_accounts(path: RecordsFile, now: datetime) -> list[RecordedAccount]:
 
 def read_choices(
     path: RecordsFile,
-    known: Policies,
+    policies: Policies,
     now: datetime,
     accounts: Collection[str] | None = None,
     *,
@@ -75,7 +75,7 @@ def read_choices(
                 "account", f"`{host}` is not in the file of accounts", "add it there"
             )
         at = place.instant("time", fields["time"], now)
-        version, in_force = fields.get("version"), known.in_force(at).version
+        version, in_force = fields.get("version"), policies.in_force(at).version
         if version and version != in_force and foreign is not None:
             foreign.append(version)
             continue
@@ -99,7 +99,7 @@ def read_choices(
                 allow=allow,
                 via=place.name("channel", fields.get("channel") or "import"),
                 evidence=fields.get("evidence", ""),
-                question=_question(place, fields.get("question", ""), allow, known, at),
+                question=_question(place, fields.get("question", ""), allow, policies, at),
                 scope=place.scope("scope", fields["scope"], allow) if fields.get("scope") else None,
                 keep=place.scopes("keep", fields["keep"], allow) if fields.get("keep") else (),
             )
@@ -108,9 +108,9 @@ def read_choices(
 
 
 def _question(
-    place: _Place, question: str, allow: bool, known: Policies, at: datetime
+    place: _Place, question: str, allow: bool, policies: Policies, at: datetime
 ) -> str | None:
-    asks = known.in_force(at).asks
+    asks = policies.in_force(at).asks
     if question and question not in asks:
         raise place.mistake(
             "question", f"`{question}` was not asked at that time", f"there were {', '.join(asks)}"

@@ -262,27 +262,27 @@ class Import:
             self._seen_at[conversation.name] = at
             self._put(host, at, conversation, turn)
 
-    def _take_feedback(self, given: ReadFeedback) -> None:
-        host = self._account_host(given.host_account)
-        names = (host, given.host_conversation + given.host_turn, given.host_feedback)
+    def _take_feedback(self, feedback: ReadFeedback) -> None:
+        host = self._account_host(feedback.host_account)
+        names = (host, feedback.host_conversation + feedback.host_turn, feedback.host_feedback)
         if max(map(len, names)) > HOST_ID_CHARACTERS_MAX:
-            self._break(BrokenRecord(place=given.place, message=_LONG_ID))
+            self._break(BrokenRecord(place=feedback.place, message=_LONG_ID))
         elif host not in self._recorded and self._default is None:
-            self._break(BrokenRecord(place=given.place, message=_UNKNOWN_ACCOUNT))
-        elif given.at is None or not TIME_MIN <= given.at <= self._now:
+            self._break(BrokenRecord(place=feedback.place, message=_UNKNOWN_ACCOUNT))
+        elif feedback.at is None or not TIME_MIN <= feedback.at <= self._now:
             why = "it has no time, or one that cannot be"
-            self._break(BrokenRecord(place=given.place, message=why))
+            self._break(BrokenRecord(place=feedback.place, message=why))
         else:
             rated = _Rated(
-                at=given.at,
-                host=self._hmacs.of("feedback", given.host_feedback),
-                conversation=self._named_conversation(given.host_conversation).name,
-                host_turn=self._hmacs.of("turn", given.host_conversation, given.host_turn),
-                rating=given.rating,
-                share=given.share,
-                comment=encode(Content(text=given.comment)) if given.comment else None,
-                check=given.check,
-                score=given.score,
+                at=feedback.at,
+                host=self._hmacs.of("feedback", feedback.host_feedback),
+                conversation=self._named_conversation(feedback.host_conversation).name,
+                host_turn=self._hmacs.of("turn", feedback.host_conversation, feedback.host_turn),
+                rating=feedback.rating,
+                share=feedback.share,
+                comment=encode(Content(text=feedback.comment)) if feedback.comment else None,
+                check=feedback.check,
+                score=feedback.score,
             )
             self._feedback.setdefault(host, []).append(rated)
 

@@ -427,9 +427,9 @@ class Journal:
                 if self._done < self._tried:
                     self._write_waiting()
 
-    def restart(self, known: Sequence[JournalHead], life: int) -> None:
+    def restart(self, heads: Sequence[JournalHead], life: int) -> None:
         """Restarts the chain with the next record, above every number in the journal or in
-        ``known``.
+        ``heads``.
 
         For an operator who finishes a restore with missing records. ``life`` is the newest known
         one.
@@ -437,7 +437,7 @@ class Journal:
         walk = self.walk()
         for _ in self.survey(walk):
             pass
-        numbers = [walk.head.number, *(head.number for head in known)]
+        numbers = [walk.head.number, *(head.number for head in heads)]
         self.storage.tail.restart(max(numbers), life)
 
     def records(self) -> Iterator[Restriction]:
@@ -449,10 +449,10 @@ class Journal:
             yield decode_restriction(frame.payload, place)
 
     def walk(
-        self, known: Sequence[JournalHead] = (), since: JournalHead | None = None
+        self, heads: Sequence[JournalHead] = (), since: JournalHead | None = None
     ) -> ChainWalk:
         """A walk from the journal's beginning."""
-        return ChainWalk(self.storage.tail.unlocked_key(), None, known, since)
+        return ChainWalk(self.storage.tail.unlocked_key(), None, heads, since)
 
     def survey(self, walk: ChainWalk) -> Iterator[NumberedRestriction]:
         """Every authentic record, oldest first; misfits are in ``walk`` afterwards."""
@@ -465,15 +465,15 @@ class Journal:
 
     def find_misfits(
         self,
-        known: Sequence[JournalHead],
+        heads: Sequence[JournalHead],
         since: JournalHead | None = None,
         count: int | None = None,
     ) -> list[JournalMisfit]:
         """The misfits since that head, or in the whole journal.
 
-        With ``count`` reading stops once it has so many records and all of the heads ``known``.
+        With ``count`` reading stops once it has so many records and all of the heads ``heads``.
         """
-        lowest = min((head.number for head in known), default=0)
+        lowest = min((head.number for head in heads), default=0)
         seen = 0
 
         def is_enough(frames: list[JournalFrame]) -> bool:
@@ -484,7 +484,7 @@ class Journal:
                 count is not None and seen >= count and first <= lowest
             )
 
-        walk, found = self._walk_newest(is_enough, known, since)
+        walk, found = self._walk_newest(is_enough, heads, since)
         for place, frame in found:
             walk.counts(frame, place)
         return walk.ended()
@@ -492,7 +492,7 @@ class Journal:
     def _walk_newest(
         self,
         is_enough: Callable[[list[JournalFrame]], bool],
-        known: Sequence[JournalHead] = (),
+        heads: Sequence[JournalHead] = (),
         since: JournalHead | None = None,
     ) -> tuple[ChainWalk, list[tuple[str, JournalFrame]]]:
         """The newest files until one satisfies ``is_enough``, oldest first, and a walk that begins
@@ -511,7 +511,7 @@ class Journal:
             done = is_enough(placed.frames)
         if since is not None and found and found[0].frames[0].number > since.number:
             since = None  # not read that far
-        walk = ChainWalk(self.storage.tail.unlocked_key(), head, known, since)
+        walk = ChainWalk(self.storage.tail.unlocked_key(), head, heads, since)
         return walk, [
             (placed.place, frame) for placed in reversed(found) for frame in placed.frames
         ]

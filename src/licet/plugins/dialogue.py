@@ -156,7 +156,7 @@ def _with_id(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
     )
 
 
-def _instruction(message: Message, where: DialoguePlace, tools: str) -> ConversationTurn | None:
+def _instruction(message: Message, place: DialoguePlace, tools: str) -> ConversationTurn | None:
     """What the host told its model in a message, with the tools that it offered; None if
     neither.
     """
@@ -164,9 +164,9 @@ def _instruction(message: Message, where: DialoguePlace, tools: str) -> Conversa
     if not text and not tools:
         return None
     return ConversationTurn(
-        account=where.account,
-        conversation=where.conversation,
-        surface=where.surface,
+        account=place.account,
+        conversation=place.conversation,
+        surface=place.surface,
         role="system",
         text=text,
         origin="system",
@@ -188,7 +188,7 @@ def identity(turn: ConversationTurn) -> str:
     return blake2b(_identity.encode(what), digest_size=16).hexdigest()
 
 
-def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> ConversationTurn | None:
+def _turn(message: Message, place: DialoguePlace, tools: dict[str, str]) -> ConversationTurn | None:
     """One message in OpenAI's shape; None for messages without an author."""
     role = _ROLES.get(str(message.get("role")))
     if role is None:
@@ -207,9 +207,9 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
         return None
     origin = "typed" if text else "upload"
     return ConversationTurn(
-        account=where.account,
-        conversation=where.conversation,
-        surface=where.surface,
+        account=place.account,
+        conversation=place.conversation,
+        surface=place.surface,
         role=role,
         text=text,
         origin=origin if role == "user" else role,
@@ -217,7 +217,7 @@ def _turn(message: Message, where: DialoguePlace, tools: dict[str, str]) -> Conv
         tool_call_id=call_id,
         attachments=attachments,
         tool_name=(_text(message.get("name")) or tools.get(call_id, "")) if role == "tool" else "",
-        model=where.model if role == "assistant" else "",
+        model=place.model if role == "assistant" else "",
     )
 
 

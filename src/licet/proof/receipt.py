@@ -232,7 +232,7 @@ def choices(
             because="erased",
         )
     key = chain[account].own
-    made = account_choices.of_account(tx, account, most=CHOICES_MAX)
+    made = account_choices.of_account(tx, account, limit=CHOICES_MAX)
     given = {
         choice.grant: scope_of(choice.project, choice.conversation)
         for choice in made

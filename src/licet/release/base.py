@@ -54,9 +54,9 @@ class BaseRelease:
     """A sealed release whose rows are carried, and its parts while they are read."""
 
     def __init__(
-        self, folder: Path, known: Release, promised: ReleaseManifest, says: Callable[[str], None]
+        self, folder: Path, release: Release, promised: ReleaseManifest, says: Callable[[str], None]
     ) -> None:
-        self.folder, self.known, self.promised = folder, known, promised
+        self.folder, self.known, self.promised = folder, release, promised
         self._parts = _Parts(folder, promised.parts, says)
 
     def carried(self, tx: Transaction, threads: Sequence[Thread]) -> dict[int, Curated]:
@@ -81,7 +81,7 @@ class BaseRelease:
                 found[number] = _curated(payload)
         return found
 
-    def _opened(self, row: RowSources, of: ThreadSources) -> Payload | None:
+    def _opened(self, row: RowSources, sources: ThreadSources) -> Payload | None:
         sealed = self._parts.sealed(row.ordinal)
         if sealed is None:
             return None
@@ -89,7 +89,7 @@ class BaseRelease:
         row_id = row_id_of(release, row.ordinal)
         try:
             return open_row(
-                sealed, row_key(list(of.keys.values()), release, row_id), release, row_id
+                sealed, row_key(list(sources.keys.values()), release, row_id), release, row_id
             )
         # a segment has another key by now, so it is another text for all we know
         except (BrokenError, DeniedError):
@@ -112,7 +112,7 @@ class BaseRelease:
 
 
 def why_whole(
-    folder: Path, known: Release, wanted: BaseSettings
+    folder: Path, release: Release, wanted: BaseSettings
 ) -> tuple[ReleaseManifest | None, str]:
     """The manifest of a base whose rows can be carried, or None and why they cannot."""
     try:
@@ -122,8 +122,8 @@ def why_whole(
     curation = promised.curation
     made = promised.deidentification
     reasons = {
-        "it was never sealed": known.state != "sealed",
-        "its manifest is not the one that was sealed": known.manifest_sha256
+        "it was never sealed": release.state != "sealed",
+        "its manifest is not the one that was sealed": release.manifest_sha256
         != bytes.fromhex(sha256),
         "it was purged, so that its parts are not those of its manifest": (
             folder / "purge-1.json"

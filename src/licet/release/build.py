@@ -336,13 +336,13 @@ class Builder:
         return known
 
     def _take_up(
-        self, known: Release, order: BuildOrder, made: BuildSettings, at: datetime
+        self, release: Release, order: BuildOrder, made: BuildSettings, at: datetime
     ) -> ResumedBuild | None:
         """The unfinished build, ready to resume; None if it has to start over, which is reported
         with the reason.
         """
         with transaction(self._pool) as tx:
-            found = Draft.find(tx, self._keyring, known.release_id)
+            found = Draft.find(tx, self._keyring, release.release_id)
             opens = found is not None and found[0].opens(tx)
         taken, why = None, "nothing of the unfinished build was kept"
         if order.afresh:
@@ -350,25 +350,27 @@ class Builder:
         elif found is not None and opens:
             kept, of, stage = found
             version = self._policies.number(at)
-            why = draft.obstacle(known, made, of=of, purpose=order.purpose, version=version, at=at)
+            why = draft.obstacle(
+                release, made, settings=of, purpose=order.purpose, version=version, at=at
+            )
             if not why:
                 taken = resume.take_up(
-                    self._pool, known, kept, stage, order.folder, self._rows_per_part
+                    self._pool, release, kept, stage, order.folder, self._rows_per_part
                 )
                 why = "no page of it is complete"
         if taken is None:
             self._says(f"starts over: {why}")
         return taken
 
-    def _discard(self, known: Release, order: BuildOrder) -> None:
+    def _discard(self, release: Release, order: BuildOrder) -> None:
         """Discards an unfinished build, from the database last, so that the folder is still known
         if this is interrupted.
         """
         if order.folder.exists():
             shutil.rmtree(order.folder)
         with transaction(self._pool) as tx:
-            draft.forget(tx, known.release_id)
-            registry.discard(tx, known.release_id)
+            draft.forget(tx, release.release_id)
+            registry.discard(tx, release.release_id)
 
     def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
@@ -736,7 +738,7 @@ def _reasons(row: RowSources, refused: Mapping[DecisionReason, int]) -> Mapping[
     return reasons
 
 
-def _is_unfinished(folder: Path, known: Release) -> bool:
+def _is_unfinished(folder: Path, release: Release) -> bool:
     """Whether everything in ``folder`` belongs to the unfinished build: nothing else is ever
     deleted.
     """
@@ -755,7 +757,7 @@ def _is_unfinished(folder: Path, known: Release) -> bool:
     try:
         return (
             not (folder / manifest.FILE).exists()
-            or manifest.read(folder)[0].release_id == known.release_id.bytes
+            or manifest.read(folder)[0].release_id == release.release_id.bytes
         )
     except LicetError:
         return False

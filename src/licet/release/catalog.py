@@ -30,16 +30,16 @@ from licet.store.connect import Transaction, transaction
 from licet.vault.installation import Installation
 
 
-def releases(here: Installation) -> list[Release]:
-    with transaction(here.pool) as tx:
+def releases(installation: Installation) -> list[Release]:
+    with transaction(installation.pool) as tx:
         return registry.every(tx)
 
 
-def without_names(here: Installation) -> list[str]:
+def without_names(installation: Installation) -> list[str]:
     """The sealed releases whose own copy states that nobody looked for names in it, by name."""
     sealed = [
-        (known.name, homes.promised(here, known))
-        for known in releases(here)
+        (known.name, homes.promised(installation, known))
+        for known in releases(installation)
         if known.state == "sealed"
     ]
     return [
@@ -49,22 +49,22 @@ def without_names(here: Installation) -> list[str]:
     ]
 
 
-def find_release(here: Installation, name: str) -> tuple[Path, Release]:
+def find_release(installation: Installation, name: str) -> tuple[Path, Release]:
     """The folder and the record of a release, by its name or by any folder that holds a copy of
     it.
     """
-    own = here.config.releases / name
-    if "/" not in name and buckets.open_bucket(here.config.store) is not None:
-        with transaction(here.pool) as tx:
+    own = installation.config.releases / name
+    if "/" not in name and buckets.open_bucket(installation.config.store) is not None:
+        with transaction(installation.pool) as tx:
             shared = registry.find(tx, name)
         if (
             shared is not None
             and shared.state == "sealed"
-            and (found := homes.folder(here, shared)) is not None
+            and (found := homes.folder(installation, shared)) is not None
         ):
             return found, shared
     folder = own if own.is_dir() and "/" not in name else Path(name)
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         if folder.is_dir():
             promised, _ = manifest.read(folder)
             return folder, registry.get(tx, UUID(hex=promised.release))
@@ -76,9 +76,9 @@ def find_release(here: Installation, name: str) -> tuple[Path, Release]:
     )
 
 
-def sealed_release(here: Installation, name: str) -> tuple[Path, Release]:
+def sealed_release(installation: Installation, name: str) -> tuple[Path, Release]:
     """As `find_release`; RefusedError for one that was never sealed."""
-    folder, known = find_release(here, name)
+    folder, known = find_release(installation, name)
     if known.state != "sealed":
         raise RefusedError(
             f"release `{known.name}` was never sealed", "build it again", because="not_sealed"
@@ -89,9 +89,11 @@ def sealed_release(here: Installation, name: str) -> tuple[Path, Release]:
 LEASED_ROWS_MAX = 2_000
 
 
-def usable_rows(here: Installation, promised: manifest.ReleaseManifest) -> Iterator[list[int]]:
+def usable_rows(
+    installation: Installation, promised: manifest.ReleaseManifest
+) -> Iterator[list[int]]:
     """The ordinals of the rows that may be used now, in chunks, in order."""
-    leases = DatabaseLeases(here.pool, here.keyring, here.clock)
+    leases = DatabaseLeases(installation.pool, installation.keyring, installation.clock)
     for part in promised.parts:
         ordinals = range(
             part.first_ordinal, part.first_ordinal + _span(promised, part.first_ordinal)
@@ -112,12 +114,15 @@ def _span(promised: manifest.ReleaseManifest, first: int) -> int:
     return min(later) - first if later else 50_000
 
 
-def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPromise]:
+def verify_release(installation: Installation, name: str) -> list[folder_check.BrokenPromise]:
     """Every contradiction between a release's folder and what was sealed."""
-    folder, known = sealed_release(here, name)
+    folder, known = sealed_release(installation, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
     found = folder_check.verify(
-        folder, manifest_sha256=sealed, living=_living(here, known), key=log_key(here)
+        folder,
+        manifest_sha256=sealed,
+        living=_living(installation, known),
+        key=log_key(installation),
     )
     for kind, is_stated, promise in (
         (review.SIGNED, sample.is_stated, ReleasePromise.REVIEW),
@@ -125,7 +130,7 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
     ):
         if any(one.promise is promise for one in found) or (stated := kind.read(folder)) is None:
             continue
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             if not is_stated(tx, known.release_id, stated.jws):
                 unknown = (
                     f"a statement that this installation did not make: SHA-256 `{stated.sha256}`"
@@ -135,7 +140,7 @@ def verify_release(here: Installation, name: str) -> list[folder_check.BrokenPro
 
 
 def open_release(
-    here: Installation,
+    installation: Installation,
     name: str,
     split: str = "",
     where: RowFilter | None = None,
@@ -143,14 +148,14 @@ def open_release(
     labels: bool = True,
 ) -> LoadedRows:
     """The rows of a release, from an open installation, as `reader.load` has them."""
-    folder, known = find_release(here, name)
+    folder, known = find_release(installation, name)
     sealed = known.manifest_sha256.hex() if known.manifest_sha256 else ""
-    leases = DatabaseLeases(here.pool, here.keyring, here.clock)
-    living = _living(here, known)
+    leases = DatabaseLeases(installation.pool, installation.keyring, installation.clock)
+    living = _living(installation, known)
     return load_rows(
         folder,
         leases,
-        at=here.clock,
+        at=installation.clock,
         manifest_sha256=sealed,
         split=split,
         living=living,
@@ -160,36 +165,36 @@ def open_release(
     )
 
 
-def _living(here: Installation, known: Release) -> Living:
+def _living(installation: Installation, release: Release) -> Living:
     """Which rows no purge may have removed, according to the database."""
 
     def ask(ordinals: Sequence[int]) -> list[int]:
-        with transaction(here.pool) as tx:
-            return purge_rows.living(tx, known.release_id, ordinals, log_key_in(here, tx))
+        with transaction(installation.pool) as tx:
+            return purge_rows.living(tx, release.release_id, ordinals, log_key_in(installation, tx))
 
     return ask
 
 
-def log_key(here: Installation) -> LogKey:
+def log_key(installation: Installation) -> LogKey:
     """The log's public key, against which a purge's addendum is verified."""
 
     def ask() -> bytes:
-        with transaction(here.pool) as tx:
-            return log_key_in(here, tx)()
+        with transaction(installation.pool) as tx:
+            return log_key_in(installation, tx)()
 
     return ask
 
 
-def log_key_in(here: Installation, tx: Transaction) -> LogKey:
+def log_key_in(installation: Installation, tx: Transaction) -> LogKey:
     """As `log_key`, in a transaction that is open."""
-    return lambda: jws.public_key(here.keyring.log_seed(tx))
+    return lambda: jws.public_key(installation.keyring.log_seed(tx))
 
 
-def diff_releases(here: Installation, old: str, new: str) -> diffs.ReleaseDiff:
+def diff_releases(installation: Installation, old: str, new: str) -> diffs.ReleaseDiff:
     """The differences between two releases, each a name or a folder."""
     sides = []
     for name in (old, new):
-        folder, known = sealed_release(here, name)
+        folder, known = sealed_release(installation, name)
         sides.append(diffs.Side(folder=folder, manifest=manifest.read(folder)[0], known=known))
-    with transaction(here.pool) as tx:
-        return diffs.diff(tx, here.keyring, *sides)
+    with transaction(installation.pool) as tx:
+        return diffs.diff(tx, installation.keyring, *sides)

@@ -152,6 +152,7 @@ def lines(found: Sequence[ChangedShare], samples: Sequence[ChangedPlace]) -> str
     )
 
 
-def sample_line(one: ChangedPlace) -> str:
+def sample_line(place: ChangedPlace) -> str:
     """A place, for a person to read."""
-    return f"{one.kind}, {one.place.value} of `{one.language}`:  {one.before!r}  ->  {one.after!r}"
+    where = f"{place.kind}, {place.place.value} of `{place.language}`"
+    return f"{where}:  {place.before!r}  ->  {place.after!r}"

@@ -81,7 +81,7 @@ class ContentTally:
         )
         total = sum(self._bytes[n] for n in left)
         accounts = len({self._accounts[n] for n in left})
-        named = self._named(left)
+        named = self._breakdown_counts(left)
         return ReleaseContents(
             accounts=accounts if accounts >= ACCOUNTS_MIN else None,
             first_month=_written_month(min(self._firsts[n] for n in left)) if left else None,
@@ -103,7 +103,7 @@ class ContentTally:
             breakdown == "languages" for profile in self._known for breakdown, _, _ in profile
         )
 
-    def _named(self, left: Iterable[int]) -> dict[str, dict[str, int]]:
+    def _breakdown_counts(self, left: Iterable[int]) -> dict[str, dict[str, int]]:
         """Each breakdown with its values by the rule of small numbers."""
         counts: dict[tuple[str, str], int] = Counter()
         accounts: dict[tuple[str, str], set[int]] = {}

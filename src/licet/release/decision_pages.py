@@ -170,12 +170,12 @@ class DecisionPage:
         """All excluded turns so far, by reason."""
         return sum(self.dropped.values(), Counter())
 
-    def content_bytes(self, tx: Transaction, keyring: Keyring, most: int) -> int:
-        """How many bytes of content `threads` would open; above ``most`` as `permit.content_bytes`
+    def content_bytes(self, tx: Transaction, keyring: Keyring, limit: int) -> int:
+        """How many bytes of content `threads` would open; above ``limit`` as `permit.content_bytes`
         reports it.
         """
         return content_bytes(
-            tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine], most
+            tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine], limit
         )
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:

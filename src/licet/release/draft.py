@@ -316,22 +316,22 @@ def forget_sealed(pool: Pool) -> None:
 
 
 def obstacle(
-    known: Release,
+    release: Release,
     made: BuildSettings,
     *,
-    of: BuildSettings,
+    settings: BuildSettings,
     purpose: str,
     version: int,
     at: datetime,
 ) -> str:
     """Why an unfinished build cannot be resumed; empty if it can."""
     reasons = {
-        "the purpose differs": known.purpose != purpose,
-        "another policy version is in force": known.version != version,
-        "a new year began, which has a new log": known.begun_at.year != at.year,
-        "the curation plan differs": of.plan != made.plan,
-        "the software version differs": of.software != made.software,
-        "the part size differs": of.rows_per_part != made.rows_per_part,
-        "the release that it carries rows of differs": of.base != made.base,
+        "the purpose differs": release.purpose != purpose,
+        "another policy version is in force": release.version != version,
+        "a new year began, which has a new log": release.begun_at.year != at.year,
+        "the curation plan differs": settings.plan != made.plan,
+        "the software version differs": settings.software != made.software,
+        "the part size differs": settings.rows_per_part != made.rows_per_part,
+        "the release that it carries rows of differs": settings.base != made.base,
     }
     return next((why for why, is_so in reasons.items() if is_so), "")

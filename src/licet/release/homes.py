@@ -67,15 +67,18 @@ class _Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_changing: bool = False
 
 
-def folder(here: Installation, known: Release) -> Path | None:
+def folder(installation: Installation, release: Release) -> Path | None:
     """The folder of a release on this host, as all hosts have it now; None if it is nowhere.
 
     BrokenError where something else lies in its place.
     """
-    place, bucket = here.config.releases / known.name, buckets.open_bucket(here.config.store)
-    if bucket is None or known.state != "sealed":
+    place, bucket = (
+        installation.config.releases / release.name,
+        buckets.open_bucket(installation.config.store),
+    )
+    if bucket is None or release.state != "sealed":
         return place if place.is_dir() else None
-    home = _Home(here, bucket, known, place)
+    home = _Home(installation, bucket, release, place)
     with home.locked():
         standing = home.standing()
         if standing is not None and standing.is_changing:
@@ -86,46 +89,58 @@ def folder(here: Installation, known: Release) -> Path | None:
         return place if home.bring() else None
 
 
-def promised(here: Installation, known: Release) -> manifest.ReleaseManifest | None:
+def promised(installation: Installation, release: Release) -> manifest.ReleaseManifest | None:
     """The manifest of a release, from this host or from the bucket; None if it is nowhere."""
-    place, bucket = here.config.releases / known.name, buckets.open_bucket(here.config.store)
+    place, bucket = (
+        installation.config.releases / release.name,
+        buckets.open_bucket(installation.config.store),
+    )
     if (place / manifest.FILE).is_file():
         made, hashed = manifest.read(place)
-        if bucket is None or known.manifest_sha256 is None or known.manifest_sha256.hex() == hashed:
+        if (
+            bucket is None
+            or release.manifest_sha256 is None
+            or release.manifest_sha256.hex() == hashed
+        ):
             return made
-    if bucket is None or known.manifest_sha256 is None:
+    if bucket is None or release.manifest_sha256 is None:
         return None
-    data = bucket.read_fixed(_object(known, known.manifest_sha256.hex()))
+    data = bucket.read_fixed(_object(release, release.manifest_sha256.hex()))
     return manifest.decode(data) if data is not None else None
 
 
-def publish(here: Installation, known: Release, place: Path) -> None:
+def publish(installation: Installation, release: Release, place: Path) -> None:
     """Puts a release that was just sealed into the bucket, if there is one, from the folder that it
     was built into.
     """
-    bucket = buckets.open_bucket(here.config.store)
-    if bucket is None or known.state != "sealed":
+    bucket = buckets.open_bucket(installation.config.store)
+    if bucket is None or release.state != "sealed":
         return
-    home = _Home(here, bucket, known, place)
+    home = _Home(installation, bucket, release, place)
     with home.locked():
         home.publish_new()
 
 
 @contextmanager
-def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
+def changing(installation: Installation, release: Release, place: Path) -> Iterator[None]:
     """Changes of a release's own folder, which all hosts see when the block ends; BusyError while
     another host changes it.
 
     Another copy of the release, in a folder that somebody named, is changed and nothing else.
     """
-    bucket = buckets.open_bucket(here.config.store)
-    if bucket is None or place.absolute() != (here.config.releases / known.name).absolute():
+    bucket = buckets.open_bucket(installation.config.store)
+    if (
+        bucket is None
+        or place.absolute() != (installation.config.releases / release.name).absolute()
+    ):
         yield
         return
-    home = _Home(here, bucket, known, place)
+    home = _Home(installation, bucket, release, place)
     with home.alone() as mine:
         if not mine:
-            raise BusyError(f"release `{known.name}` is being changed on another host", "try again")
+            raise BusyError(
+                f"release `{release.name}` is being changed on another host", "try again"
+            )
         with home.locked():
             home.bring(is_alone=True)
             home.begin_change()
@@ -134,19 +149,21 @@ def changing(here: Installation, known: Release, place: Path) -> Iterator[None]:
             home.publish(home.index())
 
 
-def collect(here: Installation, at: datetime, *, dry_run: bool = False) -> dict[str, list[str]]:
+def collect(
+    installation: Installation, at: datetime, *, dry_run: bool = False
+) -> dict[str, list[str]]:
     """Deletes the objects of sealed releases that `files.json` does not name and that are older
     than `LEFT_DAYS`; returns them by release. Such are left by a process that was killed while it
     published, or before it deleted parts of before a purge. A release that is being published or
     changed is passed over, and so is what the database does not know.
     """
-    bucket, gone = buckets.open_bucket(here.config.store), dict[str, list[str]]()
+    bucket, gone = buckets.open_bucket(installation.config.store), dict[str, list[str]]()
     if bucket is None:
         return gone
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         sealed = [known for known in registry.every(tx) if known.state == "sealed"]
     for known in sealed:
-        home = _Home(here, bucket, known, here.config.releases / known.name)
+        home = _Home(installation, bucket, known, installation.config.releases / known.name)
         with home.alone() as mine:
             if mine and (found := home.leftovers(at - timedelta(days=LEFT_DAYS))):
                 gone[known.name] = found
@@ -162,14 +179,14 @@ class ReleaseObjects(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
-def compared(here: Installation, known: Release) -> ReleaseObjects | None:
+def compared(installation: Installation, release: Release) -> ReleaseObjects | None:
     """Reads every file of a release in the bucket and compares it with its hash; None if it is not
     there. BrokenError if one is missing or has other bytes.
     """
-    bucket = buckets.open_bucket(here.config.store)
-    if bucket is None or known.state != "sealed":
+    bucket = buckets.open_bucket(installation.config.store)
+    if bucket is None or release.state != "sealed":
         return None
-    home = _Home(here, bucket, known, here.config.releases / known.name)
+    home = _Home(installation, bucket, release, installation.config.releases / release.name)
     found = home.index()
     return home.compared(found) if found is not None else None
 
@@ -177,12 +194,14 @@ def compared(here: Installation, known: Release) -> ReleaseObjects | None:
 class _Home:
     """A sealed release in the bucket, and its folder here."""
 
-    def __init__(self, here: Installation, bucket: Bucket, known: Release, place: Path) -> None:
-        assert known.manifest_sha256 is not None
-        self._here, self._bucket, self._known, self._place = here, bucket, known, place
-        self._sealed = known.manifest_sha256.hex()
+    def __init__(
+        self, installation: Installation, bucket: Bucket, release: Release, place: Path
+    ) -> None:
+        assert release.manifest_sha256 is not None
+        self._here, self._bucket, self._known, self._place = installation, bucket, release, place
+        self._sealed = release.manifest_sha256.hex()
         self._file = place.with_name(f".{place.name}.json")
-        self._is_own = place.absolute() == (here.config.releases / known.name).absolute()
+        self._is_own = place.absolute() == (installation.config.releases / release.name).absolute()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -426,8 +445,8 @@ def _removed(file: Path, place: Path) -> bool:
     return True
 
 
-def _object(known: Release, name: str) -> str:
-    return f"releases/{known.release_id.hex}/{name}"
+def _object(release: Release, name: str) -> str:
+    return f"releases/{release.release_id.hex}/{name}"
 
 
 def digest(path: Path) -> str:

@@ -227,7 +227,7 @@ class LeasedRows(msgspec.Struct, frozen=True, kw_only=True):
 def leased(
     tx: Transaction,
     keyring: Keyring,
-    known: Release,
+    release: Release,
     ordinals: Sequence[int],
     policies: Policies,
     at: datetime,
@@ -235,7 +235,7 @@ def leased(
     """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose keys
     all exist.
     """
-    rows = leased_columns(tx, keyring, known, ordinals, policies, at)
+    rows = leased_columns(tx, keyring, release, ordinals, policies, at)
     columns = zip(rows.ordinals, rows.keys, rows.until_us, strict=True)
     return [
         LeasedRow(ordinal=ordinal, key=key, until=_moment(until_us))
@@ -246,7 +246,7 @@ def leased(
 def leased_columns(
     tx: Transaction,
     keyring: Keyring,
-    known: Release,
+    release: Release,
     ordinals: Sequence[int],
     policies: Policies,
     at: datetime,
@@ -255,13 +255,13 @@ def leased_columns(
     found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
         return found
-    values = population.parameters(policies, known.purpose, at) | _asked(ordinals)
+    values = population.parameters(policies, release.purpose, at) | _block_masks(ordinals)
     values |= {
-        "release": known.release_id,
+        "release": release.release_id,
         "soon": at + timedelta(seconds=LAST_SECONDS),
         "no_key": EMPTY_SLOT,
     }
-    keys, holder, key = RowKeys(known.release_id.bytes), None, KeyMaterial()
+    keys, holder, key = RowKeys(release.release_id.bytes), None, KeyMaterial()
     for row in _runs(tx, values):
         account, wrapped_key, *bucket, is_rated = row[:_RUN_COLUMNS]
         if account != holder:
@@ -336,7 +336,7 @@ def _runs(tx: Transaction, values: dict[str, Any]) -> list[Any]:
         return cursor.fetchall()
 
 
-def _asked(ordinals: Sequence[int]) -> dict[str, Any]:
+def _block_masks(ordinals: Sequence[int]) -> dict[str, Any]:
     """The blocks of these ordinals, and which of its rows are asked for in each."""
     masks: dict[int, int] = {}
     for ordinal in ordinals:

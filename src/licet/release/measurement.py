@@ -138,42 +138,46 @@ class MeasurementStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         return made
 
 
-def _reconciles(said: MeasurementStatement) -> bool:
-    instant(said.measured_at)
+def _reconciles(statement: MeasurementStatement) -> bool:
+    instant(statement.measured_at)
     words = [
-        *([said.model.base] if said.model.base else []),
-        *(w for c in said.costs for w in (c.of, c.value)),
+        *([statement.model.base] if statement.model.base else []),
+        *(w for c in statement.costs for w in (c.of, c.value)),
     ]
-    of = [(cost.of, cost.slice, cost.value) for cost in said.costs]
+    of = [(cost.of, cost.slice, cost.value) for cost in statement.costs]
     whole = (DEIDENTIFICATION, CostSlice.all, ALL)
     return (
         whole in of
         and all(map(_WORD.fullmatch, words))
         and min(
-            said.model.parameters,
-            said.model.steps,
-            said.model.seeds,
-            said.model.batch_rows,
-            said.model.tokens,
-            said.rows,
+            statement.model.parameters,
+            statement.model.steps,
+            statement.model.seeds,
+            statement.model.batch_rows,
+            statement.model.tokens,
+            statement.rows,
         )
         > 0
         and len(set(of)) == len(of) <= COSTS_MAX
-        and 0 <= said.code.broken <= said.code.blocks
-        and 0 <= said.words.changed <= said.words.said
-        and 0 < said.held_out.people <= said.held_out.rows
-        and all(_is_within(cost, said.held_out) for cost in said.costs)
+        and 0 <= statement.code.broken <= statement.code.blocks
+        and 0 <= statement.words.changed <= statement.words.said
+        and 0 < statement.held_out.people <= statement.held_out.rows
+        and all(_is_within(cost, statement.held_out) for cost in statement.costs)
     )
 
 
-def _is_within(cost: MeasuredCost, of: HeldOut) -> bool:
+def _is_within(cost: MeasuredCost, held_out: HeldOut) -> bool:
     is_all = cost.slice is CostSlice.all
-    counts = 0 < cost.people <= cost.rows and cost.rows <= of.rows and cost.people <= of.people
+    counts = (
+        0 < cost.people <= cost.rows
+        and cost.rows <= held_out.rows
+        and cost.people <= held_out.people
+    )
     return (
         counts
         and cost.low_ppm <= cost.cost_ppm <= cost.high_ppm
         and is_all == (cost.value == ALL)
-        and (not is_all or (cost.rows, cost.people) == (of.rows, of.people))
+        and (not is_all or (cost.rows, cost.people) == (held_out.rows, held_out.people))
     )
 
 
@@ -233,23 +237,28 @@ def percent(ppm: int) -> str:
     return f"{ppm / 10_000:+.2f} %"
 
 
-def sentences(said: MeasurementStatement) -> Sequence[str]:
+def sentences(statement: MeasurementStatement) -> Sequence[str]:
     """What was measured, and on what."""
-    model, whole = said.model, next(one for one in said.costs if one.slice is CostSlice.all)
-    verb = "is" if said.code.broken == 1 else "are"
+    model, whole = (
+        statement.model,
+        next(one for one in statement.costs if one.slice is CostSlice.all),
+    )
+    verb = "is" if statement.code.broken == 1 else "are"
     return (
         "De-identification changes the loss on the answers to held-out people by "
         f"{percent(whole.cost_ppm)}"
         f" ({percent(whole.low_ppm)} to {percent(whole.high_ppm)} with a confidence of "
-        f"{said.confidence_percent} %).",
-        f"It was measured on {said.held_out.rows:,} rows of {said.held_out.people:,} people as "
+        f"{statement.confidence_percent} %).",
+        f"It was measured on {statement.held_out.rows:,} rows of "
+        f"{statement.held_out.people:,} people as "
         "they were said, with"
-        f" {_trained(model, said.rows)}. A larger model, or more of it, gives other figures.",
-        f"Of {said.code.blocks:,} blocks of code that a parser takes as they were said, "
-        f"{said.code.broken:,} {verb} broken"
+        f" {_trained(model, statement.rows)}. A larger model, or more of it, gives other figures.",
+        f"Of {statement.code.blocks:,} blocks of code that a parser takes as they were said, "
+        f"{statement.code.broken:,} {verb} broken"
         " once identifiers were replaced.",
-        f"Of {said.words.said:,} words as they were said, {said.words.changed:,} leave changed"
-        f" ({said.words.changed_ppm / 10_000:.2f} %)."
+        f"Of {statement.words.said:,} words as they were said, "
+        f"{statement.words.changed:,} leave changed"
+        f" ({statement.words.changed_ppm / 10_000:.2f} %)."
         " That is a count: what both models of a comparison have is in no loss.",
     )
 

@@ -193,7 +193,7 @@ class PageBuilder:
         page.judged = _judged(
             (thread.row, made) for thread, made in zip(threads, curated, strict=True)
         )
-        written = dict(_written(page, threads, curated))
+        written = dict(_kept_threads(page, threads, curated))
         first = turn.rows(page.turns, len(written))
         rows = [self._seal_row(ordinal, one) for ordinal, one in enumerate(written.values(), first)]
         registry.add_rows(tx, self._release.release_id, [sources for _, sources in rows])
@@ -325,7 +325,7 @@ def _not_lost(page: DecisionPage, threads: Sequence[Thread], turn: PageTurn) -> 
             yield thread
 
 
-def _written(
+def _kept_threads(
     page: DecisionPage, threads: Sequence[Thread], curated: Sequence[Curated]
 ) -> Iterator[tuple[int, WrittenRow]]:
     """The threads that curation leaves of a page, by their number, with the messages of their

@@ -98,12 +98,12 @@ class _Spool:
         return len(self._places)
 
     def add(self, key: bytes, line: bytes) -> None:
-        self._places.append(self._written(key, line))
+        self._places.append(self._append_line(key, line))
 
     def replace(self, number: int, line: bytes) -> None:
-        self._places[number] = self._written(self.key(number), line)
+        self._places[number] = self._append_line(self.key(number), line)
 
-    def _written(self, key: bytes, line: bytes) -> int:
+    def _append_line(self, key: bytes, line: bytes) -> int:
         assert len(key) == HANDLE_BYTES
         assert len(line) < 1 << _LENGTH_BITS
         place = self._end << _LENGTH_BITS | len(line)
@@ -275,7 +275,7 @@ class Proofs:
         salt of its account.
         """
         handle = self._rows.key(ordinal)
-        out, salted = _told(handle.hex(), reasons, self._release, self._salts[account])
+        out, salted = _commit_reasons(handle.hex(), reasons, self._release, self._salts[account])
         moved = self._moved.setdefault(handle, _Moved())
         moved.turns += sum(reasons.values())
         moved.out.update(out)
@@ -322,7 +322,7 @@ def candidate_line(
     """The line of a candidate: reasons that reveal nothing about a person in clear, the others as
     commitments.
     """
-    named, salted = _told(handle, out, release_id, salt)
+    named, salted = _commit_reasons(handle, out, release_id, salt)
     return _encode(
         {
             "v": CANDIDATE_VERSION,
@@ -334,7 +334,7 @@ def candidate_line(
     )
 
 
-def _told(
+def _commit_reasons(
     handle: str, reasons: Mapping[str, int], release_id: UUID, salt: bytes
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Turns by reason, or by commitment to a reason that reveals something about a person."""

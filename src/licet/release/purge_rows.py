@@ -91,8 +91,14 @@ def adopt(tx: Transaction, release_id: UUID, addenda: Sequence[Addendum]) -> Non
         tx.execute(f"{_INSERT} ON CONFLICT DO NOTHING", _values(release_id, addendum))
 
 
-def _values(release_id: UUID, of: Addendum) -> list[object]:
-    return [release_id, of.purge.number, of.data.decode(), bytes.fromhex(of.sha256), of.purge.at]
+def _values(release_id: UUID, addendum: Addendum) -> list[object]:
+    return [
+        release_id,
+        addendum.purge.number,
+        addendum.data.decode(),
+        bytes.fromhex(addendum.sha256),
+        addendum.purge.at,
+    ]
 
 
 def recorded(tx: Transaction, release_id: UUID, key: LogKey) -> list[Addendum]:

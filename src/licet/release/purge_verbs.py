@@ -39,9 +39,9 @@ class PurgeResult(msgspec.Struct, frozen=True, kw_only=True):
     brought: tuple[str, ...]
 
 
-def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> PurgeResult:
+def purge_release(installation: Installation, name: str, *, dry_run: bool = False) -> PurgeResult:
     """Removes the dead rows from a release's folder; with ``dry_run`` it only counts them."""
-    folder, known = find_release(here, name)
+    folder, known = find_release(installation, name)
     promised, sha256 = manifest.read(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(
@@ -49,39 +49,42 @@ def purge_release(here: Installation, name: str, *, dry_run: bool = False) -> Pu
         )
     if known.manifest_sha256.hex() != sha256:
         raise BrokenError(f"the manifest in `{folder}` is not the one that was sealed")
-    with _alone(here, known), nullcontext() if dry_run else homes.changing(here, known, folder):
-        chain = purge.read(folder, promised, sha256, log_key(here))
-        recorded = _recorded(here, known, chain)
-        with transaction(here.pool) as tx:
+    with (
+        _alone(installation, known),
+        nullcontext() if dry_run else homes.changing(installation, known, folder),
+    ):
+        chain = purge.read(folder, promised, sha256, log_key(installation))
+        recorded = _recorded(installation, known, chain)
+        with transaction(installation.pool) as tx:
             dead = purge_rows.dead(tx, known.release_id)
         if dry_run:
             return _would(folder, promised, chain, recorded, dead)
-        return _purge(here, known, folder, promised, chain, recorded, dead)
+        return _purge(installation, known, folder, promised, chain, recorded, dead)
 
 
 @contextmanager
-def _alone(here: Installation, known: Release) -> Iterator[None]:
+def _alone(installation: Installation, release: Release) -> Iterator[None]:
     """Runs one purge of a release at a time, under a lock of its connection."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         lock = tx.execute(
-            "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, known.name]
+            "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [PURGE_LOCK, release.name]
         ).fetchone()
         if lock is None or not lock[0]:
-            raise BusyError(f"release `{known.name}` is already being purged", "wait for it")
+            raise BusyError(f"release `{release.name}` is already being purged", "wait for it")
         yield
 
 
-def _recorded(here: Installation, known: Release, chain: Chain) -> list[Addendum]:
+def _recorded(installation: Installation, release: Release, chain: Chain) -> list[Addendum]:
     """The addenda in the database, in order; further ones in the folder must have removed dead rows
     only.
     """
-    with transaction(here.pool) as tx:
-        key = log_key_in(here, tx)
-        found = purge_rows.recorded(tx, known.release_id, key)
+    with transaction(installation.pool) as tx:
+        key = log_key_in(installation, tx)
+        found = purge_rows.recorded(tx, release.release_id, key)
         beyond = chain.addenda[len(found) :]
         parts = [part for one in beyond for part in one.purge.parts]
         gone = [n for part in parts for first, last in part.gone for n in range(first, last + 1)]
-        if gone and (alive := purge_rows.living(tx, known.release_id, gone, key)):
+        if gone and (alive := purge_rows.living(tx, release.release_id, gone, key)):
             raise BrokenError(
                 f"the row `{min(alive)}` was removed from the release, but is not dead"
             )
@@ -111,8 +114,8 @@ def _would(
 
 
 def _purge(
-    here: Installation,
-    known: Release,
+    installation: Installation,
+    release: Release,
     folder: Path,
     promised: ReleaseManifest,
     chain: Chain,
@@ -120,17 +123,19 @@ def _purge(
     dead: Sequence[int],
 ) -> PurgeResult:
     purge.clear(folder)
-    with transaction(here.pool) as tx:
-        purge_rows.adopt(tx, known.release_id, recorded)
+    with transaction(installation.pool) as tx:
+        purge_rows.adopt(tx, release.release_id, recorded)
     brought = tuple(one.purge.file for one in recorded[len(chain.addenda) :])
     for one in recorded:
         chain = purge.apply(folder, chain, promised, one)
-    at = max(here.clock(), chain.addenda[-1].purge.at if chain.addenda else promised.built_at)
+    at = max(
+        installation.clock(), chain.addenda[-1].purge.at if chain.addenda else promised.built_at
+    )
     made = purge.prepare(folder, promised, chain, dead, at)
     if made is not None:
-        with transaction(here.pool) as tx:
-            signed = purge.sign(made, here.keyring.log_seed(tx))
-            purge_rows.record(tx, known.release_id, signed)
+        with transaction(installation.pool) as tx:
+            signed = purge.sign(made, installation.keyring.log_seed(tx))
+            purge_rows.record(tx, release.release_id, signed)
         chain = purge.apply(folder, chain, promised, signed)
     croissant.write(folder, promised, chain)
     parts = (

@@ -59,7 +59,7 @@ _Given: TypeAlias = tuple[int, UUID, int, _Said, Feedback]  # ordinal, conversat
 
 def rated(
     tx: Transaction,
-    known: Release,
+    release: Release,
     ordinals: Sequence[int],
     policies: Policies,
     at: datetime,
@@ -68,10 +68,10 @@ def rated(
     """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by
     ordinal, in order.
     """
-    if not ordinals or known.purpose != IMPROVE:
+    if not ordinals or release.purpose != IMPROVE:
         return {}
     asked = {
-        "release": known.release_id,
+        "release": release.release_id,
         "first": min(ordinals) // BLOCK_ROWS,
         "last": max(ordinals) // BLOCK_ROWS,
     }
@@ -84,7 +84,7 @@ def rated(
         return {}
     rows = {
         row.ordinal: row
-        for row in registry.rows_at(tx, known.release_id, sorted({one[0] for one in given}))
+        for row in registry.rows_at(tx, release.release_id, sorted({one[0] for one in given}))
     }
     usable = _usable(tx, given, rows, policies, at)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]

@@ -74,7 +74,7 @@ def take_up(
     """What remains of a build, after everything else was removed from ``folder``; None if nothing
     is complete.
     """
-    tally, parts, out, litter = _whole(pool, release, draft, folder, rows_per_part)
+    tally, parts, out, litter = _complete_parts(pool, release, draft, folder, rows_per_part)
     with transaction(pool) as tx:
         end = draft.last_end(tx, tally.rows)
     if end is None:
@@ -126,7 +126,7 @@ def restore(pool: Pool, keyring: Keyring, taken: ResumedBuild, proofs: Proofs) -
         )
 
 
-def _whole(
+def _complete_parts(
     pool: Pool, release: Release, draft: Draft, folder: Path, rows_per_part: int
 ) -> tuple[Tally, dict[int, PartPromise], set[int], dict[int, set[int]]]:
     """The rows of the complete parts, these parts, the removed rows, and the surplus rows of

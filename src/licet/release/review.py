@@ -249,7 +249,7 @@ def state(
 ) -> ReviewStatement:
     """The statement on the rows of a sample, from how each was drawn and what was found in it."""
     chance, by_risk = (
-        _counted([found for drawn, found in rows if drawn is each]) for each in DrawnBy
+        _count_findings([found for drawn, found in rows if drawn is each]) for each in DrawnBy
     )
     return ReviewStatement(
         release=release,
@@ -264,7 +264,7 @@ def state(
     )
 
 
-def _counted(findings: Sequence[ReviewFinding]) -> FindingCounts:
+def _count_findings(findings: Sequence[ReviewFinding]) -> FindingCounts:
     kinds = Counter(found.value for found in findings)
     nothing, away = (
         kinds.pop(ReviewFinding.nothing.value, 0),
@@ -278,12 +278,12 @@ def _counted(findings: Sequence[ReviewFinding]) -> FindingCounts:
     )
 
 
-def _follows(said: ReviewStatement) -> bool:
+def _follows(statement: ReviewStatement) -> bool:
     kinds = {kind.value for kind in ReviewFinding} - {
         ReviewFinding.nothing.value,
         ReviewFinding.out_of_reach.value,
     }
-    for part in (said.chance, said.risk):
+    for part in (statement.chance, statement.risk):
         if (
             part.drawn != part.read + part.out_of_reach
             or not 0 <= part.found <= part.read
@@ -292,9 +292,9 @@ def _follows(said: ReviewStatement) -> bool:
             return False
         if not set(part.findings) <= kinds or min(part.findings.values(), default=1) < 1:
             return False
-    in_order = instant(said.drawn_at) <= instant(said.closed_at)
-    return in_order and said.bound == bound(
-        said.chance.found, said.chance.read, said.chance.out_of_reach
+    in_order = instant(statement.drawn_at) <= instant(statement.closed_at)
+    return in_order and statement.bound == bound(
+        statement.chance.found, statement.chance.read, statement.chance.out_of_reach
     )
 
 
@@ -302,19 +302,19 @@ StatedReview: TypeAlias = Stated[ReviewStatement]
 SIGNED = SignedFile("review", "licet-review+jws", ReviewStatement, _follows, bytes_max=64 * 2**10)
 
 
-def sentence(said: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
+def sentence(bound: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
     """The bound as text."""
-    if not said.rows:
+    if not bound.rows:
         return "No row was read that chance alone chose: nothing can be said of the whole."
-    share, worst = (f"{ppm / 10_000:.4g} %" for ppm in (said.ppm, said.worst_ppm))
+    share, worst = (f"{ppm / 10_000:.4g} %" for ppm in (bound.ppm, bound.worst_ppm))
     told = (
-        f"{of(said.found)} of {of(said.rows)} rows drawn by chance hold something that identifies: "
+        f"{of(bound.found)} of {of(bound.rows)} rows drawn by chance hold something that identifies: "
         "with confidence of "
-        f"{said.confidence_percent} % it is at most {share} of the rows that could be opened then."
+        f"{bound.confidence_percent} % it is at most {share} of the rows that could be opened then."
     )
-    if not said.unread:
+    if not bound.unread:
         return told
     return (
-        f"{told} {of(said.unread)} more were drawn and not read: as if each held something, it "
+        f"{told} {of(bound.unread)} more were drawn and not read: as if each held something, it "
         f"is at most {worst}."
     )

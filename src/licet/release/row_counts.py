@@ -38,7 +38,7 @@ def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: date
                 return told
             rows = lock_accounts(tx, {account for account, _ in untold})
             leaves = [
-                _stands(rows[account], grant, at)
+                _standing_entry(rows[account], grant, at)
                 for account, number in untold
                 for grant in rows[account].state.grants
                 if grant.number == number
@@ -62,7 +62,7 @@ def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
     return len(facts)
 
 
-def _stands(row: AccountRow, grant: Grant, at: datetime) -> Entry:
+def _standing_entry(row: AccountRow, grant: Grant, at: datetime) -> Entry:
     facts: dict[str, str | int | bool | None] = {
         "grant": grant.number,
         "version": row.state.answered_version(grant.question) or 0,

@@ -136,7 +136,7 @@ def lock(tx: Transaction, release_id: UUID) -> None:
 def draw(
     tx: Transaction,
     keyring: Keyring,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     policies: Policies,
     at: datetime,
     *,
@@ -148,14 +148,16 @@ def draw(
     """
     # seeded with as much as it accepts
     random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311
-    drawn = dict.fromkeys(_by_chance(tx, keyring, of, policies, at, random, chance), DrawnBy.chance)
-    risky = _by_risk(tx, keyring, of, policies, at, random, set(drawn), by_risk)
+    drawn = dict.fromkeys(
+        _by_chance(tx, keyring, copy, policies, at, random, chance), DrawnBy.chance
+    )
+    risky = _by_risk(tx, keyring, copy, policies, at, random, set(drawn), by_risk)
     drawn |= dict.fromkeys(risky, DrawnBy.risk)
-    assert of.known.manifest_sha256 is not None
+    assert copy.known.manifest_sha256 is not None
     review = Review(
         review_id=uuid7(at, keyring.random(10)),
-        release_id=of.known.release_id,
-        manifest_sha256=of.known.manifest_sha256,
+        release_id=copy.known.release_id,
+        manifest_sha256=copy.known.manifest_sha256,
         drawn_at=at,
         closed_at=None,
         stated=None,
@@ -177,18 +179,18 @@ def draw(
 def _by_chance(
     tx: Transaction,
     keyring: Keyring,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     policies: Policies,
     at: datetime,
     random: Random,
     count: int,
 ) -> list[int]:
     """Rows that can be opened, each equally likely, in random order."""
-    named, chosen = shuffled(random, registry.rows_end(tx, of.known.release_id)), list[int]()
+    named, chosen = shuffled(random, registry.rows_end(tx, copy.known.release_id)), list[int]()
     while len(chosen) < count and (
         asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]
     ):
-        usable = {row.ordinal for row in leased(tx, keyring, of.known, asked, policies, at)}
+        usable = {row.ordinal for row in leased(tx, keyring, copy.known, asked, policies, at)}
         chosen += [ordinal for ordinal in asked if ordinal in usable]
     return chosen[:count]
 
@@ -196,7 +198,7 @@ def _by_chance(
 def _by_risk(
     tx: Transaction,
     keyring: Keyring,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     policies: Policies,
     at: datetime,
     random: Random,
@@ -204,7 +206,7 @@ def _by_risk(
     count: int,
 ) -> list[int]:
     """The riskiest rows of some parts: a program opens them, and keeps only a number for each."""
-    rows = scanned(tx, keyring, of, policies, at, random, without) if count else ()
+    rows = scanned(tx, keyring, copy, policies, at, random, without) if count else ()
     scores = {ordinal: risk(payload.messages) for ordinal, payload in rows}
     return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
 
@@ -212,7 +214,7 @@ def _by_risk(
 def scanned(
     tx: Transaction,
     keyring: Keyring,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     policies: Policies,
     at: datetime,
     random: Random,
@@ -221,7 +223,7 @@ def scanned(
     """At most `SCANNED_ROWS_MAX` rows of `SCANNED_PARTS_MAX` parts, of those that can be opened:
     for a program, which shows nobody a text.
     """
-    parts = random.sample(of.manifest.parts, min(SCANNED_PARTS_MAX, len(of.manifest.parts)))
+    parts = random.sample(copy.manifest.parts, min(SCANNED_PARTS_MAX, len(copy.manifest.parts)))
     wanted = [
         ordinal
         for part in parts
@@ -232,29 +234,29 @@ def scanned(
     drawn = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))
     for start in range(0, len(drawn), ASKED_MAX):
         yield from opened(
-            of, leased(tx, keyring, of.known, drawn[start : start + ASKED_MAX], policies, at)
+            copy, leased(tx, keyring, copy.known, drawn[start : start + ASKED_MAX], policies, at)
         )
 
 
 def numbered(
     tx: Transaction,
     keyring: Keyring,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     policies: Policies,
     at: datetime,
     ordinals: Collection[int],
 ) -> Iterator[tuple[int, Payload]]:
     """The rows with these ordinals, of those that can be opened."""
-    yield from opened(of, leased(tx, keyring, of.known, sorted(ordinals), policies, at))
+    yield from opened(copy, leased(tx, keyring, copy.known, sorted(ordinals), policies, at))
 
 
-def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
+def opened(copy: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
     """The rows under their keys, from the folder; the hash of each part is checked before any of it
     is read.
     """
     keys = {row.ordinal: row.key for row in rows}
-    for number, part in enumerate(of.manifest.parts):
-        after = of.manifest.parts[number + 1 :][:1]
+    for number, part in enumerate(copy.manifest.parts):
+        after = copy.manifest.parts[number + 1 :][:1]
         mine = {
             n
             for n in keys
@@ -262,7 +264,7 @@ def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, 
         }
         if not mine:
             continue
-        with purge.verified(of.folder, of.chain.states[part.file], part.file) as found:
+        with purge.verified(copy.folder, copy.chain.states[part.file], part.file) as found:
             if found is None or found[0] is None:
                 raise BrokenError(
                     f"part `{part.file}` is missing, or is not the file that the manifest names"
@@ -274,7 +276,7 @@ def opened(of: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, 
                     if ordinal in mine:
                         yield (
                             ordinal,
-                            open_row(sealed, keys[ordinal], of.known.release_id.bytes, row_id),
+                            open_row(sealed, keys[ordinal], copy.known.release_id.bytes, row_id),
                         )
 
 
@@ -396,7 +398,7 @@ _JUDGED = {
 def read_next(
     tx: Transaction,
     keyring: Keyring,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     review: Review,
     policies: Policies,
     at: datetime,
@@ -425,7 +427,7 @@ def read_next(
         if row is None:
             return None
         ordinal = int(row[0])
-        keys = leased(tx, keyring, of.known, [ordinal], policies, at)
+        keys = leased(tx, keyring, copy.known, [ordinal], policies, at)
         if not keys:
             tx.execute(
                 _JUDGED[second],
@@ -434,7 +436,7 @@ def read_next(
             continue
         note_reading(
             tx,
-            of,
+            copy,
             ordinal,
             f"review-{review.review_id.hex}",
             at,
@@ -443,13 +445,13 @@ def read_next(
             random=random,
         )
         tx.execute(_JUDGED[second], {**asked, "ordinal": ordinal, "finding": None})
-        ((_, payload),) = opened(of, keys)
+        ((_, payload),) = opened(copy, keys)
         return RowRead(ordinal=ordinal, payload=payload)
 
 
 def note_reading(
     tx: Transaction,
-    of: ReleaseCopy,
+    copy: ReleaseCopy,
     ordinal: int,
     ticket: str,
     at: datetime,
@@ -459,7 +461,7 @@ def note_reading(
     random: Callable[[int], bytes],
 ) -> None:
     """Records that a row is opened for a reader, in the transaction that opens it."""
-    (source,) = registry.rows_at(tx, of.known.release_id, [ordinal])
+    (source,) = registry.rows_at(tx, copy.known.release_id, [ordinal])
     note = ReadNoted(
         account=source.account,
         conversation=source.conversation,

@@ -126,11 +126,11 @@ class RowShown(msgspec.Struct, frozen=True, kw_only=True):
         return f"RowShown({self.ordinal}, sealed, {len(self.messages)} messages)"
 
 
-def member(here: Installation, email: str) -> StaffMember:
+def member(installation: Installation, email: str) -> StaffMember:
     """A member of staff by their address, with the roles given here; NotFoundError for an unknown
     address.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         known = sessions.find_staff(tx, email)
     if known is None:
         raise NotFoundError(f"no member of staff `{email}`", "`licet staff add` adds one")
@@ -140,9 +140,9 @@ def member(here: Installation, email: str) -> StaffMember:
     )
 
 
-def place(here: Installation, name: str) -> ReleaseCopy:
+def place(installation: Installation, name: str) -> ReleaseCopy:
     """A sealed release and the intended folder."""
-    folder, known = find_release(here, name)
+    folder, known = find_release(installation, name)
     promised, sha256 = manifest.read(folder)
     if known.state != "sealed" or known.manifest_sha256 is None:
         raise RefusedError(
@@ -156,7 +156,7 @@ def place(here: Installation, name: str) -> ReleaseCopy:
         known=known,
         folder=folder,
         manifest=promised,
-        chain=purge.read(folder, promised, sha256, log_key(here)),
+        chain=purge.read(folder, promised, sha256, log_key(installation)),
     )
 
 
@@ -171,15 +171,15 @@ def unsigned(tx: Transaction, limit: int, *, identities: bool) -> list[UnsignedR
 
 
 def draw(
-    here: Installation, name: str, *, chance: int = CHANCE_ROWS, by_risk: int = RISK_ROWS
+    installation: Installation, name: str, *, chance: int = CHANCE_ROWS, by_risk: int = RISK_ROWS
 ) -> ReleaseStanding:
     """Draws a sample; RefusedError while another of the release is open."""
     if not (1 <= chance <= SAMPLE_ROWS_MAX and 0 <= by_risk <= SAMPLE_ROWS_MAX):
         raise UsageError(
             f"a sample has from 1 to {SAMPLE_ROWS_MAX} rows by chance, and as many by risk at most"
         )
-    of, known = place(here, name), policies(here)
-    with transaction(here.pool) as tx:
+    of, known = place(installation, name), policies(installation)
+    with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
             raise RefusedError(
@@ -187,12 +187,20 @@ def draw(
                 "finish reading it first",
                 because="exists",
             )
-        sample.draw(tx, here.keyring, of, known, here.clock(), chance=chance, by_risk=by_risk)
-    return standing(here, name)
+        sample.draw(
+            tx,
+            installation.keyring,
+            of,
+            known,
+            installation.clock(),
+            chance=chance,
+            by_risk=by_risk,
+        )
+    return standing(installation, name)
 
 
 def read_next(
-    here: Installation, name: str, reader: StaffMember, *, second: bool = False
+    installation: Installation, name: str, reader: StaffMember, *, second: bool = False
 ) -> RowShown | None:
     """Opens the next row of the open sample for a reader, and records that; None if none is left.
 
@@ -201,21 +209,21 @@ def read_next(
     """
     role = reader_role(reader)
     if second:
-        identities.check(here.config.web, reader.identity)
-    of, known = place(here, name), policies(here)
-    with transaction(here.pool) as tx:
+        identities.check(installation.config.web, reader.identity)
+    of, known = place(installation, name), policies(installation)
+    with transaction(installation.pool) as tx:
         drawn = _open(tx, of)
         read = sample.read_next(
             tx,
-            here.keyring,
+            installation.keyring,
             of,
             drawn,
             known,
-            here.clock(),
+            installation.clock(),
             staff=reader.staff_id,
             identity=reader.identity,
             role=role,
-            random=here.keyring.random,
+            random=installation.keyring.random,
             second=second,
         )
         rows = sample.rows_of(tx, drawn)
@@ -240,25 +248,27 @@ def seconds_left(rows: Sequence[SampleRow], reader: StaffMember) -> int:
     )
 
 
-def rows_for_second(here: Installation, name: str, reader: StaffMember) -> int:
+def rows_for_second(installation: Installation, name: str, reader: StaffMember) -> int:
     """How many rows of the open sample this reader may judge as the second one; 0 where none is
     open.
     """
-    of = place(here, name)
-    with transaction(here.pool) as tx:
+    of = place(installation, name)
+    with transaction(installation.pool) as tx:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         return seconds_left(sample.rows_of(tx, drawn), reader) if drawn is not None else 0
 
 
-def undo(here: Installation, name: str, reader: StaffMember, *, second: bool = False) -> int:
+def undo(
+    installation: Installation, name: str, reader: StaffMember, *, second: bool = False
+) -> int:
     """Takes the newest finding of a reader back, and returns its row, which is the next that they
     are given.
 
     RefusedError where there is none to take back.
     """
     reader_role(reader)
-    of = place(here, name)
-    with transaction(here.pool) as tx:
+    of = place(installation, name)
+    with transaction(installation.pool) as tx:
         row = sample.undo(tx, _open(tx, of), reader.staff_id, second=second)
     if row is None:
         raise RefusedError("there is no finding of yours to take back", because="nothing")
@@ -266,7 +276,7 @@ def undo(here: Installation, name: str, reader: StaffMember, *, second: bool = F
 
 
 def found(
-    here: Installation,
+    installation: Installation,
     name: str,
     reader: StaffMember,
     ordinal: int,
@@ -280,8 +290,8 @@ def found(
     reader_role(reader)
     if finding is ReviewFinding.out_of_reach:
         raise UsageError("a reader cannot record the finding `out_of_reach`")
-    of = place(here, name)
-    with transaction(here.pool) as tx:
+    of = place(installation, name)
+    with transaction(installation.pool) as tx:
         drawn = _open(tx, of)
         if not sample.found(tx, drawn, ordinal, finding, reader.staff_id, second=second):
             raise RefusedError(
@@ -289,21 +299,21 @@ def found(
                 "open it first",
                 because="not_read",
             )
-        return _seen(tx, drawn)
+        return _sample_view(tx, drawn)
 
 
-def close(here: Installation, name: str) -> ReleaseStanding:
+def close(installation: Installation, name: str) -> ReleaseStanding:
     """Closes an open sample: writes its signed statement beside the manifest. Without an open one,
     it writes the newest again.
     """
-    of = place(here, name)
-    with transaction(here.pool) as tx:
+    of = place(installation, name)
+    with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         if drawn is not None:
-            _state(here, tx, of, drawn)
+            _state(installation, tx, of, drawn)
     # after the commit, so that a file never states what the database does not have
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         if newest is None or newest.stated is None:
@@ -311,14 +321,14 @@ def close(here: Installation, name: str) -> ReleaseStanding:
                 f"no sample of release `{of.known.name}` was drawn", "`licet review` draws one"
             )
         stated = review.SIGNED.decode(review.SIGNED.encode(newest.stated))
-        with homes.changing(here, of.known, of.folder):
+        with homes.changing(installation, of.known, of.folder):
             review.SIGNED.write(of.folder, stated.jws)
             card.rewrite(of.folder)
-    return standing(here, name)
+    return standing(installation, name)
 
 
-def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) -> None:
-    rows, at = sample.rows_of(tx, drawn), max(here.clock(), drawn.drawn_at)
+def _state(installation: Installation, tx: Transaction, copy: ReleaseCopy, drawn: Review) -> None:
+    rows, at = sample.rows_of(tx, drawn), max(installation.clock(), drawn.drawn_at)
     results = [(row.drawn_by, row.stated) for row in rows if row.stated is not None]
     if left := len(rows) - len(results):
         raise RefusedError(
@@ -326,7 +336,7 @@ def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) 
         )
     readers = len({staff for row in rows for staff in _readers_of(row)} - {None})
     said = review.state(
-        release=of.manifest.release,
+        release=copy.manifest.release,
         manifest_sha256=drawn.manifest_sha256.hex(),
         review=drawn.review_id.hex,
         drawn_at=drawn.drawn_at,
@@ -334,7 +344,7 @@ def _state(here: Installation, tx: Transaction, of: ReleaseCopy, drawn: Review) 
         rows=results,
         readers=readers,
     )
-    jws = signed(said.payload(), here.keyring.log_seed(tx), review.SIGNED.typ)
+    jws = signed(said.payload(), installation.keyring.log_seed(tx), review.SIGNED.typ)
     sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
 
 
@@ -348,11 +358,11 @@ def reader_role(reader: StaffMember) -> ReaderRole:
     return ReaderRole.privacy_officer if "privacy_officer" in reader.roles else ReaderRole.reviewer
 
 
-def _open(tx: Transaction, of: ReleaseCopy) -> Review:
-    drawn = sample.newest(tx, of.known.release_id, closed=False)
+def _open(tx: Transaction, copy: ReleaseCopy) -> Review:
+    drawn = sample.newest(tx, copy.known.release_id, closed=False)
     if drawn is None:
         hint = "`licet review` draws one, with --new another"
-        raise NotFoundError(f"no sample of release `{of.known.name}` is open", hint)
+        raise NotFoundError(f"no sample of release `{copy.known.name}` is open", hint)
     return drawn
 
 
@@ -361,7 +371,7 @@ def _readers_of(row: SampleRow) -> tuple[UUID | None, UUID | None]:
     return row.staff, row.second_staff if row.pair is not None else None
 
 
-def _seen(tx: Transaction, drawn: Review) -> SampleSeen:
+def _sample_view(tx: Transaction, drawn: Review) -> SampleSeen:
     rows = sample.rows_of(tx, drawn)
     done = sum(row.finding is not None for row in rows)
     chance = [row.stated for row in rows if row.drawn_by is DrawnBy.chance]
@@ -402,7 +412,7 @@ def _agreement(rows: Sequence[SampleRow]) -> Agreement:
 
 
 def sign(
-    here: Installation, name: str, signer: StaffMember, *, names_in: bool = False
+    installation: Installation, name: str, signer: StaffMember, *, names_in: bool = False
 ) -> ReleaseStanding:
     """Signs a release as it was reviewed; RefusedError if a check fails or they have signed
     already.
@@ -415,8 +425,8 @@ def sign(
             f"`{signer.email}` may not sign releases",
             f"signers have the role {' or '.join(sorted(SIGNERS))}",
         )
-    identities.check(here.config.web, signer.identity)
-    of = place(here, name)
+    identities.check(installation.config.web, signer.identity)
+    of = place(installation, name)
     if not of.manifest.looked_for_names and not names_in:
         raise RefusedError(
             "nobody looked for names in this release: people's names, streets and places "
@@ -424,7 +434,7 @@ def sign(
             "docs/curate.md describes how to look for them; to sign nevertheless, give --names-in",
             because="names_in",
         )
-    broken = verify_release(here, name)
+    broken = verify_release(installation, name)
     if broken:
         first = broken[0]
         raise RefusedError(
@@ -433,7 +443,7 @@ def sign(
             "a release that fails a check cannot be signed",
             because="failed_check",
         )
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         sample.lock(tx, of.known.release_id)
         if sample.newest(tx, of.known.release_id, closed=False) is not None:
             raise RefusedError(
@@ -446,23 +456,23 @@ def sign(
                 "`licet review` draws a sample",
                 because="not_reviewed",
             )
-        now = max(here.clock(), newest.drawn_at)
+        now = max(installation.clock(), newest.drawn_at)
         if not sample.sign(tx, newest, signer.staff_id, signer.via, now, identity=signer.identity):
             raise RefusedError(
                 f"`{signer.email}` has already signed it",
                 "the other signature must be another person's",
                 because="signed",
             )
-    return standing(here, name)
+    return standing(installation, name)
 
 
-def standing(here: Installation, name: str, *, count_dead: bool = False) -> ReleaseStanding:
+def standing(installation: Installation, name: str, *, count_dead: bool = False) -> ReleaseStanding:
     """What was done to a release since its seal, and what remains to be done.
 
     ``count_dead`` checks the keys of every row, which takes about half a minute for a million.
     """
-    of = place(here, name)
-    with transaction(here.pool) as tx:
+    of = place(installation, name)
+    with transaction(installation.pool) as tx:
         drawn = sample.newest(tx, of.known.release_id, closed=False)
         newest = sample.newest(tx, of.known.release_id, closed=True)
         signatures = sample.signatures(tx, newest) if newest else []
@@ -474,7 +484,7 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
             if count_dead
             else None
         )
-        seen = _seen(tx, drawn) if drawn else None
+        seen = _sample_view(tx, drawn) if drawn else None
         measured = measurement.newest(tx, of.known.release_id)
     stated = (
         review.SIGNED.decode(review.SIGNED.encode(newest.stated))
@@ -499,5 +509,5 @@ def standing(here: Installation, name: str, *, count_dead: bool = False) -> Rele
         second_identity=is_two,
         signed_off=seen is None
         and len(signatures) >= SIGNATURES_NEEDED
-        and (is_two or not here.config.web.second_identity),
+        and (is_two or not installation.config.web.second_identity),
     )

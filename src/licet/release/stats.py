@@ -77,7 +77,7 @@ class ReleaseStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stats(
-    here: Installation,
+    installation: Installation,
     name: str,
     *,
     against: str | None = None,
@@ -89,14 +89,14 @@ def stats(
     They are kept, for the console to show. ``progress`` hears of rows as they are read. UsageError
     for a release against itself.
     """
-    promised, theirs = _pair(here, name, against)
+    promised, theirs = _pair(installation, name, against)
     if theirs is not None and theirs.release == promised.release:
         raise UsageError(
             f"release `{promised.name}` does not drift from itself", "name another one"
         )
-    counted, drift = _counted(here, name, progress), None
+    counted, drift = _count_rows(installation, name, progress), None
     if theirs is not None:
-        old = _counted(here, theirs.name, progress)
+        old = _count_rows(installation, theirs.name, progress)
         drift = ReleaseDrift(against=theirs.name, rows=old.rows, distances=_distances(old, counted))
     found = ReleaseStats(
         release=promised.name,
@@ -113,8 +113,8 @@ def stats(
         left_out=dict(sorted(promised.counts.dropped.items(), key=lambda one: (-one[1], one[0]))),
         drift=drift,
     )
-    with transaction(here.pool) as tx:
-        figures.keep(tx, UUID(hex=promised.release), FiguresKind.stats, found, here.clock())
+    with transaction(installation.pool) as tx:
+        figures.keep(tx, UUID(hex=promised.release), FiguresKind.stats, found, installation.clock())
     return found
 
 
@@ -159,41 +159,41 @@ class _Counts:
         return dict(sorted(found.items(), key=lambda one: (-one[1].rows, one[0])))
 
 
-def _counted(here: Installation, name: str, progress: Progress) -> _Counts:
+def _count_rows(installation: Installation, name: str, progress: Progress) -> _Counts:
     counts = _Counts()
-    for row in open_release(here, name):
+    for row in open_release(installation, name):
         counts.add(row)
         progress(1)
     return counts
 
 
 def _pair(
-    here: Installation, name: str, against: str | None
+    installation: Installation, name: str, against: str | None
 ) -> tuple[ReleaseManifest, ReleaseManifest | None]:
     """The release, and the one that it is held against; RefusedError for one that was never
     sealed.
     """
-    promised = read(sealed_release(here, name)[0])[0]
-    other = against or _before(here, promised)
-    return promised, read(sealed_release(here, other)[0])[0] if other is not None else None
+    promised = read(sealed_release(installation, name)[0])[0]
+    other = against or _before(installation, promised)
+    return promised, read(sealed_release(installation, other)[0])[0] if other is not None else None
 
 
-def rows_to_read(here: Installation, name: str, against: str | None) -> int:
+def rows_to_read(installation: Installation, name: str, against: str | None) -> int:
     """How many rows `stats` reads at most, for whoever shows its progress."""
-    promised, theirs = _pair(here, name, against)
+    promised, theirs = _pair(installation, name, against)
     return promised.rows + (theirs.rows if theirs is not None else 0)
 
 
-def _before(here: Installation, promised: ReleaseManifest) -> str | None:
+def _before(installation: Installation, promised: ReleaseManifest) -> str | None:
     """The last release of the same purpose that was sealed before, and whose folder is here."""
     earlier = [
         one.name
-        for one in releases(here)
+        for one in releases(installation)
         if one.state == "sealed"
         and one.purpose == promised.purpose
         and one.release_id.hex != promised.release
         and one.begun_at < promised.built_at
-        and homes.promised(here, one) is not None
+        and homes.promised(installation, one) is not None
     ]
     return earlier[-1] if earlier else None
 

@@ -114,7 +114,7 @@ def _acted(
     return msgspec.convert(done, EndpointActed, from_attributes=True)
 
 
-def _made(
+def _endpoint_answer(
     call: VerbCall[NewEndpoint] | VerbCall[NewSecret], done: AddedEndpoint | RotatedSecret | None
 ) -> EndpointMade:
     seen = endpoints.backlog_of(call.installation, call.target)
@@ -147,7 +147,7 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
     status=201,
     named_by="name",
     answers=EndpointMade,
-    answer=_made,
+    answer=_endpoint_answer,
     label="Add it",
     title=lambda call, _: f"Add an endpoint: {call.target}",
     means=lambda call: (
@@ -197,7 +197,7 @@ ROTATE: StaffVerb[NewSecret, RotatedSecret] = StaffVerb(
     run=_rotate,
     path="webhooks/{endpoint:str}/secret",
     answers=EndpointMade,
-    answer=_made,
+    answer=_endpoint_answer,
     label="Replace its secret",
     means="The new secret is on the page after this one, and never again.",
     would=lambda call, _: (

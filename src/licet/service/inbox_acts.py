@@ -75,7 +75,7 @@ def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
 
 
 def _step(
-    what: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
+    act: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
 ) -> InboxAct:
     def does(
         installation: Installation, actor: StaffMember, subject: str, values: ActValues
@@ -83,16 +83,16 @@ def _step(
         found = rights_requests.take_step(
             installation,
             subject,
-            what,
+            act,
             f"staff:{actor.email}",
             reason=values.code,
             words=values.reason.strip(),
         )
         return f"The request is {found.row.clock.state.value}."
 
-    codes = rights_requests.REASONS.get(what)
+    codes = rights_requests.REASONS.get(act)
     return InboxAct(
-        name=what.value,
+        name=act.value,
         label=label,
         means=means,
         who=OFFICER,

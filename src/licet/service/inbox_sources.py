@@ -296,7 +296,7 @@ def _of_conversation(tx: Transaction, subject: str) -> dict[str, str] | None:
     return {"conversation": conversation, "account": shown(Prefix.account, account)}
 
 
-def _named(*prefixes: Prefix) -> dict[str, Any]:
+def _id_subject(*prefixes: Prefix) -> dict[str, Any]:
     """Conversions for a subject made of ids."""
 
     def keys_of(subject: str) -> Row:
@@ -444,7 +444,7 @@ _LISTED = (
         item=_request,
         one=lambda _, subject: {"request": subject},
         **_shift(0),
-        **_named(Prefix.request),
+        **_id_subject(Prefix.request),
     ),
     ListedSource(
         kind=ItemKind.request,
@@ -455,7 +455,7 @@ _LISTED = (
         moment=lambda key, at: at + timedelta(seconds=key),
         key=lambda moment, at: (moment - at).total_seconds(),
         one=lambda _, subject: {"request": subject},
-        **_named(Prefix.request),
+        **_id_subject(Prefix.request),
     ),
     ListedSource(
         kind=ItemKind.erasure,
@@ -465,7 +465,7 @@ _LISTED = (
         item=_erasure,
         one=lambda _, subject: {"erasure": subject},
         **_shift(certificate.OVERDUE_DAYS),
-        **_named(Prefix.erasure),
+        **_id_subject(Prefix.erasure),
     ),
     ListedSource(
         kind=ItemKind.recall,
@@ -475,7 +475,7 @@ _LISTED = (
         item=_recall,
         one=_of_erasure,
         **_shift(0),
-        **_named(Prefix.erasure, Prefix.handout),
+        **_id_subject(Prefix.erasure, Prefix.handout),
     ),
     ListedSource(
         kind=ItemKind.misuse,
@@ -485,7 +485,7 @@ _LISTED = (
         item=_misuse,
         one=_of_conversation,
         **_shift(SUGGESTION_DAYS),
-        **_named(Prefix.conversation),
+        **_id_subject(Prefix.conversation),
     ),
     ListedSource(
         kind=ItemKind.flag,

@@ -93,14 +93,14 @@ def show(installation: Installation, name: str) -> ModelDetail:
     return ModelDetail(seen=seen, run=_run(known, raw, release.rows or 0), audits=tuple(audits))
 
 
-def _run(known: RecordedModel, raw: bytes, release_rows: int) -> ConsumedShare:
+def _run(model: RecordedModel, raw: bytes, release_rows: int) -> ConsumedShare:
     found, whole = consumption.parse(raw)
     if whole != len(raw):
         raise BrokenError("the record of a model is incomplete")
     steps = [frame for frame in found.frames if isinstance(frame, Steps)]
     gates: Sequence[GateState] = [frame for frame in found.frames if isinstance(frame, GateState)]
     return ConsumedShare(
-        consumed=known.rows,
+        consumed=model.rows,
         release_rows=release_rows,
         first_step=min((step.first for step in steps), default=0),
         last_step=max((step.last for step in steps), default=0),

@@ -89,7 +89,7 @@ def _give(call: VerbCall[NewOrder]) -> OrderGiven:
     return OrderGiven(would=would.would, order=OrderAnswer.of(orders.get(call.installation, order)))
 
 
-def _given(call: VerbCall[NewOrder], done: OrderGiven | None) -> OrderGiven:
+def _order_result(call: VerbCall[NewOrder], done: OrderGiven | None) -> OrderGiven:
     if done is not None or not call.made:
         return done or OrderGiven(would=(), order=None)
     order = orders.get(call.installation, parse(Prefix.order, call.made))
@@ -107,7 +107,7 @@ GIVE: StaffVerb[NewOrder, OrderGiven] = StaffVerb(
     route="orders",
     status=201,
     answers=OrderGiven,
-    answer=_given,
+    answer=_order_result,
     made=lambda done: done.order.order if done.order is not None else "",
 )
 

@@ -59,6 +59,10 @@ class ProposalSeen(msgspec.Struct, frozen=True, kw_only=True):
     second_identity: bool
     reason: str
 
+    @property
+    def is_open(self) -> bool:
+        return self.state is ProposalState.open
+
 
 class ProposalDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal with its diff against the newest version, and its plan if there is one for the
@@ -105,7 +109,7 @@ def propose(
 def list_proposals(installation: Installation) -> tuple[ProposalSeen, ...]:
     """The open proposals, then the newest others."""
     with transaction(installation.pool) as tx:
-        return tuple(_seen(row) for row in policy_proposals.newest(tx))
+        return tuple(_proposal_view(row) for row in policy_proposals.newest(tx))
 
 
 def show(installation: Installation, proposal: str) -> ProposalDetail:
@@ -156,7 +160,7 @@ def withdraw(
         policy_proposals.end(
             tx, row.proposal_id, end, installation.clock(), actor, identity, reason.strip()
         )
-        return _seen(policy_proposals.get(tx, row.proposal_id))
+        return _proposal_view(policy_proposals.get(tx, row.proposal_id))
 
 
 def apply(
@@ -279,7 +283,7 @@ def _plan_holds(
     with transaction(installation.pool) as tx:
         row = policy_proposals.get(tx, proposal)
         _check_applier(installation, row, actor, identity)
-        read = _stored(tx, _policy(row))
+        read = _stored_plan(tx, _policy(row))
         if read is None or read.sha256 != plan_sha256:
             raise RefusedError(
                 "that is not the newest plan of this proposal: it was drawn again, or a "
@@ -343,11 +347,11 @@ def _policy(row: ProposalRow) -> Policy:
     return parse(row.text.encode(), SENT)
 
 
-def _stored(tx: Transaction, policy: Policy) -> StoredPlan | None:
+def _stored_plan(tx: Transaction, policy: Policy) -> StoredPlan | None:
     return policy_plan.stored(tx, policy_versions.applied(tx), policy)
 
 
-def _seen(row: ProposalRow) -> ProposalSeen:
+def _proposal_view(row: ProposalRow) -> ProposalSeen:
     return ProposalSeen(
         id=row.shown_id,
         version=row.version,
@@ -370,11 +374,11 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
     with transaction(installation.pool) as tx:
         row, versions = policy_proposals.get(tx, proposal), policy_versions.applied(tx)
         policy = _policy(row)
-        found = _stored(tx, policy)
+        found = _stored_plan(tx, policy)
     base = _base(versions, policy, row)
     changed = diff.diff(base, policy)
     return ProposalDetail(
-        proposal=_seen(row),
+        proposal=_proposal_view(row),
         text=row.text,
         sha256=policy.sha256().hex(),
         direction=diff.describe(changed),

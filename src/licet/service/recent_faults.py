@@ -105,8 +105,8 @@ def find_faults(installation: Installation, since: datetime, until: datetime) ->
     return RecentFaults(since=since, until=until, faults=tuple(found))
 
 
-def _orders(here: Installation, since: datetime, _: datetime) -> Iterator[RecentFault]:
-    with transaction(here.pool) as tx:
+def _orders(installation: Installation, since: datetime, _: datetime) -> Iterator[RecentFault]:
+    with transaction(installation.pool) as tx:
         orders = staff_orders.list_newest(tx, tuple(staff_orders.OrderKind), LISTED_MAX)
     for order in orders:
         ended = order.ended_at
@@ -120,8 +120,8 @@ def _orders(here: Installation, since: datetime, _: datetime) -> Iterator[Recent
             )
 
 
-def _drills(here: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
-    for drill in drills.list_newest(here, LISTED_MAX):
+def _drills(installation: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
+    for drill in drills.list_newest(installation, LISTED_MAX):
         if drill.outcome is DrillOutcome.failed and drill.drilled_at >= since:
             yield RecentFault(
                 what="drill",
@@ -130,14 +130,14 @@ def _drills(here: Installation, since: datetime, until: datetime) -> Iterator[Re
                 seen=f"the restore of {drill.backup} failed: {drill.said}",
                 next="licet backup drill",
             )
-    due = drills.due_at(here)
+    due = drills.due_at(installation)
     if due is not None and due <= until:
         seen = "no backup was restored as a test by the day that it was due"
         yield RecentFault(what="drill", began=due, ended=None, seen=seen, next="licet backup drill")
 
 
-def _sweep(here: Installation, _since: datetime, _: datetime) -> Iterator[RecentFault]:
-    sweep = sweeper.sweep_status(here)
+def _sweep(installation: Installation, _since: datetime, _: datetime) -> Iterator[RecentFault]:
+    sweep = sweeper.sweep_status(installation)
     if sweep.waits and sweep.waits_since is not None:
         seen = f"waits for approval: it would erase {sweep.due:,} of {sweep.kept:,} segments"
         began = sweep.waits_since
@@ -146,8 +146,10 @@ def _sweep(here: Installation, _since: datetime, _: datetime) -> Iterator[Recent
         )
 
 
-def _endpoints(here: Installation, _since: datetime, until: datetime) -> Iterator[RecentFault]:
-    for one in endpoints.list_endpoints(here):
+def _endpoints(
+    installation: Installation, _since: datetime, until: datetime
+) -> Iterator[RecentFault]:
+    for one in endpoints.list_endpoints(installation):
         if one.disabled_at is not None:
             seen = f"{one.endpoint} is told nothing: {one.disabled_because}"
             command, began = f"licet webhooks replay {one.endpoint}", one.disabled_at
@@ -162,9 +164,9 @@ def _endpoints(here: Installation, _since: datetime, until: datetime) -> Iterato
         yield RecentFault(what="endpoint", began=began, ended=None, seen=seen, next=command)
 
 
-def _keys(here: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
+def _keys(installation: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
     """Keys that stopped working: whoever still uses one is refused."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         keys = service_keys.list_keys(tx)
     for key in keys:
         for at, how in ((key.revoked_at, "was revoked"), (key.expires_at, "has expired")):
@@ -175,9 +177,9 @@ def _keys(here: Installation, since: datetime, until: datetime) -> Iterator[Rece
                 )
 
 
-def _late(here: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
+def _late(installation: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
     """What waits longer than it may."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         log = sequence.count_waiting(tx, LISTED_MAX)
         overdue = request_register.open_requests(tx, until).overdue
     if log.since is not None and until - log.since > timedelta(minutes=LOG_MINUTES_MAX):
@@ -190,7 +192,7 @@ def _late(here: Installation, since: datetime, until: datetime) -> Iterator[Rece
         yield RecentFault(
             what="requests", began=until, ended=None, seen=seen, next="licet request list"
         )
-    late = [one for one in recall_register.list_recalls(here) if one.overdue]
+    late = [one for one in recall_register.list_recalls(installation) if one.overdue]
     if late:
         seen = f"{len(late):,} recalls are not acknowledged"
         yield RecentFault(

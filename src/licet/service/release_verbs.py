@@ -371,7 +371,8 @@ PURGE: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     page="releases/{release:str}/purge",
     label="Purge it",
     title=lambda _, would: f"Purge {would.about}",
-    means="Rows whose keys are destroyed are removed from its files; nobody can open them any more. "
+    means="Rows whose keys are destroyed are removed from its files; nobody can open them "
+    "any more. "
     "A signed addendum states it. Copies that were handed out take it up with the same command.",
     would=lambda _, would: would.would,
     said=BEGINS,

@@ -59,11 +59,11 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
     """What `move` would do. After a killed run: what was already moved, without releases."""
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
-        return _told(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
+        return _move_report(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
     with installation(_in_folders(config), clock) as here, _alone(here):
         found = journal_move.forecast(config.journal, bucket)
         parts = {known.name: _part_here(here, known) for known in _sealed(here)}
-    return _told(config, found, parts, moved=False)
+    return _move_report(config, found, parts, moved=False)
 
 
 def move(
@@ -88,17 +88,17 @@ def move(
             parts[known.name] = (
                 MovedPart(files=there.files, bytes=there.bytes) if there is not None else None
             )
-    return _told(config, found, parts, moved=True)
+    return _move_report(config, found, parts, moved=True)
 
 
-def _told(
+def _move_report(
     config: Configuration,
     journal: JournalMoved,
     releases: dict[str, MovedPart | None],
     *,
     moved: bool,
 ) -> StoreMove:
-    logs = [_kept(config.data / name) for name in FOLDERS]
+    logs = [_current_folder(config.data / name) for name in FOLDERS]
     files = [folder / name for folder in logs for name in log_files(folder)]
     return StoreMove(
         url=config.store.url or "",
@@ -148,7 +148,7 @@ def _part_here(installation: Installation, release: Release) -> MovedPart | None
     return MovedPart(files=len(files), bytes=sum(file.stat().st_size for file in files))
 
 
-def _kept(folder: Path) -> Path:
+def _current_folder(folder: Path) -> Path:
     """A folder of the log, under its present name."""
     moved = moved_folder(folder)
     return moved if moved.is_dir() else folder

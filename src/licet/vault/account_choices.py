@@ -81,11 +81,11 @@ def of_account(
     account: UUID,
     *,
     newest_first: bool = False,
-    most: int | None = None,
+    limit: int | None = None,
     effective: bool = False,
     before: int | None = None,
 ) -> list[StoredChoice]:
-    """The choices of an account, oldest first unless ``newest_first``; the first ``most`` in that
+    """The choices of an account, oldest first unless ``newest_first``; the first ``limit`` in that
     order.
 
     ``effective`` omits those that changed nothing; ``before`` omits those from that number on.
@@ -94,7 +94,7 @@ def of_account(
         f"""{_SELECT} AND NOT (%(effective)s AND c.effect = 'none')
                AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
              ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(most)s""",
-        {"account": account, "most": most, "effective": effective, "before": before},
+        {"account": account, "most": limit, "effective": effective, "before": before},
     )
     return [_read(row) for row in rows]
 

@@ -193,17 +193,17 @@ def of_account(
     tx: Transaction,
     account: UUID,
     events: Collection[str],
-    most: int,
+    limit: int,
     *,
     until: datetime | None = None,
 ) -> list[JournalSeen]:
-    """The newest ``most`` of these ``events`` of the account up to ``until``, newest first."""
+    """The newest ``limit`` of these ``events`` of the account up to ``until``, newest first."""
     rows = tx.execute(
         """SELECT seq, occurred_at, event, conversation_id FROM journal
             WHERE account_id = %(account)s AND event = ANY(%(events)s)
               AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s)
                 ORDER BY seq DESC LIMIT %(most)s""",
-        {"account": account, "events": list(events), "until": until, "most": most},
+        {"account": account, "events": list(events), "until": until, "most": limit},
     )
     return [JournalSeen(*row) for row in rows]
 

@@ -364,7 +364,9 @@ class AccountVerbs(BatchState):
             for answer in chosen.answers or (None,):
                 self._chose(account, command, scope, answer, chosen.because, at)
             self.happened += leaving  # a host gets the event of the no before its consequences
-        done = self._chosen(command, asked, chosen, at, is_answered=answered, is_aged=is_aged)
+        done = self._choice_result(
+            command, asked, chosen, at, is_answered=answered, is_aged=is_aged
+        )
         counts = done.outcome in (Outcome.done, Outcome.unchanged)
         refuses = counts and not command.allow
         if is_aged or refuses:
@@ -388,7 +390,7 @@ class AccountVerbs(BatchState):
         assert project is not None, "a host's id finds or begins a project"
         return GrantScope(ScopeKind.project, project.project_id.hex)
 
-    def _chosen(
+    def _choice_result(
         self,
         command: Choose,
         asked: ResolvedChoice,

@@ -71,11 +71,11 @@ def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
     return tables.see_accounts(tx, ids)
 
 
-def accounts_behind(tx: Transaction, after: UUID, most: int) -> list[UUID]:
-    """The ids of the first ``most`` accounts after ``after``, in order."""
+def accounts_behind(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
+    """The ids of the first ``limit`` accounts after ``after``, in order."""
     rows = tx.execute(
         "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s",
-        [after, most],
+        [after, limit],
     )
     return [row[0] for row in rows]
 
@@ -89,12 +89,12 @@ def existing(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, int | No
     )
 
 
-def has_at_most(tx: Transaction, most: int) -> bool:
+def has_at_most(tx: Transaction, limit: int) -> bool:
     """Whether there are at most so many accounts; counts no further."""
     row = tx.execute(
-        "SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [most + 1]
+        "SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [limit + 1]
     ).fetchone()
-    return row is not None and int(row[0]) <= most
+    return row is not None and int(row[0]) <= limit
 
 
 def accounts_by_host(tx: Transaction, hosts: Collection[bytes]) -> dict[bytes, UUID]:
@@ -129,13 +129,13 @@ def conversation_by_host(tx: Transaction, account: UUID, host: bytes) -> UUID | 
 def conversation_ids(
     tx: Transaction,
     account: UUID,
-    most: int,
+    limit: int,
     *,
     after: UUID | None = None,
     deleted: bool = True,
     project: UUID | None = None,
 ) -> list[UUID]:
-    """The first ``most`` conversations of an account, or of one of its projects, after ``after``,
+    """The first ``limit`` conversations of an account, or of one of its projects, after ``after``,
     in the order of their ids, which is that of time. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
@@ -144,7 +144,7 @@ def conversation_ids(
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
               AND (%(project)s::uuid IS NULL OR project_id = %(project)s)
                 ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "after": after, "deleted": deleted, "most": most, "project": project},
+        {"account": account, "after": after, "deleted": deleted, "most": limit, "project": project},
     )
     return [row[0] for row in rows]
 
@@ -239,13 +239,13 @@ def behind_count(tx: Transaction, number: int) -> int:
 def kept_conversation_ids(
     tx: Transaction,
     account: UUID,
-    most: int,
+    limit: int,
     *,
     before: UUID | None = None,
     project: UUID | None = None,
     deleted: bool = True,
 ) -> list[UUID]:
-    """The newest ``most`` conversations begun before ``before`` of which anything is kept, safety
+    """The newest ``limit`` conversations begun before ``before`` of which anything is kept, safety
     copies included; of one project, if one is named. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
@@ -261,7 +261,7 @@ def kept_conversation_ids(
         {
             "account": account,
             "before": before,
-            "most": most,
+            "most": limit,
             "project": project,
             "deleted": deleted,
         },
@@ -269,8 +269,8 @@ def kept_conversation_ids(
     return [row[0] for row in rows]
 
 
-def kept_out_ids(tx: Transaction, account: UUID, most: int) -> list[UUID]:
-    """The newest ``most`` conversations that are kept out, and of which more than a safety copy is
+def kept_out_ids(tx: Transaction, account: UUID, limit: int) -> list[UUID]:
+    """The newest ``limit`` conversations that are kept out, and of which more than a safety copy is
     kept.
     """
     rows = tx.execute(
@@ -279,15 +279,15 @@ def kept_out_ids(tx: Transaction, account: UUID, most: int) -> list[UUID]:
               AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
                              AND s.conversation_id = c.conversation_id AND s.erased_at IS NULL)
             ORDER BY c.conversation_id DESC LIMIT %s""",
-        [account, most],
+        [account, limit],
     )
     return [row[0] for row in rows]
 
 
 def copied_conversation_ids(
-    tx: Transaction, account: UUID, at: datetime, most: int, *, after: UUID | None = None
+    tx: Transaction, account: UUID, at: datetime, limit: int, *, after: UUID | None = None
 ) -> list[UUID]:
-    """The first ``most`` conversations after ``after`` with a safety copy that is kept at
+    """The first ``limit`` conversations after ``after`` with a safety copy that is kept at
     ``at``.
     """
     rows = tx.execute(
@@ -295,7 +295,7 @@ def copied_conversation_ids(
             WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
                 ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "at": at, "after": after, "most": most},
+        {"account": account, "at": at, "after": after, "most": limit},
     )
     return [row[0] for row in rows]
 

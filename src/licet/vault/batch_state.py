@@ -282,12 +282,12 @@ class BatchState:
         account: AccountRow,
         project: ProjectRow,
         at: datetime,
-        told: EntryKind,
+        entry: EntryKind,
         *,
         ends: bool = False,
     ) -> None:
-        self.journal(account, at, told.value, None, ends=ends)
-        self.tell(account, at, told, project=project.project_id.hex)
+        self.journal(account, at, entry.value, None, ends=ends)
+        self.tell(account, at, entry, project=project.project_id.hex)
 
     def tell_grant(
         self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int
@@ -340,13 +340,13 @@ class BatchState:
         account: AccountRow,
         row: ConversationRow,
         at: datetime,
-        told: EntryKind,
+        entry: EntryKind,
         *,
         ends: bool = False,
         **facts: str | int | bool | None,
     ) -> None:
-        self.journal(account, at, told.value, row.conversation_id, ends=ends)
-        self.tell(account, at, told, conversation=row.conversation_id.hex, **facts)
+        self.journal(account, at, entry.value, row.conversation_id, ends=ends)
+        self.tell(account, at, entry, conversation=row.conversation_id.hex, **facts)
 
     def journal(
         self,
@@ -362,11 +362,11 @@ class BatchState:
         self.writes.journal(account, at, event, conversation, ends)
 
     def tell(
-        self, account: AccountRow, at: datetime, told: EntryKind, **facts: str | int | bool | None
+        self, account: AccountRow, at: datetime, entry: EntryKind, **facts: str | int | bool | None
     ) -> None:
         self.writes.entries.append(
             Entry(
-                kind=told,
+                kind=entry,
                 occurred_at=at,
                 account=account.account_id,
                 facts={**facts, "seq": account.last_seq},

@@ -68,30 +68,32 @@ class JoinResult(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def join(here: Installation, after: timedelta | None = None) -> JoinResult:
+def join(installation: Installation, after: timedelta | None = None) -> JoinResult:
     """Joins the small blocks of all segments that nobody has added to for ``after``, by default as
     long as the configuration says; BrokenError, at the end, if some did not open.
     """
-    at = here.clock()
-    after = after if after is not None else timedelta(days=here.config.sweep.join_after_days)
+    at = installation.clock()
+    after = (
+        after if after is not None else timedelta(days=installation.config.sweep.join_after_days)
+    )
     rest = {"before": at - after, "soon": at + timedelta(days=DUE_DAYS_MIN)}
     total = JoinResult()
-    for batch in _batches(here, rest):
-        with transaction(here.pool) as tx:
+    for batch in _batches(installation, rest):
+        with transaction(installation.pool) as tx:
             fence.check(tx)
-            total = total.plus(_join_batch(tx, here.keyring, batch, rest))
+            total = total.plus(_join_batch(tx, installation.keyring, batch, rest))
     if total.unopened:
         raise BrokenError(f"`{total.unopened}` segments do not open: their blocks stay as they are")
     return total
 
 
-def _batches(here: Installation, rest: dict[str, datetime]) -> Iterator[list[Segment]]:
+def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[list[Segment]]:
     """The segments that have blocks to join, page by page in the order of the index by day and
     account, in batches.
     """
     after: tuple[date, UUID, UUID, int] = (date.min, UUID(int=0), UUID(int=0), 0)
     while True:
-        with transaction(here.pool) as tx:
+        with transaction(installation.pool) as tx:
             page = tx.execute(
                 f"""SELECT s.due_on, s.account_id, s.conversation_id, s.segment, s.stored_bytes,
                            {_JOINABLE}

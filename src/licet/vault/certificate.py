@@ -267,16 +267,16 @@ LISTING = Listing(
 
 
 def open_by_age(
-    tx: Transaction, at: datetime, ages: Mapping[str, timedelta], most: int
+    tx: Transaction, at: datetime, ages: Mapping[str, timedelta], limit: int
 ) -> dict[str, int]:
     """The erasures that are not finished by the time since they were asked for: under each of the
-    rising ``ages``, and `older`. Only the oldest ``most`` are counted.
+    rising ``ages``, and `older`. Only the oldest ``limit`` are counted.
     """
     found = dict.fromkeys([*ages, "older"], 0)
     rows = tx.execute(
         "SELECT requested_at FROM erasures WHERE state <> 'verified' ORDER BY requested_at, "
         "erasure_id LIMIT %s",
-        [most],
+        [limit],
     )
     for (requested_at,) in rows:
         found[next((name for name, age in ages.items() if at - requested_at < age), "older")] += 1
@@ -295,19 +295,19 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
 
 
 def save(
-    tx: Transaction, of: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()
+    tx: Transaction, erasure: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()
 ) -> None:
     """Stores how far the erasure is, and the certificate that verifies it; in one statement with
     ``others``.
     """
     state = [
-        of.state.value,
-        of.shredded_at,
-        of.swept_at,
-        of.verified_at,
+        erasure.state.value,
+        erasure.shredded_at,
+        erasure.swept_at,
+        erasure.verified_at,
         jws,
-        of.account,
-        of.erasure,
+        erasure.account,
+        erasure.erasure,
     ]
     change(tx, [*others, Change(_SAVE, state)])
 
@@ -349,15 +349,15 @@ def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
 
 
 def newest_of(
-    tx: Transaction, account: UUID, most: int, *, before: UUID | None = None
+    tx: Transaction, account: UUID, limit: int, *, before: UUID | None = None
 ) -> list[ErasureRecord]:
-    """The newest ``most`` erasures of an account that were requested before the one named."""
+    """The newest ``limit`` erasures of an account that were requested before the one named."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM erasures
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
                OR erasure_id < %(before)s)
              ORDER BY erasure_id DESC LIMIT %(most)s""",
-        {"account": account, "before": before, "most": most},
+        {"account": account, "before": before, "most": limit},
     )
     return [_read(row) for row in rows]
 
@@ -436,10 +436,10 @@ _OF_ROWS = f"""{_SCOPE.format("r")} AND EXISTS (SELECT FROM release_row_keys(r.s
          WHERE s.keep_until <= %(ended)s))"""
 
 
-def scope(of: ErasureRecord) -> dict[str, Any]:
+def scope(erasure: ErasureRecord) -> dict[str, Any]:
     """The parameters of every statement about what is erased."""
-    ended = of.requested_at if of.cause is ErasureCause.hold_released else None
-    return {"account": of.account, "conversation": of.conversation, "ended": ended}
+    ended = erasure.requested_at if erasure.cause is ErasureCause.hold_released else None
+    return {"account": erasure.account, "conversation": erasure.conversation, "ended": ended}
 
 
 _HELD = f"EXISTS (SELECT FROM holds h WHERE {_SCOPE.format('h')})"
@@ -456,26 +456,26 @@ _NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s
       AND {_LATER})"""
 
 
-def waits(tx: Transaction, of: ErasureRecord, *, at_once: datetime | None = None) -> Waits:
+def waits(tx: Transaction, erasure: ErasureRecord, *, at_once: datetime | None = None) -> Waits:
     """What keeps the erasure from its next state.
 
     With ``at_once`` all of it becomes due then, unless a hold keeps it: the period of a deletion is
     a maximum, and requested erasures may happen sooner. What is returned is how it stood before.
     """
     nearer = "" if at_once is None else _NEARER
-    row = tx.execute(f"{nearer} SELECT {_WAITS}", {**scope(of), "at": at_once}).fetchone()
+    row = tx.execute(f"{nearer} SELECT {_WAITS}", {**scope(erasure), "at": at_once}).fetchone()
     assert row is not None
     return _read_waits(row)
 
 
-def renewed(tx: Transaction, of: ErasureRecord) -> tuple[ErasureRecord, Waits]:
+def renewed(tx: Transaction, erasure: ErasureRecord) -> tuple[ErasureRecord, Waits]:
     """The erasure as it is now, and what it waits for."""
     row = tx.execute(
         f"SELECT {_COLUMNS}, {_WAITS} FROM erasures WHERE erasure_id = %(erasure)s",
-        {**scope(of), "erasure": of.erasure},
+        {**scope(erasure), "erasure": erasure.erasure},
     ).fetchone()
     if row is None:
-        raise NotFoundError(f"no erasure `{shown(Prefix.erasure, of.erasure)}`")
+        raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure.erasure)}`")
     return _read(row[:-6]), _read_waits(row[-6:])
 
 
@@ -491,11 +491,11 @@ def _read_waits(row: Sequence[Any]) -> Waits:
     )
 
 
-def is_told_hold(tx: Transaction, of: ErasureRecord) -> bool:
+def is_told_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
     """Whether it is under a hold that its person may be told about."""
     return (
         tx.execute(
-            f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(of)
+            f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(erasure)
         ).fetchone()
         is not None
     )
@@ -533,15 +533,17 @@ _READ_BACK = f"""
      ORDER BY c.place, c.reference"""
 
 
-def read_back(tx: Transaction, of: ErasureRecord, leasable: dict[UUID, int]) -> list[PlaceSeen]:
+def read_back(
+    tx: Transaction, erasure: ErasureRecord, leasable: dict[UUID, int]
+) -> list[PlaceSeen]:
     """Reads back each place of the register that is within reach, all of them at one moment.
     ``leasable`` counts, by release, the rows of it whose key can still be leased.
     """
-    rows = tx.execute(_READ_BACK, {**scope(of), "erasure": of.erasure}).fetchall()
-    return [_place_seen(of, row, leasable) for row in rows]
+    rows = tx.execute(_READ_BACK, {**scope(erasure), "erasure": erasure.erasure}).fetchall()
+    return [_place_seen(erasure, row, leasable) for row in rows]
 
 
-def _place_seen(of: ErasureRecord, row: Sequence[Any], leasable: dict[UUID, int]) -> PlaceSeen:
+def _place_seen(erasure: ErasureRecord, row: Sequence[Any], leasable: dict[UUID, int]) -> PlaceSeen:
     (
         name,
         reference,
@@ -584,7 +586,7 @@ def _place_seen(of: ErasureRecord, row: Sequence[Any], leasable: dict[UUID, int]
                 else RecipientAnswer(recipient=recipient, answered_at=answered_at, signed=signed)
             )
             recalled = None if due_at is None else (recalled_at, due_at)
-            done = _export_outcome(of, reference, answer, recalled)
+            done = _export_outcome(erasure, reference, answer, recalled)
             return msgspec.structs.replace(
                 seen, done=done, left=None, recalled=recalled, answer=answer
             )
@@ -593,7 +595,7 @@ def _place_seen(of: ErasureRecord, row: Sequence[Any], leasable: dict[UUID, int]
 
 
 def _export_outcome(
-    of: ErasureRecord,
+    erasure: ErasureRecord,
     export: UUID,
     answer: RecipientAnswer | None,
     recalled: tuple[datetime, datetime] | None,
@@ -607,27 +609,27 @@ def _export_outcome(
         return PlaceOutcome.answered
     if recalled is not None:
         return PlaceOutcome.recalled
-    if of.cause is ErasureCause.hold_released:
+    if erasure.cause is ErasureCause.hold_released:
         return PlaceOutcome.untouched
     raise BrokenError(
         f"export `{shown(Prefix.export, export)}` was not recalled from its recipient"
     )
 
 
-def rows_by_release(tx: Transaction, of: ErasureRecord) -> dict[UUID, list[int]]:
+def rows_by_release(tx: Transaction, erasure: ErasureRecord) -> dict[UUID, list[int]]:
     """The rows of every release that were made from the erased content; rows that rest only on a
     safety copy die with that.
     """
     rows = tx.execute(
         f"SELECT r.release_id, array_agg(r.ordinal) FROM release_rows r WHERE {_OF_ROWS} "
         "GROUP BY r.release_id",
-        scope(of),
+        scope(erasure),
     )
     return dict(rows.fetchall())
 
 
 def document(
-    of: ErasureRecord,
+    erasure: ErasureRecord,
     at: datetime,
     places: Sequence[PlaceSeen],
     recipients: Sequence[dict[str, Canonical]],
@@ -647,16 +649,16 @@ def document(
     return {
         "v": VERSION,
         "type": "licet-erasure-certificate",
-        "erasure": shown(Prefix.erasure, of.erasure),
-        "account": f"urn:licet:account:{of.account.hex}",
+        "erasure": shown(Prefix.erasure, erasure.erasure),
+        "account": f"urn:licet:account:{erasure.account.hex}",
         "conversation": None
-        if of.conversation is None
-        else f"urn:licet:conversation:{of.conversation.hex}",
-        "cause": of.cause.value,
-        "requested": written(of.requested_at),
-        "fenced": _time(of.fenced_at),
-        "shredded": _time(of.shredded_at),
-        "swept": _time(of.swept_at),
+        if erasure.conversation is None
+        else f"urn:licet:conversation:{erasure.conversation.hex}",
+        "cause": erasure.cause.value,
+        "requested": written(erasure.requested_at),
+        "fenced": _time(erasure.fenced_at),
+        "shredded": _time(erasure.shredded_at),
+        "swept": _time(erasure.swept_at),
         "verified": written(at),
         "places": [_place(seen, at) for seen in places],
         "recipients": list(recipients),

@@ -21,26 +21,31 @@ def _days(after_days: int) -> timedelta:
     return timedelta(days=after_days)
 
 
-def coolable(here: Installation, after_days: int = AFTER_DAYS) -> Coolable:
+def coolable(installation: Installation, after_days: int = AFTER_DAYS) -> Coolable:
     """What `cool` would move: segments without a new turn for ``after_days`` days. Changes
     nothing.
     """
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         return cold_tier.coolable(tx, at, at - _days(after_days))
 
 
 def cool(
-    here: Installation,
+    installation: Installation,
     after_days: int = AFTER_DAYS,
     progress: Callable[[int], None] = lambda _turns: None,
 ) -> CoolingResult:
     """Moves the sealed content of such segments to the cold store; called again, it continues where
     it stopped.
     """
-    at = here.clock()
-    if here.keyring.cold is None:
+    at = installation.clock()
+    if installation.keyring.cold is None:
         raise BrokenError("this installation was opened without its cold store")
     return cold_tier.cool(
-        here.pool, here.keyring.cold, here.keyring.random, at, at - _days(after_days), progress
+        installation.pool,
+        installation.keyring.cold,
+        installation.keyring.random,
+        at,
+        at - _days(after_days),
+        progress,
     )

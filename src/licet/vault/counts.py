@@ -134,17 +134,17 @@ _RESIZE = [
 # Reading
 
 
-def accounts(tx: Transaction, known: Policies, at: datetime) -> AccountFigures:
+def accounts(tx: Transaction, policies: Policies, at: datetime) -> AccountFigures:
     """The figures at ``at``: each kind of account is brought to ``at`` once, however many accounts
     are of it.
     """
     plans, gates = Counter[str](), Counter[str]()
     standings: dict[str, Counter[str]] = {}
-    for count, state in _kinds(tx, known):
-        account = policy_fold.advance(state, known, at).account
+    for count, state in _kinds(tx, policies):
+        account = policy_fold.advance(state, policies, at).account
         plans[account.plan] += count
-        gates[gate(account, known, at).value] += count
-        for question in known.in_force(at).asks:
+        gates[gate(account, policies, at).value] += count
+        for question in policies.in_force(at).asks:
             word = "closed" if account.closed_at else account.standing(question).value
             standings.setdefault(question, Counter())[word] += count
     return AccountFigures(
@@ -191,12 +191,12 @@ def held_conversations(tx: Transaction) -> int:
     return int(row[0]) if row else 0
 
 
-def _kinds(tx: Transaction, known: Policies) -> Iterable[tuple[int, AccountState]]:
+def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountState]]:
     """Each kind of account as a state that stands for all of the kind, and how many there are.
 
     Where a version asks for an age above `AGE_MAX`, the accounts themselves are read.
     """
-    asked = [version.min_ages for version in known.versions]
+    asked = [version.min_ages for version in policies.versions]
     if all(
         (age or 0) <= AGE_MAX for one in asked for age in (one.elsewhere, *one.by_region.values())
     ):
@@ -209,9 +209,9 @@ def _kinds(tx: Transaction, known: Policies) -> Iterable[tuple[int, AccountState
     )
     for plan, age, region, seen, under, closed, answers, count in rows:
         opened_at = (
-            known.versions[0].effective - timedelta(days=1)
+            policies.versions[0].effective - timedelta(days=1)
             if under is None
-            else known[under].effective
+            else policies[under].effective
         )
         said = [each.split(":") for each in answers.split(",") if each]
         yield (

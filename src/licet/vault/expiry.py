@@ -134,12 +134,12 @@ def score_count(tx: Transaction, at: datetime) -> int:
     )
 
 
-def due_count(tx: Transaction, at: datetime, most: int) -> int:
+def due_count(tx: Transaction, at: datetime, limit: int) -> int:
     """The number of segments, feedback and safety copies that are due at ``at``; counts at most
-    ``most`` of each.
+    ``limit`` of each.
     """
     return sum(
-        _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {most:d}) d", at)
+        _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {limit:d}) d", at)
         for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
     )
 

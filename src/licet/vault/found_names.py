@@ -69,7 +69,7 @@ _COLUMNS = {**_KEYS, "slot": "int4", "sealed": "bytea"}
 
 
 def seal_record(
-    of: NamedSegment, finder: str, found: Mapping[bytes, bytes], random: Random = os.urandom
+    segment: NamedSegment, finder: str, found: Mapping[bytes, bytes], random: Random = os.urandom
 ) -> bytes:
     """What ``finder`` found, by the marks of the texts, as it is stored: as much of it as a record
     may hold, in order.
@@ -81,15 +81,17 @@ def seal_record(
         if size > RECORD_BYTES_MAX:
             break
         kept[mark] = packed
-    return seal(_seal_key(of), msgspec.msgpack.encode(_Record(finder, kept)), _place(of), random)
+    return seal(
+        _seal_key(segment), msgspec.msgpack.encode(_Record(finder, kept)), _place(segment), random
+    )
 
 
-def open_record(of: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, bytes]:
+def open_record(segment: NamedSegment, finder: str, sealed: bytes) -> dict[bytes, bytes]:
     """What ``finder`` found, by the marks of the texts; nothing of a record that is another's, or
     is none.
     """
     try:
-        record = _records.decode(unseal(_seal_key(of), sealed, _place(of)))
+        record = _records.decode(unseal(_seal_key(segment), sealed, _place(segment)))
     except (BrokenError, *UNDECODABLE):
         return {}
     return record.found if record.finder == finder else {}
@@ -154,9 +156,9 @@ def _places(segments: Sequence[NamedSegment]) -> dict[str, list[object]]:
     }
 
 
-def _seal_key(of: NamedSegment) -> KeyMaterial:
-    return KeyMaterial(hmac.digest(of.key, _SEALS, "sha256"))
+def _seal_key(segment: NamedSegment) -> KeyMaterial:
+    return KeyMaterial(hmac.digest(segment.key, _SEALS, "sha256"))
 
 
-def _place(of: NamedSegment) -> bytes:
-    return found_names_place(of.account, of.conversation, of.segment)
+def _place(segment: NamedSegment) -> bytes:
+    return found_names_place(segment.account, segment.conversation, segment.segment)

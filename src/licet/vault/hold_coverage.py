@@ -110,10 +110,12 @@ def coverage(
         counts[kind] = int(count)
         if kind == "segments":
             counts["turns"] = int(turns)
-    return {name: msgspec.convert(_whole(places), HoldCoverage) for name, places in found.items()}
+    return {
+        name: msgspec.convert(_all_places(places), HoldCoverage) for name, places in found.items()
+    }
 
 
-def _whole(places: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+def _all_places(places: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
     return {place: places.get(place, {}) for place in HoldCoverage.__struct_fields__}
 
 

@@ -69,7 +69,7 @@ class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def place(
-    here: Installation,
+    installation: Installation,
     conversations: Sequence[str],
     *,
     matter: str,
@@ -82,11 +82,11 @@ def place(
     """Places a hold on each conversation of which something can be held; NotFoundError if one does
     not exist, and then on none.
     """
-    at = here.clock()
+    at = installation.clock()
     review_at = review_at or at + HOLD_REVIEW
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         found = _owners(tx, conversations)
-        known = _held(here, tx, found, matter)
+        known = _held_by_matter(installation, tx, found, matter)
     told = [
         Hold(
             account=account,
@@ -100,8 +100,8 @@ def place(
         )
         for account, conversation in found
     ]
-    done = dict(zip(found, _tell(here, told, dry_run), strict=False))
-    covered = _coverage(here, found, matter, placing=True)
+    done = dict(zip(found, _tell(installation, told, dry_run), strict=False))
+    covered = _coverage(installation, found, matter, placing=True)
     acts = []
     for name in found:
         would = Outcome.done if covered[name].held.segments else Outcome.refused
@@ -125,23 +125,29 @@ _BECAUSE = {Outcome.refused: EXPIRED, Outcome.unchanged: HELD_ALREADY}
 
 
 def _coverage(
-    here: Installation, conversations: Sequence[tuple[UUID, UUID]], matter: str, *, placing: bool
+    installation: Installation,
+    conversations: Sequence[tuple[UUID, UUID]],
+    matter: str,
+    *,
+    placing: bool,
 ) -> dict[tuple[UUID, UUID], HoldCoverage]:
-    with transaction(here.pool) as tx:
-        hashed = matter_hash(here, tx, matter)
-        return hold_coverage.coverage(tx, conversations, hashed, here.clock(), placing=placing)
+    with transaction(installation.pool) as tx:
+        hashed = matter_hash(installation, tx, matter)
+        return hold_coverage.coverage(
+            tx, conversations, hashed, installation.clock(), placing=placing
+        )
 
 
 def end(
-    here: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False
+    installation: Installation, conversations: Sequence[str], *, matter: str, dry_run: bool = False
 ) -> list[HoldAct]:
     """Ends the hold of a matter on each conversation; NotFoundError if it does not hold one of
     them, and then ends none.
     """
-    at = here.clock()
-    with transaction(here.pool) as tx:
+    at = installation.clock()
+    with transaction(installation.pool) as tx:
         found = _owners(tx, conversations)
-        known = _held(here, tx, found, matter)
+        known = _held_by_matter(installation, tx, found, matter)
     free = [shown(Prefix.conversation, name[1]) for name in found if name not in known]
     if free:
         raise NotFoundError(
@@ -149,9 +155,11 @@ def end(
             "write it exactly as when it was placed; `licet hold list` shows what is held",
         )
     _tell(
-        here, [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found], dry_run
+        installation,
+        [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found],
+        dry_run,
     )
-    covered = _coverage(here, found, matter, placing=False)
+    covered = _coverage(installation, found, matter, placing=False)
     return [
         HoldAct(
             conversation=shown(Prefix.conversation, name[1]),
@@ -164,25 +172,25 @@ def end(
 
 
 def review(
-    here: Installation, conversation: str, *, matter: str, review_at: datetime, by: str
+    installation: Installation, conversation: str, *, matter: str, review_at: datetime, by: str
 ) -> HoldAct:
     """Sets the next review of the hold of a matter, which stays as it is otherwise; NotFoundError
     where it holds nothing.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         found = _owners(tx, [conversation])
         account, named = found[0]
         row = tx.execute(
             f"{_HOLDS} WHERE account_id = %s AND conversation_id = %s AND matter_hmac = %s",
-            [account, named, matter_hash(here, tx, matter)],
+            [account, named, matter_hash(installation, tx, matter)],
         ).fetchone()
     if row is None:
         raise NotFoundError(
             f"no hold for that matter on `{conversation}`", "write it exactly as when it was placed"
         )
-    known = _stored(row)
+    known = _parse_hold(row)
     (done,) = place(
-        here,
+        installation,
         [conversation],
         matter=matter,
         reason=known.reason,
@@ -193,9 +201,9 @@ def review(
     return done
 
 
-def matter_hash(here: Installation, tx: Transaction, matter: str) -> bytes:
+def matter_hash(installation: Installation, tx: Transaction, matter: str) -> bytes:
     """The keyed hash by which the hold of a matter is known."""
-    return host_hmac(here.keyring.host_key(tx), "matter", matter)
+    return host_hmac(installation.keyring.host_key(tx), "matter", matter)
 
 
 class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,10 +254,10 @@ _HOLDS = f"""SELECT account_id, conversation_id, reason, placed_at, placed_by, r
                     {_TURNS_NOT_HELD} FROM holds t"""
 
 
-def by_review(tx: Transaction, most: int) -> list[StoredHold]:
-    """The first ``most`` holds, those to be reviewed earliest first."""
-    rows = tx.execute(f"{_HOLDS} ORDER BY review_at, account_id, conversation_id LIMIT %s", [most])
-    return [_stored(row) for row in rows]
+def by_review(tx: Transaction, limit: int) -> list[StoredHold]:
+    """The first ``limit`` holds, those to be reviewed earliest first."""
+    rows = tx.execute(f"{_HOLDS} ORDER BY review_at, account_id, conversation_id LIMIT %s", [limit])
+    return [_parse_hold(row) for row in rows]
 
 
 _REVIEWED = (
@@ -303,7 +311,7 @@ def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> li
         "placed_at, reason",
         [account, list(conversations)],
     )
-    return [_stored(row) for row in rows]
+    return [_parse_hold(row) for row in rows]
 
 
 def counts(tx: Transaction, at: datetime) -> HoldCounts:
@@ -317,7 +325,7 @@ def counts(tx: Transaction, at: datetime) -> HoldCounts:
     return HoldCounts(holds=row[0], conversations=row[1], overdue=row[2], first_review=row[3])
 
 
-def _stored(row: Sequence[Any]) -> StoredHold:
+def _parse_hold(row: Sequence[Any]) -> StoredHold:
     account, conversation, reason, placed_at, placed_by, review_at, is_told, held, not_held = row
     return StoredHold(
         account=account,
@@ -332,10 +340,12 @@ def _stored(row: Sequence[Any]) -> StoredHold:
     )
 
 
-def _tell(here: Installation, told: Sequence[Command], dry_run: bool) -> list[CommandResult]:
+def _tell(
+    installation: Installation, told: Sequence[Command], dry_run: bool
+) -> list[CommandResult]:
     for command in told:
         commands.check(command)
-    return tell(here, told) if told and not dry_run else []
+    return tell(installation, told) if told and not dry_run else []
 
 
 def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, UUID]]:
@@ -356,11 +366,11 @@ def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, U
     return found
 
 
-def _held(
-    here: Installation, tx: Transaction, found: Sequence[tuple[UUID, UUID]], matter: str
+def _held_by_matter(
+    installation: Installation, tx: Transaction, found: Sequence[tuple[UUID, UUID]], matter: str
 ) -> set[tuple[UUID, UUID]]:
     """Those of the conversations that the matter holds."""
-    hashed = matter_hash(here, tx, matter)
+    hashed = matter_hash(installation, tx, matter)
     rows = tx.execute(
         "SELECT account_id, conversation_id FROM holds WHERE matter_hmac = %s AND "
         "conversation_id = ANY(%s)",

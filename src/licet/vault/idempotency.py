@@ -104,9 +104,9 @@ def remembered(
     return known
 
 
-def _number(one: IdempotentCall) -> int:
+def _number(call: IdempotentCall) -> int:
     """The number of an advisory lock; two keys with the same number merely wait for each other."""
-    return int.from_bytes(hmac.digest(one.caller, one.key, "sha256")[:8], "big", signed=True)
+    return int.from_bytes(hmac.digest(call.caller, call.key, "sha256")[:8], "big", signed=True)
 
 
 def reused() -> ReusedKeyError:
@@ -167,7 +167,7 @@ class CallMade(msgspec.Struct, frozen=True, kw_only=True):
 _BEGUN = "begun"
 
 
-def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None:
+def begin(tx: Transaction, call: IdempotentCall, at: datetime) -> CallMade | None:
     """Begins a call, or returns what it made the first time; ReusedKeyError, RunningKeyError.
 
     For verbs that own their transactions. A call whose process was killed stays begun until its key
@@ -181,9 +181,9 @@ def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None
                 excluded.kept_at)
             WHERE k.kept_at <= %(since)s RETURNING true""",
         {
-            "caller": one.caller,
-            "key": one.key,
-            "request": one.request,
+            "caller": call.caller,
+            "key": call.key,
+            "request": call.request,
             "at": at,
             "since": at - KEPT,
             "answer": msgspec.json.encode(_BEGUN).decode(),
@@ -194,11 +194,11 @@ def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None
     row = tx.execute(
         "SELECT request_hmac, answer FROM idempotency_keys WHERE caller_hmac = %s AND "
         "key_hmac = %s",
-        [one.caller, one.key],
+        [call.caller, call.key],
     ).fetchone()
     if row is None:
         raise running()
-    if bytes(row[0]) != one.request:
+    if bytes(row[0]) != call.request:
         raise reused()
     answer = msgspec.json.decode(row[1])
     if answer == _BEGUN:
@@ -206,19 +206,19 @@ def begin(tx: Transaction, one: IdempotentCall, at: datetime) -> CallMade | None
     return msgspec.convert(answer, CallMade)
 
 
-def done(tx: Transaction, one: IdempotentCall, made: str) -> None:
+def done(tx: Transaction, call: IdempotentCall, made: str) -> None:
     """Records what a call made that was begun."""
     tx.execute(
         "UPDATE idempotency_keys SET answer = %s WHERE caller_hmac = %s AND key_hmac = %s",
-        [msgspec.json.encode(CallMade(made=made)).decode(), one.caller, one.key],
+        [msgspec.json.encode(CallMade(made=made)).decode(), call.caller, call.key],
     )
 
 
-def forget(tx: Transaction, one: IdempotentCall) -> None:
+def forget(tx: Transaction, call: IdempotentCall) -> None:
     """Forgets a call that was begun and then refused: it can be tried again."""
     tx.execute(
         "DELETE FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s",
-        [one.caller, one.key],
+        [call.caller, call.key],
     )
 
 

@@ -220,27 +220,27 @@ def _refuse_without_key(pool: Pool, keys: FileProvider) -> None:
         )
 
 
-def policies(here: Installation) -> Policies:
+def policies(installation: Installation) -> Policies:
     """The versions in force; RefusedError before the first one is applied."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return policy_versions.applied(tx)
 
 
 @contextmanager
 def one_moment(
-    here: Installation, *, records: bool = False
+    installation: Installation, *, records: bool = False
 ) -> Iterator[tuple[Transaction, Policies]]:
     """A snapshot, and the versions in force in it: a page reads everything in it, so that no two
     parts disagree.
 
     With ``records`` it may also append that the page was shown. FencedError behind the fence.
     """
-    with snapshot(here.pool, records=records) as tx:
+    with snapshot(installation.pool, records=records) as tx:
         fence.check_before_snapshot(tx)
         yield tx, policy_versions.applied(tx)
 
 
-def host_key(here: Installation) -> bytes:
+def host_key(installation: Installation) -> bytes:
     """The key under which the host's ids are hashed, for a caller with many of them."""
-    with transaction(here.pool) as tx:
-        return here.keyring.host_key(tx)
+    with transaction(installation.pool) as tx:
+        return installation.keyring.host_key(tx)

@@ -175,13 +175,13 @@ def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[O
     ]
 
 
-def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], most: int) -> int:
+def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], limit: int) -> int:
     """The number of content bytes that the permits open, without unpacking any; if the stored bytes
-    exceed ``most``, nothing is read, and the stored size is returned.
+    exceed ``limit``, nothing is read, and the stored size is returned.
     """
     stored = sum(_stored_bytes(tx, permits, where) for where in _STORED)
     # packing saves bytes, except for a few that it adds
-    if stored - len(permits) * ENVELOPE_BYTES > most:
+    if stored - len(permits) * ENVELOPE_BYTES > limit:
         return stored
     return sum(packed_bytes(envelope) for _, _, envelope in _unsealed(tx, keyring, permits))
 
@@ -198,7 +198,7 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
                                   WHERE t.account_id = k.account_id
                                     AND t.conversation_id = k.conversation_id
                                     AND t.turn = ANY(k.turns::int4[])) t""",
-        _asked(dict(enumerate(runs))),
+        _run_parameters(dict(enumerate(runs))),
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -208,7 +208,7 @@ def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
 ) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
     together = _together(permits)
-    found = _found(tx, keyring, together)
+    found = _fetch_sealed(tx, keyring, together)
     sealed = [
         (key, sealed.bytes, _place(run[0], sealed))
         for run, (key, each) in zip(together, found, strict=True)
@@ -306,7 +306,7 @@ _FOUND = {
 }
 
 
-def _asked(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
+def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
     """The parameters of a statement about lists of permits, by their numbers."""
     given = arrays(
         _RUNS,
@@ -326,7 +326,7 @@ def _asked(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
     return {**given, "runs": len(runs)}  # a limit, for the reason that `store.rows.matched` gives
 
 
-def _found(
+def _fetch_sealed(
     tx: Transaction, keyring: Keyring, together: Sequence[Sequence[Permit]]
 ) -> list[tuple[KeyMaterial, list[_Sealed]]]:
     """The key of each list of permits, and what is sealed of its turns; DeniedError if a key was
@@ -337,7 +337,7 @@ def _found(
         asked = {number: run for number, run in enumerate(together) if run[0].place is where}
         if not asked:
             continue
-        rows = tx.cursor(binary=True).execute(statement, _asked(asked)).fetchall()
+        rows = tx.cursor(binary=True).execute(statement, _run_parameters(asked)).fetchall()
         chains = {row[0]: row[1:7] for row in rows}
         keys = _keys(keyring, [(asked[number][0], chain) for number, chain in chains.items()])
         if len(keys) < len(asked):

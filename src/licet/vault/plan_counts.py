@@ -216,7 +216,7 @@ def _lists_some(side: _Side, version: int, origins: str) -> bool:
 # The population, each segment decided for each side and purpose
 
 
-def _of(sql: str, name: str, side: str) -> str:
+def _rule_text(sql: str, name: str, side: str) -> str:
     """The rule's text under the aliases and values of one decision: `a`, `v` are its own, `o` is
     its side's.
     """
@@ -277,7 +277,7 @@ _SPLIT = "((v_b0.some_listed AND v_b0.some_unlisted) OR (v_n0.some_listed AND v_
 
 def _ranks(sides: Iterable[_Side]) -> str:
     return "".join(
-        f", {_of(RANK, name, side.name)} AS rank_{name}"
+        f", {_rule_text(RANK, name, side.name)} AS rank_{name}"
         for side in sides
         for name, _ in side.variants()
     ) + "".join(f", v_{side.name}0.some_listed AS some_listed_{side.name}" for side in sides)

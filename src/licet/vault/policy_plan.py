@@ -76,39 +76,48 @@ class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw(
-    tx: Transaction, known: Policies, new: Policy, now: datetime, *, shortening: UUID | None = None
+    tx: Transaction,
+    policies: Policies,
+    new: Policy,
+    now: datetime,
+    *,
+    shortening: UUID | None = None,
 ) -> PolicyPlan:
-    """The plan of adding ``new`` to ``known``; RefusedError if it cannot be added at all.
+    """The plan of adding ``new`` to ``policies``; RefusedError if it cannot be added at all.
 
     With ``shortening``, a new id, it plans the shortening of stored dates too, and keeps a hash of
     them by account.
     """
-    after = with_version(known, new)
+    after = with_version(policies, new)
     with for_many(tx):
-        drawn = _drawn(tx, known, after, new, now)
+        drawn = _drawn(tx, policies, after, new, now)
     if shortening is None:
         return drawn
     return replace(drawn, shortening=plan_shortening(tx, after, new, now, shortening))
 
 
-def with_version(known: Policies, new: Policy) -> Policies:
+def with_version(policies: Policies, new: Policy) -> Policies:
     """The versions with ``new`` as the newest: added, or in the place of the one that it amends or
     is.
     """
-    stays = known.versions[:-1] if new.version == known[len(known) - 1].version else known.versions
+    stays = (
+        policies.versions[:-1]
+        if new.version == policies[len(policies) - 1].version
+        else policies.versions
+    )
     return Policies([*stays, new])
 
 
 def _drawn(
-    tx: Transaction, known: Policies, after: Policies, new: Policy, now: datetime
+    tx: Transaction, policies: Policies, after: Policies, new: Policy, now: datetime
 ) -> PolicyPlan:
-    newest = known[len(known) - 1]
-    check(known, new, now)
+    newest = policies[len(policies) - 1]
+    check(policies, new, now)
     at = max(now, new.effective)
-    people = _accounts(tx, known, after, at)
+    people = _accounts(tx, policies, after, at)
     changed, change = (
         diff.diff(newest, new),
-        PlannedChange(known=known, after=after, new=new, at=at, since=_behind(tx)),
+        PlannedChange(known=policies, after=after, new=new, at=at, since=_behind(tx)),
     )
     counts = plan_counts.count(
         tx, change, [(name, at + timedelta(days=days)) for name, days in HORIZONS]
@@ -136,16 +145,16 @@ def _drawn(
     )
 
 
-def check(known: Policies, new: Policy, now: datetime) -> None:
+def check(policies: Policies, new: Policy, now: datetime) -> None:
     """RefusedError for a version that is not newer, is effective in the past, or widens use or
     retention without being material.
 
     The newest version itself changes nothing, and may be planned; a later deadline amends it.
     """
-    newest = known[len(known) - 1]
+    newest = policies[len(policies) - 1]
     if new == newest or policy_versions.amends(newest, new):
         return
-    policy_versions.check_newer(known, new, now)
+    policy_versions.check_newer(policies, new, now)
     if not new.material and diff.must_be_material(diff.diff(newest, new)):
         raise RefusedError(
             f"version `{new.version}` widens what may be used or kept, or drops a question, "
@@ -156,7 +165,7 @@ def check(known: Policies, new: Policy, now: datetime) -> None:
 
 
 def keep(
-    tx: Transaction, known: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str
+    tx: Transaction, policies: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str
 ) -> str:
     """Stores the plan, so that `apply` finds it; returns the hash that names it."""
     text = msgspec.json.encode(plan).decode()
@@ -167,7 +176,7 @@ def keep(
                 = (excluded.made_at, excluded.made_by, excluded.plan, excluded.position)""",
         [
             new.sha256(),
-            len(known) - 1,
+            len(policies) - 1,
             now,
             by,
             text,
@@ -193,20 +202,20 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
+def stored(tx: Transaction, policies: Policies, new: Policy) -> StoredPlan | None:
     """The plan of ``new`` against the newest version; None where there is none, or where that was
     amended since.
     """
     row = tx.execute(
         "SELECT plan, made_at, made_by, position FROM policy_plans WHERE policy_sha256 = %s "
         "AND base = %s",
-        [new.sha256(), len(known) - 1],
+        [new.sha256(), len(policies) - 1],
     ).fetchone()
     if row is None:
         return None
     text, made_at, made_by, position = row
     plan = msgspec.json.decode(text, type=PolicyPlan)
-    if plan.base_sha256 != known[len(known) - 1].sha256().hex():
+    if plan.base_sha256 != policies[len(policies) - 1].sha256().hex():
         return None
     return StoredPlan(
         plan=plan, sha256=_digest(text), made_at=made_at, made_by=made_by, position=position
@@ -214,7 +223,7 @@ def stored(tx: Transaction, known: Policies, new: Policy) -> StoredPlan | None:
 
 
 def shortening_of(
-    tx: Transaction, known: Policies, new: Policy, plan_sha256: str, now: datetime
+    tx: Transaction, policies: Policies, new: Policy, plan_sha256: str, now: datetime
 ) -> UUID:
     """The shortening that the plan of this hash shows, for ``new`` as the next version or as the
     newest one.
@@ -230,9 +239,9 @@ def shortening_of(
         for text, at in rows
         if _digest(text) == plan_sha256
     ]
-    bases = {known[len(known) - 1].sha256().hex()}
-    if known[len(known) - 1] == new and len(known) > 1:
-        bases.add(known[len(known) - 2].sha256().hex())
+    bases = {policies[len(policies) - 1].sha256().hex()}
+    if policies[len(policies) - 1] == new and len(policies) > 1:
+        bases.add(policies[len(policies) - 2].sha256().hex())
     for plan, made_at in named:
         if plan.base_sha256 not in bases:
             continue
@@ -331,21 +340,21 @@ class _People(msgspec.Struct, frozen=True, kw_only=True):
     ended: Counter[str]
 
 
-def _accounts(tx: Transaction, known: Policies, after: Policies, at: datetime) -> _People:
+def _accounts(tx: Transaction, policies: Policies, after: Policies, at: datetime) -> _People:
     moved: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     again = 0
     for account in tables.every_account(tx):
         one, two = (
-            account_view.brought(account, known, at).account,
+            account_view.brought(account, policies, at).account,
             account_view.brought(account, after, at).account,
         )
-        was, becomes = gate(one, known, at), gate(two, after, at)
+        was, becomes = gate(one, policies, at), gate(two, after, at)
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
         again += becomes in ASKING and was not in ASKING
-        asked.update(set(unanswered(two, after, at)) - set(unanswered(one, known, at)))
+        asked.update(set(unanswered(two, after, at)) - set(unanswered(one, policies, at)))
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _People(gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended)
 

@@ -92,11 +92,11 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     return number
 
 
-def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
-    """RefusedError unless ``policy`` is newer than every version of ``known`` and is not effective
-    before ``at``.
+def check_newer(policies: Policies, policy: Policy, at: datetime) -> None:
+    """RefusedError unless ``policy`` is newer than every version of ``policies`` and is not
+    effective before ``at``.
     """
-    newest = known[len(known) - 1]
+    newest = policies[len(policies) - 1]
     if policy == newest:
         raise RefusedError(f"version `{policy.version}` is already applied", because="exists")
     if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
@@ -107,7 +107,7 @@ def check_newer(known: Policies, policy: Policy, at: datetime) -> None:
             "people were told how long they may wait: only a later `decide_by` can amend a version",
             because="earlier_deadline",
         )
-    if policy.version in {version.version for version in known.versions}:
+    if policy.version in {version.version for version in policies.versions}:
         raise RefusedError(
             f"version `{policy.version}` is already applied, and this file has a different meaning",
             "give the change a new `version` and a later `effective`; only `decide_by` of "
@@ -142,12 +142,12 @@ def stop_changes(tx: Transaction) -> None:
     tx.execute("LOCK TABLE policies IN SHARE MODE")
 
 
-def newest_applied(tx: Transaction, most: int) -> list[AppliedVersion]:
-    """The newest ``most`` versions, future ones included."""
+def newest_applied(tx: Transaction, limit: int) -> list[AppliedVersion]:
+    """The newest ``limit`` versions, future ones included."""
     rows = tx.execute(
         "SELECT document, sha256, applied_at, applied_by FROM policies ORDER BY number DESC "
         "LIMIT %s",
-        [most],
+        [limit],
     )
     return [
         AppliedVersion(document=d, sha256=sha256, applied_at=at, applied_by=by)

@@ -69,15 +69,15 @@ _TREE = """
 
 
 def tree(
-    tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, most: int
+    tx: Transaction, account: UUID, after: tuple[UUID, UUID] | None, limit: int
 ) -> list[StoredPlace]:
-    """The first ``most`` places after ``after``: each project, then its conversations, by the time
+    """The first ``limit`` places after ``after``: each project, then its conversations, by the time
     at which they began.
 
     Deleted ones are not included.
     """
     root, leaf = after or (NO_UUID, NO_UUID)
-    rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": most})
+    rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": limit})
     return [
         StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows
     ]

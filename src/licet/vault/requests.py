@@ -51,7 +51,7 @@ class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
     @abstractmethod
-    def prepare(self, tx: Transaction, known: Policies) -> VerbStep:
+    def prepare(self, tx: Transaction, policies: Policies) -> VerbStep:
         """The commands; a LicetError refuses this request alone, and it must not have written
         anything by then that must not stay.
         """
@@ -138,7 +138,7 @@ def _not_known(
 
 def _prepared(
     tx: Transaction,
-    known: Policies,
+    policies: Policies,
     writes: Sequence[Write],
     doing: Sequence[int],
     results: dict[int, WriteResult | LicetError],
@@ -151,7 +151,7 @@ def _prepared(
             steps[place] = VerbStep(commands=(asked,))
             continue
         try:
-            step = asked.prepare(tx, known)
+            step = asked.prepare(tx, policies)
             for command in step.commands:
                 check(command)
         except LicetError as error:

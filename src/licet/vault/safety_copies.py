@@ -118,7 +118,7 @@ FLAGS = Listing(
 
 
 def standing_flags(
-    tx: Transaction, at: datetime, most: int
+    tx: Transaction, at: datetime, limit: int
 ) -> list[tuple[UUID, UUID, datetime, datetime]]:
     """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``at``,
     oldest first.
@@ -128,7 +128,7 @@ def standing_flags(
              FROM flags f JOIN conversations c USING (account_id, conversation_id)
             WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2
               ORDER BY 3 LIMIT %s""",
-        [at, most],
+        [at, limit],
     ).fetchall()
 
 

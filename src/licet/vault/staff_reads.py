@@ -184,14 +184,14 @@ def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | No
 
 def newest(
     tx: Transaction,
-    most: int,
+    limit: int,
     *,
     account: UUID | None = None,
     conversation: UUID | None = None,
     before: UUID | None = None,
 ) -> list[StaffRead]:
-    """The newest ``most`` readings before ``before``: of all content, of an account's, or of one of
-    its conversations.
+    """The newest ``limit`` readings before ``before``: of all content, of an account's, or of
+    one of its conversations.
     """
     asked = {"account_id =": account, "conversation_id =": conversation, "read_id <": before}
     given = {test: value for test, value in asked.items() if value is not None}
@@ -200,7 +200,7 @@ def newest(
         f"""SELECT read_id, account_id, conversation_id, staff_id, role, reason, ticket, turns,
              read_at FROM staff_reads
              WHERE {where} ORDER BY read_id DESC LIMIT %s""",
-        [*given.values(), most],
+        [*given.values(), limit],
     )
     return [StaffRead(**dict(zip(StaffRead.__struct_fields__, row, strict=True))) for row in rows]
 

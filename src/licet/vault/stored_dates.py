@@ -196,7 +196,7 @@ def list_dates(
         for account, changes in _by_account(_changes(tx, after, new, at, page)):
             changed = planned.get(account) != dates_sha256(changes)
             items += [
-                _listed(one, changed)
+                _list_date(one, changed)
                 for one in changes
                 if (one.account, one.conversation, one.segment) > begin
             ]
@@ -206,14 +206,14 @@ def list_dates(
     return DatesPage(items=tuple(items), next=None)
 
 
-def _listed(one: DateChange, changed: bool) -> ListedDate:
+def _list_date(change: DateChange, changed: bool) -> ListedDate:
     return ListedDate(
-        account=shown(Prefix.account, one.account),
-        conversation=shown(Prefix.conversation, one.conversation),
-        segment=one.segment,
-        turns=one.turns,
-        keep_until=one.keep_until,
-        becomes=one.becomes,
+        account=shown(Prefix.account, change.account),
+        conversation=shown(Prefix.conversation, change.conversation),
+        segment=change.segment,
+        turns=change.turns,
+        keep_until=change.keep_until,
+        becomes=change.becomes,
         changed=changed,
     )
 
@@ -317,12 +317,12 @@ def _by_account(changes: Sequence[DateChange]) -> Iterator[tuple[UUID, list[Date
 
 
 def _changes(
-    tx: Transaction, known: Policies, new: Policy, at: datetime, accounts: Sequence[UUID]
+    tx: Transaction, policies: Policies, new: Policy, at: datetime, accounts: Sequence[UUID]
 ) -> list[DateChange]:
     """The segments of some accounts whose date is behind the instant that it may not pass, in
     order.
     """
-    bounds = _bounds(known, new, at, list(accounts))
+    bounds = _bounds(policies, new, at, list(accounts))
     rows = tx.execute(
         f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, "
         "conversation_id, segment",
@@ -344,9 +344,9 @@ _BOUNDS = """
       FROM segments s JOIN conversations c USING (account_id, conversation_id)"""
 
 
-def _bounds(known: Policies, new: Policy, at: datetime, accounts: list[UUID]) -> SqlStatement:
+def _bounds(policies: Policies, new: Policy, at: datetime, accounts: list[UUID]) -> SqlStatement:
     """The instant that the date of each segment of some accounts may not pass; they are few."""
-    useful = _useful(known, at)
+    useful = _useful(policies, at)
     period = plan_counts.period_of_segment(
         new.keep, incognito="c.incognito", useful="u.account_id IS NOT NULL", surface="s.surface"
     )

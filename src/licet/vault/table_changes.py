@@ -88,7 +88,9 @@ def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
 
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     """Writes each account's standing in each question if it differs from the table."""
-    said = [row for row in rows if row.saved is None or _said(row.saved) != _said(row.state)]
+    said = [
+        row for row in rows if row.saved is None or _answers_of(row.saved) != _answers_of(row.state)
+    ]
     if not said:
         return
     fresh = [(row, standing) for row in said for standing in row.state.standings]
@@ -103,7 +105,7 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
                 row.state.grant(s.question),
             )
             for row, s in fresh
-            if (s.question not in _asked(row.saved)) == is_new
+            if (s.question not in _asked_questions(row.saved)) == is_new
         ]
         for is_new in (True, False)
     )
@@ -158,11 +160,11 @@ def save_scoped_grants(
         )
 
 
-def _said(state: AccountState) -> tuple[object, ...]:
+def _answers_of(state: AccountState) -> tuple[object, ...]:
     return state.standings, state.grants
 
 
-def _asked(state: AccountState | None) -> set[str]:
+def _asked_questions(state: AccountState | None) -> set[str]:
     return set() if state is None else {standing.question for standing in state.standings}
 
 
@@ -305,7 +307,7 @@ def save_conversations(
     if begun:
         tx.execute(
             _ADD_CONVERSATIONS,
-            arrays(_CONVERSATION_TYPES, _beginning(begun) | _told(begun)),
+            arrays(_CONVERSATION_TYPES, _beginning(begun) | _conversation_columns(begun)),
             prepare=True,
         )
     if fresh:
@@ -322,7 +324,9 @@ def save_conversations(
         changes.append(
             Change(
                 _CHANGE_CONVERSATIONS,
-                matching(_CONVERSATION_KEY | _CONVERSATION_CHANGING, _told(old), len(old)),
+                matching(
+                    _CONVERSATION_KEY | _CONVERSATION_CHANGING, _conversation_columns(old), len(old)
+                ),
             )
         )
     if known:
@@ -336,7 +340,7 @@ def save_conversations(
 
 
 def _head(state: ConversationState) -> tuple[object, ...]:
-    """What `_told` tells of a conversation."""
+    """What `_conversation_columns` tells of a conversation."""
     return (
         state.narrowed,
         state.narrowings,
@@ -362,7 +366,7 @@ def _beginning(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
     }
 
 
-def _told(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
+def _conversation_columns(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
     """What of a conversation changes, and its key, by column."""
     deciding = [r.state.deciding for r in rows]
     stamps = [r.state.segments[n].stamp for r, n in zip(rows, deciding, strict=True)]

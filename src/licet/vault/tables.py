@@ -158,7 +158,7 @@ _READ_LOCKED = f"SELECT {BUCKET_COLUMNS}, {ACCOUNT_COLUMNS} {_NAMED} {THEIR_BUCK
 
 def see_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, not locked."""
-    rows = tx.execute(_READ, _named(accounts), prepare=True).fetchall()
+    rows = tx.execute(_READ, _match_accounts(accounts), prepare=True).fetchall()
     return {row[0]: read_account(row) for row in rows}
 
 
@@ -168,7 +168,7 @@ def see_accounts_under(
     """The accounts, not locked, and the versions of the policy, in one statement; FencedError
     behind the fence.
     """
-    rows = tx.execute(_READ_UNDER, _named(accounts), prepare=True).fetchall()
+    rows = tx.execute(_READ_UNDER, _match_accounts(accounts), prepare=True).fetchall()
     known = policy_versions.marked(tx, *rows[0][:2])
     return known, {row[2]: read_account(row[2:]) for row in rows if row[2] is not None}
 
@@ -177,10 +177,10 @@ def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
     """Locks the accounts, in the order of their ids, for who needs no more of them; returns those
     that there are.
     """
-    return [row[0] for row in tx.execute(_LOCK, _named(accounts)).fetchall()]
+    return [row[0] for row in tx.execute(_LOCK, _match_accounts(accounts)).fetchall()]
 
 
-def _named(accounts: Iterable[UUID]) -> list[Any]:
+def _match_accounts(accounts: Iterable[UUID]) -> list[Any]:
     ids = set(accounts)
     return matching(_IDS, {"account_id": ids}, len(ids))
 
@@ -203,7 +203,7 @@ def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], LockedAcc
     Two statements: a statement that waited for a lock sees other tables as they were before it
     waited.
     """
-    named = _named(accounts)
+    named = _match_accounts(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
     asked = tx.execute(_READ_LOCKED, named, prepare=True)
 
@@ -346,7 +346,7 @@ _BY_HOST = """SELECT c.account_id, c.conversation_id FROM conversations c
       USING (account_id, host_hmac)"""
 
 
-def _of(keys: str, turns: str = "NULL", more: str = "") -> str:
+def _select_conversations(keys: str, turns: str = "NULL", more: str = "") -> str:
     return f"""SELECT {_CONVERSATION.format(turns=turns)} {", p.page, p.slots" if more else ""}
                  FROM ({keys}) k
                  JOIN conversations c USING (account_id, conversation_id) {_SEGMENTS} {more}"""
@@ -363,11 +363,14 @@ def _with_accounts(conversations: str) -> str:
 _PAGE = f"""LEFT JOIN key_pages p ON p.account_id = c.account_id
     AND p.page = (s.keys -> -1 ->> 'key_slot')::int / {SLOTS_PER_PAGE}"""
 _LOAD = {  # by whether ids are given, and hosts
-    (True, False): _of(_BY_ID, more=_PAGE),
-    (False, True): _of(_BY_HOST, more=_PAGE),
-    (True, True): _of(f"({_BY_ID}) UNION {_BY_HOST}", more=_PAGE),
+    (True, False): _select_conversations(_BY_ID, more=_PAGE),
+    (False, True): _select_conversations(_BY_HOST, more=_PAGE),
+    (True, True): _select_conversations(f"({_BY_ID}) UNION {_BY_HOST}", more=_PAGE),
 }
-_SEE = {turns: _with_accounts(_of(_BY_ID, _TURNS if turns else "NULL")) for turns in (False, True)}
+_SEE = {
+    turns: _with_accounts(_select_conversations(_BY_ID, _TURNS if turns else "NULL"))
+    for turns in (False, True)
+}
 
 
 def load_conversations(
@@ -417,7 +420,7 @@ def conversations_of(
 ) -> list[ConversationRow]:
     """Every conversation of an account, or of one of its projects, with segments and holds."""
     rows = tx.execute(
-        _of(
+        _select_conversations(
             """SELECT account_id, conversation_id FROM conversations WHERE account_id = %(account)s
                   AND (%(project)s::uuid IS NULL OR project_id = %(project)s)"""
         ),

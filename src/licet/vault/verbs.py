@@ -19,7 +19,7 @@ ADVANCE_ACCOUNTS_MAX = 500
 CONVERSATIONS_MAX = 100_000
 
 
-def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]:
+def tell(installation: Installation, commands: Sequence[Command]) -> list[CommandResult]:
     """Applies commands in one transaction, and retries if another one interferes; returns after the
     commit.
 
@@ -27,16 +27,16 @@ def tell(here: Installation, commands: Sequence[Command]) -> list[CommandResult]
     """
 
     def once() -> list[CommandResult]:
-        with transaction(here.pool) as tx:
-            return apply.apply(tx, here.keyring, policy_versions.current(tx), commands)
+        with transaction(installation.pool) as tx:
+            return apply.apply(tx, installation.keyring, policy_versions.current(tx), commands)
 
     return retrying(once)
 
 
 def replay(
-    pool: Pool, keyring: Keyring, known: Policies, commands: Sequence[Command]
+    pool: Pool, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
-    """`tell` for recorded history that was already folded under ``known``: what is stored of it
+    """`tell` for recorded history that was already folded under ``policies``: what is stored of it
     follows from that fold.
 
     RefusedError, with nothing done, if other versions have been applied since.
@@ -46,7 +46,7 @@ def replay(
         with transaction(pool) as tx:
             present = policy_versions.current(tx)
             if [one.sha256() for one in present.versions] != [
-                one.sha256() for one in known.versions
+                one.sha256() for one in policies.versions
             ]:
                 raise RefusedError(
                     "the policy was changed during the import",
@@ -59,27 +59,27 @@ def replay(
 
 
 def tell_in(
-    tx: Transaction, keyring: Keyring, known: Policies, commands: Sequence[Command]
+    tx: Transaction, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
     """`tell` in the caller's transaction, which reads something in it first."""
-    return apply.apply(tx, keyring, known, commands) if commands else []
+    return apply.apply(tx, keyring, policies, commands) if commands else []
 
 
-def account_of(here: Installation, host: str) -> UUID | None:
+def account_of(installation: Installation, host: str) -> UUID | None:
     """The account to which the host gave this id."""
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         return account_view.account_by_host(
-            tx, host_hmac(here.keyring.host_key(tx), "account", host)
+            tx, host_hmac(installation.keyring.host_key(tx), "account", host)
         )
 
 
-def conversations_of(here: Installation, host: str) -> list[str]:
+def conversations_of(installation: Installation, host: str) -> list[str]:
     """The ids of an account's oldest `CONVERSATIONS_MAX` conversations, oldest first, by the host's
     own id of the account.
     """
-    with transaction(here.pool) as tx:
+    with transaction(installation.pool) as tx:
         account = account_view.account_by_host(
-            tx, host_hmac(here.keyring.host_key(tx), "account", host)
+            tx, host_hmac(installation.keyring.host_key(tx), "account", host)
         )
         found = (
             account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
@@ -89,7 +89,7 @@ def conversations_of(here: Installation, host: str) -> list[str]:
     return [shown(Prefix.conversation, one) for one in found]
 
 
-def advance(pool: Pool, known: Policies, at: datetime) -> int:
+def advance(pool: Pool, policies: Policies, at: datetime) -> int:
     """Ends the grants that effective versions do not allow; returns how many accounts it processed.
 
     It processes a bounded number of accounts per transaction; if the process ends, each account is
@@ -98,7 +98,7 @@ def advance(pool: Pool, known: Policies, at: datetime) -> int:
     total = 0
     while True:
         with transaction(pool) as tx:
-            count = apply.advance(tx, known, at, limit=ADVANCE_ACCOUNTS_MAX)
+            count = apply.advance(tx, policies, at, limit=ADVANCE_ACCOUNTS_MAX)
         total += count
         if count == 0:
             return total

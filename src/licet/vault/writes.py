@@ -352,9 +352,9 @@ class Writes:
         self._projects[row.project_id] = row
 
     def hold(
-        self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, told: Hold
+        self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, hold: Hold
     ) -> None:
-        review_at = told.review_at or at + HOLD_REVIEW
+        review_at = hold.review_at or at + HOLD_REVIEW
         self._add(
             "holds",
             (
@@ -363,23 +363,23 @@ class Writes:
                 matter,
                 sealed,
                 at,
-                told.reason.value,
+                hold.reason.value,
                 review_at,
-                told.by,
-                told.is_told,
+                hold.by,
+                hold.is_told,
             ),
         )
 
-    def review_hold(self, row: ConversationRow, matter: bytes, at: datetime, told: Hold) -> None:
+    def review_hold(self, row: ConversationRow, matter: bytes, at: datetime, hold: Hold) -> None:
         """The matter already holds the conversation: the hold takes the new reason, telling and day
         of review.
         """
         self._reviewed.append(
             (
-                told.reason.value,
-                told.review_at or at + HOLD_REVIEW,
-                told.by,
-                told.is_told,
+                hold.reason.value,
+                hold.review_at or at + HOLD_REVIEW,
+                hold.by,
+                hold.is_told,
                 row.account_id,
                 row.conversation_id,
                 matter,

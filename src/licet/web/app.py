@@ -94,7 +94,7 @@ API = [
 
 
 def create_app(
-    here: Installation,
+    installation: Installation,
     settings: Web,
     *,
     wall: Clock = utc_now,
@@ -109,7 +109,7 @@ def create_app(
     the first preview of the process does. ``workers`` is how many processes share its limits,
     ``rates`` the table of `rates.shared_table` that they share.
     """
-    site = Site(here, settings, wall, workers=workers, rates=rates)
+    site = Site(installation, settings, wall, workers=workers, rates=rates)
     return installed(routed(cors(settings)), site, settings, workers=workers, sequencer=sequencer)
 
 
@@ -204,18 +204,18 @@ def traced(app: ASGIApp) -> ASGIApp:
     return handler
 
 
-def send_events(here: Installation, stop: threading.Event, watch: CallWatch) -> None:
+def send_events(installation: Installation, stop: threading.Event, watch: CallWatch) -> None:
     """Sends events to their endpoints until ``stop``. `licet webhooks list` shows what is wrong
     with an endpoint.
     """
-    delivery.follow(here, stop, noted=problems.note, watch=watch)
+    delivery.follow(installation, stop, noted=problems.note, watch=watch)
 
 
-def load_previews(here: Installation, _stop: threading.Event) -> None:
+def load_previews(installation: Installation, _stop: threading.Event) -> None:
     """Loads what previews need."""
     from licet.service import preview  # curation is loaded where it is used
 
-    preview.load(here)
+    preview.load(installation)
 
 
 OPENAPI = OpenAPIConfig(

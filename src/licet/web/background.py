@@ -28,12 +28,12 @@ class BackgroundTask:
 
     def __init__(
         self,
-        here: Installation,
+        installation: Installation,
         work: Callable[[Installation, threading.Event], None] = documents.follow,
         name: str = "licet-sequencer",
     ) -> None:
         self.fault = ""
-        self._here, self._work, self._name = here, work, name
+        self._here, self._work, self._name = installation, work, name
         self._stop = threading.Event()
 
     @asynccontextmanager

@@ -174,20 +174,22 @@ def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
         _time(seen.drill_due),
     )
     due = {rotation: _time(at) for rotation, at in seen.rotations.items()}
-    yield _by("licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due)
+    yield _gauges_by_label(
+        "licet_rotation_due_seconds", "When a rotation of the keys is due", "rotation", due
+    )
     meaning = "Erasures that are not finished, by the time since they were asked for, up to 10,000"
-    yield _by("licet_erasures_open", meaning, "age", seen.erasures)
+    yield _gauges_by_label("licet_erasures_open", meaning, "age", seen.erasures)
     waiting = {kind: queue.waiting for kind, queue in seen.queues.items()}
     overdue = {kind: queue.overdue for kind, queue in seen.queues.items()}
-    yield _by("licet_queue_waiting", "What waits for people, by kind", "kind", waiting)
-    yield _by("licet_queue_overdue", "What of it is overdue", "kind", overdue)
+    yield _gauges_by_label("licet_queue_waiting", "What waits for people, by kind", "kind", waiting)
+    yield _gauges_by_label("licet_queue_overdue", "What of it is overdue", "kind", overdue)
 
 
 def _time(at: datetime | None) -> float:
     return at.timestamp() if at is not None else 0.0
 
 
-def _by(name: str, meaning: str, label: str, values_by: Mapping[str, float]) -> Metric:
+def _gauges_by_label(name: str, meaning: str, label: str, values_by: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, meaning, labels=[label])
     for value, figure in values_by.items():
         family.add_metric([value], figure)

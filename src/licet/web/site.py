@@ -68,28 +68,28 @@ class Site:
 
     def __init__(
         self,
-        here: Installation,
+        installation: Installation,
         settings: Web,
         wall: Clock = utc_now,
         *,
         workers: int = 1,
         rates: int | None = None,
     ) -> None:
-        self.here, self.settings, self.wall = here, settings, wall
-        self.host_key = host_key(here)
+        self.here, self.settings, self.wall = installation, settings, wall
+        self.host_key = host_key(installation)
         self.signin_key = hmac.digest(self.host_key, b"sign-in", "sha256")
         self.tokens = TokenVerifier(settings)
-        self.shares_rates = here.config.store.url is not None
+        self.shares_rates = installation.config.store.url is not None
         rates_key = hmac.digest(self.host_key, b"rates", "sha256") if self.shares_rates else None
         self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
-        self.writing = WriteBatch(here.keyring, here.clock)
+        self.writing = WriteBatch(installation.keyring, installation.clock)
         self.policy_probe = Probe(lambda: self.reading(self._policy))
         self.figures_probe = Probe(
-            lambda: sync_to_thread(installation_figures.figures, here), FIGURES_SECONDS
+            lambda: sync_to_thread(installation_figures.figures, installation), FIGURES_SECONDS
         )
         self.discovery = oidc.Discovery()
-        self.dependencies = Dependencies(here, self.discovery)
-        self.languages = catalogue.load_languages(here.config.languages)
+        self.dependencies = Dependencies(installation, self.discovery)
+        self.languages = catalogue.load_languages(installation.config.languages)
         self._accounts: OrderedDict[bytes, tuple[float, UUID]] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Service | None]] = OrderedDict()
         self._looking: dict[str, asyncio.Task[Service | None]] = {}

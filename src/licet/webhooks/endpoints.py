@@ -427,7 +427,7 @@ def remove(installation: Installation, name: str, *, dry_run: bool = False) -> R
     """Removes an endpoint and its secrets. Its deliveries stay recorded, for certificates."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
-        endpoint = _named(tx, name)[0]
+        endpoint = _lock_endpoint(tx, name)[0]
         counted = tx.execute(
             """SELECT count(*) FILTER (WHERE delivered_at IS NULL AND next_at IS NOT NULL),
                       count(*) FILTER (WHERE acknowledged_at IS NULL AND acknowledge_by IS NOT NULL)
@@ -571,7 +571,7 @@ def _new_secret(installation: Installation, tx: Transaction, endpoint: UUID, now
     return "whsec_" + base64.b64encode(secret).decode()
 
 
-def _named(tx: Transaction, name: str) -> tuple[UUID, str | None]:
+def _lock_endpoint(tx: Transaction, name: str) -> tuple[UUID, str | None]:
     row = tx.execute(
         "SELECT endpoint_id, url FROM endpoints WHERE name = %s AND removed_at IS NULL FOR "
         "NO KEY UPDATE",
@@ -588,11 +588,11 @@ def _unknown(name: str) -> NotFoundError:
 
 def id_of(tx: Transaction, name: str) -> UUID:
     """The id of the endpoint with that name; NotFoundError if there is none."""
-    return _named(tx, name)[0]
+    return _lock_endpoint(tx, name)[0]
 
 
 def _pushed(tx: Transaction, name: str) -> UUID:
-    endpoint, url = _named(tx, name)
+    endpoint, url = _lock_endpoint(tx, name)
     if url is None:
         raise RefusedError(
             f"the endpoint `{name}` reads events by itself",

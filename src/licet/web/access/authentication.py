@@ -73,7 +73,7 @@ class Guard:
                 await site.unfenced()
             if secret:
                 csrf = sessions.csrf_token(secret)
-                await _meant(site, scope, receive, csrf)
+                await _check_csrf(site, scope, receive, csrf)
                 csrf_token.set(csrf)
         await self._app(scope, receive, send)
 
@@ -103,7 +103,7 @@ def _count(site: Site, caller: Caller) -> None:
             rates.take(caller.staff_id.bytes, settings.person_requests_per_minute, now)
 
 
-async def _meant(site: Site, scope: Scope, receive: Receive, csrf: str) -> None:
+async def _check_csrf(site: Site, scope: Scope, receive: Receive, csrf: str) -> None:
     """ForbiddenError for a change that another site may have made this browser request."""
     if scope.get("method") in _SAFE:
         return

@@ -75,42 +75,42 @@ class Connections:
         self._counts: dict[str, int] = {}
         self._waiting: dict[str, OrderedDict[Connection, None]] = {}
 
-    def add(self, one: Connection) -> bool:
+    def add(self, connection: Connection) -> bool:
         """Accepts a new connection, and closes another one for it if necessary; False if none can
         be closed.
         """
         if len(self.open) >= self.bounds.connections_max:
-            victim = self._to_close(one.address)
+            victim = self._to_close(connection.address)
             if victim is None:
                 return False
             self.remove(victim)
             victim.transport.abort()
-        self.open.add(one)
-        self._counts[one.address] = self._counts.get(one.address, 0) + 1
-        self.waits(one)
+        self.open.add(connection)
+        self._counts[connection.address] = self._counts.get(connection.address, 0) + 1
+        self.waits(connection)
         return True
 
-    def remove(self, one: Connection) -> None:
-        if one not in self.open:
+    def remove(self, connection: Connection) -> None:
+        if connection not in self.open:
             return
-        self.open.remove(one)
-        self.works(one)
-        self._counts[one.address] -= 1
-        if not self._counts[one.address]:
-            del self._counts[one.address]
+        self.open.remove(connection)
+        self.works(connection)
+        self._counts[connection.address] -= 1
+        if not self._counts[connection.address]:
+            del self._counts[connection.address]
 
-    def waits(self, one: Connection) -> None:
+    def waits(self, connection: Connection) -> None:
         """Marks the connection as idle: it waits for its client to send."""
-        if one in self.open:
-            self._waiting.setdefault(one.address, OrderedDict())[one] = None
+        if connection in self.open:
+            self._waiting.setdefault(connection.address, OrderedDict())[connection] = None
 
-    def works(self, one: Connection) -> None:
+    def works(self, connection: Connection) -> None:
         """Marks the connection as busy: it has sent a whole request, or is gone."""
-        waiting = self._waiting.get(one.address)
+        waiting = self._waiting.get(connection.address)
         if waiting is not None:
-            waiting.pop(one, None)
+            waiting.pop(connection, None)
             if not waiting:
-                del self._waiting[one.address]
+                del self._waiting[connection.address]
 
     def _to_close(self, newcomer: str) -> Connection | None:
         """The oldest idle connection of the address with the most, or of the newcomer's own."""

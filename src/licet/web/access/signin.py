@@ -123,7 +123,7 @@ async def enter_as(request: AnyRequest) -> Response[Any]:
         return await _entered(site, target, coming, present)
     await site.reading(lambda tx: sessions.end(tx, coming.session or b""))
     answer = Redirect(STAFF_HOME if isinstance(present, Staff) else "/settings", status_code=303)
-    answer.set_cookie(_gone(sessions.ENTERING))
+    answer.set_cookie(_deleting_cookie(sessions.ENTERING))
     return answer
 
 
@@ -158,7 +158,7 @@ async def _entered(
 
     answer = Redirect(target, status_code=303)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))
-    answer.set_cookie(_gone(sessions.ENTERING))
+    answer.set_cookie(_deleting_cookie(sessions.ENTERING))
     return answer
 
 
@@ -196,7 +196,7 @@ async def callback(request: AnyRequest) -> Response[Any]:
     # comes from ours.
     answer = _going_on(STAFF_HOME)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))
-    answer.set_cookie(_gone(oidc.COOKIE))
+    answer.set_cookie(_deleting_cookie(oidc.COOKIE))
     return answer
 
 
@@ -236,7 +236,7 @@ async def sign_out(request: AnyRequest) -> Redirect:
         ended = session
         await site_of(request).reading(lambda tx: sessions.end(tx, ended))
     answer = Redirect("/signed-out", status_code=303)
-    answer.set_cookie(_gone(sessions.COOKIE))
+    answer.set_cookie(_deleting_cookie(sessions.COOKIE))
     answer.headers["clear-site-data"] = '"cache", "storage"'
     return answer
 
@@ -293,7 +293,7 @@ def _cookie(name: str, value: str, same_site: Any, seconds: int | None) -> Cooki
     )
 
 
-def _gone(name: str) -> Cookie:
+def _deleting_cookie(name: str) -> Cookie:
     """The cookie that deletes one: a `__Host-` cookie is deleted only with all the attributes with
     which it was set.
     """

@@ -188,7 +188,7 @@ async def list_choices(
         if holder not in account_view.accounts(tx, [holder]):
             raise not_found()
         made = account_choices.of_account(
-            tx, holder, newest_first=True, most=limit + 1, before=before
+            tx, holder, newest_first=True, limit=limit + 1, before=before
         )
         return schema.ChoicePage(
             items=tuple(map(_made, made[:limit])),

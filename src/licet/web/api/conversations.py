@@ -63,14 +63,14 @@ async def list_conversations(
             tx, site.here.keyring, known, holder, site.now(), before=before
         )
         return schema.ConversationPage(
-            items=tuple(_shown(mine, titled) for mine in page.conversations),
+            items=tuple(_conversation_answer(mine, titled) for mine in page.conversations),
             next=shell.cursor_of(page.next) if page.next is not None else None,
         )
 
     return await site.reading(read)
 
 
-def _shown(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
+def _conversation_answer(mine: OwnConversation, titled: bool) -> schema.ConversationAnswer:
     """A conversation as the caller may see it. Its title is content, so only its person sees it."""
     badges = tuple(
         schema.BadgeAnswer(
@@ -118,7 +118,7 @@ async def get_conversation(
 
     def read(tx: Transaction) -> schema.ConversationAnswer:
         known = policy_versions.current(tx)
-        return _shown(
+        return _conversation_answer(
             own_conversations.get(tx, site.here.keyring, known, holder, named, site.now()), titled
         )
 
@@ -168,7 +168,7 @@ async def keep_out(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
     """Keeps a conversation out: it is no longer used, and is erased after the shorter period."""
-    return await _told(Narrow, request, conversation, account, idempotency_key)
+    return await _change_conversation(Narrow, request, conversation, account, idempotency_key)
 
 
 @post(
@@ -185,7 +185,7 @@ async def let_in(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[schema.ChangeAnswer]:
     """Lets in the turns that follow in a conversation that was kept out."""
-    return await _told(Widen, request, conversation, account, idempotency_key)
+    return await _change_conversation(Widen, request, conversation, account, idempotency_key)
 
 
 @delete(
@@ -200,10 +200,10 @@ async def delete_conversation(
     """Deletes a conversation: all use ends now, and its keys are destroyed after the period in the
     policy.
     """
-    return await _told(Delete, request, conversation, account, idempotency_key)
+    return await _change_conversation(Delete, request, conversation, account, idempotency_key)
 
 
-async def _told(
+async def _change_conversation(
     verb: type[Narrow | Widen | Delete],
     request: AnyRequest,
     conversation: str,

@@ -40,14 +40,14 @@ async def list_feedback(
             tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before
         )
         return schema.FeedbackPageAnswer(
-            items=tuple(_shown(given, is_own) for given in page.given),
+            items=tuple(_feedback_answer(given, is_own) for given in page.given),
             next=shell.cursor_of(page.next) if page.next is not None else None,
         )
 
     return await site.reading(read)
 
 
-def _shown(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
+def _feedback_answer(given: PersonFeedback, is_own: bool) -> schema.KeptFeedbackAnswer:
     row, decision = given.row, given.decision
     return schema.KeptFeedbackAnswer(
         id=given.shown_id,

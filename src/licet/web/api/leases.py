@@ -124,9 +124,9 @@ def _holder(request: AnyRequest) -> LeaseHolder:
     )
 
 
-def _rated(one: RatedMessage) -> schema.RatedAnswer:
+def _rated(message: RatedMessage) -> schema.RatedAnswer:
     return schema.RatedAnswer(
-        message=one.message, rating=one.rating, check=one.check, score=one.score
+        message=message.message, rating=message.rating, check=message.check, score=message.score
     )
 
 

@@ -43,13 +43,15 @@ async def get_notice(request: AnyRequest, account: AccountRef) -> schema.NoticeA
 
     def read(tx: Transaction) -> schema.NoticeAnswer:
         known = policy_versions.current(tx)
-        return _asked(prompt.ask(tx, holder, known, site.now(), language=language, gpc=gpc), known)
+        return _notice_answer(
+            prompt.ask(tx, holder, known, site.now(), language=language, gpc=gpc), known
+        )
 
     return await site.reading(read)
 
 
-def _asked(asked: Prompt, known: Policies) -> schema.NoticeAnswer:
-    version = known[asked.number] if asked.number is not None else None
+def _notice_answer(asked: Prompt, policies: Policies) -> schema.NoticeAnswer:
+    version = policies[asked.number] if asked.number is not None else None
     return schema.NoticeAnswer(
         account=shown(Prefix.account, asked.account),
         gate=asked.gate,

@@ -47,7 +47,7 @@ async def keep_project_out(
     """Keeps a project out: each of its conversations, and later ones from their first turn on; its
     own grants end.
     """
-    return await _told(KeepProjectOut, request, account, project, data, idempotency_key)
+    return await _change_project(KeepProjectOut, request, account, project, data, idempotency_key)
 
 
 @post(
@@ -67,10 +67,10 @@ async def let_project_in(
     """Lets in what begins in a project that was kept out; a conversation that is kept out stays so
     until it is let in.
     """
-    return await _told(LetProjectIn, request, account, project, data, idempotency_key)
+    return await _change_project(LetProjectIn, request, account, project, data, idempotency_key)
 
 
-async def _told(
+async def _change_project(
     verb: type[KeepProjectOut | LetProjectIn],
     request: AnyRequest,
     account: str,

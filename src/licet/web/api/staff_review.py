@@ -250,17 +250,17 @@ def known_release(site: Site, named: UUID) -> Release:
         return registry.get(tx, named)
 
 
-def release_folder(site: Site, known: Release) -> str:
+def release_folder(site: Site, release: Release) -> str:
     """Our own copy of a sealed release; a name that was sent is never a path."""
-    folder = homes.folder(site.here, known) if known.state == "sealed" else None
+    folder = homes.folder(site.here, release) if release.state == "sealed" else None
     if folder is None:
-        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
+        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)
 
 
-def _release(known: Release) -> schema.ReleaseAnswer:
-    sha256 = known.manifest_sha256.hex() if known.manifest_sha256 is not None else None
-    values = {**msgspec.structs.asdict(known), "id": known.release_id.hex}
+def _release(release: Release) -> schema.ReleaseAnswer:
+    sha256 = release.manifest_sha256.hex() if release.manifest_sha256 is not None else None
+    values = {**msgspec.structs.asdict(release), "id": release.release_id.hex}
     return msgspec.convert({**values, "manifest_sha256": sha256}, schema.ReleaseAnswer)
 
 

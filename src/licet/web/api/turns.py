@@ -175,7 +175,7 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
             commands.pop(place, None)
             items[place] = _refused(first + place, error)
     for place, answer in zip(commands, _apply(site, list(commands.values())), strict=True):
-        items[place] = _answered(first + place, answer)
+        items[place] = _item_answer(first + place, answer)
     return b"".join(_line(item) for item in items)
 
 
@@ -231,7 +231,7 @@ def _command(site: Site, turn: schema.NewTurn, accounts: dict[str, UUID], now: d
     return turn_command.command(turn, account, site.host_key, now)
 
 
-def _answered(line: int, answer: CommandResult | LicetError) -> schema.BulkItemAnswer:
+def _item_answer(line: int, answer: CommandResult | LicetError) -> schema.BulkItemAnswer:
     if isinstance(answer, LicetError):
         return _refused(line, answer)
     try:

@@ -146,8 +146,8 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     is_loss: bool = False
 
 
-def _thousandths(count: int, most: int) -> int:
-    return max(2, round(1000 * count / most)) if count else 0
+def _thousandths(count: int, limit: int) -> int:
+    return max(2, round(1000 * count / limit)) if count else 0
 
 
 def draw_shares(rows: Sequence[tuple[str, int]]) -> tuple[Bar, ...]:

@@ -32,7 +32,6 @@ from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
 from licet.store.connect import transaction
 from licet.vault import installation, policy_plan
 from licet.vault.installation import policies
-from licet.vault.policy_proposals import ProposalState
 from licet.web.console import chart, tables
 from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
@@ -56,7 +55,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
     listed = oversight.versions(here)
     versions = [(listed.total - place, seen) for place, seen in enumerate(listed.items, 1)]
     proposals = policy_proposals.list_proposals(here) if visit.allows(OFFICE) else ()
-    foremost = next((one for one in proposals if one.state is ProposalState.open), None)
+    foremost = next((one for one in proposals if one.is_open), None)
     with transaction(here.pool) as tx:
         notices = [
             (seen.version, variant, found)

@@ -102,12 +102,12 @@ def _listed(
     )
 
 
-def _standing(visit: Visit, known: Release) -> tuple[int | None, ReleaseStanding | None]:
+def _standing(visit: Visit, release: Release) -> tuple[int | None, ReleaseStanding | None]:
     """The usable rows and the standing of a sealed release; None for what is not here."""
-    if known.state != "sealed" or (folder := homes.folder(visit.here, known)) is None:
+    if release.state != "sealed" or (folder := homes.folder(visit.here, release)) is None:
         return None, None
     return (
-        release_view.usable_rows(visit.here, known),
+        release_view.usable_rows(visit.here, release),
         signatures.standing(visit.here, str(folder)),
     )
 
@@ -198,7 +198,7 @@ def _may_sign(visit: Visit, seen: ReleaseStanding) -> bool:
     return not seen.signed_off
 
 
-def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
+def _facts(visit: Visit, release: Release, seen: ReleaseStanding | None) -> dict[str, Any]:
     """What is told of a release beside its review, and the releases that it can be held against."""
     if seen is None:
         return {
@@ -210,14 +210,14 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
             "marked": {},
             "next_step": "",
         }
-    view = release_view.view(visit.here, known)
+    view = release_view.view(visit.here, release)
     others = [
         other
         for other in catalog.releases(visit.here)
-        if other.state == "sealed" and other.release_id != known.release_id
+        if other.state == "sealed" and other.release_id != release.release_id
     ]
     with transaction(visit.here.pool) as tx:
-        marked = shown_replacements.counts(tx, known.release_id)
+        marked = shown_replacements.counts(tx, release.release_id)
     return {
         "marked": marked,
         "held": list(card.breakdowns(view.contents)) if view.contents else [],
@@ -225,7 +225,7 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
         "bars": chart.draw_funnel(view.candidates, view.funnel),
         "others": others[::-1],
         "measured": _measured(seen.measurement) if seen.measurement else None,
-        "steps": (steps := _steps(known, seen, view)),
+        "steps": (steps := _steps(release, seen, view)),
         "next_step": next((title for title, _, done in steps if not done), "handed out"),
         "live": chart.draw_line(view.live),
         "purges": visit.allows(PURGE.may) and view.usable < view.rows,
@@ -234,7 +234,7 @@ def _facts(visit: Visit, known: Release, seen: ReleaseStanding | None) -> dict[s
 
 
 def _steps(
-    known: Release, seen: ReleaseStanding, view: ReleaseView
+    release: Release, seen: ReleaseStanding, view: ReleaseView
 ) -> tuple[tuple[str, str, bool], ...]:
     """How far a release is: each step, what is to be said of it, and whether it is done."""
     sample, copies = seen.sample, len(view.handouts) + len(view.exports)
@@ -242,7 +242,7 @@ def _steps(
     if seen.statement is not None and sample is None:
         read = f"{seen.statement.chance.read + seen.statement.risk.read:,} rows"
     return (
-        ("Built", f"{known.sealed_at:%Y-%m-%d}, {view.rows:,} rows", True),
+        ("Built", f"{release.sealed_at:%Y-%m-%d}, {view.rows:,} rows", True),
         ("Read", read, seen.statement is not None and sample is None),
         (
             "Measured",
@@ -255,7 +255,7 @@ def _steps(
 
 
 def _measured(
-    said: MeasurementStatement,
+    statement: MeasurementStatement,
 ) -> tuple[Sequence[str], list[tuple[str, str, str, str, str, str]]]:
     """A measurement as sentences, and its costs: of what, on what, rows, people, the cost and its
     interval.
@@ -271,9 +271,9 @@ def _measured(
             measurement.percent(cost.cost_ppm),
             f"{measurement.percent(cost.low_ppm)} to {measurement.percent(cost.high_ppm)}",
         )
-        for cost in said.costs
+        for cost in statement.costs
     ]
-    return measurement.sentences(said), costs
+    return measurement.sentences(statement), costs
 
 
 @get(
@@ -376,14 +376,14 @@ def finding(
     return seen_other(release_path(known)) if data.then == "stop" else _next(visit, known, second)
 
 
-def _next(visit: Visit, known: Release, second: bool) -> Response[Any]:
+def _next(visit: Visit, release: Release, second: bool) -> Response[Any]:
     read = signatures.read_next(
-        visit.here, release_folder(visit, known), member_of(visit.staff), second=second
+        visit.here, release_folder(visit, release), member_of(visit.staff), second=second
     )
     if read is None:
-        return seen_other(release_path(known))
+        return seen_other(release_path(release))
     values = {
-        "release": known,
+        "release": release,
         "read": read,
         "findings": FINDINGS,
         "second": second,
@@ -436,17 +436,17 @@ def release_shown(visit: Visit, release: str) -> Release:
         return registry.get(tx, shared.uuid_of(release))
 
 
-def release_folder(visit: Visit, known: Release) -> str:
+def release_folder(visit: Visit, release: Release) -> str:
     """Our own copy of a release."""
-    folder = homes.folder(visit.here, known)
+    folder = homes.folder(visit.here, release)
     if folder is None:
-        raise NotFoundError(f"our own copy of release `{known.name}` is not here")
+        raise NotFoundError(f"our own copy of release `{release.name}` is not here")
     return str(folder)
 
 
-def release_path(known: Release) -> str:
+def release_path(release: Release) -> str:
     """The page of a release."""
-    return f"/console/releases/{known.release_id.hex}"
+    return f"/console/releases/{release.release_id.hex}"
 
 
 def release_count(text: str) -> int:

@@ -112,15 +112,15 @@ class ConsoleTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show(
-    request: AnyRequest, of: ConsoleTable, *, values: Mapping[str, Any] | None = None
+    request: AnyRequest, table: ConsoleTable, *, values: Mapping[str, Any] | None = None
 ) -> Response[Any]:
     """A view of a table, as a page or as a file; a faulty address is a page that says what is wrong
     with it.
     """
     visit, query = shell.opened(request), dict(request.query_params)
-    view, faults = view_of(of.table, query), NO_FAULTS
+    view, faults = view_of(table.table, query), NO_FAULTS
     try:
-        found = staff_tables.read(visit.here, of.table, view)
+        found = staff_tables.read(visit.here, table.table, view)
     except UsageError as error:
         fault = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
         faults, found = (
@@ -128,27 +128,27 @@ def show(
             TablePage(rows=(), after="", stopped=False),
         )
     if query.get("as") == "csv" and not faults:
-        return _file(visit, of.table, view)
-    acts = of.acts if visit.allows(of.acts_may) else ()
+        return _file(visit, table.table, view)
+    acts = table.acts if visit.allows(table.acts_may) else ()
     shown = {
-        "of": of,
+        "of": table,
         "found": found,
         "view": view,
         "acts": acts,
         "saved": _SAID.get(query.get("said", ""), ""),
-        "next": _address(of, view, after=found.after) if found.after else "",
-        "first": _address(of, view) if view.after else "",
-        "file": _address(of, view, **{"as": "csv"}),
+        "next": _address(table, view, after=found.after) if found.after else "",
+        "first": _address(table, view) if view.after else "",
+        "file": _address(table, view, **{"as": "csv"}),
         "place_of": f"?{urlencode(_named(view))}",
         "by_account": visit.allows(HELPS),
-        "sorts": _sorts(of, view),
-        "orders": dict(list(of.table.listing.orders.items())[1:]),
+        "sorts": _sorts(table, view),
+        "orders": dict(list(table.table.listing.orders.items())[1:]),
     }
     return shell.page(
-        of.template,
+        table.template,
         visit,
-        title=of.title,
-        section=of.path,
+        title=table.title,
+        section=table.path,
         errors=faults,
         status=400 if faults else 200,
         values={**shown, **(values or {})},
@@ -162,9 +162,9 @@ class ColumnSort(msgspec.Struct, frozen=True):
     href: str
 
 
-def _sorts(of: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
+def _sorts(table: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
     """The columns by which the rows can be ordered: those with which an order begins."""
-    listing, found = of.table.listing, dict[int, ColumnSort]()
+    listing, found = table.table.listing, dict[int, ColumnSort]()
     columns = [text.strip() for text in re.split(r",\s*(?![^()]*\))", listing.columns)]
     orders = dict(listing.orders)
     current = view.order if view.order in orders else next(iter(orders))
@@ -179,7 +179,7 @@ def _sorts(of: ConsoleTable, view: TableView) -> dict[int, ColumnSort]:
         ]
         now = "" if name != current else "descending" if order.descending else "ascending"
         to = turned[0] if now and turned else name
-        found[place] = ColumnSort(now, _address(of, TableView(filters=view.filters, order=to)))
+        found[place] = ColumnSort(now, _address(table, TableView(filters=view.filters, order=to)))
     return found
 
 
@@ -197,9 +197,9 @@ def _named(view: TableView) -> dict[str, str]:
     return {**view.filters, **({"order": view.order} if view.order else {})}
 
 
-def _address(of: ConsoleTable, view: TableView, **more: str) -> str:
+def _address(table: ConsoleTable, view: TableView, **more: str) -> str:
     query = urlencode({**_named(view), **more})
-    return f"{of.path}?{query}" if query else of.path
+    return f"{table.path}?{query}" if query else table.path
 
 
 def _file(visit: Visit, table: StaffTable, view: TableView) -> Response[Any]:
@@ -225,15 +225,15 @@ class ActLine(msgspec.Struct, frozen=True):
     failed: bool
 
 
-def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Response[Any]:
+def act(request: AnyRequest, table: ConsoleTable, data: Mapping[str, Any]) -> Response[Any]:
     """Asks what an act would do to the chosen rows, or does it and says what became of each."""
     visit = shell.opened(request)
     chosen = chosen_of(data)
-    wanted = next((one for one in of.acts if one.name == data.get("act")), None)
+    wanted = next((one for one in table.acts if one.name == data.get("act")), None)
     if wanted is None:
         raise UsageError("no such act")
     if not chosen:
-        return seen_other(f"{of.path}?said=nothing")
+        return seen_other(f"{table.path}?said=nothing")
     faults = (
         wanted.check(visit, data) if not wanted.fields or data.get("asked") == "yes" else NO_FAULTS
     )
@@ -247,7 +247,7 @@ def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Respo
     do = _recorded(wanted, data) if confirmed else wanted.forecast
     lines = [] if asks else [_line(visit, do, one, data) for one in chosen]
     values = {
-        "of": of,
+        "of": table,
         "act": wanted,
         "lines": lines,
         "asks": asks,
@@ -260,7 +260,7 @@ def act(request: AnyRequest, of: ConsoleTable, data: Mapping[str, Any]) -> Respo
         "console_act.html",
         visit,
         title=wanted.label,
-        section=of.path,
+        section=table.path,
         errors=faults,
         values=values,
         status=422 if faults else 200,

@@ -34,13 +34,15 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     return await site_of(request).calling(lambda: _page(here, who, conversation))
 
 
-def _page(here: Installation, who: PageReader, conversation: UUID) -> Response[str]:
-    at = here.clock()
-    with one_moment(here) as (tx, known):
-        mine = own_conversations.get(tx, here.keyring, known, who.account, conversation, at)
-    chat = line(who.words, dates_of(here, known), mine)
+def _page(installation: Installation, reader: PageReader, conversation: UUID) -> Response[str]:
+    at = installation.clock()
+    with one_moment(installation) as (tx, known):
+        mine = own_conversations.get(
+            tx, installation.keyring, known, reader.account, conversation, at
+        )
+    chat = line(reader.words, dates_of(installation, known), mine)
     return shell.page(
-        "badge.html", who, at, title=chat.title, values={"chat": chat}, told=_told(mine)
+        "badge.html", reader, at, title=chat.title, values={"chat": chat}, told=_told(mine)
     )
 
 

@@ -75,11 +75,13 @@ class Dates(msgspec.Struct, frozen=True, kw_only=True):
         return self.destroyed_by(mine, until) + timedelta(days=self.copies_days)
 
 
-def dates_of(here: Installation, known: Policies) -> Dates:
+def dates_of(installation: Installation, policies: Policies) -> Dates:
     """The dates that follow from the policy in force now."""
-    at = here.clock()
+    at = installation.clock()
     return Dates(
-        at=at, policy=known.in_force(at), copies_days=out_of_reach_days(here)[Rotation.daily]
+        at=at,
+        policy=policies.in_force(at),
+        copies_days=out_of_reach_days(installation)[Rotation.daily],
     )
 
 

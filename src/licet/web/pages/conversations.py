@@ -146,7 +146,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         if made.kept_out is not None:
             seen = scope_forms.view(tx, known, who.account, at, conversation=mine.conversation)
             panel = scopes.panel(
-                tx, here, who, seen, path=f"/chats/{mine.shown_id}", known=known, at=at
+                tx, here, who, seen, path=f"/chats/{mine.shown_id}", policies=known, at=at
             )
             asked = prompt.ask(tx, who.account, known, at, language=words.language)
             saved = saved or scopes.said_of(words, asked, known, seen, request, at)
@@ -211,10 +211,12 @@ def take_out(request: AnyRequest) -> Stream:
 
 
 def _sought(
-    tx: Transaction, here: Installation, who: PageReader, view: ListView
+    tx: Transaction, installation: Installation, reader: PageReader, view: ListView
 ) -> ConversationQuery:
     return ConversationQuery(
-        words=conversation_search.unseal_words(tx, here.keyring, who.account, view.found),
+        words=conversation_search.unseal_words(
+            tx, installation.keyring, reader.account, view.found
+        ),
         use=view.use,
         project=shell.project_of(view.project) if view.project else None,
     )
@@ -232,33 +234,33 @@ def _projects(words: Catalogue, own: Sequence[OwnProject]) -> list[tuple[str, st
     ]
 
 
-def _summary(words: Catalogue, there: ConversationsCounted) -> list[str]:
+def _summary(words: Catalogue, counts: ConversationsCounted) -> list[str]:
     """What there is, in one line, from the answers that the rule gives now."""
     lines = []
-    if there.conversations:
+    if counts.conversations:
         lines.append(
             words.count(
                 "chats.summary",
-                there.conversations,
-                used=f"{there.usable:,}",
-                unused=f"{there.conversations - there.usable:,}",
+                counts.conversations,
+                used=f"{counts.usable:,}",
+                unused=f"{counts.conversations - counts.usable:,}",
             )
         )
-    if there.next_until is not None:
+    if counts.next_until is not None:
         lines.append(
-            words.say("chats.summary.next", day=words.day(there.next_until + SWEPT_WITHIN))
+            words.say("chats.summary.next", day=words.day(counts.next_until + SWEPT_WITHIN))
         )
-    if there.deleted:
-        lines.append(words.count("chats.summary.deleted", there.deleted))
-    if there.copied:
-        lines.append(words.count("chats.summary.copied", there.copied))
-    if not there.is_whole:
+    if counts.deleted:
+        lines.append(words.count("chats.summary.deleted", counts.deleted))
+    if counts.copied:
+        lines.append(words.count("chats.summary.copied", counts.copied))
+    if not counts.is_whole:
         lines.append(words.say("chats.summary.newest"))
     return lines
 
 
 def _acted_on(
-    tx: Transaction, here: Installation, who: PageReader, known: Policies, name: str
+    tx: Transaction, installation: Installation, reader: PageReader, known: Policies, name: str
 ) -> OwnConversation | None:
     """The conversation that the previous form was about; None for none, and for one that is
     gone.
@@ -266,7 +268,12 @@ def _acted_on(
     try:
         return (
             own_conversations.get(
-                tx, here.keyring, known, who.account, shell.conversation_of(name), here.clock()
+                tx,
+                installation.keyring,
+                known,
+                reader.account,
+                shell.conversation_of(name),
+                installation.clock(),
             )
             if name
             else None
@@ -277,7 +284,7 @@ def _acted_on(
 
 async def _told(
     request: AnyRequest,
-    who: PageReader,
+    reader: PageReader,
     command: Narrow | Widen,
     fields: Mapping[str, Any],
     said: str,
@@ -293,11 +300,11 @@ async def _told(
         said = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.then(who, f"/chats/{name}", said=said, place="said")
+        return shell.then(reader, f"/chats/{name}", said=said, place="said")
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
-    return shell.then(who, "/chats", **{"said": said, "chat": name, **view.named}, place="said")
+    return shell.then(reader, "/chats", **{"said": said, "chat": name, **view.named}, place="said")
 
 
 def _saved(
@@ -368,8 +375,8 @@ def _part(words: Catalogue, part: OwnPart) -> PartLine:
     )
 
 
-def _turn(words: Catalogue, one: OwnTurn) -> TurnLine:
-    said, role = one.content, one.turn.role
+def _turn(words: Catalogue, turn: OwnTurn) -> TurnLine:
+    said, role = turn.content, turn.turn.role
     more = []
     if said is None:
         more.append(words.say("chat.turn.closed"))
@@ -378,26 +385,26 @@ def _turn(words: Catalogue, one: OwnTurn) -> TurnLine:
         more += [words.say("chat.turn.call", name=call.name) for call in said.tool_calls]
         if len(said.text) > TEXT_CHARACTERS_MAX:
             more.append(words.say("chat.turn.cut"))
-    who = own_conversations.speaker(role.value, one.turn.origin)
+    who = own_conversations.speaker(role.value, turn.turn.origin)
     return TurnLine(
-        number=one.turn.number,
+        number=turn.turn.number,
         who=words.say(f"chat.turn.{who}"),
-        when=words.moment(one.at),
+        when=words.moment(turn.at),
         role=role.value,
         text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "",
         more=tuple(more),
     )
 
 
-def _is_one(said: OwnTurnsPage) -> bool:
+def _is_one(page: OwnTurnsPage) -> bool:
     """Whether all of the conversation is one part that stands on the page with its answer."""
-    return len(said.parts) == 1 and said.next is None and not _unread(said)
+    return len(page.parts) == 1 and page.next is None and not _unread(page)
 
 
-def _unread(said: OwnTurnsPage) -> bool:
+def _unread(page: OwnTurnsPage) -> bool:
     """Whether nothing of the page's messages can be read any more."""
-    return bool(said.parts) and all(
-        one.content is None for part in said.parts for one in part.turns
+    return bool(page.parts) and all(
+        one.content is None for part in page.parts for one in part.turns
     )
 
 

@@ -172,15 +172,15 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
     )
 
 
-def _saved(tx: Transaction, who: PageReader, request: AnyRequest) -> str:
+def _saved(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
     """What the last form did, as far as it is so."""
     said = request.query_params.get("said", "")
     if said == "closed":
-        state = account_view.accounts(tx, [who.account])[who.account].state
-        return who.words.say("close.done") if state.closed_at is not None else ""
+        state = account_view.accounts(tx, [reader.account])[reader.account].state
+        return reader.words.say("close.done") if state.closed_at is not None else ""
     if said == "everything":
-        left = account_view.kept_conversation_ids(tx, who.account, 1, deleted=False)
-        return "" if left else who.words.say("everything.done")
+        left = account_view.kept_conversation_ids(tx, reader.account, 1, deleted=False)
+        return "" if left else reader.words.say("everything.done")
     return ""
 
 
@@ -220,36 +220,36 @@ def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes
     return Response(file, media_type="application/json", headers=headers)
 
 
-def _own(here: Installation, who: PageReader, name: str) -> str:
+def _own(installation: Installation, reader: PageReader, name: str) -> str:
     """``name``, if it is an erasure of the reader's own; NotFoundError for any other."""
     named = parse(Prefix.erasure, name)
-    with transaction(here.pool) as tx:
-        if certificate.get(tx, named).account != who.account:
+    with transaction(installation.pool) as tx:
+        if certificate.get(tx, named).account != reader.account:
             raise NotFoundError(f"no erasure `{shown(Prefix.erasure, named)}`")
     return shown(Prefix.erasure, named)
 
 
-def _line(words: Catalogue, one: ErasureStatus) -> ErasureLine:
+def _line(words: Catalogue, erasure: ErasureStatus) -> ErasureLine:
     times = (
-        ("requested", one.requested_at),
-        ("fenced", one.fenced_at),
-        ("shredded", one.shredded_at),
-        ("swept", one.swept_at),
-        ("verified", one.verified_at),
+        ("requested", erasure.requested_at),
+        ("fenced", erasure.fenced_at),
+        ("shredded", erasure.shredded_at),
+        ("swept", erasure.swept_at),
+        ("verified", erasure.verified_at),
     )
-    day = words.day(one.due_at + SWEPT_WITHIN) if one.due_at is not None else ""
+    day = words.day(erasure.due_at + SWEPT_WITHIN) if erasure.due_at is not None else ""
     waits = (
-        words.say(f"erasure.waits.{one.waits_for.value}", day=day)
-        if one.waits_for is not None
+        words.say(f"erasure.waits.{erasure.waits_for.value}", day=day)
+        if erasure.waits_for is not None
         else ""
     )
     return ErasureLine(
-        id=one.erasure,
-        what=words.say(f"erasure.of.{one.cause.value}", day=words.day(one.requested_at)),
-        state=words.say(f"erasure.state.{one.state.value}"),
+        id=erasure.erasure,
+        what=words.say(f"erasure.of.{erasure.cause.value}", day=words.day(erasure.requested_at)),
+        state=words.say(f"erasure.state.{erasure.state.value}"),
         waits=waits,
-        recalls=tuple(_recall(words, recall) for recall in one.recalls),
-        certified=one.state is ErasureState.verified,
+        recalls=tuple(_recall(words, recall) for recall in erasure.recalls),
+        certified=erasure.state is ErasureState.verified,
         steps=tuple(
             (
                 words.say(f"erasure.step.{step}"),
@@ -260,13 +260,17 @@ def _line(words: Catalogue, one: ErasureStatus) -> ErasureLine:
     )
 
 
-def _recall(words: Catalogue, one: recall_register.Recall) -> str:
-    if one.acknowledged_at is not None:
+def _recall(words: Catalogue, recall: recall_register.Recall) -> str:
+    if recall.acknowledged_at is not None:
         return words.say(
-            "erasure.recall.answered", recipient=one.recipient, day=words.day(one.acknowledged_at)
+            "erasure.recall.answered",
+            recipient=recall.recipient,
+            day=words.day(recall.acknowledged_at),
         )
-    kind = "overdue" if one.overdue else "asked"
-    return words.say(f"erasure.recall.{kind}", recipient=one.recipient, day=words.day(one.due_at))
+    kind = "overdue" if recall.overdue else "asked"
+    return words.say(
+        f"erasure.recall.{kind}", recipient=recall.recipient, day=words.day(recall.due_at)
+    )
 
 
 ROUTES = (

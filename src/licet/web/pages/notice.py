@@ -54,21 +54,32 @@ def notice(request: AnyRequest) -> Response[Any]:
 
 
 def _noticed(
-    tx: Transaction, known: Policies, here: Installation, who: PageReader, request: AnyRequest
+    tx: Transaction,
+    policies: Policies,
+    installation: Installation,
+    reader: PageReader,
+    request: AnyRequest,
 ) -> Response[Any]:
-    asked = _asked(tx, known, here, who)
-    saved, made = noted(tx, who, asked, request)
+    asked = _asked(tx, policies, installation, reader)
+    saved, made = noted(tx, reader, asked, request)
     if asked.show or asked.terms_waiting:
-        return _page(here, who, asked, saved=saved, tx=tx)
+        return _page(installation, reader, asked, saved=saved, tx=tx)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
-        title = who.words.quoted(asked.notice.text.title, asked.notice.language)
-        return shell.page("whole.html", who, here.clock(), title=title, values=_text(asked.notice))
+        title = reader.words.quoted(asked.notice.text.title, asked.notice.language)
+        return shell.page(
+            "whole.html", reader, installation.clock(), title=title, values=_text(asked.notice)
+        )
     if made or (
         request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None
     ):
-        return _done(here, who, asked, saved, made)
+        return _done(installation, reader, asked, saved, made)
     return _nothing(
-        tx, known, here, who, asked, has_put_off=request.query_params.get("said") == "later"
+        tx,
+        policies,
+        installation,
+        reader,
+        asked,
+        has_put_off=request.query_params.get("said") == "later",
     )
 
 
@@ -110,11 +121,13 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
     )
 
 
-async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormPage) -> FormResult:
+async def told(
+    request: AnyRequest, reader: PageReader, sent: PageForm, page: FormPage
+) -> FormResult:
     """What became of a form."""
     site = site_of(request)
     form = AnswerForm(
-        account=who.account,
+        account=reader.account,
         at=site.now(),
         page=page,
         answers=sent.said,
@@ -124,9 +137,9 @@ async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormP
         terms=sent.terms == "yes",
         later=page is FormPage.notice and sent.act == "later",
         showing=sent.showing,
-        surface=who.surface,
-        language=who.words.language,
-        gpc=who.gpc,
+        surface=reader.surface,
+        language=reader.words.language,
+        gpc=reader.gpc,
     )
     result = (await site.write(form)).finished
     assert isinstance(result, FormResult)
@@ -134,24 +147,24 @@ async def told(request: AnyRequest, who: PageReader, sent: PageForm, page: FormP
 
 
 def ask_again(
-    here: Installation, who: PageReader, sent: PageForm, result: FormResult
+    installation: Installation, reader: PageReader, sent: PageForm, result: FormResult
 ) -> Response[Any]:
     """To the page that asks now, which says why a yes from an old page did not count, and which no
     did.
     """
-    with one_moment(here, records=True) as (tx, known):
-        asked = _asked(tx, known, here, who, told=True)
+    with one_moment(installation, records=True) as (tx, known):
+        asked = _asked(tx, known, installation, reader, told=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
     noes = {"said": str(result.newest_choice)} if "no" in sent.said.values() else {}
-    return shell.then(who, page, place="said", again=again, of=",".join(result.stale), **noes)
+    return shell.then(reader, page, place="said", again=again, of=",".join(result.stale), **noes)
 
 
 _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on record
 
 
 def noted(
-    tx: Transaction, who: PageReader, asked: Prompt, request: AnyRequest
+    tx: Transaction, reader: PageReader, asked: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:
     """What a page that a form led to says of it, and the choices that the form made.
 
@@ -164,30 +177,32 @@ def noted(
         newest = max(asked.answers.values(), key=lambda one: one.seq)
         together = (one for one in asked.answers.values() if _is_of_one_form(one, newest))
         made = tuple(sorted(together, key=lambda one: one.seq))
-        texts += [outcome_text(who, asked, one) for one in made]
+        texts += [outcome_text(reader, asked, one) for one in made]
     if again:
         of = request.query_params.get("of", "").split(",")
-        texts.append(_again_text(who, asked, again, notice_views.find(tx, who.account, again), of))
+        texts.append(
+            _again_text(reader, asked, again, notice_views.find(tx, reader.account, again), of)
+        )
     return " ".join(filter(None, texts)), made
 
 
-def _is_of_one_form(one: NewestChoice, newest: NewestChoice) -> bool:
+def _is_of_one_form(choice: NewestChoice, newest: NewestChoice) -> bool:
     """Whether a choice came with the newest one: from the same showing or, where none is on record,
     at the same moment.
     """
-    return one.showing == newest.showing and (
-        one.showing is not None or (one.at, one.via) == (newest.at, newest.via)
+    return choice.showing == newest.showing and (
+        choice.showing is not None or (choice.at, choice.via) == (newest.at, newest.via)
     )
 
 
 def _again_text(
-    who: PageReader, asked: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]
+    reader: PageReader, asked: Prompt, again: str, old: ShowingRecord | None, of: Sequence[str]
 ) -> str:
     """Why a yes from the page with this showing does not count, by question; empty where it
     would.
     """
     if again == _UNKNOWN:
-        return who.words.say("again.unknown")
+        return reader.words.say("again.unknown")
     named = [asked.answers[name] for name in of if name in asked.answers] or list(
         asked.answers.values()
     )
@@ -195,35 +210,45 @@ def _again_text(
     if old is not None and old.number == asked.number and not newer:
         return ""
     if not newer or (old is not None and old.number != asked.number):
-        return who.words.say("again.terms")
+        return reader.words.say("again.terms")
     several = len(asked.in_force.asks) > 1
     return " ".join(
-        who.words.say(
+        reader.words.say(
             "again.newer.of" if several else "again.newer",
-            when=who.words.moment(one.at),
-            question=who.words.question(one.question),
+            when=reader.words.moment(one.at),
+            question=reader.words.question(one.question),
         )
         for one in newer
     )
 
 
 def _asked(
-    tx: Transaction, known: Policies, here: Installation, who: PageReader, *, told: bool = False
+    tx: Transaction,
+    policies: Policies,
+    installation: Installation,
+    reader: PageReader,
+    *,
+    told: bool = False,
 ) -> Prompt:
     """What the account is asked; a signal that came with the request is recorded. ``told``: a form
     answered it.
     """
-    at = here.clock()
+    at = installation.clock()
     asked = prompt.ask(
-        tx, who.account, known, at, language=who.words.language, gpc=who.gpc and not told
+        tx,
+        reader.account,
+        policies,
+        at,
+        language=reader.words.language,
+        gpc=reader.gpc and not told,
     )
-    notice_views.record_signal(tx, who.account, gpc=who.gpc, now=at)
+    notice_views.record_signal(tx, reader.account, gpc=reader.gpc, now=at)
     return asked
 
 
-def _faults(who: PageReader, result: FormResult) -> Faults:
+def _faults(reader: PageReader, result: FormResult) -> Faults:
     """What is wrong with a form, where and in words, in the order of the page."""
-    say, policy = who.words.say, result.asked.in_force
+    say, policy = reader.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
     for one in words if FormFault.choice in result.faults else ():
@@ -232,7 +257,7 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
         elif one.name in result.missing:
             told = say("notice.error.choice.of", question=one.question)
             lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", told))
-    lines += age_faults(who, result)
+    lines += age_faults(reader, result)
     if FormFault.terms in result.faults:
         lines.append(("terms", "terms", say("notice.error.terms")))
     if FormFault.later in result.faults:
@@ -240,11 +265,11 @@ def _faults(who: PageReader, result: FormResult) -> Faults:
     return Faults(tuple(lines))
 
 
-def age_faults(who: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
+def age_faults(reader: PageReader, result: FormResult) -> list[tuple[str, str, str]]:
     """What is wrong with an age: it is missing, or it is below the known one and is asked once
     more.
     """
-    say, policy = who.words.say, result.asked.in_force
+    say, policy = reader.words.say, result.asked.in_force
     words = result.asked.notice.text.words(policy.asks) if result.asked.notice is not None else ()
     lines = []
     if FormFault.age in result.faults:
@@ -270,8 +295,8 @@ def _text(found: PublishedNotice) -> dict[str, Any]:
 
 
 def _page(
-    here: Installation,
-    who: PageReader,
+    installation: Installation,
+    reader: PageReader,
     asked: Prompt,
     sent: PageForm | None = None,
     faults: Faults = NO_FAULTS,
@@ -280,38 +305,38 @@ def _page(
 ) -> Response[str]:
     """The questions; that they were shown is on record before they leave."""
     found, sent = prompt.require_notice(asked), sent or PageForm()
-    who = shell.offering(who, asked.languages)
-    words, place = who.words, answer_forms.place(asked, FormPage.notice)
+    reader = shell.offering(reader, asked.languages)
+    words, place = reader.words, answer_forms.place(asked, FormPage.notice)
     # an answer that came back is shown with its question
     terms_only = asked.terms_waiting and not sent.said
     waiting = asked.unanswered or asked.in_force.asks
-    with joined(here.pool, tx) as tx:
-        below = questions.below_of(tx, here, asked)
+    with joined(installation.pool, tx) as tx:
+        below = questions.below_of(tx, installation, asked)
         made = {
             **_text(found),
-            "accepted": _accepted(who, asked),
+            "accepted": _accepted(reader, asked),
             "asks_age": asked.asks_age,
             "terms_only": terms_only,
             "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
             "known_age": "",
             "one_question": len(asked.in_force.asks) == 1,
-            "save": _save(who, asked, len(waiting)),
+            "save": _save(reader, asked, len(waiting)),
             "later": words.quoted(found.text.later, found.language)
             if asked.may_put_off and not terms_only
             else "",
-            "until": _until(who, asked) if asked.may_put_off else "",
+            "until": _until(reader, asked) if asked.may_put_off else "",
         }
         blank = shell.markup("question.html", words, **made, errors_of={}, kept=PageForm())
         showing = notice_views.record(
             tx,
-            who.account,
+            reader.account,
             found,
             place=place,
-            surface=who.surface,
-            gpc=who.gpc,
-            now=here.clock(),
+            surface=reader.surface,
+            gpc=reader.gpc,
+            now=installation.clock(),
             after=asked.newest_choice,
-            random=here.keyring.random,
+            random=installation.keyring.random,
             markup=hashlib.sha256(blank.encode()).digest(),
         ).hex
     if faults:
@@ -323,8 +348,8 @@ def _page(
     )
     return shell.page(
         "notice.html",
-        who,
-        here.clock(),
+        reader,
+        installation.clock(),
         title=words.quoted(found.text.title, found.language),
         nav=asked.variant is not Variant.signup,
         errors=faults,
@@ -334,16 +359,16 @@ def _page(
             "showing": showing,
             "action": f"/{place.value}",
             "saved": saved,
-            "waiting": _waiting(who, asked),
+            "waiting": _waiting(reader, asked),
         },
         outcome="asked",
         told=_asks(asked, terms_only=terms_only),
     )
 
 
-def _save(who: PageReader, asked: Prompt, questions: int) -> str:
+def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
     signing_up = asked.variant is Variant.signup
-    return who.words.say(
+    return reader.words.say(
         "notice.signup.save"
         if signing_up
         else "notice.save.several"
@@ -363,7 +388,7 @@ def _asks(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
     }
 
 
-def answers_told(who: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
+def answers_told(reader: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
     """What a component tells its host of choices: question, answer, effect, and the name of the
     receipt.
     """
@@ -373,7 +398,7 @@ def answers_told(who: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any
                 "question": one.question,
                 "allow": one.allow,
                 "effect": one.effect.value,
-                "receipt": f"{who.account.hex}-{one.seq}",
+                "receipt": f"{reader.account.hex}-{one.seq}",
             }
             for one in made
         ]
@@ -385,27 +410,33 @@ def lowered(sent: PageForm, faults: Faults) -> str:
     return sent.age if any(name == "age" for name, _, _ in faults.found) else ""
 
 
-def _accepted(who: PageReader, asked: Prompt) -> str:
+def _accepted(reader: PageReader, asked: Prompt) -> str:
     at = asked.terms_accepted_at
-    return who.words.say("notice.terms.accepted", day=who.words.day(at)) if at is not None else ""
+    return (
+        reader.words.say("notice.terms.accepted", day=reader.words.day(at))
+        if at is not None
+        else ""
+    )
 
 
-def _waiting(who: PageReader, asked: Prompt) -> Markup | str:
+def _waiting(reader: PageReader, asked: Prompt) -> Markup | str:
     if asked.gate is not Gate.must_decide or asked.variant is Variant.signup:
         return ""
     # markdown escapes all but its own tags
-    return Markup(markdown.inline(who.words.say("notice.waiting")))  # noqa: S704
+    return Markup(markdown.inline(reader.words.say("notice.waiting")))  # noqa: S704
 
 
-def _until(who: PageReader, asked: Prompt) -> str:
+def _until(reader: PageReader, asked: Prompt) -> str:
     if asked.ends is None:
-        return who.words.say("notice.no_end")
-    return who.words.say("notice.until", day=who.words.day(asked.ends - timedelta(days=1)))
+        return reader.words.say("notice.no_end")
+    return reader.words.say("notice.until", day=reader.words.day(asked.ends - timedelta(days=1)))
 
 
-def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) -> Response[str]:
+def _put_off(
+    installation: Installation, reader: PageReader, asked: Prompt, *, sent: bool
+) -> Response[str]:
     """That it was put off, until when it rests, and how long it can be put off still."""
-    words, again = who.words, asked.asks_again
+    words, again = reader.words, asked.asks_again
     assert again is not None
     lines = [
         words.say("notice.put_off.granted" if asked.allows_any else "notice.put_off"),
@@ -415,8 +446,8 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
         else words.say("notice.put_off.until", day=words.day(asked.ends - timedelta(days=1))),
     ]
     return shell.plain(
-        who,
-        here.clock(),
+        reader,
+        installation.clock(),
         title=words.say("notice.put_off.title"),
         lines=lines,
         links=[("/settings", words.say("site.settings"))],
@@ -429,12 +460,16 @@ def _put_off(here: Installation, who: PageReader, asked: Prompt, *, sent: bool) 
 
 
 def _done(
-    here: Installation, who: PageReader, asked: Prompt, saved: str, made: tuple[NewestChoice, ...]
+    installation: Installation,
+    reader: PageReader,
+    asked: Prompt,
+    saved: str,
+    made: tuple[NewestChoice, ...],
 ) -> Response[str]:
     """What was answered, and that writing goes on."""
-    words = who.words
+    words = reader.words
     signed_up = any(one.via == ShownOn.signup.value for one in made)
-    lines = [text for one in made if (text := outcome_text(who, asked, one))] if saved else []
+    lines = [text for one in made if (text := outcome_text(reader, asked, one))] if saved else []
     if asked.because is Reason.answered:
         lines.append(words.say("notice.nothing.answered"))
     goes_on = (
@@ -445,58 +480,58 @@ def _done(
         else "done.goes_on"
     )
     return shell.plain(
-        who,
-        here.clock(),
+        reader,
+        installation.clock(),
         title=words.say(goes_on),
         lines=list(dict.fromkeys(lines)),
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))],
         outcome="answered",
         icon="check",
-        told=answers_told(who, made),
+        told=answers_told(reader, made),
     )
 
 
-def outcome_text(who: PageReader, asked: Prompt, made: NewestChoice) -> str:
+def outcome_text(reader: PageReader, asked: Prompt, made: NewestChoice) -> str:
     """What a choice did, in words, while that holds: one that had no effect says why."""
     covers = next(
         (one.covers for one in asked.in_force.questions if one.question == made.question), None
     )
     if made.effect is Effect.none:
         why = asked.uncovered.value if asked.uncovered is not None else "other"
-        return who.words.say(f"done.none.{why}", age=asked.min_age)
+        return reader.words.say(f"done.none.{why}", age=asked.min_age)
     # it lapsed since
     if covers is None or (made.allow and asked.state.grant(made.question) is None):
         return ""
     if made.allow:
-        return who.words.say("done.yes", purposes=shell.allowed(who.words, covers))
+        return reader.words.say("done.yes", purposes=shell.allowed(reader.words, covers))
     kept = any(grant.question == made.question for grant in asked.state.grants)
-    told = who.words.say("done.no", purposes=shell.refused(who.words, covers))
-    return f"{told} {who.words.say('done.no.kept')}" if kept else told
+    told = reader.words.say("done.no", purposes=shell.refused(reader.words, covers))
+    return f"{told} {reader.words.say('done.no.kept')}" if kept else told
 
 
-def uncovered_text(who: PageReader, asked: Prompt) -> str:
+def uncovered_text(reader: PageReader, asked: Prompt) -> str:
     """Why nothing is asked of an account that the terms do not cover."""
-    return who.words.say(
+    return reader.words.say(
         f"uncovered.{(asked.uncovered or Uncovered.terms).value}", age=asked.min_age
     )
 
 
 def _nothing(
     tx: Transaction,
-    known: Policies,
-    here: Installation,
-    who: PageReader,
+    policies: Policies,
+    installation: Installation,
+    reader: PageReader,
     asked: Prompt,
     *,
     has_put_off: bool = False,
 ) -> Response[str]:
     """Why nothing is asked."""
-    words, icon = who.words, "info"
+    words, icon = reader.words, "info"
     match asked.because:
         case Reason.put_off:
-            return _put_off(here, who, asked, sent=has_put_off)
+            return _put_off(installation, reader, asked, sent=has_put_off)
         case Reason.closed | Reason.not_asked:
-            lines, icon = [uncovered_text(who, asked)], "no"
+            lines, icon = [uncovered_text(reader, asked)], "no"
         case Reason.gpc:
             lines = [
                 words.say(
@@ -504,10 +539,13 @@ def _nothing(
                 )
             ]
         case _:
-            lines = [*_holding(tx, known, here, asked, words), words.say("notice.nothing.answered")]
+            lines = [
+                *_holding(tx, policies, installation, asked, words),
+                words.say("notice.nothing.answered"),
+            ]
     return shell.plain(
-        who,
-        here.clock(),
+        reader,
+        installation.clock(),
         title=words.say("notice.nothing.title"),
         lines=lines,
         links=[("/settings", words.say("site.settings"))],
@@ -518,10 +556,12 @@ def _nothing(
 
 
 def _holding(
-    tx: Transaction, known: Policies, here: Installation, asked: Prompt, words: Catalogue
+    tx: Transaction, policies: Policies, installation: Installation, asked: Prompt, words: Catalogue
 ) -> list[str]:
     """What was answered, as it holds now."""
-    whole = differences.load_differences(tx, here.keyring, known, asked.account, here.clock())
+    whole = differences.load_differences(
+        tx, installation.keyring, policies, asked.account, installation.clock()
+    )
     return [one.text for one in questions.now_lines(words, whole)]
 
 

@@ -110,12 +110,14 @@ def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answe
     return words.say(key, period=words.period(period), purposes=purposes)
 
 
-def below_of(tx: Transaction, here: Installation, asked: Prompt) -> tuple[QuestionDiffers, ...]:
+def below_of(
+    tx: Transaction, installation: Installation, asked: Prompt
+) -> tuple[QuestionDiffers, ...]:
     """The questions with what is allowed below the account; nothing is read where nothing is."""
     if all(grant.scope == WHOLE_ACCOUNT for grant in asked.state.grants):
         return ()
     return differences.load_differences(
-        tx, here.keyring, policy_versions.applied(tx), asked.account, here.clock()
+        tx, installation.keyring, policy_versions.applied(tx), asked.account, installation.clock()
     ).questions
 
 
@@ -205,35 +207,38 @@ def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
     ]
 
 
-def _use(one: QuestionDiffers) -> str:
-    if one.allows:
+def _use(question: QuestionDiffers) -> str:
+    if question.allows:
         return "whole"
-    return "part" if one.below else "none" if one.standing in REFUSED else "ask"
+    return "part" if question.below else "none" if question.standing in REFUSED else "ask"
 
 
 REFUSED = frozenset({GrantStanding.declined, GrantStanding.withdrawn})
 
 
-def _now_text(words: Catalogue, one: QuestionDiffers, several: bool) -> str:
-    day = words.day(one.act.at) if one.act is not None else ""
-    purposes = shell.allowed(words, one.covers)
-    if not one.allows:
-        key = f"settings.now.{one.standing.value}{'.of' if several else ''}"
-        return words.say(key, day=day, purposes=shell.refused(words, one.covers))
+def _now_text(words: Catalogue, question: QuestionDiffers, several: bool) -> str:
+    day = words.day(question.act.at) if question.act is not None else ""
+    purposes = shell.allowed(words, question.covers)
+    if not question.allows:
+        key = f"settings.now.{question.standing.value}{'.of' if several else ''}"
+        return words.say(key, day=day, purposes=shell.refused(words, question.covers))
     allowed = words.say(
-        "settings.now.granted" if one.answered else "settings.now.granted.stale", purposes=purposes
+        "settings.now.granted" if question.answered else "settings.now.granted.stale",
+        purposes=purposes,
     )
     since = (
-        words.say("settings.now.granted.since", day=words.day(one.since))
-        if one.since is not None
+        words.say("settings.now.granted.since", day=words.day(question.since))
+        if question.since is not None
         else ""
     )
     return f"{allowed} {since}".strip()
 
 
-def _but_for(words: Catalogue, one: QuestionDiffers) -> str:
+def _but_for(words: Catalogue, question: QuestionDiffers) -> str:
     """What is allowed by itself, whatever the account says."""
-    if not one.below:
+    if not question.below:
         return ""
-    named = words.join_names([called(words, grant.kind, grant.title) for grant in one.below])
-    return words.say("settings.now.below" if one.allows else "settings.now.but_for", what=named)
+    named = words.join_names([called(words, grant.kind, grant.title) for grant in question.below])
+    return words.say(
+        "settings.now.below" if question.allows else "settings.now.but_for", what=named
+    )

@@ -32,18 +32,18 @@ _MARKS = re.compile(f"[{BORROWED}{BORROWED_END}]")
 _OPENED = f'<span lang="{ENGLISH}" dir="{language_tags.direction(ENGLISH)}">'
 
 
-def picked(request: AnyRequest, known: Languages) -> str:
+def picked(request: AnyRequest, languages: Languages) -> str:
     """The language that this request picks; empty where it picks none that there is."""
     asked = request.query_params.get("lang", "")
-    return asked if asked in known.names else ""
+    return asked if asked in languages.names else ""
 
 
-def words(request: AnyRequest, known: Languages, *, fragment: bool) -> Catalogue:
+def words(request: AnyRequest, languages: Languages, *, fragment: bool) -> Catalogue:
     """The sentences that a request is answered in, which may be that of a component."""
     kept = "" if fragment else request.cookies.get(COOKIE, "")
-    language = picked(request, known) or (kept if kept in known.names else "")
+    language = picked(request, languages) or (kept if kept in languages.names else "")
     header = request.headers.get("accept-language", "")
-    return known.catalogue(language or known.preferred(header), marked=True)
+    return languages.catalogue(language or languages.preferred(header), marked=True)
 
 
 def is_fragment(request: AnyRequest) -> bool:

@@ -126,12 +126,16 @@ def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
 
 
 def _form(
-    here: Installation, who: PageReader, kind: RightKind, kept: str = "", faults: Faults = NO_FAULTS
+    installation: Installation,
+    reader: PageReader,
+    kind: RightKind,
+    kept: str = "",
+    faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
-    at = here.clock()
-    with one_moment(here) as (tx, _):
-        region = account_region.of_accounts(tx, [who.account])[who.account]
-    words, times = who.words, deadlines.deadline(kind, region)
+    at = installation.clock()
+    with one_moment(installation) as (tx, _):
+        region = account_region.of_accounts(tx, [reader.account])[reader.account]
+    words, times = reader.words, deadlines.deadline(kind, region)
     until = times.extended_to(at)
     lines = [words.say("rights.due", day=words.day(times.due_at(at)))]
     lines.append(
@@ -154,7 +158,7 @@ def _form(
     }
     return shell.page(
         "right.html",
-        who,
+        reader,
         at,
         title=words.say(f"rights.kind.{kind.value}"),
         place="chats",
@@ -215,15 +219,15 @@ def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 
 def _request(
-    here: Installation,
-    who: PageReader,
+    installation: Installation,
+    reader: PageReader,
     name: str,
     *,
     said: str = "",
     kept: str = "",
     faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
-    at, words, found = here.clock(), who.words, _seen(here, who, name)
+    at, words, found = installation.clock(), reader.words, _seen(installation, reader, name)
     saved = words.say(f"rights.done.{said}") if said in _SAID and _SAID[said](found) else ""
     is_open = found.ended_at is None
     values = {
@@ -245,7 +249,7 @@ def _request(
     )
     return shell.page(
         "request.html",
-        who,
+        reader,
         at,
         title=title,
         place="chats",
@@ -336,13 +340,13 @@ def _kind(text: str) -> RightKind:
         raise NotFoundError("no such right") from None
 
 
-def _seen(here: Installation, who: PageReader, name: str) -> SeenRequest:
+def _seen(installation: Installation, reader: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
-    with one_moment(here) as (tx, _):
+    with one_moment(installation) as (tx, _):
         found = rights_requests.open_request(
-            tx, here.keyring, rights_requests.get_own(tx, who.account, named)
+            tx, installation.keyring, rights_requests.get_own(tx, reader.account, named)
         )
-    return rights_requests.detail(found, here.clock(), for_staff=False)
+    return rights_requests.detail(found, installation.clock(), for_staff=False)
 
 
 def _law(words: Catalogue, region: str | None) -> str:
@@ -381,13 +385,13 @@ def _state(words: Catalogue, found: SeenRequest, at: datetime) -> list[str]:
     ]
 
 
-def _step(words: Catalogue, one: SeenStep) -> StepLine:
-    key = f"request.step.{one.step.value}"
-    if one.step is RequestStep.received:
-        key = f"{key}.{one.by}"
-    elif one.reason:
-        key = f"{key}.{one.reason}"
-    return StepLine(when=words.moment(one.at), what=words.say(key), words=one.words)
+def _step(words: Catalogue, step: SeenStep) -> StepLine:
+    key = f"request.step.{step.step.value}"
+    if step.step is RequestStep.received:
+        key = f"{key}.{step.by}"
+    elif step.reason:
+        key = f"{key}.{step.reason}"
+    return StepLine(when=words.moment(step.at), what=words.say(key), words=step.words)
 
 
 ROUTES = (list_rights, ask_right, send, read_request, reply, ask_withdraw, withdraw)

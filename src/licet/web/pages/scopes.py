@@ -65,19 +65,19 @@ class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 def panel(
     tx: Transaction,
-    here: Installation,
-    who: PageReader,
+    installation: Installation,
+    reader: PageReader,
     seen: ScopeStands,
     *,
     path: str,
-    known: Policies,
+    policies: Policies,
     at: datetime,
 ) -> ScopePanel:
     """How it stands and what can be done; that a question stood on the page is on record."""
-    words, kind = who.words, seen.scope.kind
-    asked = prompt.ask(tx, who.account, known, at, language=words.language)
-    whole = differences.load_differences(tx, here.keyring, known, who.account, at)
-    found = [(one, seen.obstacle(known, at, one.question)) for one in asked.in_force.questions]
+    words, kind = reader.words, seen.scope.kind
+    asked = prompt.ask(tx, reader.account, policies, at, language=words.language)
+    whole = differences.load_differences(tx, installation.keyring, policies, reader.account, at)
+    found = [(one, seen.obstacle(policies, at, one.question)) for one in asked.in_force.questions]
     uses = tuple(
         _use(words, asked, seen, one) for one, because in found if because is None and asked.notice
     )
@@ -89,10 +89,10 @@ def panel(
         uses=uses,
         cannot=tuple(_cannot(words, asked, seen, found)),
         keep_out="" if seen.kept_out else words.say(f"scope.keep_out.{kind.value}"),
-        as_settings=_as_settings(words, known, seen, at),
+        as_settings=_as_settings(words, policies, seen, at),
         narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
         out_at=written(seen.out_at) if seen.out_at is not None else "",
-        showing=_shown(tx, here, who, asked, uses, at) if uses else "",
+        showing=_shown(tx, installation, reader, asked, uses, at) if uses else "",
     )
 
 
@@ -153,25 +153,25 @@ def no_effect(
     )
 
 
-def _as_settings(words: Catalogue, known: Policies, seen: ScopeStands, at: datetime) -> str:
+def _as_settings(words: Catalogue, policies: Policies, seen: ScopeStands, at: datetime) -> str:
     if seen.kept_out:
         return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
-    ended = {grant.question for grant in seen.grants_to_end(known, at)}
+    ended = {grant.question for grant in seen.grants_to_end(policies, at)}
     below = {question for question in ended if seen.project_grant(question) is not None}
     lines = []
     for key, found, say in (
         ("scope.as_settings.ends", ended - below, shell.refused),
         ("scope.as_settings.ends.project", below, shell.allowed),
     ):
-        covers = [one.covers for one in known.in_force(at).questions if one.question in found]
+        covers = [one.covers for one in policies.in_force(at).questions if one.question in found]
         lines += [words.say(key, purposes=say(words, set().union(*covers)))] if covers else []
     return " ".join(lines)
 
 
 def _shown(
     tx: Transaction,
-    here: Installation,
-    who: PageReader,
+    installation: Installation,
+    reader: PageReader,
     asked: Prompt,
     uses: Sequence[UseLine],
     at: datetime,
@@ -179,14 +179,14 @@ def _shown(
     asked_in = unmarked("\n".join(f"{one.label}\n{one.means}" for one in uses))
     return notice_views.record(
         tx,
-        who.account,
+        reader.account,
         prompt.require_notice(asked),
         place=ShownOn.settings,
-        surface=who.surface,
-        gpc=who.gpc,
+        surface=reader.surface,
+        gpc=reader.gpc,
         now=at,
         after=asked.newest_choice,
-        random=here.keyring.random,
+        random=installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
     ).hex
 
@@ -248,7 +248,7 @@ def _moment(text: str) -> datetime | None:
 def said_of(
     words: Catalogue,
     asked: Prompt,
-    known: Policies,
+    policies: Policies,
     seen: ScopeStands,
     request: AnyRequest,
     at: datetime,
@@ -275,7 +275,7 @@ def said_of(
     if (
         said == ScopeAct.as_settings.value
         and not seen.kept_out
-        and not seen.grants_to_end(known, at)
+        and not seen.grants_to_end(policies, at)
     ):
         return words.say(f"done.scope.as_settings.{kind.value}")
     if question is None:
@@ -284,7 +284,7 @@ def said_of(
         return words.say(
             f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers)
         )
-    because = seen.obstacle(known, at, question.question)
+    because = seen.obstacle(policies, at, question.question)
     if said == "none" and because is not None:
         return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
     return ""
@@ -309,7 +309,7 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         found = differences.load_differences(tx, here.keyring, known, who.account, at).project(
             named
         )
-        made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", known=known, at=at)
+        made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", policies=known, at=at)
         sought = conversation_search.ConversationQuery(project=named)
         page = conversation_search.search(
             tx, here.keyring, known, who.account, at, sought

@@ -170,7 +170,7 @@ async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 
 async def _done(
-    request: AnyRequest, who: PageReader, form: SelectedForm, view: ListView
+    request: AnyRequest, reader: PageReader, form: SelectedForm, view: ListView
 ) -> Response[Any]:
     result = (await site_of(request).write(form)).finished
     assert isinstance(result, SelectedResult)
@@ -180,22 +180,26 @@ async def _done(
         "none": _written(result.none),
     }
     given = {name: value for name, value in told.items() if value}
-    return shell.then(who, "/chats", **given, **view.at("").named, place="said")
+    return shell.then(reader, "/chats", **given, **view.at("").named, place="said")
 
 
 def _ask(
-    here: Installation, who: PageReader, chosen: Sequence[UUID], view: ListView
+    installation: Installation, reader: PageReader, chosen: Sequence[UUID], view: ListView
 ) -> Response[Any]:
-    at, words = here.clock(), who.words
-    with one_moment(here) as (tx, known):
-        found = own_conversations.get_many(tx, here.keyring, known, who.account, chosen, at)
+    at, words = installation.clock(), reader.words
+    with one_moment(installation) as (tx, known):
+        found = own_conversations.get_many(
+            tx, installation.keyring, known, reader.account, chosen, at
+        )
     if len(found) < len(chosen):
         raise NotFoundError("no such conversation")
-    mine, dates = [one for one in found if one.deleted_at is None], dates_of(here, known)
+    mine, dates = [one for one in found if one.deleted_at is None], dates_of(installation, known)
     if not mine:
         return shell.seen_other(f"/chats/{found[0].shown_id}" if len(found) == 1 else "/chats")
     given = (
-        recipients.list_by_account(here, who.account) if any(one.releases for one in mine) else []
+        recipients.list_by_account(installation, reader.account)
+        if any(one.releases for one in mine)
+        else []
     )
     values = {
         "chats": [line(words, dates, one) for one in mine],
@@ -210,7 +214,7 @@ def _ask(
         if len(mine) == 1
         else words.count("delete.title.several", len(mine))
     )
-    return shell.page("delete.html", who, at, title=title, place="chats", values=values)
+    return shell.page("delete.html", reader, at, title=title, place="chats", values=values)
 
 
 def deletion_lines(
@@ -312,37 +316,37 @@ def _read(text: str) -> tuple[UUID, ...]:
 
 def told_of(
     tx: Transaction,
-    here: Installation,
-    who: PageReader,
-    known: Policies,
+    installation: Installation,
+    reader: PageReader,
+    policies: Policies,
     dates: Dates,
     query: Mapping[str, str],
 ) -> SelectionTold | None:
     """What the last form about several did, as far as it still holds; None where there was none."""
     said = query.get("said", "")
     if said == "nothing":
-        return SelectionTold(lines=(who.words.say("selected.nothing"),), undo=None)
+        return SelectionTold(lines=(reader.words.say("selected.nothing"),), undo=None)
     if said not in {f"selected_{act.value}" for act in SelectedAct}:
         return None
     act = SelectedAct(said.removeprefix("selected_"))
     done, none = _read(query.get("done", "")), _read(query.get("none", ""))
     found = own_conversations.get_many(
-        tx, here.keyring, known, who.account, [*done, *none], here.clock()
+        tx, installation.keyring, policies, reader.account, [*done, *none], installation.clock()
     )
     changed = [one for one in found if one.conversation in done and _stands(act, one)]
-    lines = _changed(who.words, dates, act, changed)
+    lines = _changed(reader.words, dates, act, changed)
     lines += [
-        who.words.say(
+        reader.words.say(
             "selected.none",
-            title=line(who.words, dates, one).title,
-            because=_why(who.words, act, one),
+            title=line(reader.words, dates, one).title,
+            because=_why(reader.words, act, one),
         )
         for one in found
         if one.conversation in none
     ]
     return (
         SelectionTold(
-            lines=tuple(lines), undo=undo(who.words, dates, changed, said) if changed else None
+            lines=tuple(lines), undo=undo(reader.words, dates, changed, said) if changed else None
         )
         if lines
         else None

@@ -158,33 +158,35 @@ def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
             return term, value
 
 
-def _newest(here: Installation, who: PageReader) -> str:
+def _newest(installation: Installation, reader: PageReader) -> str:
     """The name of the newest receipt; empty before the first choice."""
-    found = documents.receipts(here, who.account)
+    found = documents.receipts(installation, reader.account)
     return (
-        f"{who.account.hex}-{str(found[-1].payload['receipt_id']).rpartition(':')[2]}"
+        f"{reader.account.hex}-{str(found[-1].payload['receipt_id']).rpartition(':')[2]}"
         if found
         else ""
     )
 
 
-def _no_receipt(who: PageReader, at: datetime) -> Response[str]:
+def _no_receipt(reader: PageReader, at: datetime) -> Response[str]:
     return shell.plain(
-        who,
+        reader,
         at,
-        title=who.words.say("receipt.title"),
-        lines=[who.words.say("settings.record.none")],
-        links=[("/settings", who.words.say("receipt.back"))],
+        title=reader.words.say("receipt.title"),
+        lines=[reader.words.say("settings.record.none")],
+        links=[("/settings", reader.words.say("receipt.back"))],
         outcome="nothing",
         told={"because": "no_choice"},
     )
 
 
-def _receipt(here: Installation, who: PageReader, name: str) -> Receipt:
+def _receipt(installation: Installation, reader: PageReader, name: str) -> Receipt:
     """The reader's own receipt of that name; NotFoundError for any other name."""
     account, _, seq = name.partition("-")
     wanted = f"urn:licet:receipt:{account}:{seq}"
-    found = documents.receipts(here, who.account) if account == who.account.hex else []
+    found = (
+        documents.receipts(installation, reader.account) if account == reader.account.hex else []
+    )
     for one in found:
         if one.payload["receipt_id"] == wanted:
             return one
@@ -249,7 +251,11 @@ def _page(
 
 
 def _questions(
-    tx: Transaction, here: Installation, who: PageReader, asked: Prompt, whole: Differences
+    tx: Transaction,
+    installation: Installation,
+    reader: PageReader,
+    asked: Prompt,
+    whole: Differences,
 ) -> tuple[tuple[QuestionAsked, ...], str]:
     """The questions that can be answered here, and the id under which it is on record that they
     were shown.
@@ -257,7 +263,12 @@ def _questions(
     if asked.gate not in (Gate.open, Gate.notice, Gate.must_decide) or asked.notice is None:
         return (), ""
     asks = questions.asked_on(
-        who.words, asked, asked.notice, asked.in_force.asks, page="settings", below=whole.questions
+        reader.words,
+        asked,
+        asked.notice,
+        asked.in_force.asks,
+        page="settings",
+        below=whole.questions,
     )
     asked_in = unmarked(
         "\n".join(
@@ -266,24 +277,24 @@ def _questions(
     )
     showing = notice_views.record(
         tx,
-        who.account,
+        reader.account,
         asked.notice,
         place=ShownOn.settings,
-        surface=who.surface,
-        gpc=who.gpc,
-        now=here.clock(),
+        surface=reader.surface,
+        gpc=reader.gpc,
+        now=installation.clock(),
         after=asked.newest_choice,
-        random=here.keyring.random,
+        random=installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
     )
     return asks, showing.hex
 
 
-def _now(who: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
+def _now(reader: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
     if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        told, pill = uncovered_text(who, asked), who.words.say("use.none")
+        told, pill = uncovered_text(reader, asked), reader.words.say("use.none")
         return [NowLine(question="", name="", use="none", pill=pill, text=told, said="", below="")]
-    return now_lines(who.words, whole)
+    return now_lines(reader.words, whole)
 
 
 def _if_no(
@@ -326,9 +337,9 @@ def _if_no(
     return lines
 
 
-def _holds(one: QuestionDiffers) -> str:
+def _holds(question: QuestionDiffers) -> str:
     """Which of the two answers holds now; neither before the first one."""
-    match one.standing:
+    match question.standing:
         case GrantStanding.granted:
             return "yes"
         case GrantStanding.declined | GrantStanding.withdrawn:
@@ -336,7 +347,7 @@ def _holds(one: QuestionDiffers) -> str:
         case GrantStanding.undecided | GrantStanding.lapsed:
             return ""
         case _:
-            assert_never(one.standing)
+            assert_never(question.standing)
 
 
 class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -361,11 +372,11 @@ def _places(
     ]
 
 
-def _untitled(words: Catalogue, one: PlaceDiffers) -> str:
+def _untitled(words: Catalogue, place: PlaceDiffers) -> str:
     """A project is called by the day on which it began, as on its own page."""
-    if one.begun_at is not None:
-        return words.say("project.untitled", day=words.day(one.begun_at))
-    return words.say(f"below.{one.kind.value}.heading")
+    if place.begun_at is not None:
+        return words.say("project.untitled", day=words.day(place.begun_at))
+    return words.say(f"below.{place.kind.value}.heading")
 
 
 def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list[tuple[str, str]]:
@@ -400,17 +411,19 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
     return means
 
 
-def _given(words: Catalogue, one: RecipientSeen) -> str:
+def _given(words: Catalogue, recipient: RecipientSeen) -> str:
     """A recipient of rows, and how it stands with them."""
-    day = one.due_at or one.acknowledged_at
-    state = words.say(f"settings.recipients.{one.state.value}", day=words.day(day) if day else "")
-    how = "plain" if one.plain else "sealed"
+    day = recipient.due_at or recipient.acknowledged_at
+    state = words.say(
+        f"settings.recipients.{recipient.state.value}", day=words.day(day) if day else ""
+    )
+    how = "plain" if recipient.plain else "sealed"
     return words.say(
         f"settings.recipients.{how}",
-        recipient=one.recipient,
-        rows=words.count("rows", one.rows),
-        name=one.release,
-        day=words.day(one.given_at),
+        recipient=recipient.recipient,
+        rows=words.count("rows", recipient.rows),
+        name=recipient.release,
+        day=words.day(recipient.given_at),
         state=state,
     )
 
@@ -453,7 +466,9 @@ def _effect(words: Catalogue, made: ChoiceMade) -> str:
     return f"{told}: {words.say(f'because_none.{made.because}')}"
 
 
-def _made(words: Catalogue, who: PageReader, made: ChoiceMade, asks: Sequence[str]) -> ChoiceLine:
+def _made(
+    words: Catalogue, reader: PageReader, made: ChoiceMade, asks: Sequence[str]
+) -> ChoiceLine:
     evidence = made.evidence
     if evidence is not None and evidence.sha256:
         by = "host" if evidence.place == ShownOn.host.value else "notice"
@@ -473,7 +488,7 @@ def _made(words: Catalogue, who: PageReader, made: ChoiceMade, asks: Sequence[st
         effect=_effect(words, made),
         shown=seen,
         number=made.seq,
-        receipt=f"{who.account.hex}-{made.seq}",
+        receipt=f"{reader.account.hex}-{made.seq}",
     )
 
 

@@ -71,13 +71,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def offering(who: PageReader, first: tuple[str, ...]) -> PageReader:
+def offering(reader: PageReader, first: tuple[str, ...]) -> PageReader:
     """The reader of a page that offers some languages before all others: those that must be offered
     where the person lives.
     """
 
     def frame() -> Frame:
-        found, order = who.frame(), dict.fromkeys(first)
+        found, order = reader.frame(), dict.fromkeys(first)
         named = dict(found.languages)
         ranked = (
             *(tag for tag in order if tag in named),
@@ -85,7 +85,7 @@ def offering(who: PageReader, first: tuple[str, ...]) -> PageReader:
         )
         return msgspec.structs.replace(found, languages=tuple((tag, named[tag]) for tag in ranked))
 
-    return msgspec.structs.replace(who, frame=frame) if first else who
+    return msgspec.structs.replace(reader, frame=frame) if first else reader
 
 
 _ASK_AGAIN = frozenset({"/notice", "/signup", "/settings"})  # paths of forms that are pages too
@@ -272,7 +272,7 @@ def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
 
 def page(
     template: str,
-    who: PageReader,
+    reader: PageReader,
     at: datetime,
     *,
     title: str,
@@ -285,9 +285,9 @@ def page(
     told: Mapping[str, Any] | None = None,
 ) -> Response[str]:
     """A whole page, or its content alone for a component, which tells its host what is ``told``."""
-    words, frame = who.words, who.frame()
+    words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
-    compressed = frame.gzip and who.fragment and not who.csrf
+    compressed = frame.gzip and reader.fragment and not reader.csrf
     html = (
         templates()
         .get_template(template)
@@ -302,9 +302,9 @@ def page(
             nav=nav,
             outcome=outcome,
             static=static_files.path,
-            fragment=who.fragment,
-            csrf=who.csrf,
-            simulated=who.simulated,
+            fragment=reader.fragment,
+            csrf=reader.csrf,
+            simulated=reader.simulated,
             languages=frame.languages,
             path=frame.path,
             surface=frame.surface,
@@ -326,12 +326,12 @@ def page(
         status_code=status,
         media_type=MediaType.HTML,
         headers=headers,
-        cookies=reader_language.keeping(frame.picks) if not who.fragment else [],
+        cookies=reader_language.keeping(frame.picks) if not reader.fragment else [],
     )
 
 
 def plain(
-    who: PageReader,
+    reader: PageReader,
     at: datetime,
     *,
     title: str,
@@ -347,7 +347,7 @@ def plain(
     values = {"lines": lines, "links": links, "icon_name": icon}
     return page(
         "plain.html",
-        who,
+        reader,
         at,
         title=title,
         nav=nav,
@@ -433,9 +433,9 @@ def seen_other(path: str) -> Redirect:
     return Redirect(path, status_code=303)
 
 
-def then(who: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
+def then(reader: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
     """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the
     page.
     """
-    named = query if who.surface == "app" else {**query, "surface": who.surface}
+    named = query if reader.surface == "app" else {**query, "surface": reader.surface}
     return seen_other(f"{path}?{urlencode(named)}{'#' if place else ''}{place}")

@@ -156,15 +156,15 @@ def _cursor(text: str) -> tuple[datetime, str] | None:
 
 def _told(
     tx: Transaction,
-    here: Installation,
-    who: PageReader,
-    known: Policies,
+    installation: Installation,
+    reader: PageReader,
+    policies: Policies,
     start: tuple[datetime, str] | None,
 ) -> Iterator[TimelineEvent]:
     """What the vault and the records of consent and of training know."""
-    until, at = start[0] if start is not None else None, here.clock()
-    copied = account_view.copied_conversation_ids(tx, who.account, at, SOURCE_LINES_MAX)
-    for seen in history.list_events(tx, who.account, SOURCE_LINES_MAX, until=until):
+    until, at = start[0] if start is not None else None, installation.clock()
+    copied = account_view.copied_conversation_ids(tx, reader.account, at, SOURCE_LINES_MAX)
+    for seen in history.list_events(tx, reader.account, SOURCE_LINES_MAX, until=until):
         if seen.event != "flagged" or seen.conversation not in copied:
             yield TimelineEvent(
                 at=seen.at,
@@ -174,8 +174,8 @@ def _told(
                 conversation=seen.conversation,
                 href="/feedback" if seen.event.startswith("feedback") else "",
             )
-    flagged = history.flagged_at(tx, who.account, copied)
-    views = account_view.seen(tx, [(who.account, one) for one in copied], known, at)
+    flagged = history.flagged_at(tx, reader.account, copied)
+    views = account_view.seen(tx, [(reader.account, one) for one in copied], policies, at)
     for conversation, view in views.items():
         if view.turns.safety_until is not None:
             yield TimelineEvent(
@@ -184,13 +184,13 @@ def _told(
                 key=f"s{conversation.hex}",
                 kind="copy",
                 conversation=conversation,
-                values={"day": who.words.day(view.turns.safety_until)},
+                values={"day": reader.words.day(view.turns.safety_until)},
             )
-    yield from _suggested(history.list_suggestions(tx, who.account, SOURCE_LINES_MAX))
-    for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=who.account):
+    yield from _suggested(history.list_suggestions(tx, reader.account, SOURCE_LINES_MAX))
+    for read in staff_reads.newest(tx, SOURCE_LINES_MAX, account=reader.account):
         values = {
-            "role": who.words.say(f"role.{read.role}"),
-            "reason": who.words.say(f"read.{read.reason}"),
+            "role": reader.words.say(f"role.{read.role}"),
+            "reason": reader.words.say(f"read.{read.reason}"),
         }
         yield TimelineEvent(
             at=read.at,
@@ -198,9 +198,11 @@ def _told(
             key=f"r{read.read_id.hex}",
             kind="read",
             conversation=read.conversation,
-            values={**values, "messages": who.words.count("chats.messages", read.turns)},
+            values={**values, "messages": reader.words.count("chats.messages", read.turns)},
         )
-    for step in inbox_register.list_by_account(tx, here.keyring, who.account, SOURCE_LINES_MAX):
+    for step in inbox_register.list_by_account(
+        tx, installation.keyring, reader.account, SOURCE_LINES_MAX
+    ):
         if step.words:
             yield TimelineEvent(
                 at=step.at,
@@ -210,11 +212,11 @@ def _told(
                 values={"words": step.words},
             )
     yield from _requested(
-        who.words, request_register.list_by_account(tx, who.account, SOURCE_LINES_MAX)
+        reader.words, request_register.list_by_account(tx, reader.account, SOURCE_LINES_MAX)
     )
-    on_record = history.load_history(tx, here.keyring, who.account)
-    yield from _consented(who, on_record)
-    yield from _trained(who.words, on_record)
+    on_record = history.load_history(tx, installation.keyring, reader.account)
+    yield from _consented(reader, on_record)
+    yield from _trained(reader.words, on_record)
 
 
 def _suggested(found: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
@@ -263,9 +265,9 @@ def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[Timelin
                 )
 
 
-def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
+def _consented(reader: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEvent]:
     """Choices, what was shown, terms and signals."""
-    words = who.words
+    words = reader.words
     for made in on_record.choices:
         answer = words.say("answer.yes" if made.allow else "answer.no")
         values = {"answer": answer, "effect": words.say(f"effect.{made.effect}")}
@@ -281,7 +283,7 @@ def _consented(who: PageReader, on_record: ChoiceHistory) -> Iterator[TimelineEv
             kind="choice",
             values={**values, "question": question},
             conversation=made.conversation,
-            href=f"/settings/receipts/{who.account.hex}-{made.seq}",
+            href=f"/settings/receipts/{reader.account.hex}-{made.seq}",
         )
     for number, seen in enumerate(on_record.shown):
         kind = "shown_settings" if seen.place is ShownOn.settings else "shown"
@@ -342,10 +344,10 @@ def _trained(words: Catalogue, on_record: ChoiceHistory) -> Iterator[TimelineEve
             )
 
 
-def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
+def _given(installation: Installation, reader: PageReader) -> Iterator[TimelineEvent]:
     """Who was given rows, and how it stands with what was asked back."""
-    words = who.words
-    for number, one in enumerate(recipients.list_by_account(here, who.account)):
+    words = reader.words
+    for number, one in enumerate(recipients.list_by_account(installation, reader.account)):
         day = one.due_at or one.acknowledged_at
         state = words.say(
             f"settings.recipients.{one.state.value}", day=words.day(day) if day else ""
@@ -374,9 +376,9 @@ def _given(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
             )
 
 
-def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
+def _certified(installation: Installation, reader: PageReader) -> Iterator[TimelineEvent]:
     """The certificates, each with the page where it is."""
-    for one in certificates.list_page(here, who.account, LINES_MAX):
+    for one in certificates.list_page(installation, reader.account, LINES_MAX):
         if one.verified_at is not None:
             kind = "certified" if one.conversation is not None else "certified_account"
             yield TimelineEvent(
@@ -389,19 +391,25 @@ def _certified(here: Installation, who: PageReader) -> Iterator[TimelineEvent]:
 
 
 def _titles(
-    tx: Transaction, here: Installation, who: PageReader, known: Policies, page: list[TimelineEvent]
+    tx: Transaction,
+    installation: Installation,
+    reader: PageReader,
+    policies: Policies,
+    page: list[TimelineEvent],
 ) -> dict[UUID, str]:
     ids = {one.conversation for one in page if one.conversation is not None}
-    seen = account_view.seen(tx, [(who.account, one) for one in sorted(ids)], known, here.clock())
-    return own_conversations.load_titles(tx, here.keyring, seen, here.clock())
+    seen = account_view.seen(
+        tx, [(reader.account, one) for one in sorted(ids)], policies, installation.clock()
+    )
+    return own_conversations.load_titles(tx, installation.keyring, seen, installation.clock())
 
 
-def _line(words: Catalogue, one: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:
-    title = titles.get(one.conversation, "") if one.conversation is not None else ""
+def _line(words: Catalogue, event: TimelineEvent, titles: Mapping[UUID, str]) -> TimelineLine:
+    title = titles.get(event.conversation, "") if event.conversation is not None else ""
     chat = words.say("timeline.chat", title=title) if title else words.say("timeline.chat.untitled")
-    href = one.href or (
-        f"/chats/{shown(Prefix.conversation, one.conversation)}"
-        if title and one.conversation
+    href = event.href or (
+        f"/chats/{shown(Prefix.conversation, event.conversation)}"
+        if title and event.conversation
         else ""
     )
     kind = (
@@ -412,9 +420,9 @@ def _line(words: Catalogue, one: TimelineEvent, titles: Mapping[UUID, str]) -> T
         else "open"
     )
     return TimelineLine(
-        when=words.moment(one.at),
-        topic=words.say(f"timeline.about.{one.topic.value}"),
-        text=words.say(f"timeline.{one.kind}", chat=chat, **one.values),
+        when=words.moment(event.at),
+        topic=words.say(f"timeline.about.{event.topic.value}"),
+        text=words.say(f"timeline.{event.kind}", chat=chat, **event.values),
         href=href,
         link=words.say(f"timeline.link.{kind}") if href else "",
     )
