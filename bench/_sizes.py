@@ -18,8 +18,6 @@ from bench import Row
 SIZES: Mapping[str, tuple[int, int, int]] = {
     "building": (200, 2_000, 20_000),
     "cold": (200, 2_000, 20_000),
-    "counted": (100, 1_000, 10_000),
-    "curation": (200, 2_000, 20_000),
     "erasing": (200, 2_000, 20_000),
     "importing": (1, 4, 16),
     "inbox": (500, 5_000, 50_000),
