@@ -24,7 +24,7 @@ from licet.vault.installation import policies
 
 from ..installed import House
 
-DELETION_MAX, CERTIFICATE_MAX = 6, 15
+DELETION_MAX, CERTIFICATE_MAX = 5, 15
 POLICIES = (
     # a process keeps what it read: when it reads is not counted
     "SELECT document, sha256, version FROM policies"
