@@ -229,7 +229,7 @@ class _Gate:
     def __init__(self) -> None:
         self._held = _head(BitMap(), 0, Signer("bench/withdrawn", SignatureType.ed25519, bytes(32)))
 
-    def held(self) -> bytes:
+    def signed_withdrawals(self) -> bytes:
         return self._held
 
 

@@ -51,7 +51,7 @@ class Gate:
     def check(self, ordinals: Sequence[int]) -> list[int]:
         return [place for place, ordinal in enumerate(ordinals) if ordinal in self.withdrawn]
 
-    def held(self) -> bytes:
+    def signed_withdrawals(self) -> bytes:
         self.minutes += 1
         rows = serialize(self.withdrawn)
         head = BitmapHead(
