@@ -182,7 +182,8 @@ def stopped(*processes: int) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # the program ended it meanwhile
+                os.kill(process, signal.SIGCONT)
 
 
 def main(arguments: list[str]) -> list[tuple[str, ...]]:

@@ -98,7 +98,7 @@ def test_the_events_of_an_erasure_stay_until_it_is_certified_and_no_others_for_i
         if event.type is EventKind.must_leave:
             acknowledge(house, event.id, "reader")
     house.passes(91)
-    assert pruned(house) == ["choice.changed"]
+    assert pruned(house) == ["choice.changed", "conversation.must_hold"]
     sweeper.sweep(house.here)
     states = {
         certificates.status(house.here, f"era_{one.hex}").state.value for one in (first, second)
