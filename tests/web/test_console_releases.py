@@ -307,7 +307,7 @@ def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
     page = api.get("/console/releases", headers=curator).text
     assert "Sealed: 3 rows" in page
     assert "data-polls" not in page
-    assert [one.name for one in catalog.releases(here)][-1] == "winter"
+    assert "winter" in [one.name for one in catalog.releases(here)]
 
 
 def test_dead_rows_are_purged_from_the_page(api: Any, released: Released) -> None:
