@@ -23,8 +23,9 @@ import pytest
 
 from licet.keys import openbao, pkcs11
 from licet.ledger import witness_http
+from licet.proof import documents
 from licet.store import bucket as buckets
-from licet.store import connect, embedded
+from licet.store import circuit, connect, embedded
 from licet.web import dependencies, site
 from licet.web.access import oidc
 from licet.webhooks import outbound_http
@@ -314,6 +315,12 @@ def failing_fsync(pid: int) -> Iterator[None]:
         finally:
             tracer.terminate()
             tracer.wait(HANG_SECONDS)
+
+
+def test_a_witness_that_hangs_is_named_within_ten_seconds() -> None:
+    """By `/readyz`, and by `licet doctor --since`, which reads what the server wrote of it."""
+    noticed = documents.WITNESS_SECONDS + circuit.LATE_SECONDS + dependencies.ASK_SECONDS
+    assert noticed < 10
 
 
 def test_the_table_of_time_outs_is_that_of_the_code() -> None:

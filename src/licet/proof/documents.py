@@ -51,7 +51,7 @@ KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
 RETENTION_FILE = "retention.txt"
 PRUNED = "pruned"
-WITNESS_SECONDS = 10.0
+WITNESS_SECONDS = 4.0  # and a call is late after five: one that hangs is named within ten
 
 
 def place(installation: Installation) -> LogPlace:
@@ -203,6 +203,14 @@ def status(installation: Installation) -> LedgerSeen:
         waiting=waits.rows,
         waiting_since=waits.since,
     )
+
+
+def unpublished_since(installation: Installation) -> datetime | None:
+    """When the oldest log that is not published whole was last appended to; None if none is."""
+    with transaction(installation.pool) as tx:
+        known = sequence.standings(tx)
+    logs = [_log_seen(installation, standing) for standing in known]
+    return min((log.logged_at for log in logs if log.size < log.placed), default=None)
 
 
 def _log_seen(installation: Installation, standing: sequence.LogStanding) -> LogSeen:

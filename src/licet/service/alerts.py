@@ -55,6 +55,11 @@ _ALERTS = {
         "entries wait for the log for longer than five minutes",
         "`/readyz` says whether the sequencer has stopped; else see that one server runs",
     ),
+    "publication-late": (
+        "entries have a place in the log, and were not published for five minutes",
+        "`licet ledger status` says how far it is published: see that the disk or the bucket of "
+        "the log takes writes",
+    ),
     "webhooks-behind": (
         "messages to endpoints are a quarter of an hour late",
         "see that a server runs: one of its workers sends",

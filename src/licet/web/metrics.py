@@ -147,6 +147,8 @@ def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
     yield gauge(
         "licet_log_waiting_since_seconds", "The time of the oldest of them", _time(seen.log.since)
     )
+    meaning = "Since when entries with a place in the log are not published"
+    yield gauge("licet_log_unpublished_since_seconds", meaning, _time(seen.unpublished_since))
     yield gauge(
         "licet_webhook_waiting",
         "Messages to endpoints, up to 10,000 for each",
