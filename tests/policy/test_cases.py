@@ -44,15 +44,15 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_the_worked_cases_hold() -> None:
     ran = run_file(CASES)
     assert [str(difference) for difference in ran.differences] == []
-    assert (ran.cases, ran.expectations) == (227, 1004)
-    assert str(ran) == "227 cases, 1004 expectations, 0 differ"
+    assert (ran.cases, ran.expectations) == (226, 1002)
+    assert str(ran) == "226 cases, 1002 expectations, 0 differ"
 
 
 @pytest.mark.parametrize("opening", ["[", " [", "# a comment\n["])
 def test_a_case_file_may_be_json(tmp_path: Path, opening: str) -> None:
     as_json = json.dumps(yaml.safe_load(CASES.read_text("utf-8")), default=str)
     path = written(tmp_path, as_json.replace("[", opening, 1))
-    assert str(run_file(path)) == "227 cases, 1004 expectations, 0 differ"
+    assert str(run_file(path)) == "226 cases, 1002 expectations, 0 differ"
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,37 @@ def test_a_host_is_told_what_is_asked_and_which_answers_were_saved(
     assert details(page, "nothing") == []
 
 
+@pytest.mark.parametrize("site", ["strict"], indirect=True)
+def test_a_host_is_told_of_answers_that_were_saved_though_the_terms_are_still_asked(
+    site: Site, embedded: Any
+) -> None:
+    existing(site)
+    page = embedded("ana", "licet-notice")
+    has_answers(page)
+    for radio in page.locator("licet-notice >> input[type=radio][value=no]").all():
+        radio.check()
+    page.locator("licet-notice >> button[name=act][value=save]").click()  # without their box
+    heard(page, "answered")
+    (told,) = (one["answers"] for one in details(page, "answered"))
+    assert {(one["allow"], one["effect"]) for one in told} == {(False, "declined")}
+    page.locator("licet-notice >> input[type=checkbox][name=terms]").wait_for()
+
+
+def test_a_component_without_its_address_or_token_says_so_in_the_console(
+    site: Site, embedded: Any
+) -> None:
+    existing(site)
+    page, said = embedded("ana", "licet-notice"), list[str]()
+    has_answers(page)
+    page.on("console", lambda message: said.append(message.text))
+    page.evaluate("() => document.querySelector('licet-notice').removeAttribute('base')")
+    heard(page, "failed")
+    assert any("elements/element.js" in text for text in said), said
+    page.evaluate("() => document.body.append(document.createElement('licet-settings'))")
+    page.wait_for_function("() => document.querySelector('licet-settings').isConnected")
+    assert any("no token" in text for text in said), said
+
+
 def test_a_host_is_told_why_nothing_is_asked_and_that_a_token_does_not_hold(
     site: Site, embedded: Any
 ) -> None:

@@ -171,7 +171,7 @@ export class Licet {
 
   /** The response of an operation; a `LicetError` for anything else. */
   async send<N extends OperationName>(operation: N, ...[request]: CallArguments<N>): Promise<CallResult<N>> {
-    const wire = this.#wire(OPERATIONS[operation], (request ?? {}) as Sent);
+    const wire = this.#wire(entryOf(operation), (request ?? {}) as Sent);
     return (await this.#sent(wire)) as CallResult<N>;
   }
 
@@ -179,7 +179,7 @@ export class Licet {
   async *items<N extends ListName>(operation: N, ...[request]: CallArguments<N>): AsyncGenerator<Item<N>, void> {
     const { query, ...rest } = (request ?? {}) as Sent;
     for (let cursor: unknown = query?.cursor; ; ) {
-      const wire = this.#wire(OPERATIONS[operation], { ...rest, query: { ...query, cursor } });
+      const wire = this.#wire(entryOf(operation), { ...rest, query: { ...query, cursor } });
       const page = (await this.#sent(wire)) as { items: Item<N>[]; next?: string | null };
       yield* page.items;
       if (!page.next) return;
@@ -344,6 +344,11 @@ function asked(values: Record<string, unknown>): string {
     for (const one of Array.isArray(value) ? value : [value]) if (one != null) query.append(name, String(one));
   }
   return query.size ? `?${query}` : "";
+}
+
+function entryOf(operation: OperationName): Entry {
+  if (!Object.hasOwn(OPERATIONS, operation)) throw wrong(`the API has no operation ${JSON.stringify(operation)}`);
+  return OPERATIONS[operation];
 }
 
 function wrong(detail: string): UsageError {

@@ -70,6 +70,11 @@ test("after a lost connection it asks again, and the choice is made once", async
   assert.equal(choices.length, 1);
 });
 
+test("an operation that the API does not have is a mistake of the caller's", async () => {
+  const licet = new client.Licet("https://privacy.example.org", "key");
+  await assert.rejects(licet.send("forget_everybody"), client.UsageError);
+});
+
 test("an error has the class of what to do, and the stable type of the problem", async () => {
   const licet = new Licet(url, key);
   const fails = async (made, kind, about) =>

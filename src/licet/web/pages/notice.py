@@ -63,7 +63,7 @@ def _noticed(
     asked = _asked(tx, policies, installation, reader)
     saved, made = noted(tx, reader, asked, request)
     if asked.show or asked.terms_waiting:
-        return _page(installation, reader, asked, saved=saved, tx=tx)
+        return _page(installation, reader, asked, saved=saved, made=made, tx=tx)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
         title = reader.words.quoted(asked.notice.text.title, asked.notice.language)
         return shell.page(
@@ -113,7 +113,10 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
         return await site_of(request).calling(lambda: ask_again(here, who, data, result))
     if result.faults:
         faults = _faults(who, result)
-        return await site_of(request).calling(lambda: _page(here, who, result.asked, data, faults))
+        made = _made_together(result.asked, result.newest_choice)
+        return await site_of(request).calling(
+            lambda: _page(here, who, result.asked, data, faults, made=made)
+        )
     if data.act == "later":
         return shell.then(who, "/notice", place="said", said="later")
     return shell.then(
@@ -172,18 +175,25 @@ def noted(
     otherwise.
     """
     again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
-    texts, made = [], tuple[NewestChoice, ...]()
-    if said == str(asked.newest_choice) and asked.newest_choice:
-        newest = max(asked.answers.values(), key=lambda one: one.seq)
-        together = (one for one in asked.answers.values() if _is_of_one_form(one, newest))
-        made = tuple(sorted(together, key=lambda one: one.seq))
-        texts += [outcome_text(reader, asked, one) for one in made]
+    made = _made_together(asked, int(said)) if said == str(asked.newest_choice) else ()
+    texts = [outcome_text(reader, asked, one) for one in made]
     if again:
         of = request.query_params.get("of", "").split(",")
         texts.append(
             _again_text(reader, asked, again, notice_views.find(tx, reader.account, again), of)
         )
     return " ".join(filter(None, texts)), made
+
+
+def _made_together(asked: Prompt, newest_choice: int) -> tuple[NewestChoice, ...]:
+    """The choices of one form, of which the last is ``newest_choice``; none where that is 0, or not
+    the account's newest any more.
+    """
+    if not newest_choice or newest_choice != asked.newest_choice:
+        return ()
+    newest = max(asked.answers.values(), key=lambda one: one.seq)
+    together = (one for one in asked.answers.values() if _is_of_one_form(one, newest))
+    return tuple(sorted(together, key=lambda one: one.seq))
 
 
 def _is_of_one_form(choice: NewestChoice, newest: NewestChoice) -> bool:
@@ -301,9 +311,12 @@ def _page(
     sent: PageForm | None = None,
     faults: Faults = NO_FAULTS,
     saved: str = "",
+    made: Sequence[NewestChoice] = (),
     tx: Transaction | None = None,
 ) -> Response[str]:
-    """The questions; that they were shown is on record before they leave."""
+    """The questions; that they were shown is on record before they leave. ``made``: the choices
+    that the form before it saved, though something else is still asked.
+    """
     found, sent = prompt.require_notice(asked), sent or PageForm()
     reader = shell.offering(reader, asked.languages)
     words, place = reader.words, answer_forms.place(asked, FormPage.notice)
@@ -312,7 +325,7 @@ def _page(
     waiting = asked.unanswered or asked.in_force.asks
     with joined(installation.pool, tx) as tx:
         below = questions.below_of(tx, installation, asked)
-        made = {
+        values = {
             **_text(found),
             "accepted": _accepted(reader, asked),
             "asks_age": asked.asks_age,
@@ -326,7 +339,7 @@ def _page(
             else "",
             "until": _until(reader, asked) if asked.may_put_off else "",
         }
-        blank = shell.markup("question.html", words, **made, errors_of={}, kept=PageForm())
+        blank = shell.markup("question.html", words, **values, errors_of={}, kept=PageForm())
         showing = notice_views.record(
             tx,
             reader.account,
@@ -340,9 +353,9 @@ def _page(
             markup=hashlib.sha256(blank.encode()).digest(),
         ).hex
     if faults:
-        made["known_age"] = lowered(sent, faults)
+        values["known_age"] = lowered(sent, faults)
     question = (
-        shell.markup("question.html", words, **made, errors_of=faults.of, kept=sent)
+        shell.markup("question.html", words, **values, errors_of=faults.of, kept=sent)
         if faults
         else blank
     )
@@ -362,7 +375,10 @@ def _page(
             "waiting": _waiting(reader, asked),
         },
         outcome="asked",
-        told=_asks(asked, terms_only=terms_only),
+        told={
+            **_asks(asked, terms_only=terms_only),
+            **(answers_told(reader, made) if made else {}),
+        },
     )
 
 

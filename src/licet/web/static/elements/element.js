@@ -136,7 +136,7 @@ export class LicetElement extends Base {
     this.#due = true;
     queueMicrotask(() => {
       this.#due = false;
-      if (this.isConnected && this.#token && this.path) this.open(this.path);
+      if (this.isConnected && this.path) this.#token ? this.open(this.path) : console.info("no token", this);
     });
   }
 
@@ -150,7 +150,7 @@ export class LicetElement extends Base {
     try {
       const [answer, style] = await Promise.all([this.#asked(path, request), sheet(this.base, "licet.css", this.fetch)]);
       const body = parsed(await answer.text());
-      const { sheet: more } = /** @type {HTMLElement | null} */ (body.querySelector("#licet-content"))?.dataset ?? {};
+      const { sheet: more } = /** @type {HTMLElement} */ (body.querySelector("#licet-content")).dataset; // throws where it is no page of Licet's
       const styles = more ? [style, await sheet(this.base, more, this.fetch)] : [style];
       if (turn !== this.#turn) return;
       this.root.adoptedStyleSheets = [...styles, own(this.#css)];
@@ -222,6 +222,7 @@ export class LicetElement extends Base {
     const retry = element("button", { type: "button", part: "button retry" }, this.#says("retry"));
     retry.addEventListener("click", again);
     box.append(text, retry);
+    console.error(error);
     this.root.querySelector("#licet-failed")?.remove();
     const page = this.root.querySelector("#licet-content");
     if (page) page.prepend(box);
@@ -252,6 +253,7 @@ export class LicetElement extends Base {
     this.arrived(outcome, detail, close);
     const name = EVENTS[/** @type {keyof typeof EVENTS} */ (outcome)];
     const chat = /\/chats\/([^/?#]+)/.exec(path)?.[1];
+    if (name === "shown" && detail.answers) this.tell("answered", detail); // saved, though something is still asked
     if (name) this.tell(name, outcome === "refused" ? { status: answer.status } : detail);
     else if (sent && answer.ok) this.tell("changed", { act: path.split(/[?#]/)[0].split("/").pop(), ...(chat ? { chat } : {}) });
   }

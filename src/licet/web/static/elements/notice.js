@@ -2,8 +2,7 @@
 /**
  * <licet-notice>: the question, where one waits for an answer. `display` is `inline`, `banner` or `dialog`.
  *
- * A dialog opens when a question has arrived, holds the focus, and gives it back when it closes. Escape puts the question
- * off, by the button that the page has for that while it is permitted; where there is none, it does nothing.
+ * A dialog opens when a question has arrived. Escape puts it off where that is permitted.
  */
 import { LicetElement, define, element } from "./element.js";
 
