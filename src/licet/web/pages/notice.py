@@ -340,18 +340,7 @@ def _page(
             "until": _until(reader, asked) if asked.may_put_off else "",
         }
         blank = shell.markup("question.html", words, **values, errors_of={}, kept=PageForm())
-        showing = notice_views.record(
-            tx,
-            reader.account,
-            found,
-            place=place,
-            surface=reader.surface,
-            gpc=reader.gpc,
-            now=installation.clock(),
-            after=asked.newest_choice,
-            random=installation.keyring.random,
-            markup=hashlib.sha256(blank.encode()).digest(),
-        ).hex
+        showing = _record_showing(tx, installation, reader, asked, blank)
     if faults:
         values["known_age"] = lowered(sent, faults)
     question = (
@@ -380,6 +369,25 @@ def _page(
             **(answers_told(reader, made) if made else {}),
         },
     )
+
+
+def _record_showing(
+    tx: Transaction, installation: Installation, reader: PageReader, asked: Prompt, blank: str
+) -> str:
+    """Records that the questions were shown, by the hash of their markup; returns its id."""
+    showing = notice_views.record(
+        tx,
+        reader.account,
+        prompt.require_notice(asked),
+        place=answer_forms.place(asked, FormPage.notice),
+        surface=reader.surface,
+        gpc=reader.gpc,
+        now=installation.clock(),
+        after=asked.newest_choice,
+        random=installation.keyring.random,
+        markup=hashlib.sha256(blank.encode()).digest(),
+    )
+    return showing.hex
 
 
 def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
