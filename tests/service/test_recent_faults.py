@@ -70,3 +70,18 @@ def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
     ]
     house.passes(1)
     assert {what for what, *_ in faults(house)} == {"endpoint", "log"}, "what stands"
+
+
+def test_while_the_database_cannot_be_asked_the_outages_are_told(house: House) -> None:
+    kept = OutageFile(house.here.config.data)
+    kept.note(("database",), house.now - timedelta(minutes=30))
+    kept.note((), house.now - timedelta(minutes=20))
+    found = recent_faults.without_database(
+        house.here.config, house.now - timedelta(hours=1), house.now, "cannot connect"
+    )
+    assert [(one.what, one.seen, one.ended is None) for one in found.faults] == [
+        ("database", "did not answer", False),
+        ("database", "cannot connect", True),
+    ]
+    assert found.stands
+    assert found.unknown[0] == "what the database has of work that failed or became late"

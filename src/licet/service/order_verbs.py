@@ -13,6 +13,7 @@ from licet.service import orders
 from licet.service.orders import OrderForecast
 from licet.service.staff_verb import (
     OWNER,
+    AnyCall,
     AnyVerb,
     GivenReason,
     Reason,
@@ -112,9 +113,10 @@ GIVE: StaffVerb[NewOrder, OrderGiven] = StaffVerb(
 )
 
 
-def _order(
-    call: VerbCall[NewRotation] | VerbCall[GivenReason], kind: OrderKind, about: str = ""
-) -> OrderForecast:
+def place_order(call: AnyCall, kind: OrderKind, about: str = "") -> OrderForecast:
+    """Submits a background order, with the reason that was sent, unless it is a dry run; returns
+    what it would do.
+    """
     would = orders.forecast(call.installation, kind, about)
     if not call.dry_run:
         orders.submit(
@@ -128,7 +130,7 @@ ROTATE: StaffVerb[NewRotation, OrderForecast] = StaffVerb(
     about="Orders a rotation of the keys.",
     who=OWNER,
     takes=NewRotation,
-    run=lambda call: _order(
+    run=lambda call: place_order(
         call,
         OrderKind.rotate_keys,
         call.sent.about if call.sent.about in list(Rotation) else "",
@@ -147,7 +149,7 @@ DESTROY: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     about="Orders that the encryption keys that are due be destroyed.",
     who=OWNER,
     takes=GivenReason,
-    run=lambda call: _order(call, OrderKind.destroy_epochs),
+    run=lambda call: place_order(call, OrderKind.destroy_epochs),
     page="keys/destroy",
     label="Destroy them",
     title=lambda *_: "Destroy epochs",
@@ -163,7 +165,7 @@ DRILL: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     about="Orders a drill of the newest backup.",
     who=OWNER,
     takes=GivenReason,
-    run=lambda call: _order(call, OrderKind.drill_backup),
+    run=lambda call: place_order(call, OrderKind.drill_backup),
     page="backups/drill",
     label="Begin the drill",
     title=lambda *_: "Drill a backup",
@@ -178,7 +180,7 @@ COSIGN: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     about="Orders that the witnesses be asked for their cosignatures.",
     who=OWNER,
     takes=GivenReason,
-    run=lambda call: _order(call, OrderKind.cosign_log),
+    run=lambda call: place_order(call, OrderKind.cosign_log),
     page="log/witness",
     label="Ask them",
     title=lambda *_: "Ask the witnesses",

@@ -20,9 +20,9 @@ from licet.release.review import LeakBound, ReviewFinding, ReviewStatement
 from licet.release.sample import ReviewSignature
 from licet.release.shown_replacements import MarkCounts, PlaceRef
 from licet.release.signatures import Agreement, ReleaseStanding
-from licet.service import model_view, orders, replacements
+from licet.service import model_view, replacements
 from licet.service.model_view import ModelView
-from licet.service.order_verbs import BEGINS
+from licet.service.order_verbs import BEGINS, place_order
 from licet.service.orders import OrderForecast
 from licet.service.staff_verb import (
     OFFICER,
@@ -330,21 +330,14 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
 )
 
 
-def _order(
-    call: VerbCall[NewBuild] | VerbCall[GivenReason], kind: OrderKind, about: str
-) -> OrderForecast:
-    would = orders.forecast(call.installation, kind, about)
-    if not call.dry_run:
-        orders.submit(call.installation, kind, about, reason=call.sent.reason, actor=call.actor)
-    return would
-
-
 BUILD: StaffVerb[NewBuild, OrderForecast] = StaffVerb(
     name="build_release",
     about="Orders the build of a release.",
     who=BUILDING,
     takes=NewBuild,
-    run=lambda call: _order(call, OrderKind.build_release, f"{call.sent.name} {call.sent.purpose}"),
+    run=lambda call: place_order(
+        call, OrderKind.build_release, f"{call.sent.name} {call.sent.purpose}"
+    ),
     page="releases/build",
     named_by="name",
     label="Build it",
@@ -367,7 +360,7 @@ PURGE: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     about="Orders the removal of a release's dead rows.",
     who=BUILDING,
     takes=GivenReason,
-    run=lambda call: _order(call, OrderKind.purge_release, _name_of(call)),
+    run=lambda call: place_order(call, OrderKind.purge_release, _name_of(call)),
     page="releases/{release:str}/purge",
     label="Purge it",
     title=lambda _, would: f"Purge {would.about}",
