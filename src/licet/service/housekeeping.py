@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import islice
 
 from licet.clock import utc_now
 from licet.erasure import certificates, epochs, sweeper
@@ -15,6 +16,7 @@ from licet.vault import block_joins, counts, journal_evidence, primary
 from licet.vault.installation import Installation
 
 DAY = timedelta(days=1)
+STEPS_MAX = 50  # of a pass in one round; a step takes up to a fifth of a second
 
 
 def watch_primary(installation: Installation, stop: threading.Event) -> None:
@@ -31,8 +33,8 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
     record = structlog.get_logger("licet.sweep")
     works: dict[str, Callable[[Installation], object]] = {
         **_WORK,
-        "objects": _Daily(_collect, DAY),
-        "blocks": _Daily(block_joins.join),
+        "objects": _Daily(_collect),
+        "blocks": DailySteps(block_joins.join_steps),
     }
     while not stop.wait(installation.config.sweep.every_seconds):
         for name, work in works.items():
@@ -75,17 +77,36 @@ def _collect(installation: Installation) -> None:
 
 
 class _Daily:
-    """Work that each process does once a day, first ``after`` its start."""
+    """Work that each process does once a day, first a day after it started."""
 
-    def __init__(
-        self, work: Callable[[Installation], object], after: timedelta = timedelta()
-    ) -> None:
-        self._work, self._due = work, utc_now() + after
+    def __init__(self, work: Callable[[Installation], object]) -> None:
+        self._work, self._due = work, utc_now() + DAY
 
     def __call__(self, installation: Installation) -> None:
         if utc_now() >= self._due:
             self._due = utc_now() + DAY
             self._work(installation)
+
+
+class DailySteps:
+    """Work that each process begins at its start, and then once a day, if it has ended. A call does
+    at most ``steps_max`` of its steps, so that sweeps, erasures and a stop wait for no pass over
+    everything.
+    """
+
+    def __init__(
+        self, begin: Callable[[Installation], Iterator[object]], steps_max: int = STEPS_MAX
+    ) -> None:
+        self._begin, self._steps_max, self._due = begin, steps_max, utc_now()
+        self._steps: Iterator[object] | None = None
+
+    def __call__(self, installation: Installation) -> None:
+        if self._steps is None and utc_now() >= self._due:
+            self._due, self._steps = utc_now() + DAY, self._begin(installation)
+        if self._steps is not None:
+            done = sum(1 for _ in islice(self._steps, self._steps_max))
+            if done < self._steps_max:
+                self._steps = None
 
 
 def _tell_journal(installation: Installation) -> None:

@@ -72,24 +72,37 @@ def join(installation: Installation, after: timedelta | None = None) -> JoinResu
     """Joins the small blocks of all segments that nobody has added to for ``after``, by default as
     long as the configuration says; BrokenError, at the end, if some did not open.
     """
+    total = JoinResult()
+    for step in join_steps(installation, after):
+        total = total.plus(step)
+    return total
+
+
+def join_steps(installation: Installation, after: timedelta | None = None) -> Iterator[JoinResult]:
+    """As `join`, step by step: a page without anything to join, or a batch. No transaction is open
+    between two.
+    """
     at = installation.clock()
     after = (
         after if after is not None else timedelta(days=installation.config.sweep.join_after_days)
     )
     rest = {"before": at - after, "soon": at + timedelta(days=DUE_DAYS_MIN)}
-    total = JoinResult()
+    unopened = 0
     for batch in _batches(installation, rest):
-        with transaction(installation.pool) as tx:
-            fence.check(tx)
-            total = total.plus(_join_batch(tx, installation.keyring, batch, rest))
-    if total.unopened:
-        raise BrokenError(f"`{total.unopened}` segments do not open: their blocks stay as they are")
-    return total
+        step = JoinResult()
+        if batch:
+            with transaction(installation.pool) as tx:
+                fence.check(tx)
+                step = _join_batch(tx, installation.keyring, batch, rest)
+        unopened += step.unopened
+        yield step
+    if unopened:
+        raise BrokenError(f"`{unopened}` segments do not open: their blocks stay as they are")
 
 
 def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[list[Segment]]:
     """The segments that have blocks to join, page by page in the order of the index by day and
-    account, in batches.
+    account, in batches; the last of a page may be empty.
     """
     after: tuple[date, UUID, UUID, int] = (date.min, UUID(int=0), UUID(int=0), 0)
     while True:
@@ -117,8 +130,7 @@ def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[
                 batch, size = [], 0
             batch.append((account, conversation, segment))
             size += stored
-        if batch:
-            yield batch
+        yield batch
         after = (page[-1][0], page[-1][1], page[-1][2], page[-1][3])
 
 
