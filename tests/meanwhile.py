@@ -13,6 +13,12 @@ from licet.store.connect import Pool, Transaction, transaction
 
 from .waiting import wait_until
 
+# The backends of this database that wait for a lock. ``pg_locks`` tells of the whole server, where
+# other workers of a run have databases of their own, and a wait for a transaction names none.
+WAITERS = """SELECT pid FROM pg_locks waiting
+              WHERE NOT granted AND EXISTS (
+                    SELECT FROM pg_locks held JOIN pg_database d ON d.oid = held.database
+                     WHERE held.pid = waiting.pid AND d.datname = current_database())"""
 _BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
 
 

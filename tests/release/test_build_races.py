@@ -37,6 +37,7 @@ from licet.vault.commands import Outcome
 from licet.vault.content import Content, encode
 
 from ..installed import BEGIN, House
+from ..meanwhile import WAITERS
 from ..terms import preset
 from ..tiers import share
 from .test_build import IMPROVE, SAFETY, Meddling, build, check_whole, sealed_rows
@@ -353,7 +354,7 @@ def test_the_seal_waits_for_an_ending_that_is_numbered_and_not_committed(
     def waits() -> bool:
         """Whether somebody comes to wait for the lock of endings."""
         for _ in range(100):
-            if house.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            if house.query(WAITERS):
                 return True
             time.sleep(0.02)
         return False

@@ -42,6 +42,7 @@ from licet.vault import commands as do
 from licet.vault import installation
 
 from ..installed import House
+from ..meanwhile import WAITERS
 from ..waiting import wait_until
 from .test_base import files_of, forget
 from .test_build import IMPROVE, check_whole, ids, sealed_rows
@@ -236,9 +237,7 @@ def test_a_build_waits_for_the_page_that_a_worker_of_a_killed_one_still_makes(
         waits = threading.Thread(target=lambda: made.append(build(house, workers=1)))
         waits.start()
         wait_until(
-            lambda: house.query(
-                "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            ),
+            lambda: house.query(WAITERS),
             "the build waits",
             alive=waits.is_alive,
         )

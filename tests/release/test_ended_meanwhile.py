@@ -34,6 +34,7 @@ from licet.vault import account_journal, installation
 from licet.vault import commands as do
 
 from ..installed import House
+from ..meanwhile import WAITERS
 from ..tiers import SIXTEENTH, share
 from .test_build import IMPROVE, check_whole, sealed_rows
 
@@ -70,7 +71,7 @@ class Steps:
         self._threads.append(thread)
         thread.start()
         while thread.is_alive():
-            if self.house.query("SELECT FROM pg_locks WHERE NOT granted"):
+            if self.house.query(WAITERS):
                 self.waited.append(len(self.texts) - 1)
                 return
             time.sleep(0.002)
@@ -351,9 +352,7 @@ def test_what_waits_for_the_lock_of_endings_has_no_number_yet(house: House, pool
             before = house.query(numbers), account_journal.last_position(tx)
             waits = threading.Thread(target=act)
             waits.start()
-            while not house.query(
-                "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            ):
+            while not house.query(WAITERS):
                 time.sleep(0.002)
                 assert waits.is_alive()
             assert (house.query(numbers), account_journal.last_position(tx)) == before

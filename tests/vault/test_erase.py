@@ -21,6 +21,8 @@ from licet.vault import commands as do
 from licet.vault.apply import advance, apply
 from licet.vault.commands import CommandResult, Outcome
 
+from ..meanwhile import WAITERS
+from ..waiting import wait_until
 from .model import destroyed, hashed, sound, words
 from .town import POLICIES, SAID, Town
 
@@ -469,13 +471,8 @@ def test_two_sweeps_at_once_erase_each_segment_once(
 
 
 def wait_for_a_waiter(pool: Pool) -> None:
-    waiting = """SELECT count(*) FROM pg_stat_activity
-                  WHERE datname = current_database() AND wait_event_type = 'Lock'"""
     with pool.connection() as conn:
-        conn.autocommit = True
-        while conn.execute(waiting).fetchone() == (0,):
-            conn.execute("SELECT pg_sleep(0.01)")
-        conn.autocommit = False
+        wait_until(lambda: conn.execute(WAITERS).fetchone() is not None, "somebody waits")
 
 
 def test_erasure_leaves_the_answer_and_takes_the_words(town: Town) -> None:

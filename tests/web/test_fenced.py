@@ -28,6 +28,7 @@ from licet.vault.ids import Prefix, shown
 from licet.web.app import create_app
 
 from ..backup.test_backup import Home, Place, check_nothing_came_back, talk
+from ..meanwhile import WAITERS
 from ..waiting import wait_until
 from .served import NOTICE, World, api, listening
 from .test_matrix import BODIES, FORMS
@@ -195,10 +196,7 @@ def test_the_fence_waits_for_whoever_looked_before_it_went_up(place: Place) -> N
         raising = threading.Thread(target=raise_fence)
         raising.start()
         with here.pool.connection() as conn:
-            waits = (
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'fence'::regclass"
-            )
-            while conn.execute(waits).fetchone() == (0,):
+            while not conn.execute(WAITERS).fetchone():
                 assert not ended
                 time.sleep(0.01)
         go_on.set()
