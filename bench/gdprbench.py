@@ -244,7 +244,7 @@ def following(data: Path) -> Iterator[None]:
 def _follow(data: Path, stop: Any) -> None:
     with (
         installation.installation(Configuration(data=data)) as here,
-        documents.sequencing(here) as sequencing,
+        documents.open_sequencer(here) as sequencing,
     ):
         while not stop.is_set():
             if sequencing.run_once() < 100:

@@ -45,7 +45,7 @@ def sequencer(data: Path, stop: Event, batches: Path) -> None:
     """Appends until told to stop; a line for each batch: the log's size after it, and when."""
     with (
         installation.installation(Configuration(data=data), now) as here,
-        documents.sequencing(here) as sequencing,
+        documents.open_sequencer(here) as sequencing,
         batches.open("w") as out,
     ):
         size = 0

@@ -31,7 +31,7 @@ from licet.ledger.log import LogWriter, prune
 from licet.ledger.note import SignatureType, Signer
 from licet.ledger.storage import Folder
 from licet.policy.file import preset
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.release import merkle
 from licet.release.part import EPOCH, write_parts
 from licet.release.proof_lines import write_lines
@@ -156,7 +156,7 @@ def release(folder: Path, count: int) -> bytes:
         "release": RELEASE.hex,
         "name": "bench",
         "purpose": "improve_models",
-        "built_at": written(BUILT),
+        "built_at": rfc3339(BUILT),
         "policy": {
             "name": POLICY.policy,
             "version": POLICY.version,

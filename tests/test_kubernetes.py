@@ -418,7 +418,7 @@ def test_several_servers_know_the_bucket_and_hold_no_keys(tmp_path: Path) -> Non
     stated.write_text(
         one("ConfigMap", "licet-files", SEVERAL_FILES)["data"]["controller.yaml"], encoding="utf-8"
     )
-    found = controller.read(stated)
+    found = controller.read_controller(stated)
     assert not found.missing
     assert found.storage_locations == ("IE", "DE")
     (reached,) = [

@@ -30,13 +30,13 @@ BROKEN = {
 
 def of_manifest(folder: Path, data: bytes) -> None:
     (folder / backup_manifest.MANIFEST).write_bytes(data)
-    backup_manifest.read(folder)
+    backup_manifest.read_manifest(folder)
 
 
 def of_wal_seal(folder: Path, data: bytes) -> None:
     (folder / "wal").write_bytes(b"")
     wal_seals._seal_path(folder / "wal").write_bytes(data)
-    wal_seals._read(folder / "wal")
+    wal_seals._read_seal(folder / "wal")
 
 
 def of_classifier(folder: Path, data: bytes) -> None:
@@ -46,7 +46,7 @@ def of_classifier(folder: Path, data: bytes) -> None:
 
 def of_points(folder: Path, data: bytes) -> None:
     (folder / "points").write_bytes(data)
-    operating_points.read(folder / "points", "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))
+    operating_points.read_points(folder / "points", "", 0.05, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def of_clock(folder: Path, data: bytes) -> None:

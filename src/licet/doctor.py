@@ -25,7 +25,7 @@ from licet.curate import engine_settings
 from licet.erasure import certificates, recall_register, sweeper
 from licet.errors import LicetError
 from licet.keys.journal_frames import FINISH_HINT
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import catalog
 from licet.service import alerts, installation_figures, population_status
 from licet.service.inbox_sources import BACKUP_DAYS
@@ -164,7 +164,7 @@ def _shared(installation: Installation) -> Iterator[DoctorFinding]:
             "places", f"the restriction journal in {config.store.url}: {error.message}", error.hint
         )
         return
-    newest = f", its last record of {written(last[0].at)}" if last else ""
+    newest = f", its last record of {rfc3339(last[0].at)}" if last else ""
     yield _well(
         "places",
         f"restriction journal, log and releases are in {config.store.url}{newest}; any host "
@@ -218,7 +218,7 @@ def _bucket(installation: Installation) -> Iterator[DoctorFinding]:
 def _controller(installation: Installation) -> DoctorFinding:
     file = installation.config.controller
     try:
-        missing = controller.read(file).missing
+        missing = controller.read_controller(file).missing
     except LicetError as error:
         return _broken("controller", error.message, error.hint)
     if missing:
@@ -231,7 +231,7 @@ def _papers(installation: Installation) -> Iterator[DoctorFinding]:
     """Whether legal papers would contain "to be provided"; nothing if the file cannot be read."""
     file = installation.config.controller
     try:
-        unanswered = controller.read(file).unanswered
+        unanswered = controller.read_controller(file).unanswered
     except LicetError:  # `_controller` reports it
         return
     if unanswered:
@@ -330,11 +330,11 @@ def _clock(installation: Installation, tx: Transaction) -> Iterator[DoctorFindin
     if newest is not None and newest > installation.clock() + timedelta(seconds=CLOCK_SECONDS_MAX):
         yield _broken(
             "clock",
-            f"an account's newest event is at {written(newest)}, in the future",
+            f"an account's newest event is at {rfc3339(newest)}, in the future",
             "set the clock right",
         )
     else:
-        yield _well("clock", written(installation.clock()))
+        yield _well("clock", rfc3339(installation.clock()))
 
 
 def _policy(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
@@ -344,7 +344,7 @@ def _policy(installation: Installation, tx: Transaction) -> Iterator[DoctorFindi
         return
     at = installation.clock()
     now = known.in_force(at)
-    begun = "in force" if known.begun(at) else f"not effective before {written(now.effective)}"
+    begun = "in force" if known.begun(at) else f"not effective before {rfc3339(now.effective)}"
     yield _well("policy", f"{now.policy} {now.version}, {begun}, {len(known)} version(s)")
     behind = account_view.behind_count(tx, known.number(at))
     if behind:
@@ -397,13 +397,13 @@ def _holds(installation: Installation, tx: Transaction) -> Iterator[DoctorFindin
     if standing.overdue:
         seen = (
             f"{standing.overdue:,} of {count:,} legal holds are past their review, the first "
-            f"since {written(first)}"
+            f"since {rfc3339(first)}"
         )
         yield _warning(
             "holds", seen, "`licet hold list`, then end them or place them again with a later day"
         )
     else:
-        yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {written(first)}")
+        yield _well("holds", f"{count:,} legal holds, the next to be reviewed on {rfc3339(first)}")
 
 
 def _requests(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
@@ -419,7 +419,7 @@ def _requests(installation: Installation, tx: Transaction) -> Iterator[DoctorFin
         yield _well(
             "requests",
             f"{standing.open:,} open requests of people, the next due on "
-            f"{written(standing.next_due)}",
+            f"{rfc3339(standing.next_due)}",
         )
 
 
@@ -440,7 +440,7 @@ def _overdue(installation: Installation, tx: Transaction) -> Iterator[DoctorFind
     elif at - since > timedelta(days=OVERDUE_DAYS_MAX):
         yield _broken(
             "retention",
-            f"{what} are overdue, the oldest since {written(since)}",
+            f"{what} are overdue, the oldest since {rfc3339(since)}",
             "run `licet sweep`",
         )
     else:
@@ -484,15 +484,17 @@ def _alerts(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
     seen = installation_figures.figures(installation)
     if seen.backup is not None and seen.at - seen.backup > timedelta(days=BACKUP_DAYS):
         yield _alert_warning(
-            "LicetBackupLate", "backups", f"the newest was begun at {written(seen.backup)}"
+            "LicetBackupLate", "backups", f"the newest was begun at {rfc3339(seen.backup)}"
         )
     if seen.log.since is not None and seen.at - seen.log.since > timedelta(minutes=LOG_MINUTES_MAX):
-        seen_text = f"{seen.log.rows:,} entries wait, the first since {written(seen.log.since)}"
+        seen_text = f"{seen.log.rows:,} entries wait, the first since {rfc3339(seen.log.since)}"
         yield _alert_warning("LicetLogBehind", "log", seen_text)
     for rotation, due in seen.rotations.items():
         if due is not None and seen.at - due > timedelta(days=1):
             yield _alert_warning(
-                "LicetRotationLate", "rotation", f"the {rotation} one was due at {written(due)}"
+                "LicetRotationLate",
+                "rotation",
+                f"the {rotation} one was due at {rfc3339(due)}",
             )
 
 
@@ -518,10 +520,12 @@ def _drills(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
         )
     elif due <= installation.clock():
         yield _warning(
-            "drills", f"no backup was restored as a test since one was due {written(due)}", mend
+            "drills",
+            f"no backup was restored as a test since one was due {rfc3339(due)}",
+            mend,
         )
     else:
-        yield _well("drills", f"a backup is to be restored as a test until {written(due)}")
+        yield _well("drills", f"a backup is to be restored as a test until {rfc3339(due)}")
 
 
 def _retraining(installation: Installation, _tx: Transaction) -> Iterator[DoctorFinding]:
@@ -541,7 +545,7 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
         if host.disabled_at is not None:
             yield _broken(
                 "hosts",
-                f"{name} receives nothing since {written(host.disabled_at)}: "
+                f"{name} receives nothing since {rfc3339(host.disabled_at)}: "
                 f"{host.disabled_because}",
                 f"`licet webhooks replay {host.endpoint}`",
             )
@@ -555,7 +559,7 @@ def _outstanding(installation: Installation, _: Transaction) -> Iterator[DoctorF
         yield _warning(
             "closures",
             f"{waits.closures:,} wait until their leaves are in the log, since "
-            f"{written(waits.since)}",
+            f"{rfc3339(waits.since)}",
             "run `licet serve` or `licet ledger append`; the next sweep then certifies them",
         )
     overdue = sum(one.overdue for one in recall_register.list_recalls(installation))

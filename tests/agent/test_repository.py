@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from licet.agent.repository import Repository, normalised, repository
+from licet.agent.repository import Repository, normalise_address, repository
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +28,14 @@ def fresh() -> None:
 def test_every_address_of_a_repository_is_one_name_without_a_user_or_a_password(
     address: str,
 ) -> None:
-    assert normalised(address) == "github.com/Example/app"
+    assert normalise_address(address) == "github.com/Example/app"
 
 
 @pytest.mark.parametrize(
     "address", ["", "/srv/git/app.git", "../app", "https://", "https://[half/app"]
 )
 def test_an_address_that_names_no_host_names_no_project(address: str) -> None:
-    assert normalised(address) is None
+    assert normalise_address(address) is None
 
 
 def made(folder: Path, *remotes: tuple[str, str]) -> Path:

@@ -587,7 +587,7 @@ def written_anew(place: Place, folder: Path, dumped: bytes) -> None:
 
 def proved_anew(place: Place, folder: Path) -> None:
     """The manifest proved as only the installation's own key can."""
-    manifest = backup_manifest.read(folder)
+    manifest = backup_manifest.read_manifest(folder)
     seed = Keyring(FileProvider(place.config.keys)).unwrap_secret("log", manifest.proof)
     (folder / backup_manifest.MANIFEST).write_bytes(backup_manifest.write(manifest, seed))
 
@@ -649,26 +649,26 @@ def test_a_dump_holds_our_tables_and_nothing_else(
     databases: Callable[..., str], tmp_path: Path
 ) -> None:
     dsn, target = databases(), tmp_path / "of.dump"
-    dump.take(dsn, target)
+    dump.dump_database(dsn, target)
     dump.check(target)
     for statement in FOREIGN:
         changed = databases()
         with psycopg.connect(changed, autocommit=True) as conn:
             conn.execute(statement)
-        dump.take(changed, target)
+        dump.dump_database(changed, target)
         with pytest.raises(ContradictedError, match="contains what no dump of Licet contains"):
             dump.check(target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds ADD COLUMN more text")
         conn.execute("DROP TABLE suggestions")
-    dump.take(dsn, target)
+    dump.dump_database(dsn, target)
     with pytest.raises(
         ContradictedError, match=r"contains what no dump of Licet contains: `COPY public.holds"
     ):
         dump.restore_rows(databases(), target)
     with psycopg.connect(dsn) as conn:
         conn.execute("ALTER TABLE holds DROP COLUMN more")
-    dump.take(dsn, target)
+    dump.dump_database(dsn, target)
     with pytest.raises(ContradictedError, match="lacks the table `suggestions`"):
         dump.restore_rows(databases(), target)
 
@@ -677,7 +677,7 @@ def test_what_stands_beside_our_tables_is_gone_after_putting_back_and_what_an_ex
     databases: Callable[..., str], tmp_path: Path
 ) -> None:
     dsn = databases()
-    dump.take(dsn, tmp_path / "dump")
+    dump.dump_database(dsn, tmp_path / "dump")
     with psycopg.connect(dsn, autocommit=True) as conn:
         conn.execute("CREATE FUNCTION brought() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         conn.execute("ALTER EXTENSION plpgsql ADD FUNCTION brought()")  # as one of its own
@@ -705,7 +705,7 @@ def test_rows_are_put_back_by_a_role_that_has_these_tables_and_no_right_beside(
 ) -> None:
     """Seen from inside; outside a transaction that puts rows back there is no such role."""
     dsn, into, target = databases(), databases(), tmp_path / "of.dump"
-    dump.take(dsn, target)
+    dump.dump_database(dsn, target)
     roles = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'licet_restore_%'"
     with psycopg.connect(into) as conn:
         with dump._restricted_role(conn):

@@ -320,7 +320,7 @@ def test_a_no_on_a_page_of_terms_that_were_replaced_counts_and_accepts_nothing(
     )
     policy_versions.add(desk.tx, later, NOW, "test")
     desk.known, at = policy_versions.current(desk.tx), instant("2025-12-02")
-    desk.publish(notice.shipped(later, ["en"]))
+    desk.publish(notice.list_shipped_sources(later, ["en"]))
     made = desk.form(account, {"models": "no", "safety": "yes"}, at, showing=showing)
     assert (made.stale, made.stale_terms) == (("safety",), True)
     assert desk.standings(account, at) == (DECLINED, UNDECIDED)

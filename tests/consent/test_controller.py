@@ -156,12 +156,12 @@ def test_the_file_reads_as_it_was_written_and_an_empty_one_says_what_is_missing(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "controller.yaml"
-    assert controller.read(file) == Controller()
+    assert controller.read_controller(file) == Controller()
     controller.write(file, STATED)
-    assert controller.read(file) == STATED
+    assert controller.read_controller(file) == STATED
     assert STATED.missing == ()
     controller.write(file, Controller())
-    assert controller.read(file) == Controller()
+    assert controller.read_controller(file) == Controller()
     assert Controller().missing == (
         "name",
         "address",
@@ -216,7 +216,7 @@ def test_a_mistake_in_the_file_names_the_place_and_the_mend(
     file = tmp_path / "controller.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        controller.read(file)
+        controller.read_controller(file)
     assert words in caught.value.message
     assert str(file) in caught.value.message
     assert caught.value.hint
@@ -230,7 +230,7 @@ def test_init_writes_what_its_options_state(dsn: str, tmp_path: Path) -> None:
     done = licet(data, dsn, "init", *OPTIONS)
     assert done.returncode == 0, done.stderr
     assert "missing" not in done.stdout
-    stated = controller.read(data / "controller.yaml")
+    stated = controller.read_controller(data / "controller.yaml")
     assert (stated.name, stated.jurisdictions, stated.missing) == ("Example Ltd", ("IE", "NO"), ())
     assert controller_finding(data, dsn)["state"] == "well"
     papers = controller_finding(data, dsn, "papers")
@@ -295,7 +295,7 @@ def test_init_asks_at_a_terminal_and_asks_again_for_a_wrong_answer(
         assert asking.wait(600) == 0, said
     os.close(main)
     assert said.count(b"is not a country code") == 2
-    stated = controller.read(tmp_path / "data" / "controller.yaml")
+    stated = controller.read_controller(tmp_path / "data" / "controller.yaml")
     assert (stated.name, stated.jurisdictions, stated.missing) == (
         "Example Ltd",
         ("IE", "NO"),

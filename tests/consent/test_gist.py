@@ -39,7 +39,7 @@ def gist(source: str, policy: Policy) -> list[str]:
 @pytest.mark.parametrize("own", [True, False], ids=["as shipped", "by the catalogue"])
 @pytest.mark.parametrize("policy", ENDS.values(), ids=ENDS)
 def test_the_four_lines_can_be_read_at_thirteen(policy: Policy, own: bool) -> None:
-    sources = notice.shipped(policy, {"en"})
+    sources = notice.list_shipped_sources(policy, {"en"})
     assert len(sources) == 2
     for source in sources:
         lines = gist(source if own else without_lines(source), policy)
@@ -78,7 +78,7 @@ def test_the_periods_in_the_four_lines_are_the_policys(policy: Policy) -> None:
         }
     )
     words = catalogue()
-    for source in notice.shipped(policy, {"en"}):
+    for source in notice.list_shipped_sources(policy, {"en"}):
         for made in (gist(source, other), gist(without_lines(source), other)):
             how_long = made[notice.GIST.index("how_long")]
             assert [words.period(parse_period(one)) in how_long for one in ("P2Y", "P14D")] == [
@@ -89,7 +89,7 @@ def test_the_periods_in_the_four_lines_are_the_policys(policy: Policy) -> None:
 
 
 def test_a_notice_that_lacks_a_line_gets_the_catalogues_and_they_are_hashed_with_it() -> None:
-    source = without_lines(notice.shipped(STRICT)[0]).replace(
+    source = without_lines(notice.list_shipped_sources(STRICT)[0]).replace(
         "terms: ", "never: Drawings are never used.\nterms: ", 1
     )
     document = notice.fill(source, STRICT)
@@ -104,13 +104,13 @@ def test_a_notice_that_lacks_a_line_gets_the_catalogues_and_they_are_hashed_with
 def test_a_question_for_old_chats_too_says_so_and_another_does_not() -> None:
     old = "Old ones count once you take them up again."
     for policy, said in ((ARTICLE, True), (SINGLE, False), (STRICT, False)):
-        for source in notice.shipped(policy, {"en"}):
+        for source in notice.list_shipped_sources(policy, {"en"}):
             assert (old in gist(source, policy)[0]) == said
             assert (old in gist(without_lines(source), policy)[0]) == said
 
 
 def test_an_empty_line_is_refused_and_a_notice_of_before_there_were_lines_is_still_read() -> None:
-    document = notice.fill(notice.shipped(STRICT)[0], STRICT)
+    document = notice.fill(notice.list_shipped_sources(STRICT)[0], STRICT)
     empty = document.replace(
         "never: Deleted chats are never used. Nor are those you keep out or incognito ones, "
         "unless flagged for misuse.",

@@ -19,9 +19,9 @@ from licet.consent import catalogue_check, cldr, dark_patterns, language_tags, n
 from licet.consent.catalogue import (
     Catalogue,
     catalogue,
+    english_source,
     load_languages,
     stamp,
-    translated,
 )
 from licet.consent.catalogue_check import CatalogueRule
 from licet.consent.notice import Variant
@@ -49,7 +49,7 @@ def written(
 ) -> Path:
     """A catalogue in a folder, stamped with the English of today where nothing else is said."""
     stamps = {
-        key: stamp(text) for key in sentences if (text := translated(key, ENGLISH)) is not None
+        key: stamp(text) for key in sentences if (text := english_source(key, ENGLISH)) is not None
     }
     file = {"sentences": sentences, "of": stamps if of is None else of}
     (folder / f"{language}.json").write_text(json.dumps(file, ensure_ascii=False), "utf-8")
@@ -137,7 +137,9 @@ def test_english_notices_come_first_and_a_stale_translation_does_not_come() -> N
     assert not notice.translates(made, english.replace("so", "otherwise"))
     assert not notice.translates(notice.remove_stamp(made), english)
     assert notice.add_stamp(made, english) == made
-    tags = [notice.front(source)["language"] for source in notice.shipped(preset("strict"))]
+    tags = [
+        notice.front(source)["language"] for source in notice.list_shipped_sources(preset("strict"))
+    ]
     assert tags[:2] == ["en", "en"]
     assert tags == sorted(tags, key=lambda tag: (tag != "en", tag))
     assert set(tags) <= set(load_languages().names)
@@ -155,7 +157,11 @@ def test_an_installation_asks_in_the_languages_that_it_was_begun_with_and_goes_o
     with pytest.raises(UsageError, match="no notice ships in `xx`"):
         policy_changes.init(here, languages=["xx"])
     others = sorted(
-        {notice.front(source)["language"] for source in notice.shipped(preset("strict"))} - {"en"}
+        {
+            notice.front(source)["language"]
+            for source in notice.list_shipped_sources(preset("strict"))
+        }
+        - {"en"}
     )
     policy_changes.init(here, languages=others[:1])
     begun = ["en", *others[:1]]
@@ -316,7 +322,7 @@ def test_no_babel_is_loaded_where_nothing_is_said_to_a_person() -> None:
     ],
 )
 def test_the_language_is_the_first_wanted_one_that_there_is(header: str, language: str) -> None:
-    assert language_tags.lookup(language_tags.ranked(header), PLANNED) == language
+    assert language_tags.lookup(language_tags.rank_tags(header), PLANNED) == language
 
 
 def test_one_countrys_form_serves_another_where_there_is_no_other_and_never_another_script() -> (
@@ -368,7 +374,7 @@ def test_a_page_is_told_what_is_english_among_another_language(tmp_path: Path) -
     marked = load_languages(tmp_path).catalogue("eo", marked=True)
     assert marked.say("answer.yes") == "Uzi"
     assert marked.say("answer.no") == f"\ue000{ENGLISH['answer.no']}\ue001"
-    assert marked.quoted("Use it", "en") == "\ue000Use it\ue001"
+    assert marked.mark_language("Use it", "en") == "\ue000Use it\ue001"
     assert (
         load_languages(tmp_path).catalogue("en", marked=True).say("answer.no")
         == ENGLISH["answer.no"]

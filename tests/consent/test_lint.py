@@ -235,7 +235,9 @@ def test_what_answers_nothing_is_no_control(html: str) -> None:
 @pytest.mark.parametrize("name", ["strict", "article-2025"])
 def test_the_notices_that_ship_pass(name: str) -> None:
     policy = preset(name)
-    documents = [notice.fill(source, policy) for source in notice.shipped(policy, ["en"])]
+    documents = [
+        notice.fill(source, policy) for source in notice.list_shipped_sources(policy, ["en"])
+    ]
     assert len(documents) == 2
     assert [lint.lint_source(document) for document in documents] == [[], []]
 
@@ -264,7 +266,7 @@ def test_the_notices_that_ship_pass(name: str) -> None:
 )
 def test_a_source_that_presses_is_found(key: str, value: str, rule: LintRule) -> None:
     policy = preset("article-2025")
-    lines = notice.fill(notice.shipped(policy, ["en"])[0], policy).splitlines()
+    lines = notice.fill(notice.list_shipped_sources(policy, ["en"])[0], policy).splitlines()
     lines = [f'{key}: "{value}"' if line.startswith(f"{key}: ") else line for line in lines]
     assert rule in {finding.rule for finding in lint.lint_source("\n".join(lines) + "\n")}
 
@@ -274,7 +276,7 @@ STRICT = preset("strict")
 
 def filled(policy: Policy, *changes: tuple[str, str]) -> str:
     """A notice that ships for the policy, with changes in its source."""
-    document = notice.fill(notice.shipped(policy, ["en"])[0], policy)
+    document = notice.fill(notice.list_shipped_sources(policy, ["en"])[0], policy)
     for was, by in changes:
         assert was in document
         document = document.replace(was, by, 1)

@@ -51,7 +51,7 @@ class Desk:
         self.tx, self.keyring = tx, keyring
         policy_versions.add(tx, policy, BEFORE, "test")
         self.known = Policies([policy])
-        self.published = self.publish(notice.shipped(policy, ["en"]))
+        self.published = self.publish(notice.list_shipped_sources(policy, ["en"]))
 
     def publish(self, sources: list[str]) -> list[notice.NoticePublication]:
         return notice.publish(
@@ -143,7 +143,7 @@ def test_the_values_in_a_notice_are_the_policys_own(desk: Desk) -> None:
 
 
 def test_a_notice_can_name_every_period_of_its_policy() -> None:
-    source = notice.shipped(STRICT, ["en"])[0]
+    source = notice.list_shipped_sources(STRICT, ["en"])[0]
     named = "".join(f"\n\n{rule.name} is {{{rule.name}}}." for rule in RULES)
     filled = notice.fill(source + named, STRICT)
     for rule, period in STRICT.keep.rows:
@@ -152,17 +152,19 @@ def test_a_notice_can_name_every_period_of_its_policy() -> None:
 
 def test_a_paragraph_about_what_the_policy_does_not_have_is_left_out() -> None:
     endless = from_document({**STRICT.document(), "decide_by": None})
-    source = notice.shipped(endless, ["en"])[0]
+    source = notice.list_shipped_sources(endless, ["en"])[0]
     assert "## Until when" in source
     assert "## Until when" not in notice.fill(source, endless)
     assert "Why we ask your age" in notice.fill(source, endless)
 
 
 def test_the_same_bytes_twice_are_one_notice_and_other_words_are_another(desk: Desk) -> None:
-    again = desk.publish(notice.shipped(STRICT, ["en"]))
+    again = desk.publish(notice.list_shipped_sources(STRICT, ["en"]))
     assert {one.new for one in again} == {False}
     assert [one.notice for one in again] == [one.notice for one in desk.published]
-    other = desk.publish([notice.shipped(STRICT, ["en"])[0].replace("New terms", "Newer terms")])
+    other = desk.publish(
+        [notice.list_shipped_sources(STRICT, ["en"])[0].replace("New terms", "Newer terms")]
+    )
     assert other[0].new
     found = notice.find(desk.tx, 0, "en", Variant.existing)
     assert found is not None
@@ -171,7 +173,9 @@ def test_the_same_bytes_twice_are_one_notice_and_other_words_are_another(desk: D
 
 def test_the_notices_that_were_published_are_counted_and_the_newest_come_first(desk: Desk) -> None:
     assert notice.published_count(desk.tx) == len(desk.published) == 2
-    (newer,) = desk.publish([notice.shipped(STRICT)[0].replace("New terms", "Newer terms")])
+    (newer,) = desk.publish(
+        [notice.list_shipped_sources(STRICT)[0].replace("New terms", "Newer terms")]
+    )
     assert notice.published_count(desk.tx) == 3
     assert [one.sha256 for one in notice.list_newest(desk.tx, 1)] == [newer.sha256]
 
@@ -231,7 +235,10 @@ def test_a_language_that_was_not_published_falls_back_to_english(desk: Desk) -> 
 def test_a_notice_that_does_not_fit_is_refused_whole(
     desk: Desk, was: str, by: str, error: type[LicetError], words: str
 ) -> None:
-    good, source = notice.shipped(STRICT, ["en"])[1], notice.shipped(STRICT, ["en"])[0]
+    good, source = (
+        notice.list_shipped_sources(STRICT, ["en"])[1],
+        notice.list_shipped_sources(STRICT, ["en"])[0],
+    )
     assert was in source
     with pytest.raises(error, match=words):
         desk.publish([good.replace("choice that is yours", "choice"), source.replace(was, by, 1)])
@@ -240,7 +247,9 @@ def test_a_notice_that_does_not_fit_is_refused_whole(
 
 
 def test_a_sign_up_cannot_be_put_off() -> None:
-    source = notice.shipped(STRICT, ["en"])[1].replace("\nage: ", "\nlater: Decide later\nage: ")
+    source = notice.list_shipped_sources(STRICT, ["en"])[1].replace(
+        "\nage: ", "\nlater: Decide later\nage: "
+    )
     with pytest.raises(InputError, match="cannot be put off"):
         notice.parse_notice(notice.fill(source, STRICT))
 
@@ -256,7 +265,7 @@ def _asking(*questions: tuple[str, str]) -> Policy:
 
 def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(desk: Desk) -> None:
     policy = _asking(("models", "improve_models"), ("ads", "better_ads"))
-    source = _without(notice.shipped(STRICT, ["en"])[0], "question.", "yes.", "no.")
+    source = _without(notice.list_shipped_sources(STRICT, ["en"])[0], "question.", "yes.", "no.")
     text = notice.parse_notice(notice.fill(source, policy))
     assert [(one.name, one.question, one.yes, one.no) for one in text.words(policy.asks)] == [
         (
@@ -283,13 +292,13 @@ def test_a_question_without_words_of_its_own_is_asked_in_those_of_the_catalogue(
 
 
 def test_a_notice_that_asks_in_one_what_the_policy_asks_apart_is_not_published(desk: Desk) -> None:
-    source = _without(notice.shipped(STRICT, ["en"])[0], "question.", "yes.", "no.")
+    source = _without(notice.list_shipped_sources(STRICT, ["en"])[0], "question.", "yes.", "no.")
     one = source.replace("terms: ", "question: May we?\nyes: Use it\nno: Don’t use it\nterms: ", 1)
     with pytest.raises(
         InputError, match="is one question, and the policy asks `models`, `safety`, each by itself"
     ):
         desk.publish([one])
-    more = notice.shipped(STRICT, ["en"])[0].replace(
+    more = notice.list_shipped_sources(STRICT, ["en"])[0].replace(
         "terms: ", "question.ads: May we?\nyes.ads: Use\nno.ads: No\nterms: ", 1
     )
     with pytest.raises(InputError, match=r"question.ads.*asks what the policy does not"):
@@ -307,11 +316,14 @@ def test_what_ships_for_a_policy_asks_what_it_asks() -> None:
     ):
         found = [
             notice.parse_notice(notice.fill(source, policy))
-            for source in notice.shipped(policy, ["en"])
+            for source in notice.list_shipped_sources(policy, ["en"])
         ]
         assert sorted(text.variant for text in found) == [Variant.existing, Variant.signup]
         assert [{one.name for one in text.all_words} for text in found] == [names, names]
-    assert notice.shipped(_asking(("models", "improve_models"), ("ads", "better_ads"))) == []
+    assert (
+        notice.list_shipped_sources(_asking(("models", "improve_models"), ("ads", "better_ads")))
+        == []
+    )
 
 
 def test_no_row_can_say_that_something_was_preselected(desk: Desk) -> None:
@@ -536,7 +548,9 @@ def test_a_browsers_signal_is_kept_when_it_changes_and_at_no_other_time(desk: De
 
 
 def test_what_permissions_rest_on_is_the_newest_notice_of_each_kind(desk: Desk) -> None:
-    newer = desk.publish([notice.shipped(STRICT, ["en"])[0].replace("New terms", "Newer terms")])
+    newer = desk.publish(
+        [notice.list_shipped_sources(STRICT, ["en"])[0].replace("New terms", "Newer terms")]
+    )
     found = {one.variant: one for one in notice.list_in_force(desk.tx, 0)}
     assert len(found) == len(notice.list_in_force(desk.tx, 0)) == 2
     assert found[Variant.existing].sha256.hex() == newer[0].sha256

@@ -91,7 +91,7 @@ def test_a_shipped_notice_says_what_is_looked_for_in_which_languages_and_what_is
     kinds: tuple[str, ...], says: str, does_not_say: str
 ) -> None:
     looking = search(*kinds)
-    for source in notice.shipped(STRICT, ["en"]):
+    for source in notice.list_shipped_sources(STRICT, ["en"]):
         text = notice.parse_notice(notice.fill(source, STRICT, looking))
         sentence = name_sentences.removal_sentence(catalogue.catalogue("en"), looking)
         assert sentence in text.body
@@ -130,7 +130,7 @@ def test_every_language_says_by_what_names_are_found_and_what_happens_in_others(
 
 
 def test_a_notice_that_names_a_language_in_which_nothing_looks_any_more_promises_too_much() -> None:
-    source = notice.shipped(STRICT, ["en"])[0]
+    source = notice.list_shipped_sources(STRICT, ["en"])[0]
     text = notice.parse_notice(notice.fill(source, STRICT, ALL))
     assert (
         notice.unkept_promises(text, name_sentences.NameSearch(ALL.kinds, ("en",))) == "removes: sv"
@@ -155,7 +155,9 @@ def test_words_of_ones_own_that_promise_more_are_not_published(
     policy_changes.apply_policy(here, STRICT, actor="test")
     known, source = (
         installation.policies(here),
-        notice.shipped(STRICT, ["en"])[0].replace("We do not sell", f"{words} We do not sell"),
+        notice.list_shipped_sources(STRICT, ["en"])[0].replace(
+            "We do not sell", f"{words} We do not sell"
+        ),
     )
     with transaction(pool) as tx:
         before = notice.list_in_force(tx, 0)
@@ -191,7 +193,9 @@ def test_words_that_promise_no_removal_pass(words: str) -> None:
 
 
 def test_kinds_that_a_notice_names_itself_are_held_too() -> None:
-    source = notice.shipped(STRICT, ["en"])[0].replace('"{removes_kinds}"', "person organisation")
+    source = notice.list_shipped_sources(STRICT, ["en"])[0].replace(
+        '"{removes_kinds}"', "person organisation"
+    )
     text = notice.parse_notice(notice.fill(source, STRICT, search("person")))
     assert notice.unkept_promises(text, search("person")) == "removes: organisation"
     assert notice.unkept_promises(text, search("person", "organisation")) == ""
@@ -258,7 +262,7 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
     policy_changes.apply_policy(here, STRICT, actor="test")
     old = [
         source.replace("{removes}", OLD_WORDS).replace('removes: "{removes_kinds}"\n', "")
-        for source in notice.shipped(STRICT, ["en"])
+        for source in notice.list_shipped_sources(STRICT, ["en"])
     ]
     with transaction(pool) as tx:
         notice.publish(
@@ -275,7 +279,10 @@ def test_a_notice_of_before_with_its_old_words_is_held_to_them(pool: Pool, tmp_p
         release_build.build_release(here, name="r", purpose="improve_models")
     policy_changes.publish_notices(
         here,
-        [source.replace("that are yours", "of yours") for source in notice.shipped(STRICT, ["en"])],
+        [
+            source.replace("that are yours", "of yours")
+            for source in notice.list_shipped_sources(STRICT, ["en"])
+        ],
         actor="test",
     )
     release_build.build_release(here, name="r", purpose="improve_models")

@@ -16,7 +16,7 @@ from licet.erasure import certificates, epochs, sweep_batches
 from licet.erasure.certificates import ErasureStatus
 from licet.erasure.key_rotation import Rotation
 from licet.keys.restriction_journal import Journal, RestrictionKind
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.vault import commands as do
 from licet.vault.certificate import ErasureState
@@ -114,7 +114,7 @@ def test_the_day_of_the_last_key_is_that_of_the_rotation_that_follows_or_of_the_
     (seen,) = owed(house)
     assert seen.shredded_at is not None
     window: timedelta = epochs.backup_window(house.here)
-    assert stated(house, seen.erasure)["backups_out_of_reach"] == written(
+    assert stated(house, seen.erasure)["backups_out_of_reach"] == rfc3339(
         seen.shredded_at + Rotation.daily.every + window
     )
     house.about(do.Delete, "ana", "second")
@@ -122,6 +122,6 @@ def test_the_day_of_the_last_key_is_that_of_the_rotation_that_follows_or_of_the_
     before = next(one for one in owed(house) if one.state is ErasureState.fenced)
     certificates.advance_erasures(house.here, only=before.erasure)
     house.passes(3)
-    assert stated(house, before.erasure)["backups_out_of_reach"] == written(
+    assert stated(house, before.erasure)["backups_out_of_reach"] == rfc3339(
         house.now - 3 * DAY + DAY + window
     )

@@ -119,7 +119,7 @@ def check_backup(here: installation.Installation, folder: Path) -> None:
         archives.verify(here.config, folder)
     except RefusedError as error:
         assert error.because == "dead_epoch", error
-        assert backup_manifest.read(folder).expires_at <= here.clock()
+        assert backup_manifest.read_manifest(folder).expires_at <= here.clock()
 
 
 def check_rows(here: installation.Installation, told: list[dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ from licet.intake.recorded_history import read_accounts, read_choices
 from licet.intake.replay import Import
 from licet.policy import events as ev
 from licet.policy.file import Policies, from_document
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.policy.state import TurnRole
 from licet.policy.world import World
 from licet.service import policy_changes
@@ -67,7 +67,7 @@ def fresh(pool: Pool, folder: Path) -> House:
 
 
 def message(role: str, text: str, at: datetime | str | None = None, **more: Any) -> dict[str, Any]:
-    timed = {} if at is None else {"created_at": at if isinstance(at, str) else written(at)}
+    timed = {} if at is None else {"created_at": at if isinstance(at, str) else rfc3339(at)}
     return {"role": role, "content": text, **timed, **more}
 
 
@@ -796,7 +796,7 @@ def test_an_import_that_is_killed_is_completed_by_the_same_command(
 ) -> None:
     told = long_history(tmp_path)
     house = fresh(pool, tmp_path / "data")
-    choices = [f"{c.host}={written(c.at)}={'yes' if c.allow else 'no'}" for c in told["choices"]]
+    choices = [f"{c.host}={rfc3339(c.at)}={'yes' if c.allow else 'no'}" for c in told["choices"]]
     command = [
         sys.executable,
         "-c",
@@ -901,7 +901,7 @@ class Drawn:
             told = [
                 (
                     one.host,
-                    written(one.at),
+                    rfc3339(one.at),
                     "yes" if one.allow else "no",
                     one.question or "",
                     scope_of(one.scope) if one.scope else "",

@@ -51,7 +51,7 @@ def parts(role: str, *said: Any) -> dict[str, Any]:
 def turns(
     attributes: dict[str, Any], resource: dict[str, Any] | None = None
 ) -> list[tuple[str, str]]:
-    call = spans.read(span(attributes, resource))
+    call = spans.parse_model_call(span(attributes, resource))
     assert isinstance(call, ModelCall), call
     return [(turn.role, turn.text) for turn in call.turns]
 
@@ -105,7 +105,7 @@ def test_instructions_and_tools_are_a_turn_where_the_resource_says_so(
         == turns(asked, {"licet.instructions": "no"})
         == [("user", "When?"), ("assistant", "In May.")]
     )
-    read = spans.read(span(asked, RECORDS))
+    read = spans.parse_model_call(span(asked, RECORDS))
     assert isinstance(read, ModelCall)
     told = read.turns[1]
     assert (told.role, told.text) == ("system", "Be brief.")
@@ -133,7 +133,7 @@ def test_a_list_of_tools_is_read_in_the_shapes_that_hosts_send_and_in_no_other()
 
 def test_messages_may_be_a_structure_and_files_are_named_and_never_their_bytes() -> None:
     image = {"type": "blob", "modality": "image", "content": "aGVsbG8="}
-    read = spans.read(
+    read = spans.parse_model_call(
         span(
             {
                 **BASE,
@@ -151,7 +151,7 @@ def test_replies_of_several_tools_in_one_message_are_turns_of_their_own() -> Non
         "assistant",
         *({"type": "tool_call", "id": n, "name": f"t{n}", "arguments": None} for n in ("1", "2")),
     )
-    read = spans.read(
+    read = spans.parse_model_call(
         span(
             call(
                 parts("user", "?"),
@@ -181,7 +181,7 @@ def test_openinference_content_items_and_tool_calls_are_read() -> None:
         "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "look",
         "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"at":1}',
     }
-    read = spans.read(span({"user.id": 7, "session.id": "s", **flat}))
+    read = spans.parse_model_call(span({"user.id": 7, "session.id": "s", **flat}))
     assert isinstance(read, ModelCall)
     asked, answered = read.turns
     assert (read.account, asked.conversation, asked.text, asked.attachments) == (
@@ -199,19 +199,19 @@ def test_an_account_of_the_resource_counts_where_the_span_names_none_and_the_tra
     None
 ):
     attributes = call(parts("user", "?")) | {"enduser.id": ""}
-    read = spans.read(span(attributes, {"user.id": "ana", "licet.surface": "app"}))
+    read = spans.parse_model_call(span(attributes, {"user.id": "ana", "licet.surface": "app"}))
     assert isinstance(read, ModelCall)
     assert (read.account, read.turns[0].conversation, read.turns[0].surface) == (
         "ana",
         "host:" + "a" * 32,
         "app",
     )
-    assert spans.read(span(attributes)) is DropReason.no_account
+    assert spans.parse_model_call(span(attributes)) is DropReason.no_account
 
 
 @pytest.mark.parametrize("surface", [None, 1, "", "My App", "x" * 40])
 def test_a_surface_that_is_no_name_is_an_api(surface: object) -> None:
-    read = spans.read(
+    read = spans.parse_model_call(
         span(call(parts("user", "?")) | {"licet.surface": "app"}, {"licet.surface": surface})
     )
     assert isinstance(read, ModelCall)
@@ -222,8 +222,10 @@ def test_a_surface_that_is_no_name_is_an_api(surface: object) -> None:
     "key", ["licet.keep_out", "licet.incognito", "licet.no-log", "licet.no_log"]
 )
 def test_an_attribute_of_ours_can_only_narrow(key: str) -> None:
-    assert spans.read(span(call(parts("user", "?")) | {key: True})) is DropReason.marked
-    assert isinstance(spans.read(span(call(parts("user", "?")) | {key: False})), ModelCall)
+    assert spans.parse_model_call(span(call(parts("user", "?")) | {key: True})) is DropReason.marked
+    assert isinstance(
+        spans.parse_model_call(span(call(parts("user", "?")) | {key: False})), ModelCall
+    )
 
 
 values = st.recursive(
@@ -305,12 +307,12 @@ def test_protobuf_and_json_are_read_alike_and_nothing_is_raised(attributes: dict
     }
     body = msgspec.json.encode({"resourceSpans": [{"scopeSpans": [{"spans": [written]}]}]})
     binary, text = (
-        otlp.read(request.SerializeToString(), Encoding.protobuf),
-        otlp.read(body, Encoding.json),
+        otlp.parse_spans(request.SerializeToString(), Encoding.protobuf),
+        otlp.parse_spans(body, Encoding.json),
     )
     assert binary == text
     assert binary[0].started_at == EPOCH + timedelta(microseconds=1_700_000_000_123_456)
-    assert spans.read(binary[0]) is not None
+    assert spans.parse_model_call(binary[0]) is not None
 
 
 @settings(max_examples=100, deadline=None)
@@ -318,7 +320,7 @@ def test_protobuf_and_json_are_read_alike_and_nothing_is_raised(attributes: dict
 def test_any_bytes_are_a_request_or_a_usage_error(raw: bytes) -> None:
     for encoding in Encoding:
         with contextlib.suppress(UsageError):
-            assert otlp.read(raw, encoding) is not None
+            assert otlp.parse_spans(raw, encoding) is not None
 
 
 def test_a_value_that_is_nested_without_end_is_cut_and_not_followed() -> None:
@@ -334,7 +336,7 @@ def test_a_value_that_is_nested_without_end_is_cut_and_not_followed() -> None:
             }
         ]
     }
-    (read,) = otlp.read(msgspec.json.encode(body), Encoding.json)
+    (read,) = otlp.parse_spans(msgspec.json.encode(body), Encoding.json)
     assert str(read.attributes["gen_ai.x"]).count("[") == otlp.VALUE_DEPTH_MAX
 
 

@@ -98,7 +98,7 @@ class Office:
             )
 
     def sequencing(self) -> AbstractContextManager[Sequencer]:
-        return sequence.sequencing(
+        return sequence.open_sequencer(
             self.pool, self.place, self.seed, self.keys, self.clock, os.urandom
         )
 

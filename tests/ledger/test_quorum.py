@@ -31,9 +31,9 @@ ROWS = json.loads((VECTORS / "quorums.json").read_text())
 
 def both(data: bytes, cosigned: list[Verifier]) -> tuple[bool, bool]:
     """Whether the quorum is met, as each implementation says."""
-    ours = quorum.parse_quorum(data).met(cosigned)
+    ours = quorum.parse_quorum(data).is_met(cosigned)
     _, _, group = verifier.read_policy(data)
-    return ours, group.met({verifier.read_key(one.vkey) for one in cosigned})
+    return ours, group.is_met({verifier.read_key(one.vkey) for one in cosigned})
 
 
 @pytest.mark.parametrize("size", range(7))
@@ -112,7 +112,7 @@ def test_a_mistake_is_named_by_file_and_line() -> None:
 def test_a_file_that_may_be_cut_off_is_not_read() -> None:
     with pytest.raises(InputError, match="the last line has no newline"):
         quorum.parse_quorum(b"quorum none")
-    assert quorum.parse_quorum(b"quorum none\n").met([])
+    assert quorum.parse_quorum(b"quorum none\n").is_met([])
 
 
 def test_a_policy_that_lists_the_log_brings_its_key() -> None:

@@ -118,7 +118,7 @@ def test_a_cosignature_gets_its_verdict(row: dict[str, str]) -> None:
     try:
         checkpoints.verify(raw, ORIGIN, LOG)
         signed = {one.by for one in note.verify(raw, [LOG, witness]).signed}
-        verdict = "good" if quorum.parse_quorum(one_witness()).met(signed) else "unmet"
+        verdict = "good" if quorum.parse_quorum(one_witness()).is_met(signed) else "unmet"
     except RefusedError as error:
         verdict = error.because
     assert verdict == row["verdict"]

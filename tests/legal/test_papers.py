@@ -314,7 +314,7 @@ def test_what_is_not_answered_is_to_be_provided_and_never_guessed(
     stated = {name.removeprefix("stated.") for name in asked if name.startswith("stated.")}
     unanswered = {key for key in stated if paper.payload["stated"][key] is None}
     assert set(paper.to_be_provided) == unanswered
-    text = paper_pages.markdown(paper.payload, paper.sha256)
+    text = paper_pages.render_markdown(paper.payload, paper.sha256)
     assert text.count(paper_pages.TO_BE_PROVIDED) >= len(unanswered) > 0
     controller.write(house.here.config.controller, controller.Controller())
     nothing = made(house, kind)
@@ -353,7 +353,7 @@ def test_an_answer_cannot_change_the_page_that_it_stands_in(house: House) -> Non
 def test_the_papers_read_as_they_were_read(house: House, kind: PaperKind) -> None:
     """TESTS_WRITE_GOLDEN=1 writes them anew: read the diff as counsel would."""
     paper = made(house, kind)
-    text = paper_pages.markdown(paper.payload, "(hash)")
+    text = paper_pages.render_markdown(paper.payload, "(hash)")
     file = GOLDEN / f"{kind.value}.md"
     if os.environ.get("TESTS_WRITE_GOLDEN"):
         file.parent.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ from licet.misuse.classifier import (
     WEIGHTS_FILE,
     LabelledExample,
     Model,
-    balanced,
+    balance_domains,
     figures,
     load,
     train,
@@ -246,7 +246,7 @@ def test_the_points_of_a_card_are_those_of_the_scores_that_are_used() -> None:
 
 
 def test_a_large_domain_drowns_no_small_one() -> None:
-    weight = balanced(["large"] * 900 + ["small"] * 300 + ["tiny"] * 10)
+    weight = balance_domains(["large"] * 900 + ["small"] * 300 + ["tiny"] * 10)
     assert weight[:900].sum() == pytest.approx(weight[900:1200].sum())
     assert weight[-1] == DOMAIN_WEIGHT_MAX, "a handful of examples does not decide"
 
@@ -366,6 +366,6 @@ def test_a_point_holds_its_share_among_further_conversations() -> None:
 def test_damaged_points_are_named(tmp_path: Path) -> None:
     operating_points.beside(tmp_path / "m").write_text("{")
     with pytest.raises(BrokenError, match="contains no operating points"):
-        operating_points.read(
+        operating_points.read_points(
             operating_points.beside(tmp_path / "m"), "", 0.05, datetime(2026, 1, 1, tzinfo=UTC)
         )

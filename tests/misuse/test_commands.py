@@ -26,7 +26,7 @@ from licet.errors import DeniedError, RefusedError, UsageError
 from licet.misuse import classifier, detector, models, operating_points, screener, suggestions
 from licet.misuse.models import Misuse
 from licet.policy.decide import SAFETY
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import catalog, signatures
 from licet.store.connect import Pool, transaction
 from licet.train import lineage
@@ -116,7 +116,7 @@ def typed(town: Town, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
     data = town.here.config.data
 
     def run(*words: object, code: int = 0) -> Result:
-        (data / "simulated-clock.json").write_text(json.dumps({"now": written(town.now)}))
+        (data / "simulated-clock.json").write_text(json.dumps({"now": rfc3339(town.now)}))
         ran = CliRunner().invoke(
             main, [*map(str, words), "--data", str(data)], catch_exceptions=False
         )
@@ -353,7 +353,7 @@ def test_a_suggestion_that_is_dismissed_comes_back_only_with_more_that_was_said(
     suggestions.decide(
         town.here, town.named("scam"), town.member("rae"), dismiss=True, only_open=True
     )
-    assert suggestions.waiting(town.here) == []
+    assert suggestions.list_undecided(town.here) == []
     with pytest.raises(RefusedError, match="dismissed already, by rae"):
         suggestions.decide(town.here, town.named("scam"), town.member("rae"), only_open=True)
     assert suggested(town, model, ticket="SAFE-2").suggested == ()
@@ -393,7 +393,9 @@ def test_a_suggestion_holds_no_word_and_is_gone_with_its_conversation(
     assert len(suggested(town, model).suggested) == 2
     assert not [row for row in town.dump()["suggestions"] if "grandmother" in row]
     town.about(do.Delete, "eve", "scam")
-    assert [one.conversation for one in suggestions.waiting(town.here)] == [town.named("other")]
+    assert [one.conversation for one in suggestions.list_undecided(town.here)] == [
+        town.named("other")
+    ]
     town.passes(31)
     sweeper.sweep(town.here)
     assert town.query("SELECT count(*) FROM suggestions")[0][0] == 0
@@ -435,21 +437,26 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(
     assert first.point is not None and first.read == first.point.conversations == 59 + PEOPLE // 2
     assert operating_points.bound(first.point.above, first.read) == first.point.bound <= 0.05
     assert first.suggested <= first.point.above
-    assert operating_points.read(operating_points.beside(unset), weights, 0.05, town.now) == {
-        "app": first.point
-    }
-    assert operating_points.read(operating_points.beside(unset), weights, 0.01, town.now) == {}
+    assert operating_points.read_points(
+        operating_points.beside(unset), weights, 0.05, town.now
+    ) == {"app": first.point}
     assert (
-        operating_points.read(operating_points.beside(unset), "another model", 0.05, town.now) == {}
+        operating_points.read_points(operating_points.beside(unset), weights, 0.01, town.now) == {}
+    )
+    assert (
+        operating_points.read_points(
+            operating_points.beside(unset), "another model", 0.05, town.now
+        )
+        == {}
     )
     town.passes(1)
     town.talk("eve", "one more", CHAT.format("tea", 1))
     (again,) = suggested(town, unset).domains
     assert (again.read, again.point) == (1, first.point)
     later = first.point.set_at + timedelta(days=operating_points.DAYS)
-    assert operating_points.read(operating_points.beside(unset), weights, 0.05, later) == {}, (
-        "what is written changes: it is set anew"
-    )
+    assert (
+        operating_points.read_points(operating_points.beside(unset), weights, 0.05, later) == {}
+    ), "what is written changes: it is set anew"
 
 
 def test_what_is_unlike_all_that_was_learnt_gets_no_suggestion(

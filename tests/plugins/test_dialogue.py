@@ -13,7 +13,7 @@ from licet.errors import UsageError
 from licet.host import Outage
 from licet.intake import litellm as logged
 from licet.intake.read_turn import ReadTurn
-from licet.plugins.dialogue import FLAGS_DEPTH_MAX, DialoguePlace, added, is_marked
+from licet.plugins.dialogue import FLAGS_DEPTH_MAX, DialoguePlace, is_marked, new_turns
 from licet.plugins.settings import PluginSettings, plugin_settings
 
 WHERE = DialoguePlace(account="host:ana", conversation="host:c", surface="app", model="mock")
@@ -33,7 +33,7 @@ def bot(text: str) -> dict[str, object]:
 
 
 def said(messages: list[dict[str, object]], answer: object) -> list[tuple[str, str]]:
-    turns = added(messages, answer, WHERE)
+    turns = new_turns(messages, answer, WHERE)
     assert turns is not None
     return [(turn.role, turn.text) for turn in turns]
 
@@ -58,7 +58,7 @@ def test_the_hosts_instructions_are_a_turn_behind_the_persons_words_where_the_op
         {"role": "developer", "content": "Metric."},
         user("a"),
     ]
-    turns = added(asked, bot("b"), where, offered=tools)
+    turns = new_turns(asked, bot("b"), where, offered=tools)
     assert turns is not None
     assert [(turn.role, turn.origin, turn.text, turn.tools) for turn in turns] == [
         ("user", "typed", "a", ""),
@@ -71,22 +71,22 @@ def test_the_hosts_instructions_are_a_turn_behind_the_persons_words_where_the_op
         ("system", "system", "Metric.", ""),
         ("assistant", "assistant", "b", ""),
     ]
-    later = added([*asked, bot("b"), user("c")], bot("d"), where, offered=tools)
+    later = new_turns([*asked, bot("b"), user("c")], bot("d"), where, offered=tools)
     assert later is not None
     assert {turn.id for turn in turns if turn.role == "system"} == {
         turn.id for turn in later if turn.role == "system"
     }
-    alone = added([user("a")], bot("b"), where, offered=tools)
+    alone = new_turns([user("a")], bot("b"), where, offered=tools)
     assert alone is not None and [(turn.role, turn.text) for turn in alone] == [
         ("user", "a"),
         ("system", ""),
         ("assistant", "b"),
     ]
-    assert added(asked, bot("b"), WHERE, offered=tools) == [
+    assert new_turns(asked, bot("b"), WHERE, offered=tools) == [
         turn for turn in turns if turn.role != "system"
     ]
     redacted = [{"role": "system", "content": "redacted-by-litellm"}, user("a")]
-    assert added(redacted, bot("b"), where) is None
+    assert new_turns(redacted, bot("b"), where) is None
 
 
 def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_does(
@@ -96,7 +96,7 @@ def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_doe
     asked = [{"role": "system", "content": "Be brief."}, user("a")]
     tools = [{"type": "function", "function": {"name": "weather"}}]
     for messages, key in ((asked, "tools"), (asked[1:], "tools"), (asked[1:], "functions")):
-        turns = added(messages, bot("b"), where, offered=tools)
+        turns = new_turns(messages, bot("b"), where, offered=tools)
         call = {
             "id": "1",
             "call_type": "acompletion",
@@ -115,8 +115,11 @@ def test_an_import_of_the_log_names_the_instructions_of_a_call_as_the_plugin_doe
 
 
 def test_the_same_words_said_twice_are_two_turns_and_the_same_call_sent_twice_is_one() -> None:
-    first, again = added([user("yes")], bot("?"), WHERE), added([user("yes")], bot("?"), WHERE)
-    later = added([user("yes"), bot("?"), user("yes")], bot("?"), WHERE)
+    first, again = (
+        new_turns([user("yes")], bot("?"), WHERE),
+        new_turns([user("yes")], bot("?"), WHERE),
+    )
+    later = new_turns([user("yes"), bot("?"), user("yes")], bot("?"), WHERE)
     assert first is not None
     assert again is not None
     assert later is not None
@@ -125,7 +128,7 @@ def test_the_same_words_said_twice_are_two_turns_and_the_same_call_sent_twice_is
 
 
 def test_tools_are_named_by_the_calls_that_they_answer() -> None:
-    turns = added(
+    turns = new_turns(
         [
             user("?"),
             {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -166,14 +169,14 @@ def test_the_proxys_own_log_imported_later_names_every_turn_the_same(tmp_path) -
         for turn in logged.read(file)
         if isinstance(turn, ReadTurn)
     }
-    turns = added(messages, bot("b"), WHERE)
+    turns = new_turns(messages, bot("b"), WHERE)
     assert turns is not None
     assert {turn.id: turn.text for turn in turns}.items() <= read.items()
 
 
 def test_words_that_the_proxy_redacted_are_no_turns() -> None:
-    assert added([user("redacted-by-litellm")], bot("b"), WHERE) is None
-    assert added([user("a"), bot("b"), user("c")], bot("redacted-by-litellm"), WHERE) is None
+    assert new_turns([user("redacted-by-litellm")], bot("b"), WHERE) is None
+    assert new_turns([user("a"), bot("b"), user("c")], bot("redacted-by-litellm"), WHERE) is None
 
 
 @pytest.mark.parametrize(
@@ -227,7 +230,7 @@ anything = st.recursive(
 def test_whatever_a_call_holds_it_adds_turns_or_none_and_nothing_is_raised(
     messages: object, answer: object
 ) -> None:
-    for turn in added(messages, answer, WHERE) or ():
+    for turn in new_turns(messages, answer, WHERE) or ():
         assert turn.role in ("user", "assistant", "tool")
         assert turn.id
 
@@ -263,5 +266,5 @@ def test_settings_come_from_the_environment_and_an_unknown_one_is_an_error() -> 
 def test_a_published_surface_is_said_by_the_operator_alone() -> None:
     assert PluginSettings(url="u", key_file=Path("k"), spool=Path("s")).surface == "api"
     assert {
-        turn.surface for turn in added([{**user("a"), "surface": "app"}], bot("b"), WHERE) or ()
+        turn.surface for turn in new_turns([{**user("a"), "surface": "app"}], bot("b"), WHERE) or ()
     } == {WHERE.surface}

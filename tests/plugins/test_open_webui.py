@@ -18,7 +18,7 @@ from licet.access.roles import Scope, UnauthenticatedError
 from licet.config import Web
 from licet.intake import open_webui as export
 from licet.intake.read_turn import ReadTurn
-from licet.plugins.open_webui import Filter, added
+from licet.plugins.open_webui import Filter, exchange_turns
 from licet.vault.commands import Choose
 from licet.web.access.tokens import TokenUse, TokenVerifier
 
@@ -275,7 +275,7 @@ def test_a_live_turn_and_the_export_of_the_same_chat_bear_the_same_ids_and_words
         messages = list(chats[chat]["chat"]["history"]["messages"].values())
         model = next(m["model"] for m in messages if m["id"] == answer)
         shown = [m for m in messages if m["id"] not in ("n2",)]
-        live = added(
+        live = exchange_turns(
             {"model": model, "messages": shown}, (chat, answer), account="host:u1", surface="app"
         )
         saved = [

@@ -115,7 +115,7 @@ class Log:
         entry = {
             "v": 1,
             "t": kind,
-            "at": period.written(at),
+            "at": period.rfc3339(at),
             "logged": "2099-01-01T00:00:00Z",
             "facts": facts,
         } | own

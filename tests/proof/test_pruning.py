@@ -192,10 +192,10 @@ def test_a_folder_of_somebody_else_is_not_taken_for_a_crash(house: House) -> Non
 
 def test_nothing_goes_beside_a_sequencer_at_work(house: House) -> None:
     published(house, "P1Y")
-    with documents.sequencing(house.here), pytest.raises(BusyError):
+    with documents.open_sequencer(house.here), pytest.raises(BusyError):
         log_retention.prune(house.here)
     assert log_retention.prune(house.here).years == (2025,)
-    with documents.sequencing(house.here):
+    with documents.open_sequencer(house.here):
         pass
 
 

@@ -107,13 +107,15 @@ def test_what_was_said_while_names_were_to_be_replaced_is_in_no_release_that_lea
 def test_a_notice_of_ones_own_must_say_it_too(pool: Pool, tmp_path: Path) -> None:
     house = house_under(pool, tmp_path, preset("article-2025"))
     silent = [
-        one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])
+        one.replace("{removes} ", "")
+        for one in notice.list_shipped_sources(preset("article-2025"), ["en"])
     ]
     with pytest.raises(RefusedError, match="the notice in `en` does not say so") as refused:
         policy_changes.publish_notices(house.here, silent, actor="test")
     assert refused.value.because == "notice_silent" and SAID in refused.value.hint
     said = [
-        one.replace("{removes}", SAID) for one in notice.shipped(preset("article-2025"), ["en"])
+        one.replace("{removes}", SAID)
+        for one in notice.list_shipped_sources(preset("article-2025"), ["en"])
     ]
     assert all(one.new for one in policy_changes.publish_notices(house.here, said, actor="test"))
 
@@ -123,7 +125,8 @@ def test_no_release_leaves_names_in_under_a_notice_of_before_that_is_silent(
 ) -> None:
     house = house_under(pool, tmp_path, preset("article-2025"))
     silent = [
-        one.replace("{removes} ", "") for one in notice.shipped(preset("article-2025"), ["en"])
+        one.replace("{removes} ", "")
+        for one in notice.list_shipped_sources(preset("article-2025"), ["en"])
     ]
     finding = installation.Installation(
         config=Configuration(
@@ -145,7 +148,7 @@ def test_the_notice_says_it_in_every_language(language: str) -> None:
     policy = preset("strict")
     sentence = name_sentences.left_in_sentence(catalogue.catalogue(language), ())
     assert sentence != SAID or language == "en"
-    for source in notice.shipped(policy, [language]):
+    for source in notice.list_shipped_sources(policy, [language]):
         text = notice.parse_notice(notice.fill(source, policy))
         assert notice.missing_disclosure(text, policy, notice.NO_SEARCH) == ""
         assert (

@@ -25,7 +25,7 @@ from licet.curate import release_build
 from licet.erasure import sweeper
 from licet.errors import BrokenError, LicetError
 from licet.ledger import jws, publication
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.release import catalog, croissant, manifest, purge
 from licet.release.catalog import log_key as log_key_of
@@ -193,7 +193,7 @@ def part_of(folder: Path, number: int, **changes: Any) -> None:
         lambda folder: forged(folder, before="0" * 64),
         lambda folder: forged(folder, number=2),
         lambda folder: forged(folder, release="0" * 32),
-        lambda folder: forged(folder, purged_at=written(START - timedelta(days=1))),
+        lambda folder: forged(folder, purged_at=rfc3339(START - timedelta(days=1))),
         lambda folder: forged(folder, parts=()),
         lambda folder: part_of(folder, 0, gone=((1, 2),)),
         lambda folder: part_of(folder, 0, gone=((5, 5),)),

@@ -234,14 +234,14 @@ def test_a_lock_of_a_process_is_had_by_one_connection(pool: Pool) -> None:
 def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
     house: House, one: Any
 ) -> None:
-    with documents.sequencing(house.here), pytest.raises(BusyError), one(house.here):
+    with documents.open_sequencer(house.here), pytest.raises(BusyError), one(house.here):
         raise AssertionError("it began")
     with locked(house.here.pool, sweeper.SWEEPS_LOCK) as mine:
         assert mine
         if one is archives._lock_installation:
             with pytest.raises(BusyError), one(house.here):
                 raise AssertionError("it began")
-    with one(house.here), pytest.raises(BusyError), documents.sequencing(house.here):
+    with one(house.here), pytest.raises(BusyError), documents.open_sequencer(house.here):
         raise AssertionError("it began")
 
 

@@ -28,7 +28,7 @@ from licet.cli.command import main
 from licet.curate import release_build
 from licet.erasure import certificates
 from licet.errors import BusyError, NotFoundError, RefusedError, UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.service import verification
 from licet.store.connect import Pool
@@ -445,7 +445,7 @@ def test_the_bill_of_materials_says_what_the_model_is_made_of(trained: Trained) 
     ]
     assert release["data"][0]["classification"].startswith("personal data")
     assert (
-        written(lineage.models(trained.house.here)[-1].finished_at) == made["metadata"]["timestamp"]
+        rfc3339(lineage.models(trained.house.here)[-1].finished_at) == made["metadata"]["timestamp"]
     )
 
 

@@ -444,7 +444,7 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
     pool: Pool, tmp_path: Path, bucket: Configuration
 ) -> None:
     house = House(pool, tmp_path)
-    house.here.keyring.cold = objects.configured(bucket)
+    house.here.keyring.cold = objects.open_cold_store(bucket)
     lived_in(house)
     before = said(house)
     assert cool(house).segments == 3
@@ -460,7 +460,7 @@ def test_a_bucket_takes_gives_back_and_deletes_as_the_folder_does(
 
 
 def test_a_bucket_never_has_an_object_written_over(bucket: Configuration) -> None:
-    store = objects.configured(bucket)
+    store = objects.open_cold_store(bucket)
     store.put("bodies/aa/one", b"first")
     with pytest.raises(BusyError):
         store.put("bodies/aa/one", b"second")
@@ -479,7 +479,9 @@ def test_a_wrong_secret_is_refused_and_quoted_nowhere(
         "LICET_COLD__SECRET_ACCESS_KEY_FILE": str(wrong),
     }
     with pytest.raises(BusyError) as caught:
-        objects.configured(Configuration.from_environment(environment)).put("bodies/aa/two", b"x")
+        objects.open_cold_store(Configuration.from_environment(environment)).put(
+            "bodies/aa/two", b"x"
+        )
     assert "not-the-secret" not in str(caught.value)
 
 

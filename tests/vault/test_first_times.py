@@ -64,6 +64,6 @@ def test_the_rule_itself_keeps_the_first_time() -> None:
     empty = ConversationState(name="chat", kind=ConversationKind.chat, incognito=False)
     once = fold.delete(fold.narrow(account, empty, policies, BEGIN).conversation, policies, BEGIN)
     assert fold.delete(once, policies, BEGIN + DAY).deleted_at == BEGIN
-    assert fold.widen(once) is once
+    assert fold.widen_conversation(once) is once
     closed = fold.close_account(account, policies, BEGIN).account
     assert fold.close_account(closed, policies, BEGIN + DAY).account.closed_at == BEGIN

@@ -49,7 +49,7 @@ def walked(
     """The numbers of the frames that count, and what does not fit."""
     walk = ChainWalk(chain_key(key, journal), **more)  # type: ignore[arg-type]  # fields by name
     counted = [frame.number for frame in frames if walk.counts(frame, "x")]
-    return counted, [str(misfit) for misfit in walk.ended()]
+    return counted, [str(misfit) for misfit in walk.finish()]
 
 
 def test_what_was_written_counts() -> None:

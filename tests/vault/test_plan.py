@@ -19,7 +19,7 @@ import pytest
 
 from licet.erasure import sweep_batches
 from licet.errors import RefusedError
-from licet.policy.decide import IMPROVE, SAFETY, Gate, gate, is_useful, unanswered
+from licet.policy.decide import IMPROVE, SAFETY, Gate, gate, is_useful, unanswered_questions
 from licet.policy.file import Policies, Policy, Question, from_document
 from licet.policy.period import parse_period
 from licet.policy.retention import ContentKind, Keep, RetentionRule
@@ -137,7 +137,7 @@ def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
     return Snapshot(
         gates={account: gate(state, versions, at) for account, state in states.items()},
         asked={
-            account: set(unanswered(state, versions, at))
+            account: set(unanswered_questions(state, versions, at))
             if gate(state, versions, at) in ASKING
             else set()
             for account, state in states.items()

@@ -589,11 +589,11 @@ class Installation:
                     facts[told] = name_of(year, row.account, key, row.facts[key])
         if row.kind in ("held", "unheld", "feedback"):
             facts = {}
-        logged = period.written(max(self.logged, row.at))
+        logged = period.rfc3339(max(self.logged, row.at))
         return {
             "v": 1,
             "t": row.kind,
-            "at": period.written(row.at),
+            "at": period.rfc3339(row.at),
             "logged": logged,
             "facts": facts,
         } | own

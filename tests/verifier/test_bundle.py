@@ -158,7 +158,7 @@ def test_modules_that_would_mean_something_else_in_one_file_make_none(
 ) -> None:
     named = [("low", texts[0]), ("above", texts[-1])][: len(texts)]
     with pytest.raises(ValueError, match=r"^(low|above): "):
-        bundle.joined(HEAD, named)
+        bundle.join_modules(HEAD, named)
 
 
 def test_modules_that_mean_the_same_in_one_file_make_it() -> None:
@@ -170,7 +170,7 @@ def test_modules_that_mean_the_same_in_one_file_make_it() -> None:
         ),
     )
     made: dict[str, Any] = {}
-    exec(bundle.joined('"""Of two."""', [LOW, above]), made)
+    exec(bundle.join_modules('"""Of two."""', [LOW, above]), made)
     assert (made["twice"](), made["__doc__"]) == (2, "Of two.")
 
 

@@ -141,7 +141,7 @@ def test_a_log_that_does_not_hold_is_said_and_the_page_is_there_all_the_same(
     place = documents.place(lived.here)
     checkpoint = place.folder / str(lived.clock.now.year) / CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n", b"\n0", 1))
-    assert all("the signature of" in one.fault for one in documents.checked(lived.here))
+    assert all("the signature of" in one.fault for one in documents.check_years(lived.here))
     page = api.get("/console/log", headers=lived.staff(StaffRole.owner))
     assert page.status_code == 200
     assert "It does not hold: the signature of" in page.text

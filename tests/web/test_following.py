@@ -147,7 +147,7 @@ def test_a_sequencer_that_finds_another_log_stops_and_the_server_is_not_ready(wo
 def test_a_server_beside_another_sequencer_is_ready_and_waits(world: World) -> None:
     world.open("ana", allow=True)
     with (
-        documents.sequencing(world.here),
+        documents.open_sequencer(world.here),
         ApplicationClient(create_app(world.here, world.web, sequencer=True)) as api,
     ):
         time.sleep(0.3)

@@ -11,7 +11,7 @@ import pytest
 
 from licet.access.roles import Scope
 from licet.client import open_account
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 
 from .served import AFTER, BEFORE, NOTICE, api, world
 
@@ -25,7 +25,7 @@ def test_an_account_that_was_opened_before_the_version_may_put_it_off_and_one_of
 ) -> None:
     world.clock.set(NOTICE)
     headers = world.service(Scope.accounts_write, Scope.accounts_read, Scope.gate_read)
-    for name, opened in (("old", {"opened": written(BEFORE)}), ("new", {})):
+    for name, opened in (("old", {"opened": rfc3339(BEFORE)}), ("new", {})):
         answer = api.post(
             "/v1/accounts", json={"host": name, "plan": "pro", "age": 30, **opened}, headers=headers
         )
@@ -36,14 +36,14 @@ def test_an_account_that_was_opened_before_the_version_may_put_it_off_and_one_of
     }
     assert (gates["old"]["gate"], gates["old"]["may_write"]) == ("notice", True)
     assert (gates["new"]["gate"], gates["new"]["may_write"]) == ("must_decide", False)
-    assert api.get("/v1/accounts/host:old", headers=headers).json()["opened_at"] == written(BEFORE)
+    assert api.get("/v1/accounts/host:old", headers=headers).json()["opened_at"] == rfc3339(BEFORE)
     world.clock.set(AFTER)
     assert api.get("/v1/accounts/host:old/gate", headers=headers).json()["gate"] == "must_decide"
 
 
 def test_what_became_known_and_when_it_was_opened_are_both_on_record(world, api) -> None:
     world.clock.set(NOTICE)
-    body = {"host": "old", "plan": "pro", "age": 30, "opened": written(BEFORE)}
+    body = {"host": "old", "plan": "pro", "age": 30, "opened": rfc3339(BEFORE)}
     api.post("/v1/accounts", json=body, headers=world.service(Scope.accounts_write))
     assert world.rows("SELECT opened_at, last_at FROM accounts") == [(BEFORE, NOTICE)]
     assert world.rows("SELECT occurred_at FROM journal WHERE event = 'account_opened'") == [
@@ -57,17 +57,17 @@ def test_when_a_known_account_was_opened_cannot_be_said_again(world, api) -> Non
     api.post("/v1/accounts", json={"host": "ana", "plan": "pro"}, headers=headers)
     again = api.post(
         "/v1/accounts",
-        json={"host": "ana", "plan": "pro", "opened": written(BEFORE)},
+        json={"host": "ana", "plan": "pro", "opened": rfc3339(BEFORE)},
         headers=headers,
     )
     assert again.json()["outcome"] == "duplicate"
-    assert api.get("/v1/accounts/host:ana", headers=headers).json()["opened_at"] == written(NOTICE)
+    assert api.get("/v1/accounts/host:ana", headers=headers).json()["opened_at"] == rfc3339(NOTICE)
 
 
 @pytest.mark.parametrize(
     ("opened", "said"),
     [
-        (written(NOTICE + DAY), "has not come yet"),
+        (rfc3339(NOTICE + DAY), "has not come yet"),
         ("2025-08-01T10:00:00", "has no offset"),
         ("1969-12-31T23:59:59Z", "is before 1970"),
         ("yesterday", "opened"),
@@ -87,7 +87,7 @@ def test_a_time_at_which_no_account_was_opened_is_refused(
 def test_a_person_cannot_say_when_they_came(world, api) -> None:
     world.clock.set(NOTICE)
     world.open("ana")
-    body = {"host": "ana", "plan": "pro", "opened": written(BEFORE)}
+    body = {"host": "ana", "plan": "pro", "opened": rfc3339(BEFORE)}
     assert api.post("/v1/accounts", json=body, headers=world.person("ana")).status_code == 403
 
 

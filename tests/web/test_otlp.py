@@ -457,7 +457,7 @@ def test_what_would_become_too_much_is_refused_in_little_memory(name: str) -> No
     tracemalloc.start()
     try:
         with pytest.raises(UnpackedTooLargeError):
-            otlp.read(body, encoding)
+            otlp.parse_spans(body, encoding)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -469,7 +469,7 @@ def test_what_would_become_too_much_is_refused_before_anything_is_made_of_it(nam
     body, encoding = MANY[name]
     counted = "fields|spans" if name == "spans of few bytes too many" else "fields|opening brackets"
     with pytest.raises(UnpackedTooLargeError, match=f"more than [0-9]+ ({counted})"):
-        otlp.read(body, encoding)
+        otlp.parse_spans(body, encoding)
 
 
 BROKEN = {
@@ -487,7 +487,7 @@ BROKEN["too deep"] = in_a_span(field(9, field(2, BROKEN["too deep"])))
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 def test_bytes_that_are_no_message_are_refused(body: bytes) -> None:
     with pytest.raises(UsageError, match="not an OTLP request"):
-        otlp.read(body, Encoding.protobuf)
+        otlp.parse_spans(body, Encoding.protobuf)
 
 
 def test_counting_on_the_wire_finds_every_field_that_a_real_exporter_sends(

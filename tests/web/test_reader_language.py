@@ -106,7 +106,7 @@ def test_the_notice_and_the_record_of_what_was_shown_are_those_of_the_language(
     ana: World, api: Any
 ) -> None:
     german = {"accept-language": "de"}
-    english = notice.shipped(preset("article-2025"), ["en"])[0]
+    english = notice.list_shipped_sources(preset("article-2025"), ["en"])[0]
     source = re.sub(
         r"(?m)^title: (.*)$",
         r"title: 'Auf Deutsch: \1'",
@@ -138,7 +138,9 @@ def test_who_has_no_notice_in_their_language_sees_the_english_one_as_english(
     assert '<html lang="ar" dir="rtl">' in shown
     assert '<article class="notice" lang="en" dir="ltr">' in shown
     text = notice.parse_notice(
-        notice.fill(notice.shipped(preset("article-2025"), ["en"])[0], preset("article-2025"))
+        notice.fill(
+            notice.list_shipped_sources(preset("article-2025"), ["en"])[0], preset("article-2025")
+        )
     )
     for words in (text.yes, text.no):
         assert f'<span lang="en" dir="ltr">{words}</span>' in shown

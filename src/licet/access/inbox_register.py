@@ -28,7 +28,7 @@ from licet.keys.material import KeyMaterial, inbox_place, seal, unseal
 from licet.ledger import outbox
 from licet.ledger.outbox import Entry, EntryKind
 from licet.masked import Masked
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store.connect import Transaction
 from licet.vault import tables
 from licet.vault.content import Content, decode, encode
@@ -116,7 +116,7 @@ def take_item(
         _hold(tx, item.item, staff, now)
     elif current.staff != staff:
         raise RefusedError(
-            f"`{current.email}` has it since {written(current.taken_at)}", because="taken"
+            f"`{current.email}` has it since {rfc3339(current.taken_at)}", because="taken"
         )
     found = find_holders(tx, [item.item]).get(item.item)
     assert found is not None
@@ -200,7 +200,7 @@ def begin_act(
     current, steps = _locked(tx, item)
     if current is not None and current.staff != staff:
         raise RefusedError(
-            f"`{current.email}` has it since {written(current.taken_at)}",
+            f"`{current.email}` has it since {rfc3339(current.taken_at)}",
             "ask them, or take it over first",
             because="taken",
         )
@@ -349,7 +349,7 @@ def _require_holder(tx: Transaction, item: ItemSubject, holder: UUID) -> int:
         raise RefusedError("nobody has it", "take it first", because="not_taken")
     if current.staff != holder:
         raise RefusedError(
-            f"`{current.email}` has it since {written(current.taken_at)}", because="taken"
+            f"`{current.email}` has it since {rfc3339(current.taken_at)}", because="taken"
         )
     return steps
 

@@ -41,7 +41,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     incognito: bool = False
 
 
-def narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
+def find_narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
     """What applies to a session in ``folder``, together with its person's choice."""
     found = own
     for place in locks:

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from licet.agent.memory import AgentMemory, Session, TranscriptState
-from licet.agent.project_file import LOCK, Narrowing, narrowing
+from licet.agent.project_file import LOCK, Narrowing, find_narrowing
 from licet.agent.repository import repository
 from licet.agent.transport import AccountAccess, Transport
 from licet.errors import UsageError
@@ -153,7 +153,7 @@ class AgentRecorder:
             incognito=chosen.incognito,
             by=BY_PERSON if chosen.keep_out or chosen.incognito else "",
         )
-        return narrowing(folder, self._locks, own)
+        return find_narrowing(folder, self._locks, own)
 
     def _batches(
         self, path: Path, state: TranscriptState, standing: AccountAccess, counts: Counter[str]

@@ -82,7 +82,7 @@ def _of_remote(git: Path) -> Repository | None:
         if (match := _REMOTE.fullmatch(name))
     }
     address = remotes.get("origin") or next((url for _, url in sorted(remotes.items()) if url), "")
-    name = normalised(address)
+    name = normalise_address(address)
     return (
         None
         if name is None
@@ -90,7 +90,7 @@ def _of_remote(git: Path) -> Repository | None:
     )
 
 
-def normalised(address: str) -> str | None:
+def normalise_address(address: str) -> str | None:
     """`host/path` of a remote's address, without a user, a password, a port or `.git`; None for
     what names no host.
     """

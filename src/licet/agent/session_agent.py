@@ -58,7 +58,7 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
 
 
 @contextmanager
-def remembered(config: Configuration) -> Iterator[AgentMemory]:
+def open_memory(config: Configuration) -> Iterator[AgentMemory]:
     """The memory alone, for what a person may do while Licet is unreachable."""
     agent = config.agent
     if not agent.account:
@@ -81,7 +81,7 @@ def agent(
     does not run, and ``tell`` hears of what could not be read.
     """
     config = config or Configuration.from_environment(os.environ)
-    with remembered(config) as state, way(config, start=start) as found:
+    with open_memory(config) as state, way(config, start=start) as found:
         yield SessionAgent(
             found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)
         )

@@ -94,7 +94,7 @@ from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger import forward, sequence
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.ledger.storage import Durable, Folder
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.store import bucket as buckets
 from licet.store import embedded
@@ -144,9 +144,9 @@ def back_up(
         make_folder(folder, 0o700)
         match form:
             case BackupForm.dump:
-                dump.take(_dsn(installation.config), folder / DUMP)
+                dump.dump_database(_dsn(installation.config), folder / DUMP)
             case BackupForm.base:
-                base_backup.take(_dsn(installation.config), folder / BASE)
+                base_backup.take_base_backup(_dsn(installation.config), folder / BASE)
                 manifest = msgspec.structs.replace(
                     manifest,
                     begins=base_backup.wal_beginning(folder / BASE).segment,
@@ -380,7 +380,7 @@ def _unneeded_wal(
     the backup window. An expired base backup that still exists does not need it.
     """
     bases = [
-        backup_manifest.read(kept.folder)
+        backup_manifest.read_manifest(kept.folder)
         for kept in _list_undamaged(installation, target)
         if kept.form is BackupForm.base and kept.whole and not kept.expired
     ]
@@ -477,7 +477,7 @@ def forecast(
         walk = journal_of(here).walk(remembered, accepted_head(here, tx, manifest))
         if manifest is None:
             return _forecast(
-                None, life, list_lacking(tx, journal_of(here), life, walk), walk.ended()
+                None, life, list_lacking(tx, journal_of(here), life, walk), walk.finish()
             )
         begun, lives = manifest.made_at, manifest.life
         found = [numbered.record for numbered in journal_of(here).survey(walk)]
@@ -486,7 +486,7 @@ def forecast(
             for kept in found
             if kept.at > begun and kept.life >= lives and kept.kind is not RestrictionKind.life
         ]
-        return _forecast(manifest, life, since, walk.ended())
+        return _forecast(manifest, life, since, walk.finish())
 
 
 def _forecast(
@@ -516,7 +516,7 @@ def _check_until(manifest: BackupManifest | None, until: datetime | None) -> Non
         )
     if manifest.ended_at is not None and until < manifest.ended_at:
         raise UsageError(
-            f"the base backup ended at {written(manifest.ended_at)}, after the moment of --until",
+            f"the base backup ended at {rfc3339(manifest.ended_at)}, after the moment of --until",
             "use an older base backup",
         )
 

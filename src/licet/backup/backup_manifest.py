@@ -137,7 +137,7 @@ class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
     damage: str = ""
 
 
-def read(folder: Path) -> BackupManifest:
+def read_manifest(folder: Path) -> BackupManifest:
     """Reads the manifest without verifying it."""
     try:
         with (folder / MANIFEST).open("rb") as file:
@@ -177,7 +177,7 @@ def inspect(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBa
     if not (folder / MANIFEST).is_file():
         return unfinished
     try:
-        manifest = read(folder)
+        manifest = read_manifest(folder)
     except ContradictedError as error:
         return msgspec.structs.replace(unfinished, damage=error.message)
     day = days.get(manifest.backup, manifest.expires_at)
@@ -195,7 +195,7 @@ def inspect(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBa
 
 def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
     """Verifies the HMAC of the manifest and returns it with the key; the files are not checked."""
-    manifest = read(folder)
+    manifest = read_manifest(folder)
     if manifest.v < VERSION:
         raise RefusedError(
             "not proved: an older licet took the backup, which has nothing to prove that it "

@@ -45,7 +45,7 @@ def may_replicate(tx: Transaction) -> None:
         )
 
 
-def take(dsn: str, target: Path) -> None:
+def take_base_backup(dsn: str, target: Path) -> None:
     """Takes a base backup into the new folder ``target``; durable when it returns."""
     command = [
         "pg_basebackup",

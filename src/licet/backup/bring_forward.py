@@ -262,7 +262,7 @@ def _apply_again(
     applied: Counter[str] = Counter()
     gone = 0
     for is_told, group in groupby(records, lambda record: record.account is not None):
-        for batch in _batched(group, BATCH_COMMANDS_MAX):
+        for batch in _split_batches(group, BATCH_COMMANDS_MAX):
             done = (
                 _check_existing(tx, keyring, batch)
                 if is_told
@@ -284,7 +284,7 @@ def list_lacking(
     is applied.
     """
     found: list[Restriction] = []
-    for part in _batched((numbered.record for numbered in journal.survey(walk)), RECORDS_MAX):
+    for part in _split_batches((numbered.record for numbered in journal.survey(walk)), RECORDS_MAX):
         found += [
             record
             for record, lacks in zip(part, journal_state.missing(tx, part, present), strict=True)
@@ -293,7 +293,7 @@ def list_lacking(
     return [record for record in found if record.kind is not RestrictionKind.life]
 
 
-def _batched(records: Iterable[Restriction], size: int) -> Iterator[list[Restriction]]:
+def _split_batches(records: Iterable[Restriction], size: int) -> Iterator[list[Restriction]]:
     rest = iter(records)
     while batch := list(islice(rest, size)):
         yield batch

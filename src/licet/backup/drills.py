@@ -95,7 +95,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
     source = choose_backup(installation, folder)
     with _lock_scratch(installation) as scratch:
         try:
-            backup = backup_manifest.read(source).backup
+            backup = backup_manifest.read_manifest(source).backup
             seen = _restore_and_examine(installation, source, scratch)
             result = DrillResult(
                 backup=backup,
@@ -332,7 +332,7 @@ def _backup_id(installation: Installation, source: Path) -> str:
     for backup in archives.list_registered(installation, BACKUPS_MAX):
         if backup.folder == folder:
             return backup.backup
-    return backup_manifest.read(source).backup
+    return backup_manifest.read_manifest(source).backup
 
 
 def _record(installation: Installation, result: DrillResult) -> None:

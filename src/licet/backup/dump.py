@@ -86,7 +86,7 @@ _SILENT = re.compile(
 )
 
 
-def take(dsn: str, target: Path) -> None:
+def dump_database(dsn: str, target: Path) -> None:
     """Dumps the database to the file ``target``; durable when it returns."""
     left_out = [f"--exclude-table={name}" for name in KEPT]
     command = [

@@ -37,7 +37,7 @@ from licet.ledger.entries import OutboxRow
 from licet.ledger.forward import Ahead
 from licet.ledger.outbox import EntryKind
 from licet.policy.file import Policies, from_document
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 from licet.vault import account_view, restriction_targets
 
@@ -169,7 +169,7 @@ class LogUnion:
                 kept.append(record)
             elif record.kind is RestrictionKind.policy:
                 what = (
-                    f"policy version {record.seq} of {written(record.at)}, which the log does "
+                    f"policy version {record.seq} of {rfc3339(record.at)}, which the log does "
                     "not have"
                 )
                 unexplained.append(Unexplained("the restriction journal", what, None))
@@ -208,7 +208,7 @@ class LogUnion:
             for leaf in self._leaves
             if leaf.account or leaf.is_anybodys
         }
-        return logged | {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
+        return logged | {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._waits}
 
     @cached_property
     def _logged_policies(self) -> set[str]:
@@ -226,7 +226,7 @@ class LogUnion:
         leaf = _WIDENS.get(record.kind)
         if leaf is None or record.account is None or record.account not in present:
             return True
-        at = written(record.at)
+        at = rfc3339(record.at)
         if (record.account, leaf, at) in self._logged_keys or (None, leaf, at) in self._logged_keys:
             return True
         if record.kind is RestrictionKind.plan:  # out of the scope nothing is permitted
@@ -237,13 +237,13 @@ class LogUnion:
 
     def _from_log(self, kept: Iterable[Restriction]) -> tuple[list[Restriction], list[Unexplained]]:
         """The restrictions that only the log has, and the unexplained leaves."""
-        explained = {(row.account, row.kind, written(row.occurred_at)) for row in self._waits}
-        anybodys = {(row.kind, written(row.occurred_at)) for row in self._waits}
+        explained = {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._waits}
+        anybodys = {(row.kind, rfc3339(row.occurred_at)) for row in self._waits}
         policies = {version.sha256().hex() for version in self._policies.versions}
         for record in kept:
             for kind in _EXPLAINS.get(record.kind, ()):
-                explained.add((record.account, kind, written(record.at)))
-                anybodys.add((kind, written(record.at)))
+                explained.add((record.account, kind, rfc3339(record.at)))
+                anybodys.add((kind, rfc3339(record.at)))
             if record.kind is RestrictionKind.policy:
                 policies.add(_policy_hash(record))
         found: list[Restriction] = []

@@ -45,7 +45,7 @@ def seal(archive: Path, key: bytes) -> int:
     """
     done = 0
     for path in _files(archive):
-        known = _read(path)
+        known = _read_seal(path)
         if known is not None and not path.name.endswith(_PARTIAL):
             continue
         data = _bytes(path)
@@ -103,7 +103,7 @@ def remove(segment: Path) -> None:
 
 def _prove_file(archive: Path, path: Path, key: bytes) -> bytes | None:
     """The sealed bytes of a file; None if it has no seal."""
-    known = _read(path)
+    known = _read_seal(path)
     if known is None:
         return None
     with path.open("rb") as file:
@@ -135,7 +135,7 @@ def _bytes(path: Path) -> bytes | None:
     return data.rstrip(b"\0") if path.name.endswith(_PARTIAL) else data
 
 
-def _read(path: Path) -> Seal | None:
+def _read_seal(path: Path) -> Seal | None:
     try:
         with _seal_path(path).open("rb") as file:
             return msgspec.json.decode(file.read(SEAL_BYTES_MAX), type=Seal)

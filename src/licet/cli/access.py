@@ -23,7 +23,7 @@ from licet.cli.verb_commands import Printing, add_command, run_verb
 from licet.clock import utc_now
 from licet.config import PORT
 from licet.errors import NotFoundError, UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import access_verbs
 from licet.service.access_verbs import NewApiKey
 from licet.service.staff_verb import VerbCall
@@ -74,7 +74,7 @@ def list_keys(call: CliCall) -> None:
         known, now = service_keys.list_keys(tx), installation.clock()
     lines = [
         (
-            f"{key.name:<20} {key.state(now):<8} {written(key.made_at)}  "
+            f"{key.name:<20} {key.state(now):<8} {rfc3339(key.made_at)}  "
             f"{' '.join(key.scopes)}{_bound(key)}{_limited(key)}"
         )
         for key in known
@@ -108,7 +108,7 @@ def _limited(key: ServiceKey) -> str:
         if key.requests_per_minute is not None
         else ""
     )
-    text += f"; until {written(key.expires_at)}" if key.expires_at is not None else ""
+    text += f"; until {rfc3339(key.expires_at)}" if key.expires_at is not None else ""
     return f"{text}; version {key.version}"
 
 

@@ -32,7 +32,7 @@ from licet.cli.shell import (
 )
 from licet.config import Configuration
 from licet.errors import ContradictedError, RefusedError, UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 
 
 @click.group(cls=CommandGroup)
@@ -159,7 +159,7 @@ def verify(folder: Path, call: CliCall) -> int:
         answer,
         lambda: (
             f"proved: {manifest.backup}, {pluralize(manifest.size, 'byte')}, of "
-            f"{written(manifest.made_at)}"
+            f"{rfc3339(manifest.made_at)}"
         ),
     )
     return 0
@@ -257,10 +257,10 @@ def _line(kept: KeptBackup) -> str:
         return f"{kept.folder}: damaged: {kept.damage}"
     if kept.made_at is None or kept.expires_at is None:
         return f"{kept.folder}: never finished"
-    state = "expired" if kept.expired else f"until {written(kept.expires_at)}"
+    state = "expired" if kept.expired else f"until {rfc3339(kept.expires_at)}"
     return (
         f"{kept.folder}: {kept.form} {kept.backup}, {pluralize(kept.size, 'byte')}, of "
-        f"{written(kept.made_at)}, {state}"
+        f"{rfc3339(kept.made_at)}, {state}"
     )
 
 
@@ -284,7 +284,7 @@ def _pruned(spent: PrunedBackups, dry_run: bool) -> str:
 
 def _forecast(would: RestoreForecast) -> str:
     backup = (
-        f"{would.form} {would.backup}, of {written(would.made_at)}"
+        f"{would.form} {would.backup}, of {rfc3339(would.made_at)}"
         if would.form and would.made_at
         else "no backup"
     )

@@ -24,7 +24,7 @@ from licet.erasure.certificates import ErasureForecast, ErasureStatus
 from licet.erasure.recall_register import Recall
 from licet.errors import UsageError
 from licet.ledger.note import SignatureType
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.vault.certificate import WaitsFor
 
@@ -317,7 +317,7 @@ def _line(view: ErasureStatus) -> str:
     if view.held:
         waits = ", kept by a hold"
     elif view.due_at is not None:
-        waits = f", its keys die by {written(view.due_at)}"
+        waits = f", its keys die by {rfc3339(view.due_at)}"
     elif view.waits_for is WaitsFor.log:
         waits = (
             ", waits for the log to take the account's leaves: `licet serve` does, or `licet "
@@ -328,13 +328,13 @@ def _line(view: ErasureStatus) -> str:
     what = view.conversation or view.account
     return (
         f"{view.erasure}: {view.state.value} ({view.cause.value} of {what}, "
-        f"{written(view.requested_at)}){waits}{overdue}"
+        f"{rfc3339(view.requested_at)}){waits}{overdue}"
     )
 
 
 def _recall_line(item: Recall) -> str:
     if item.acknowledged_at is not None:
-        state = f"acknowledged {written(item.acknowledged_at)}"
+        state = f"acknowledged {rfc3339(item.acknowledged_at)}"
     else:
-        state = f"due {written(item.due_at)}" + (" OVERDUE" if item.overdue else "")
+        state = f"due {rfc3339(item.due_at)}" + (" OVERDUE" if item.overdue else "")
     return f"{item.recipient}: {item.release}, {item.erasure} {item.handout}, {state}"

@@ -15,7 +15,7 @@ from licet.consent.acts import ActKind, ConsentAct
 from licet.consent.consent_status import QuestionStatus
 from licet.errors import NotFoundError, UsageError
 from licet.policy.decide import IMPROVE
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import answers
 from licet.vault.ids import Prefix, parse, shown
 
@@ -45,7 +45,7 @@ def conversation_text(view: answers.ConversationSeen) -> str:
     kept = (
         "erased"
         if view.erased
-        else (written(view.keep_until) if view.keep_until else "while a legal hold stands")
+        else (rfc3339(view.keep_until) if view.keep_until else "while a legal hold stands")
     )
     marks = [
         word
@@ -64,10 +64,10 @@ def conversation_text(view: answers.ConversationSeen) -> str:
     ]
     lines.append(f"kept until  {kept}")
     if view.safety_until:
-        lines.append(f"safety copy until  {written(view.safety_until)}")
+        lines.append(f"safety copy until  {rfc3339(view.safety_until)}")
     for answer in view.answers:
         what = "may be used" if answer.use else "will not be used"
-        until = f" until {written(answer.until)}" if answer.until else ""
+        until = f" until {rfc3339(answer.until)}" if answer.until else ""
         lines.append(
             f"{answer.purpose}: {pluralize(answer.turns, 'turn')} from {answer.turn} {what}{until}"
         )
@@ -84,7 +84,7 @@ def conversation_text(view: answers.ConversationSeen) -> str:
 def account_text(view: answers.AccountSeen) -> str:
     """The standing of an account and what of it may be used, as text."""
     lines = [
-        f"{view.account}  plan {view.plan}, opened {written(view.opened_at)}",
+        f"{view.account}  plan {view.plan}, opened {rfc3339(view.opened_at)}",
         f"gate      {view.gate.value}",
         f"region    {view.region or 'unknown'}: the values are {view.region_values}",
         *(f"question  {_question(stood)}" for stood in view.questions),
@@ -121,12 +121,12 @@ def _act(act: ConsentAct | None) -> str:
         case ActKind.yes | ActKind.no:
             surface = f" on {act.surface}" if act.surface else ""
             return (
-                f"{act.act.value} on {written(act.at)} by {act.via}{surface}, policy {act.policy}"
+                f"{act.act.value} on {rfc3339(act.at)} by {act.via}{surface}, policy {act.policy}"
             )
         case ActKind.lapsed:
-            return f"lapsed on {written(act.at)} by {act.cause}, policy {act.policy}"
+            return f"lapsed on {rfc3339(act.at)} by {act.cause}, policy {act.policy}"
         case ActKind.kept_out:
-            return f"kept out on {written(act.at)}"
+            return f"kept out on {rfc3339(act.at)}"
 
 
 def _question(stood: QuestionStatus) -> str:
@@ -140,7 +140,7 @@ def _choice(choice: answers.ChoiceSeen) -> str:
     effect = f"{choice.effect}: {choice.because}" if choice.because else choice.effect
     about = f"{choice.question or 'no question'} for {_scope(choice.given_for)}"
     return (
-        f"{answer} to {about} on {written(choice.at)} by {choice.via} ({effect}{grant}, policy "
+        f"{answer} to {about} on {rfc3339(choice.at)} by {choice.via} ({effect}{grant}, policy "
         f"{choice.policy})"
     )
 
@@ -218,7 +218,7 @@ def text(view: object) -> str:
             lines.append(f"\n{shown(Prefix.conversation, chat.conversation)}: {what}")
             continue
         used = sum(turn.used for turn in chat.turns)
-        until = f" until {written(chat.until)}" if chat.until else ""
+        until = f" until {rfc3339(chat.until)}" if chat.until else ""
         name = shown(Prefix.conversation, chat.conversation)
         lines.append(f"\n{name}: {used} of {len(chat.turns)} turns would be used{until}")
         for turn in chat.turns:

@@ -17,7 +17,7 @@ from licet.cli.shell import (
     pluralize,
     recipient_option,
 )
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.train.exports import Format
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
@@ -162,17 +162,17 @@ def export_line(item: Export) -> str:
     """An export on one line: its recipient, its rows, and what was recalled of it."""
     if item.acknowledged_at is None and item.due_at is None and item.rows_due_at is not None:
         state = (
-            f", {pluralize(item.rows_recalled, 'row')} recalled, due {written(item.rows_due_at)}"
+            f", {pluralize(item.rows_recalled, 'row')} recalled, due {rfc3339(item.rows_due_at)}"
             + (" OVERDUE" if item.overdue else "")
         )
     elif item.acknowledged_at is not None:
-        state = f", deleted {written(item.acknowledged_at)}"
+        state = f", deleted {rfc3339(item.acknowledged_at)}"
     elif item.due_at is not None:
-        state = f", recalled, due {written(item.due_at)}" + (" OVERDUE" if item.overdue else "")
+        state = f", recalled, due {rfc3339(item.due_at)}" + (" OVERDUE" if item.overdue else "")
     else:
         state = ""
     gone = f", {item.withdrawn:,} of them may no longer be used" if item.withdrawn else ""
     what = (
-        f"{pluralize(item.rows, 'row')} of {item.release} as {item.format}, {written(item.made_at)}"
+        f"{pluralize(item.rows, 'row')} of {item.release} as {item.format}, {rfc3339(item.made_at)}"
     )
     return f"{item.export} {item.recipient}: {what}{gone}{state}"

@@ -15,7 +15,7 @@ from licet.cli.shell import (
     pluralize,
     user,
 )
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import oversight
 from licet.service.oversight import FlagDue, HoldSeen
 from licet.vault import holds
@@ -146,7 +146,7 @@ def _placed(act: HoldAct, dry_run: bool) -> str:
             )
         case _:
             verb = f"{'would be' if dry_run else 'is'} held"
-    review = f", review {written(act.review_at)}" if act.review_at else ""
+    review = f", review {rfc3339(act.review_at)}" if act.review_at else ""
     return f"{act.conversation} {verb}{review}: {describe_coverage(act.coverage)}"
 
 
@@ -160,17 +160,17 @@ def _freed(act: HoldAct, dry_run: bool) -> str:
 
 def _flag_line(item: FlagDue) -> str:
     overdue = " OVERDUE" if item.overdue else ""
-    since = f"flagged {written(item.flagged_at)}, safety copy until {written(item.copy_until)}"
-    return f"{item.conversation} {since}, review {written(item.review_at)}{overdue}"
+    since = f"flagged {rfc3339(item.flagged_at)}, safety copy until {rfc3339(item.copy_until)}"
+    return f"{item.conversation} {since}, review {rfc3339(item.review_at)}{overdue}"
 
 
 def _line(item: HoldSeen) -> str:
     secrecy = "" if item.told else ", not to be told"
     overdue = " OVERDUE" if item.overdue else ""
     by = f" by {item.placed_by}" if item.placed_by else ""
-    review = f"review {written(item.review_at)}{overdue}"
+    review = f"review {rfc3339(item.review_at)}{overdue}"
     turns = f"{item.turns_held:,} of {pluralize(item.turns_held + item.turns_not_held, 'turn')}"
     return (
-        f"{item.conversation} {item.reason.value} since {written(item.placed_at)}{by}{secrecy}, "
+        f"{item.conversation} {item.reason.value} since {rfc3339(item.placed_at)}{by}{secrecy}, "
         f"{turns}, {review}"
     )

@@ -13,7 +13,7 @@ import click
 from licet.cli.requests import read_words
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import CliCall, answer_options, choice
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import signatures
 from licet.service import inbox as items
 from licet.service.inbox import (
@@ -145,7 +145,7 @@ for _step in STEPS:
 
 
 def _line(item: InboxItem) -> str:
-    due = f"due {written(item.due_at)}" if item.due_at is not None else "no day"
+    due = f"due {rfc3339(item.due_at)}" if item.due_at is not None else "no day"
     return (
         f"{item.item} {due}{' OVERDUE' if item.overdue else ''}, {item.holder or 'nobody'}: "
         f"{item.what}. {item.act}"
@@ -155,13 +155,13 @@ def _line(item: InboxItem) -> str:
 def _item_lines(view: ItemSeen) -> list[str]:
     lines = [_line(view.waits) if view.waits is not None else f"{view.item} is done"]
     lines.append(
-        f"  {view.holder} has it since {written(view.taken_at)}"
+        f"  {view.holder} has it since {rfc3339(view.taken_at)}"
         if view.taken_at
         else "  nobody has it"
     )
     for step in view.steps:
         ended = {None: "", True: "", False: ", refused"}[step.done]
         to = f" to {step.to}" if step.to else ""
-        lines.append(f"  {written(step.at)} {step.act or step.step.value}{to}{ended} by {step.by}")
+        lines.append(f"  {rfc3339(step.at)} {step.act or step.step.value}{to}{ended} by {step.by}")
         lines += [f"      {line}" for line in step.words.splitlines()]
     return lines

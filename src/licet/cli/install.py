@@ -28,7 +28,7 @@ from licet.config import Configuration
 from licet.consent import controller, notice
 from licet.errors import BusyError, InputError, UsageError
 from licet.policy.file import PRESETS, NamesTerm
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import alerts, policy_changes
 from licet.store import embedded
 from licet.store.connect import transaction
@@ -195,11 +195,11 @@ def _with_answer(stated: controller.Controller, key: str, answer: str) -> contro
 def _begun(begun: policy_changes.InstallationBegun, config: Configuration, now: datetime) -> str:
     lines = [
         f"policy     {begun.policy}, version {begun.version}: {begun.file}",
-        f"effective  {written(begun.effective)}",
+        f"effective  {rfc3339(begun.effective)}",
         f"decide by  {begun.decide_by or 'no last day: the notice can be put off without end'}",
         f"data       {config.data}",
     ]
-    if missing := controller.read(config.controller).missing:
+    if missing := controller.read_controller(config.controller).missing:
         lines.append(
             f"missing    who is responsible: fill in {', '.join(missing)} in {config.controller}"
         )

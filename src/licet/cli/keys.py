@@ -14,7 +14,7 @@ from licet.cli.shell import (
 )
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 
 
 @click.group(cls=CommandGroup)
@@ -94,12 +94,12 @@ def status(call: CliCall) -> None:
 def _lines(view: epochs.KeyStatus) -> list[str]:
     lines = [f"provider: {view.provider}"]
     for epoch in view.epochs:
-        opened_at = written(epoch.opened_at) if epoch.opened_at else "the beginning"
+        opened_at = rfc3339(epoch.opened_at) if epoch.opened_at else "the beginning"
         state = "in use"
         if epoch.destroyed_at:
-            state = f"destroyed {written(epoch.destroyed_at)}"
+            state = f"destroyed {rfc3339(epoch.destroyed_at)}"
         elif epoch.destroy_at:
-            state = f"to be destroyed {written(epoch.destroy_at)}"
+            state = f"to be destroyed {rfc3339(epoch.destroy_at)}"
         lines.append(f"epoch {epoch.number} ({epoch.rotation}) since {opened_at}: {state}")
     if view.unfinished:
         lines.append(
@@ -108,7 +108,7 @@ def _lines(view: epochs.KeyStatus) -> list[str]:
         )
     for name, waiting in view.waiting.items():
         due = view.due[name]
-        when = f"due {written(due)}" if due else "nothing is due"
+        when = f"due {rfc3339(due)}" if due else "nothing is due"
         days = view.out_of_reach_days[name]
         lines.append(
             f"{name}: {waiting:,} accounts wait, {when}; out of reach of old copies within "

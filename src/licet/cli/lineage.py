@@ -22,7 +22,7 @@ from licet.cli.shell import (
     user,
 )
 from licet.cli.status import run_line
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.service.model_view import ModelDetail
@@ -51,7 +51,7 @@ def trace(name: str, call: CliCall) -> None:
         lines = [
             (
                 f"{model.model} {model.name}: {pluralize(model.rows, 'row')} of {model.release}, "
-                f"{written(model.finished_at)}"
+                f"{rfc3339(model.finished_at)}"
             )
             for model in found
         ]
@@ -202,7 +202,7 @@ def _lines(result: ModelDetail) -> Iterator[str]:
         yield "  every row that it learnt from may still be used"
     for audit in result.audits:
         yield (
-            f"  canary audit {written(audit.audited_at)} by {audit.audited_by}: "
+            f"  canary audit {rfc3339(audit.audited_at)} by {audit.audited_by}: "
             f"{audit.verdict.value}, {audit.exposed} of {audit.planted}"
             f" exposed (p below {audit.bound:g}), {audit.recipe}, licet {audit.licet}"
         )
@@ -211,6 +211,6 @@ def _lines(result: ModelDetail) -> Iterator[str]:
 
 
 def _line(view: RecordedModel) -> str:
-    retired = f", used no more since {written(view.retired_at)}" if view.retired_at else ""
+    retired = f", used no more since {rfc3339(view.retired_at)}" if view.retired_at else ""
     learnt = f"{pluralize(view.rows, 'row')} of {view.release}, {view.recipe}"
-    return f"{view.model} {view.name}: {learnt}, {written(view.finished_at)}{retired}"
+    return f"{view.model} {view.name}: {learnt}, {rfc3339(view.finished_at)}{retired}"

@@ -24,7 +24,7 @@ from licet.errors import UsageError
 from licet.policy import diff
 from licet.policy.cases import run_file
 from licet.policy.file import load, schema_text
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 
 if TYPE_CHECKING:
     from licet.service.policy_changes import PlannedPolicy
@@ -182,7 +182,7 @@ def _date_lines(page: DatesPage) -> list[str]:
                     else ""
                 )
             )
-        dates = f"{written(item.keep_until)} -> {written(item.becomes)}"
+        dates = f"{rfc3339(item.keep_until)} -> {rfc3339(item.becomes)}"
         lines.append(
             f"    {item.conversation} part {item.segment + 1}, "
             f"{pluralize(item.turns, 'turn')}: {dates}"
@@ -195,7 +195,7 @@ def plan_text(planned: PlannedPolicy) -> str:
     plan = planned.plan
     lines = [
         (
-            f"{plan.policy} {plan.base} -> {plan.version}, as of {written(plan.at)} if nobody "
+            f"{plan.policy} {plan.base} -> {plan.version}, as of {rfc3339(plan.at)} if nobody "
             "does anything until then"
         ),
         plan.direction,
@@ -258,8 +258,8 @@ def _nearer_lines(plan: PolicyPlan) -> list[str]:
     )
     if shortening.nearest is not None and shortening.furthest is not None:
         lines.append(
-            f"  - the new dates are from {written(shortening.nearest)} to "
-            f"{written(shortening.furthest)}"
+            f"  - the new dates are from {rfc3339(shortening.nearest)} to "
+            f"{rfc3339(shortening.furthest)}"
         )
         lines.append(
             f"  - {shortening.due_at_first:,} of these segments are due as soon as the version is "
@@ -342,7 +342,7 @@ def proposal_text(view: ProposalDetail) -> str:
     proposal = view.proposal
     lines = [
         f"{proposal.state.value}, proposed by {proposal.proposed_by} on "
-        f"{written(proposal.proposed_at)}",
+        f"{rfc3339(proposal.proposed_at)}",
         view.direction,
     ]
     if proposal.state is ProposalState.applied and not proposal.second_identity:
@@ -437,7 +437,7 @@ def policy_apply(
         lines = [
             (
                 f"version {applied.version} is applied, effective "
-                f"{written(applied.effective)}{shortened}{confirmed}"
+                f"{rfc3339(applied.effective)}{shortened}{confirmed}"
             )
         ]
         if applied.left_accounts:

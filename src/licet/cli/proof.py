@@ -24,7 +24,7 @@ from licet.cli.shell import (
 )
 from licet.errors import UsageError
 from licet.ledger.served_folder import ServedFolder
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents, handles, log_retention, papers
 from licet.service import verification
 
@@ -347,7 +347,7 @@ def _log_line(log: documents.LogSeen) -> str:
             f"append` writes it; {log.vkey}"
         )
     return (
-        f"{log.origin}: {pluralize(log.size, 'entry')} until {written(log.logged_at)}, {log.vkey}"
+        f"{log.origin}: {pluralize(log.size, 'entry')} until {rfc3339(log.logged_at)}, {log.vkey}"
     )
 
 

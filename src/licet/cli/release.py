@@ -24,7 +24,7 @@ from licet.cli.shell import (
 )
 from licet.clock import utc_now
 from licet.errors import UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import catalog, homes, signatures
 from licet.release import push as pushing
 from licet.release.catalog import diff_releases
@@ -349,7 +349,7 @@ def _release_text(folder: Path, promised: ReleaseManifest) -> str:
     lines += [
         (
             f"release    {promised.name}: {promised.rows:,} rows for {promised.purpose}, sealed "
-            f"{written(promised.built_at)}"
+            f"{rfc3339(promised.built_at)}"
         ),
         f"folder     {folder}",
         (

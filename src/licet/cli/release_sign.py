@@ -11,7 +11,7 @@ from licet.cli.shell import (
     answer_options,
     pluralize,
 )
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import measurement, signatures
 from licet.release.signatures import ReleaseStanding
 
@@ -91,7 +91,7 @@ def since_text(view: ReleaseStanding) -> str:
         lines.append(f"measured   {measurement.sentences(view.measurement)[0]}")
     where = {"cli": "on the command line", "console": "in the console"}
     lines += [
-        f"signed     {s.email}, {where[s.via]}, {written(s.signed_at)}" for s in view.signatures
+        f"signed     {s.email}, {where[s.via]}, {rfc3339(s.signed_at)}" for s in view.signatures
     ]
     return "\n".join([*lines, sign_off_text(view)])
 

@@ -31,7 +31,7 @@ from licet.consent.rights_requests import (
     StaffAct,
 )
 from licet.errors import UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 
 LISTED_MAX, NAME_CHARACTERS_MAX = 200, 200
@@ -248,9 +248,9 @@ def read_words(path: Path) -> str:
 def _line(item: SeenRequest) -> str:
     overdue = " OVERDUE" if item.overdue else ""
     when = (
-        f"ended {written(item.ended_at)}"
+        f"ended {rfc3339(item.ended_at)}"
         if item.ended_at
-        else f"due {written(item.due_at)}{overdue}"
+        else f"due {rfc3339(item.due_at)}{overdue}"
     )
     stops = ", clock stopped" if item.clock_stops else ""
     return (
@@ -263,11 +263,11 @@ def _request_lines(item: SeenRequest) -> list[str]:
     laws = f"{', '.join(item.laws)}{'' if len(item.laws) == 1 else ', the strictest'}"
     lines = [_line(item), f"  region {item.region or 'not known'}; clock of {laws}"]
     if item.extends_to is not None:
-        lines.append(f"  can be extended to {written(item.extends_to)}")
+        lines.append(f"  can be extended to {rfc3339(item.extends_to)}")
     if item.acknowledge_by is not None and item.acknowledged_at is None:
-        lines.append(f"  its receipt is to be confirmed by {written(item.acknowledge_by)}")
+        lines.append(f"  its receipt is to be confirmed by {rfc3339(item.acknowledge_by)}")
     for step in item.steps:
         reason = f" ({step.reason})" if step.reason else ""
-        lines.append(f"  {written(step.at)} {step.step.value}{reason} by {step.by}")
+        lines.append(f"  {rfc3339(step.at)} {step.step.value}{reason} by {step.by}")
         lines += [f"      {line}" for line in step.words.splitlines()]
     return lines if item.readable else [*lines, "  what was written is erased"]

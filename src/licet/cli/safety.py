@@ -19,7 +19,7 @@ from licet.cli.shell import (
     pluralize,
 )
 from licet.errors import UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 
 if TYPE_CHECKING:  # imported where it is used: no other command waits for it
     from licet.curate.kernels import Scorer
@@ -203,7 +203,7 @@ def flag(
             )
             call.show(done, lambda: f"{done.conversation}: {done.decision} by {done.decided_by}")
         else:
-            waiting = suggestions.waiting(installation)
+            waiting = suggestions.list_undecided(installation)
             call.show(waiting, lambda: "\n".join(map(_line, waiting)) or "nothing waits")
 
 
@@ -226,14 +226,14 @@ def _screened(result: ScreeningResult) -> str:
                 f"{domain.threshold:.4f}, abstained on "
                 f"{domain.abstained:,}; of others at most {point.bound:.1%} raise an alarm (from "
                 f"{point.conversations:,} "
-                f"conversations, {written(point.set_at)})"
+                f"conversations, {rfc3339(point.set_at)})"
             )
     return "\n".join([*lines, *map(_line, result.suggested)])
 
 
 def _line(item: Suggestion) -> str:
     score = f"{item.score:.3f}" if item.score is not None else "-"
-    return f"{score}  {item.conversation} of {item.account}, suggested {written(item.suggested_at)}"
+    return f"{score}  {item.conversation} of {item.account}, suggested {rfc3339(item.suggested_at)}"
 
 
 def scorers(model: str | None) -> Sequence[Scorer]:

@@ -16,10 +16,10 @@ import click
 import msgspec
 
 from licet.agent.memory import AgentMemory, Session
-from licet.agent.project_file import LOCK, Narrowing, narrowing
+from licet.agent.project_file import LOCK, Narrowing, find_narrowing
 from licet.agent.recorder import BY_PERSON
 from licet.agent.repository import repository
-from licet.agent.session_agent import agent, choice_url, remembered
+from licet.agent.session_agent import agent, choice_url, open_memory
 from licet.agent.transport import Allowed, Usable
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import json_option
@@ -65,7 +65,7 @@ def status(session: str | None, as_json: bool) -> None:
     Example:  licet session status
     """
     config = Configuration.from_environment(os.environ)
-    with remembered(config) as state:
+    with open_memory(config) as state:
         state_now = _session_status(
             config, state, _session_id(state, session), str(Path.cwd()), start=True
         )
@@ -155,7 +155,7 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
 
 
 def _refuse_narrowed(config: Configuration, chosen: Session) -> None:
-    others = narrowing(str(Path.cwd()), _locks(config), Narrowing())
+    others = find_narrowing(str(Path.cwd()), _locks(config), Narrowing())
     if others.by:
         raise RefusedError(
             f"{others.by} keeps this session out", "only they can change that", because="narrowed"
@@ -211,7 +211,7 @@ def status_line() -> None:
         given = msgspec.json.decode(sys.stdin.buffer.read(EVENT_BYTES_MAX))
         name, folder = str(given.get("session_id") or ""), str(given.get("cwd") or "")
         config = Configuration.from_environment(os.environ)
-        with remembered(config) as state:
+        with open_memory(config) as state:
             click.echo(
                 line(_session_status(config, state, name, folder, start=False), choice_url(config))
             )
@@ -252,7 +252,7 @@ def _session_status(
         incognito=chosen.incognito,
         by=BY_PERSON if chosen.keep_out or chosen.incognito else "",
     )
-    held = narrowing(folder, _locks(config), own)
+    held = find_narrowing(folder, _locks(config), own)
     gate, granted, usable = "unknown", False, Usable()
     # away: nothing is known, and nothing is used
     with suppress(LicetError), agent(config, start=start) as installation:
@@ -299,7 +299,7 @@ def _choosing(
     session: str | None, *, optional: bool = False
 ) -> Iterator[tuple[Configuration, AgentMemory, Session]]:
     config = Configuration.from_environment(os.environ)
-    with remembered(config) as state:
+    with open_memory(config) as state:
         yield (
             config,
             state,

@@ -22,7 +22,7 @@ import msgspec
 from licet.clock import Clock, utc_now
 from licet.config import Configuration
 from licet.errors import UsageError
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.vault.simulated_clock import clock_of
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def open_installation(
     clock, now = clock_at(config, at)
     with installation.installation(config, clock) as here:
         if now is not None:
-            click.echo(f"(simulated clock: {written(now)})", err=True)
+            click.echo(f"(simulated clock: {rfc3339(now)})", err=True)
         yield here
 
 

@@ -13,7 +13,7 @@ from licet.cli.shell import (
     answer_options,
     pluralize,
 )
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import population_status
 from licet.service.population_status import PopulationStatus
 from licet.train.run_marks import UnfinishedRun
@@ -81,4 +81,4 @@ def run_line(run: UnfinishedRun) -> str:
         if run.is_running
         else "ended without a model; delete the folder, or give the same command again"
     )
-    return f"{run.folder}: on {run.release} since {written(run.started_at)}, {how}"
+    return f"{run.folder}: on {run.release} since {rfc3339(run.started_at)}, {how}"

@@ -18,7 +18,7 @@ from licet.erasure import sweeper
 from licet.erasure.sweep_batches import SweepResult
 from licet.erasure.sweeper import SweepStatus
 from licet.errors import UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import housekeeping
 
 
@@ -97,12 +97,12 @@ def approve(call: CliCall) -> None:
 
 
 def _standing(view: SweepStatus) -> str:
-    last = f"last ended {written(view.ended_at)}" if view.ended_at else "has not ended yet"
+    last = f"last ended {rfc3339(view.ended_at)}" if view.ended_at else "has not ended yet"
     if view.waits_since is None:
         return last
     asked = (
         f"it would erase {view.due:,}, of {view.kept:,} segments kept; since "
-        f"{written(view.waits_since)}"
+        f"{rfc3339(view.waits_since)}"
     )
     if view.waits:
         return f"{last}\nwaits for `licet sweep approve`: {asked}"

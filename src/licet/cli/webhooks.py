@@ -22,7 +22,7 @@ from licet.cli.shell import (
 )
 from licet.cli.verb_commands import Printing, add_command, reason_option, run_verb
 from licet.errors import LicetError, UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import endpoint_verbs
 from licet.service.endpoint_verbs import NewEndpoint, NewSecret
 from licet.service.staff_verb import AnyVerb, VerbCall
@@ -101,7 +101,7 @@ def listed(call: CliCall) -> int:
         owed = feed.overdue(installation)
         lines = [line for item in found for line in _lines(item)]
         lines += [
-            f"overdue: {item.endpoint} has not answered {item.event}, due {written(item.due_at)}"
+            f"overdue: {item.endpoint} has not answered {item.event}, due {rfc3339(item.due_at)}"
             for item in owed
         ]
         call.show(
@@ -119,13 +119,13 @@ def _lines(item: EndpointStatus) -> list[str]:
     state = "works"
     if item.disabled_at is not None:
         state = (
-            f"DISABLED {written(item.disabled_at)} ({item.disabled_because}): `licet webhooks "
+            f"DISABLED {rfc3339(item.disabled_at)} ({item.disabled_because}): `licet webhooks "
             f"replay {item.endpoint}`"
         )
     elif item.failing_since is not None:
-        state = f"FAILS since {written(item.failing_since)} ({item.last_failure})"
+        state = f"FAILS since {rfc3339(item.failing_since)} ({item.last_failure})"
     waits = f"{item.waiting:,} wait" + (
-        f" since {written(item.waiting_since)}" if item.waiting_since else ""
+        f" since {rfc3339(item.waiting_since)}" if item.waiting_since else ""
     )
     blocked = f", {item.blocked:,} accounts held up" if item.blocked else ""
     lines = [

@@ -75,9 +75,9 @@ class Catalogue(msgspec.Struct, frozen=True):
             text = template.format_map(self._isolated(values))
         except KeyError as error:
             raise BrokenError(f"the sentence `{key}` needs a value for {error}") from None
-        return text if sentence is not None else self.quoted(text, ENGLISH)
+        return text if sentence is not None else self.mark_language(text, ENGLISH)
 
-    def quoted(self, text: str, language: str) -> str:
+    def mark_language(self, text: str, language: str) -> str:
         """``text`` marked up as English if the catalogue is marked and of another language."""
         borrowed = self.marked and language == ENGLISH != self.language
         return f"{BORROWED}{text}{BORROWED_END}" if borrowed else text
@@ -193,7 +193,7 @@ def stamp(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_STAMP_CHARACTERS]
 
 
-def translated(key: str, english: Mapping[str, str]) -> str | None:
+def english_source(key: str, english: Mapping[str, str]) -> str | None:
     """The English sentence that ``key`` translates; for a plural category that English lacks, the
     one for `other`.
     """
@@ -205,8 +205,8 @@ def translated(key: str, english: Mapping[str, str]) -> str | None:
 
 
 @lru_cache(maxsize=1_000)
-def _preferred(header: str, names: tuple[str, ...]) -> str:
-    return language_tags.lookup(language_tags.ranked(header), names)
+def _preferred_language(header: str, names: tuple[str, ...]) -> str:
+    return language_tags.lookup(language_tags.rank_tags(header), names)
 
 
 class Languages:
@@ -230,7 +230,7 @@ class Languages:
     def catalogue(self, language: str, *, marked: bool = False) -> Catalogue:
         """The catalogue of ``language``, with English as fallback; English for an unknown language.
 
-        ``marked`` is for HTML pages, which mark up the language of fallbacks: `Catalogue.quoted`.
+        ``marked`` is for HTML pages, which mark up the language of a fallback: `mark_language`.
         """
         if language not in self.names:
             language = ENGLISH
@@ -247,7 +247,7 @@ class Languages:
         """The first language of an ``Accept-Language`` header that there is a catalogue for;
         English otherwise.
         """
-        return _preferred(header, self.names)
+        return _preferred_language(header, self.names)
 
     @cached_property
     def own_names(self) -> tuple[tuple[str, str], ...]:
@@ -263,7 +263,7 @@ class Languages:
             key: sentence
             for key, sentence in found.sentences.items()
             if OPTIONAL.fullmatch(key)
-            or found.of.get(key) == stamp(translated(key, self._english) or "")
+            or found.of.get(key) == stamp(english_source(key, self._english) or "")
         }
 
 

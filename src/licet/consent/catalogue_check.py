@@ -18,7 +18,7 @@ from string import Formatter
 import msgspec
 
 from licet.consent import catalogue, cldr, dark_patterns, lint, markdown, notice
-from licet.consent.catalogue import OPTIONAL, CatalogueFile, Languages, stamp, translated
+from licet.consent.catalogue import OPTIONAL, CatalogueFile, Languages, english_source, stamp
 from licet.consent.language_tags import ENGLISH, TAG
 from licet.errors import InputError, LicetError, UsageError
 from licet.policy.file import PRESETS, preset
@@ -101,9 +101,9 @@ def _check_sentences(languages: Languages, language: str) -> _Found:
     file = languages.file(language)
     for key in required_keys(languages.english, language):
         if key not in file.sentences:
-            yield key, rule.missing, f"English says `{translated(key, languages.english)}`"
+            yield key, rule.missing, f"English says `{english_source(key, languages.english)}`"
     for key, text in file.sentences.items():
-        english = translated(key, languages.english)
+        english = english_source(key, languages.english)
         yield from _check_category(key, language, languages.english)
         if english is None:
             if OPTIONAL.fullmatch(key) is None:
@@ -330,7 +330,7 @@ def stamp_all(
     file = Languages(folder).file(language)
     stamps, stamped = dict(file.of), 0
     for key in file.sentences:
-        english = translated(key, known.english)
+        english = english_source(key, known.english)
         if (
             english is not None
             and (key not in stamps or again or key in keys)

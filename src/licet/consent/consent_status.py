@@ -18,7 +18,7 @@ from licet.consent.acts import ActKind, ConsentAct, ConsentActs
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.masked import Masked
-from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.decide import Gate, gate, unanswered_questions
 from licet.policy.file import Policies
 from licet.policy.state import (
     AccountState,
@@ -72,7 +72,7 @@ def question_statuses(
     state: AccountState, policies: Policies, now: datetime, acts: ConsentActs | None = None
 ) -> tuple[QuestionStatus, ...]:
     """An account's standing in each question of the version in force, in the order of asking."""
-    waiting = unanswered(state, policies, now)
+    waiting = unanswered_questions(state, policies, now)
     stood = []
     for asked in policies.in_force(now).questions:
         answered = state.answered_version(asked.question)

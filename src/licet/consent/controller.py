@@ -82,10 +82,10 @@ class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def unanswered(self) -> tuple[str, ...]:
         """What the papers of the law would print as "to be provided"."""
         own = [key for key in PARTIES if getattr(self, key) is None]
-        return (*own, *(f"papers.{key}" for key in operator_answers.unanswered(self.papers)))
+        return (*own, *(f"papers.{key}" for key in operator_answers.unanswered_keys(self.papers)))
 
 
-def read(file: Path) -> Controller:
+def read_controller(file: Path) -> Controller:
     """Reads the file; an absent file states nothing. InputError names the key and the fix."""
     if not file.is_file():
         return Controller()

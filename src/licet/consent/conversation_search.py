@@ -165,7 +165,7 @@ def search(
         seen = account_view.seen(
             tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
-        fits, size = _matching(tx, keyring, policies, seen, query, now)
+        fits, size = _match_conversations(tx, keyring, policies, seen, query, now)
         looked += len(ids)
         turns += sum(len(view.said) for view in seen.values())
         opened += size
@@ -189,7 +189,7 @@ def search(
     )
 
 
-def _matching(
+def _match_conversations(
     tx: Transaction,
     keyring: Keyring,
     policies: Policies,

@@ -28,7 +28,7 @@ def direction(tag: str) -> str:
     return "rtl" if tag.partition("-")[0] in _RIGHT_TO_LEFT else "ltr"
 
 
-def ranked(header: str) -> list[str]:
+def rank_tags(header: str) -> list[str]:
     """The tags of a header by descending quality, without those with ``q=0`` or malformed."""
     found = []
     for place, part in enumerate(header.split(",")[:ACCEPTED_MAX]):
@@ -46,7 +46,7 @@ def lookup(tags: Iterable[str], known: Sequence[str]) -> str:
     """The tag of ``known`` that matches the first possible of ``tags``; English if none does."""
     for tag in tags:
         for known_tag in (
-            one for step in (_same, _wider, _sibling) for one in known if step(tag, one)
+            one for step in (_same, _wider, _is_sibling) for one in known if step(tag, one)
         ):
             return known_tag
     return ENGLISH
@@ -75,7 +75,7 @@ def _wider(tag: str, known: str) -> bool:
     return _parts(tag)[:2] == _parts(known)[:2] and not _parts(known)[2]
 
 
-def _sibling(tag: str, known: str) -> bool:
+def _is_sibling(tag: str, known: str) -> bool:
     """Whether ``known`` is the same language and script in another region."""
     return _parts(tag)[:2] == _parts(known)[:2]
 

@@ -168,7 +168,7 @@ class PublishedNotice(msgspec.Struct, frozen=True, kw_only=True):
     text: Text
 
 
-def shipped(policy: Policy, languages: Collection[str] | None = None) -> list[str]:
+def list_shipped_sources(policy: Policy, languages: Collection[str] | None = None) -> list[str]:
     """The sources shipped with Licet for this preset; none for another policy, or one that asks
     other questions.
 
@@ -738,11 +738,13 @@ def _notice(row: Sequence[object]) -> PublishedNotice:
             strict=True,
         )
     )
-    return msgspec.convert({**found, "text": _published(str(found["document"]))}, PublishedNotice)
+    return msgspec.convert(
+        {**found, "text": _parse_published(str(found["document"]))}, PublishedNotice
+    )
 
 
 @lru_cache(maxsize=64)
-def _published(document: str) -> Text:
+def _parse_published(document: str) -> Text:
     """`parse_notice`, cached: a published notice never changes."""
     return parse_notice(document)
 

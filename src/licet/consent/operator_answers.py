@@ -70,6 +70,6 @@ def _strip(answer: Answer | None) -> Answer | None:
     return (answer.strip() or None) if isinstance(answer, str) else answer
 
 
-def unanswered(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
+def unanswered_keys(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
     """The keys without an answer, in the order of the file."""
     return tuple(key for key in ASKED if answers.get(key) is None)

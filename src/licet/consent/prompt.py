@@ -20,7 +20,7 @@ from licet.consent import notice_views
 from licet.consent.language_tags import ENGLISH
 from licet.consent.notice import PublishedNotice, Variant
 from licet.errors import NotFoundError, RefusedError
-from licet.policy.decide import Gate, gate, unanswered
+from licet.policy.decide import Gate, gate, unanswered_questions
 from licet.policy.file import Policies, Policy
 from licet.policy.state import AccountState
 from licet.store.connect import Transaction
@@ -156,15 +156,15 @@ def ask(
         asks_age=now.min_age_of(state.region) is not None and state.age is None,
         terms_accepted_at=accepted_at,
         terms_waiting=waiting,
-        unanswered=unanswered(state, policies, at),
+        unanswered=unanswered_questions(state, policies, at),
         answers=answers,
         put_off_at=put_off_at,
-        uncovered=_uncovered(state, now, number),
+        uncovered=_find_uncovered(state, now, number),
         in_force=now,
     )
 
 
-def _uncovered(account: AccountState, now: Policy, number: int | None) -> Uncovered | None:
+def _find_uncovered(account: AccountState, now: Policy, number: int | None) -> Uncovered | None:
     """Why a yes would have no effect; an unknown age is asked for and is no reason."""
     if account.closed_at is not None:
         return Uncovered.closed

@@ -246,7 +246,7 @@ def enter(installation: Installation, entered: EnteredRequest, by: str) -> Right
             "write it as 2026-06-01",
         )
     with transaction(installation.pool) as tx:
-        row = _entered(tx, installation.keyring, entered, received_at, now)
+        row = _insert_request(tx, installation.keyring, entered, received_at, now)
         steps = [
             NewRequestStep(step=RequestStep.received, at=received_at, by=by, words=entered.words),
             NewRequestStep(step=RequestStep.identified, at=now, by=by, words=entered.identity),
@@ -256,7 +256,7 @@ def enter(installation: Installation, entered: EnteredRequest, by: str) -> Right
         return open_request(tx, installation.keyring, row)
 
 
-def _entered(
+def _insert_request(
     tx: Transaction, keyring: Keyring, entered: EnteredRequest, received_at: datetime, now: datetime
 ) -> RequestRow:
     region = entered.region

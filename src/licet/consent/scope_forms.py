@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from licet.consent import choices, notice_views
 from licet.errors import NotFoundError, RefusedError
 from licet.policy import fold
-from licet.policy.decide import unanswered
+from licet.policy.decide import unanswered_questions
 from licet.policy.file import Policies
 from licet.policy.outcomes import NoEffect
 from licet.policy.state import (
@@ -94,7 +94,7 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
     def let_in(self) -> ScopeStands:
         """The state after it is let in."""
         if self.conversation is not None:
-            return replace(self, conversation=fold.widen(self.conversation))
+            return replace(self, conversation=fold.widen_conversation(self.conversation))
         return replace(self, state=fold.let_project_in(self.state, self.scope.name), out_at=None)
 
     def obstacle(self, policies: Policies, now: datetime, question: str) -> NoEffect | None:
@@ -115,7 +115,7 @@ class ScopeStands(msgspec.Struct, frozen=True, kw_only=True):
         """Its own grants that `as in my settings` ends: those of questions that the account has
         answered with no. With a yes, ending one would withdraw what both allow.
         """
-        waiting = unanswered(self.state, policies, now)
+        waiting = unanswered_questions(self.state, policies, now)
         return tuple(
             grant
             for grant in self.own

@@ -45,7 +45,7 @@ from licet.consent.takeout_pages import IndexFacts
 from licet.errors import NotFoundError
 from licet.keys.keyring import Keyring
 from licet.policy.file import Policies
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.policy.state import TurnRole, TurnState
 from licet.store.connect import Transaction
 from licet.vault import account_region, account_view
@@ -124,7 +124,7 @@ def takeout(
         learnt = _learnt_rows(tx, account)
     name, version = shown(Prefix.account, account), policies.in_force(now).version
     about = Takeout(
-        format=FORMAT, account=name, taken_at=written(now), policy=version, region=region
+        format=FORMAT, account=name, taken_at=rfc3339(now), policy=version, region=region
     )
     files = [
         (ABOUT, msgspec.json.encode(about)),
@@ -167,14 +167,19 @@ def takeout(
 
 def _account_row(name: str, row: AccountRow) -> list[Any]:
     state = row.state
-    return [name, state.plan, "" if state.age is None else state.age, written(state.opened_at)]
+    return [
+        name,
+        state.plan,
+        "" if state.age is None else state.age,
+        rfc3339(state.opened_at),
+    ]
 
 
 def _learnt_rows(tx: Transaction, account: UUID) -> list[list[Any]]:
     return [
         [
             model.model,
-            written(model.finished_at),
+            rfc3339(model.finished_at),
             model.release,
             model.purpose,
             shown(Prefix.conversation, model.conversation),
@@ -235,7 +240,7 @@ def _choice_rows(name: str, choices: Sequence[ChoiceMade]) -> list[list[object]]
     return [
         [
             name,
-            written(choice.at),
+            rfc3339(choice.at),
             "true" if choice.allow else "false",
             choice.question or "",
             _scope(choice.project, choice.conversation),
@@ -261,8 +266,8 @@ def _project_rows(projects: Sequence[OwnProject]) -> list[list[object]]:
         [
             shown(Prefix.project, project.project),
             project.title,
-            written(project.begun_at),
-            written(project.kept_out_at) if project.kept_out_at else "",
+            rfc3339(project.begun_at),
+            rfc3339(project.kept_out_at) if project.kept_out_at else "",
         ]
         for project in projects
     ]
@@ -275,11 +280,11 @@ def _suggestion_rows(tx: Transaction, account: UUID) -> list[list[object]]:
     return [
         [
             shown(Prefix.conversation, suggestion.conversation),
-            written(suggestion.suggested_at),
+            rfc3339(suggestion.suggested_at),
             "" if suggestion.score is None else f"{suggestion.score:.4f}",
             "" if suggestion.model is None else suggestion.model.hex(),
             suggestion.decision or "",
-            written(suggestion.decided_at) if suggestion.decided_at else "",
+            rfc3339(suggestion.decided_at) if suggestion.decided_at else "",
         ]
         for suggestion in history.list_suggestions(tx, account)
     ]
@@ -412,7 +417,7 @@ def _message(
         "id": shown_turn(conversation, turn.number),
         "role": turn.role.value,
         "origin": turn.origin,
-        "created_at": written(turn_at) if turn_at else None,
+        "created_at": rfc3339(turn_at) if turn_at else None,
         "content": [{"type": "text", "text": content.text}, *parts] if parts else content.text,
     }
     if content.tool_calls:
@@ -471,7 +476,7 @@ def _safety_copy(
         ]
     line = {
         "conversation": shown(Prefix.conversation, row.conversation_id),
-        "kept_until": written(state.safety_until) if state.safety_until else None,
+        "kept_until": rfc3339(state.safety_until) if state.safety_until else None,
         "copied": messages,
     }
     return msgspec.json.encode(line) + b"\n"
@@ -506,9 +511,9 @@ def feedback_lines(
                 "check": row.check,
                 "score": row.score,
                 "share": row.state.share.value,
-                "given": written(row.given_at),
-                "taken_back": written(row.taken_back_at) if row.taken_back_at else None,
-                "kept_until": written(given.keep_until) if given.keep_until else None,
+                "given": rfc3339(row.given_at),
+                "taken_back": rfc3339(row.taken_back_at) if row.taken_back_at else None,
+                "kept_until": rfc3339(given.keep_until) if given.keep_until else None,
                 "comment": given.shared.comment,
                 "shared": [
                     {"turn": number, "text": content.text} for number, content in given.shared.turns

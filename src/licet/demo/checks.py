@@ -39,7 +39,7 @@ def check_all(
         _decisions(installation, town),
         _no_act_no_use(installation, town),
         *(_release(installation, town, build) for build in built),
-        _withdrawn(installation, withdrawn, copy),
+        _check_withdrawn(installation, withdrawn, copy),
         _gates(installation, town),
         _erased_is_gone(installation),
         _twice_is_once(installation, town),
@@ -113,7 +113,7 @@ def _release(installation: Installation, town: Town, built: BuildResult) -> Demo
     return DemoPromise(text=text, kept=kept, seen=seen)
 
 
-def _withdrawn(installation: Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
+def _check_withdrawn(installation: Installation, withdrawn: Townsperson, copy: Path) -> DemoPromise:
     """No row of a person who withdrew can be read, from the release or from a copy handed out
     before.
     """

@@ -18,7 +18,7 @@ from licet.intake.import_records import Imported, RecordedAccount, RecordedChoic
 from licet.intake.read_turn import ReadTurn
 from licet.policy.decide import IMPROVE, MEANING, DecisionReason
 from licet.policy.file import NamesTerm, Policy, from_document, preset
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.release import catalog
 from licet.service import answers as service_answers
 from licet.service import policy_changes
@@ -111,7 +111,7 @@ def _show_assumptions(
     names = "replaced where they are found" if finds else "left in: nothing looks for them"
     say(f"  people's names are {names}")
     permission = (
-        f"allowed on {written(allow_from)}"
+        f"allowed on {rfc3339(allow_from)}"
         if allow_from
         else "never given, so nothing may be used (see --allow-from)"
     )

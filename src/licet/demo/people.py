@@ -214,7 +214,7 @@ def draw_turns(
                 )
                 yield TurnRole.assistant, Content(text=talk.answer(random))
         case None:
-            draw = speech.repeated if chat.sort is ChatSort.repeated else speech.scam
+            draw = speech.common_exchange if chat.sort is ChatSort.repeated else speech.scam
             question, answer = draw(random, speaker.language)
             yield TurnRole.user, Content(text=question)
             yield TurnRole.assistant, Content(text=answer)

@@ -217,7 +217,7 @@ class Talk:
         )
 
 
-def repeated(random: Random, name: str) -> tuple[str, str]:
+def common_exchange(random: Random, name: str) -> tuple[str, str]:
     """A common question and its answer: always the same, but for a word of thanks."""
     of = language(name)
     # the same in every town

@@ -16,7 +16,7 @@ from licet.config import Configuration, Curate
 from licet.consent import controller
 from licet.consent.controller import Controller
 from licet.errors import UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service.population_status import Forecast
 from licet.store import embedded
 from licet.vault.installation import Installation
@@ -140,7 +140,7 @@ def plot(forecast: Forecast) -> list[str]:
         f"now {forecast.kept[0] / 1e6:.2f} MB, of which {forecast.short[0] / 1e6:.2f} MB goes "
         "within thirty days; "
         f"{after / 1e6:.2f} MB stays after two months, nothing after "
-        f"{written(forecast.moments[_last(forecast)])[:7]}"
+        f"{rfc3339(forecast.moments[_last(forecast)])[:7]}"
     )
     return lines
 

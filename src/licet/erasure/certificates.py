@@ -45,7 +45,7 @@ from licet.ledger import jws, outbox, sequence
 from licet.ledger.canonical_json import Canonical, canonical
 from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.proof import documents
 from licet.proof.receipt import CERTIFICATE, sign
 from licet.release import live_leases, registry
@@ -258,7 +258,7 @@ def _certificate_entry(tx: Transaction, signed: str | None, at: datetime) -> lis
     if signed is None:
         return []
     sha256 = hashlib.sha256(signed.encode()).hexdigest()
-    return outbox.appending(
+    return outbox.append_changes(
         tx, [Entry(kind=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
     )
 
@@ -341,10 +341,10 @@ def _recipient_answers(
         {
             "recipient": one.recipient,
             "release": one.release,
-            "handed": written(one.handed_at),
-            "recalled": written(one.recalled_at),
-            "due": written(one.due_at),
-            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
+            "handed": rfc3339(one.handed_at),
+            "recalled": rfc3339(one.recalled_at),
+            "due": rfc3339(one.due_at),
+            "acknowledged": rfc3339(one.acknowledged_at) if one.acknowledged_at else None,
         }
         for one in list_recalls_by_erasure(tx, at, erasure)
     ]
@@ -358,10 +358,10 @@ def _host_answers(
         {
             "host": one.endpoint,
             "event": one.event,
-            "told": written(one.told_at),
-            "delivered": written(one.delivered_at) if one.delivered_at else None,
-            "due": written(one.due_at),
-            "acknowledged": written(one.acknowledged_at) if one.acknowledged_at else None,
+            "told": rfc3339(one.told_at),
+            "delivered": rfc3339(one.delivered_at) if one.delivered_at else None,
+            "due": rfc3339(one.due_at),
+            "acknowledged": rfc3339(one.acknowledged_at) if one.acknowledged_at else None,
             "overdue": one.overdue,
         }
         for one in acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, at)
@@ -389,8 +389,8 @@ def _remaining_backups(
     kept: list[dict[str, Canonical]] = [
         {
             "backup": shown(Prefix.backup, backup),
-            "made": written(made_at),
-            "expires": written(expires_at),
+            "made": rfc3339(made_at),
+            "expires": rfc3339(expires_at),
         }
         for _, backup, made_at, expires_at in rows
         if backup is not None

@@ -20,7 +20,7 @@ import msgspec
 from licet.errors import BrokenError, RefusedError, UsageError
 from licet.ledger import jws
 from licet.ledger.note import SignatureType, Signer, Verifier
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store.connect import Transaction, transaction
 from licet.undecodable import UNDECODABLE
 from licet.vault.installation import Installation
@@ -49,7 +49,7 @@ def sign(signer: Signer, erasure: str, handout: str, at: datetime) -> str:
         erasure=erasure,
         handout=handout,
         recipient=signer.name,
-        at=written(at),
+        at=rfc3339(at),
     )
     return jws.sign(msgspec.to_builtins(answer), signer.seed, JWS_TYPE)
 

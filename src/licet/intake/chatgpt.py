@@ -36,7 +36,7 @@ from licet.intake.records import (
     branch,
     decode,
     elsewhere,
-    joined,
+    join_texts,
     mend,
     moment,
     nothing_said,
@@ -260,7 +260,7 @@ def _content(role: TurnRole, state: _Branch, message: _Message, message_id: str)
 
 def _text(body: _Body) -> str:
     parts = [part.text if isinstance(part, _Part) else part for part in body.parts or []]
-    return joined((*parts, body.text, body.result))
+    return join_texts((*parts, body.text, body.result))
 
 
 def _attachments(body: _Body, metadata: _Metadata) -> tuple[str, ...]:

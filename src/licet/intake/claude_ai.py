@@ -45,7 +45,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    joined,
+    join_texts,
     json_text,
     moment,
     nothing_said,
@@ -264,7 +264,7 @@ def _skip_reasons(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return joined(block.text for block in blocks if block.type in ("text", "voice_note"))
+    return join_texts(block.text for block in blocks if block.type in ("text", "voice_note"))
 
 
 def _tool_text(blocks: list[_Block]) -> str:

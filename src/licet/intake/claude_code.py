@@ -59,13 +59,13 @@ from licet.intake.records import (
     Pass,
     Recent,
     UnreadableRecord,
-    bounded,
     branch,
     decode,
     decode_or,
     elsewhere,
-    joined,
+    join_texts,
     json_text,
+    limit_turn,
     moment,
     nothing_said,
     parts_of,
@@ -277,10 +277,12 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
         parents |= dict.fromkeys(first_prompts)
     named = [parent for parent in parents.values() if parent]
     has_forks = len(set(named)) < len(named)
-    return frozenset(_abandoned(parents, prompts, tips)) if has_forks else frozenset()
+    return frozenset(_find_abandoned(parents, prompts, tips)) if has_forks else frozenset()
 
 
-def _abandoned(parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]) -> set[str]:
+def _find_abandoned(
+    parents: dict[str, str | None], prompts: set[str], tips: Iterable[str]
+) -> set[str]:
     """The records below a prompt that are not ancestors of the last record of their tree, with
     it.
     """
@@ -368,7 +370,7 @@ def _read_record(
     if not parts:
         yield nothing_said(place)
     for number, part in enumerate(parts, 1):
-        turn = bounded(
+        turn = limit_turn(
             _turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part)
         )
         if record.uuid and isinstance(turn, ReadTurn):
@@ -573,7 +575,7 @@ def _is_call(block: _Block) -> bool:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return joined(block.text for block in blocks if block.type == "text")
+    return join_texts(block.text for block in blocks if block.type == "text")
 
 
 def _attachments(blocks: list[_Block]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ from licet.intake.records import (
     UnreadableRecord,
     decode,
     decode_or,
-    joined,
+    join_texts,
     json_text,
     moment,
     nothing_said,
@@ -291,4 +291,4 @@ def _skip_reasons(block: _Block) -> Iterator[str]:
 
 
 def _text(blocks: list[_Block]) -> str:
-    return joined(block.text for block in blocks if block.type == "text")
+    return join_texts(block.text for block in blocks if block.type == "text")

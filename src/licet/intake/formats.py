@@ -166,7 +166,7 @@ def _list_members(path: Path) -> list[_FoundFile]:
             return [_recognise(path)]
         members, cut = archives.members(path)
     except OSError:
-        return [_skipped(path, "the file cannot be opened")]
+        return [_skip_file(path, "the file cannot be opened")]
     if len(members) > archives.MEMBERS_MAX:
         raise InputError(
             f"there are more than {archives.MEMBERS_MAX} files in it", "unpack it", file=str(path)
@@ -184,12 +184,12 @@ def _recognise(path: Source) -> _FoundFile:
     try:
         start = head(path)
     except OSError:
-        return _skipped(path, "the file cannot be opened")
+        return _skip_file(path, "the file cannot be opened")
     for reader in READERS:
         if reader.recognises(path, start):
             return _FoundFile(path, reader)
-    return _skipped(path, "the file is of no known format" if start else "the file is empty")
+    return _skip_file(path, "the file is of no known format" if start else "the file is empty")
 
 
-def _skipped(path: Source, reason: str) -> _FoundFile:
+def _skip_file(path: Source, reason: str) -> _FoundFile:
     return _FoundFile(path, None, SkippedRecord(place=str(path), reason=reason))

@@ -7,7 +7,7 @@ costs itself only. A truncated array gives the elements that were whole, then a 
 written one after another count on. For a valid array the elements are those of `json.loads`.
 
 A string of more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless message
-costs itself and not its conversation; `records.bounded` rejects the turn that holds it.
+costs itself and not its conversation; `records.limit_turn` rejects the turn that holds it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from licet.intake.lines import REST_OF_STRING, Source, chunks, lines
 from licet.intake.read_turn import BrokenRecord
-from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
+from licet.intake.records import OVER_LONG, Progress, format_bytes, valid_utf8
 from licet.vault.content import TURN_BYTES_MAX
 
 ELEMENT_BYTES_MAX = 256 * 2**20
@@ -314,7 +314,7 @@ class _Splitter:
         if too_deep:
             yield Flaw(self.index, "nested too deeply")
         elif held > self.element_bytes_max:
-            yield Flaw(self.index, f"the element is over {sized(self.element_bytes_max)}")
+            yield Flaw(self.index, f"the element is over {format_bytes(self.element_bytes_max)}")
         elif absent:
             return
         elif not raw:
@@ -325,7 +325,7 @@ class _Splitter:
 
     def _element(self, raw: bytes) -> Found:
         if len(raw) > self.element_bytes_max:
-            return Flaw(self.index, f"the element is over {sized(self.element_bytes_max)}")
+            return Flaw(self.index, f"the element is over {format_bytes(self.element_bytes_max)}")
         if self.utf8 and not valid_utf8(raw):
             return Flaw(self.index, "not valid UTF-8")
         return Element(self.index, raw)

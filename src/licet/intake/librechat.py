@@ -38,7 +38,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    joined,
+    join_texts,
     mend,
     moment,
     nothing_said,
@@ -275,7 +275,9 @@ def _split_by_author(message: _Message, role: TurnRole) -> Iterator[RecordedPart
         call = ToolCall(id=called.id or "", name=called.name or "", arguments=_arguments(called))
         yield part_of_role(
             role,
-            Content(text=joined(texts), tool_calls=(call,), attachments=attachments, model=model),
+            Content(
+                text=join_texts(texts), tool_calls=(call,), attachments=attachments, model=model
+            ),
         )
         if called.output is not None:
             yield part_of_role(
@@ -283,7 +285,7 @@ def _split_by_author(message: _Message, role: TurnRole) -> Iterator[RecordedPart
                 Content(text=called.output, tool_call_id=call.id, tool_name=call.name),
             )
         texts, attachments = [], ()
-    yield part_of_role(role, Content(text=joined(texts), attachments=attachments, model=model))
+    yield part_of_role(role, Content(text=join_texts(texts), attachments=attachments, model=model))
 
 
 def _text(part: _Part) -> str:

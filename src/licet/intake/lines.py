@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeAlias
 
 from licet.intake.archives import ArchiveMember, Unpacked
 from licet.intake.read_turn import BrokenRecord
-from licet.intake.records import OVER_LONG, Progress, sized, valid_utf8
+from licet.intake.records import OVER_LONG, Progress, format_bytes, valid_utf8
 from licet.vault.content import TURN_BYTES_MAX
 
 CHUNK_BYTES = 2**20
@@ -60,7 +60,7 @@ class _OpenFile:
     stream: BufferedReader | gzip.GzipFile | Unpacked
     below: BufferedReader | Unpacked
 
-    def consumed(self) -> int:
+    def bytes_consumed(self) -> int:
         return self.below.consumed if isinstance(self.below, Unpacked) else self.below.tell()
 
     def size(self) -> int:
@@ -116,8 +116,8 @@ def chunks(path: Source, progress: Progress) -> Iterator[bytes | BrokenRecord]:
                 break
             yield chunk.removeprefix(_MARK) if first else chunk
             first = False
-            progress(opened.consumed() - consumed)
-            consumed = opened.consumed()
+            progress(opened.bytes_consumed() - consumed)
+            consumed = opened.bytes_consumed()
         progress(opened.size() - consumed)
 
 
@@ -231,7 +231,7 @@ class _LineBuffer:
 def _line(path: Source, number: int, line: _LineBuffer) -> Iterator[TextLine | BrokenRecord]:
     if line.held > line.bytes_max:
         yield BrokenRecord(
-            place=f"{path}:{number}", message=f"the line is over {sized(line.bytes_max)}"
+            place=f"{path}:{number}", message=f"the line is over {format_bytes(line.bytes_max)}"
         )
         return
     raw = line.raw().strip(b" \t\r")

@@ -36,7 +36,7 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     decode,
-    joined,
+    join_texts,
     moment,
     nothing_said,
     part_of_role,
@@ -273,7 +273,7 @@ def parts_of(message: DialogueMessage) -> list[str | ContentPart]:
 
 def text_of(parts: list[str | ContentPart], refusal: str | None = None) -> str:
     texts = [part if isinstance(part, str) else (part.text or part.refusal or "") for part in parts]
-    return joined((*texts, refusal))
+    return join_texts((*texts, refusal))
 
 
 def _attachments(parts: list[str | ContentPart]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
-    joined,
+    join_texts,
     mend,
     moment,
     nothing_said,
@@ -273,14 +273,14 @@ def _split_output(output: list[_Item], model: str) -> Iterator[RecordedPart]:
     for item in output:
         call_id = item.call_id or item.id or ""
         if item.type == "message":
-            texts.append(_joined(item.content))
+            texts.append(_join_content(item.content))
         elif item.type == "function_call":
             names[call_id] = item.name or ""
             calls.append(ToolCall(id=call_id, name=names[call_id], arguments=_arguments(item)))
         # a call's output, or what is not known: the assistant's words are messages
         elif item.type != "reasoning":
             yield part_of_role(TurnRole.assistant, _answer(texts, calls, model))
-            given = _joined(item.content if item.output is None else item.output)
+            given = _join_content(item.content if item.output is None else item.output)
             if given or item.type == "function_call_output":
                 yield part_of_role(
                     TurnRole.tool,
@@ -315,10 +315,10 @@ def _split_text(text: str, model: str) -> Iterator[RecordedPart]:
 
 
 def _answer(texts: list[str], calls: list[ToolCall], model: str) -> Content:
-    return Content(text=joined(texts), tool_calls=tuple(calls), model=model)
+    return Content(text=join_texts(texts), tool_calls=tuple(calls), model=model)
 
 
-def _joined(content: str | list[_Part] | None) -> str:
+def _join_content(content: str | list[_Part] | None) -> str:
     parts = (
         content
         if isinstance(content, str)

@@ -82,7 +82,7 @@ def encoding_of(content_type: str) -> Encoding:
         ) from None
 
 
-def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
+def inflate(raw: bytes, encoding: str, bytes_max: int) -> bytes:
     """The unpacked body; TooLargeError before more than ``bytes_max`` is held."""
     if encoding in ("", "identity"):
         return raw
@@ -102,7 +102,7 @@ def inflated(raw: bytes, encoding: str, bytes_max: int) -> bytes:
     return body
 
 
-def read(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
+def parse_spans(raw: bytes, encoding: Encoding) -> list[OtlpSpan]:
     """Parses the spans of a request; UsageError if malformed, TooLargeError before any is
     decoded.
     """

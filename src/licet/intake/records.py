@@ -241,7 +241,7 @@ class Setting:
             if part.role is not TurnRole.tool and not has_said:
                 continue
             number += 1
-            yield bounded(
+            yield limit_turn(
                 ReadTurn(
                     place=place,
                     host_conversation=self.host_conversation,
@@ -273,7 +273,7 @@ def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
     return list(reversed(chain))
 
 
-def joined(texts: Iterable[str | None]) -> str:
+def join_texts(texts: Iterable[str | None]) -> str:
     """The texts that are not blank, one below the other."""
     return "\n".join(text for text in texts if text and text.strip())
 
@@ -282,7 +282,7 @@ def elsewhere(place: str) -> SkippedRecord:
     return SkippedRecord(place=place, reason="on a branch that is not shown")
 
 
-def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
+def limit_turn(turn: ReadTurn) -> ReadTurn | BrokenRecord:
     """The turn, or Broken if its content exceeds TURN_BYTES_MAX."""
     texts = (
         turn.content.text,
@@ -290,11 +290,13 @@ def bounded(turn: ReadTurn) -> ReadTurn | BrokenRecord:
         *(call.arguments for call in turn.content.tool_calls),
     )
     if sum(map(_utf8_bytes, texts)) > TURN_BYTES_MAX or any(OVER_LONG in text for text in texts):
-        return BrokenRecord(place=turn.place, message=f"the turn is over {sized(TURN_BYTES_MAX)}")
+        return BrokenRecord(
+            place=turn.place, message=f"the turn is over {format_bytes(TURN_BYTES_MAX)}"
+        )
     return turn
 
 
-def sized(count: int) -> str:
+def format_bytes(count: int) -> str:
     """A number of bytes, formatted for people."""
     return f"{count // 2**20} MiB" if count and count % 2**20 == 0 else f"{count} bytes"
 

@@ -34,7 +34,7 @@ from licet.client import ConversationTurn
 from licet.intake.otlp import OtlpSpan, Values
 from licet.intake.records import UnreadableRecord, decode
 from licet.masked import Masked
-from licet.plugins.dialogue import MESSAGES_MAX, DialoguePlace, added, is_marked
+from licet.plugins.dialogue import MESSAGES_MAX, DialoguePlace, is_marked, new_turns
 
 Message = Mapping[str, object]
 
@@ -70,7 +70,7 @@ class ModelCall(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[ConversationTurn, ...]
 
 
-def read(span: OtlpSpan) -> ModelCall | DropReason:
+def parse_model_call(span: OtlpSpan) -> ModelCall | DropReason:
     if not _is_model_call(span.attributes):
         return DropReason.no_model_call
     if is_marked(
@@ -90,7 +90,7 @@ def read(span: OtlpSpan) -> ModelCall | DropReason:
     if not any(message.get("role") in _ASKING for message in messages):
         return DropReason.no_content
     instructions, offered = _instructions(span)
-    turns = added(
+    turns = new_turns(
         [*instructions, *messages], answer, _dialogue_place(span, account), offered=offered
     )
     if turns is None:
@@ -147,12 +147,12 @@ def _call_messages(span: OtlpSpan) -> tuple[list[Message], Message]:
     )
     if not asked and not answered:
         asked, answered = (
-            list(map(_openinference, _indexed(values, f"llm.{side}_messages.", "message.")))
+            list(map(_openinference, _unflatten_list(values, f"llm.{side}_messages.", "message.")))
             for side in ("input", "output")
         )
     if not asked and not answered:
         asked, answered = (
-            list(map(_older, _indexed(values, f"gen_ai.{side}.")))
+            list(map(_older, _unflatten_list(values, f"gen_ai.{side}.")))
             for side in ("prompt", "completion")
         )
     if not asked and not answered:
@@ -180,10 +180,10 @@ def _instructions(span: OtlpSpan) -> tuple[list[Message], list[Message]]:
     instructions = list(_split_parts({"role": "system", "parts": parts})) if parts else []
     offered = _message_list(values.get("gen_ai.tool.definitions")) or [
         tool
-        for described in _indexed(values, "llm.tools.", "tool.")
+        for described in _unflatten_list(values, "llm.tools.", "tool.")
         for tool in _message_list(f"[{described.get('json_schema', '')}]")
     ]
-    functions = map(_older_function, _indexed(values, "llm.request.functions."))
+    functions = map(_older_function, _unflatten_list(values, "llm.request.functions."))
     return instructions, offered or list(functions)
 
 
@@ -256,7 +256,7 @@ def _text(value: object) -> str:
 # OpenInference, and the older forms: lists that are flattened into names
 
 
-def _indexed(values: Values, prefix: str, inner: str = "") -> list[Values]:
+def _unflatten_list(values: Values, prefix: str, inner: str = "") -> list[Values]:
     """The objects of a flattened list, in order: `prefix` N `.` `inner` key."""
     found: dict[int, Values] = {}
     for key, value in values.items():
@@ -270,7 +270,7 @@ def _indexed(values: Values, prefix: str, inner: str = "") -> list[Values]:
 
 def _openinference(message: Values) -> Message:
     content: object = message.get("content")
-    parts = _indexed(message, "contents.", "message_content.")
+    parts = _unflatten_list(message, "contents.", "message_content.")
     if parts:
         content = [
             {
@@ -288,7 +288,7 @@ def _openinference(message: Values) -> Message:
                 "arguments": call.get("function.arguments"),
             },
         }
-        for call in _indexed(message, "tool_calls.", "tool_call.")
+        for call in _unflatten_list(message, "tool_calls.", "tool_call.")
     ]
     return {
         "role": message.get("role"),
@@ -300,7 +300,9 @@ def _openinference(message: Values) -> Message:
 
 
 def _older(message: Values) -> Message:
-    calls = [{"id": call.get("id"), "function": call} for call in _indexed(message, "tool_calls.")]
+    calls = [
+        {"id": call.get("id"), "function": call} for call in _unflatten_list(message, "tool_calls.")
+    ]
     return {**message, "tool_calls": calls}
 
 

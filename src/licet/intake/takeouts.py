@@ -141,10 +141,10 @@ def _bytes(source: Source) -> int:
 def read_feedback(source: Source, progress: Progress) -> Iterator[Read]:
     """The feedback of a data export; shared content is taken from the conversation again."""
     records = json_stream.records(source, progress, by_lines=True)
-    return read_each(records, _given, lambda place, line, _: iter([_read(place, line)]))
+    return read_each(records, _given, lambda place, line, _: iter([_parse_line(place, line)]))
 
 
-def _read(place: str, line: _FeedbackLine) -> Read:
+def _parse_line(place: str, line: _FeedbackLine) -> Read:
     if line.taken_back is not None:
         return SkippedRecord(place=place, reason="feedback that was taken back")
     is_check = line.check in set(HostCheck)

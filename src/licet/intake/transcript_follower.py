@@ -61,7 +61,7 @@ def follow(path: Path, mark: ReadMark) -> Iterator[Step]:
             if not size:
                 return
             number += 1
-            items = tuple(_read(file, one_pass, f"{path}:{number}", number, raw))
+            items = tuple(_read_records(file, one_pass, f"{path}:{number}", number, raw))
             if any(isinstance(item, ReadTurn) and item.role is TurnRole.user for item in items):
                 base, base_lines = start, number - 1
             if start >= mark.offset:
@@ -81,7 +81,7 @@ def _line(readline: Callable[[int], bytes], bytes_max: int) -> tuple[int, bytes 
     return size, raw if size == len(raw) else None
 
 
-def _read(
+def _read_records(
     file: claude_code.SessionFile, one_pass: Pass, place: str, number: int, raw: bytes | None
 ) -> Iterator[Read]:
     if raw is None:

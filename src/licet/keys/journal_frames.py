@@ -245,7 +245,7 @@ class ChainWalk:
             self._compare(place)
         return fits
 
-    def ended(self) -> list[JournalMisfit]:
+    def finish(self) -> list[JournalMisfit]:
         """`misfits`, once the newest frame was read: with what is missing from the end, or of the
         heads.
         """

@@ -210,7 +210,7 @@ class Keyring:
 
     def bucket_keys(self, tx: Transaction, buckets: set[int]) -> dict[int, KeyMaterial]:
         """The keys of ``buckets``; the caller has locked them or the accounts in them."""
-        return self.opened(self.request_buckets(tx, buckets)()).keys
+        return self.open_buckets(self.request_buckets(tx, buckets)()).keys
 
     def request_buckets(
         self, tx: Transaction, buckets: Collection[int]
@@ -223,7 +223,7 @@ class Keyring:
         )
         return lambda: [BucketRow(*row) for row in asked.fetchall()]
 
-    def opened(self, rows: Iterable[BucketRow]) -> OpenedBuckets:
+    def open_buckets(self, rows: Iterable[BucketRow]) -> OpenedBuckets:
         """The keys in ``rows``; FencedError behind the fence."""
         each = {row.bucket: row for row in rows}
         keys = {number: self.bucket_key(*row[1:]) for number, row in each.items()}

@@ -131,7 +131,7 @@ def _sync(folder: Path, name: str) -> None:
         sync(one)
 
 
-def configured(config: Configuration) -> Objects:
+def open_cold_store(config: Configuration) -> Objects:
     """The cold store of an installation, not contacted yet: its bucket, or the folder ``cold``.
     UsageError if a file with a secret cannot be read.
     """

@@ -487,7 +487,7 @@ class Journal:
         walk, found = self._walk_newest(is_enough, heads, since)
         for place, frame in found:
             walk.counts(frame, place)
-        return walk.ended()
+        return walk.finish()
 
     def _walk_newest(
         self,

@@ -43,7 +43,7 @@ import msgspec
 
 from licet.ledger.canonical_json import Canonical, Fact, canonical
 from licet.ledger.outbox import EntryKind
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store.connect import Transaction
 
 VERSION = 1
@@ -170,7 +170,7 @@ def private_record(row: OutboxRow) -> dict[str, Canonical]:
         "account": row.account.hex,
         "outbox": row.outbox_id,
         "t": row.kind,
-        "at": written(row.occurred_at),
+        "at": rfc3339(row.occurred_at),
         "facts": {**row.facts},
     }
 
@@ -182,8 +182,8 @@ def encode(row: OutboxRow, key: bytes | None, logged_at: datetime, random: Rando
     entry: dict[str, Canonical] = {
         "v": VERSION,
         "t": row.kind,
-        "at": written(row.occurred_at),
-        "logged": written(logged_at),
+        "at": rfc3339(row.occurred_at),
+        "logged": rfc3339(logged_at),
         "facts": public_facts(row),
     }
     if row.account is not None:

@@ -31,7 +31,7 @@ from licet.ledger.outbox import Entry, EntryKind
 from licet.ledger.publication import PublishedLog
 from licet.ledger.sequence import LogPlace, LogStanding, digest_of
 from licet.ledger.storage import list_names
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store.connect import Transaction
 
 LOG_HINT = (
@@ -229,7 +229,7 @@ def _match_rows(
                 entries.commitment(opening, canonical(entries.private_record(row)))
             )
             facts = entries.account_facts(row, made[row.account])
-            key = _identity(row.account, row.kind, written(row.occurred_at), facts)
+            key = _identity(row.account, row.kind, rfc3339(row.occurred_at), facts)
             if index is None:
                 others.append((row.outbox_id, key))
             else:
@@ -257,7 +257,7 @@ def _entry_text(entry: dict[str, Any]) -> str:
 
 
 def _row_text(row: OutboxRow) -> str:
-    return str((row.kind, written(row.occurred_at), sorted(entries.public_facts(row).items())))
+    return str((row.kind, rfc3339(row.occurred_at), sorted(entries.public_facts(row).items())))
 
 
 def _set_places(tx: Transaction, year: int, found: Sequence[tuple[int, int]]) -> None:

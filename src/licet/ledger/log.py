@@ -284,7 +284,7 @@ class LogWriter:
         self._storage.write(files)
         self._storage.write({CHECKPOINT: head.note})
         self._head, self._published, self._checkpoint = head, head.note, new
-        self._reader = self._reader.resized(new.size)
+        self._reader = self._reader.with_size(new.size)
         return AppendResult(old, new.size, new.root)
 
     def _check_usable(self) -> None:

@@ -178,10 +178,10 @@ def forget_year(tx: Transaction, year: int) -> None:
 
 def append(tx: Transaction, entries: Sequence[Entry]) -> None:
     """Adds ``entries`` to the outbox in order; they become leaves only if ``tx`` commits."""
-    change(tx, appending(tx, entries))
+    change(tx, append_changes(tx, entries))
 
 
-def appending(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
+def append_changes(tx: Transaction, entries: Sequence[Entry]) -> list[Change]:
     """`append` as changes for one statement with others; a large batch is written at once by
     COPY.
     """

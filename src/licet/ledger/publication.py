@@ -57,7 +57,7 @@ class PublishedLog:
         if self.cosigned is not None and index < self.cosigned[1].size:
             raw, checkpoint = self.cosigned
         size, root = checkpoint.size, checkpoint.root
-        path = tree.prove_inclusion(self._tiles.resized(size), index, size)
+        path = tree.prove_inclusion(self._tiles.with_size(size), index, size)
         tree.check_inclusion(tree.leaf_hash(self.entry(index)), index, size, path, root)
         return InclusionProof(index, path, raw)
 

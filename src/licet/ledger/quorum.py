@@ -57,7 +57,7 @@ class Quorum:
     groups: Mapping[str, WitnessGroup]
     rule: str
 
-    def met(self, cosigned: Collection[Verifier]) -> bool:
+    def is_met(self, cosigned: Collection[Verifier]) -> bool:
         """Whether the witnesses with valid cosignatures are enough."""
         held = {named.name for named in self.witnesses if named.verifier in cosigned}
         return self.rule == NONE or self._met(self.rule, held)

@@ -107,7 +107,7 @@ class Sequencer:
         clock: Clock,
         random: Random,
     ) -> None:
-        """Called by `sequencing`, which holds the lock on ``conn``. Completes what a crash
+        """Called by `open_sequencer`, which holds the lock on ``conn``. Completes what a crash
         interrupted.
         """
         self._conn, self._place, self._seed = conn, place, seed
@@ -339,7 +339,7 @@ class Sequencer:
 
 
 @contextlib.contextmanager
-def sequencing(
+def open_sequencer(
     pool: Pool, place: LogPlace, seed: bytes, keys: LogKeySource, clock: Clock, random: Random
 ) -> Iterator[Sequencer]:
     """The only sequencer of an installation; `BusyError` if another one runs."""

@@ -95,7 +95,7 @@ class TileReader:
     size: int
     _rows: OrderedDict[tuple[int, int, int], list[list[bytes]]] = field(default_factory=OrderedDict)
 
-    def resized(self, size: int) -> TileReader:
+    def with_size(self, size: int) -> TileReader:
         """A reader for another size of the same log that shares the cache."""
         return TileReader(self.read, size, self._rows)
 

@@ -147,7 +147,7 @@ def gather(
         merged = shown.note + lines.encode()
         # An older checkpoint that enough witnesses cosigned proves more than a newer one that too
         # few did.
-        if held.keys() - kept.keys() and (quorum.met(held) or not quorum.met(sizes)):
+        if held.keys() - kept.keys() and (quorum.is_met(held) or not quorum.is_met(sizes)):
             files.write({COSIGNED: merged})
     silent = [named for named in quorum.witnesses if named.verifier not in held]
     return GatheredCosignatures(
@@ -159,7 +159,7 @@ def gather(
             (named.name, str(answers.get(named, _missing_reason(named, seconds_max))))
             for named in silent
         ),
-        met=quorum.met(held),
+        met=quorum.is_met(held),
     )
 
 

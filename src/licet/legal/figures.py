@@ -163,7 +163,7 @@ def position_of(installation: Installation, text: str | None) -> LogPosition:
         )
     if text is None:
         year = int(known[-1])
-        return LogPosition(year=year, size=_published(installation, year).checkpoint.size)
+        return LogPosition(year=year, size=_open_published_log(installation, year).checkpoint.size)
     found = _POSITION.fullmatch(text)
     if found is None:
         raise UsageError(
@@ -172,7 +172,7 @@ def position_of(installation: Installation, text: str | None) -> LogPosition:
         )
     position = LogPosition(year=int(found["year"] or known[-1]), size=int(found["size"]))
     size = (
-        _published(installation, position.year).checkpoint.size
+        _open_published_log(installation, position.year).checkpoint.size
         if str(position.year) in known
         else 0
     )
@@ -184,13 +184,13 @@ def position_of(installation: Installation, text: str | None) -> LogPosition:
     return position
 
 
-def read(
+def read_log(
     installation: Installation, position: LogPosition, only: Sequence[str] | None = None
 ) -> LogReading:
     """Counts everything up to ``position``; ``only`` lists the ids of the paper's releases."""
     tally, logs = LogTally(), []
     for year in (int(year) for year in documents.years(installation) if int(year) <= position.year):
-        log = _published(installation, year)
+        log = _open_published_log(installation, year)
         size = position.size if year == position.year else log.checkpoint.size
         logs.append(CountedLog(origin=log.checkpoint.origin, size=size))
         for entry in log.entries(size):
@@ -207,7 +207,7 @@ def read(
     )
 
 
-def _published(installation: Installation, year: int) -> PublishedLog:
+def _open_published_log(installation: Installation, year: int) -> PublishedLog:
     return PublishedLog(
         documents.place(installation).folder / str(year), documents.key(installation, year)
     )
@@ -358,16 +358,18 @@ def totals(releases: Sequence[ReleaseFigures]) -> TotalFigures:
         size_bin=next((name for end, name in BINS if tokens < end), TOP_BIN),
         first_month=months[0] if months else None,
         last_month=months[-1] if months else None,
-        dropped=_summed(release.dropped or {} for release in releases),
-        replaced=_summed(release.replaced or {} for release in releases),
-        **{name: _summed(contents.get(name, {}) for contents in counted) for name in BREAKDOWNS},
+        dropped=_sum_counts(release.dropped or {} for release in releases),
+        replaced=_sum_counts(release.replaced or {} for release in releases),
+        **{
+            name: _sum_counts(contents.get(name, {}) for contents in counted) for name in BREAKDOWNS
+        },
         purged_rows=sum(release.purged_rows for release in releases),
         reviewed_rows=sum(release.reviewed_rows for release in releases),
         findings=sum(release.findings for release in releases),
     )
 
 
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def _sum_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total = Counter[str]()
     for count in counts:
         total.update(count)

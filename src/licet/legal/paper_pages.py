@@ -145,7 +145,7 @@ _NOTE = (
 _CHECK = "licet verify document FILE --log PUBLISHED --release RELEASES --key VKEY"
 
 
-def markdown(payload: Mapping[str, Any], sha256: str) -> str:
+def render_markdown(payload: Mapping[str, Any], sha256: str) -> str:
     lines = [f"# {_plain(payload['title'])}", ""]
     lines += [f"- **{what}**: {_plain(text)}" for what, text in _facts(payload, sha256)]
     for part in payload["sections"]:

@@ -28,7 +28,7 @@ from licet.legal.paper import (
     stated_by,
     value_of,
 )
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.proof import documents, legal_documents
 from licet.proof.legal_documents import KeptDocument
 from licet.release import registry
@@ -96,7 +96,7 @@ def make(
     """
     position = figures.position_of(installation, at)
     scope = tuple(_release_id(installation, name) for name in releases) or None
-    read = figures.read(installation, position, scope)
+    read = figures.read_log(installation, position, scope)
     with transaction(installation.pool) as tx:
         content = payload(installation, tx, load_form(kind), read, scope)
         document = jws.sign(content, installation.keyring.log_seed(tx), JWS_TYPE)
@@ -155,8 +155,8 @@ def payload(
             "document": policy,
         },
         "figures": msgspec.to_builtins(read.figures),
-        "recorded": _recorded(tx, read),
-        "stated": stated_by(controllers.read(installation.config.controller)),
+        "recorded": _database_records(tx, read),
+        "stated": stated_by(controllers.read_controller(installation.config.controller)),
         "sections": msgspec.to_builtins(form.sections),
     }
 
@@ -166,7 +166,7 @@ def _purposes(policy: Mapping[str, Any]) -> list[str]:
     return sorted({purpose for question in asked for purpose in question["covers"]})
 
 
-def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
+def _database_records(tx: Transaction, read: LogReading) -> dict[str, Any]:
     """What the database had recorded when the last entry was logged; no log proves it."""
     at = instant(read.time)
     within = {release.name for release in read.figures.releases}
@@ -181,7 +181,7 @@ def _recorded(tx: Transaction, read: LogReading) -> dict[str, Any]:
             f"{model.name} ({model.recipe}, {model.rows} rows of release {model.release})"
             for model in models
         ],
-        "first_used": min((written(model.started_at)[:10] for model in models), default=None),
+        "first_used": min((rfc3339(model.started_at)[:10] for model in models), default=None),
         "recipients": given,
     }
 
@@ -219,7 +219,7 @@ def written_as(installation: Installation, paper: MadePaper, form: str) -> bytes
     """A paper as `markdown`, `html` or `json`; the last is the file for `licet verify document`."""
     if form == "json":
         return file_of(installation, paper.sha256)
-    return _rendered(paper.payload, paper.sha256, form)
+    return _render_paper(paper.payload, paper.sha256, form)
 
 
 def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
@@ -228,11 +228,11 @@ def kept_as(installation: Installation, sha256: str, form: str) -> bytes:
         return file_of(installation, sha256)
     with transaction(installation.pool) as tx:
         kept = legal_documents.get(tx, sha256)
-    return _rendered(payload_of(kept.document), kept.sha256, form)
+    return _render_paper(payload_of(kept.document), kept.sha256, form)
 
 
-def _rendered(payload: dict[str, Any], sha256: str, form: str) -> bytes:
-    text = paper_pages.markdown if form == "markdown" else paper_pages.html
+def _render_paper(payload: dict[str, Any], sha256: str, form: str) -> bytes:
+    text = paper_pages.render_markdown if form == "markdown" else paper_pages.html
     return text(payload, sha256).encode()
 
 
@@ -245,7 +245,7 @@ def list_papers(installation: Installation, kind: PaperKind | None = None) -> li
             kind=document.kind,
             position=str(LogPosition(year=document.log_year, size=document.entries)),
             sha256=document.sha256,
-            made_at=written(document.made_at),
+            made_at=rfc3339(document.made_at),
             made_by=document.made_by,
         )
         for document in found

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from licet.misuse.classifier import ABSTENTION_LEVEL, Card, Figures
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.train.cards import ModelDescription
 
 ARCHITECTURE = "logistic regression on hashed n-grams, weighted by tf-idf"
@@ -85,7 +85,7 @@ def card_of(card: Card, described: ModelDescription, held_out: Sequence[Figures]
     ]
     body = _CARD.format(
         name=run.name,
-        finished=written(run.finished),
+        finished=rfc3339(run.finished),
         examples=card.examples,
         misuse=card.misuse,
         release=described.release.name,

@@ -168,7 +168,7 @@ class Model:
     def save(self, folder: Path) -> None:
         """Writes the model's two files."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / WEIGHTS_FILE).write_bytes(_packed(self._weights))
+        (folder / WEIGHTS_FILE).write_bytes(_pack_weights(self._weights))
         (folder / MODEL_FILE).write_bytes(
             msgspec.json.format(msgspec.json.encode(self.card), indent=2)
         )
@@ -177,7 +177,7 @@ class Model:
         raw = np.full(counts[0].shape[0], self._weights.bias)
         with _one_thread():
             for kind, (idf, coefficients) in zip(counts, self._dense, strict=True):
-                raw += ngrams.weighted(kind, idf) @ coefficients
+                raw += ngrams.weigh_counts(kind, idf) @ coefficients
         return _logistic(self.card.slope * raw + self.card.bias)
 
 
@@ -197,7 +197,7 @@ def load(folder: Path) -> Model:
     packed = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
     if card.format != FORMAT or sha256(packed).hexdigest() != card.weights:
         raise BrokenError(f"the weights in `{folder}` do not match its card")
-    return Model(card, _unpacked(packed))
+    return Model(card, _unpack_weights(packed))
 
 
 def train(examples: Sequence[LabelledExample]) -> Model:
@@ -219,8 +219,8 @@ def train(examples: Sequence[LabelledExample]) -> Model:
     domains = [example.domain for example in examples]
     with _one_thread():
         counts = ngrams.count([example.text for example in examples])
-        raw, fitted = _out_of_fold(counts, folds, truth, balanced(domains))
-        slope, bias = _calibrated(raw, truth)
+        raw, fitted = _out_of_fold(counts, folds, truth, balance_domains(domains))
+        slope, bias = _fit_calibration(raw, truth)
         limits = abstention_limits(held_out(counts, folds), domains)
     scores, weights = _logistic(slope * raw + bias), fitted.weights()
     points = _points(scores, truth)
@@ -236,14 +236,14 @@ def train(examples: Sequence[LabelledExample]) -> Model:
         domains=by_domain,
         limits={domain: limit for domain, limit in limits.items() if domain in learnt},
         ordinary=OrdinaryFigures(prompts=0, alarms=0.0),
-        weights=sha256(_packed(weights)).hexdigest(),
+        weights=sha256(_pack_weights(weights)).hexdigest(),
     )
     alarms = Model(card, weights).score(ORDINARY_PROMPTS) > points[TOLD_AT].threshold
     ordinary = OrdinaryFigures(prompts=len(ORDINARY_PROMPTS), alarms=float(alarms.mean()))
     return Model(msgspec.structs.replace(card, ordinary=ordinary), weights)
 
 
-def balanced(domains: Sequence[str]) -> Array:
+def balance_domains(domains: Sequence[str]) -> Array:
     """A weight for each example, so that each domain weighs the same; at most `DOMAIN_WEIGHT_MAX`
     for those of a small one.
     """
@@ -319,7 +319,7 @@ class _Fitted:
 
     def _features(self, rows: Rows) -> list[Any]:
         parts = zip(self._counts, self._idf, self._seen, strict=True)
-        return [ngrams.weighted(kind[rows], idf)[:, seen] for kind, idf, seen in parts]
+        return [ngrams.weigh_counts(kind[rows], idf)[:, seen] for kind, idf, seen in parts]
 
     def weights(self) -> _Weights:
         return _Weights(
@@ -353,7 +353,7 @@ def _out_of_fold(
     return scores, _Fitted(counts, np.arange(len(folds)), truth, weight)
 
 
-def _calibrated(raw: Array, truth: NDArray[np.bool_]) -> tuple[float, float]:
+def _fit_calibration(raw: Array, truth: NDArray[np.bool_]) -> tuple[float, float]:
     from sklearn.linear_model import LogisticRegression
 
     line = LogisticRegression(C=1e3, random_state=0, max_iter=2000).fit(raw[:, None], truth)
@@ -386,7 +386,7 @@ def _kinds(
     return zip(weights.buckets, weights.idf, weights.coefficients, strict=True)
 
 
-def _packed(weights: _Weights) -> bytes:
+def _pack_weights(weights: _Weights) -> bytes:
     kinds = [
         (
             buckets.astype("<u4").tobytes(),
@@ -398,7 +398,7 @@ def _packed(weights: _Weights) -> bytes:
     return msgspec.msgpack.encode((kinds, weights.unseen, weights.bias))
 
 
-def _unpacked(packed: bytes) -> _Weights:
+def _unpack_weights(packed: bytes) -> _Weights:
     kinds, unseen, bias = msgspec.msgpack.decode(
         packed, type=tuple[list[tuple[bytes, bytes, bytes]], float, float]
     )

@@ -129,7 +129,7 @@ def train(
             ]
             started = installation.clock()
             model = classifier.train([example for source in sources for example in source.learnt])
-            held_out = _measured(
+            held_out = _measure_domains(
                 model, [example for source in sources for example in source.held_out]
             )
             model.save(made)
@@ -212,7 +212,7 @@ def _sources(installation: Installation, names: Iterable[str], gates: Path) -> l
         mine = {key: rows for key, rows in of.items() if last[key] == place}
         record = gates / f"{release.hex}.consumed"
         learnt = {key: rows for key, rows in mine.items() if _is_learnt(rows)}
-        gone = _handed(
+        gone = _withdrawn_since_opening(
             installation,
             folder,
             release,
@@ -287,7 +287,7 @@ def _is_learnt(rows: Sequence[_Sourced]) -> bool:
     return all("labels" not in row.row or row.row["labels"]["split"] == "train" for row in rows)
 
 
-def _handed(
+def _withdrawn_since_opening(
     installation: Installation,
     folder: Path,
     release: UUID,
@@ -326,7 +326,7 @@ def _examples(of: _Rows) -> Iterator[LabelledExample]:
             )
 
 
-def _measured(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
+def _measure_domains(model: Model, held_out: Sequence[LabelledExample]) -> tuple[Figures, ...]:
     if not held_out:
         return ()
     scores = model.score([example.text for example in held_out])

@@ -58,7 +58,7 @@ def in_texts(counts: Any) -> Rows:  # noqa: ANN401 a sparse matrix, which has no
 
 
 # a sparse matrix, which has no type here
-def weighted(counts: Any, idf: Array) -> Any:  # noqa: ANN401
+def weigh_counts(counts: Any, idf: Array) -> Any:  # noqa: ANN401
     """Sublinear tf-idf, each row of length 1."""
     from sklearn.preprocessing import normalize
 

@@ -97,13 +97,15 @@ def choose(domain: str, scores: Array, alarms: float, now: datetime) -> Operatin
     )
 
 
-def read(path: Path, weights: str, alarms: float, now: datetime) -> dict[str, OperatingPoint]:
+def read_points(
+    path: Path, weights: str, alarms: float, now: datetime
+) -> dict[str, OperatingPoint]:
     """The points in the file ``path`` of the model ``weights`` for ``alarms`` that still hold, by
     domain.
     """
     return {
         point.domain: point
-        for point in _all(path, weights)
+        for point in _read_all_points(path, weights)
         if point.alarms == alarms and point.set_at <= now < point.set_at + timedelta(days=DAYS)
     }
 
@@ -112,7 +114,9 @@ def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
     """Adds points of the model ``weights`` to the file ``path``; a new one replaces the one for its
     domain and share.
     """
-    new = {(point.domain, point.alarms): point for point in (*_all(path, weights), *points)}
+    new = {
+        (point.domain, point.alarms): point for point in (*_read_all_points(path, weights), *points)
+    }
     content = _File(format=FORMAT, weights=weights, points=tuple(new[key] for key in sorted(new)))
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(path.name + ".new")
@@ -124,7 +128,7 @@ def beside(folder: Path) -> Path:
     return folder.with_name(folder.name + ".points.json")
 
 
-def _all(path: Path, weights: str) -> tuple[OperatingPoint, ...]:
+def _read_all_points(path: Path, weights: str) -> tuple[OperatingPoint, ...]:
     if not path.exists():
         return ()
     try:

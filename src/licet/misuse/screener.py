@@ -98,7 +98,7 @@ def suggest(
     """
     _check_call(reader, ticket, limit, alarms)
     weights, now = bytes.fromhex(model.sha256), installation.clock()
-    points = operating_points.read(points_file, model.sha256, alarms, now)
+    points = operating_points.read_points(points_file, model.sha256, alarms, now)
     conversations_min = operating_points.conversations_min(alarms)
     with transaction(installation.pool) as tx:
         counted = count_readable(tx, now, ticket, weights)

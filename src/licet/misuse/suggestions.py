@@ -45,7 +45,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: str | None
 
 
-def waiting(installation: Installation) -> list[Suggestion]:
+def list_undecided(installation: Installation) -> list[Suggestion]:
     """The suggestions that nobody has decided, the highest score first."""
     with transaction(installation.pool) as tx:
         return select_open(tx, installation.clock())

@@ -101,7 +101,7 @@ def _is_mark(key: object, value: object) -> bool:
     )
 
 
-def added(
+def new_turns(
     messages: object, answer: object, where: DialoguePlace, *, offered: object = None
 ) -> list[ConversationTurn] | None:
     """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue.
@@ -151,7 +151,7 @@ def _with_id(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
     """
     what = identity(turn)
     times[what] += 1
-    return _fitted(
+    return _shorten_names(
         msgspec.structs.replace(turn, id=what if times[what] == 1 else f"{what}#{times[what]}")
     )
 
@@ -232,7 +232,7 @@ def _parts(message: Message) -> list[object]:
     )
 
 
-def _fitted(turn: ConversationTurn) -> ConversationTurn:
+def _shorten_names(turn: ConversationTurn) -> ConversationTurn:
     """A turn within the API's limits for names."""
     return msgspec.structs.replace(
         turn,

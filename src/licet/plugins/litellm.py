@@ -26,7 +26,7 @@ from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
 from licet.host import GatePermit, Host, Outage, ReasonCode
-from licet.plugins.dialogue import DialoguePlace, added, is_marked
+from licet.plugins.dialogue import DialoguePlace, is_marked, new_turns
 from licet.plugins.settings import PluginSettings, plugin_settings
 
 CALLS_MAX = 100_000
@@ -96,7 +96,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
             self.host.count("marked")
             return
         where, answer = self._where(permit, payload), _answer(payload.get("response"))
-        turns = added(payload.get("messages"), answer, where, offered=_offered(payload))
+        turns = new_turns(payload.get("messages"), answer, where, offered=_offered_tools(payload))
         if not turns:
             self.host.count("no dialogue, or redacted")
             return
@@ -134,7 +134,7 @@ def _answer(response: object) -> object:
     return first.get("message") if isinstance(first, dict) else None
 
 
-def _offered(payload: dict[str, Any]) -> object:
+def _offered_tools(payload: dict[str, Any]) -> object:
     """The tools that a call offered its model."""
     parameters = payload.get("model_parameters")
     given = parameters if isinstance(parameters, dict) else {}

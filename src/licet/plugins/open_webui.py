@@ -156,7 +156,12 @@ class Filter:
                 {"type": "notification", "data": {"type": "info", "content": said}}
             )
         place = _place(metadata)
-        if place is None or metadata.get("task") or _marked(body) or _marked(metadata):
+        if (
+            place is None
+            or metadata.get("task")
+            or _is_off_record(body)
+            or _is_off_record(metadata)
+        ):
             host.count("not saved, or marked")
             return body
         self._permits[place] = permit
@@ -175,7 +180,7 @@ class Filter:
         host = self._host
         if place is None or permit is None or host is None or _account(__user__) != permit.account:
             return body
-        turns = added(body, place, account=permit.account, surface=self.valves.surface)
+        turns = exchange_turns(body, place, account=permit.account, surface=self.valves.surface)
         await asyncio.wrap_future(host.record(permit, turns))
         return body
 
@@ -199,7 +204,7 @@ class Filter:
         return True
 
 
-def added(
+def exchange_turns(
     body: Body, place: tuple[str, str], *, account: str, surface: str
 ) -> list[ConversationTurn]:
     """The turns of an exchange: the messages since the previous answer, and the answer that
@@ -284,7 +289,7 @@ def _place(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
     return None if chat == "local" or chat.startswith(_UNSAVED) else (chat, message)
 
 
-def _marked(request: Mapping[str, Any]) -> bool:
+def _is_off_record(request: Mapping[str, Any]) -> bool:
     """Whether the request asks not to be recorded; deeper levels are Open WebUI's own."""
     return is_marked(
         {key: value for key, value in request.items() if not isinstance(value, Mapping | list)}
@@ -296,7 +301,7 @@ def _marked(request: Mapping[str, Any]) -> bool:
 
 def _turns_of_message(message: Mapping[str, Any], model: str) -> Iterator[ConversationTurn]:
     content, output = message.get("content"), message.get("output")
-    text = content if isinstance(content, str) else _joined(content)
+    text = content if isinstance(content, str) else _join_content(content)
     if message.get("role") == "user":
         files = message.get("files")
         named = tuple(map(_file_name, files)) if isinstance(files, list) else ()
@@ -321,7 +326,7 @@ def _in_output(output: Sequence[Any], model: str) -> Iterator[ConversationTurn]:
             continue
         kind, call_id = item.get("type"), str(item.get("call_id") or item.get("id") or "")
         if kind == "message":
-            texts.append(_joined(item.get("content")))
+            texts.append(_join_content(item.get("content")))
         elif kind == "function_call":
             names[call_id] = str(item.get("name") or "")
             calls.append(
@@ -331,7 +336,7 @@ def _in_output(output: Sequence[Any], model: str) -> Iterator[ConversationTurn]:
             )
         elif kind != "reasoning":
             yield _answer(texts, calls, model)
-            given = _joined(
+            given = _join_content(
                 item.get("content") if item.get("output") is None else item.get("output")
             )
             if given or kind == "function_call_output":
@@ -381,7 +386,7 @@ def _result(text: str, call_id: str, called: str) -> ConversationTurn:
     )
 
 
-def _joined(content: object) -> str:
+def _join_content(content: object) -> str:
     if isinstance(content, str):
         return content.strip()
     parts = content if isinstance(content, list) else []

@@ -20,7 +20,7 @@ from licet.errors import InputError
 from licet.policy.diff import check_material
 from licet.policy.events import Event
 from licet.policy.file import Policies, Policy, extend, not_yaml, preset
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.policy.world import World
 from licet.undecodable import UNDECODABLE
 
@@ -171,7 +171,7 @@ def _differences(world: World, expected: Mapping[str, Any]) -> Iterator[Differen
     subject = f"{asked} {expected[asked]}"
     if "purpose" in expected:
         subject += f" for {expected['purpose']}"
-    subject += f" at {written(expected['at'])}"
+    subject += f" at {rfc3339(expected['at'])}"
     for key in ASKED[asked]:
         if key in expected and expected[key] != actual[key]:
             values = _values(world, asked, expected[asked], expected["at"])
@@ -325,7 +325,7 @@ def _expectation(value: object, file: str, case: str, number: int) -> dict[str, 
 
 def _value_text(value: object) -> object:
     # only times have a tzinfo
-    return written(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]
+    return rfc3339(value) if hasattr(value, "tzinfo") else value  # type: ignore[arg-type]
 
 
 def parse_plain(text: bytes) -> object:

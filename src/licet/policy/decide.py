@@ -350,7 +350,9 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
     return Gate.notice
 
 
-def unanswered(account: AccountState, policies: Policies, at: datetime) -> tuple[str, ...]:
+def unanswered_questions(
+    account: AccountState, policies: Policies, at: datetime
+) -> tuple[str, ...]:
     """The questions that wait for an answer at ``at``: none where the gate asks nothing."""
     newest = policies.newest_material(at)
     if newest is None or gate(account, policies, at) not in ASKING:

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import UNSET
 
 from licet.errors import InputError
-from licet.policy.period import Period, instant, parse_period, written
+from licet.policy.period import Period, instant, parse_period, rfc3339
 from licet.policy.regions import (
     COUNTRIES,
     LANGUAGE,
@@ -195,7 +195,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {
             "policy": self.policy,
             "version": self.version,
-            "effective": written(self.effective),
+            "effective": rfc3339(self.effective),
             "decide_by": self.decide_by.isoformat() if self.decide_by else None,
             "material": self.material,
             "scope": {"plans": sorted(self.plans), "surfaces": sorted(self.surfaces)},

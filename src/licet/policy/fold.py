@@ -674,7 +674,7 @@ def narrow(
     )
 
 
-def widen(conversation: ConversationState) -> ConversationState:
+def widen_conversation(conversation: ConversationState) -> ConversationState:
     """Lets in what follows; the same conversation if it is already in or deleted."""
     if not conversation.narrowed or conversation.deleted_at is not None:
         return conversation

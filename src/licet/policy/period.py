@@ -95,7 +95,7 @@ def instant(value: object) -> datetime:
     raise ValueError(f"`{value}` is not a time: write 2025-09-01T09:00:00Z or 2025-09-01")
 
 
-def written(at: datetime) -> str:
+def rfc3339(at: datetime) -> str:
     """RFC 3339 with `Z`, to the second where that is exact."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

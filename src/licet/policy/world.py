@@ -248,7 +248,7 @@ class World:
             case NarrowEvent():
                 self._narrow(event.account, owned, at)
             case WidenEvent():
-                owned.conversation = fold.widen(before)
+                owned.conversation = fold.widen_conversation(before)
             case FlagEvent():
                 owned.conversation = fold.flag(self.accounts[event.account], before, policies, at)
             case UnflagEvent():

@@ -80,12 +80,12 @@ def key(installation: Installation, year: int | None = None) -> Verifier:
 # The log
 
 
-def sequencing(installation: Installation) -> AbstractContextManager[Sequencer]:
+def open_sequencer(installation: Installation) -> AbstractContextManager[Sequencer]:
     """The installation's only sequencer; BusyError while another one runs."""
     with transaction(installation.pool) as tx:
         seed = installation.keyring.log_seed(tx)
     keys = LogKeys(installation.keyring)
-    return sequence.sequencing(
+    return sequence.open_sequencer(
         installation.pool,
         place(installation),
         seed,
@@ -97,7 +97,7 @@ def sequencing(installation: Installation) -> AbstractContextManager[Sequencer]:
 
 def append(installation: Installation) -> int:
     """Appends the outbox to the log; returns the number of rows."""
-    with sequencing(installation) as sequencer:
+    with open_sequencer(installation) as sequencer:
         return sum(iter(sequencer.run_once, 0))
 
 
@@ -108,7 +108,7 @@ def follow(
     witnesses, if any, to cosign, and tells ``watch`` whether they answer.
     """
     if witnesses(installation) is None:
-        sequence.run(partial(sequencing, installation), stop)
+        sequence.run(partial(open_sequencer, installation), stop)
         return
     beside = threading.Thread(
         target=_keep_cosigned,
@@ -118,7 +118,7 @@ def follow(
     )
     beside.start()
     try:
-        sequence.run(partial(sequencing, installation), stop)
+        sequence.run(partial(open_sequencer, installation), stop)
     finally:
         stop.set()
         beside.join(GATHER_SECONDS_MAX)
@@ -257,17 +257,17 @@ class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
     fault: str
 
 
-def checked(installation: Installation) -> list[LogChecked]:
+def check_years(installation: Installation) -> list[LogChecked]:
     """Quickly checks each year's log: its checkpoint is signed by its key and extends what the
     database knows. `licet verify log` checks all entries.
     """
     asked = witnesses(installation)
     with transaction(installation.pool) as tx:
         known, seed = sequence.standings(tx), installation.keyring.log_seed(tx)
-    return [_checked(installation, standing, seed, asked) for standing in known]
+    return [_check_year(installation, standing, seed, asked) for standing in known]
 
 
-def _checked(
+def _check_year(
     installation: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None
 ) -> LogChecked:
     log = place(installation).signer(seed, standing.year).verifier
@@ -290,7 +290,7 @@ def _checked(
         fault = error.message
     return LogChecked(
         origin=standing.origin,
-        met=asked.met(seen) if asked is not None else None,
+        met=asked.is_met(seen) if asked is not None else None,
         fault=fault,
         witnesses=tuple(
             WitnessSeen(
@@ -333,7 +333,7 @@ def publish(installation: Installation, target: Path) -> PublishResult:
     known = years(installation)
     if not known:
         raise NotFoundError("there is no log yet", "begin it with `licet ledger append`")
-    sizes, files, gathered = {}, 0, _gathered(installation)
+    sizes, files, gathered = {}, 0, _gather_cosignatures(installation)
     for year in known:
         found = gathered.get(key(installation, int(year)).name)
         size, copied = _publish_year(
@@ -350,7 +350,7 @@ def publish(installation: Installation, target: Path) -> PublishResult:
     return PublishResult(folder=target, sizes=sizes, files=files, missing=missing)
 
 
-def _gathered(installation: Installation) -> dict[str, GatheredCosignatures]:
+def _gather_cosignatures(installation: Installation) -> dict[str, GatheredCosignatures]:
     """The witnesses' answers by origin; empty without witnesses or while another process asks
     them.
     """
@@ -437,7 +437,10 @@ def account_named(installation: Installation, name: str) -> UUID:
 
 def controller(installation: Installation) -> Controller:
     """The operator's statements; the withdrawal URL defaults to the settings page."""
-    stated, url = controllers.read(installation.config.controller), installation.config.web.url
+    stated, url = (
+        controllers.read_controller(installation.config.controller),
+        installation.config.web.url,
+    )
     if stated.withdrawal_url or not url:
         return stated
     return msgspec.structs.replace(stated, withdrawal_url=f"{url.rstrip('/')}/settings")

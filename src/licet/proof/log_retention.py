@@ -164,7 +164,7 @@ def _end(year: int) -> datetime:
 def _alone(installation: Installation) -> Iterator[None]:
     """Holds the sequencer's lock."""
     with translated(), installation.pool.connection() as conn:
-        if not _locked(conn):
+        if not _try_lock(conn):
             raise BusyError(
                 "a sequencer is running",
                 "stop `licet serve` and `licet ledger append --follow` first",
@@ -177,7 +177,7 @@ def _alone(installation: Installation) -> Iterator[None]:
             conn.commit()
 
 
-def _locked(conn: Connection[tuple[object, ...]]) -> bool:
+def _try_lock(conn: Connection[tuple[object, ...]]) -> bool:
     found = conn.execute("SELECT pg_try_advisory_lock(%s)", [SEQUENCER_LOCK]).fetchone()
     conn.commit()
     return found == (True,)

@@ -50,7 +50,7 @@ from licet.ledger.storage import folder_exists
 from licet.policy import purposes
 from licet.policy.file import TRAINING, Policies, Policy
 from licet.policy.outcomes import NoEffect
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.policy.state import WHOLE_ACCOUNT, GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view
@@ -290,7 +290,7 @@ def document(
         "receipt_id": choice.receipt_id,
         "dct:identifier": choice.receipt_id,
         "dpv:hasIdentifier": choice.receipt_id,
-        "created": written(now),
+        "created": rfc3339(now),
         "replaces": before,
         "record": {
             "@type": "dpv:ConsentRecord",
@@ -388,7 +388,7 @@ def _party(controller: Controller) -> dict[str, Canonical]:
 def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
     return {
         "event_id": f"{choice.receipt_id}:event",
-        "event_time": written(choice.at),
+        "event_time": rfc3339(choice.at),
         "validity_duration": None,
         "entity_id": principal,
         "event_type": "dpv:ExplicitlyExpressedConsent",

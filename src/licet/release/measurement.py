@@ -34,7 +34,7 @@ from licet.errors import BrokenError
 from licet.ledger import outbox
 from licet.ledger.canonical_json import Canonical
 from licet.ledger.outbox import Entry, EntryKind
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.release.signed_file import SignedFile, Stated
 from licet.store.connect import Transaction
 
@@ -291,7 +291,7 @@ def statement_of(
     made = MeasurementStatement(
         release=release,
         manifest_sha256=manifest_sha256,
-        measured_at=written(at),
+        measured_at=rfc3339(at),
         model=model,
         rows=rows,
         held_out=held_out,

@@ -193,7 +193,7 @@ def make_pages(channel: BuildChannel) -> None:
 def _make_pages(channel: BuildChannel) -> None:
     job: WorkerJob = channel.recv()
     turn = _AskedTurn(channel)
-    keyring = Keyring(provider(job.config), cold=objects.configured(job.config))
+    keyring = Keyring(provider(job.config), cold=objects.open_cold_store(job.config))
     with ExitStack() as held:
         pool = held.enter_context(open_pool(job.dsn, 1))
         with transaction(pool) as tx:

@@ -48,7 +48,7 @@ from msgspec import Meta
 from licet.errors import BrokenError, InputError
 from licet.ledger import jws as signing
 from licet.ledger.canonical_json import Canonical, canonical
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.release.manifest import MANIFEST_BYTES_MAX, ReleaseManifest
 from licet.release.part import PartPromise, rewrite_part
 from licet.release.rows import ROWS_MAX
@@ -178,7 +178,7 @@ def decode(data: bytes, file: str, key: LogKey) -> Addendum:
         whole = (
             made.data == data
             and canonical(purge.payload()) == payload
-            and written(purge.at) == purge.purged_at
+            and rfc3339(purge.at) == purge.purged_at
         )
     except (*UNDECODABLE, ValueError, BrokenError):
         hint = "copy the file from the release again; an unsigned one is not accepted"
@@ -339,7 +339,7 @@ def prepare(
         release=promised.release,
         number=len(chain.addenda) + 1,
         before=chain.head,
-        purged_at=written(at),
+        purged_at=rfc3339(at),
         parts=tuple(parts),
     )
     _states(chain, promised, made)

@@ -37,7 +37,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from licet.ledger.canonical_json import Canonical
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.release.rows import MessageShape
 from licet.release.signed_file import SignedFile, Stated
 
@@ -255,8 +255,8 @@ def state(
         release=release,
         manifest_sha256=manifest_sha256,
         review=review,
-        drawn_at=written(drawn_at),
-        closed_at=written(closed_at),
+        drawn_at=rfc3339(drawn_at),
+        closed_at=rfc3339(closed_at),
         chance=chance,
         risk=by_risk,
         bound=bound(chance.found, chance.read, chance.out_of_reach),

@@ -164,7 +164,7 @@ def apply_policy(
         number = versions.add(tx, policy, now, actor)
         restriction.keep_policy(tx, installation.keyring, policy, now, actor)
         wanted = None if languages is None else {ENGLISH, *languages}
-        _publish(installation, tx, notice.shipped(policy, wanted), None, actor)
+        _publish(installation, tx, notice.list_shipped_sources(policy, wanted), None, actor)
     return number
 
 
@@ -180,7 +180,7 @@ def publish_notices(
     """
     versions = policies(installation)
     if sources is None:
-        sources = notice.shipped(notice.find_version(versions, version))
+        sources = notice.list_shipped_sources(notice.find_version(versions, version))
         if not sources:
             raise UsageError(
                 "no notice ships for this policy",
@@ -376,7 +376,7 @@ def apply_in(
     _publish(
         installation,
         tx,
-        notice.shipped(policy, {ENGLISH, *notice.published_languages(tx)}),
+        notice.list_shipped_sources(policy, {ENGLISH, *notice.published_languages(tx)}),
         None,
         actor,
     )

@@ -16,7 +16,7 @@ from licet.config import Configuration
 from licet.consent import request_register
 from licet.erasure import recall_register, sweeper
 from licet.ledger import sequence
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store import outage_file
 from licet.store.connect import transaction
 from licet.vault.installation import Installation
@@ -202,10 +202,10 @@ def _late(installation: Installation, since: datetime, until: datetime) -> Itera
 
 def describe(found: RecentFaults) -> str:
     """The text of the command."""
-    lines = [f"from {written(found.since)} to {written(found.until)}"]
+    lines = [f"from {rfc3339(found.since)} to {rfc3339(found.until)}"]
     for fault in found.faults:
-        end = "still" if fault.ended is None else written(fault.ended)
-        when = written(fault.began) + ("" if fault.ended == fault.began else f" to {end}")
+        end = "still" if fault.ended is None else rfc3339(fault.ended)
+        when = rfc3339(fault.began) + ("" if fault.ended == fault.began else f" to {end}")
         lines += [f"{fault.what:<18} {fault.seen}, {when}", f"{'':<18} next: {fault.next}"]
     if not found.faults:
         lines.append("nothing was wrong, as far as it is on record")

@@ -22,7 +22,7 @@ from licet.access import sessions, staff_orders
 from licet.consent import notice
 from licet.erasure import recall_register
 from licet.misuse import suggestions
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import registry
 from licet.store import keyset
 from licet.store.connect import Transaction, snapshot
@@ -361,7 +361,7 @@ def _plain(cell: TableCell) -> str:
         case bool():
             return "yes" if cell.value else "no"
         case datetime():
-            return written(cell.value)
+            return rfc3339(cell.value)
         case _:
             text = str(cell.value)
             return f"'{text}" if cell.kind is K.text and text.startswith(_FORMULA) else text

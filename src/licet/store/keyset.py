@@ -22,7 +22,7 @@ from uuid import UUID
 import msgspec
 
 from licet.errors import UsageError
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 
 SCANNED_MAX = 20_000
@@ -316,7 +316,7 @@ def _cursor(order: ListOrder, keys: Row) -> str:
 def _text(type_: KeyType, key: Any) -> str:  # noqa: ANN401 a value of the database
     match type_:
         case KeyType.timestamptz:
-            return written(key)
+            return rfc3339(key)
         case KeyType.uuid | KeyType.bytea:
             return str(key.hex() if isinstance(key, bytes) else key.hex)
         case KeyType.text | KeyType.real | KeyType.bigint:

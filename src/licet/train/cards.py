@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 import yaml
 
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release.manifest import ReleaseManifest
 from licet.train.statement import RunStatement
 
@@ -81,18 +81,18 @@ def card(model: ModelDescription) -> bytes:
         "release, SHA-256 of its manifest": f"`{model.manifest_sha256}`",
         "gate at the first step": (
             f"number {run.first.number}, {run.first.rows:,} rows withdrawn, "
-            f"{written(run.first.issued)}"
+            f"{rfc3339(run.first.issued)}"
         ),
         "gate at the last step": (
             f"number {run.last.number}, {run.last.rows:,} rows withdrawn, "
-            f"{written(run.last.issued)}"
+            f"{rfc3339(run.last.issued)}"
         ),
         **{name.replace("_", " "): _number(value) for name, value in run.results.items()},
         **{f"setting `{name}`": value for name, value in run.parameters.items()},
     }
     body = _CARD.format(
         name=run.name,
-        finished=written(run.finished),
+        finished=rfc3339(run.finished),
         recipe=run.recipe,
         rows=model.consumed,
         release=model.release.name,
@@ -148,7 +148,7 @@ def bom(model: ModelDescription, weights: Mapping[str, str]) -> bytes:
         "serialNumber": f"urn:uuid:{UUID(hex=run.model)}",
         "version": 1,
         "metadata": {
-            "timestamp": written(run.finished),
+            "timestamp": rfc3339(run.finished),
             "component": component,
             "tools": {"components": [_software("licet", run.software.get("licet", ""))]},
         },

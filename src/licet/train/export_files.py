@@ -26,7 +26,7 @@ from pyroaring import BitMap
 from licet.curate.splits import Split
 from licet.erasure.recall_register import RECALL_DAYS, hand_out
 from licet.errors import NotFoundError, RefusedError, UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import manifest, registry
 from licet.release.catalog import find_release, open_release, usable_rows
 from licet.release.reader import UP, LoadedRow, runs_of
@@ -277,7 +277,7 @@ def _readme(
     return export_configs.README.format(
         release=promise.name,
         recipient=recipient,
-        made=written(now),
+        made=rfc3339(now),
         export=export_id,
         purpose=promise.purpose,
         files="\n".join(f"| `{file}` | {count:,} |" for file, count in files.items()),

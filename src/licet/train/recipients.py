@@ -24,7 +24,7 @@ from pyroaring import BitMap
 
 from licet.erasure.recall_register import RECALL_DAYS
 from licet.keys import fence
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.release import registry
 from licet.store.connect import Transaction, joined, transaction
 from licet.train import export_files
@@ -185,9 +185,9 @@ def csv_file(installation: Installation, account: UUID) -> tuple[str, bytes]:
         ["recipient", "release", "export", "as", "given", "rows", "state", "due", "answered"]
     )
     for entry in list_by_account(installation, account):
-        due, answered = (written(at) if at else "" for at in (entry.due_at, entry.acknowledged_at))
+        due, answered = (rfc3339(at) if at else "" for at in (entry.due_at, entry.acknowledged_at))
         form = "plain text" if entry.plain else "sealed rows"
-        given_at = written(entry.given_at)
+        given_at = rfc3339(entry.given_at)
         given = [entry.recipient, entry.release, entry.export or "", form, given_at, entry.rows]
         rows.writerow([*given, entry.state.value, due, answered])
     return FILE, text.getvalue().encode()

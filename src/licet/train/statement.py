@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from licet.errors import BrokenError, RefusedError
 from licet.ledger.note import SignatureType, Signer, Verifier, encode_base64
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store.files import replacing
 from licet.train.bitmap import BitmapHead
 from licet.undecodable import UNDECODABLE
@@ -88,8 +88,8 @@ def gate_state(name: str, head: BitmapHead) -> StatementSource:
     more: dict[str, str | int] = {
         "number": head.number,
         "rows": head.rows,
-        "issued": written(head.issued),
-        "until": written(head.until),
+        "issued": rfc3339(head.issued),
+        "until": rfc3339(head.until),
     }
     return StatementSource(name=name, sha256=head.sha256, more=more)
 
@@ -125,8 +125,8 @@ def statement(
                 "builder": {"id": f"urn:licet:{run.recipe}", "version": dict(run.software)},
                 "metadata": {
                     "invocationId": run.model,
-                    "startedOn": written(run.started),
-                    "finishedOn": written(run.finished),
+                    "startedOn": rfc3339(run.started),
+                    "finishedOn": rfc3339(run.finished),
                 },
                 "byproducts": [
                     *(by_product.as_descriptor() for by_product in by_products),

@@ -70,7 +70,7 @@ def appended(tx: Transaction, rows: Sequence[JournalRow], leaves: Sequence[Entry
     made = (
         [Change(text, listing(_COLUMNS, by_column(_COLUMNS, rows)), shared=shared)] if rows else []
     )
-    return [*made, *(_numbered_after if ends else outbox.appending)(tx, leaves)]
+    return [*made, *(_numbered_after if ends else outbox.append_changes)(tx, leaves)]
 
 
 def _numbered_after(tx: Transaction, leaves: Sequence[Entry]) -> list[Change]:
@@ -81,7 +81,7 @@ def _numbered_after(tx: Transaction, leaves: Sequence[Entry]) -> list[Change]:
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
     return [
         Change(f"{one.text}, shared", one.values, shared=_SHARED)
-        for one in outbox.appending(tx, leaves)
+        for one in outbox.append_changes(tx, leaves)
     ]
 
 

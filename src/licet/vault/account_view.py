@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.policy import fold, outcomes
-from licet.policy.decide import Decision, Gate, decide, decide_each, gate, unanswered
+from licet.policy.decide import Decision, Gate, decide, decide_each, gate, unanswered_questions
 from licet.policy.file import Policies
 from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
 from licet.store.connect import Transaction
@@ -638,7 +638,7 @@ def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen |
         found[account] = GateSeen(
             gate=gate(state, known, at),
             standings={question: state.standing(question) for question in known.in_force(at).asks},
-            unanswered=unanswered(state, known, at),
+            unanswered=unanswered_questions(state, known, at),
             grant=max((grant.number for grant in state.grants), default=0),
             version=version,
             decide_by=decide_by,

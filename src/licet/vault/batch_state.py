@@ -159,7 +159,7 @@ class BatchState:
         answering = [c.account for c in others if isinstance(c, Choose) and c.answers is not None]
         if answering:
             self.choices = account_choices.newest(self.tx, answering)
-        opened = self.writes.keyring.opened([*buckets, *new()])
+        opened = self.writes.keyring.open_buckets([*buckets, *new()])
         self.life = opened.life
         self.writes.prepare(opened.keys, pages)
 

@@ -33,7 +33,7 @@ import msgspec
 from licet.errors import BrokenError, NotFoundError
 from licet.keys import fence
 from licet.ledger.canonical_json import Canonical
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.store.connect import Transaction
 from licet.store.keyset import (
     KeyColumn,
@@ -655,11 +655,11 @@ def document(
         if erasure.conversation is None
         else f"urn:licet:conversation:{erasure.conversation.hex}",
         "cause": erasure.cause.value,
-        "requested": written(erasure.requested_at),
+        "requested": rfc3339(erasure.requested_at),
         "fenced": _time(erasure.fenced_at),
         "shredded": _time(erasure.shredded_at),
         "swept": _time(erasure.swept_at),
-        "verified": written(at),
+        "verified": rfc3339(at),
         "places": [_place(seen, at) for seen in places],
         "recipients": list(recipients),
         "hosts": list(hosts),
@@ -675,18 +675,18 @@ def _place(seen: PlaceSeen, at: datetime) -> dict[str, Canonical]:
     return {
         "place": seen.place.value,
         "reference": seen.reference.hex if seen.reference.int else None,
-        "registered": written(seen.registered_at),
+        "registered": rfc3339(seen.registered_at),
         "copies": seen.copies,
         "done": seen.done.value,
         "kept_until": _time(seen.kept_until),
-        "read_back": None if seen.left is None else {"at": written(at), "left": seen.left},
+        "read_back": None if seen.left is None else {"at": rfc3339(at), "left": seen.left},
         "recalled": None
         if recalled is None
-        else {"at": written(recalled[0]), "due": written(recalled[1])},
+        else {"at": rfc3339(recalled[0]), "due": rfc3339(recalled[1])},
         "answered": None
         if answer is None
         else {
-            "at": written(answer.answered_at),
+            "at": rfc3339(answer.answered_at),
             "by": answer.recipient,
             "signed": answer.signed,
         },
@@ -694,4 +694,4 @@ def _place(seen: PlaceSeen, at: datetime) -> dict[str, Canonical]:
 
 
 def _time(at: datetime | None) -> str | None:
-    return None if at is None else written(at)
+    return None if at is None else rfc3339(at)

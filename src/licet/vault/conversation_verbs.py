@@ -301,7 +301,7 @@ class ConversationVerbs(AccountVerbs):
                 kind = RestrictionKind.narrowed
                 self._narrow(account, row, at)
             case Widen():
-                row.state = fold.widen(before)
+                row.state = fold.widen_conversation(before)
                 if row.state is not before:
                     self.note(account, row, at, EntryKind.widened)
             case Flag():

@@ -29,7 +29,7 @@ import msgspec
 
 from licet.errors import UsageError
 from licet.keys import fence
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.policy.state import GrantScope, ScopeKind
 from licet.store.connect import Transaction
 from licet.store.rows import Change, change, listed, listing
@@ -140,7 +140,7 @@ def must_leave(
         "questions": list(questions) if questions is not None else None,
         "because": because.value,
         "leaves": "use" if because in _USE_ALONE else "everything",
-        "leave_by": written(by),
+        "leave_by": rfc3339(by),
     }
     acknowledge_by = max(by, at + timedelta(days=ACKNOWLEDGE_DAYS))
     return NewHostEvent(
@@ -224,7 +224,7 @@ def release_recalled(
         "name": name,
         "recipient": recipient,
         "handout": shown(Prefix.handout, handout),
-        "due": written(due_at),
+        "due": rfc3339(due_at),
     }
     return NewHostEvent(
         account=account, kind=EventKind.release_recalled, at=at, facts=facts, erasure=erasure
@@ -253,7 +253,7 @@ def rows_recalled(
         "handout": shown(Prefix.handout, handout),
         "export": shown(Prefix.export, export),
         "rows": _runs(ordinals),
-        "due": written(due_at),
+        "due": rfc3339(due_at),
     }
     return NewHostEvent(account=account, kind=EventKind.release_recalled, at=at, facts=facts)
 
@@ -265,7 +265,7 @@ def request_received(
     facts: dict[str, Fact] = {
         "request": shown(Prefix.request, request),
         "right": right,
-        "due": written(due_at),
+        "due": rfc3339(due_at),
     }
     return NewHostEvent(account=account, kind=EventKind.request_received, at=at, facts=facts)
 
@@ -467,7 +467,7 @@ def read(row: Sequence[Any]) -> HostEvent:
     if erasure is not None:
         data["erasure"] = shown(Prefix.erasure, erasure)
     if acknowledge_by is not None:
-        data["acknowledge_by"] = written(acknowledge_by)
+        data["acknowledge_by"] = rfc3339(acknowledge_by)
     return HostEvent(
         id=shown(Prefix.event, event),
         type=EventKind(kind),

@@ -140,7 +140,10 @@ def over(
         if config.store.url and isinstance(keys, FileProvider):
             _refuse_without_key(pool, keys)
         keyring = Keyring(
-            keys, restrictions=journal, behind_fence=behind_fence, cold=objects.configured(config)
+            keys,
+            restrictions=journal,
+            behind_fence=behind_fence,
+            cold=objects.open_cold_store(config),
         )
         if not behind_fence:
             _unlock(pool, keyring, journal)

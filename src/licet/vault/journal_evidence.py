@@ -48,7 +48,7 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
     heads |= {head.number: head for head in journal_heads.load_head(tx, journal.id)}
     walk = journal.walk(sorted(heads.values()), journal_heads.load_restart(tx, journal.id))
     count = sum(1 for _ in journal.survey(walk))
-    return count, walk.ended()
+    return count, walk.finish()
 
 
 def tell_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime) -> None:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from licet.errors import RefusedError
 from licet.policy import diff
-from licet.policy.decide import ASKING, gate, unanswered
+from licet.policy.decide import ASKING, gate, unanswered_questions
 from licet.policy.file import Policies, Policy
 from licet.store.connect import Transaction
 from licet.vault import account_journal, account_view, plan_counts, policy_versions, tables
@@ -354,7 +354,9 @@ def _accounts(tx: Transaction, policies: Policies, after: Policies, at: datetime
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
         again += becomes in ASKING and was not in ASKING
-        asked.update(set(unanswered(two, after, at)) - set(unanswered(one, policies, at)))
+        asked.update(
+            set(unanswered_questions(two, after, at)) - set(unanswered_questions(one, policies, at))
+        )
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _People(gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended)
 

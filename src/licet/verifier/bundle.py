@@ -6,7 +6,7 @@ comment; imports are gathered at the top. `source` generates it when it is serve
 
 Promises: the same sources give the same bytes, and the file means what the package means: a module
 has only imports and definitions, a name has one meaning in all modules, and a module imports only
-from those above it. Otherwise `joined` raises `ValueError`.
+from those above it. Otherwise `join_modules` raises `ValueError`.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def source() -> bytes:
     """The file, as UTF-8."""
     package_files = files(PACKAGE)
     texts = [(name, package_files.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
-    return joined(package_files.joinpath("__init__.py").read_text("utf-8"), texts).encode()
+    return join_modules(package_files.joinpath("__init__.py").read_text("utf-8"), texts).encode()
 
 
-def joined(package: str, texts: Sequence[tuple[str, str]]) -> str:
+def join_modules(package: str, texts: Sequence[tuple[str, str]]) -> str:
     """One module with the docstring of ``package``, from modules given as (name, text) in import
     order.
     """
@@ -103,7 +103,7 @@ def take_apart(name: str, text: str) -> BundlePart:
     defines: list[str] = []
     end = 0
     for node in module.body[1:]:
-        found = _imported(node)
+        found = _imported_names(node)
         if docstring is None or (found and defines):
             raise ValueError(
                 f"{name}: line {node.lineno}: its docstring and its imports come first"
@@ -111,7 +111,7 @@ def take_apart(name: str, text: str) -> BundlePart:
         if found:
             imports += found
             end = node.end_lineno or 0
-        elif names := _defined(node):
+        elif names := _defined_names(node):
             defines += names
         else:
             raise ValueError(
@@ -127,7 +127,7 @@ def _is_ours(module: str) -> bool:
     return module.partition(".")[0] == PACKAGE.partition(".")[0]
 
 
-def _imported(node: ast.stmt) -> list[tuple[str, str]]:
+def _imported_names(node: ast.stmt) -> list[tuple[str, str]]:
     match node:
         case ast.Import(names) if all(alias.asname is None for alias in names):
             return [(alias.name, "") for alias in names]
@@ -137,7 +137,7 @@ def _imported(node: ast.stmt) -> list[tuple[str, str]]:
             return []
 
 
-def _defined(node: ast.stmt) -> list[str]:
+def _defined_names(node: ast.stmt) -> list[str]:
     match node:
         case ast.FunctionDef(name) | ast.ClassDef(name) | ast.AnnAssign(ast.Name(name)):
             return [name]

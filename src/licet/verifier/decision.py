@@ -63,7 +63,7 @@ class Decider:
             raise ContradictionError(place, "no account of a row is closed")
         if chat is not None and chat.deleted:
             raise ContradictionError(place, "no conversation of a row was deleted")
-        versions = self.policies.on(row["last_on"])
+        versions = self.policies.versions_on(row["last_on"])
         if not sources or not all(
             source["turns"] and source["mark"] < len(marks) for source in sources
         ):
@@ -100,7 +100,7 @@ class Decider:
                 place, "it tells its project where its grant is for the project, and only there"
             )
 
-    def ended(self) -> list[int]:
+    def ended_rows(self) -> list[int]:
         """The rows that ended by entries between their decision and the release's leaf."""
         rows, self._again, self.touched = self._again, [], set()
         if self.log is not None:
@@ -136,7 +136,9 @@ class Decider:
     ) -> None:
         number = row["marks"][source["mark"]][2]
         applicable = self._applicable_terms(row, number)
-        if source["last_on"] > row["last_on"] or number not in self.policies.on(source["last_on"]):
+        if source["last_on"] > row["last_on"] or number not in self.policies.versions_on(
+            source["last_on"]
+        ):
             raise ContradictionError(
                 place, "its days are in order, and each turn was taken under the version of its day"
             )
@@ -172,7 +174,7 @@ class Decider:
         ends = {
             self.policies.after(day, versions[n].flagged)
             for day in flags
-            for n in self.policies.on(day)
+            for n in self.policies.versions_on(day)
         }
         if (chat is not None and chat.unflagged and not flags) or not (
             earlier or source["keep_until"] in ends
@@ -231,7 +233,7 @@ class Decider:
         answers = (
             standing.answers.get(self.question or TRAINING, ()) if standing is not None else ()
         )
-        if any(version > self.policies.on(day)[-1] for day, version in answers):
+        if any(version > self.policies.versions_on(day)[-1] for day, version in answers):
             raise ContradictionError(place, "no version was answered before it was in force")
         grant = standing.grants.get(source["grant"]) if standing is not None else None
         if min(days) < max(grant.begun_on if grant else "", chat.widened_on if chat else ""):
@@ -295,7 +297,7 @@ class Decider:
         were shortened.
         """
         ends = set()
-        for number in self.policies.on(row["last_on"]):
+        for number in self.policies.versions_on(row["last_on"]):
             terms = self.policies.versions[number]
             dated = row["last_on"] if terms.whole else source["last_on"]
             ends |= {
@@ -316,7 +318,7 @@ class Decider:
         """
         answers = standing.answers.get(self.question or TRAINING, ())
         answered = [version for day, version in answers if day <= said_on]
-        newest = min(map(self.policies.newest_material, self.policies.on(said_on)))
+        newest = min(map(self.policies.newest_material, self.policies.versions_on(said_on)))
         return bool(answered) and max(answered) < newest
 
 

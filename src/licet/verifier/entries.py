@@ -358,7 +358,7 @@ class Story:
     ) -> None:
         match kind:
             case "restored":
-                self.common.restored(facts, index, self.is_first, place)
+                self.common.take_restored(facts, index, self.is_first, place)
                 self.restored = True
                 for account in self.accounts.values():
                     account.is_rest = False
@@ -369,9 +369,9 @@ class Story:
             case "release_decided":
                 self.common.decided[facts["release"]] = facts["position"]
             case "release_sealed":
-                self.common.sealed(facts, self.stands, time >= self.of_year, place)
+                self.common.take_sealed(facts, self.stands, time >= self.of_year, place)
             case _:
-                self.common.stated(kind, facts, self.is_first, place)
+                self.common.take_stated(kind, facts, self.is_first, place)
 
     def _take_account_entry(self, entry: dict[str, Any], time: str, place: str) -> None:
         who, kind, facts = entry["who"], entry["t"], entry["facts"]

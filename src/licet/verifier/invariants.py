@@ -210,7 +210,7 @@ class CommonStory:
     early: set[str] = field(default_factory=set)
     life: int = 0
 
-    def sealed(
+    def take_sealed(
         self, facts: dict[str, Any], stands: dict[int, str], is_of_year: bool, place: str
     ) -> None:
         if is_of_year and facts["version"] not in stands:
@@ -223,7 +223,7 @@ class CommonStory:
             )
         self.releases[facts["release"]] = ReleaseStory(facts["manifest_sha256"], facts["rows"])
 
-    def stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
+    def take_stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
         """Takes a purge, review, signature or measurement. A restore may take their numbers
         back.
         """
@@ -260,7 +260,7 @@ class CommonStory:
     def _is_next(self, number: int, before: int) -> bool:
         return number == before + 1 or (self.life > 0 and 0 < number <= before)
 
-    def restored(self, facts: dict[str, Any], index: int, is_first: bool, place: str) -> None:
+    def take_restored(self, facts: dict[str, Any], index: int, is_first: bool, place: str) -> None:
         if facts["life"] <= self.life:
             raise ContradictionError(place, "a restore begins a life after the one before it")
         if is_first and facts["entries"] > index:

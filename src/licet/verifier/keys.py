@@ -33,10 +33,10 @@ class QuorumGroup:
     needed: int
     members: tuple[VerifierKey | QuorumGroup, ...]
 
-    def met(self, held: set[VerifierKey]) -> bool:
+    def is_met(self, held: set[VerifierKey]) -> bool:
         return (
             sum(
-                member.met(held) if isinstance(member, QuorumGroup) else member in held
+                member.is_met(held) if isinstance(member, QuorumGroup) else member in held
                 for member in self.members
             )
             >= self.needed

@@ -51,7 +51,7 @@ def open_note(raw: bytes, place: str, trusted: Trust) -> tuple[str, tuple[str, .
     if trusted.key not in held:
         raise ContradictionError(place, f"the log's key `{trusted.key.name}` signed it")
     cosigned = tuple(sorted(key.name for key in held & set(trusted.witnesses)))
-    if not trusted.quorum.met(held):
+    if not trusted.quorum.is_met(held):
         raise ContradictionError(place, "the quorum of the named witnesses cosigned it")
     return text, cosigned
 

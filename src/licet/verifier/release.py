@@ -460,7 +460,7 @@ class _ReleaseCheck:
         if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
             raise ContradictionError(MANIFEST, "its policy is the one in force when it was built")
         self.leaves = check_rows(self.files, self.manifest, decider, self.report)
-        if ended := decider.ended():
+        if ended := decider.ended_rows():
             named = ", ".join(map(str, sorted(ended)[:ENDED_NAMED_MAX])) + ", .." * (
                 len(ended) > ENDED_NAMED_MAX
             )

@@ -83,7 +83,7 @@ class ReleasePolicies:
             [0, *(n for n, version in enumerate(self.versions) if version.effective <= moment)]
         )
 
-    def on(self, day: str) -> tuple[int, ...]:
+    def versions_on(self, day: str) -> tuple[int, ...]:
         """Every version that was in force at some instant of a day."""
         if day not in self._on:
             first = datetime.fromisoformat(day).replace(tzinfo=UTC)

@@ -148,7 +148,7 @@ def stated(here: Installation, host: str) -> None:
     """
     reached = [host, urlsplit(here.config.web.url).hostname or "" if here.config.web.url else ""]
     elsewhere = [name for name in reached if name and not _is_this_machine(name)]
-    missing = controller.read(here.config.controller).missing
+    missing = controller.read_controller(here.config.controller).missing
     if elsewhere and missing:
         raise RefusedError(
             f"`{elsewhere[0]}` is reached by others, and receipts do not say who is responsible: "

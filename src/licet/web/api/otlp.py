@@ -128,8 +128,10 @@ def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Coun
     """
     counts: Counter[str] = Counter()
     calls: list[_Fitting] = []
-    for span in otlp.read(otlp.inflated(body, compression, OTLP_INFLATED_BYTES_MAX), encoding):
-        call = spans.read(span)
+    for span in otlp.parse_spans(
+        otlp.inflate(body, compression, OTLP_INFLATED_BYTES_MAX), encoding
+    ):
+        call = spans.parse_model_call(span)
         fitting = _fit(call) if isinstance(call, ModelCall) else None
         if fitting is not None:
             calls.append(fitting)

@@ -27,7 +27,7 @@ from licet.clock import utc_now
 from licet.consent.catalogue import catalogue
 from licet.consent.language_tags import ENGLISH
 from licet.errors import UsageError
-from licet.policy.period import written
+from licet.policy.period import rfc3339
 from licet.service import inbox
 from licet.service.inbox import InboxView
 from licet.service.inbox_sources import ItemKind
@@ -390,7 +390,7 @@ def ago(at: datetime | None, now: datetime) -> str:
     said = f"{count} {unit}{'s' * (count != 1)}"
     said = f"{said} ago" if at <= now else f"in {said}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        written(at), f"{at:%Y-%m-%d %H:%M}", said
+        rfc3339(at), f"{at:%Y-%m-%d %H:%M}", said
     )
 
 
@@ -398,4 +398,4 @@ def moment(at: datetime | None) -> str:
     """A time as staff read it, without line breaks: 2025-09-28 10:00, UTC; a dash for none."""
     if at is None:
         return "–"
-    return Markup('<time datetime="{}">{}</time>').format(written(at), f"{at:%Y-%m-%d %H:%M}")
+    return Markup('<time datetime="{}">{}</time>').format(rfc3339(at), f"{at:%Y-%m-%d %H:%M}")

@@ -114,7 +114,7 @@ def log(request: AnyRequest) -> Response[Any]:
         "ledger": ledger,
         "fault": following.fault if following is not None else "",
         "follows": following is not None,
-        "checked": {state.origin: state for state in documents.checked(visit.here)},
+        "checked": {state.origin: state for state in documents.check_years(visit.here)},
         "asks": documents.witnesses(visit.here) is not None,
         **_ordered(request, visit, OrderKind.cosign_log),
     }

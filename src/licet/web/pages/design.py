@@ -48,7 +48,7 @@ def design(request: AnyRequest) -> Response[str]:
 @cache
 def _page() -> str:
     words, policy = catalogue(), preset("article-2025")
-    text = notice.parse_notice(notice.fill(notice.shipped(policy)[0], policy))
+    text = notice.parse_notice(notice.fill(notice.list_shipped_sources(policy)[0], policy))
     (own,) = text.words(policy.asks)
     asked = QuestionAsked(
         name=own.name,
@@ -108,7 +108,7 @@ def _page() -> str:
             errors_of={},
             colours=COLOURS,
             standings=STANDINGS,
-            quoted=words.quoted,
+            quoted=words.mark_language,
             detail=shell.detail(words),
             question=question,
             faults_found=[("allow-yes", wrong["allow"]), ("age", wrong["age"])],

@@ -65,7 +65,7 @@ def _noticed(
     if asked.show or asked.terms_waiting:
         return _page(installation, reader, asked, saved=saved, made=made, tx=tx)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
-        title = reader.words.quoted(asked.notice.text.title, asked.notice.language)
+        title = reader.words.mark_language(asked.notice.text.title, asked.notice.language)
         return shell.page(
             "whole.html", reader, installation.clock(), title=title, values=_text(asked.notice)
         )
@@ -334,7 +334,7 @@ def _page(
             "known_age": "",
             "one_question": len(asked.in_force.asks) == 1,
             "save": _save(reader, asked, len(waiting)),
-            "later": words.quoted(found.text.later, found.language)
+            "later": words.mark_language(found.text.later, found.language)
             if asked.may_put_off and not terms_only
             else "",
             "until": _until(reader, asked) if asked.may_put_off else "",
@@ -352,7 +352,7 @@ def _page(
         "notice.html",
         reader,
         installation.clock(),
-        title=words.quoted(found.text.title, found.language),
+        title=words.mark_language(found.text.title, found.language),
         nav=asked.variant is not Variant.signup,
         errors=faults,
         status=422 if faults else 200,

@@ -26,7 +26,7 @@ from licet.errors import RefusedError
 from licet.masked import Masked
 from licet.policy.file import Policies, Question, Reach
 from licet.policy.outcomes import NoEffect
-from licet.policy.period import instant, written
+from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 from licet.vault.commands import STALE
 from licet.vault.ids import Prefix, shown
@@ -91,7 +91,7 @@ def panel(
         keep_out="" if seen.kept_out else words.say(f"scope.keep_out.{kind.value}"),
         as_settings=_as_settings(words, policies, seen, at),
         narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
-        out_at=written(seen.out_at) if seen.out_at is not None else "",
+        out_at=rfc3339(seen.out_at) if seen.out_at is not None else "",
         showing=_shown(tx, installation, reader, asked, uses, at) if uses else "",
     )
 

@@ -245,7 +245,11 @@ def templates() -> Environment:
 # whatever a template takes
 def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: ANN401
     """A part of a page, rendered separately, so that its exact bytes can be hashed."""
-    html = templates().get_template(template).render(say=words.say, quoted=words.quoted, **values)
+    html = (
+        templates()
+        .get_template(template)
+        .render(say=words.say, quoted=words.mark_language, **values)
+    )
     return Markup(reader_language.set_off(html))  # noqa: S704 it was escaped
 
 
@@ -294,7 +298,7 @@ def page(
         .render(
             words=words,
             say=words.say,
-            quoted=words.quoted,
+            quoted=words.mark_language,
             day=words.day,
             at=at,
             title=title,
