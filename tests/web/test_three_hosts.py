@@ -2,7 +2,8 @@
 again and again, under load, and nothing acknowledged is lost, nothing erased returns, and the log
 has one order.
 
-TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a run kills two and replaces one.
+TESTS_WHOLE=1 kills sixty, ten seconds apart or more, a part of it a quarter of them
+(`tests/tiers.py`); asked for by its name, it kills three and replaces one.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ from ..forking import FORKED
 from ..journals import lying
 from ..keys import bao
 from ..ledger.world import Held
-from ..tiers import WHOLE
+from ..tiers import WHOLE, share
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
 from .test_workers import at_once
 
 HOSTS, PEOPLE = 3, 3
 EVERY_SECONDS = 10
-KILLED = [signal.SIGKILL] * (600 // EVERY_SECONDS if WHOLE else 2)
+KILLED = [signal.SIGKILL] * share(600 // EVERY_SECONDS)
 REPLACED = [signal.SIGTERM] * (HOSTS if WHOLE else 1)
 PAUSE_SECONDS = 0.2  # of a program between its turns: the machine has other tests to run
 Result = TypeVar("Result")
