@@ -884,6 +884,8 @@ def test_an_overlap_is_of_no_hour_up_to_thirty_days_and_each_endpoint_signs_with
         with pytest.raises(UsageError, match="hours"):
             endpoints.rotate(house.here, "chat", hours)
     assert secrets() == 2
+    house.passes(endpoints.OVERLAP_HOURS_MAX // 24)
+    assert secrets() == 1
 
 
 def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(
