@@ -74,7 +74,7 @@ def _broken(given: dict[str, object]) -> Iterator[str]:
     shared, pool, dsn = given.get("worker_pool"), given.get("pool"), given.get("dsn")
     for here in LIVED:
         if not here.pool.closed:
-            kept = kept_connection(here.pool.conninfo) if here.pool is shared else None
+            kept = kept_connection(str(here.pool.conninfo)) if here.pool is shared else None
             yield from faults(here, kept)
     if isinstance(pool, ConnectionPool):
         if not any(here.pool is pool for here in LIVED):

@@ -2,7 +2,7 @@
 again and again, under load, and nothing acknowledged is lost, nothing erased returns, and the log
 has one order.
 
-TESTS_WHOLE=1 kills sixty, ten seconds apart or more, a part of it a quarter of them
+TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a part a quarter of them, one after the other
 (`tests/tiers.py`); asked for by its name, it kills three and replaces one.
 """
 
@@ -38,7 +38,7 @@ from ..forking import FORKED
 from ..journals import lying
 from ..keys import bao
 from ..ledger.world import Held
-from ..tiers import WHOLE, share
+from ..tiers import SHARES, WHOLE, share
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
 from .test_workers import at_once
@@ -231,7 +231,7 @@ def goes_on(loads: list[Load]) -> None:
 def end_each(place: Place, loads: list[Load]) -> None:
     """Ends one host after the other, and starts it again while the others serve."""
     for number, how in enumerate(KILLED + REPLACED):
-        if WHOLE:
+        if SHARES == 1:
             time.sleep(EVERY_SECONDS)
         host = place.hosts[number % HOSTS]
         assert host.kill(how) == (0 if how is signal.SIGTERM else -how)
