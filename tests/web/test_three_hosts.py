@@ -2,8 +2,8 @@
 again and again, under load, and nothing acknowledged is lost, nothing erased returns, and the log
 has one order.
 
-TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a part a quarter of them, one after the other
-(`tests/tiers.py`); asked for by its name, it kills three and replaces one.
+TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a part of it, or who asks for the test by its
+name, kills two and replaces one.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from ..forking import FORKED
 from ..journals import lying
 from ..keys import bao
 from ..ledger.world import Held
-from ..tiers import SHARES, WHOLE, share
+from ..tiers import SHARES
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
 from .test_workers import at_once
 
 HOSTS, PEOPLE = 3, 3
 EVERY_SECONDS = 10
-KILLED = [signal.SIGKILL] * share(600 // EVERY_SECONDS)
-REPLACED = [signal.SIGTERM] * (HOSTS if WHOLE else 1)
+KILLED = [signal.SIGKILL] * (600 // EVERY_SECONDS if SHARES == 1 else 2)
+REPLACED = [signal.SIGTERM] * (HOSTS if SHARES == 1 else 1)
 PAUSE_SECONDS = 0.2  # of a program between its turns: the machine has other tests to run
 Result = TypeVar("Result")
 
