@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+import psycopg
+
 from licet.errors import BrokenError, NotFoundError, RefusedError
 from licet.keys import fence
 from licet.keys.material import EMPTY_SLOT, SLOTS_PER_PAGE
@@ -307,10 +309,12 @@ def check_all(here: Installation) -> None:
     assert broken == [], "\n".join(broken)
 
 
-def faults(here: Installation) -> list[str]:
-    """What is broken, as `invariant: what`."""
+def faults(here: Installation, kept: psycopg.Connection | None = None) -> list[str]:
+    """What is broken, as `invariant: what`; the tables are asked on ``kept``, where the statement is
+    planned already, or on a connection of the installation.
+    """
     with transaction(here.pool) as tx:
-        broken = in_tables(tx)
+        broken = in_tables(tx if kept is None else kept)
         life = fence.life(tx)
         if here.keyring.restrictions is not None:
             broken += in_restrictions(tx, here.keyring.restrictions, life)
@@ -320,7 +324,7 @@ def faults(here: Installation) -> list[str]:
     return broken
 
 
-def in_tables(tx: Transaction) -> list[str]:
+def in_tables(tx: Transaction | psycopg.Connection) -> list[str]:
     """What the tables break of their invariants; nothing where nobody has an account."""
     if tx.execute("SELECT FROM accounts LIMIT 1").fetchone() is None:
         return []

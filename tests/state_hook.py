@@ -71,10 +71,11 @@ def _broken(given: dict[str, object]) -> Iterator[str]:
     """What is broken of the state of what a test opened; ``given`` are the fixtures that it asked
     for.
     """
+    shared, pool, dsn = given.get("worker_pool"), given.get("pool"), given.get("dsn")
     for here in LIVED:
         if not here.pool.closed:
-            yield from faults(here)
-    pool, dsn = given.get("pool"), given.get("dsn")
+            kept = kept_connection(str(here.pool.conninfo)) if here.pool is shared else None
+            yield from faults(here, kept)
     if isinstance(pool, ConnectionPool):
         if not any(here.pool is pool for here in LIVED):
             yield from in_tables(kept_connection(str(pool.conninfo)))

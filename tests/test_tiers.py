@@ -112,21 +112,34 @@ def test_what_takes_long_and_is_not_needed_takes_turns() -> None:
 def test_the_parts_of_what_a_run_leaves_out_are_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found, alone = [], [f"tests/a.py::test_{n}" for n in range(40)]
     rows = {name: WholeTest(stands_in=B) for name in alone}
-    for part in range(8):
-        monkeypatch.setattr(tiers, "PART", f"{part}/8")
+    for part in range(tiers.SIXTEENTHS):
+        monkeypatch.setattr(tiers, "PART", f"{part}/{tiers.SIXTEENTHS}")
         taken, left = tiers.selected(items(*alone, B), rows)
         assert len(taken) + len(left) == 41
         found += [item.nodeid for item in taken]
     assert sorted(found) == sorted(alone)
 
 
-def test_sixteen_runs_side_by_side_draw_what_the_whole_draws(
+def test_no_part_has_more_of_the_tests_that_take_longest_than_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn: list[int] = []
-    monkeypatch.setattr(tiers, "WHOLE", False)
-    for day in range(tiers.SIXTEENTHS):
-        monkeypatch.setattr(tiers, "SIXTEENTH", day)
-        drawn += tiers.seeds(320, 7)
-    assert drawn == list(range(7, 327))
+    counts = []
+    for part in range(tiers.SIXTEENTHS):
+        monkeypatch.setattr(tiers, "PART", f"{part}/{tiers.SIXTEENTHS}")
+        rows = {name: WholeTest() for name in tiers.table()}
+        counts.append(len(tiers.selected(items(*rows), rows)[0]))
+    assert sum(counts) == len(tiers.table()) and max(counts) - min(counts) <= 1
+
+
+def test_sixteen_runs_or_four_parts_side_by_side_draw_what_the_whole_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for shares in (tiers.SIXTEENTHS, 4, 1):
+        drawn: list[int] = []
+        monkeypatch.setattr(tiers, "SHARES", shares)
+        for day in range(shares):
+            monkeypatch.setattr(tiers, "SIXTEENTH", day)
+            drawn += tiers.seeds(320, 7)
+        assert drawn == list(range(7, 327))
+    monkeypatch.setattr(tiers, "SHARES", tiers.SIXTEENTHS)
     assert tiers.share(320, least=50) == 50 and tiers.share(30, least=50) == 30

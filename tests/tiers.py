@@ -13,8 +13,10 @@ In a run that is not whole:
   name has all of it.
 
 TESTS_SIXTEENTH, from 0 to 15, chooses the sixteenth and the parameters: a run that failed says at
-its end which it was. TESTS_WHOLE=1 tries all. TESTS_PART=2/8 runs, of what a run leaves out, the
-third of eight parts, as CI does in turns.
+its end which it was. TESTS_WHOLE=1 tries all. TESTS_PART=2/16 runs, of what a run leaves out, the
+third of sixteen parts, as CI does in turns; of what is drawn at random it tries a quarter, another
+one each time that the parts begin anew. The tests of `whole.csv`, which take longest, are dealt out
+to the parts one by one, in the order of its rows, and all others by their names.
 """
 
 from __future__ import annotations
@@ -37,15 +39,15 @@ DAYS = 8  # in which each test of turns.txt has its turn
 IN_TURNS = os.environ.get("TESTS_TURNS") == "1"
 PART = os.environ.get("TESTS_PART", "")
 WHOLE = bool(PART) or os.environ.get("TESTS_WHOLE") == "1"
+SHARES = (4 if PART else 1) if WHOLE else SIXTEENTHS  # of what is drawn a run tries one
+DAY = datetime.now(UTC).toordinal() // (SIXTEENTHS if PART else 1)
 # Written into the environment, so that every worker and program of one run tries the same.
 SIXTEENTH = (
-    0
-    if WHOLE
-    else int(
-        os.environ.setdefault("TESTS_SIXTEENTH", str(datetime.now(UTC).toordinal() % SIXTEENTHS))
-    )
+    int(os.environ.setdefault("TESTS_SIXTEENTH", str(DAY % SIXTEENTHS))) if SHARES > 1 else 0
 )
-DRAWN = "TESTS_WHOLE=1 tried all" if WHOLE else f"TESTS_SIXTEENTH={SIXTEENTH} chooses the sixteenth"
+DRAWN = (
+    f"TESTS_SIXTEENTH={SIXTEENTH} chooses the share" if SHARES > 1 else "TESTS_WHOLE=1 tried all"
+)
 COLLECTED = pytest.StashKey[list[pytest.Item]]()  # all that was found, before the tier chose
 
 
@@ -53,12 +55,12 @@ def share(count: int, *, least: int = 1) -> int:
     """How many of ``count`` this run tries, ``least`` of them at any rate: what is asserted of few
     may need some.
     """
-    return count if WHOLE else min(count, max(least, count // SIXTEENTHS))
+    return min(count, max(least, count // SHARES))
 
 
 def seeds(count: int, begin: int = 0, *, least: int = 1) -> range:
-    """The seeds of this run's part of ``count`` draws: sixteen runs side by side are the whole."""
-    first = begin + SIXTEENTH * max(1, count // SIXTEENTHS)
+    """The seeds of this run's part of ``count`` draws: SHARES runs side by side are the whole."""
+    first = begin + SIXTEENTH % SHARES * max(1, count // SHARES)
     return range(first, first + share(count, least=least))
 
 
@@ -188,4 +190,11 @@ def faults(items: Sequence[pytest.Item], rows: Mapping[str, WholeTest]) -> list[
 
 def _part(item: pytest.Item, parts: int) -> int:
     """By the test and not by its parameters, so that what they share is made once."""
-    return zlib.crc32(name_of(item.nodeid).encode()) % parts
+    name = name_of(item.nodeid)
+    return _places().get(name, zlib.crc32(name.encode())) % parts
+
+
+@cache
+def _places() -> dict[str, int]:
+    """The places of the rows of `whole.csv` by their test."""
+    return {name: place for place, name in enumerate(table())}

@@ -137,6 +137,12 @@ def test_too_few_examples_train_nothing() -> None:
         )
 
 
+def test_ten_examples_of_misuse_are_enough() -> None:
+    misuse = [one for one in EXAMPLES if one.misuse][:10]
+    trained = train([one for one in EXAMPLES if not one.misuse] + misuse)
+    assert trained.card.format
+
+
 def test_damaged_weights_are_refused(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path)
     whole = (tmp_path / WEIGHTS_FILE).read_bytes()

@@ -241,6 +241,7 @@ def test_what_is_not_for_it_is_refused_and_an_old_model_stays_where_it_is(
     with pytest.raises(UsageError, match="contains no classifier"):
         models.train(town.here, [], tmp_path / "m", again=True)
     release_build.build_release(town.here, name="s", purpose=SAFETY)
+    (tmp_path / "m").mkdir()  # an empty folder is no model
     models.train(town.here, ["s"], tmp_path / "m")
     before = files(tmp_path / "m")
     with pytest.raises(UsageError, match="already exists"):
@@ -333,6 +334,8 @@ def test_a_model_suggests_a_person_decides_and_all_of_it_is_on_record(
     )
     assert float(flags[0][0]) == pytest.approx(done["score"], abs=1e-3)
     assert "nothing waits" in typed("flag").stdout
+    kept = suggestions.get(town.here, town.named("scam"))
+    assert (kept.decision, kept.decided_by) == ("flagged", "rae@example.org")
     assert (
         typed("flag", town.named("scam"), "--by", "rae@example.org", "--overturn")
         .stdout.strip()

@@ -31,11 +31,11 @@ from licet.vault.ids import Prefix, host_hmac, shown
 
 from ..policy.reference import Reference
 from ..terms import preset
-from ..tiers import SIXTEENTH, WHOLE
+from ..tiers import SIXTEENTH, share
 from .served import ApplicationClient, World
 
 A_HISTORY = 50  # requests to one installation
-REQUESTS = int(os.environ.get("TESTS_REQUESTS", "5000" if WHOLE else "300"))
+REQUESTS = int(os.environ.get("TESTS_REQUESTS") or share(5_000))
 HISTORIES = max(1, REQUESTS // A_HISTORY)
 NAMES = ("ana", "ben")
 PURPOSES = ("improve_models", "safety_classifiers")

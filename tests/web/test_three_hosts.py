@@ -2,7 +2,8 @@
 again and again, under load, and nothing acknowledged is lost, nothing erased returns, and the log
 has one order.
 
-TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a run kills two and replaces one.
+TESTS_WHOLE=1 kills sixty, ten seconds apart or more; a part of it, or who asks for the test by its
+name, kills two and replaces one.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ from ..forking import FORKED
 from ..journals import lying
 from ..keys import bao
 from ..ledger.world import Held
-from ..tiers import WHOLE
+from ..tiers import SHARES
 from ..waiting import wait_until
 from .test_serve import LICET, answers, free_port
 from .test_workers import at_once
 
 HOSTS, PEOPLE = 3, 3
 EVERY_SECONDS = 10
-KILLED = [signal.SIGKILL] * (600 // EVERY_SECONDS if WHOLE else 2)
-REPLACED = [signal.SIGTERM] * (HOSTS if WHOLE else 1)
+KILLED = [signal.SIGKILL] * (600 // EVERY_SECONDS if SHARES == 1 else 2)
+REPLACED = [signal.SIGTERM] * (HOSTS if SHARES == 1 else 1)
 PAUSE_SECONDS = 0.2  # of a program between its turns: the machine has other tests to run
 Result = TypeVar("Result")
 
@@ -230,7 +231,7 @@ def goes_on(loads: list[Load]) -> None:
 def end_each(place: Place, loads: list[Load]) -> None:
     """Ends one host after the other, and starts it again while the others serve."""
     for number, how in enumerate(KILLED + REPLACED):
-        if WHOLE:
+        if SHARES == 1:
             time.sleep(EVERY_SECONDS)
         host = place.hosts[number % HOSTS]
         assert host.kill(how) == (0 if how is signal.SIGTERM else -how)

@@ -599,9 +599,10 @@ def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(
     pull(house)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    first = feed.since(house.here, "0", 2)
-    rest = feed.since(house.here, first.next, 2)
+    first = feed.since(house.here, "0", 1)
+    rest = feed.since(house.here, first.next, 5)
     assert [*first.items, *rest.items] == heard(house)
+    assert len(first.items) == 1 and rest.items
     assert feed.since(house.here, rest.next).next == rest.next
     for cursor in ("", "-1", "x", "1" * 19, "٣"):
         with pytest.raises(UsageError, match="cursor"):
@@ -859,6 +860,32 @@ def test_while_a_secret_replaces_another_both_hold_and_then_the_new_one_alone(
     third, fourth = (endpoints.rotate(house.here, "chat", 1).secret for _ in range(2))
     assert house.query("SELECT count(*) FROM endpoint_secrets") == [(2,)]
     assert len({old, new, third, fourth}) == 4
+
+
+def test_an_overlap_is_of_no_hour_up_to_thirty_days_and_each_endpoint_signs_with_its_own_secrets(
+    house: House,
+) -> None:
+    for name in ("chat", "other"):
+        endpoints.add(house.here, name, f"https://{name}.example.org/")
+    endpoint = house.query("SELECT endpoint_id FROM endpoints WHERE name = 'chat'")[0][0]
+
+    def secrets() -> int:
+        with transaction(house.here.pool) as tx:
+            signing = endpoints.Signing(house.here.keyring, tx, endpoint, house.here.clock())
+        signatures = signing.headers("event", house.here.clock(), b"{}")["webhook-signature"]
+        return signatures.count("v1,")
+
+    assert secrets() == 1
+    endpoints.rotate(house.here, "chat", 0)
+    assert secrets() == 1
+    endpoints.rotate(house.here, "chat", endpoints.OVERLAP_HOURS_MAX)
+    assert secrets() == 2
+    for hours in (-1, endpoints.OVERLAP_HOURS_MAX + 1):
+        with pytest.raises(UsageError, match="hours"):
+            endpoints.rotate(house.here, "chat", hours)
+    assert secrets() == 2
+    house.passes(endpoints.OVERLAP_HOURS_MAX // 24)
+    assert secrets() == 1
 
 
 def test_a_secret_is_kept_wrapped_and_survives_a_rotation_of_the_key_chain(
