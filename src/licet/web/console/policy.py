@@ -8,7 +8,8 @@ and another applies.
 ../proposals/ID/plan  withdraw  apply  officer; who proposed it is refused when they apply it
 
     /console/notices                       every published notice, as a table
-    ../notices/ID                          one as it is shown, its lint, and how many saw it and answered
+    ../notices/ID                          one in its frame, its lint, and how many saw it and answered
+    ../notices/ID/page                     the page of it that people see, for that frame
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ import yaml
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
-from markupsafe import Markup
 
-from licet.consent import lint, markdown, notice, notice_views
+from licet.consent import lint, notice, notice_views
+from licet.consent.notice import PublishedNotice
 from licet.errors import InputError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import POLICY_BYTES_MAX
 from licet.service import oversight, policy_proposals, staff_tables
 from licet.service.policy_proposals import REASON_CHARACTERS_MAX, ProposalDetail
 from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 from licet.vault import installation, policy_plan
 from licet.vault.installation import policies
 from licet.web.console import chart, tables
@@ -37,6 +38,7 @@ from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
+from licet.web.pages import notice as notice_pages
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 SECTION = "/console/policy"
@@ -235,12 +237,10 @@ def notices(request: AnyRequest) -> Response[Any]:
 @get("/console/notices/{notice_id:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     """One notice as it is shown; NotFoundError for one that was never published."""
-    visit, asked = shell.opened(request), _notice_id(notice_id)
+    visit = shell.opened(request)
     with transaction(visit.here.pool) as tx:
-        seen = notice.get(tx, asked)
-        if seen is None:
-            raise NotFoundError("no such notice")
-        went = notice_views.count_by_notice(tx, asked)
+        seen = _notice(tx, notice_id)
+        went = notice_views.count_by_notice(tx, seen.notice_id)
         others = notice.list_by_version(tx, seen.number, seen.variant)
     policy = policies(visit.here)[seen.number]
     values = {
@@ -249,9 +249,6 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         "others": others,
         "version": policy.version,
         "found": lint.lint_source(seen.document, policy),
-        "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
-        # as above
-        "gist": [(name, Markup(markdown.inline(line))) for name, line in seen.text.gist],  # noqa: S704
     }
     return shell.page(
         "console_notice.html",
@@ -262,11 +259,30 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     )
 
 
-def _notice_id(text: str) -> UUID:
+@get(
+    "/console/notices/{notice_id:str}/page",
+    may=STAFF,
+    sync_to_thread=True,
+    include_in_schema=False,
+)
+def notice_page(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
+    """The page of a notice as people see it, in its language; the console frames it."""
+    visit = shell.opened(request)
+    with transaction(visit.here.pool) as tx:
+        seen = _notice(tx, notice_id)
+    words = visit.site.languages.catalogue(seen.language, marked=True)
+    return notice_pages.preview_page(visit.here, seen, policies(visit.here)[seen.number], words)
+
+
+def _notice(tx: Transaction, text: str) -> PublishedNotice:
+    """A published notice by the id in its address; NotFoundError for another."""
     try:
-        return UUID(hex=text)
+        seen = notice.get(tx, UUID(hex=text))
     except ValueError:
-        raise NotFoundError("no such notice") from None
+        seen = None
+    if seen is None:
+        raise NotFoundError("no such notice")
+    return seen
 
 
 ROUTES = (
@@ -277,4 +293,5 @@ ROUTES = (
     *(forms.form_of(verb, refused=_refused) for verb in (PLAN, WITHDRAW, APPLY)),
     notices,
     show_notice,
+    notice_page,
 )
