@@ -121,6 +121,7 @@ def _page(
                 one,
             )
             for one in seen.conversations
+            if one.turns or one.unread or one.beyond is not None or conversation is not None
         ],
         "next": shown(Prefix.conversation, seen.next) if seen.next is not None else "",
         "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
@@ -149,6 +150,8 @@ def _about(words: Catalogue, seen: PreviewedConversation) -> str:
         )
     if seen.unread:
         return words.say("preview.unread", characters=seen.unread)
+    if not seen.turns:
+        return words.say("chat.words.closed")
     used = sum(turn.used for turn in seen.turns)
     until = f" {words.say('preview.until', day=words.day(seen.until))}" if seen.until else ""
     return words.say("preview.count", used=used, all=len(seen.turns)) + until
