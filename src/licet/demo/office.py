@@ -65,13 +65,6 @@ def keep_office(installation: Installation, release: str) -> None:
     duplicate_clusters.count(installation, release)
     for kind in PaperKind:
         papers.make(installation, kind, actor=BY)
-    archives.back_up(installation, installation.config.data / "backups")
-    for order, about in (
-        (OrderKind.rotate_keys, Rotation.daily.value),
-        (OrderKind.drill_backup, ""),
-    ):
-        orders.submit(installation, order, about, reason="before the audit", actor=BY)
-        orders.carry_out(installation)
     with transaction(installation.pool) as tx:
         service_keys.create_key(
             tx,
@@ -82,6 +75,17 @@ def keep_office(installation: Installation, release: str) -> None:
         )
     endpoints.add(installation, "assistant", None)
     propose(installation)
+
+
+def keep_machine(installation: Installation) -> None:
+    """Makes a backup, and orders a rotation of the keys and a drill."""
+    archives.back_up(installation, installation.config.data / "backups")
+    for order, about in (
+        (OrderKind.rotate_keys, Rotation.daily.value),
+        (OrderKind.drill_backup, ""),
+    ):
+        orders.submit(installation, order, about, reason="before the audit", actor=BY)
+        orders.carry_out(installation)
 
 
 def sign_off(installation: Installation, release: str) -> None:

@@ -214,6 +214,7 @@ class _Play:
         recipients.recall_ended(self.installation)
         self._keep_house()
         office.keep_office(self.installation, "october")
+        office.keep_machine(self.installation)
 
     def _last_day(self, first: BuildResult) -> None:
         """Two deletions: of a chat under a legal hold, which hangs, and of one that the recipient
@@ -300,7 +301,7 @@ class _Play:
         at, random, tomorrow = self.day, self.random, self.day + ONE_DAY
         if BEGIN < at <= person.opens_at < tomorrow:
             self._open(person)
-        if person.account is None or person.closed or person.opens_at > at:
+        if person.account is None or person.closed or person.opens_at >= tomorrow:
             return
         today = [
             when is not None and at <= when < tomorrow
@@ -311,6 +312,7 @@ class _Play:
             return
         decides, changes, shares = today
         moment = at + timedelta(seconds=random.randrange(6 * 3600, 20 * 3600))
+        moment = max(moment, person.opens_at + timedelta(minutes=5))
         if decides:
             via = "signup" if person.opens_at >= NOTICE else "notice"
             self._choose(person, moment, person.allows, via)
