@@ -174,7 +174,7 @@ def console(town: Town) -> dict[str, str]:
     (erasure,) = staff_tables.read(town.here, staff_tables.ERASURES, TableView()).rows
     (release,) = catalog.releases(town.here)
     with transaction(town.here.pool) as tx:
-        shown = notices.find(tx, 1, "en", notices.Variant.existing)
+        shown = notices.find(tx, 0, "en", notices.Variant.existing)
     assert shown is not None
     return {
         "console": "/console",

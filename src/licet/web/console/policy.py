@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import yaml
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
 
@@ -39,14 +39,14 @@ from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
 from licet.web.pages import notice as notice_pages
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
 
 SECTION = "/console/policy"
 FORM_BYTES_MAX = 2 * POLICY_BYTES_MAX + 2**14  # a file and a text
 PARTS_MAX = 8
 
 
-@get("/console/policy", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/policy", may=STAFF)
 def policy(request: AnyRequest) -> Response[Any]:
     """Every version, its published notices, and the proposals."""
     return _listing(shell.opened(request))
@@ -88,9 +88,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
     )
 
 
-@get(
-    "/console/policy/versions/{number:int}", may=STAFF, sync_to_thread=True, include_in_schema=False
-)
+@get_page("/console/policy/versions/{number:int}", may=STAFF)
 def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     """A version whole."""
     visit = shell.opened(request)
@@ -146,12 +144,7 @@ def _told(error: LicetError) -> str:
     return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
 
-@get(
-    "/console/policy/proposals/{proposal:str}",
-    may=OFFICE,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
@@ -228,13 +221,13 @@ NOTICES = ConsoleTable(
 )
 
 
-@get("/console/notices", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/notices", may=STAFF)
 def notices(request: AnyRequest) -> Response[Any]:
     """Every published notice."""
     return tables.show(request, NOTICES)
 
 
-@get("/console/notices/{notice_id:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/notices/{notice_id:str}", may=STAFF)
 def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     """One notice as it is shown; NotFoundError for one that was never published."""
     visit = shell.opened(request)
@@ -259,12 +252,7 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     )
 
 
-@get(
-    "/console/notices/{notice_id:str}/page",
-    may=STAFF,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/notices/{notice_id:str}/page", may=STAFF)
 def notice_page(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     """The page of a notice as people see it, in its language; the console frames it."""
     visit = shell.opened(request)

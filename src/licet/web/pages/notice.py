@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response, post
 from markupsafe import Markup
 
 from licet.consent import answer_forms, differences, markdown, notice_views, prompt
@@ -41,10 +41,11 @@ from licet.web.pages.shared import (
     Fields,
     PageForm,
     PageReader,
+    get_page,
 )
 
 
-@get("/notice", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/notice", may=PERSONS, checks_fence=True)
 def notice(request: AnyRequest) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is
     nothing.
@@ -84,7 +85,7 @@ def _noticed(
     )
 
 
-@get("/signup", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/signup", may=PERSONS, checks_fence=True)
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
     here, who = shell.opened(request)
@@ -391,16 +392,7 @@ def preview_page(
     """The page of a notice as somebody who has answered nothing sees it; nothing is recorded."""
     existing = found.variant is Variant.existing
     asked = prompt.for_preview(found, policy, installation.clock())
-    reader = PageReader(
-        account=asked.account,
-        words=words,
-        surface="",
-        gpc=False,
-        fragment=False,
-        simulated=False,
-        csrf="",
-        frame=shell.Frame,
-    )
+    reader = PageReader(account=asked.account, words=words)
     values = _question_values(reader, asked, found, policy.asks)
     return shell.page(
         "notice.html",

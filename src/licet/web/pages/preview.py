@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import own_conversations
@@ -27,7 +27,7 @@ from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import policies
 from licet.web.api.references import not_found
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest
+from licet.web.pages.shared import PERSONS, AnyRequest, get_page
 
 ALL = "/preview"
 
@@ -50,7 +50,7 @@ class PreviewedChat(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[PreviewedLine, ...]
 
 
-@get("/chats/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/chats/{name:str}/preview", may=PERSONS)
 def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of one conversation."""
     conversation = shell.conversation_of(name)
@@ -59,7 +59,7 @@ def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@get("/projects/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/projects/{name:str}/preview", may=PERSONS)
 def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of the conversations of a project."""
     here, who = shell.opened(request)
@@ -71,7 +71,7 @@ def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     return _page(request, f"/projects/{shown(Prefix.project, project)}", project=project)
 
 
-@get(ALL, may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page(ALL, may=PERSONS)
 def whole_preview(request: AnyRequest) -> Response[Any]:
     """What would be learnt of everything that the person said."""
     return _page(request, "")
