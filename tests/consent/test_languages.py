@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -94,6 +95,41 @@ def test_a_thing_has_one_word_on_every_page_receipt_and_mail() -> None:
             plain = re.sub(r"\{[^}]*\}", "", text).lower()
             strange = [one for one in others if re.search(rf"\b{one}s?\b", plain)]
             assert not strange or key == OF_A_RELEASE, (key, strange)
+
+
+# A row a language and a column a thing: the stems of its one word, and in the row `en` the English.
+ONE_WORD_EACH: dict[str, dict[str, str]] = {}
+with Path(__file__).with_name("one_word.csv").open(encoding="utf-8", newline="") as table:
+    for row in csv.DictReader(table):
+        ONE_WORD_EACH[row.pop("language")] = row
+
+
+def other_words(language: str, english: str, shown: str) -> list[str]:
+    """The things that an English text names, and its translation by no word of the table."""
+    english, shown = (re.sub(r"\{[^}]*\}|\]\([^)]*\)", "", one).lower() for one in (english, shown))
+    return [
+        thing
+        for thing, word in ONE_WORD_EACH["en"].items()
+        if re.search(rf"\b(?:{word})\b", english)
+        and not re.search(ONE_WORD_EACH[language][thing], shown)
+    ]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_thing_has_one_word_in_each_language_on_every_page_and_in_every_notice(
+    language: str,
+) -> None:
+    assert len(set(ONE_WORD_EACH[language].values())) == len(ONE_WORD_EACH["en"])
+    own = load_languages().catalogue(language).own
+    strange = {key: other_words(language, ENGLISH[key], own[key]) for key in own.keys() & ENGLISH}
+    for name, text in notice.sources().items():
+        if name.endswith(f".{language}.md"):
+            source = notice.sources()[name.replace(f".{language}.md", ".en.md")]
+            for place, blocks in enumerate(
+                zip(*(one.split("\n\n") for one in (source, text)), strict=True)
+            ):
+                strange[f"{name} {place}"] = other_words(language, *blocks)
+    assert {place: things for place, things in strange.items() if things} == {}
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -263,11 +263,11 @@ def test_the_page_says_what_a_yes_was_for_and_why_one_had_no_effect(office: Offi
     found = issued(office, ana)
     assert [receipts.describe(receipt) for receipt in found] == [
         "You said yes, but other questions had to be answered first, and it permits nothing.",
-        "No: your conversations are not used.",
-        "Yes: the conversations of one project may be used.",
+        "No: your chats are not used.",
+        "Yes: the chats of one project may be used.",
         "You said yes, but this was permitted already, and nothing changed.",
         "You said yes, but nobody asks that question, and it permits nothing.",
-        "No: your conversations are not used, but for what you kept.",
+        "No: your chats are not used, but for what you kept.",
     ]
     said = [dict(receipts.lines(receipt)) for receipt in found]
     assert [one["Question"] for one in said] == ["training"] * 4 + [
@@ -303,7 +303,7 @@ def test_the_page_speaks_plainly_and_lets_nothing_through_unescaped(office: Offi
     office.sequence()
     (receipt,) = issued(office, ana)
     page = receipts.page(receipt, office.vkey())
-    assert "No: your conversations are not used." in page
+    assert "No: your chats are not used." in page
     assert "Example &lt;Ltd&gt;" in page
     assert "<Ltd>" not in page
     assert office.vkey() in page

@@ -49,6 +49,7 @@ def test_the_links_sign_in_as_somebody_undecided_somebody_who_said_yes_somebody_
         "/as/undecided",
         "/as/decided",
         "/as/new",
+        "/as/minor",
         "/as/privacy-officer",
     ]
     arrives = {

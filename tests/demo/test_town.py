@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -112,7 +113,9 @@ def test_the_town_has_requests_in_every_state_but_the_withdrawn_one(played: Play
     assert len({one.region for one in found}) > 8
 
 
-def test_no_page_of_the_console_is_empty_in_the_town(played: Played, tmp_path: Path) -> None:
+@contextmanager
+def console(played: Played, tmp_path: Path) -> Iterator[tuple[TestClient[Any], dict[str, str]]]:
+    """The town's pages, and the headers of somebody of the staff with every role."""
     key = tmp_path / "token.key"
     key.write_bytes(TOKEN_KEY)
     web = Web(token_key_file=key)
@@ -122,9 +125,13 @@ def test_no_page_of_the_console_is_empty_in_the_town(played: Played, tmp_path: P
     with transaction(here.pool) as tx:
         who = sessions.find_or_add_staff(tx, "all@town.example", utc_now(), os.urandom)
         secret = sessions.begin_staff(tx, who, tuple(StaffRole), utc_now(), os.urandom)
-    cookie = {"cookie": f"{sessions.COOKIE}={secret}"}
-    paths = [one.path for one in SECTIONS] + [path for path, _ in SIGHTS]
     with TestClient(create_app(here, web), base_url="https://town.example") as browser:
+        yield browser, {"cookie": f"{sessions.COOKIE}={secret}"}
+
+
+def test_no_page_of_the_console_is_empty_in_the_town(played: Played, tmp_path: Path) -> None:
+    paths = [one.path for one in SECTIONS] + [path for path, _ in SIGHTS]
+    with console(played, tmp_path) as (browser, cookie):
         empty = []
         for path in paths:
             answer = browser.get(path, headers=cookie)
@@ -137,6 +144,33 @@ def test_no_page_of_the_console_is_empty_in_the_town(played: Played, tmp_path: P
             if one and browser.get(one[1], headers=cookie).status_code != 200:
                 empty.append(one[1])
     assert empty == []
+
+
+def test_the_town_has_what_its_links_promise(played: Played, tmp_path: Path) -> None:
+    """A release measured and signed, a drill, notices put off, a hanging erasure, an open recall,
+    and two proposals; and nothing is overdue but the request that its story leaves.
+    """
+    with transaction(played.here.pool) as tx:
+        ((asked,),) = tx.execute(
+            "SELECT notice_id FROM notices WHERE language = 'en' AND variant = 'existing'"
+            " ORDER BY position DESC LIMIT 1"
+        ).fetchall()
+        ((october,),) = tx.execute("SELECT release_id FROM releases WHERE name = 'october'")
+    shows = {
+        f"/console/releases/{october.hex}": "What each step costs",
+        "/console/releases": "signed off",
+        "/console/backups": ">proved",
+        f"/console/notices/{asked.hex}": r"<dt>Put off</dt><dd>[1-9]",
+        "/console/erasures?state=held": "<td",
+        "/console/recalls?state=open": "<td",
+        "/console/policy": "Who would be affected",
+        "/console/inbox?overdue=yes": "A request for access",
+    }
+    with console(played, tmp_path) as (browser, cookie):
+        pages = {path: browser.get(path, headers=cookie).text for path in shows}
+    assert [path for path, words in shows.items() if not re.search(words, pages[path])] == []
+    assert pages["/console/policy"].count('data-head="State">open') == 2
+    assert re.search(r">1 overdue<", pages["/console/inbox?overdue=yes"])
 
 
 def test_the_same_seed_tells_the_same_story_with_the_same_figures(

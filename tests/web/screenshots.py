@@ -25,10 +25,12 @@ from uuid import UUID
 from playwright.sync_api import sync_playwright
 
 from licet.access.roles import StaffRole
+from licet.consent import notice as notices
 from licet.consent import rendered_page, rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.curate import release_build
+from licet.demo import office
 from licet.policy.period import instant
 from licet.policy.state import ConversationKind
 from licet.proof import documents
@@ -145,6 +147,15 @@ def stage(
     }
 
 
+# Plain lists, of which one light and one dark picture are made.
+LISTS = (
+    "look-up", "models", "accounts", "conversations", "erasures", "recalls", "holds", "suggestions", "flags", "readings",
+    "releases", "policy", "log", "background", "access", "rights", "documents", "keys", "backups", "webhooks",
+    "orders", "notices", "recipients",
+)  # fmt: skip
+LIST_LOOKS = ("desktop-light", "phone-dark")
+
+
 def garden_of(town: Town, account: UUID) -> UUID:
     with transaction(town.here.pool) as tx:
         return tx.execute(
@@ -159,20 +170,20 @@ def receipt_of(town: Town, account: UUID) -> str:
 
 def console(town: Town) -> dict[str, str]:
     """The pages of the console, by name."""
-    lists = (
-        "inbox", "look-up", "accounts", "conversations", "erasures", "recalls", "holds", "suggestions", "flags", "readings",
-        "releases", "policy", "log", "background", "access",
-    )  # fmt: skip
     (flag,) = oversight.standing_flags(town.here)
     (erasure,) = staff_tables.read(town.here, staff_tables.ERASURES, TableView()).rows
     (release,) = catalog.releases(town.here)
+    with transaction(town.here.pool) as tx:
+        shown = notices.find(tx, 0, "en", notices.Variant.existing)
+    assert shown is not None
     return {
         "console": "/console",
-        **{f"console-{name}": f"/console/{name}" for name in lists},
+        "console-inbox": "/console/inbox",
+        **{f"console-{name}": f"/console/{name}" for name in LISTS},
         "console-account": f"/console/accounts/{flag.account}",
         "console-conversation": f"/console/conversations/{flag.conversation}",
         "console-erasure": f"/console/erasures/{erasure[0].value}",
-        "console-models": "/console/models",
+        "console-notice": f"/console/notices/{shown.notice_id.hex}",
         "console-release": f"/console/releases/{release.release_id.hex}",
     }
 
@@ -202,6 +213,8 @@ def shoot_console(site: Site, town: Town, out: Path) -> None:
     for look, viewport, scheme in looks():
         page = site.visit_as(tuple(StaffRole), "/console", viewport=viewport, color_scheme=scheme)
         for name, path in console(town).items():
+            if name.removeprefix("console-") in LISTS and look not in LIST_LOOKS:
+                continue
             page.goto(site.url + path)
             page.screenshot(path=out / f"{name}-{look}.png", full_page=True)
         page.goto(site.url + console(town)["console-conversation"])
@@ -306,6 +319,8 @@ def shoot_all(
         shoot(site, pictures, out, language)
     if not languages:
         shoot_changes(site, out)
+    if not languages:
+        office.keep_office(town.here, "autumn")
     town.clock.set(AFTER)
     for language in languages or ("",):
         shoot(site, {"notice-after": ("ana", "/notice", "")}, out, language)

@@ -101,9 +101,9 @@ def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_
         assert seen is not None
     assert name.hex in api.get("/console/notices?language=en&for=existing", headers=auditor).text
     page = api.get(f"/console/notices/{name.hex}", headers=auditor).text
-    for one in seen.text.all_words:
-        assert one.yes in page
-        assert one.no in page
+    framed = f"/console/notices/{name.hex}/page"
+    assert f'src="{framed}"' in page
+    assert seen.text.title in page
     assert "no answer is made easier" in page
     assert "<dt>Shown</dt><dd>0</dd>" in page
     lived.open("ben")
@@ -117,7 +117,37 @@ def test_a_notice_is_shown_as_it_is_with_its_lint_and_how_many_saw_and_answered_
         in api.get(f"/console/notices/{name.hex}", headers=auditor).text
     )
     for unknown in ("0" * 32, "x"):
-        assert api.get(f"/console/notices/{unknown}", headers=auditor).status_code == 404
+        for page in ("", "/page"):
+            at = f"/console/notices/{unknown}{page}"
+            assert api.get(at, headers=auditor).status_code == 404
+
+
+def test_staff_see_a_notice_in_each_language_as_the_page_that_its_people_get(
+    api: Any, lived: World
+) -> None:
+    policy_changes.publish_notices(lived.here, None, actor="test")
+    auditor = lived.staff(StaffRole.auditor)
+    lived.open("ben", age=None)
+    with transaction(lived.here.pool) as tx:
+        published = tx.execute(
+            "SELECT notice_id, language FROM notices WHERE variant = 'signup'"
+        ).fetchall()
+    assert {language for _, language in published} > {"ar", "de", "en", "ja"}
+    for name, language in published:
+        framed = api.get(f"/console/notices/{name.hex}/page", headers=auditor).text
+        asked = api.get(
+            "/signup", headers={**lived.browser("ben"), "accept-language": language}
+        ).text
+        assert question_of(framed) == question_of(asked), language
+    with transaction(lived.here.pool) as tx:
+        assert notice_views.count_by_notice(tx, published[0][0]).shown == 1  # ben's alone
+
+
+def question_of(page: str) -> str:
+    """The title and the form of a notice, without what ties it to one session."""
+    shown = re.search(r"<h1>.*?</form>", page, re.DOTALL)
+    assert shown is not None
+    return re.sub(r'<input type="hidden"[^>]*>', "", shown[0])
 
 
 # The log

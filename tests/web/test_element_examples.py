@@ -115,5 +115,5 @@ def test_the_page_of_examples_shows_every_state_to_anybody_and_sends_nothing(
 STATES = {
     "notice": "New terms", "nothing": "Nothing to decide.", "loading": "One moment", "failed": "could not be reached",
     "refused": "You are not signed in here", "badge": "May be used", "settings": "Privacy settings", "data": "Pear trees",
-    "receipt": "Yes: your conversations may be used.",
+    "receipt": "Yes: your chats may be used.",
 }  # fmt: skip

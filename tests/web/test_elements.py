@@ -345,7 +345,7 @@ def test_a_receipt_is_the_newest_or_the_one_that_is_named_and_nothing_before_the
     page.get_by_role("button", name="Use my chats", exact=True).click()
     heard(page, "answered")
     receipt = page.locator("licet-receipt")
-    receipt.get_by_text("Yes: your conversations may be used.").wait_for()
+    receipt.get_by_text("Yes: your chats may be used.").wait_for()
     (first,) = details(page, "answered")[0]["answers"]
     page.get_by_role("button", name="Don’t use my chats").click()
     receipt.get_by_text("No, from now on: you took your permission back.").wait_for()
@@ -353,7 +353,7 @@ def test_a_receipt_is_the_newest_or_the_one_that_is_named_and_nothing_before_the
         "(name) => document.querySelector('licet-receipt').setAttribute('receipt', name)",
         first["receipt"],
     )
-    receipt.get_by_text("Yes: your conversations may be used.").wait_for()
+    receipt.get_by_text("Yes: your chats may be used.").wait_for()
     with page.expect_download() as came:
         receipt.get_by_role("link", name="Download the receipt").click()
     assert came.value.suggested_filename.startswith("receipt-")

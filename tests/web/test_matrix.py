@@ -222,7 +222,8 @@ CONSOLE = (
     "/console/policy/versions/{number:int}", "/console/policy/proposals/{proposal:str}",
     "/console/rights", "/console/rights/enter", "/console/rights/{request_id:str}",
     "/console/keys", "/console/backups", "/console/orders", "/console/recipients", "/console/recipients/{recipient:str}",
-    "/console/notices", "/console/notices/{notice_id:str}", "/console/webhooks", "/console/webhooks/{endpoint:str}",
+    "/console/notices", "/console/notices/{notice_id:str}", "/console/notices/{notice_id:str}/page", "/console/webhooks",
+    "/console/webhooks/{endpoint:str}",
 )  # fmt: skip
 # Routes that are no part of the API and have tests of their own: who may reach them is in the
 # matrix all the same.

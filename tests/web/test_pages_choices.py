@@ -111,9 +111,7 @@ def test_two_questions_are_answered_differently_on_a_phone(site: Site, script: b
         "September 2025."
     ) in said
     assert "Your chats and coding sessions may be used to recognise misuse." in said
-    assert (
-        "You answered on 1 September 2025, 10:00 UTC, on the notice. You were using “app”." in said
-    )
+    assert "You answered on 1 September 2025, 10:00 UTC, on the notice. This was in “app”." in said
     page.get_by_role("button", name="Don’t use my chats to recognise misuse").click()
     assert town.standing("ana", "safety") == "withdrawn"
     assert usable(town, town.say("ana", "Bees")) == set()

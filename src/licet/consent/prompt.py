@@ -164,6 +164,32 @@ def ask(
     )
 
 
+def for_preview(found: PublishedNotice, policy: Policy, at: datetime) -> Prompt:
+    """The prompt of an account that was never asked, for a page that shows a notice to staff."""
+    state = AccountState(plan=min(policy.plans), age=None, opened_at=at, last_at=at, seen=0)
+    existing = found.variant is Variant.existing
+    return Prompt(
+        account=UUID(int=0),
+        state=state,
+        gate=Gate.notice if existing else Gate.must_decide,
+        show=True,
+        because=Reason.first,
+        number=found.number,
+        variant=found.variant,
+        notice=found,
+        may_put_off=existing,
+        ends=policy.notice_ends,
+        asks_age=policy.min_age is not None,
+        terms_accepted_at=None,
+        terms_waiting=False,
+        unanswered=policy.asks,
+        answers={},
+        put_off_at=None,
+        uncovered=None,
+        in_force=policy,
+    )
+
+
 def _find_uncovered(account: AccountState, now: Policy, number: int | None) -> Uncovered | None:
     """Why a yes would have no effect; an unknown age is asked for and is no reason."""
     if account.closed_at is not None:

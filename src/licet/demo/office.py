@@ -6,6 +6,7 @@ policy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import yaml
@@ -17,12 +18,14 @@ from licet.backup import archives
 from licet.curate import duplicate_clusters
 from licet.demo.scenes import OFFICER, REVIEWER
 from licet.erasure.key_rotation import Rotation
+from licet.errors import RefusedError
 from licet.legal import papers
 from licet.legal.paper import PaperKind
 from licet.misuse import suggestions
 from licet.release import signatures, stats
 from licet.release.review import ReviewFinding
-from licet.service import orders, policy_proposals
+from licet.service import orders, policy_proposals, release_measure
+from licet.service.release_measure import MeasuringOrder
 from licet.store.connect import transaction
 from licet.vault.installation import Installation, policies
 from licet.webhooks import endpoints
@@ -37,9 +40,12 @@ STAFF = {
 # What the console's pages have to show, for whoever looks around.
 SIGHTS = (
     ("/console/inbox", "what waits for staff"),
-    ("/console/releases", "releases; october was read and signed by two"),
+    ("/console/releases", "releases; october was measured, read, and signed by two"),
     ("/console/recalls?state=open", "a recall under way"),
     ("/console/erasures?state=held", "an erasure that a legal hold keeps"),
+    ("/console/notices", "notices in every language; some put theirs off"),
+    ("/console/backups", "a backup, and a drill that proved it"),
+    ("/console/rights", "requests of people, with their laws' times"),
     ("/console/policy", "two proposals, and who would be affected"),
     ("/console/documents", "papers that the law asks for"),
     ("/console/models", "a model, and what was withdrawn since it learnt"),
@@ -53,19 +59,12 @@ def keep_office(installation: Installation, release: str) -> None:
             sessions.add_staff(tx, email, roles, installation.clock(), installation.keyring.random)
     suggest(installation)
     sign_off(installation, release)
+    with suppress(RefusedError):  # a town of fifty has too few people to state a measurement
+        release_measure.measure(installation, release, MeasuringOrder())
     stats.stats(installation, release)
     duplicate_clusters.count(installation, release)
     for kind in PaperKind:
         papers.make(installation, kind, actor=BY)
-    archives.back_up(installation, installation.config.data / "backups")
-    orders.submit(
-        installation,
-        OrderKind.rotate_keys,
-        Rotation.daily.value,
-        reason="before the audit",
-        actor=BY,
-    )
-    orders.carry_out(installation)
     with transaction(installation.pool) as tx:
         service_keys.create_key(
             tx,
@@ -76,6 +75,17 @@ def keep_office(installation: Installation, release: str) -> None:
         )
     endpoints.add(installation, "assistant", None)
     propose(installation)
+
+
+def keep_machine(installation: Installation) -> None:
+    """Makes a backup, and orders a rotation of the keys and a drill."""
+    archives.back_up(installation, installation.config.data / "backups")
+    for order, about in (
+        (OrderKind.rotate_keys, Rotation.daily.value),
+        (OrderKind.drill_backup, ""),
+    ):
+        orders.submit(installation, order, about, reason="before the audit", actor=BY)
+        orders.carry_out(installation)
 
 
 def sign_off(installation: Installation, release: str) -> None:

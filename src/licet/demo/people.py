@@ -25,17 +25,20 @@ from licet.vault.content import Content
 from licet.vault.ids import host_hmac
 from licet.vault.installation import Installation, host_key
 
+COVERED_PLANS = ("free", "pro", "max")
+SHOWN = 200  # of so many people, those who write English and whom the terms cover are shown
 PLANS = (("free", 60), ("pro", 20), ("max", 6), ("work", 8), ("education", 5), ("gov", 1))
 
 
 class Townsperson:
     """An account's person: when it opens, what it answers and when, how much it chats, in what
-    language and about what. ``shares_at`` is when somebody who said no says yes to one project.
+    language and about what. ``shares_at`` is when somebody who said no says yes to one project;
+    ``is_shown`` is one of those whose pages the demonstration shows.
     """
 
     __slots__ = (
-        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "conversations", "decides_at", "is_tidy",
-        "language", "name", "opens_at", "plan", "projects", "repositories", "shares_at",
+        "account", "age", "allows", "changes_at", "chats_a_day", "closed", "conversations", "decides_at", "is_shown",
+        "is_tidy", "language", "name", "opens_at", "plan", "projects", "repositories", "shares_at",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +51,7 @@ class Townsperson:
         self.account: UUID | None = None
         self.closed = False
         self.language = speech.draw_language(random)
+        self.is_shown = self.language == "en" and self.plan in COVERED_PLANS and number < SHOWN
         codes = self.plan in ("pro", "max") and random.random() < 0.5
         self.repositories: list[TownRepository] = (
             [repository(random) for _ in range(random.randrange(1, 3))] if codes else []

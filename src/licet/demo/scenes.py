@@ -4,7 +4,9 @@ run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from hashlib import sha256
 from itertools import islice, pairwise
 from pathlib import Path
@@ -16,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.access import sessions
+from licet.consent import choices, notice, notice_views
+from licet.consent.notice import Variant
+from licet.consent.notice_views import ShowingRecord, ShownOn
 from licet.errors import DeniedError
 from licet.release import manifest
 from licet.release.catalog import find_release, open_release
@@ -33,6 +38,62 @@ from licet.vault.staff_reads import ReaderRole, Reading, ReadReason
 OFFICER, REVIEWER = "officer@town.example", "reviewer@town.example"
 RECIPIENT = "north-lab"
 MODEL = "tally-1"
+AGED_REGION, MIN_AGE = "IE", 16
+
+
+def notices_with_age() -> Sequence[str]:
+    """The preset's notices with the line that asks for the age, as another preset's have it."""
+    found = notice.sources()
+    return [
+        source.replace("\nyes: ", f"\n{age[0]}\nyes: ", 1)
+        for name, source in found.items()
+        if name.startswith("article-2025.")
+        and (age := re.search("(?m)^age: .*$", found[name.replace("article-2025", "strict.one")]))
+    ]
+
+
+def show_notice(
+    installation: Installation, account: UUID, now: datetime, via: str
+) -> ShowingRecord | None:
+    """Records that the notice was shown on its page; None if there is none for that moment."""
+    number = policies(installation).newest_material(now)
+    variant = Variant.signup if via == "signup" else Variant.existing
+    with transaction(installation.pool) as tx:
+        seen = notice.find(tx, number, "en", variant) if number is not None else None
+        if seen is None:
+            return None
+        showing = notice_views.record(
+            tx,
+            account,
+            seen,
+            place=ShownOn(via),
+            surface="app",
+            gpc=False,
+            now=now,
+            after=notice_views.newest_number(notice_views.newest_answers(tx, account)),
+            random=installation.keyring.random,
+        )
+        return notice_views.get(tx, account, showing)
+
+
+def answer_notice(
+    installation: Installation, account: UUID, now: datetime, via: str
+) -> ShowingRecord | None:
+    """Shows the notice and accepts the terms on it; the answer to its question is a command."""
+    shown = show_notice(installation, account, now, via)
+    if shown is not None:
+        with transaction(installation.pool) as tx:
+            choices.accept_terms(tx, account, policies(installation), now, showing=shown.shown_id)
+    return shown
+
+
+def put_off(installation: Installation, account: UUID) -> None:
+    """Shows the notice, which is put off."""
+    now = installation.clock()
+    shown = show_notice(installation, account, now, "notice")
+    if shown is not None:
+        with transaction(installation.pool) as tx:
+            notice_views.put_off(tx, account, shown.shown_id, now)
 
 
 def read_as_staff(

@@ -22,8 +22,9 @@ from licet.access import sessions
 from licet.access.roles import ANYBODY, StaffRole
 from licet.clock import utc_now
 from licet.config import PORT, Configuration, Web
+from licet.demo import scenes
 from licet.demo.office import SIGHTS
-from licet.demo.scenes import OFFICER
+from licet.demo.people import COVERED_PLANS
 from licet.demo.stage import Say
 from licet.demo.town import SHOWCASE
 from licet.errors import NotFoundError
@@ -31,7 +32,7 @@ from licet.policy.state import GrantStanding
 from licet.release import registry
 from licet.store.connect import Transaction, transaction
 from licet.vault import account_view, tables, verbs
-from licet.vault.commands import OpenAccount
+from licet.vault.commands import OpenAccount, SetRegion
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.installation import Installation, host_key
 from licet.vault.installation import installation as open_installation
@@ -45,7 +46,6 @@ from licet.web.serve import server
 HOST = "127.0.0.1"
 KEY_BYTES = 32
 NAMES_MAX = 1_000_000
-COVERED_PLANS = ("free", "pro", "max")
 
 
 class DemoRole(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,17 +140,25 @@ def roles(installation: Installation) -> list[DemoRole]:
     ):
         if account is not None and account in names:
             found.append(DemoRole(word=word, what=what, name=names[account], to=to))
-    new = f"new-{secrets.token_hex(4)}"
-    now = installation.clock()
-    opened = OpenAccount(
-        account=uuid7(now, installation.keyring.random(10)),
-        at=now,
-        host=host_hmac(host_key(installation), "account", new),
-        plan="free",
-        age=30,
+    return [
+        *found,
+        _opened(installation, "new", 30, "a new user, who signs up", "/signup"),
+        _opened(
+            installation, "minor", scenes.MIN_AGE - 2, "somebody too young to be asked", "/notice"
+        ),
+    ]
+
+
+def _opened(installation: Installation, word: str, age: int, what: str, to: str) -> DemoRole:
+    """A role whose account is opened now, in the region that has a minimum age."""
+    name, now = f"{word}-{secrets.token_hex(4)}", installation.clock()
+    account = uuid7(now, installation.keyring.random(10))
+    host = host_hmac(host_key(installation), "account", name)
+    verbs.tell(
+        installation, [OpenAccount(account=account, at=now, host=host, plan="free", age=age)]
     )
-    verbs.tell(installation, [opened])
-    return [*found, DemoRole(word="new", what="a new user, who signs up", name=new, to="/signup")]
+    verbs.tell(installation, [SetRegion(account=account, at=now, region=scenes.AGED_REGION)])
+    return DemoRole(word=word, what=what, name=name, to=to)
 
 
 def _account_with_standing(
@@ -199,7 +207,7 @@ def officer_link(installation: Installation) -> str:
     now = utc_now()
     with transaction(installation.pool) as tx:
         return sessions.add_staff(
-            tx, OFFICER, [StaffRole.privacy_officer], now, installation.keyring.random
+            tx, scenes.OFFICER, [StaffRole.privacy_officer], now, installation.keyring.random
         )
 
 

@@ -22,10 +22,11 @@ from uuid import UUID
 
 import yaml
 
+from licet.consent import choices
 from licet.curate import release_build
 from licet.demo import office, people, scenes, speech
 from licet.demo.checks import check_all
-from licet.demo.people import BegunChat, ChatSort, Town, Townsperson, populate
+from licet.demo.people import COVERED_PLANS, BegunChat, ChatSort, Town, Townsperson, populate
 from licet.demo.stage import (
     DemoPromise,
     DemoReport,
@@ -66,7 +67,7 @@ NOTICE, DEADLINE = instant("2025-08-28"), instant("2025-09-29")
 FIRST_RELEASE = instant("2025-10-14")
 WITHDRAWAL = instant("2025-10-15")
 SECOND_RELEASE = instant("2025-12-09")
-SHOWCASE = "showcase.txt"  # the names of those who write English: whom `licet demo` shows
+SHOWCASE = "showcase.txt"  # the names of those whom `licet demo` shows
 PLANTED = "the yellow kettle of Tartu sings only for locksmiths"
 BATCH_COMMANDS = 1_000
 RECALL = instant("2025-11-20")
@@ -95,6 +96,7 @@ def play_town(
     with stage(folder, clock, say) as installation:
         policy = _policy(folder)
         policy_changes.apply_policy(installation, policy, actor="demo", languages=None)
+        policy_changes.publish_notices(installation, scenes.notices_with_age(), actor="demo")
         say(
             f"a town of {population:,} accounts under {policy.policy}, seed {seed}: 1 "
             "August to 15 December 2025\n"
@@ -103,8 +105,8 @@ def play_town(
         play = _Play(installation, clock, Town(Policies([policy])), random, say, progress)
         releases = list(play.story(population))
         play.sum_up()
-        english = (one.name for one in play.town.people if one.language == "en")
-        (folder / SHOWCASE).write_text("\n".join(english), encoding="utf-8")
+        shown = (one.name for one in play.town.people if one.is_shown)
+        (folder / SHOWCASE).write_text("\n".join(shown), encoding="utf-8")
         say("\nwhat is stored now, and for how long, if nobody says anything more:")
         for line in plot(population_status.forecast(installation)):
             say(line)
@@ -126,12 +128,13 @@ def play_town(
 
 
 def _policy(folder: Path) -> Policy:
-    """The policy of the article with an additional recipient, and with names left in, since no name
-    search is needed here; also written to ``folder``.
+    """The policy of the article with an additional recipient and a minimum age in one region, and
+    with names left in, since no name search is needed here; also written to ``folder``.
     """
     document = preset("article-2025").document() | {
         "recipients": [scenes.RECIPIENT],
         "names": NamesTerm.left_in.value,
+        "regions": {scenes.AGED_REGION: {"min_age": scenes.MIN_AGE}},
     }
     (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return from_document(document)
@@ -170,6 +173,7 @@ class _Play:
         """Plays the town from first day to last; yields each release."""
         self._people(population)
         self._until(NOTICE)
+        self._put_off()
         self._tell(
             f"the new terms, and the notice that asks everybody: {self.count_at_gate('notice')} "
             "may put it off"
@@ -210,6 +214,7 @@ class _Play:
         recipients.recall_ended(self.installation)
         self._keep_house()
         office.keep_office(self.installation, "october")
+        office.keep_machine(self.installation)
 
     def _last_day(self, first: BuildResult) -> None:
         """Two deletions: of a chat under a legal hold, which hangs, and of one that the recipient
@@ -278,6 +283,7 @@ class _Play:
         rotation = epochs.next_rotation(self.installation)
         if rotation is not None:
             epochs.rotate(self.installation, rotation)
+        epochs.destroy_due(self.installation)
 
     def _answer_recalls(self) -> None:
         """The recipients say of what was recalled a week ago that they deleted it."""
@@ -295,7 +301,7 @@ class _Play:
         at, random, tomorrow = self.day, self.random, self.day + ONE_DAY
         if BEGIN < at <= person.opens_at < tomorrow:
             self._open(person)
-        if person.account is None or person.closed or person.opens_at > at:
+        if person.account is None or person.closed or person.opens_at >= tomorrow:
             return
         today = [
             when is not None and at <= when < tomorrow
@@ -306,6 +312,7 @@ class _Play:
             return
         decides, changes, shares = today
         moment = at + timedelta(seconds=random.randrange(6 * 3600, 20 * 3600))
+        moment = max(moment, person.opens_at + timedelta(minutes=5))
         if decides:
             via = "signup" if person.opens_at >= NOTICE else "notice"
             self._choose(person, moment, person.allows, via)
@@ -446,10 +453,11 @@ class _Play:
             else:
                 with transaction(self.installation.pool) as tx:
                     safety_copies.uphold(tx, person.id, conversation, day)
-                self._later(person, FLAG_REVIEW_DAYS - 7, review)
+                # also of an account that was closed meanwhile
+                self.later.append((day + timedelta(days=FLAG_REVIEW_DAYS - 7), review))
 
         is_false = not is_misuse and self.random.random() < 0.6
-        self._later(person, 2, review)
+        self.later.append((self.day + timedelta(days=2), review))
 
     def _hold(self, person: Townsperson, now: datetime, name: str, conversation: UUID) -> None:
         """A legal hold, for one of a few matters; half end after six weeks."""
@@ -520,7 +528,19 @@ class _Play:
             ),
         )
 
+    def _put_off(self) -> None:
+        """Half of those whom the demonstration shows put the notice off when they first see it."""
+        late = NOTICE + 3 * ONE_DAY
+        shown = [one for one in self.town.people if one.is_shown and one.account is not None]
+        for person in shown:
+            if person.decides_at is None or person.decides_at > late:
+                scenes.put_off(self.installation, person.id)
+
     def _choose(self, person: Townsperson, now: datetime, allow: bool, via: str) -> None:
+        shown = None
+        if person.is_shown and via in ("notice", "signup"):
+            self._flush()
+            shown = scenes.answer_notice(self.installation, person.id, now, via)
         self._add(
             events.ChooseEvent(at=now, account=person.name, allow=allow, via=via),
             commands.Choose(
@@ -528,7 +548,8 @@ class _Play:
                 account=person.id,
                 allow=allow,
                 via=via,
-                evidence="pressed the button of the notice",
+                evidence=choices.evidence(shown, surface="app", gpc=False),
+                answers=shown.question if shown is not None else None,
             ),
         )
 
@@ -574,7 +595,14 @@ class _Play:
         )
         project_title = encode(Content(text=chat.project)) if project else None
         title: bytes | None = None
+        waits = (
+            now >= DEADLINE
+            and person.plan in COVERED_PLANS
+            and (person.decides_at is None or person.decides_at > now)
+        )
         for role, content in self._words(person, chat, resumed=resumed):
+            if waits and role is not TurnRole.user:
+                continue  # nobody answers what is refused at the gate
             turn = f"{name}.{self.town.turns[name]}"
             if self.town.turns[name] == 0:
                 title = encode(Content(text=speech.title(content.text)))

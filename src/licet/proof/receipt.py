@@ -427,18 +427,18 @@ _SAID = {
     "ConsentGiven": "Yes: {what} may be used.",
     "RenewedConsentGiven": "Yes, again: {what} may go on being used.",
     "ConsentWithdrawn": "No, from now on: you took your permission back{kept}.",
-    "ConsentRefused": "No: your conversations are not used{kept}.",
+    "ConsentRefused": "No: your chats are not used{kept}.",
     "ConsentInvalidated": "You said yes, but {why}.",
 }
 _WHAT = {
-    ScopeKind.account: "your conversations",
-    ScopeKind.project: "the conversations of one project",
-    ScopeKind.conversation: "one conversation",
+    ScopeKind.account: "your chats",
+    ScopeKind.project: "the chats of one project",
+    ScopeKind.conversation: "one chat",
 }
 _FOR = {
     ScopeKind.account: "your whole account",
     ScopeKind.project: "a project",
-    ScopeKind.conversation: "a conversation",
+    ScopeKind.conversation: "a chat",
 }
 _WHY = {
     NoEffect.closed: "your account is closed, and it permits nothing",
@@ -447,10 +447,10 @@ _WHY = {
     NoEffect.several_questions: "several questions are asked and you named none, so it permits nothing",
     NoEffect.gate: "other questions had to be answered first, and it permits nothing",
     NoEffect.kept_out: "this is kept out, and it permits nothing until you let it in",
-    NoEffect.unknown: "there is no such conversation, and it permits nothing",
-    NoEffect.deleted: "the conversation was deleted, and it permits nothing",
-    NoEffect.expired: "the conversation is over its time, and it permits nothing",
-    NoEffect.incognito: "incognito conversations are never used, and it permits nothing",
+    NoEffect.unknown: "there is no such chat, and it permits nothing",
+    NoEffect.deleted: "the chat was deleted, and it permits nothing",
+    NoEffect.expired: "the chat is over its time, and it permits nothing",
+    NoEffect.incognito: "incognito chats are never used, and it permits nothing",
     NoEffect.covered: "this was permitted already, and nothing changed",
 }
 

@@ -88,7 +88,7 @@ class EdgeMiddleware:
         )
         self._page = _headers(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            "connect-src 'self'; "
+            "connect-src 'self'; frame-src 'self'; "
             f"font-src 'self'; form-action 'self'; {_NOTHING}; frame-ancestors {frames}"
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.errors import NotFoundError, RefusedError
@@ -15,7 +15,7 @@ from licet.legal import papers
 from licet.legal.paper import PaperKind, load_form
 from licet.web.console import shared as shell
 from licet.web.console.shared import HOLDS, OFFICE, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 FORMATS = {"md": "markdown", "html": "html", "json": "json"}
 TYPES = {
@@ -35,13 +35,13 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
 
 
-@get("/console/documents", may=OFFICE, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/documents", may=OFFICE)
 def listing(request: AnyRequest) -> Response[Any]:
     """The papers that were made, the newest first, with their files."""
     return _page(shell.opened(request), said=SAID.get(request.query_params.get("said", ""), ""))
 
 
-@post("/console/documents", may=HOLDS, sync_to_thread=True, include_in_schema=False)
+@post_page("/console/documents", may=HOLDS)
 def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]:
     """Makes a paper at the end of the log."""
     visit = shell.opened(request)
@@ -54,12 +54,7 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
     return seen_other(f"/console/documents?said={'again' if made.again else 'made'}")
 
 
-@get(
-    "/console/documents/{sha256:str}/{form:str}",
-    may=OFFICE,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/documents/{sha256:str}/{form:str}", may=OFFICE)
 def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) -> Response[Any]:
     """A paper as a file."""
     visit = shell.opened(request)

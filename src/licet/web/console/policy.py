@@ -8,7 +8,8 @@ and another applies.
 ../proposals/ID/plan  withdraw  apply  officer; who proposed it is refused when they apply it
 
     /console/notices                       every published notice, as a table
-    ../notices/ID                          one as it is shown, its lint, and how many saw it and answered
+    ../notices/ID                          one in its frame, its lint, and how many saw it and answered
+    ../notices/ID/page                     the page of it that people see, for that frame
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from typing import Any
 from uuid import UUID
 
 import yaml
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.datastructures import UploadFile
 from litestar.params import FromPath
-from markupsafe import Markup
 
-from licet.consent import lint, markdown, notice, notice_views
+from licet.consent import lint, notice, notice_views
+from licet.consent.notice import PublishedNotice
 from licet.errors import InputError, LicetError, NotFoundError, RefusedError, UsageError
 from licet.policy.file import POLICY_BYTES_MAX
 from licet.service import oversight, policy_proposals, staff_tables
 from licet.service.policy_proposals import REASON_CHARACTERS_MAX, ProposalDetail
 from licet.service.policy_verbs import APPLY, PLAN, PROPOSE, WITHDRAW
-from licet.store.connect import transaction
+from licet.store.connect import Transaction, transaction
 from licet.vault import installation, policy_plan
 from licet.vault.installation import policies
 from licet.web.console import chart, tables
@@ -37,14 +38,15 @@ from licet.web.console import shared as shell
 from licet.web.console import verb_forms as forms
 from licet.web.console.shared import HOLDS, OFFICE, STAFF, Visit
 from licet.web.console.tables import ConsoleTable, SavedView
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages import notice as notice_pages
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, seen_other
 
 SECTION = "/console/policy"
 FORM_BYTES_MAX = 2 * POLICY_BYTES_MAX + 2**14  # a file and a text
 PARTS_MAX = 8
 
 
-@get("/console/policy", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/policy", may=STAFF)
 def policy(request: AnyRequest) -> Response[Any]:
     """Every version, its published notices, and the proposals."""
     return _listing(shell.opened(request))
@@ -86,9 +88,7 @@ def _listing(visit: Visit, kept: str = "", faults: Faults = NO_FAULTS) -> Respon
     )
 
 
-@get(
-    "/console/policy/versions/{number:int}", may=STAFF, sync_to_thread=True, include_in_schema=False
-)
+@get_page("/console/policy/versions/{number:int}", may=STAFF)
 def version(request: AnyRequest, number: FromPath[int]) -> Response[Any]:
     """A version whole."""
     visit = shell.opened(request)
@@ -144,12 +144,7 @@ def _told(error: LicetError) -> str:
     return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
 
-@get(
-    "/console/policy/proposals/{proposal:str}",
-    may=OFFICE,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/console/policy/proposals/{proposal:str}", may=OFFICE)
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
@@ -226,21 +221,19 @@ NOTICES = ConsoleTable(
 )
 
 
-@get("/console/notices", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/notices", may=STAFF)
 def notices(request: AnyRequest) -> Response[Any]:
     """Every published notice."""
     return tables.show(request, NOTICES)
 
 
-@get("/console/notices/{notice_id:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/notices/{notice_id:str}", may=STAFF)
 def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     """One notice as it is shown; NotFoundError for one that was never published."""
-    visit, asked = shell.opened(request), _notice_id(notice_id)
+    visit = shell.opened(request)
     with transaction(visit.here.pool) as tx:
-        seen = notice.get(tx, asked)
-        if seen is None:
-            raise NotFoundError("no such notice")
-        went = notice_views.count_by_notice(tx, asked)
+        seen = _notice(tx, notice_id)
+        went = notice_views.count_by_notice(tx, seen.notice_id)
         others = notice.list_by_version(tx, seen.number, seen.variant)
     policy = policies(visit.here)[seen.number]
     values = {
@@ -249,9 +242,6 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
         "others": others,
         "version": policy.version,
         "found": lint.lint_source(seen.document, policy),
-        "body": Markup(seen.text.html),  # noqa: S704 markdown escapes all but its own tags
-        # as above
-        "gist": [(name, Markup(markdown.inline(line))) for name, line in seen.text.gist],  # noqa: S704
     }
     return shell.page(
         "console_notice.html",
@@ -262,11 +252,25 @@ def show_notice(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
     )
 
 
-def _notice_id(text: str) -> UUID:
+@get_page("/console/notices/{notice_id:str}/page", may=STAFF)
+def notice_page(request: AnyRequest, notice_id: FromPath[str]) -> Response[Any]:
+    """The page of a notice as people see it, in its language; the console frames it."""
+    visit = shell.opened(request)
+    with transaction(visit.here.pool) as tx:
+        seen = _notice(tx, notice_id)
+    words = visit.site.languages.catalogue(seen.language, marked=True)
+    return notice_pages.preview_page(visit.here, seen, policies(visit.here)[seen.number], words)
+
+
+def _notice(tx: Transaction, text: str) -> PublishedNotice:
+    """A published notice by the id in its address; NotFoundError for another."""
     try:
-        return UUID(hex=text)
+        seen = notice.get(tx, UUID(hex=text))
     except ValueError:
-        raise NotFoundError("no such notice") from None
+        seen = None
+    if seen is None:
+        raise NotFoundError("no such notice")
+    return seen
 
 
 ROUTES = (
@@ -277,4 +281,5 @@ ROUTES = (
     *(forms.form_of(verb, refused=_refused) for verb in (PLAN, WITHDRAW, APPLY)),
     notices,
     show_notice,
+    notice_page,
 )

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.consent import rights_requests
@@ -24,7 +24,7 @@ from licet.policy.period import instant
 from licet.vault.ids import Prefix, parse
 from licet.web.console import shared as shell
 from licet.web.console.shared import ANSWERS, HELPS, Visit
-from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
+from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 PAGE_MAX = 50
 SECTION = "/console/rights"
@@ -63,7 +63,7 @@ class EntryForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
     received: str = ""
 
 
-@get("/console/rights", may=HELPS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/rights", may=HELPS)
 def rights_list(request: AnyRequest) -> Response[Any]:
     """Requests by due date; the open ones, or those in a state, of a kind."""
     visit, asked = shell.opened(request), request.query_params
@@ -95,7 +95,7 @@ def rights_list(request: AnyRequest) -> Response[Any]:
     )
 
 
-@get("/console/rights/{request_id:str}", may=HELPS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
     return _one(shell.opened(request), request_id, said=request.query_params.get("said", ""))
@@ -131,12 +131,7 @@ def _one(
     )
 
 
-@post(
-    "/console/rights/{request_id:str}/step",
-    may=ANSWERS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@post_page("/console/rights/{request_id:str}/step", may=ANSWERS)
 def step(
     request: AnyRequest, request_id: FromPath[str], data: URLEncodedBody[StepForm]
 ) -> Response[Any]:
@@ -174,7 +169,7 @@ def _fault(act: str, text: str) -> Faults:
 # Entering one
 
 
-@get("/console/rights/enter", may=ANSWERS, sync_to_thread=True, include_in_schema=False)
+@get_page("/console/rights/enter", may=ANSWERS)
 def ask_entry(request: AnyRequest) -> Response[Any]:
     """The form for a request that came by letter, mail or telephone."""
     return _entry(shell.opened(request), EntryForm())
@@ -193,7 +188,7 @@ def _entry(visit: Visit, kept: EntryForm, faults: Faults = NO_FAULTS) -> Respons
     )
 
 
-@post("/console/rights/enter", may=ANSWERS, sync_to_thread=True, include_in_schema=False)
+@post_page("/console/rights/enter", may=ANSWERS)
 def enter(request: AnyRequest, data: URLEncodedBody[EntryForm]) -> Response[Any]:
     """Enters it, and leads to its page."""
     visit = shell.opened(request)

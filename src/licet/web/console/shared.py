@@ -388,7 +388,7 @@ def ago(at: datetime | None, now: datetime) -> str:
     unit, length = next((one for one in _UNITS if seconds >= one[1]), ("minute", 60))
     count = int(seconds // length)
     said = f"{count} {unit}{'s' * (count != 1)}"
-    said = f"{said} ago" if at <= now else f"in {said}"
+    said = "just now" if not count else f"{said} ago" if at <= now else f"in {said}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         rfc3339(at), f"{at:%Y-%m-%d %H:%M}", said
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from litestar import Response, get
+from litestar import Response
 from markupsafe import Markup, escape
 
 from licet.access.roles import ANYBODY
@@ -15,10 +15,10 @@ from licet.consent.catalogue import catalogue
 from licet.web import static_files
 from licet.web.api import reference
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import AnyRequest
+from licet.web.pages.shared import AnyRequest, get_page
 
 
-@get("/docs", may=ANYBODY, sync_to_thread=True, include_in_schema=False)
+@get_page("/docs", may=ANYBODY)
 def api_reference(request: AnyRequest) -> Response[bytes]:
     """The API, operation by operation: whom it answers, what it takes and gives, with an
     example.

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -47,13 +47,13 @@ from licet.web.pages.conversation_lines import (
     line,
 )
 from licet.web.pages.selection import ListView
-from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader
+from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page, post_page
 
 READS_MAX = 1_000
 TEXT_CHARACTERS_MAX = 20_000  # of one message on a page
 
 
-@get("/chats", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/chats", may=PERSONS, checks_fence=True)
 def chats(request: AnyRequest) -> Response[Any]:
     """The conversations that are looked for, newest first, in one line what there is of them, and
     what can be done.
@@ -98,7 +98,7 @@ def chats(request: AnyRequest) -> Response[Any]:
     )
 
 
-@post("/chats/search", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@post_page("/chats/search", may=PERSONS)
 def search(request: AnyRequest, data: Fields) -> Response[Any]:
     """Leads to the conversations that are looked for, at an address that nobody else can read the
     words in.
@@ -113,13 +113,7 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     return shell.then(who, "/chats", **view.named)
 
 
-@get(
-    "/chats/{name:str}",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
 def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with what holds for each, and all that has to do
     with it.
@@ -192,7 +186,7 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
     return await _told(request, who, command, data, "let_in")
 
 
-@get("/takeout.zip", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/takeout.zip", may=PERSONS)
 def take_out(request: AnyRequest) -> Stream:
     """Everything that is stored, as a zip that is streamed."""
     here, who = shell.opened(request)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath
 
 from licet.access import sessions
@@ -36,19 +36,13 @@ from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import SWEPT_WITHIN, dates_of
-from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
+from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, get_page
 
 PAGE_ERASURES_MAX = 25
 BATCHES_MAX = 4  # transactions of one request; a page says what is left
 
 
-@get(
-    "/everything/delete",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/everything/delete", may=PERSONS, checks_fence=True)
 def ask_everything(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete every chat, and says what that does."""
     return _ask(request, "everything")
@@ -67,7 +61,7 @@ async def delete_everything(request: AnyRequest) -> Response[Any]:
     return shell.then(who, "/everything/delete", said="more", place="said")
 
 
-@get("/account/close", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/account/close", may=PERSONS, checks_fence=True)
 def ask_close(request: AnyRequest) -> Response[Any]:
     """Asks whether to close the account, and says what that does."""
     return _ask(request, "close")
@@ -150,7 +144,7 @@ class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[tuple[str, str], ...]
 
 
-@get("/erasures", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/erasures", may=PERSONS)
 def list_erasures(request: AnyRequest) -> Response[Any]:
     """Every erasure of the account, newest first, and how many are done."""
     here, who = shell.opened(request)
@@ -184,7 +178,7 @@ def _saved(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
     return ""
 
 
-@get("/erasures/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/erasures/{name:str}", may=PERSONS)
 def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
     here, who = shell.opened(request)
@@ -203,12 +197,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@get(
-    "/erasures/{name:str}/certificate.json",
-    may=PERSONS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/erasures/{name:str}/certificate.json", may=PERSONS)
 def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The certificate's file: signed, and with its proof once its entry stands in the log."""
     here, who = shell.opened(request)

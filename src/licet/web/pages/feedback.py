@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath
 
 from licet.consent import feedback
@@ -18,7 +18,7 @@ from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import one_moment
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest
+from licet.web.pages.shared import PERSONS, AnyRequest, get_page
 
 
 class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     can_take_back: bool
 
 
-@get("/feedback", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/feedback", may=PERSONS, checks_fence=True)
 def list_given(request: AnyRequest) -> Response[Any]:
     """The stored feedback, newest first."""
     here, who = shell.opened(request)

@@ -14,17 +14,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response, post
 from markupsafe import Markup
 
 from licet.consent import answer_forms, differences, markdown, notice_views, prompt
 from licet.consent.answer_forms import AnswerForm, FormFault, FormPage, FormResult
 from licet.consent.catalogue import Catalogue
+from licet.consent.differences import QuestionDiffers
 from licet.consent.notice import PublishedNotice, Variant
 from licet.consent.notice_views import ShowingRecord, ShownOn
 from licet.consent.prompt import Prompt, Reason, Uncovered
 from licet.policy.decide import Gate
-from licet.policy.file import Policies
+from licet.policy.file import Policies, Policy
 from licet.policy.outcomes import Effect
 from licet.store.connect import Transaction, joined
 from licet.vault.account_choices import NewestChoice
@@ -40,10 +41,11 @@ from licet.web.pages.shared import (
     Fields,
     PageForm,
     PageReader,
+    get_page,
 )
 
 
-@get("/notice", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/notice", may=PERSONS, checks_fence=True)
 def notice(request: AnyRequest) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is
     nothing.
@@ -83,7 +85,7 @@ def _noticed(
     )
 
 
-@get("/signup", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/signup", may=PERSONS, checks_fence=True)
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
     here, who = shell.opened(request)
@@ -319,32 +321,19 @@ def _page(
     """
     found, sent = prompt.require_notice(asked), sent or PageForm()
     reader = shell.offering(reader, asked.languages)
-    words, place = reader.words, answer_forms.place(asked, FormPage.notice)
+    place = answer_forms.place(asked, FormPage.notice)
     # an answer that came back is shown with its question
     terms_only = asked.terms_waiting and not sent.said
     waiting = asked.unanswered or asked.in_force.asks
     with joined(installation.pool, tx) as tx:
         below = questions.below_of(tx, installation, asked)
-        values = {
-            **_text(found),
-            "accepted": _accepted(reader, asked),
-            "asks_age": asked.asks_age,
-            "terms_only": terms_only,
-            "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
-            "known_age": "",
-            "one_question": len(asked.in_force.asks) == 1,
-            "save": _save(reader, asked, len(waiting)),
-            "later": words.mark_language(found.text.later, found.language)
-            if asked.may_put_off and not terms_only
-            else "",
-            "until": _until(reader, asked) if asked.may_put_off else "",
-        }
-        blank = shell.markup("question.html", words, **values, errors_of={}, kept=PageForm())
+        values = _question_values(reader, asked, found, waiting, terms_only, below)
+        blank = shell.markup("question.html", reader.words, **values, errors_of={}, kept=PageForm())
         showing = _record_showing(tx, installation, reader, asked, blank)
     if faults:
         values["known_age"] = lowered(sent, faults)
     question = (
-        shell.markup("question.html", words, **values, errors_of=faults.of, kept=sent)
+        shell.markup("question.html", reader.words, **values, errors_of=faults.of, kept=sent)
         if faults
         else blank
     )
@@ -352,7 +341,7 @@ def _page(
         "notice.html",
         reader,
         installation.clock(),
-        title=words.mark_language(found.text.title, found.language),
+        title=reader.words.mark_language(found.text.title, found.language),
         nav=asked.variant is not Variant.signup,
         errors=faults,
         status=422 if faults else 200,
@@ -367,6 +356,58 @@ def _page(
         told={
             **_asks(asked, terms_only=terms_only),
             **(answers_told(reader, made) if made else {}),
+        },
+    )
+
+
+def _question_values(
+    reader: PageReader,
+    asked: Prompt,
+    found: PublishedNotice,
+    waiting: Sequence[str],
+    terms_only: bool = False,
+    below: Sequence[QuestionDiffers] = (),
+) -> dict[str, Any]:
+    """What `question.html` shows of a notice."""
+    words = reader.words
+    return {
+        **_text(found),
+        "accepted": _accepted(reader, asked),
+        "asks_age": asked.asks_age,
+        "terms_only": terms_only,
+        "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
+        "known_age": "",
+        "one_question": len(asked.in_force.asks) == 1,
+        "save": _save(reader, asked, len(waiting)),
+        "later": words.mark_language(found.text.later, found.language)
+        if asked.may_put_off and not terms_only
+        else "",
+        "until": _until(reader, asked) if asked.may_put_off else "",
+    }
+
+
+def preview_page(
+    installation: Installation, found: PublishedNotice, policy: Policy, words: Catalogue
+) -> Response[str]:
+    """The page of a notice as somebody who has answered nothing sees it; nothing is recorded."""
+    existing = found.variant is Variant.existing
+    asked = prompt.for_preview(found, policy, installation.clock())
+    reader = PageReader(account=asked.account, words=words)
+    values = _question_values(reader, asked, found, policy.asks)
+    return shell.page(
+        "notice.html",
+        reader,
+        installation.clock(),
+        title=words.mark_language(found.text.title, found.language),
+        nav=existing,
+        values={
+            "question": shell.markup(
+                "question.html", words, **values, errors_of={}, kept=PageForm()
+            ),
+            "showing": "",
+            "action": "/notice" if existing else "/signup",
+            "saved": "",
+            "waiting": "",
         },
     )
 

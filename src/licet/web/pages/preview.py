@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.params import FromPath
 
 from licet.consent import own_conversations
@@ -27,7 +27,7 @@ from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import policies
 from licet.web.api.references import not_found
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest
+from licet.web.pages.shared import PERSONS, AnyRequest, get_page
 
 ALL = "/preview"
 
@@ -50,7 +50,7 @@ class PreviewedChat(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[PreviewedLine, ...]
 
 
-@get("/chats/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/chats/{name:str}/preview", may=PERSONS)
 def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of one conversation."""
     conversation = shell.conversation_of(name)
@@ -59,7 +59,7 @@ def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@get("/projects/{name:str}/preview", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/projects/{name:str}/preview", may=PERSONS)
 def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of the conversations of a project."""
     here, who = shell.opened(request)
@@ -71,7 +71,7 @@ def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     return _page(request, f"/projects/{shown(Prefix.project, project)}", project=project)
 
 
-@get(ALL, may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page(ALL, may=PERSONS)
 def whole_preview(request: AnyRequest) -> Response[Any]:
     """What would be learnt of everything that the person said."""
     return _page(request, "")
@@ -121,6 +121,7 @@ def _page(
                 one,
             )
             for one in seen.conversations
+            if one.turns or one.unread or one.beyond is not None or conversation is not None
         ],
         "next": shown(Prefix.conversation, seen.next) if seen.next is not None else "",
         "more": words.say("preview.more" if unread == 0 else "preview.read_on"),
@@ -149,6 +150,8 @@ def _about(words: Catalogue, seen: PreviewedConversation) -> str:
         )
     if seen.unread:
         return words.say("preview.unread", characters=seen.unread)
+    if not seen.turns:
+        return words.say("chat.words.closed")
     used = sum(turn.used for turn in seen.turns)
     until = f" {words.say('preview.until', day=words.day(seen.until))}" if seen.until else ""
     return words.say("preview.count", used=used, all=len(seen.turns)) + until

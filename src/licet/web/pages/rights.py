@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath, URLEncodedBody
 
 from licet.consent import deadlines, request_register, rights_requests
@@ -35,7 +35,7 @@ from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageReader
+from licet.web.pages.shared import NO_FAULTS, PERSONS, AnyRequest, Faults, PageReader, get_page
 
 PAGE_REQUESTS_MAX = 25
 # What a person can do at once without anybody's answer: the page, and the sentence that leads
@@ -75,7 +75,7 @@ class StepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-@get("/rights", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/rights", may=PERSONS, checks_fence=True)
 def list_rights(request: AnyRequest) -> Response[Any]:
     """Each right, and the requests that were sent, newest first."""
     here, who = shell.opened(request)
@@ -112,13 +112,7 @@ def list_rights(request: AnyRequest) -> Response[Any]:
     )
 
 
-@get(
-    "/rights/{kind:str}",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
 def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with by when it is answered."""
     here, who = shell.opened(request)
@@ -205,13 +199,7 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
     return NO_FAULTS
 
 
-@get(
-    "/rights/requests/{name:str}",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/rights/requests/{name:str}", may=PERSONS, checks_fence=True)
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
     here, who = shell.opened(request)
@@ -291,13 +279,7 @@ async def reply(
     return shell.then(who, f"/rights/requests/{name}", said="replied", place="said")
 
 
-@get(
-    "/rights/requests/{name:str}/withdraw",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
 def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to take the request back, and says what that does."""
     here, who = shell.opened(request)

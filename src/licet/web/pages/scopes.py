@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath
 
 from licet.consent import conversation_search, differences, notice_views, prompt, scope_forms
@@ -36,7 +36,7 @@ from licet.web.pages import questions
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import dates_of, line
 from licet.web.pages.reader_language import unmarked
-from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent
+from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent, get_page
 
 
 class UseLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,13 +293,7 @@ def said_of(
 # The page of a project
 
 
-@get(
-    "/projects/{name:str}",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/projects/{name:str}", may=PERSONS, checks_fence=True)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
     here, who = shell.opened(request)

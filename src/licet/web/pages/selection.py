@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath
 
 from licet.consent import own_conversations
@@ -39,7 +39,7 @@ from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import Dates, dates_of, line
-from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader
+from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page
 
 FOUND_CHARACTERS_MAX = 800
 NAMED_MAX = 10  # releases, models and recipients that a confirmation names
@@ -124,7 +124,7 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     return await _done(request, who, form, view)
 
 
-@get("/selection/delete", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/selection/delete", may=PERSONS)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete those that are selected, and says what is erased and what cannot
     be.
@@ -147,13 +147,7 @@ async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
     return await _done(request, who, form, ListView.of(data))
 
 
-@get(
-    "/chats/{name:str}/delete",
-    may=PERSONS,
-    checks_fence=True,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
     here, who = shell.opened(request)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.params import FromPath
 
 from licet.consent import differences, history, notice_views, prompt
@@ -63,12 +63,13 @@ from licet.web.pages.shared import (
     Fields,
     PageForm,
     PageReader,
+    get_page,
 )
 
 NEWEST = "newest"
 
 
-@get("/settings", may=PERSONS, checks_fence=True, sync_to_thread=True, include_in_schema=False)
+@get_page("/settings", may=PERSONS, checks_fence=True)
 def settings(request: AnyRequest) -> Response[Any]:
     """The settings; that the questions stood on them is on record."""
     return _page(request)
@@ -98,7 +99,7 @@ def _place(sent: PageForm) -> str:
     return f"change-{sent.question}" if sent.question else "change"
 
 
-@get("/settings/receipts/{name:str}", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/settings/receipts/{name:str}", may=PERSONS)
 def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """The receipt of one choice, to read and to print; of the newest under the name `newest`."""
     here, who = shell.opened(request)
@@ -126,12 +127,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     )
 
 
-@get(
-    "/settings/receipts/{name:str}/receipt.json",
-    may=PERSONS,
-    sync_to_thread=True,
-    include_in_schema=False,
-)
+@get_page("/settings/receipts/{name:str}/receipt.json", may=PERSONS)
 def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The receipt's file: signed, and with its proof once the choice stands in the log."""
     here, who = shell.opened(request)

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Request, Response, get, post
 from litestar.exceptions import ValidationException
 from litestar.params import URLEncodedBody
 from litestar.response import Redirect
@@ -40,6 +40,11 @@ from licet.web.api.references import site_of
 from licet.web.pages import reader_language
 
 AnyRequest = Request[Any, Any, Any]
+
+
+# Routes of pages: they wait for the database, and are no part of the API.
+get_page = partial(get, sync_to_thread=True, include_in_schema=False)
+post_page = partial(post, sync_to_thread=True, include_in_schema=False)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,12 +110,12 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
 
     account: UUID
     words: Catalogue
-    surface: str
-    gpc: bool
-    fragment: bool
-    simulated: bool
-    csrf: str
-    frame: Callable[[], Frame]
+    surface: str = ""
+    gpc: bool = False
+    fragment: bool = False
+    simulated: bool = False
+    csrf: str = ""
+    frame: Callable[[], Frame] = Frame
 
 
 def opened(request: AnyRequest) -> tuple[Installation, PageReader]:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from licet.access import inbox_register
 from licet.consent import history, own_conversations, request_register
@@ -34,7 +34,7 @@ from licet.vault import account_view, staff_reads
 from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation, one_moment
 from licet.web.pages import shared as shell
-from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
+from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, get_page
 
 LINES_MAX = 50
 SOURCE_LINES_MAX = 1_000  # of each source that has no pages of its own
@@ -92,7 +92,7 @@ _OF_JOURNAL = {
 }
 
 
-@get("/timeline", may=PERSONS, sync_to_thread=True, include_in_schema=False)
+@get_page("/timeline", may=PERSONS)
 def timeline(request: AnyRequest) -> Response[Any]:
     """What happened, newest first: all of it, or what belongs to one topic."""
     here, who = shell.opened(request)
