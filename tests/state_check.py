@@ -310,7 +310,7 @@ def check_all(here: Installation) -> None:
 
 
 def faults(here: Installation, kept: psycopg.Connection | None = None) -> list[str]:
-    """What is broken, as `invariant: what`; the tables are asked on ``kept``, where the statement is
+    """What is broken, as `invariant: what`; tables are asked on ``kept``, where the statement is
     planned already, or on a connection of the installation.
     """
     with transaction(here.pool) as tx:

@@ -149,7 +149,8 @@ def stage(
 
 # Plain lists, of which one light and one dark picture are made.
 LISTS = (
-    "look-up", "models", "accounts", "conversations", "erasures", "recalls", "holds", "suggestions", "flags", "readings",
+    "look-up", "models", "accounts", "conversations", "erasures", "recalls", "holds",
+    "suggestions", "flags", "readings",
     "releases", "policy", "log", "background", "access", "rights", "documents", "keys", "backups", "webhooks",
     "orders", "notices", "recipients",
 )  # fmt: skip
