@@ -41,12 +41,12 @@ from .. import seaweed
 from ..buckets import HeldBucket
 from ..installed import BEGIN
 from ..terms import preset
-from ..tiers import SHARES
+from ..tiers import WHOLE, share
 from .test_backup import DAY, Home, Place, place, talk
 
 __all__ = ["place"]
 
-RUNS = int(os.environ.get("TESTS_ALTERATIONS", "10000" if SHARES == 1 else "120"))
+RUNS = int(os.environ.get("TESTS_ALTERATIONS") or (share(10_000) if WHOLE else 120))
 SEED = int(os.environ.get("TESTS_SEED", "1"))
 # Of a hundred runs: what is altered, and where it lies.
 SHARES = {

@@ -24,7 +24,7 @@ from licet.policy.diff import PolicyChange
 from licet.policy.file import Policies, Policy, parse
 from licet.service import policy_changes
 from licet.service.policy_changes import AppliedPolicy
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import Transaction, snapshot, transaction
 from licet.vault import (
     account_journal,
     account_view,
@@ -280,7 +280,7 @@ def _plan_holds(
     installation: Installation, proposal: UUID, plan_sha256: str, actor: str, identity: bytes | None
 ) -> None:
     """RefusedError unless the plan that was read is the stored one, and holds if drawn now."""
-    with transaction(installation.pool) as tx:
+    with snapshot(installation.pool) as tx:  # a proposal ends with the version that it becomes
         row = policy_proposals.get(tx, proposal)
         _check_applier(installation, row, actor, identity)
         read = _stored_plan(tx, _policy(row))
