@@ -241,6 +241,14 @@ def test_of_two_who_apply_at_once_one_wins(world) -> None:
     assert len(policies(world.here)) == 2
 
 
+def test_a_version_for_which_notices_ship_is_applied_with_them(world) -> None:
+    applied = apply(world, proposed(world, text_of()))
+    published = world.rows(
+        f"SELECT variant FROM notices WHERE version = {applied.number} AND language = 'en'"
+    )
+    assert sorted(published) == [("existing",), ("signup",)]
+
+
 def test_the_same_person_is_refused_however_the_name_is_written(world) -> None:
     seen = proposed(world)
     with pytest.raises(RefusedError, match="does not apply it"):
