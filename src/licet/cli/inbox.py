@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from licet.cli.requests import read_words
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import CliCall, answer_options, choice
+from licet.cli.verb_commands import read_words
 from licet.policy.period import rfc3339
 from licet.release import signatures
 from licet.service import inbox as items

@@ -11,6 +11,7 @@ from licet.service import (
     order_verbs,
     policy_verbs,
     release_verbs,
+    request_verbs,
 )
 from licet.service.staff_verb import AnyVerb
 
@@ -21,4 +22,5 @@ VERBS: tuple[AnyVerb, ...] = (
     *order_verbs.VERBS,
     *policy_verbs.VERBS,
     *release_verbs.VERBS,
+    *request_verbs.VERBS,
 )

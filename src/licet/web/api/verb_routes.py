@@ -22,6 +22,7 @@ from licet.vault.ids import Prefix, shown
 from licet.web.api import shared as shell
 from licet.web.api.erasures import ErasureRef
 from licet.web.api.references import conversation_of, site_of
+from licet.web.api.rights import RequestRef
 from licet.web.api.shared import (
     Acted,
     AnyRequest,
@@ -69,6 +70,7 @@ REFERENCES: dict[str, Any] = {
     "release": ReleaseRef,
     "model": ModelRef,
     "proposal": ProposalRef,
+    "request_id": RequestRef,
 }
 
 

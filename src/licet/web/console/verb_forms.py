@@ -176,7 +176,7 @@ def day_of(text: str) -> datetime | None:
         raise UsageError(f"`{text[:30]}` is no day", "write it as 2027-01-31") from None
 
 
-def fault(place: str, error: LicetError) -> Faults:
-    """What a verb refused, beside the form that was sent."""
+def fault(place: str, error: LicetError, field: str = "") -> Faults:
+    """What a verb refused, beside the form that was sent, or its ``field``."""
     text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-    return Faults(((place, place, text),))
+    return Faults(((place, field or place, text),))
