@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeGuard, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin
 
 import click
 import msgspec
@@ -29,7 +29,11 @@ from licet.clock import utc_now
 from licet.config import PORT
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
 from licet.errors import UsageError
-from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
+from licet.service.staff_verb import FROM_FILE, AnyVerb, VerbCall, unwrapped
+
+if TYPE_CHECKING:
+    from licet.release.signatures import StaffMember
+    from licet.vault.installation import Installation
 
 NAME_CHARACTERS_MAX = 200
 WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
@@ -65,6 +69,9 @@ def read_words(path: Path) -> str:
 
 
 OPTION_TYPES: dict[Any, Any] = {str: str, int: int, bool: None, datetime: DayOption()}
+member_option = click.option(
+    "--by", required=True, help="The e-mail address of the member of staff who does it."
+)
 reason_option = click.option(
     "--reason", help="Why, for the record; by default the words of the command."
 )
@@ -87,8 +94,9 @@ def add_command(
 ) -> None:
     """Adds the command of a verb to a group. ``target`` is the word for what it is called with."""
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
+    needs_record = "reason" in fields and not is_content(fields["reason"])
 
-    def act(target: str, call: CliCall, reason: str | None = None, **options: Any) -> None:  # noqa: ANN401 of click
+    def act(target: str, call: CliCall, **options: Any) -> None:  # noqa: ANN401 of click
         shared = {name: options.pop(name, None) for name in ("by", "dry_run")}
         options = {
             name: read_words(value) if isinstance(value, Path) else value
@@ -97,21 +105,25 @@ def add_command(
         }
         if verb.named_by:
             options[verb.named_by] = target
-        if "reason" in fields:
-            options["reason"] = reason or f"licet {group.name} {verb.command}"
+        if needs_record:
+            options["reason"] = options.get("reason") or f"licet {group.name} {verb.command}"
         run_verb(verb, target, options, call, printing, **shared)
 
     lines = [f"licet {group.name} {verb.command} {line}" for line in verb.example.split("\n")]
     act.__doc__ = f"{verb.about}\n\n\b\nExample:  " + "\n          ".join(lines)
     made: Callable[..., Any] = answer_options(act)
-    if verb.keeps_actor:
+    if verb.by == "user":
         made = by_option("does it")(made)
-    if "reason" in fields:
+    elif verb.by == "member":
+        made = member_option(made)
+    if needs_record:
         made = reason_option(made)
     if "dry_run" in fields:
         made = dry_option("Show what would be done, and change nothing.")(made)
     for field in reversed(fields.values()):
-        if field.name not in ("reason", "dry_run", verb.named_by):
+        if field.name not in ("dry_run", verb.named_by) and not (
+            needs_record and field.name == "reason"
+        ):
             made = _option(field)(made)
     named: dict[str, Any] = {"metavar": target}
     if verb.named_by and _is_closed(kind := unwrapped(fields[verb.named_by].type)[0]):
@@ -136,6 +148,7 @@ def run_verb(
         call = VerbCall(
             installation=installation,
             actor=actor_name(by),
+            member=_member(installation, by) if verb.by == "member" else None,
             wall=utc_now(),
             url=url or installation.config.web.url or f"http://127.0.0.1:{PORT}",
             sent=body,
@@ -148,6 +161,17 @@ def run_verb(
             printing.value(call, done),
             lambda: printing.text(call, done) if printing.text is not None else sentence,
         )
+
+
+def _member(installation: Installation, email: str | None) -> StaffMember:
+    from licet.release import signatures  # here: only these commands need it
+
+    return signatures.member(installation, email or "")
+
+
+def is_content(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a field is what somebody writes, which is read from a file."""
+    return any(meta.extra == FROM_FILE for meta in unwrapped(field.type)[1])
 
 
 def _is_closed(kind: Any) -> TypeGuard[type[StrEnum]]:  # noqa: ANN401 a type
@@ -174,7 +198,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
     option_type = OPTION_TYPES.get(kind, str)  # of several words the verb says which there are
     if _is_closed(kind) and not several:
         option_type = choice(kind)
-    elif "file" in extra:
+    elif is_content(field):
         option_type = click.Path(allow_dash=True, path_type=Path)
         help_text = f"{(help_text or '').rstrip('.')}: a file, or - for standard input."
     return click.option(
@@ -184,7 +208,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
         is_flag=kind is bool,
         multiple=several,
         required=required,
-        default=None if required or "file" in extra else field.default,
+        default=None if required or is_content(field) else field.default,
         show_default=kind is int and field.default is not None,
         help=help_text,
     )

@@ -19,6 +19,7 @@ from typing import (
     Annotated,
     Any,
     Generic,
+    Literal,
     TypeAlias,
     TypeVar,
     Union,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:  # a command that needs no member of staff does not load relea
 
 OWNER = (StaffRole.owner,)
 OFFICER = (StaffRole.privacy_officer,)
-FROM_FILE = {"file": True}  # of a field's `Meta`: content, which a command reads from a file
+# `extra` of a field's `Meta`: content, which a command reads from a file; a text whose blanks count
+FROM_FILE, VERBATIM = {"file": True}, {"verbatim": True}
 
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
 Sent = TypeVar("Sent", bound=msgspec.Struct)
@@ -131,7 +133,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     of_keys: bool = False  # what was remembered of the keys of services is forgotten after it
     # The command, as in `licet webhooks pause`: its last word, and what it is called with
     command: str = ""
-    keeps_actor: bool = True  # whether what it records names who did it: a command takes `--by`
+    by: Literal["", "user", "member"] = "user"  # whom a command names by `--by`, for the record
     example: str = ""
 
     @property
