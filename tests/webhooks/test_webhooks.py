@@ -1078,7 +1078,7 @@ def test_a_name_is_resolved_once_and_what_was_judged_is_where_the_request_goes(
     to = outbound_http.target(f"https://rebinding.example:{port}/", ())
     assert outbound_http.address_of(to, (), lambda *_: next(answers)) == "93.184.215.14"
     poster = outbound_http.Poster((), resolved=lambda *_: next(answers))
-    assert poster.post(f"https://rebinding.example:{port}/", b"{}", {}).said == "refused"
+    assert poster.post(f"https://rebinding.example:{port}/", b"{}", {}).outcome == "refused"
     assert receiver.attempts == []
 
 

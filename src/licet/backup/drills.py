@@ -60,7 +60,7 @@ class DrillOutcome(StrEnum):
 
 
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded drill. ``said`` is why it failed, else empty.
+    """A recorded drill. ``failure`` is why it failed, else empty.
 
     ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose
     keys were unwrapped.
@@ -70,7 +70,7 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     drilled_at: datetime
     drilled_by: str
     outcome: DrillOutcome
-    said: str
+    failure: str
     accounts: int = 0
     segments: int = 0
     keys: int = 0
@@ -102,7 +102,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
                 drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
-                said="",
+                failure="",
                 **msgspec.structs.asdict(seen),
             )
         except BusyError:
@@ -115,7 +115,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
                 drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.failed,
-                said=error.message,
+                failure=error.message,
             )
         _record(installation, result)
     return result
@@ -164,7 +164,7 @@ def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
             drilled_at=at,
             drilled_by=by,
             outcome=DrillOutcome(outcome),
-            said=result,
+            failure=result,
             accounts=accounts,
             segments=segments,
             keys=keys,
@@ -348,7 +348,7 @@ def _record(installation: Installation, result: DrillResult) -> None:
                 result.drilled_at,
                 result.drilled_by,
                 result.outcome.value,
-                result.said,
+                result.failure,
                 result.accounts,
                 result.segments,
                 result.keys,

@@ -39,14 +39,14 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 }  # fmt: skip
 
 
-def counted(said: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
-    """The number of blocks of ``said`` that parse, and of those that do not parse in ``leaves``,
+def counted(originals: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
+    """The number of blocks of ``originals`` that parse, and of those that do not parse in ``leaves``,
     text by text.
 
     If the number of a text's blocks differs, all of its blocks count as broken.
     """
     blocks = broken = 0
-    for before, after in zip(said, leaves, strict=True):
+    for before, after in zip(originals, leaves, strict=True):
         if "```" not in before:
             continue
         was, now = _FENCED.findall(before), _FENCED.findall(after)

@@ -78,9 +78,9 @@ def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
             continue
         if (span.end - span.start, span.score) > (best[-1].end - best[-1].start, best[-1].score):
             best[-1] = span
-        wider, told = out[-1], best[-1]
+        wider, best_span = out[-1], best[-1]
         score = max(wider.score, span.score)
-        out[-1] = DetectedSpan(wider.start, max(wider.end, span.end), told.kind, score, told.rule)
+        out[-1] = DetectedSpan(wider.start, max(wider.end, span.end), best_span.kind, score, best_span.rule)
     return out
 
 

@@ -101,24 +101,24 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
             return adding(
                 batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made)
             )
-        said = _spoken(batch, SAID)
-        exact = [sketches.exact_each(texts, self.key) for texts in said]
+        messages = _spoken(batch, SAID)
+        exact = [sketches.exact_each(texts, self.key) for texts in messages]
         chats = [
-            "" if code else "\n".join(texts) for code, texts in zip(is_code, said, strict=True)
+            "" if code else "\n".join(texts) for code, texts in zip(is_code, messages, strict=True)
         ]
         turns = [
             text if code else ""
-            for code, texts in zip(is_code, said, strict=True)
+            for code, texts in zip(is_code, messages, strict=True)
             for text in texts
         ]
-        signed = parted(sketches.signatures(turns, self.key), map(len, said))
+        signed = parted(sketches.signatures(turns, self.key), map(len, messages))
         return adding(
             batch,
             order=order,
             whole=(BINARY, [whole for whole, _ in exact]),
             whole_signature=(BINARY, sketches.signatures(chats, self.key)),
             turns=(BINARIES, [each for _, each in exact]),
-            weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
+            weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in messages]),
             turn_signatures=(BINARIES, list(signed)),
         )
 
@@ -345,9 +345,9 @@ class CompareKernel(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         if not self.benchmarks.sizes:
             return adding(batch, benchmark=(pa.bool_(), [False] * batch.num_rows))
-        said = _spoken(batch, SAID)
-        held = self.benchmarks.held([text for texts in said for text in texts])
-        sizes = [len(texts) for texts in said]
+        messages = _spoken(batch, SAID)
+        held = self.benchmarks.held([text for texts in messages for text in texts])
+        sizes = [len(texts) for texts in messages]
         return adding(batch, benchmark=(pa.bool_(), [any(own) for own in parted(held, sizes)]))
 
 

@@ -76,8 +76,8 @@ def _repeats(texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[
     """Adds the shingles of texts in scripts without spaces to the ``signals`` of documents."""
     if not scripted:
         return
-    said = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
-    counted = quality.repetition(said, dict(enumerate(scripted.values())))
+    texts_by_script = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
+    counted = quality.repetition(texts_by_script, dict(enumerate(scripted.values())))
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
     for place, own in enumerate(counted, 8):
         np.add.at(signals[:, place], owner, own)
@@ -98,7 +98,7 @@ def _topics(
 ) -> list[str]:
     out = []
     rows = figures[:, : made.UNSPACED].tolist()
-    for number, (kind, (lines, code, marks, said)) in enumerate(
+    for number, (kind, (lines, code, marks, word_count)) in enumerate(
         zip(column(batch, "kind"), rows, strict=True)
     ):
         if kind == ConversationKind.code:
@@ -109,8 +109,8 @@ def _topics(
             if marks >= labels.MARKS_LEAST and figures[number, made.UNSPACED]:
                 found = figures[number, made.UNSPACED :].tolist()
                 written = told(found[:6], found[0], found[6])
-                said += round(written.words) if written is not None else 0
-            out.append(labels.topic_of(lines, code, marks, said).value)
+                word_count += round(written.words) if written is not None else 0
+            out.append(labels.topic_of(lines, code, marks, word_count).value)
     return out
 
 

@@ -171,7 +171,7 @@ def sketched(
     data: Bytes,
     ends: Places,
     documents: Places,
-    said: Bools,
+    is_message: Bools,
     is_code: Bools,
     lower: Bytes,
     values: Hashes,
@@ -183,9 +183,9 @@ def sketched(
     """The signature number of each document and text, or -1; and the signatures:
     `sketches.signatures`.
 
-    Code has one for each text, other documents one over all texts. Only ``said`` texts count.
+    Code has one for each text, other documents one over all texts. Only ``is_message`` texts count.
     """
-    of_documents, of_texts = np.empty(len(documents) - 1, np.int64), np.empty(len(said), np.int64)
+    of_documents, of_texts = np.empty(len(documents) - 1, np.int64), np.empty(len(is_message), np.int64)
     signed, count = np.empty(64 * places, np.uint32), 0
     kinds, valued = byte_tables(lower, values)
     hashes, rounds = np.empty(1 << 12, np.uint64), np.empty(places, np.int64)
@@ -195,9 +195,9 @@ def sketched(
         for text in range(documents[document], last + 1):
             of_texts[text] = -1
             own = ends[text + 1] - ends[text]
-            if said[text]:
+            if is_message[text]:
                 size += own + 1
-            if said[text] and size <= bytes_max:
+            if is_message[text] and size <= bytes_max:
                 if len(hashes) <= found + own:
                     hashes = grown(hashes, 2 * (found + own))
                 found = hashed_words(data, ends[text], ends[text + 1], kinds, valued, hashes, found)
@@ -238,15 +238,15 @@ def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
 
 
 @jit
-def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
-    """The ``said`` ASCII texts as in `sketches.normalised`, and where each ends; and each text's
+def normal(data: Bytes, ends: Places, is_message: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
+    """The ``is_message`` ASCII texts as in `sketches.normalised`, and where each ends; and each text's
     number of characters, negative if it is not ASCII.
     """
-    out, out_ends = np.empty(ends[len(said)] - ends[0] + 1, np.uint8), np.empty(len(said), np.int64)
-    characters, count = np.zeros(len(said), np.int64), 0
-    for text in range(len(said)):
+    out, out_ends = np.empty(ends[len(is_message)] - ends[0] + 1, np.uint8), np.empty(len(is_message), np.int64)
+    characters, count = np.zeros(len(is_message), np.int64), 0
+    for text in range(len(is_message)):
         first, was_blank, high = count, 1, 0
-        if said[text]:
+        if is_message[text]:
             for at in range(ends[text], ends[text + 1]):  # without a branch, as in `hashed_words`
                 byte = data[at]
                 low = lowered[byte]
@@ -433,14 +433,14 @@ def _again(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
 
 @inner
 def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
-    symbols, words, said, alphabetic = 0, 0, 0, 0
+    symbols, words, spoken, alphabetic = 0, 0, 0, 0
     was_open, had_letter, dots, marks = 0, 0, 0, 0
     for code in codes:
         kind = int(classes[code])
         # Without a branch for where a word begins and ends, which a processor cannot foresee.
         is_open = 1 - (kind & SPACE)
         words += is_open & (1 - was_open)
-        said += is_open
+        spoken += is_open
         letter = is_open & ((kind & ALPHA) // ALPHA)
         alphabetic += letter & (1 - had_letter)
         had_letter = is_open & (letter | had_letter)
@@ -460,7 +460,7 @@ def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
             marks = 0
     out[4] += symbols
     out[5] += words
-    out[6] += said
+    out[6] += spoken
     out[7] += alphabetic
 
 

@@ -123,13 +123,13 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
         else:
             plain.append(text)
     texts = [*plain, *(labelled.text for own in marked.values() for labelled in own)]
-    told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
+    measured, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
         found = deidentify.substitutions(
             [text], key, names=names.found([text]) if names is not None else None
         )
-        told.append((labels.language([text]), changed_places.changed_words([text], found)))
-    counts = changed_words.by_language(told)
+        measured.append((labels.language([text]), changed_places.changed_words([text], found)))
+    counts = changed_words.by_language(measured)
     unread = Counter(
         filter(None, (names.detector.unread(text) for text in texts) if names is not None else ())
     )
@@ -140,7 +140,7 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
         changed=tuple(changed_words.shares(counts)),
         unread=dict(unread),
         labelled=names_measure.measured(names, slices),
-        samples=changed_words.sampled(told),
+        samples=changed_words.sampled(measured),
         unusual=tuple(changed_words.unusual(counts)),
         skipped=skipped,
     )

@@ -30,10 +30,10 @@ _SLOTS = {
 
 @cache
 def _told() -> dict[str, Any]:
-    told: dict[str, Any] = yaml.safe_load(
+    phrases: dict[str, Any] = yaml.safe_load(
         (files("licet.curate") / "street_addresses.yaml").read_bytes()
     )
-    return told
+    return phrases
 
 
 @cache

@@ -174,7 +174,7 @@ def _account_with_standing(
     found = [
         account.account_id
         for account in accounts
-        if ({said.standing for said in account.state.standings} or {GrantStanding.undecided})
+        if ({standings.standing for standings in account.state.standings} or {GrantStanding.undecided})
         == {standing}
         and account.state.closed_at is None
         and account.state.plan in COVERED_PLANS

@@ -242,8 +242,8 @@ class _Play:
             commands.Delete(at=now, account=person.id, conversation=conversation),
         )
 
-    def _tell(self, said: str, *more: str) -> None:
-        for line in dated_lines(self.clock.now, said, *more):
+    def _tell(self, text: str, *more: str) -> None:
+        for line in dated_lines(self.clock.now, text, *more):
             self.say(line)
 
     def _people(self, population: int) -> None:

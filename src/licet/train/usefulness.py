@@ -62,7 +62,7 @@ class MeasuredRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
     person: bytes
     kind: str
     language: str
-    said: LoadedRow
+    original: LoadedRow
     leaves: LoadedRow
     left_out: str = ""
 
@@ -167,10 +167,10 @@ class _WordBench:
         self, arms: Mapping[str, Sequence[MeasuredRow]], held_out: Sequence[MeasuredRow]
     ) -> None:
         self._arms = {
-            name: _fitting(rows, word_model.words_of, said=name == SAID)
+            name: _fitting(rows, word_model.words_of, is_original=name == SAID)
             for name, rows in arms.items()
         }
-        held = _fitting(held_out, word_model.words_of, said=True)
+        held = _fitting(held_out, word_model.words_of, is_original=True)
         self.held_out, self._held = [row for row, _ in held], [words for _, words in held]
         self._parameters = self._rows = 0
 
@@ -208,12 +208,12 @@ class _BaseBench:
         recipe.check([row.leaves for row in arms[""]], base)
         self._tokenizer = recipe.load_base(base)[1]
         made = {
-            name: _fitting(rows, self._example, said=name == SAID) for name, rows in arms.items()
+            name: _fitting(rows, self._example, is_original=name == SAID) for name, rows in arms.items()
         }
         both = set.intersection(*({id(row) for row, _ in made[name]} for name in ("", SAID)))
         for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
             made[name] = [each for each in made[name] if id(each[0]) in both]
-        held = _fitting(held_out, self._example, said=True)
+        held = _fitting(held_out, self._example, is_original=True)
         self._arms = made
         self.held_out = [row for row, _ in held]
         self._held = [tokens for _, tokens in held]
@@ -241,10 +241,10 @@ class _BaseBench:
 
 
 def _fitting(
-    rows: Sequence[MeasuredRow], read: Callable[[LoadedRow], Fit | None], *, said: bool
+    rows: Sequence[MeasuredRow], read: Callable[[LoadedRow], Fit | None], *, is_original: bool
 ) -> list[tuple[MeasuredRow, Fit]]:
     """The rows that a model can learn from, as it takes them."""
-    made = ((row, read(row.said if said else row.leaves)) for row in rows)
+    made = ((row, read(row.original if is_original else row.leaves)) for row in rows)
     return [(row, fit) for row, fit in made if fit is not None]
 
 
@@ -291,7 +291,7 @@ def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArr
     values = {
         CostSlice.language: [row.language for row in held],
         CostSlice.kind: [row.kind for row in held],
-        CostSlice.turns: [turns_of(len(row.said["messages"])) for row in held],
+        CostSlice.turns: [turns_of(len(row.original["messages"])) for row in held],
     }
     for by, each in values.items():
         for value in sorted(Counter(each)):

@@ -257,7 +257,7 @@ class Deliverer:
         outgoing = _Outgoing(chains, self._installation.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
-        said: Counter[str] = Counter()
+        answers: Counter[str] = Counter()
         with ThreadPoolExecutor(THREADS_MAX, "licet-webhooks") as pool:
 
             def work() -> None:
@@ -276,8 +276,8 @@ class Deliverer:
                 while left:
                     outcomes, ends = _next_outcomes(sent)
                     left -= ends
-                    said.update(
-                        "delivered" if outcome.answer.is_success else outcome.answer.said
+                    answers.update(
+                        "delivered" if outcome.answer.is_success else outcome.answer.outcome
                         for outcome in outcomes
                     )
                     self._record(outcomes)
@@ -287,7 +287,7 @@ class Deliverer:
                     left -= sent.get() is None
         for future in working:
             future.result()
-        return said
+        return answers
 
     def _send_in_order(
         self,
@@ -364,7 +364,7 @@ class Deliverer:
                 "account": [sent.waiting.account for sent in taken],
                 "event": [sent.waiting.event for sent in taken],
                 "endpoint": [sent.to.endpoint for sent in taken],
-                "said": [sent.answer.said for sent in taken],
+                "said": [sent.answer.outcome for sent in taken],
                 "at": [sent.at for sent in taken],
             },
         )
@@ -386,7 +386,7 @@ class Deliverer:
             "account": attempt.waiting.account,
             "event": attempt.waiting.event,
             "at": attempt.at,
-            "said": attempt.answer.said,
+            "said": attempt.answer.outcome,
             "next": attempt.at + self._delay(attempt.waiting.attempts, attempt.answer),
         }
         tx.execute(_FAILED, params)

@@ -68,10 +68,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """``status`` is 0 if there was no response; ``said`` is a closed word or the status as text."""
+    """``status`` is 0 if there was no response; ``outcome`` is a closed word or the status as text."""
 
     status: int
-    said: str
+    outcome: str
     retry_after_seconds: int = 0
 
     @property
@@ -217,9 +217,9 @@ class Poster:
             to = self._target(url)
             address = address_of(to, self._inside, self._resolved)
         except (RefusedError, UsageError):
-            return HttpReply(status=0, said="refused")
+            return HttpReply(status=0, outcome="refused")
         except (OSError, ValueError):  # no such name
-            return HttpReply(status=0, said="unresolved")
+            return HttpReply(status=0, outcome="unresolved")
         place = (to.scheme, to.host, address, to.port)
         request = _request(to, body, headers)
         try:
@@ -229,9 +229,9 @@ class Poster:
                     return self._exchange(place, kept, request)
             return self._exchange(place, self._connect(place), request)
         except TimeoutError:
-            return HttpReply(status=0, said="timeout")
+            return HttpReply(status=0, outcome="timeout")
         except (HTTPException, OSError, ValueError):
-            return HttpReply(status=0, said="unreachable")
+            return HttpReply(status=0, outcome="unreachable")
 
     def _target(self, url: str) -> Target:
         """`target`, parsed once for the URL that was posted to last."""
@@ -300,7 +300,7 @@ class Poster:
             answer.begin()
             seconds = _seconds(answer.headers.get("retry-after", ""))
             reply = HttpReply(
-                status=answer.status, said=str(answer.status), retry_after_seconds=seconds
+                status=answer.status, outcome=str(answer.status), retry_after_seconds=seconds
             )
             is_kept = not answer.will_close and _is_read_to_its_end(answer, connection)
             return reply
@@ -336,7 +336,7 @@ def _whole_reply(begun: bytes) -> HttpReply | None:
     if status < 200 or status == 304 or (status == 204 and body):
         return None
     seconds = _seconds(headers.get(b"retry-after", b"").decode("latin-1"))
-    return HttpReply(status=status, said=str(status), retry_after_seconds=seconds)
+    return HttpReply(status=status, outcome=str(status), retry_after_seconds=seconds)
 
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-9][0-9]{2}(?: [\t -~\x80-\xff]*)?")

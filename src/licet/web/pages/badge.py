@@ -42,7 +42,7 @@ def _page(installation: Installation, reader: PageReader, conversation: UUID) ->
         )
     chat = line(reader.words, dates_of(installation, known), mine)
     return shell.page(
-        "badge.html", reader, at, title=chat.title, values={"chat": chat}, told=_told(mine)
+        "badge.html", reader, at, title=chat.title, values={"chat": chat}, event_detail=_told(mine)
     )
 
 

@@ -70,7 +70,7 @@ def chats(request: AnyRequest) -> Response[Any]:
         there = conversation_search.count_conversations(tx, known, account, at)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
         projects = _projects(words, history.list_projects(tx, here.keyring, account))
-        told = selection.told_of(tx, here, who, known, dates, request.query_params)
+        outcome = selection.told_of(tx, here, who, known, dates, request.query_params)
     listed = page.listed
     saved = _saved(words, dates, request, acted)
     values = {
@@ -79,7 +79,7 @@ def chats(request: AnyRequest) -> Response[Any]:
         "undo": selection.undo(words, dates, [acted], request.query_params.get("said", ""))
         if acted and saved
         else None,
-        "told": told,
+        "told": outcome,
         "acted": acted.shown_id if acted in listed.conversations else "",
         "older": view.at(shown(Prefix.conversation, listed.next)).query if listed.next else "",
         "view": view,
@@ -127,7 +127,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             tx, here.keyring, known, who.account, shell.conversation_of(name), at
         )
         reads = _reads(tx, words, who.account, mine.conversation)
-        said = own_conversations.list_parts(
+        shown_parts = own_conversations.list_parts(
             tx, here.keyring, known, mine, who.account, at, after=start
         )
         dates = dates_of(here, known)
@@ -150,12 +150,12 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         "saved": saved,
         "panel": panel,
         "undo": undo,
-        "parts": [_part(words, one) for one in said.parts],
+        "parts": [_part(words, one) for one in shown_parts.parts],
         "start": start,
-        "next": said.next,
-        "unread": _unread(said),
+        "next": shown_parts.next,
+        "unread": _unread(shown_parts),
         "says_whole": start > 0
-        or not _is_one(said)
+        or not _is_one(shown_parts)
         or any(len(one.runs) > 1 for one in made.badges),
     }
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
@@ -281,7 +281,7 @@ async def _told(
     reader: PageReader,
     command: Narrow | Widen,
     fields: Mapping[str, Any],
-    said: str,
+    done: str,
 ) -> Response[Any]:
     """The page to see after a form. What the person saw, and is not so any more, is told and not
     done.
@@ -291,14 +291,14 @@ async def _told(
     except RefusedError as error:
         if error.because != STALE:
             raise
-        said = "kept_out_again"
+        done = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.then(reader, f"/chats/{name}", said=said, place="said")
+        return shell.then(reader, f"/chats/{name}", said=done, place="said")
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
-    return shell.then(reader, "/chats", **{"said": said, "chat": name, **view.named}, place="said")
+    return shell.then(reader, "/chats", **{"said": done, "chat": name, **view.named}, place="said")
 
 
 def _saved(
@@ -307,13 +307,13 @@ def _saved(
     """The result of the previous form, as far as it still applies: the URL names it, the text comes
     from the current state.
     """
-    said = request.query_params.get("said", "")
+    done = request.query_params.get("said", "")
     if mine is None:
         return ""
-    if said in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:
-        whole = selection.let_in_whole(dates) if said == "let_in" else ""
-        return words.say(f"done.{said}{whole}") if mine.kept_out == (said != "let_in") else ""
-    if said == "deleted" and mine.deleted_at is not None:
+    if done in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:
+        whole = selection.let_in_whole(dates) if done == "let_in" else ""
+        return words.say(f"done.{done}{whole}") if mine.kept_out == (done != "let_in") else ""
+    if done == "deleted" and mine.deleted_at is not None:
         if mine.held or mine.keep_until is None:
             return words.say("done.deleted.held")
         return words.say("done.deleted", day=words.day(dates.destroyed_by(mine, mine.keep_until)))
@@ -370,14 +370,14 @@ def _part(words: Catalogue, part: OwnPart) -> PartLine:
 
 
 def _turn(words: Catalogue, turn: OwnTurn) -> TurnLine:
-    said, role = turn.content, turn.turn.role
+    content, role = turn.content, turn.turn.role
     more = []
-    if said is None:
+    if content is None:
         more.append(words.say("chat.turn.closed"))
     else:
-        more += [words.say("chat.turn.file", name=name) for name in said.attachments]
-        more += [words.say("chat.turn.call", name=call.name) for call in said.tool_calls]
-        if len(said.text) > TEXT_CHARACTERS_MAX:
+        more += [words.say("chat.turn.file", name=name) for name in content.attachments]
+        more += [words.say("chat.turn.call", name=call.name) for call in content.tool_calls]
+        if len(content.text) > TEXT_CHARACTERS_MAX:
             more.append(words.say("chat.turn.cut"))
     who = own_conversations.speaker(role.value, turn.turn.origin)
     return TurnLine(
@@ -385,7 +385,7 @@ def _turn(words: Catalogue, turn: OwnTurn) -> TurnLine:
         who=words.say(f"chat.turn.{who}"),
         when=words.moment(turn.at),
         role=role.value,
-        text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "",
+        text=content.text[:TEXT_CHARACTERS_MAX] if content is not None else "",
         more=tuple(more),
     )
 

@@ -168,11 +168,11 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
 
 def _saved(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
     """What the last form did, as far as it is so."""
-    said = request.query_params.get("said", "")
-    if said == "closed":
+    done = request.query_params.get("said", "")
+    if done == "closed":
         state = account_view.accounts(tx, [reader.account])[reader.account].state
         return reader.words.say("close.done") if state.closed_at is not None else ""
-    if said == "everything":
+    if done == "everything":
         left = account_view.kept_conversation_ids(tx, reader.account, 1, deleted=False)
         return "" if left else reader.words.say("everything.done")
     return ""

@@ -158,7 +158,7 @@ def ask_again(
     did.
     """
     with one_moment(installation, records=True) as (tx, known):
-        asked = _asked(tx, known, installation, reader, told=True)
+        asked = _asked(tx, known, installation, reader, reports=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
     noes = {"said": str(result.newest_choice)} if "no" in sent.said.values() else {}
@@ -176,8 +176,8 @@ def noted(
     The address names them; what is said of them is what is on record, and nothing where it says
     otherwise.
     """
-    again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
-    made = _made_together(asked, int(said)) if said == str(asked.newest_choice) else ()
+    again, done = request.query_params.get("again", ""), request.query_params.get("said", "")
+    made = _made_together(asked, int(done)) if done == str(asked.newest_choice) else ()
     texts = [outcome_text(reader, asked, one) for one in made]
     if again:
         of = request.query_params.get("of", "").split(",")
@@ -240,9 +240,9 @@ def _asked(
     installation: Installation,
     reader: PageReader,
     *,
-    told: bool = False,
+    reports: bool = False,
 ) -> Prompt:
-    """What the account is asked; a signal that came with the request is recorded. ``told``: a form
+    """What the account is asked; a signal that came with the request is recorded. ``reports``: a form
     answered it.
     """
     at = installation.clock()
@@ -252,7 +252,7 @@ def _asked(
         policies,
         at,
         language=reader.words.language,
-        gpc=reader.gpc and not told,
+        gpc=reader.gpc and not reports,
     )
     notice_views.record_signal(tx, reader.account, gpc=reader.gpc, now=at)
     return asked
@@ -267,8 +267,8 @@ def _faults(reader: PageReader, result: FormResult) -> Faults:
         if one.name in result.missing and len(words) == 1:
             lines.append(("allow", "allow-yes", say("notice.error.choice")))
         elif one.name in result.missing:
-            told = say("notice.error.choice.of", question=one.question)
-            lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", told))
+            fault = say("notice.error.choice.of", question=one.question)
+            lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", fault))
     lines += age_faults(reader, result)
     if FormFault.terms in result.faults:
         lines.append(("terms", "terms", say("notice.error.terms")))
@@ -353,7 +353,7 @@ def _page(
             "waiting": _waiting(reader, asked),
         },
         outcome="asked",
-        told={
+        event_detail={
             **_asks(asked, terms_only=terms_only),
             **(answers_told(reader, made) if made else {}),
         },
@@ -518,7 +518,7 @@ def _put_off(
         links=[("/settings", words.say("site.settings"))],
         outcome="put_off" if sent else "nothing",
         icon="clock",
-        told={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]}
+        event_detail={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]}
         if sent
         else _why(asked),
     )
@@ -552,7 +552,7 @@ def _done(
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))],
         outcome="answered",
         icon="check",
-        told=answers_told(reader, made),
+        event_detail=answers_told(reader, made),
     )
 
 
@@ -570,8 +570,8 @@ def outcome_text(reader: PageReader, asked: Prompt, made: NewestChoice) -> str:
     if made.allow:
         return reader.words.say("done.yes", purposes=shell.allowed(reader.words, covers))
     kept = any(grant.question == made.question for grant in asked.state.grants)
-    told = reader.words.say("done.no", purposes=shell.refused(reader.words, covers))
-    return f"{told} {reader.words.say('done.no.kept')}" if kept else told
+    outcome = reader.words.say("done.no", purposes=shell.refused(reader.words, covers))
+    return f"{outcome} {reader.words.say('done.no.kept')}" if kept else outcome
 
 
 def uncovered_text(reader: PageReader, asked: Prompt) -> str:
@@ -616,7 +616,7 @@ def _nothing(
         links=[("/settings", words.say("site.settings"))],
         outcome="nothing",
         icon=icon,
-        told=_why(asked),
+        event_detail=_why(asked),
     )
 
 

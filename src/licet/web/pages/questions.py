@@ -79,19 +79,19 @@ def asked_on(
     wanted = [name for name in policy.asks if name in set(names)]
     return tuple(
         QuestionAsked(
-            name=said.name,
-            field=f"{shell.ALLOW}{said.name}" if several else "allow",
-            mark=f"-{said.name}" if several else "",
-            question=words.mark_language(said.question, found.language),
-            yes=words.mark_language(said.yes, found.language),
-            no=words.mark_language(said.no, found.language),
-            yes_means=_means(words, asked, known[said.name], page, "yes"),
-            no_means=_means(words, asked, known[said.name], page, "no"),
-            covers=known[said.name].covers,
-            below=tuple(keep_line(words, grant) for grant in kept.get(said.name, ())),
+            name=policy_words.name,
+            field=f"{shell.ALLOW}{policy_words.name}" if several else "allow",
+            mark=f"-{policy_words.name}" if several else "",
+            question=words.mark_language(policy_words.question, found.language),
+            yes=words.mark_language(policy_words.yes, found.language),
+            no=words.mark_language(policy_words.no, found.language),
+            yes_means=_means(words, asked, known[policy_words.name], page, "yes"),
+            no_means=_means(words, asked, known[policy_words.name], page, "no"),
+            covers=known[policy_words.name].covers,
+            below=tuple(keep_line(words, grant) for grant in kept.get(policy_words.name, ())),
         )
-        for said in found.text.words(policy.asks)
-        if said.name in wanted
+        for policy_words in found.text.words(policy.asks)
+        if policy_words.name in wanted
     )
 
 
@@ -186,7 +186,7 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     use: str
     pill: str
     text: str
-    said: str
+    statement: str
     below: str
 
 
@@ -200,7 +200,7 @@ def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
             use=_use(one),
             pill=words.say(f"use.{_use(one)}"),
             text=_now_text(words, one, several),
-            said=said(words, one.act, how="said.answer"),
+            statement=said(words, one.act, how="said.answer"),
             below=_but_for(words, one),
         )
         for one in whole.questions

@@ -203,7 +203,7 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
     here, who = shell.opened(request)
-    return _request(here, who, name, said=request.query_params.get("said", ""))
+    return _request(here, who, name, done=request.query_params.get("said", ""))
 
 
 def _request(
@@ -211,12 +211,12 @@ def _request(
     reader: PageReader,
     name: str,
     *,
-    said: str = "",
+    done: str = "",
     kept: str = "",
     faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
     at, words, found = installation.clock(), reader.words, _seen(installation, reader, name)
-    saved = words.say(f"rights.done.{said}") if said in _SAID and _SAID[said](found) else ""
+    saved = words.say(f"rights.done.{done}") if done in _SAID and _SAID[done](found) else ""
     is_open = found.ended_at is None
     values = {
         "request": found,

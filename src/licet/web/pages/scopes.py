@@ -133,12 +133,12 @@ def _cannot(
     """Why it cannot be allowed by itself, each reason once; what is covered already is said for its
     question.
     """
-    said = [
+    refusals = [
         no_effect(words, asked, seen, because, question)
         for question, because in found
         if because is not None and not (because is NoEffect.covered and (seen.own or seen.kept_out))
     ]
-    return list(dict.fromkeys(said))
+    return list(dict.fromkeys(refusals))
 
 
 def no_effect(
@@ -229,8 +229,8 @@ async def told(
             raise
         return shell.then(who, path, said="again", place="said")
     assert isinstance(result, ScopeFormResult)
-    said = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.then(who, path, said=said, question=sent.question, place="said")
+    done = act.value if result.done else "none" if result.because is not None else "again"
+    return shell.then(who, path, said=done, question=sent.question, place="said")
 
 
 def _shown_project(project: UUID | None) -> str:
@@ -256,7 +256,7 @@ def said_of(
     """What the last form did, as far as that still holds: the word comes from the address, what is
     said from the state.
     """
-    said, named, kind = (
+    done, named, kind = (
         request.query_params.get("said", ""),
         request.query_params.get("question", ""),
         seen.scope.kind,
@@ -268,24 +268,24 @@ def said_of(
         else next((o for o in asks if o.question == named), None)
     )
     own = {grant.question for grant in seen.own}
-    if said == "again":
+    if done == "again":
         return words.say("done.scope.again")
-    if said == ScopeAct.keep_out.value and seen.kept_out:
+    if done == ScopeAct.keep_out.value and seen.kept_out:
         return words.say(f"done.scope.kept_out.{kind.value}")
     if (
-        said == ScopeAct.as_settings.value
+        done == ScopeAct.as_settings.value
         and not seen.kept_out
         and not seen.grants_to_end(policies, at)
     ):
         return words.say(f"done.scope.as_settings.{kind.value}")
     if question is None:
         return ""
-    if said == ScopeAct.use.value and question.question in own:
+    if done == ScopeAct.use.value and question.question in own:
         return words.say(
             f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers)
         )
     because = seen.obstacle(policies, at, question.question)
-    if said == "none" and because is not None:
+    if done == "none" and because is not None:
         return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
     return ""
 

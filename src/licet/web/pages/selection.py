@@ -168,12 +168,12 @@ async def _done(
 ) -> Response[Any]:
     result = (await site_of(request).write(form)).finished
     assert isinstance(result, SelectedResult)
-    told = {
+    query = {
         "said": f"selected_{form.act.value}",
         "done": _written(result.done),
         "none": _written(result.none),
     }
-    given = {name: value for name, value in told.items() if value}
+    given = {name: value for name, value in query.items() if value}
     return shell.then(reader, "/chats", **given, **view.at("").named, place="said")
 
 
@@ -317,12 +317,12 @@ def told_of(
     query: Mapping[str, str],
 ) -> SelectionTold | None:
     """What the last form about several did, as far as it still holds; None where there was none."""
-    said = query.get("said", "")
-    if said == "nothing":
+    action = query.get("said", "")
+    if action == "nothing":
         return SelectionTold(lines=(reader.words.say("selected.nothing"),), undo=None)
-    if said not in {f"selected_{act.value}" for act in SelectedAct}:
+    if action not in {f"selected_{act.value}" for act in SelectedAct}:
         return None
-    act = SelectedAct(said.removeprefix("selected_"))
+    act = SelectedAct(action.removeprefix("selected_"))
     done, none = _read(query.get("done", "")), _read(query.get("none", ""))
     found = own_conversations.get_many(
         tx, installation.keyring, policies, reader.account, [*done, *none], installation.clock()
@@ -340,7 +340,7 @@ def told_of(
     ]
     return (
         SelectionTold(
-            lines=tuple(lines), undo=undo(reader.words, dates, changed, said) if changed else None
+            lines=tuple(lines), undo=undo(reader.words, dates, changed, action) if changed else None
         )
         if lines
         else None
@@ -402,15 +402,15 @@ def _why(words: Catalogue, act: SelectedAct, mine: OwnConversation) -> str:
 
 
 def undo(
-    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], said: str
+    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], done: str
 ) -> UndoForm | None:
-    """What takes back what was ``said`` to be done to these; None where nothing can, as after a
+    """What takes back what was ``done`` to be done to these; None where nothing can, as after a
     deletion.
 
     Keeping out is not undone for what was said before it, or not before the chat goes on: the form
     says which.
     """
-    did = said.removeprefix("selected_")
+    did = done.removeprefix("selected_")
     act = {
         "kept_out": SelectedAct.let_in,
         "keep_out": SelectedAct.let_in,

@@ -172,7 +172,7 @@ def _no_receipt(reader: PageReader, at: datetime) -> Response[str]:
         lines=[reader.words.say("settings.record.none")],
         links=[("/settings", reader.words.say("receipt.back"))],
         outcome="nothing",
-        told={"because": "no_choice"},
+        event_detail={"because": "no_choice"},
     )
 
 
@@ -242,7 +242,7 @@ def _page(
         values=values,
         status=422 if faults else 200,
         outcome="answered" if made else "asked" if saved else "",
-        told=answers_told(who, made) if made else {"questions": [one.name for one in asks]},
+        event_detail=answers_told(who, made) if made else {"questions": [one.name for one in asks]},
     )
 
 
@@ -288,8 +288,8 @@ def _questions(
 
 def _now(reader: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
     if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        told, pill = uncovered_text(reader, asked), reader.words.say("use.none")
-        return [NowLine(question="", name="", use="none", pill=pill, text=told, said="", below="")]
+        lines, pill = uncovered_text(reader, asked), reader.words.say("use.none")
+        return [NowLine(question="", name="", use="none", pill=pill, text=lines, statement="", below="")]
     return now_lines(reader.words, whole)
 
 
@@ -456,10 +456,10 @@ def _about(words: Catalogue, made: ChoiceMade, asks: Sequence[str]) -> str:
 
 def _effect(words: Catalogue, made: ChoiceMade) -> str:
     """What it did, or why nothing."""
-    told = words.say(f"effect.{made.effect}")
+    text = words.say(f"effect.{made.effect}")
     if made.because is None or made.effect != Effect.none.value:
-        return told
-    return f"{told}: {words.say(f'because_none.{made.because}')}"
+        return text
+    return f"{text}: {words.say(f'because_none.{made.because}')}"
 
 
 def _made(

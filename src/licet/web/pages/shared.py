@@ -291,9 +291,9 @@ def page(
     errors: Faults = NO_FAULTS,
     status: int = 200,
     values: Mapping[str, Any] | None = None,
-    told: Mapping[str, Any] | None = None,
+    event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
-    """A whole page, or its content alone for a component, which tells its host what is ``told``."""
+    """A whole page, or its content alone for a component, which tells its host what is ``event_detail``."""
     words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
     compressed = frame.gzip and reader.fragment and not reader.csrf
@@ -319,7 +319,7 @@ def page(
             surface=frame.surface,
             errors=errors.places,
             errors_of=errors.of,
-            detail=detail(words, told),
+            detail=detail(words, event_detail),
             **(values or {}),
         )
     )
@@ -350,7 +350,7 @@ def plain(
     outcome: str = "",
     status: int = 200,
     icon: str = "info",
-    told: Mapping[str, Any] | None = None,
+    event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
     """A page of a few sentences under an icon, to which the focus goes after a form."""
     values = {"lines": lines, "links": links, "icon_name": icon}
@@ -363,7 +363,7 @@ def plain(
         outcome=outcome,
         status=status,
         values=values,
-        told=told,
+        event_detail=event_detail,
     )
 
 
