@@ -251,7 +251,7 @@ def test_models_from_a_base_draw_the_same_batches_so_that_undamaged_rows_cost_no
         learning_rate=1e-3,
     )
     rows = pages_of_docs(0)[:150]
-    with recipe.quiet():
+    with recipe.silence_libraries():
         vocabulary = recipe.vocabulary(
             [row.original["messages"][1]["content"] for row in rows], small.vocabulary
         )
@@ -428,7 +428,7 @@ def test_people_outside_training_are_held_out_and_others_until_they_are_a_fifth(
 def test_code_that_its_parser_takes_is_asked_again(
     said: str, leaves: str, counts: tuple[int, int]
 ) -> None:
-    assert code_kept.counted([said], [leaves]) == counts
+    assert code_kept.count_blocks([said], [leaves]) == counts
 
 
 @given(st.lists(st.binary(max_size=30)), st.lists(st.binary(max_size=30)), st.binary(max_size=30))

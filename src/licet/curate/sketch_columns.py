@@ -13,7 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from licet.curate import words
-from licet.curate.batches import BINARIES, BINARY, NUMBERS, SAID, Values, arrow, listed, parted
+from licet.curate.batches import (
+    BINARIES,
+    BINARY,
+    NUMBERS,
+    SAID,
+    Values,
+    arrow_column,
+    list_column,
+    split_by_sizes,
+)
 from licet.curate.dedupe import WEIGHT_MAX
 from licet.curate.sketches import (
     LOWERED,
@@ -24,7 +33,7 @@ from licet.curate.sketches import (
     keyed,
     normalised,
 )
-from licet.curate.text_column import BatchTexts, Ends, binaries, voiced
+from licet.curate.text_column import BatchTexts, Ends, binaries, is_of_voices
 
 _LOWERED = np.frombuffer(LOWERED, np.uint8)
 
@@ -33,7 +42,7 @@ def sketch_columns(
     batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
 ) -> dict[str, tuple[pa.DataType, Values]]:
     """All columns of a sketch but ``order`` by name, for `adding`."""
-    is_message = voiced(batch, SAID)
+    is_message = is_of_voices(batch, SAID)
     whole, turns, weights = _exact(texts, is_message, key, made)
     signed, turns_signed = _signatures(texts, is_message, np.array(is_code, np.bool_), key, made)
     return {
@@ -67,7 +76,7 @@ def _signatures(
         words.CHUNK_BYTES_MAX,
     )
     rows = signed.view(np.uint8).reshape(-1, SIGNATURE_BYTES)
-    return binaries(rows, of_documents), listed(
+    return binaries(rows, of_documents), list_column(
         binaries(rows, of_texts[is_message]), _said_ends(texts, is_message)
     )
 
@@ -91,9 +100,9 @@ def _exact(
     rows = np.frombuffer(b"".join(each), np.uint8).reshape(-1, one.digest_size)[:, :8]
     weights = np.minimum(np.abs(characters[is_message]), WEIGHT_MAX).astype(np.uint32)
     return (
-        [digest(whole, b"".join(own)) for own in parted(each, np.diff(said_ends).tolist())],
-        listed(binaries(rows, np.arange(len(rows))), said_ends),
-        listed(arrow(pa.uint32(), weights), said_ends),
+        [digest(whole, b"".join(own)) for own in split_by_sizes(each, np.diff(said_ends).tolist())],
+        list_column(binaries(rows, np.arange(len(rows))), said_ends),
+        list_column(arrow_column(pa.uint32(), weights), said_ends),
     )
 
 

@@ -33,9 +33,9 @@ from licet.demo.stage import (
     Progress,
     Say,
     dated_lines,
+    no_progress,
     plot,
     show_promises,
-    silent,
     stage,
 )
 from licet.demo.town_requests import TownRequests
@@ -87,7 +87,7 @@ def play_town(
     population: int = 2_000,
     seed: int = 1,
     say: Say,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     check: Callable[..., Iterable[DemoPromise]] = check_all,
 ) -> DemoReport:
     """Plays the town and returns its promises and figures; leaves ``folder`` for other commands."""

@@ -402,7 +402,10 @@ class Import:
                 self._accounts.add(account := answer.account)
             if isinstance(command, commands.Say):
                 self._count_turn(command, answer)
-                if answer.outcome is Outcome.done and (conversation := answer.conversation) is not None:
+                if (
+                    answer.outcome is Outcome.done
+                    and (conversation := answer.conversation) is not None
+                ):
                     if conversation is not continued:
                         self._continued.add(continued := conversation)
                     if command.content is not None and conversation is not stored:

@@ -61,7 +61,9 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
             return self._unknown(ReasonCode.no_account)
         permit = await self.host.gate(account)
         if permit.because == ReasonCode.must_decide:
-            message = f"one question has to be answered first; either answer will do: {permit.choice}"
+            message = (
+                f"one question has to be answered first; either answer will do: {permit.choice}"
+            )
             detail = {"error": message, "because": permit.because, "choice": permit.choice}
             raise HTTPException(451, detail)
         if not permit.may_record:

@@ -354,7 +354,7 @@ def _terms(
     given = choice.effect in ("began", "affirmed")
     return {
         "name": purpose,
-        "purpose": purposes.address(purpose),
+        "purpose": purposes.purpose_url(purpose),
         "processing_method": [PROCESSING],
         "lawful_basis": "eu-gdpr:A6-1-a",
         "pii_information": [

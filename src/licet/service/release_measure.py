@@ -140,7 +140,7 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
             [message["content"] for message in loaded["messages"]]
             for loaded in (row.original, row.leaves)
         )
-        mine, lost = code_kept.counted(originals, leaves)
+        mine, lost = code_kept.count_blocks(originals, leaves)
         blocks, broken = blocks + mine, broken + lost
     return CodeKept(blocks=blocks, broken=broken)
 

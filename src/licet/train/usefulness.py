@@ -95,7 +95,7 @@ def measure(
     arms = _arms([row for row in rows if row.person not in held_out])
     held = [row for row in rows if row.person in held_out and not row.left_out]
     seeds = seeds if base is not None else 1
-    with recipe.quiet() if base is not None else nullcontext():
+    with recipe.silence_libraries() if base is not None else nullcontext():
         bench: _WordBench | _BaseBench = (
             _WordBench(arms, held) if base is None else _BaseBench(arms, held, settings, base)
         )
@@ -208,7 +208,8 @@ class _BaseBench:
         recipe.check([row.leaves for row in arms[""]], base)
         self._tokenizer = recipe.load_base(base)[1]
         made = {
-            name: _fitting(rows, self._example, is_original=name == SAID) for name, rows in arms.items()
+            name: _fitting(rows, self._example, is_original=name == SAID)
+            for name, rows in arms.items()
         }
         both = set.intersection(*({id(row) for row, _ in made[name]} for name in ("", SAID)))
         for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
@@ -219,12 +220,12 @@ class _BaseBench:
         self._held = [tokens for _, tokens in held]
 
     def _example(self, row: LoadedRow) -> TokenizedRow | None:
-        made = recipe.example(self._tokenizer, row, self._settings.tokens_max)
+        made = recipe.make_example(self._tokenizer, row, self._settings.tokens_max)
         return made if isinstance(made, TokenizedRow) else None
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
         settings = msgspec.structs.replace(self._settings, seed=seed)
-        model = recipe.fine_tuned(self._base, _fits_without(self._arms[arm], gone), settings)
+        model = recipe.fine_tune(self._base, _fits_without(self._arms[arm], gone), settings)
         self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 

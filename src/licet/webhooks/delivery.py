@@ -163,7 +163,7 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deliverer:
-    """Sends what is due, round by round. Created by `delivering`, which holds the lock."""
+    """Sends what is due, round by round. Created by `sole_deliverer`, which holds the lock."""
 
     def __init__(
         self,
@@ -539,7 +539,7 @@ _MESSAGES = f"""
 
 
 @contextlib.contextmanager
-def delivering(
+def sole_deliverer(
     installation: Installation, resolved: Resolve = resolve, watch: CallWatch | None = None
 ) -> Iterator[Deliverer]:
     """The only deliverer of an installation; BusyError if another one runs."""
@@ -562,7 +562,7 @@ def delivering(
 def deliver_due(installation: Installation) -> DeliveryRound:
     """Sends all that is due now; failed messages are retried at their time."""
     total = DeliveryRound()
-    with delivering(installation) as deliverer:
+    with sole_deliverer(installation) as deliverer:
         while not (done := deliverer.run_once()).is_idle:
             total = DeliveryRound(
                 delivered=total.delivered + done.delivered,
@@ -584,7 +584,7 @@ def follow(
     """
     while not stop.is_set():
         try:
-            with delivering(installation, watch=watch) as deliverer:
+            with sole_deliverer(installation, watch=watch) as deliverer:
                 while not stop.is_set():
                     done = deliverer.run_once(stop.is_set)
                     if done.is_idle:

@@ -79,7 +79,7 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
         return 200 <= self.status < 300
 
 
-def target(url: str, inside: Collection[str]) -> Target:
+def parse_target(url: str, inside: Collection[str]) -> Target:
     """The target that ``url`` names; UsageError for one that is never permitted, whatever it
     resolves to.
     """
@@ -126,7 +126,7 @@ def target(url: str, inside: Collection[str]) -> Target:
 def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, by this machine's resolver."""
     # As bytes: of a name that is text the standard library asks first what it is in Punycode.
-    # `target` lets ASCII in alone.
+    # `parse_target` lets ASCII in alone.
     return [
         str(found[4][0])
         for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
@@ -156,13 +156,13 @@ def _parsed(address: str) -> IPv4Address | IPv6Address:
     return ipaddress.ip_address(address)
 
 
-def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
+def check_reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
     """RefusedError for a URL whose name has an address that is not permitted, UsageError for an
     invalid URL.
 
     A name without an address now may have one when something is sent, and is checked then.
     """
-    to = target(url, inside)
+    to = parse_target(url, inside)
     with contextlib.suppress(OSError, ValueError):
         address_of(to, inside, resolved)
 
@@ -172,7 +172,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is in the public network; for one that embeds others, whether those are
     too.
     """
-    carried = _carried(address) if isinstance(address, IPv6Address) else []
+    carried = _embedded_addresses(address) if isinstance(address, IPv6Address) else []
     if carried:
         return all(map(is_public, carried))
     if any(address in network for network in _RETIRED if network.version == address.version):
@@ -180,7 +180,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _carried(address: IPv6Address) -> list[IPv4Address]:
+def _embedded_addresses(address: IPv6Address) -> list[IPv4Address]:
     if address in _NAT64:
         return [IPv4Address(int(address) & 0xFFFF_FFFF)]
     return [
@@ -234,10 +234,10 @@ class Poster:
             return HttpReply(status=0, outcome="unreachable")
 
     def _target(self, url: str) -> Target:
-        """`target`, parsed once for the URL that was posted to last."""
+        """`parse_target`, parsed once for the URL that was posted to last."""
         last = self._last
         if last is None or last[0] != url:
-            self._last = last = (url, target(url, self._inside))
+            self._last = last = (url, parse_target(url, self._inside))
         return last[1]
 
     def close(self) -> None:

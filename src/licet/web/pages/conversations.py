@@ -43,8 +43,8 @@ from licet.web.pages.conversation_lines import (
     BadgeLine,
     Dates,
     badges,
+    conversation_line,
     dates_of,
-    line,
 )
 from licet.web.pages.selection import ListView
 from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page, post_page
@@ -58,25 +58,25 @@ def chats(request: AnyRequest) -> Response[Any]:
     """The conversations that are looked for, newest first, in one line what there is of them, and
     what can be done.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, account = here.clock(), who.words, who.account
     view = ListView.of(request.query_params)
     start = shell.conversation_of(view.before) if view.before else None
     with one_moment(here) as (tx, known):
-        dates, sought = dates_of(here, known), _sought(tx, here, who, view)
+        dates, sought = dates_of(here, known), _find_conversations(tx, here, who, view)
         page = conversation_search.search(
             tx, here.keyring, known, account, at, sought, before=start
         )
         there = conversation_search.count_conversations(tx, known, account, at)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
         projects = _projects(words, history.list_projects(tx, here.keyring, account))
-        outcome = selection.told_of(tx, here, who, known, dates, request.query_params)
+        outcome = selection.describe_outcome(tx, here, who, known, dates, request.query_params)
     listed = page.listed
-    saved = _saved(words, dates, request, acted)
+    saved = _describe_outcome(words, dates, request, acted)
     values = {
-        "chats": [line(words, dates, mine) for mine in listed.conversations],
+        "chats": [conversation_line(words, dates, mine) for mine in listed.conversations],
         "saved": saved,
-        "undo": selection.undo(words, dates, [acted], request.query_params.get("said", ""))
+        "undo": selection.undo_form(words, dates, [acted], request.query_params.get("said", ""))
         if acted and saved
         else None,
         "told": outcome,
@@ -103,14 +103,14 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     """Leads to the conversations that are looked for, at an address that nobody else can read the
     words in.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
     with transaction(here.pool) as tx:
         found = conversation_search.seal_words(
             tx, here.keyring, who.account, fields.get("words", ""), here.keyring.random
         )
     view = ListView.of({**fields, "found": found, "before": ""})
-    return shell.then(who, "/chats", **view.named)
+    return shell.redirect_to(who, "/chats", **view.named)
 
 
 @get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
@@ -118,7 +118,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with what holds for each, and all that has to do
     with it.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
     after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
@@ -131,9 +131,13 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             tx, here.keyring, known, mine, who.account, at, after=start
         )
         dates = dates_of(here, known)
-        made, saved, panel = line(words, dates, mine), _saved(words, dates, request, mine), None
+        made, saved, panel = (
+            conversation_line(words, dates, mine),
+            _describe_outcome(words, dates, request, mine),
+            None,
+        )
         undo = (
-            selection.undo(words, dates, [mine], request.query_params.get("said", ""))
+            selection.undo_form(words, dates, [mine], request.query_params.get("said", ""))
             if saved
             else None
         )
@@ -143,7 +147,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
                 tx, here, who, seen, path=f"/chats/{mine.shown_id}", policies=known, at=at
             )
             asked = prompt.ask(tx, who.account, known, at, language=words.language)
-            saved = saved or scopes.said_of(words, asked, known, seen, request, at)
+            saved = saved or scopes.describe_outcome(words, asked, known, seen, request, at)
     values = {
         "chat": made,
         "reads": reads,
@@ -164,9 +168,9 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
     """Keeps the conversation out: from now on it is not used."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     command = Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
-    return await _told(request, who, command, data, "kept_out")
+    return await _after_form(request, who, command, data, "kept_out")
 
 
 @post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -174,7 +178,7 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
     """Lets in what is said from now on, which follows the choice; refused from a page that is older
     than the newest keeping out.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     narrowings = shell.form_of(data).narrowings
     seen = int(narrowings) if narrowings.isdecimal() else -1
     command = Widen(
@@ -183,13 +187,13 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
         conversation=shell.conversation_of(name),
         narrowings=seen,
     )
-    return await _told(request, who, command, data, "let_in")
+    return await _after_form(request, who, command, data, "let_in")
 
 
 @get_page("/takeout.zip", may=PERSONS)
 def take_out(request: AnyRequest) -> Stream:
     """Everything that is stored, as a zip that is streamed."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     pieces: Iterator[bytes] = takeout.takeout(
         lambda: transaction(here.pool),
         here.keyring,
@@ -204,7 +208,7 @@ def take_out(request: AnyRequest) -> Stream:
     return Stream(pieces, media_type="application/zip", headers=headers)
 
 
-def _sought(
+def _find_conversations(
     tx: Transaction, installation: Installation, reader: PageReader, view: ListView
 ) -> ConversationQuery:
     return ConversationQuery(
@@ -276,7 +280,7 @@ def _acted_on(
         return None
 
 
-async def _told(
+async def _after_form(
     request: AnyRequest,
     reader: PageReader,
     command: Narrow | Widen,
@@ -294,14 +298,16 @@ async def _told(
         done = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.then(reader, f"/chats/{name}", said=done, place="said")
+        return shell.redirect_to(reader, f"/chats/{name}", said=done, place="said")
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
-    return shell.then(reader, "/chats", **{"said": done, "chat": name, **view.named}, place="said")
+    return shell.redirect_to(
+        reader, "/chats", **{"said": done, "chat": name, **view.named}, place="said"
+    )
 
 
-def _saved(
+def _describe_outcome(
     words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None
 ) -> str:
     """The result of the previous form, as far as it still applies: the URL names it, the text comes

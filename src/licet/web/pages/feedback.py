@@ -39,7 +39,7 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/feedback", may=PERSONS, checks_fence=True)
 def list_given(request: AnyRequest) -> Response[Any]:
     """The stored feedback, newest first."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
     before, done = request.query_params.get("before", ""), request.query_params.get("said", "")
     start = parse(Prefix.feedback, before) if before else None
@@ -59,12 +59,12 @@ def list_given(request: AnyRequest) -> Response[Any]:
 @post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     named = parse(Prefix.feedback, name)
     await write(
         request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None
     )
-    return shell.then(who, "/feedback", said="taken_back", place="said")
+    return shell.redirect_to(who, "/feedback", said="taken_back", place="said")
 
 
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:

@@ -31,7 +31,7 @@ class UndoOffer(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def offer(
+def undo_offer(
     words: Catalogue,
     asked: Prompt,
     made: Sequence[NewestChoice],
