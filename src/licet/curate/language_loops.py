@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from licet.curate.loops import INT, Bools, Bytes, Numbers, Places, inner, jit
+from licet.curate.language_model import COLUMNS, SCALE
+from licet.curate.loops import INT, Bools, Bytes, Numbers, Places, U, inner, jit
 
-_HALF_SCALE = 2.0**112  # what a half-precision number lacks when its bits are moved to a single's
+LEVELS = 8  # up to which the n-grams that occur equally often are added as integers
+BLANK = 32
 
 
 @jit
 def languages(
     data: Bytes,
     ends: Places,
+    documents: Places,
     moves: Numbers,
     rows: Numbers,
     features: Numbers,
@@ -26,45 +29,120 @@ def languages(
     group: Places,
     is_neighbour: Bools,
 ) -> tuple[Places, Numbers]:
-    """The likeliest language of each text, -1 for none, and its probability:
-    `language_model.plain`.
+    """The likeliest language, -1 for none, and its probability (`language_model.plain`) of each
+    piece, and behind the pieces of a document of them all, joined by blanks.
+
+    Reading a piece ends in the same state wherever the piece begins, but for its first bytes. So a
+    document is read once: ``other`` is the state of the joined pieces until it meets that of the
+    piece alone. An entry is fetched once for a piece and for the whole.
     """
-    names, shares = np.full(len(ends) - 1, -1, np.int64), np.zeros(len(ends) - 1, np.float64)
-    classes = len(priors)
-    bits = np.empty(classes, np.uint32)
-    entries = bits.view(np.float32)
-    counts = np.zeros(len(table), np.int32)
-    seen = np.empty(256, np.int64)
-    scores, summed = np.empty(classes, np.float64), np.empty(len(is_neighbour), np.float64)
-    for text in range(len(ends) - 1):
-        size = ends[text + 1] - ends[text]
-        if size == 0:
-            continue
+    pieces = len(ends) - 1
+    names = np.full(pieces + len(documents) - 1, -1, np.int64)
+    shares = np.zeros(len(names), np.float64)
+    own, whole = np.zeros(len(table), np.int32), np.zeros(len(table), np.int32)  # occurrences
+    seen, times = np.empty(256, np.int64), np.empty(256, np.int64)  # in a piece, and how often
+    across = np.empty(256, np.int64)  # those of the joined pieces at which no piece has one
+    found_up_to = np.zeros(pieces + 1, np.int64)
+    sums = np.zeros((2, LEVELS, COLUMNS), np.int32)
+    scores, summed = np.empty((2, len(priors))), np.empty(len(is_neighbour))
+    for document in range(len(documents) - 1):
+        first, last = documents[document], documents[document + 1]
+        size = ends[last] - ends[first] + last - first
         if len(seen) < size:
-            seen = np.empty(2 * size, np.int64)
-        state, found = INT(0), 0
-        for at in range(ends[text], ends[text + 1]):
-            state = INT(moves[INT(rows[state]) << 8 | INT(data[at])])
-            feature = features[state]
-            if feature >= 0:
-                seen[found] = feature
-                found += counts[feature] == 0
-                counts[feature] += 1
-        for at in range(classes):
-            scores[at] = priors[at] if found else 0.0
-        for nth in range(found):
-            feature = seen[nth]
-            weight = np.log1p(np.float64(counts[feature])) * _HALF_SCALE
-            counts[feature] = 0
-            for at in range(classes):
-                half = np.uint32(table[feature, at])
-                bits[at] = (half & np.uint32(0x8000)) << np.uint32(16) | (
-                    half & np.uint32(0x7FFF)
-                ) << np.uint32(13)
-            for at in range(classes):
-                scores[at] += weight * np.float64(entries[at])
-        names[text], shares[text] = _likeliest(scores, size, group, is_neighbour, summed)
+            seen, times = np.empty(2 * size, np.int64), np.empty(2 * size, np.int64)
+            across = np.empty(2 * size, np.int64)
+        found, crossing, other = 0, 0, INT(0)
+        for piece in range(first, last):
+            state, begin = INT(0), found
+            if piece > first:
+                other = INT(moves[INT(rows[other]) << 8 | BLANK])
+                if features[other] >= 0:
+                    across[crossing] = features[other]
+                    whole[features[other]] += 1
+                    crossing += 1
+            for at in range(ends[piece], ends[piece + 1]):
+                is_apart = other != state
+                state = INT(moves[INT(rows[state]) << 8 | INT(data[at])])
+                feature = features[state]
+                if feature >= 0:
+                    seen[found] = feature
+                    found += own[feature] == 0
+                    own[feature] += 1
+                if is_apart:
+                    other = INT(moves[INT(rows[other]) << 8 | INT(data[at])])
+                    if features[other] >= 0:
+                        across[crossing] = features[other]
+                        whole[features[other]] += 1
+                        crossing += 1
+                else:
+                    other = state
+                    if feature >= 0:
+                        whole[feature] += 1
+            for nth in range(begin, found):
+                times[nth] = own[seen[nth]]
+                own[seen[nth]] = 0
+            found_up_to[piece + 1] = found
+        found_up_to[first] = 0
+        _begin(sums[1], scores[1], priors, found + crossing)
+        for piece in range(first, last):
+            _begin(sums[0], scores[0], priors, found_up_to[piece + 1] - found_up_to[piece])
+            for nth in range(found_up_to[piece], found_up_to[piece + 1]):
+                feature = seen[nth]
+                _add(table, feature, times[nth], sums, scores, 0)
+                if whole[feature]:
+                    _add(table, feature, whole[feature], sums, scores, 1)
+                    whole[feature] = 0
+            size = ends[piece + 1] - ends[piece]
+            if size:
+                _finish(sums[0], scores[0])
+                names[piece + document], shares[piece + document] = _likeliest(
+                    scores[0], size, group, is_neighbour, summed
+                )
+        for nth in range(crossing):
+            if whole[across[nth]]:
+                _add(table, across[nth], whole[across[nth]], sums, scores, 1)
+                whole[across[nth]] = 0
+        size = ends[last] - ends[first] + last - first - 1
+        if size > 0:
+            _finish(sums[1], scores[1])
+            names[last + document], shares[last + document] = _likeliest(
+                scores[1], size, group, is_neighbour, summed
+            )
     return names, shares
+
+
+@inner
+def _begin(sums: Numbers, scores: Numbers, priors: Numbers, found: int) -> None:
+    """Nothing is added yet; without any n-gram all classes are equally likely."""
+    for level in range(LEVELS):
+        for at in range(COLUMNS):
+            sums[level, at] = 0
+    for at in range(len(scores)):
+        scores[at] = priors[at] if found else 0.0
+
+
+@inner
+def _add(
+    table: Numbers, feature: int, times: int, sums: Numbers, scores: Numbers, place: int
+) -> None:
+    """Adds an n-gram that occurs that often to the piece, 0, or to the whole, 1."""
+    row, level, to = U(feature), U(times), U(place)
+    if level < U(LEVELS):
+        for at in range(COLUMNS):
+            sums[to, level, at] += np.int32(table[row, at])
+    else:
+        weight = np.log1p(np.float64(times)) / SCALE
+        for at in range(scores.shape[1]):
+            scores[to, at] += weight * np.float64(table[row, at])
+
+
+@inner
+def _finish(sums: Numbers, scores: Numbers) -> None:
+    """Adds what was added as integers, each with its weight."""
+    for level in range(1, LEVELS):
+        weight = np.log1p(np.float64(level)) / SCALE
+        for at in range(len(scores)):
+            scores[at] += weight * np.float64(sums[level, at])
 
 
 @inner
