@@ -83,7 +83,7 @@ class Keys:
 
 def main(arguments: list[str]) -> list[Figure]:
     """Rows a second of processor time."""
-    count, words, installed = (int(each) for each in arguments or ("50000", "150", "20000"))
+    count, words, installed = [*map(int, arguments), *(50_000, 150, 20_000)[len(arguments) :]]
     source, rows, release_id = drawn(count, words)
     keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
     sealed = [seal_row(row, keys[row.ordinal], release_id) for row in rows]

@@ -21,7 +21,8 @@ def languages(
     data: Bytes,
     ends: Places,
     documents: Places,
-    moves: Numbers,
+    blocks: Numbers,
+    block_of: Numbers,
     rows: Numbers,
     features: Numbers,
     table: Numbers,
@@ -55,21 +56,21 @@ def languages(
         for piece in range(first, last):
             state, begin = INT(0), found
             if piece > first:
-                other = INT(moves[INT(rows[other]) << 8 | BLANK])
+                other = _next(blocks, block_of, rows, other, BLANK)
                 if features[other] >= 0:
                     across[crossing] = features[other]
                     whole[features[other]] += 1
                     crossing += 1
             for at in range(ends[piece], ends[piece + 1]):
                 is_apart = other != state
-                state = INT(moves[INT(rows[state]) << 8 | INT(data[at])])
+                state = _next(blocks, block_of, rows, state, data[at])
                 feature = features[state]
                 if feature >= 0:
                     seen[found] = feature
                     found += own[feature] == 0
                     own[feature] += 1
                 if is_apart:
-                    other = INT(moves[INT(rows[other]) << 8 | INT(data[at])])
+                    other = _next(blocks, block_of, rows, other, data[at])
                     if features[other] >= 0:
                         across[crossing] = features[other]
                         whole[features[other]] += 1
@@ -109,6 +110,13 @@ def languages(
                 scores[1], size, group, is_neighbour, summed
             )
     return names, shares
+
+
+@inner
+def _next(blocks: Numbers, block_of: Numbers, rows: Numbers, state: int, byte: int) -> int:
+    """The state after a byte."""
+    block = U(block_of[U(rows[U(state)]) << U(4) | U(byte) >> U(4)])
+    return INT(blocks[block << U(4) | U(byte) & U(15)])  # type: ignore[no-any-return]
 
 
 @inner

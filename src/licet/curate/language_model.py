@@ -12,7 +12,10 @@ divided by the square root of the text's bytes, and normalised over all classes 
 
 from __future__ import annotations
 
+import lzma
 import math
+import shutil
+import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from licet.curate.hash_constants import GOLDEN
 from licet.errors import BrokenError
 
 UNDETERMINED = "und"
@@ -47,12 +51,14 @@ _ROWS_AT_ONCE = 4_096
 
 
 class LanguageModel(NamedTuple):
-    """``moves``: the next state by row and byte; ``rows``: the row of each state; ``features``: the
-    n-gram that ends in a state, or -1; ``table``: by n-gram and class, the entry times `SCALE`;
-    ``group``: the number of each class's name in ``names``.
+    """``blocks``: the next state by block and the lower four bits of a byte; ``block_of``: the block
+    by row and the upper four; ``rows``: the row of each state; ``features``: the n-gram that ends
+    in a state, or -1; ``table``: by n-gram and class, the entry times `SCALE`; ``group``: the
+    number of each class's name in ``names``.
     """
 
-    moves: NDArray[Any]
+    blocks: NDArray[np.uint32]
+    block_of: NDArray[Any]
     rows: NDArray[Any]
     features: NDArray[np.int32]
     table: NDArray[np.int16]
@@ -68,22 +74,44 @@ def model() -> LanguageModel:
     # it ships neither stubs nor py.typed
     from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]
 
-    # nor for this
-    from py3langid.modelio import load_model  # type: ignore[import-untyped]
+    # Each array is read alone and brought into shape: `load_model` has all in memory twice.
+    with tempfile.TemporaryFile() as unpacked:
+        with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+        unpacked.seek(0)
+        with np.load(unpacked) as held:
+            blocks, block_of = _shared_blocks(held["nextmove"])
+            table = _scaled(held["ptc"])
+            of_class = [_SAME.get(name, name) for name in held["classes"].tolist()]
+            names = tuple(dict.fromkeys(of_class))
+            return LanguageModel(
+                blocks=blocks,
+                block_of=block_of,
+                rows=held["nextmove_row"],
+                features=held["out_feat"].astype(np.int32),
+                table=table,
+                priors=held["pc"].astype(np.float64),
+                group=np.array([names.index(name) for name in of_class], np.int64),
+                is_neighbour=np.array([name in _NEIGHBOURS for name in names], np.bool_),
+                names=names,
+            )
 
-    table, priors, classes, moves, rows, features = load_model(MODEL_DIR / MODEL_FILE)
-    of_class = [_SAME.get(name, name) for name in classes]
-    names = tuple(dict.fromkeys(of_class))
-    return LanguageModel(
-        moves=np.array(moves),  # an array of NumPy's lies in large pages
-        rows=np.frombuffer(rows, rows.typecode),
-        features=np.array(features, np.int32),
-        table=_scaled(table),
-        priors=priors.astype(np.float64),
-        group=np.array([names.index(name) for name in of_class], np.int64),
-        is_neighbour=np.array([name in _NEIGHBOURS for name in names], np.bool_),
-        names=names,
-    )
+
+def _shared_blocks(moves: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """The distinct runs of 16 of the ``moves``, one behind another, and of each run its number: an
+    eighth of the bytes, most of which a core's cache holds.
+    """
+    runs = moves.reshape(-1, 16)
+    keys = np.zeros(len(runs), np.uint64)
+    for column in range(16):
+        keys *= np.uint64(GOLDEN)
+        keys += runs[:, column]
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    blocks = runs[first].astype(np.uint32)
+    for column in range(16):
+        if not np.array_equal(blocks[number, column], runs[:, column]):
+            raise BrokenError("two states of the model of languages have the same key")
+    return blocks.ravel(), number.astype(np.uint16 if len(blocks) < 1 << 16 else np.uint32)
 
 
 def _scaled(entries: NDArray[np.float16]) -> NDArray[np.int16]:
@@ -130,7 +158,7 @@ def likeliest(
         np.cumsum([0, *map(len, own)], dtype=np.int64) for own in (chain.from_iterable(data), data)
     )
     bytes_of_all = np.frombuffer(b"".join(chain.from_iterable(data)), np.uint8)
-    names, shares = language_loops.languages(bytes_of_all, ends, firsts, *known[:7])
+    names, shares = language_loops.languages(bytes_of_all, ends, firsts, *known[:8])
     found = zip(
         (known.names[name] if name >= 0 else UNDETERMINED for name in names.tolist()),
         shares.tolist(),
@@ -153,10 +181,10 @@ def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
     """The likeliest language of a text in UTF-8 and its probability; undetermined if empty."""
     if not data:
         return UNDETERMINED, 0.0
-    moves, rows, features = _plain_tables()
+    blocks, block_of, rows, features = _plain_tables()
     state, seen = 0, list[int]()
     for byte in data:
-        state = moves[rows[state] << 8 | byte]
+        state = blocks[block_of[rows[state] << 4 | byte >> 4] << 4 | byte & 15]
         if (feature := features[state]) >= 0:
             seen.append(feature)
     counts = Counter(seen)
@@ -175,7 +203,12 @@ def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
 
 
 @cache
-def _plain_tables() -> tuple[memoryview, memoryview, memoryview]:
+def _plain_tables() -> tuple[memoryview, memoryview, memoryview, memoryview]:
     """The tables that are read byte by byte, as what Python indexes quickly."""
     known = model()
-    return memoryview(known.moves), memoryview(known.rows), memoryview(known.features)
+    return (
+        memoryview(known.blocks),
+        memoryview(known.block_of),
+        memoryview(known.rows),
+        memoryview(known.features),
+    )
