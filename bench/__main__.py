@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench import Row, measured
-from bench._sizes import SIZES, growth
+from bench._sizes import SIZES, arguments_of, growth
 
 FOLDER = Path(__file__).parent
 BY_NAME_ALONE = {"mutants", "removals"}
@@ -79,7 +79,7 @@ def grown(chosen: list[str]) -> int:
     """Prints how the figures of these benches grow, each with the exponent first."""
     for name in chosen:
         sizes = SIZES[name]
-        found = growth(sizes, [run(name, [str(size)]) for size in sizes])
+        found = growth(sizes, [run(name, arguments_of(name, size)) for size in sizes])
         print(f"{name}, {' '.join(f'{size:,}' for size in sizes)}")
         for what, figures, exponent in found:
             told = "     " if exponent is None else f"{exponent:5.2f}"

@@ -177,7 +177,9 @@ def beside_datasets(count: int) -> list[Figure]:
                     *((name, partial(deque, each, 0)) for name, each in plain.items()),
                     *read.items(),
                 ):
-                    process, server = building.repeated(here, work, built.rows)
+                    process, server = building.repeated(
+                        here, work, built.rows, min(building.SECONDS_MIN, count / 10_000)
+                    )
                     by_turns[name].append(process + server)
                     database[name] = server
             cost = {name: statistics.median(each) for name, each in by_turns.items()}
@@ -286,8 +288,9 @@ def floor_load(
                 table["sealed"].to_pylist(),
             )
             for row_id, ordinal, sealed in zip(*columns, strict=True):
+                end = 3 + int.from_bytes(sealed[1:3], "big")  # behind the labels
                 AESGCM(keys[ordinal]).decrypt(
-                    sealed[1:13], sealed[13:], release_id + row_id + b"\x01"
+                    sealed[end : end + 12], sealed[end + 12 :], release_id + row_id + sealed[:end]
                 )
 
 

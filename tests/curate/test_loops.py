@@ -268,3 +268,20 @@ def test_words_of_prose_and_code_are_those_of_plain_code(spoken: list[Spoken]) -
     (batch,) = batches(documents)
     expected = word_counts(column(batch, "texts"))
     assert counted_words(texts_of(batch), loops).tolist() == expected.tolist()
+
+
+def test_a_build_loads_neither_scipy_nor_pandas_though_both_are_there() -> None:
+    assert find_spec("scipy") is not None and find_spec("pandas") is not None
+    program = (
+        "import sys, tempfile; from datetime import UTC, datetime; from pathlib import Path; "
+        "import licet.curate.release_build, licet.curate.engine_settings; "
+        "from licet.curate import pipeline, worker_start; "
+        "from licet.release.part import groups, write_parts; "
+        "from licet.release.row_keys import SealedRow; "
+        "row = SealedRow(row_id=bytes(16), ordinal=0, until=datetime.now(UTC), sealed=b'x'); "
+        "folder = Path(tempfile.mkdtemp()); (part,) = write_parts(folder, [row]); "
+        "assert next(groups((folder / part.file).open('rb'))).sealed == [b'x']; "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'pandas', 'scipy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"[]\n"
