@@ -131,8 +131,8 @@ def believed() -> Iterator[None]:
     with ExitStack() as stack:
         for target, name, new in (
             (ChainWalk, "counts", lambda *_: True),
-            (ChainWalk, "ended", lambda _: []),
-            (Journal, "hold", lambda *_: []),
+            (ChainWalk, "finish", lambda _: []),
+            (Journal, "find_misfits", lambda *_: []),
             (log_union.LogUnion, "plan", all_of_it),
         ):
             stack.enter_context(mock.patch.object(target, name, new))

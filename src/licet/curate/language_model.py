@@ -158,7 +158,7 @@ def likeliest(
         np.cumsum([0, *map(len, own)], dtype=np.int64) for own in (chain.from_iterable(data), data)
     )
     bytes_of_all = np.frombuffer(b"".join(chain.from_iterable(data)), np.uint8)
-    names, shares = language_loops.languages(bytes_of_all, ends, firsts, *known[:8])
+    names, shares = language_loops.languages(bytes_of_all, ends, firsts, known[:4], *known[4:8])
     found = zip(
         (known.names[name] if name >= 0 else UNDETERMINED for name in names.tolist()),
         shares.tolist(),
