@@ -21,7 +21,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 
 from licet.curate import language_model
 from licet.curate.language_model import UNDETERMINED
-from licet.curate.unspaced import unspaced
+from licet.curate.unspaced import estimate
 from licet.policy.state import ConversationKind
 
 READ_CHARS_MAX = 20_000
@@ -195,9 +195,9 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
     text = _read(texts)
     lines = [line for line in text.splitlines() if line.strip()]
     marks = len(_MARK.findall(text))
-    written = unspaced(text) if marks >= MARKS_LEAST else None
-    said = len(text.split()) + (round(written.words) if written else 0)
-    return topic_of(sum(map(len, lines)), sum(map(len, _code(lines))), marks, said)
+    written = estimate(text) if marks >= MARKS_LEAST else None
+    word_count = len(text.split()) + (round(written.words) if written else 0)
+    return topic_of(sum(map(len, lines)), sum(map(len, _code(lines))), marks, word_count)
 
 
 def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:

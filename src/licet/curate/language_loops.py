@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from licet.curate.language_model import COLUMNS, SCALE
-from licet.curate.loops import INT, Bools, Bytes, Numbers, Places, U, inner, jit
+from licet.curate.hash_constants import LANGUAGE_COLUMNS, LANGUAGE_SCALE
+from licet.curate.loops import INT, U, inner, jit
+from licet.curate.text_arrays import Bools, Bytes, Numbers, Places
 
 LEVELS = 8  # up to which the n-grams that occur equally often are added as integers
 BLANK = 32
@@ -38,7 +39,7 @@ def languages(
     seen, times = np.empty(256, np.int64), np.empty(256, np.int64)  # in a piece, and how often
     across = np.empty(256, np.int64)  # those of the joined pieces at which no piece has one
     up_to = np.zeros(pieces + 1, np.int64)  # the end of each piece in `seen`
-    sums = np.zeros((2, LEVELS, COLUMNS), np.int32)
+    sums = np.zeros((2, LEVELS, LANGUAGE_COLUMNS), np.int32)
     scores, summed = np.empty((2, len(priors))), np.empty(len(is_neighbour))
     for document in range(len(documents) - 1):
         first, last = documents[document], documents[document + 1]
@@ -129,14 +130,15 @@ def _count(
 def _next(blocks: Numbers, block_of: Numbers, rows: Numbers, state: int, byte: int) -> int:
     """The state after a byte."""
     block = U(block_of[U(rows[U(state)]) << U(4) | U(byte) >> U(4)])
-    return INT(blocks[block << U(4) | U(byte) & U(15)])  # type: ignore[no-any-return]
+    after: int = INT(blocks[block << U(4) | U(byte) & U(15)])
+    return after
 
 
 @inner
 def _begin(sums: Numbers, scores: Numbers, priors: Numbers, found: int) -> None:
     """Nothing is added yet; without any n-gram all classes are equally likely."""
     for level in range(LEVELS):
-        for at in range(COLUMNS):
+        for at in range(LANGUAGE_COLUMNS):
             sums[level, at] = 0
     for at in range(len(scores)):
         scores[at] = priors[at] if found else 0.0
@@ -149,10 +151,10 @@ def _add(
     """Adds an n-gram that occurs that often to the piece, 0, or to the whole, 1."""
     row, level, to = U(feature), U(times), U(place)
     if level < U(LEVELS):
-        for at in range(COLUMNS):
+        for at in range(LANGUAGE_COLUMNS):
             sums[to, level, at] += np.int32(table[row, at])
     else:
-        weight = np.log1p(np.float64(times)) / SCALE
+        weight = np.log1p(np.float64(times)) / LANGUAGE_SCALE
         for at in range(scores.shape[1]):
             scores[to, at] += weight * np.float64(table[row, at])
 
@@ -170,7 +172,7 @@ def _likeliest(
     to the scores, each with its weight.
     """
     for level in range(1, LEVELS):
-        weight = np.log1p(np.float64(level)) / SCALE
+        weight = np.log1p(np.float64(level)) / LANGUAGE_SCALE
         for at in range(len(scores)):
             scores[at] += weight * np.float64(sums[level, at])
     most, root, total = scores[0], np.sqrt(np.float64(size)), 0.0

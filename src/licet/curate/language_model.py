@@ -2,9 +2,9 @@
 n-grams (Lui and Baldwin 2012).
 
 The model's file is py3langid's; the reading is ours, by `language_loops` where the loops are
-loaded and by `plain` elsewhere. Entries are whole multiples of 1 / `SCALE`, and are kept as such:
-the loops add them as integers, and `plain` in double precision, so that a label does not depend on
-the order of addition.
+loaded and by `plain` elsewhere. Entries are multiples of 1 / `LANGUAGE_SCALE` and kept as such: the
+loops add them as integers, `plain` adds in double precision, so that a label does not depend on the
+order of addition.
 
 Score of a class: its prior plus, for each n-gram of the text, log(1 + occurrences) times its entry;
 divided by the square root of the text's bytes, and normalised over all classes (softmax).
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from licet.curate.hash_constants import GOLDEN
+from licet.curate.hash_constants import GOLDEN, LANGUAGE_COLUMNS, LANGUAGE_SCALE
 from licet.errors import BrokenError
 
 UNDETERMINED = "und"
@@ -45,15 +45,13 @@ _SAME = {
 # Languages that few people write beside the one that they are near to: they do not make that one
 # less likely.
 _NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
-SCALE = 512  # of the entries: all lie above 2, where numbers of half precision lie 1 / 512 apart
-COLUMNS = 144  # of the table: its 142 classes, and zeros up to a multiple of what a processor adds
 _ROWS_AT_ONCE = 4_096
 
 
 class LanguageModel(NamedTuple):
-    """``blocks``: the next state by block and the lower four bits of a byte; ``block_of``: the block
-    by row and the upper four; ``rows``: the row of each state; ``features``: the n-gram that ends
-    in a state, or -1; ``table``: by n-gram and class, the entry times `SCALE`; ``group``: the
+    """``blocks``: the next state by block and lower four bits of a byte; ``block_of``: the block by
+    row and upper four; ``rows``: the row of each state; ``features``: the n-gram that ends in a
+    state, or -1; ``table``: the entry by n-gram and class, times `LANGUAGE_SCALE`; ``group``: the
     number of each class's name in ``names``.
     """
 
@@ -115,10 +113,10 @@ def _shared_blocks(moves: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any
 
 
 def _scaled(entries: NDArray[np.float16]) -> NDArray[np.int16]:
-    """The entries times `SCALE`, in rows of `COLUMNS`."""
-    table = np.zeros((len(entries), COLUMNS), np.int16)
+    """The entries times `LANGUAGE_SCALE`, in rows of `LANGUAGE_COLUMNS`."""
+    table = np.zeros((len(entries), LANGUAGE_COLUMNS), np.int16)
     for start in range(0, len(entries), _ROWS_AT_ONCE):
-        wide = entries[start : start + _ROWS_AT_ONCE].astype(np.float32) * SCALE
+        wide = entries[start : start + _ROWS_AT_ONCE].astype(np.float32) * LANGUAGE_SCALE
         own = table[start : start + _ROWS_AT_ONCE, : entries.shape[1]]
         own[:] = wide
         if not np.array_equal(own, wide):
@@ -192,7 +190,7 @@ def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
     entries = model.table[np.fromiter(counts, np.int64, len(counts)), : len(model.priors)]
     scores: NDArray[Any] = np.zeros(len(model.priors))
     if seen:
-        scores = weights @ entries.astype(np.float64) / SCALE + model.priors
+        scores = weights @ entries.astype(np.float64) / LANGUAGE_SCALE + model.priors
     scores = np.exp((scores - np.max(scores)) / math.sqrt(len(data)))
     shares: NDArray[Any] = np.bincount(model.group, scores / scores.sum())
     name = int(np.argmax(shares))
