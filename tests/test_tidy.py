@@ -5,7 +5,6 @@ repository may not name.
 from __future__ import annotations
 
 import ast
-import gc
 import os
 import re
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .evidence import checks, functions_of
+from .evidence import checks, parse
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "licet"
@@ -101,12 +100,7 @@ def tracked() -> tuple[Path, ...]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    # a parser makes millions of objects and no garbage: looking for some took longer than the rest
-    gc.disable()
-    try:
-        return ast.parse(path.read_text("utf-8"), str(path))
-    finally:
-        gc.enable()
+    return parse(path)
 
 
 @cache
@@ -450,7 +444,7 @@ def test_no_test_gives_up_on_a_busy_machine() -> None:
 
 def test_every_test_can_fail() -> None:
     def rule(path: Path) -> Iterator[str]:
-        there = functions_of(path)
+        there = {node.name: node for node in functions(path)}
         for test, node in there.items():
             if test.startswith("test_") and not checks(node, there):
                 yield f"{node.lineno} {test} asserts nothing"

@@ -58,7 +58,8 @@ def needles(core: str) -> tuple[bytes, ...]:
 
 def look(data: bytes, core: str) -> str:
     """What was found, with a few bytes behind it, or nothing."""
-    # Of segments of WAL and of memory most are zeros behind what was written; a wide word ends in one.
+    # Most of a segment of WAL, and of memory, is zeros behind what was written; a wide word ends
+    # in one.
     data = data.strip(b"\0") + b"\0"
     for needle in needles(core):
         place = data.find(needle)

@@ -1,4 +1,4 @@
-"""Run alone, as `python -m tests.train.ranks PROGRAM FOLDER GATES COUNT [PART]`: the ranks of a run.
+"""Run alone, as `python -m tests.train.ranks PROGRAM FOLDER GATES COUNT [PART]`: a run's ranks.
 
 They are forked from one process that has imported PROGRAM, a module beside this one: a start of
 each would import Torch anew, which takes two seconds of the processor. Each rank calls
