@@ -80,7 +80,7 @@ def _rows(file: Path, share: float) -> Iterator[MeasuredRow]:
                 person=person,
                 kind="chat",
                 language="en",
-                said=_row(said, number),
+                original=_row(said, number),
                 leaves=_row(leaves, number),
             )
 

@@ -163,7 +163,7 @@ def _sent(bench: Bench) -> list[Row]:
 
     def read() -> int:
         cursor, found = "0", 0
-        while (page := feed.since(bench.here, cursor)).items:
+        while (page := feed.events_after(bench.here, cursor)).items:
             cursor, found = page.next, found + len(page.items)
         return found
 

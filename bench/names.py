@@ -30,7 +30,7 @@ from licet.curate import deidentify, names_measure
 from licet.curate.batches import batches, column
 from licet.curate.kernels import NAMES_KINDS, NameKernel
 from licet.curate.names import NameFinder
-from licet.curate.names_labelled import LabelledText, conll, marked
+from licet.curate.names_labelled import LabelledText, read_conll, read_marked
 from licet.curate.rules import NAMED, IdentifierKind
 from licet.keys.material import KEY_BYTES, KeyMaterial
 from licet.policy.state import ConversationKind
@@ -80,12 +80,12 @@ def labelled() -> dict[str, list[LabelledText]]:
     """The slices, by name: by none of them a rule, a list or a threshold was chosen; the other half
     of the first was seen.
     """
-    messages = {f"messages-{language}": texts for language, texts in marked(MESSAGES).items()}
+    messages = {f"messages-{language}": texts for language, texts in read_marked(MESSAGES).items()}
     if not DATA.is_dir():
         return messages
     return {
         "presidio": presidio()[1::2],
-        "wnut17": conll(DATA / "wnut17" / "emerging.test.annotated"),
+        "wnut17": read_conll(DATA / "wnut17" / "emerging.test.annotated"),
         **messages,
     }
 
@@ -103,12 +103,12 @@ def chats() -> list[str]:
 
 
 def figures(names: NameKernel, slices: Mapping[str, Sequence[LabelledText]]) -> Iterator[Row]:
-    made = names_measure.measured(names, slices)
+    made = names_measure.measure(names, slices)
     names_measure.replace(
         KEPT,
         {
-            names_measure.key(None): names_measure.measured(None, slices),
-            names_measure.key(names): made,
+            names_measure.configuration_key(None): names_measure.measure(None, slices),
+            names_measure.configuration_key(names): made,
         },
     )
     for one in made:

@@ -85,7 +85,7 @@ class House:
     ) -> UUID:
         """Opens an account, with an id that falls into ``split`` where one is named."""
         account = uuid7(self.now, self.here.keyring.random(10))
-        while split and splits.split(account.bytes, splits.Shares()) != split:
+        while split and splits.assign_split(account.bytes, splits.Shares()) != split:
             account = uuid7(self.now, self.here.keyring.random(10))
         self.accounts[name] = account
         self.tell(

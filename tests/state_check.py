@@ -315,7 +315,7 @@ def faults(here: Installation, kept: psycopg.Connection | None = None) -> list[s
     """
     with transaction(here.pool) as tx:
         broken = in_tables(tx if kept is None else kept)
-        life = fence.life(tx)
+        life = fence.current_life(tx)
         if here.keyring.restrictions is not None:
             broken += in_restrictions(tx, here.keyring.restrictions, life)
         standings = sequence.standings(tx)

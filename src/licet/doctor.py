@@ -515,7 +515,7 @@ def _drills(installation: Installation, _tx: Transaction) -> Iterator[DoctorFind
     if last is not None and last.outcome is DrillOutcome.failed:
         yield _broken(
             "drills",
-            f"the last drill, of {last.backup}, failed: {last.said}",
+            f"the last drill, of {last.backup}, failed: {last.failure}",
             f"make a new backup and {mend}",
         )
     elif due <= installation.clock():

@@ -214,7 +214,7 @@ def test_a_forged_record_is_named_and_nothing_is_restored_until_the_operator_fin
         installation.installation(place.config, place.clock, behind_fence=True) as here,
         transaction(here.pool) as tx,
     ):
-        assert not fence.stands(tx), "nothing was changed"
+        assert not fence.is_standing(tx), "nothing was changed"
     with (
         pytest.raises(BrokenError, match="record"),
         installation.installation(place.config, place.clock),

@@ -602,11 +602,13 @@ def test_a_dump_that_was_made_to_run_a_program_is_contradicted_and_never_runs(
     # run.
     control = tmp_path / "control.dump"
     control.write_bytes(tampered)
-    postgres_programs.run(
+    postgres_programs.run_program(
         ["createdb", "control"], dsn := embedded.revive(place.config.data / "postgres")
     )
     with suppress(BrokenError):
-        postgres_programs.run(["pg_restore", "--no-owner", "--dbname=control", str(control)], dsn)
+        postgres_programs.run_program(
+            ["pg_restore", "--no-owner", "--dbname=control", str(control)], dsn
+        )
     assert ran.exists()
     ran.unlink()
     written_anew(place, folder, tampered)

@@ -533,7 +533,7 @@ def test_wal_that_was_not_received_here_is_not_replayed(place: Place, lived: Liv
     with replaced(partial, data[:size] + b"forged" + data[size + 6 :]):  # behind what is sealed
         assert archives.verify(place.config, folder).archive == archive.name
         target = place.backups / "copied"
-        key = backup_manifest.prove(Keyring(FileProvider(place.config.keys)), folder)[1]
+        key = backup_manifest.verify_mac(Keyring(FileProvider(place.config.keys)), folder)[1]
         wal_seals.copy(archive, key, begins(folder), target)
         assert (target / partial.name).read_bytes() == data, "is left out"
         shutil.rmtree(target)

@@ -36,7 +36,7 @@ def test_a_drill_restores_the_newest_backup_beside_what_is_in_use_and_leaves_not
     with installation.installation(place.config, place.clock) as here:
         assert drills.choose_backup(here, None) == folder.absolute()
         done = drills.drill(here, by="staff:owner@example.org")
-        assert (done.outcome, done.said) == (DrillOutcome.proved, "")
+        assert (done.outcome, done.failure) == (DrillOutcome.proved, "")
         assert (done.accounts, done.keys, done.segments) == (len(NAMES), len(NAMES), len(NAMES))
         assert done.entries > 0
         assert drills.list_newest(here, 5) == [done]
@@ -52,7 +52,7 @@ def test_a_base_backup_is_drilled_too(place: Place) -> None:
     with installation.installation(place.config, place.clock) as here:
         kept = archives.back_up(here, place.backups, BackupForm.base)
         done = drills.drill(here, kept.folder, by="user:me")
-        assert (done.outcome, done.said, done.backup) == (DrillOutcome.proved, "", kept.backup)
+        assert (done.outcome, done.failure, done.backup) == (DrillOutcome.proved, "", kept.backup)
         assert done.accounts == len(NAMES) + 1
         assert not (place.config.data / drills.SCRATCH).exists()
 
@@ -67,7 +67,7 @@ def test_a_damaged_backup_fails_its_drill_which_doctor_says_until_another_is_pro
         (folder / DUMP).write_bytes(whole[:-1])
         done = drills.drill(here, by="user:me")
         assert done.outcome is DrillOutcome.failed
-        assert "does not match its manifest" in done.said
+        assert "does not match its manifest" in done.failure
         assert (done.accounts, done.segments, done.keys, done.entries) == (0, 0, 0, 0)
         assert [state for state, _ in seen_by_doctor(here)] == ["broken"]
         (folder / DUMP).write_bytes(whole)
@@ -84,7 +84,7 @@ def test_a_backup_whose_log_was_rolled_back_is_not_proved(place: Place) -> None:
         shutil.rmtree(logs)
         done = drills.drill(here, folder, by="user:me")
         assert done.outcome is DrillOutcome.failed
-        assert "log" in done.said
+        assert "log" in done.failure
 
 
 def test_doctor_says_when_no_drill_was_made_for_the_interval(place: Place) -> None:

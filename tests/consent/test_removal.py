@@ -224,7 +224,7 @@ def test_only_what_a_detector_is_made_for_counts_as_looked_for(
 @pytest.mark.parametrize("names", ["off", "built-in", "policy"])
 def test_what_a_notice_says_is_looked_for_a_build_looks_for(tmp_path: Path, names: str) -> None:
     config = Configuration(data=tmp_path, curate=Curate(names=names))
-    built_with = engine_settings.named(config.curate)
+    built_with = engine_settings.name_search_step(config.curate)
     kinds = {kind.value for kind in built_with.kinds} if built_with is not None else set()
     assert engine_settings.name_search(config).kinds <= kinds
     assert bool(engine_settings.name_search(config).kinds) == (built_with is not None)

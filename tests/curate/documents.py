@@ -10,7 +10,7 @@ from hashlib import sha256
 from random import Random
 
 from licet.curate import deidentify, rule_cleaner
-from licet.curate.detect import DetectedSpan, merged
+from licet.curate.detect import DetectedSpan, merge_spans
 from licet.curate.rules import NAMED
 from licet.curate.rules import IdentifierKind as Kind_
 from licet.policy.state import ConversationKind
@@ -54,7 +54,7 @@ class Words:
     ) -> list[list[DetectedSpan]]:
         self.asked += texts
         return [
-            merged(
+            merge_spans(
                 DetectedSpan(found.start(), found.end(), kind, score, self.name)
                 for word, kind, score in self.known
                 if kind in kinds and score >= SURE

@@ -59,10 +59,10 @@ def kept(*documents: Document) -> int:
 @given(st.lists(texts, max_size=8), st.integers(0, 7))
 def test_the_shingles_of_a_text_do_not_depend_on_its_neighbours(many: list[str], at: int) -> None:
     data = [text.encode("utf-8", "replace") for text in many]
-    hashes, ends = words.shingles(words.words(*words.joined(data), KEY))
+    hashes, ends = words.shingles(words.words(*words.to_columns(data), KEY))
     starts = [0, *ends.tolist()]
     for n, text in enumerate(data):
-        alone, _ = words.shingles(words.words(*words.joined([text]), KEY))
+        alone, _ = words.shingles(words.words(*words.to_columns([text]), KEY))
         assert hashes[starts[n] : starts[n + 1]].tolist() == alone.tolist()
 
 
@@ -71,7 +71,7 @@ def test_the_shingles_of_a_text_do_not_depend_on_its_neighbours(many: list[str],
 def test_two_texts_share_a_shingle_exactly_where_five_words_in_a_row_are_the_same(
     said: list[str],
 ) -> None:
-    hashes, _ = words.shingles(words.words(*words.joined([" ".join(said).encode()]), KEY))
+    hashes, _ = words.shingles(words.words(*words.to_columns([" ".join(said).encode()]), KEY))
     runs = [tuple(said[n : n + 5]) for n in range(len(said) - 4)] or ([tuple(said)] if said else [])
     assert len(hashes) == len(runs)
     for i, one in enumerate(runs):
@@ -90,18 +90,21 @@ def test_two_texts_share_a_shingle_exactly_where_five_words_in_a_row_are_the_sam
 )
 def test_case_and_what_stands_between_words_make_no_difference(one: str, other: str) -> None:
     found = [
-        words.words(*words.joined([text.encode()]), KEY).hashes.tolist() for text in (one, other)
+        words.words(*words.to_columns([text.encode()]), KEY).hashes.tolist()
+        for text in (one, other)
     ]
     assert found[0] == found[1] != []
 
 
 def test_scripts_without_blanks_have_a_word_a_character() -> None:
-    found = words.words(*words.joined(["東京は大きい".encode(), "서울 big".encode()]), KEY)
+    found = words.words(*words.to_columns(["東京は大きい".encode(), "서울 big".encode()]), KEY)
     assert np.diff(found.ends, prepend=0).tolist() == [6, 3]
 
 
 def test_hashes_under_another_key_are_others() -> None:
-    found = [words.words(*words.joined([b"alpha beta"]), key).hashes for key in (KEY, KEY[::-1])]
+    found = [
+        words.words(*words.to_columns([b"alpha beta"]), key).hashes for key in (KEY, KEY[::-1])
+    ]
     assert not set(found[0].tolist()) & set(found[1].tolist())
 
 

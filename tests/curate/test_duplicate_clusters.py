@@ -46,7 +46,7 @@ def house(house: House) -> House:
 
 def test_the_clusters_are_what_a_build_left_out_for_a_row_that_stayed(house: House) -> None:
     heard: list[int] = []
-    found = duplicate_clusters.count(house.here, "october", progress=heard.append)
+    found = duplicate_clusters.count_clusters(house.here, "october", progress=heard.append)
     assert (found.looked_at, found.left_out, found.clusters) == (15, 11, 2)
     assert sum(heard) == 15
     assert [(one.least, one.most, one.clusters, one.conversations) for one in found.sizes] == [
@@ -68,10 +68,10 @@ def test_the_figures_are_those_of_today_and_the_last_are_kept(house: House) -> N
     known = release.release_id
     with transaction(house.here.pool) as tx:
         assert figures.kept(tx, known, FiguresKind.duplicates, DuplicateClusters) is None
-    duplicate_clusters.count(house.here, "october")
+    duplicate_clusters.count_clusters(house.here, "october")
     house.choose("pears0", False)
     house.passes(1)
-    found = duplicate_clusters.count(house.here, "october")
+    found = duplicate_clusters.count_clusters(house.here, "october")
     assert (found.looked_at, found.largest[0].conversations) == (14, 10)
     with transaction(house.here.pool) as tx:
         kept = figures.kept(tx, known, FiguresKind.duplicates, DuplicateClusters)
@@ -91,7 +91,7 @@ def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(
     assert "11 of 15 conversations that may be used now" in told.stdout
     assert "under 10" in told.stdout
     assert "garden" not in told.stdout
-    row = duplicate_clusters.count(house.here, "october").largest[0].row
+    row = duplicate_clusters.count_clusters(house.here, "october").largest[0].row
     by = ["--by", reader.email, "--row", str(row)]
     read = run.invoke(main, ["release", "read", "october", *by, *data], catch_exceptions=False)
     assert "the pears in the garden" in read.stdout
@@ -102,7 +102,7 @@ def test_the_command_says_the_same_and_a_row_of_it_is_read_on_record(
         True,
     )
     with pytest.raises(NotFoundError):
-        duplicate_clusters.count(house.here, "nothing")
+        duplicate_clusters.count_clusters(house.here, "nothing")
 
 
 @given(st.lists(st.integers(2, 5_000)))

@@ -13,7 +13,7 @@ import pytest
 from bench.fairness import chat, refused, sentences
 
 from licet.curate.quality import Select, qualities
-from licet.curate.unspaced import CHARACTERS_A_WORD, HAN, HANGUL, KANA, Unspaced, unspaced
+from licet.curate.unspaced import CHARACTERS_A_WORD, HAN, HANGUL, KANA, Unspaced, estimate
 
 CHATS = 250
 FACTOR = 1.5
@@ -86,7 +86,7 @@ def test_how_many_characters_stand_for_an_english_word_is_as_measured_on_the_sen
 def test_words_of_scripts_without_blanks_are_counted_by_their_characters(
     text: str, words: float, shingle: int
 ) -> None:
-    found = unspaced(text) or Unspaced()
+    found = estimate(text) or Unspaced()
     assert (found.words, found.shingle) == (pytest.approx(words), shingle)
 
 

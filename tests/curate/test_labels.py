@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from licet.curate import labels
 from licet.curate.labels import Topic, code_line, language, topic
 from licet.curate.quality import Select, qualities
-from licet.curate.splits import PARTS, Shares, Split, split
+from licet.curate.splits import PARTS, Shares, Split, assign_split
 from licet.errors import UsageError
 from licet.policy.state import ConversationKind
 
@@ -227,20 +227,20 @@ shares = st.tuples(st.integers(0, PARTS // 2), st.integers(0, PARTS // 2)).map(
 def test_who_was_held_out_once_stays_held_out_when_the_share_grows(
     account: bytes, small: Shares, more: int
 ) -> None:
-    before = split(account, small)
+    before = assign_split(account, small)
     if before is Split.test:
         assert (
-            split(account, Shares(test=max(small.test, more), validation=small.validation))
+            assign_split(account, Shares(test=max(small.test, more), validation=small.validation))
             is Split.test
         )
     if before is Split.validation:
         larger = Shares(test=small.test, validation=max(small.validation, more))
-        assert split(account, larger) is Split.validation
+        assert assign_split(account, larger) is Split.validation
 
 
 def test_shares_are_about_what_was_asked() -> None:
     drawn = [
-        split(n.to_bytes(16, "big"), Shares(test=100_000, validation=200_000))
+        assign_split(n.to_bytes(16, "big"), Shares(test=100_000, validation=200_000))
         for n in range(20_000)
     ]
     assert abs(drawn.count(Split.test) - 2_000) < 200
@@ -251,7 +251,9 @@ def test_the_split_of_an_account_is_this_one_for_ever() -> None:
     """A change here moves people between training and testing: it breaks what earlier releases
     measured.
     """
-    held = [n for n in range(1_000) if split(n.to_bytes(16, "big"), Shares()) is not Split.train]
+    held = [
+        n for n in range(1_000) if assign_split(n.to_bytes(16, "big"), Shares()) is not Split.train
+    ]
     assert held == [90, 165, 194, 208, 273, 441, 450, 562, 663, 742, 827, 958, 979]
 
 

@@ -25,7 +25,7 @@ from licet.curate import (
 from licet.curate.batches import batches
 from licet.curate.changed_places import word_counts
 from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
-from licet.curate.label_columns import counted_words
+from licet.curate.label_columns import count_words
 from licet.curate.text_column import texts_of
 from licet.policy.state import ConversationKind
 from licet.release.curation import Document, Voice
@@ -142,7 +142,7 @@ SPOKEN = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(TEXTS)
 def test_words_and_shingles_are_those_of_numpy(texts: list[str]) -> None:
-    data, ends = words.joined([text.encode("utf-8", "replace") for text in texts])
+    data, ends = words.to_columns([text.encode("utf-8", "replace") for text in texts])
     plain = words.plain_words(data, ends, KEY)
     made = words.Words(*loops.words(data, ends, words.LOWER_TABLE, words.values(KEY)))
     assert (
@@ -252,4 +252,4 @@ def test_words_of_prose_and_code_are_those_of_plain_code(spoken: list[Spoken]) -
     ]
     (batch,) = batches(documents)
     expected = word_counts([one.texts for one in documents])
-    assert counted_words(texts_of(batch), loops).tolist() == expected.tolist()
+    assert count_words(texts_of(batch), loops).tolist() == expected.tolist()

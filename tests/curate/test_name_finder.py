@@ -18,7 +18,7 @@ from licet.curate.kernels import NAMES_KINDS, NameKernel
 from licet.curate.name_forms import LANGUAGES, forms
 from licet.curate.name_lists import words_around
 from licet.curate.names import LOOKED_AT, NameFinder
-from licet.curate.names_labelled import LabelledText, conll, marked
+from licet.curate.names_labelled import LabelledText, read_conll, read_marked
 from licet.curate.rules import IdentifierKind
 from licet.errors import InputError, UsageError
 from licet.release.manifest import MeasuredFigures
@@ -27,7 +27,7 @@ from .documents import Words
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "curate" / "cases"
-MESSAGES = marked(CASES / "named_messages.txt")
+MESSAGES = read_marked(CASES / "named_messages.txt")
 NAMELESS = (CASES / "nameless.txt").read_text("utf-8").splitlines()
 FINDER = NameFinder.load()
 KERNEL = NameKernel(detector=FINDER)
@@ -45,7 +45,7 @@ def found(text: str) -> list[str]:
 def test_of_what_is_replaced_nearly_all_is_a_persons_and_most_persons_are_found(
     language: str,
 ) -> None:
-    made = names_measure.measured(KERNEL, {language: MESSAGES[language]})
+    made = names_measure.measure(KERNEL, {language: MESSAGES[language]})
     share = {one.kind: one.found / one.labelled for one in made if one.labelled}
     assert share["precision"] >= RIGHT_MIN and share["person"] >= FOUND_MIN
 
@@ -78,7 +78,7 @@ def test_where_nobody_is_named_nothing_is_found(line: str) -> None:
 
 
 def test_the_figures_that_ship_are_of_what_ships() -> None:
-    made = names_measure.known(KERNEL)
+    made = names_measure.load_figures(KERNEL)
     assert made, "the finder or the rules changed: `./run bench names` measures them again"
     assert {one.slice for one in made} >= {f"messages-{language}" for language in LOOKED_AT}
 
@@ -226,7 +226,7 @@ def test_recall_counts_what_goes_and_precision_the_words_that_are_right() -> Non
     words = Words(
         *((word, IdentifierKind.PERSON, 0.9) for word in ("Maria Rossi", "Tom", "hope", "Poole"))
     )
-    made = names_measure.measured(
+    made = names_measure.measure(
         NameKernel(detector=words, kinds=(IdentifierKind.PERSON,)), {"mine": texts}
     )
     assert made == (
@@ -234,14 +234,14 @@ def test_recall_counts_what_goes_and_precision_the_words_that_are_right() -> Non
         MeasuredFigures(slice="mine", kind="person", found=2, labelled=3),
         MeasuredFigures(slice="mine", kind="precision", found=7, labelled=8),
     )
-    assert [one.kind for one in names_measure.measured(None, {"mine": texts})] == [
+    assert [one.kind for one in names_measure.measure(None, {"mine": texts})] == [
         "email",
         "precision",
     ]
 
 
 def test_the_rules_that_ship_are_measured_as_they_are() -> None:
-    made = names_measure.known(None)
+    made = names_measure.load_figures(None)
     assert made, "the rules changed: `./run bench names` measures them again"
     found = {one.kind: one.found / one.labelled for one in made if one.slice == "presidio"}
     assert min(found.values()) > 0.95
@@ -253,10 +253,10 @@ def test_what_is_measured_is_quoted_for_exactly_what_it_was_measured_with(tmp_pa
     config = Configuration(data=tmp_path / "data", curate=Curate(names="built-in"))
     made = name_models.measure(config, {"mine": labelled}, keep=True)
     assert {one.kind for one in made} == {"person", "precision"}
-    names = engine_settings.named(config.curate)
-    assert engine_settings.pinned(names, config.data).measured == made
-    other = engine_settings.named(Curate(names="built-in", names_kinds=("person",)))
-    assert not engine_settings.pinned(other, config.data).measured
+    names = engine_settings.name_search_step(config.curate)
+    assert engine_settings.describe_name_search(names, config.data).measured == made
+    other = engine_settings.name_search_step(Curate(names="built-in", names_kinds=("person",)))
+    assert not engine_settings.describe_name_search(other, config.data).measured
     with pytest.raises(UsageError, match="not a name for a slice"):
         name_models.measure(config, {"Mine!": labelled})
 
@@ -264,7 +264,7 @@ def test_what_is_measured_is_quoted_for_exactly_what_it_was_measured_with(tmp_pa
 def test_labelled_files_are_read_or_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("# note\n== de\nFrag [[Anna]]\\nin {{Weg 3}}.\n", "utf-8")
-    assert marked(file) == {
+    assert read_marked(file) == {
         "de": [
             LabelledText(
                 "Frag Anna\nin Weg 3.",
@@ -274,7 +274,7 @@ def test_labelled_files_are_read_or_refused(tmp_path: Path) -> None:
     }
     file.write_text("Anna B-person\n", "utf-8")
     with pytest.raises(InputError, match="not a token, a tab and a label"):
-        conll(file)
+        read_conll(file)
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_labelled_files_are_read_or_refused(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_as_configured_is_refused(chosen: Curate, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        engine_settings.named(chosen)
+        engine_settings.name_search_step(chosen)
 
 
 @pytest.mark.parametrize(
@@ -305,10 +305,10 @@ def test_what_cannot_be_as_configured_is_refused(chosen: Curate, told: str) -> N
 def test_the_setting_and_the_policy_say_whether_anything_looks(
     names: str, left_in: bool, looks: bool
 ) -> None:
-    made = engine_settings.named(Curate(names=names), left_in=left_in)
+    made = engine_settings.name_search_step(Curate(names=names), left_in=left_in)
     assert (made is not None) == looks
     if made is not None:
-        pin = engine_settings.pinned(made, Path("nowhere")).names
+        pin = engine_settings.describe_name_search(made, Path("nowhere")).names
         assert pin is not msgspec.UNSET
         assert [one.sha256 for one in pin.detectors] == [FINDER.sha256] and pin.languages == tuple(
             sorted(LOOKED_AT)

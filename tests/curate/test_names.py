@@ -20,7 +20,7 @@ from licet.curate import made_up_names, name_spans, runners
 from licet.curate.batches import batches
 from licet.curate.code_strings import readable
 from licet.curate.deidentify import deidentify
-from licet.curate.detect import CachedDetector, DetectedSpan, merged, uncovered
+from licet.curate.detect import CachedDetector, DetectedSpan, merge_spans, subtract_spans
 from licet.curate.kernels import NAMES_CHARACTERS_MAX, NameKernel
 from licet.curate.pipeline import Pipeline
 from licet.curate.plan import plan
@@ -68,18 +68,18 @@ def places(found: Sequence[DetectedSpan]) -> set[int]:
 def test_what_any_detector_covers_the_union_covers_and_its_spans_do_not_overlap(
     many: list[DetectedSpan],
 ) -> None:
-    one = merged(many)
+    one = merge_spans(many)
     assert places(one) == places(many)
     assert all(a.end <= b.start for a, b in pairwise(one))
-    assert merged(one) == one
+    assert merge_spans(one) == one
 
 
 @given(spans, st.lists(spans, max_size=5))
 def test_of_a_name_all_stays_that_no_rule_covers(
     name: DetectedSpan, many: list[DetectedSpan]
 ) -> None:
-    covers = merged(many)
-    assert places(uncovered(name, covers)) == places([name]) - places(covers)
+    covers = merge_spans(many)
+    assert places(subtract_spans(name, covers)) == places([name]) - places(covers)
 
 
 def test_the_longest_of_what_overlaps_gives_the_kind() -> None:
@@ -87,7 +87,7 @@ def test_the_longest_of_what_overlaps_gives_the_kind() -> None:
         DetectedSpan(0, 5, IdentifierKind.PERSON, 0.9, "a"),
         DetectedSpan(3, 20, IdentifierKind.ADDRESS, 0.4, "b"),
     ]
-    assert merged(found) == [DetectedSpan(0, 20, IdentifierKind.ADDRESS, 0.9, "b")]
+    assert merge_spans(found) == [DetectedSpan(0, 20, IdentifierKind.ADDRESS, 0.9, "b")]
 
 
 def test_a_text_is_asked_for_once_and_its_cache_holds_no_text() -> None:
@@ -156,7 +156,7 @@ def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() 
             (text, kind, 1.0)
             for kind in (IdentifierKind.PERSON, IdentifierKind.PLACE)
             for text in made
-            if made_up_names.person_made(text)
+            if made_up_names.is_made_person(text)
         ),
     )
     assert not any(
@@ -169,13 +169,13 @@ def test_what_was_made_is_recognised_and_de_identifying_twice_changes_nothing() 
 @pytest.mark.parametrize(
     ("kind", "value", "made"),
     [
-        (IdentifierKind.PERSON, "Maria Rossi", made_up_names.person_made),
-        (IdentifierKind.PERSON, "J. Rossi-Baker", made_up_names.person_made),
-        (IdentifierKind.ADDRESS, "12 Mill Lane", made_up_names.address_made),
-        (IdentifierKind.ADDRESS, "12 Mill Lane\nDerby", made_up_names.address_made),
-        (IdentifierKind.PLACE, "derby", made_up_names.place_made),
-        (IdentifierKind.ORGANISATION, "Acme Foods", made_up_names.organisation_made),
-        (IdentifierKind.ORGANISATION, "Acme", made_up_names.organisation_made),
+        (IdentifierKind.PERSON, "Maria Rossi", made_up_names.is_made_person),
+        (IdentifierKind.PERSON, "J. Rossi-Baker", made_up_names.is_made_person),
+        (IdentifierKind.ADDRESS, "12 Mill Lane", made_up_names.is_made_address),
+        (IdentifierKind.ADDRESS, "12 Mill Lane\nDerby", made_up_names.is_made_address),
+        (IdentifierKind.PLACE, "derby", made_up_names.is_made_place),
+        (IdentifierKind.ORGANISATION, "Acme Foods", made_up_names.is_made_organisation),
+        (IdentifierKind.ORGANISATION, "Acme", made_up_names.is_made_organisation),
     ],
 )
 def test_a_surrogate_is_of_its_kind_and_no_real_value_is(
@@ -239,7 +239,7 @@ def test_names_in_strings_and_comments_are_replaced_and_the_code_stays_what_it_w
     ],
 )
 def test_of_code_only_what_is_meant_to_be_read_is_looked_at(text: str, stay: list[str]) -> None:
-    found = merged(s for s in PEOPLE.detect([text])[0])
+    found = merge_spans(s for s in PEOPLE.detect([text])[0])
     assert [text[s.start : s.end] for s in readable(text, found)] == stay
 
 

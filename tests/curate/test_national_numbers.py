@@ -33,7 +33,7 @@ def valid(name: str, shape: str, choose: Random, *, checks: bool = True) -> str:
     """A number of the shape that checks, or that does not, and that is nobody's surrogate."""
     for _ in range(TRIES):
         number = drawn(shape, choose)
-        if VALID[name](number) is checks and not surrogates.reserved(
+        if VALID[name](number) is checks and not surrogates.is_reserved(
             IdentifierKind.NATIONAL_ID, number
         ):
             return number

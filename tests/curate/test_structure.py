@@ -274,7 +274,7 @@ def numbers() -> Iterator[str]:
 def test_the_surrogate_of_a_national_number_passes_the_check_of_no_country() -> None:
     passes = rules.ours().validators[CHECKED]
     drawn = list(numbers())
-    made = [surrogates.surrogate(KEY, IdentifierKind.NATIONAL_ID, value) for value in drawn]
+    made = [surrogates.make_surrogate(KEY, IdentifierKind.NATIONAL_ID, value) for value in drawn]
     assert sum(map(passes, drawn)) > 20  # of numbers at random many pass
     assert [one for one in made if passes(one)] == []
     assert [len(one) for one in made] == list(map(len, drawn))

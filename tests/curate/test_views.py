@@ -202,7 +202,7 @@ def test_what_is_encoded_and_identifies_nobody_is_left(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="a1 @.\\u0041x&#;%4\n=еА", max_size=60))
 def test_a_view_says_where_each_of_its_characters_was_written(text: str) -> None:
-    for view in views.views(text, views.hidden(text.encode("utf-8", "replace"))):
+    for view in views.views(text, views.find_hidden(text.encode("utf-8", "replace"))):
         assert len(view.text) == len(view.starts) == len(view.ends)
         assert all(
             0 <= start < end <= len(text) for start, end in zip(view.starts, view.ends, strict=True)

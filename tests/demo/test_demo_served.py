@@ -44,7 +44,7 @@ def test_the_links_sign_in_as_somebody_undecided_somebody_who_said_yes_somebody_
             town.here.config, web=Web(token_key_file=town.token_key_file)
         ),
     )
-    app, links = serve.stand(here, TOKEN_KEY)
+    app, links = serve.build_application(here, TOKEN_KEY)
     assert [link for link, _ in links] == [
         "/as/undecided",
         "/as/decided",
@@ -74,14 +74,14 @@ def test_a_port_that_is_taken_is_left_to_whoever_has_it() -> None:
         taken.bind((serve.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with serve.listener(port) as ours:
+        with serve.bind_listener(port) as ours:
             assert ours.getsockname()[1] not in (0, port)
 
 
 def test_two_demonstrations_at_once_have_a_port_each() -> None:
-    with serve.listener(0) as first:
+    with serve.bind_listener(0) as first:
         wanted = first.getsockname()[1]
-        with serve.listener(wanted) as second, serve.listener(wanted) as third:
+        with serve.bind_listener(wanted) as second, serve.bind_listener(wanted) as third:
             assert len({one.getsockname()[1] for one in (first, second, third)}) == 3
 
 

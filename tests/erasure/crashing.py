@@ -325,7 +325,7 @@ def check_releases(here: Installation) -> None:
 def check_restrictions(pool: Pool, journal: Journal) -> None:
     """The journal holds everything that the database says was taken back in its present life."""
     with transaction(pool) as tx:
-        life = fence.life(tx)
+        life = fence.current_life(tx)
         kept = Counter(
             (r.account, r.kind.value, r.at, r.conversation)
             for r in lying(journal)
@@ -386,7 +386,7 @@ def _standings(here: Installation) -> list[LogStanding]:
 def _lived_before(here: Installation) -> bool:
     """A restored database lacks the rows of leaves that its log tells."""
     with transaction(here.pool) as tx:
-        return fence.life(tx) > 0
+        return fence.current_life(tx) > 0
 
 
 def goes_on(home: Home, folder: Path, *, fresh: bool) -> None:

@@ -120,7 +120,7 @@ def test_without_one_that_was_begun_one_rotation_is_made(house: House, kind: Rot
 def test_only_a_rotation_that_was_opened_and_is_not_complete_is_unfinished(house: House) -> None:
     begin(house, Rotation.daily)
     with transaction(house.here.pool) as tx:
-        known = chain.epochs(tx)
+        known = chain.list_epochs(tx)
     newest = known[-1]
     assert key_rotation.find_unfinished(known) == newest
     assert key_rotation.find_unfinished([]) is None

@@ -190,7 +190,7 @@ def tell_the_server(operated: Operated, url: str, key: str) -> tuple[str, dict[s
 
         name = f"{operated.core}-ana"
         account = send("/v1/accounts", {"host": name, "plan": "pro", "age": 30})["account"]
-        signed = tokens.signed(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp())
+        signed = tokens.sign_token(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp())
         person = {"authorization": f"Bearer {signed}"}
         send("/v1/accounts/me/choices", {"allow": True}, headers=person)
         say = operated.sentence

@@ -105,7 +105,7 @@ def test_members_behind_sizes_of_sixty_four_bits_are_found_in_an_archive_that_is
     raw = archive.read_bytes()
     cut = folder / "sixty-four.zip"
     cut.write_bytes(raw[: raw.index(b"PK\x01\x02")])
-    found, is_cut = archives.members(cut)
+    found, is_cut = archives.list_members(cut)
     assert is_cut
     assert [b"".join(chunks(member, lambda _: None)).decode() for member in found] == [*names]
 
@@ -198,7 +198,7 @@ def test_memory_is_a_few_chunks_however_much_an_archive_unpacks_to(folder):
     )
     path = folder / "bomb.zip"
     path.write_bytes(header + packed)
-    [member], cut = archives.members(path)
+    [member], cut = archives.list_members(path)
     tracemalloc.start()
     unpacked = sum(
         len(chunk) for chunk in chunks(member, lambda _: None) if isinstance(chunk, bytes)
@@ -220,5 +220,5 @@ def test_sizes_of_more_than_four_gigabytes_are_read_from_the_header(folder):
     )
     path = folder / "large.zip"
     path.write_bytes(header + extra + raw)
-    [member], _ = archives.members(path)
+    [member], _ = archives.list_members(path)
     assert b"".join(chunks(member, lambda _: None)) == raw

@@ -56,9 +56,9 @@ def test_a_moved_journal_is_the_same_and_goes_on_in_the_bucket(folder: Path) -> 
     before, bucket = journal_in(folder), HeldBucket()
     ident = before.id
     before.close()
-    planned = journal_move.forecast(folder, bucket)
+    planned = journal_move.forecast_move(folder, bucket)
     assert not bucket.held
-    done = journal_move.move(folder, bucket, nothing)
+    done = journal_move.move_journal(folder, bucket, nothing)
     assert (done.id, done.records, planned.records) == (ident, 7, 7)
     assert done._replace(folder=folder) == planned
     after = Journal(BucketObjects(bucket), key=KEY)
@@ -71,7 +71,7 @@ def test_a_moved_journal_is_the_same_and_goes_on_in_the_bucket(folder: Path) -> 
 
 def test_what_still_writes_to_the_folder_is_refused_after_the_move(folder: Path) -> None:
     server, bucket = journal_in(folder), HeldBucket()
-    journal_move.move(folder, bucket, nothing)
+    journal_move.move_journal(folder, bucket, nothing)
     with pytest.raises(FileNotFoundError):
         server.append([told(8)])
     with pytest.raises(BrokenError, match="stopped"):
@@ -91,7 +91,7 @@ def test_wherever_it_is_killed_another_run_ends_it_and_nothing_is_lost_or_there_
         bucket, count = HeldBucket(), 7
         bucket.fails = {call: word}
         with suppress(BusyError):
-            journal_move.move(folder, bucket, nothing)
+            journal_move.move_journal(folder, bucket, nothing)
             if bucket.calls <= call:
                 return  # it was not killed: every call of it was tried
         refused_half(bucket)
@@ -100,7 +100,7 @@ def test_wherever_it_is_killed_another_run_ends_it_and_nothing_is_lost_or_there_
             server.append([told(8)])
             count = 8
         server.close()
-        journal_move.move(folder, bucket, nothing)
+        journal_move.move_journal(folder, bucket, nothing)
         assert kept(bucket) == list(range(1, count + 1)), call
     raise AssertionError("it asks the bucket more often than was tried")
 
@@ -115,13 +115,13 @@ def refused_half(bucket: HeldBucket) -> None:
 def test_it_is_killed_between_its_two_last_steps(folder: Path) -> None:
     bucket = HeldBucket()
     with pytest.raises(BusyError):
-        journal_move.move(folder, FullBucket(bucket.held), nothing)
+        journal_move.move_journal(folder, FullBucket(bucket.held), nothing)
     assert not folder.exists()
     refused_half(bucket)
     assert journal_in(folder).newest(1) == [], (
         "an older server begins another journal, which the database refuses"
     )
-    journal_move.move(folder, bucket, nothing)
+    journal_move.move_journal(folder, bucket, nothing)
     assert kept(bucket) == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -146,13 +146,13 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
         half.fails = {5: "lost"}
         journal = journal_in(tmp_path / "other")
         journal.append([told(1)])
-        journal_move.move(tmp_path / "other", half, nothing)
+        journal_move.move_journal(tmp_path / "other", half, nothing)
     assert half.held
     for bucket in (other, log, log_state, half):
         before = dict(bucket.held)
         for act in (
-            lambda: journal_move.forecast(folder, bucket),  # noqa: B023  # called at once
-            lambda: journal_move.move(folder, bucket, nothing),  # noqa: B023  # as above
+            lambda: journal_move.forecast_move(folder, bucket),  # noqa: B023  # called at once
+            lambda: journal_move.move_journal(folder, bucket, nothing),  # noqa: B023  # as above
         ):
             with pytest.raises(RefusedError, match="already"):
                 act()
@@ -162,5 +162,5 @@ def test_a_bucket_with_another_journal_or_log_is_refused_and_stays_as_it_is(
 
 def test_where_there_is_no_journal_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no restriction journal"):
-        journal_move.move(tmp_path / "restrictions", HeldBucket(), nothing)
+        journal_move.move_journal(tmp_path / "restrictions", HeldBucket(), nothing)
     assert not (tmp_path / "restrictions").exists()

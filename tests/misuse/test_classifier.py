@@ -349,7 +349,7 @@ def test_a_folder_is_never_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_bound_of_a_point_is_that_of_clopper_and_pearson(
     above: int, of: int, upper: float
 ) -> None:
-    assert operating_points.bound(above, of) == pytest.approx(upper, abs=1e-4)
+    assert operating_points.alarm_bound(above, of) == pytest.approx(upper, abs=1e-4)
 
 
 def test_a_point_holds_its_share_among_further_conversations() -> None:
@@ -370,8 +370,11 @@ def test_a_point_holds_its_share_among_further_conversations() -> None:
 
 
 def test_damaged_points_are_named(tmp_path: Path) -> None:
-    operating_points.beside(tmp_path / "m").write_text("{")
+    operating_points.points_beside(tmp_path / "m").write_text("{")
     with pytest.raises(BrokenError, match="contains no operating points"):
         operating_points.read_points(
-            operating_points.beside(tmp_path / "m"), "", 0.05, datetime(2026, 1, 1, tzinfo=UTC)
+            operating_points.points_beside(tmp_path / "m"),
+            "",
+            0.05,
+            datetime(2026, 1, 1, tzinfo=UTC),
         )

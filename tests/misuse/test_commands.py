@@ -73,7 +73,7 @@ class Town(House):
         draws.
         """
         account = uuid7(self.now, self.here.keyring.random(10))
-        while splits.split(account.bytes, splits.Shares()) is not splits.Split.train:
+        while splits.assign_split(account.bytes, splits.Shares()) is not splits.Split.train:
             account = uuid7(self.now, self.here.keyring.random(10))
         self.accounts[name] = account
         self.tell(
@@ -277,7 +277,7 @@ def model(unset: Path, town: Town) -> Path:
     """A model with a point for the surface of the town."""
     card = classifier.card_in(unset)
     operating_points.write(
-        operating_points.beside(unset), card.weights, [point(town, card.points[3].threshold)]
+        operating_points.points_beside(unset), card.weights, [point(town, card.points[3].threshold)]
     )
     return unset
 
@@ -422,7 +422,7 @@ def test_a_domain_with_too_little_traffic_is_not_even_read(
         "too few within --limit to set an operating point: none is suggested"
         in typed(*words).stdout
     )
-    assert not operating_points.beside(unset).exists()
+    assert not operating_points.points_beside(unset).exists()
 
 
 def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(
@@ -438,17 +438,18 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(
     assert (short.read, short.point) == (0, None), "a limit below the fewest sets no point"
     (first,) = suggested(town, unset).domains
     assert first.point is not None and first.read == first.point.conversations == 59 + PEOPLE // 2
-    assert operating_points.bound(first.point.above, first.read) == first.point.bound <= 0.05
+    assert operating_points.alarm_bound(first.point.above, first.read) == first.point.bound <= 0.05
     assert first.suggested <= first.point.above
     assert operating_points.read_points(
-        operating_points.beside(unset), weights, 0.05, town.now
+        operating_points.points_beside(unset), weights, 0.05, town.now
     ) == {"app": first.point}
     assert (
-        operating_points.read_points(operating_points.beside(unset), weights, 0.01, town.now) == {}
+        operating_points.read_points(operating_points.points_beside(unset), weights, 0.01, town.now)
+        == {}
     )
     assert (
         operating_points.read_points(
-            operating_points.beside(unset), "another model", 0.05, town.now
+            operating_points.points_beside(unset), "another model", 0.05, town.now
         )
         == {}
     )
@@ -458,7 +459,8 @@ def test_a_point_is_set_from_unlabelled_conversations_and_holds_its_share(
     assert (again.read, again.point) == (1, first.point)
     later = first.point.set_at + timedelta(days=operating_points.DAYS)
     assert (
-        operating_points.read_points(operating_points.beside(unset), weights, 0.05, later) == {}
+        operating_points.read_points(operating_points.points_beside(unset), weights, 0.05, later)
+        == {}
     ), "what is written changes: it is set anew"
 
 
@@ -482,11 +484,11 @@ def test_retraining_deletes_the_operating_points_of_the_old_model(
     out = tmp_path / "m"
     models.train(town.here, ["r"], out)
     operating_points.write(
-        operating_points.beside(out), classifier.card_in(out).weights, [point(town, 0.5)]
+        operating_points.points_beside(out), classifier.card_in(out).weights, [point(town, 0.5)]
     )
     town.choose("p4", False)
     models.train(town.here, [], out, again=True)
-    assert not operating_points.beside(out).exists()
+    assert not operating_points.points_beside(out).exists()
 
 
 def test_each_surface_is_a_domain_with_figures_of_its_own(

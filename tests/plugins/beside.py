@@ -201,7 +201,7 @@ class Licet:
                 client.send(choose(f"host:{name}", allow=allow))
 
     def _as(self, name: str, path: str) -> Any:
-        signed = tokens.signed(TOKEN_KEY, name, "licet", time.time(), 600)
+        signed = tokens.sign_token(TOKEN_KEY, name, "licet", time.time(), 600)
         read = httpx.get(f"{self.url}{path}", headers={"authorization": f"Bearer {signed}"})
         return read.json() if read.status_code == 200 else None
 

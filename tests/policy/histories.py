@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from licet.policy import events as ev
-from licet.policy.diff import diff, must_be_material
+from licet.policy.diff import compare, must_be_material
 from licet.policy.file import Policies, from_document
 from licet.policy.state import ConversationKind, Share, TurnRole
 
@@ -133,7 +133,7 @@ def _documents(draw: Random, chain: int | None) -> list[dict[str, Any]]:
             if draw.random() < 0.4:
                 kept[key] = documents[-2][key]
         kept["material"] = kept["material"] or must_be_material(
-            diff(from_document(before), from_document(kept))
+            compare(from_document(before), from_document(kept))
         )
         documents.append(kept)
     draw.shuffle(documents)

@@ -14,8 +14,8 @@ from licet.policy.diff import (
     PolicyChange,
     PolicyDiff,
     check_material,
+    compare,
     describe,
-    diff,
     must_be_material,
 )
 from licet.policy.file import KEEP_KEYS, KEYS, Policy, extend, preset
@@ -211,7 +211,7 @@ ROWS: list[tuple[Policy, Policy, tuple[PolicyChange, ...]]] = [
 def test_a_changed_key_is_told_with_what_it_was_what_it_is_and_its_direction(
     old: Policy, new: Policy, changes: tuple[PolicyChange, ...]
 ) -> None:
-    found = diff(old, new)
+    found = compare(old, new)
     assert found == PolicyDiff(changes)
     drops = any(change.key == "choice" and change.direction is N for change in changes)
     assert must_be_material(found) == (drops or any(change.direction is W for change in changes))
@@ -228,19 +228,19 @@ def test_every_key_of_the_file_has_a_row() -> None:
 def test_the_reverse_of_a_change_has_the_reverse_direction() -> None:
     opposite = {W: N, N: W, O: O}
     for old, new, _ in ROWS:
-        there = {(c.key, opposite[c.direction]) for c in diff(old, new).changes}
-        assert {(c.key, c.direction) for c in diff(new, old).changes} == there
+        there = {(c.key, opposite[c.direction]) for c in compare(old, new).changes}
+        assert {(c.key, c.direction) for c in compare(new, old).changes} == there
 
 
 def test_two_policies_have_no_difference_exactly_if_they_have_one_hash() -> None:
     drawn = [policy for seed in range(60) for policy in history(seed).policies().versions]
     for old, new in pairwise(drawn):
-        assert (diff(old, new) == PolicyDiff()) == (old.sha256() == new.sha256())
-        assert diff(old, old) == PolicyDiff()
+        assert (compare(old, new) == PolicyDiff()) == (old.sha256() == new.sha256())
+        assert compare(old, old) == PolicyDiff()
 
 
 def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -> None:
-    found = diff(preset("article-2025"), preset("strict"))
+    found = compare(preset("article-2025"), preset("strict"))
     assert [(c.key, c.direction) for c in found.changes] == [
         ("policy", O),
         ("choice", W),
@@ -252,8 +252,8 @@ def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -
     one_question = changed(
         choice=strict_asks("training"), reach="turn", min_age=18, keep={"deleted": "P1D"}
     )
-    assert not must_be_material(diff(changed(), one_question))
-    assert must_be_material(diff(one_question, changed()))
+    assert not must_be_material(compare(changed(), one_question))
+    assert must_be_material(compare(one_question, changed()))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_strict_asks_two_questions_and_else_only_narrows_the_announced_terms() -
     ],
 )
 def test_a_change_is_one_plain_sentence(old: Policy, new: Policy, text: str) -> None:
-    assert describe(diff(old, new)) == text
+    assert describe(compare(old, new)) == text
 
 
 # What must ask people
@@ -382,7 +382,7 @@ def test_a_version_that_widens_or_drops_a_question_asks_everybody(
 )
 def test_a_version_that_only_narrows_need_not_ask(old: Policy, new: Policy) -> None:
     check_material([old, new])
-    assert not must_be_material(diff(old, new))
+    assert not must_be_material(compare(old, new))
 
 
 def test_each_version_is_held_against_the_one_before() -> None:
@@ -396,5 +396,5 @@ def test_each_version_is_held_against_the_one_before() -> None:
 
 def test_the_order_of_the_questions_is_no_change() -> None:
     old, new = changed(choice=BOTH), changed(choice=list(reversed(BOTH)))
-    assert diff(old, new) == PolicyDiff()
+    assert compare(old, new) == PolicyDiff()
     assert old.sha256() == new.sha256()

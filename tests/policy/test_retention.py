@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from licet.policy.diff import Direction, PolicyChange, diff
+from licet.policy.diff import Direction, PolicyChange, compare
 from licet.policy.events import (
     ChooseEvent,
     GiveFeedbackEvent,
@@ -93,10 +93,10 @@ def test_a_rule_that_one_version_lacks_is_compared_with_what_applied_in_its_plac
 ) -> None:
     old, new = policy, with_rule(policy, API_OUT, "P7D")
     assert (old.keep.by_surface, new.keep.by_surface) == (False, True)
-    assert diff(old, new).changes == (
+    assert compare(old, new).changes == (
         PolicyChange("keep.api_opted_out", "P30D", "P7D", Direction.narrows),
     )
-    assert diff(new, old).changes == (
+    assert compare(new, old).changes == (
         PolicyChange("keep.api_opted_out", "P7D", "P30D", Direction.widens),
     )
-    assert diff(old, with_rule(policy, API_OUT, "P30D")).changes == ()
+    assert compare(old, with_rule(policy, API_OUT, "P30D")).changes == ()

@@ -238,7 +238,7 @@ def named(house: House, **how: object) -> Pipeline:
         made,
         Local(),
         house.here.config.data,
-        found_by=engine_settings.pinned(names, house.here.config.data),
+        found_by=engine_settings.describe_name_search(names, house.here.config.data),
     )
 
 

@@ -211,7 +211,7 @@ def check_endings(tx: Transaction, draw: Random, release: UUID, rows: Sequence[R
                VALUES (%s, %s, %s, %s, 'choice', %s, true)""",
             [account, number, number, AT, conversation],
         )
-    assert set(withdrawn_rows.touched(tx, release, 0, len(ended))) == hit
+    assert set(withdrawn_rows.rows_touched(tx, release, 0, len(ended))) == hit
 
 
 def check_erasures(tx: Transaction, draw: Random, both: dict[UUID, list[RowSources]]) -> None:

@@ -127,7 +127,7 @@ def test_a_release_is_read_shown_verified_and_leased_on_a_host_that_did_not_buil
             [UUID(int=0), bytes(32)],
         )
     holder = LeaseHolder(key_id=UUID(int=0), recipient="lab", own=True, releases=("r",))
-    assert len(gate_files.lease(hosts.two, asked, holder).ordinals) == 6
+    assert len(gate_files.lease_keys(hosts.two, asked, holder).ordinals) == 6
     assert not hosts.two.config.releases.exists(), "a lease needs the manifest alone"
     assert catalog.verify_release(hosts.two, "r") == []
     assert (

@@ -31,14 +31,14 @@ def test_a_program_that_fails_is_named_with_its_trouble_and_quotes_nothing_else(
     script: str, said: str
 ) -> None:
     with pytest.raises(BrokenError) as failed:
-        postgres_programs.run(["sh", "-c", f"{script}; exit 3"], hint="try again")
+        postgres_programs.run_program(["sh", "-c", f"{script}; exit 3"], hint="try again")
     assert (failed.value.message, failed.value.hint) == (f"`sh` failed: {said}", "try again")
-    postgres_programs.run(["sh", "-c", f"{script}; exit 0"])
+    postgres_programs.run_program(["sh", "-c", f"{script}; exit 0"])
 
 
 def test_what_a_program_says_of_its_failure_is_bounded() -> None:
     with pytest.raises(BrokenError) as failed:
-        postgres_programs.run(["sh", "-c", "printf %01000d 7 >&2; exit 1"])
+        postgres_programs.run_program(["sh", "-c", "printf %01000d 7 >&2; exit 1"])
     assert (
         len(failed.value.message) == len("`sh` failed: ") + postgres_programs.OUTPUT_CHARACTERS_MAX
     )
@@ -48,7 +48,7 @@ def test_a_program_is_told_the_connection_by_its_environment_and_nothing_else_of
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SECRET_OF_OURS", "planted")
-    running = postgres_programs.start(
+    running = postgres_programs.start_program(
         ["env"],
         "host=/run/x dbname=licet user=ana password=p port=5433 application_name=tests",
         stdout=subprocess.PIPE,
@@ -56,7 +56,7 @@ def test_a_program_is_told_the_connection_by_its_environment_and_nothing_else_of
     assert running.stdout is not None
     with running.stdout as output:
         told = dict(line.split("=", 1) for line in output.read().decode().splitlines())
-    postgres_programs.finish(running)
+    postgres_programs.wait_program(running)
     kept = {name: told.pop(name) for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in told}
     assert kept == {name: os.environ[name] for name in kept}
     assert told == {
@@ -116,10 +116,10 @@ def test_a_program_of_postgresql_is_told_nothing_of_our_environment(
 ) -> None:
     monkeypatch.setenv("LICET_SECRET", "a secret")
     monkeypatch.setenv("HOME", "/home/of-somebody")
-    running = postgres_programs.start(["env"], stdout=subprocess.PIPE)
+    running = postgres_programs.start_program(["env"], stdout=subprocess.PIPE)
     assert running.stdout is not None
     told = dict(line.partition("=")[::2] for line in running.stdout.read().decode().splitlines())
-    postgres_programs.finish(running)
+    postgres_programs.wait_program(running)
     assert (told["HOME"], told["PATH"]) == ("/home/of-somebody", os.environ["PATH"])
     assert not [name for name in told if name.startswith("LICET")]
 

@@ -47,17 +47,17 @@ def test_a_whole_segment_is_sealed_as_it_was_received_and_never_anew(archive: Pa
     (archive / FIRST).write_bytes(b"other" + bytes(12))
     assert wal_seals.seal(archive, KEY) == 0
     with pytest.raises(ContradictedError, match="not the one that was received"):
-        wal_seals.prove(archive, KEY, FIRST)
-    assert SECOND in wal_seals.prove(archive, KEY, SECOND)
+        wal_seals.verify_seals(archive, KEY, FIRST)
+    assert SECOND in wal_seals.verify_seals(archive, KEY, SECOND)
 
 
 def test_a_segment_that_is_being_written_is_sealed_as_far_as_it_goes_and_again_when_it_has_grown(
     archive: Path, tmp_path: Path
 ) -> None:
     wal_seals.seal(archive, KEY)
-    assert wal_seals.prove(archive, KEY, THIRD)[PARTIAL] == b"third"
+    assert wal_seals.verify_seals(archive, KEY, THIRD)[PARTIAL] == b"third"
     (archive / PARTIAL).write_bytes(b"third, longer" + bytes(3))
-    assert wal_seals.prove(archive, KEY, THIRD)[PARTIAL] == b"third", (
+    assert wal_seals.verify_seals(archive, KEY, THIRD)[PARTIAL] == b"third", (
         "what lies behind the seal is left out"
     )
     wal_seals.copy(archive, KEY, THIRD, tmp_path / "sealed")
@@ -82,13 +82,13 @@ def test_what_is_copied_is_what_is_sealed_from_where_a_base_begins(
         "00000002.history",
     ]
     assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o700
-    assert wal_seals.prove(archive, KEY, SECOND) == {
+    assert wal_seals.verify_seals(archive, KEY, SECOND) == {
         SECOND: None,
         PARTIAL: b"third",
         "00000002.history": None,
     }
     with pytest.raises(ContradictedError):
-        wal_seals.prove(archive, b"o" * 32, SECOND)
+        wal_seals.verify_seals(archive, b"o" * 32, SECOND)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_seal_that_does_not_read_is_contradicted(archive: Path, written: bytes
     wal_seals.seal(archive, KEY)
     (archive / f"{FIRST}.seal").write_bytes(written)
     with pytest.raises(ContradictedError, match="cannot be read"):
-        wal_seals.prove(archive, KEY, FIRST)
+        wal_seals.verify_seals(archive, KEY, FIRST)
 
 
 def test_a_seal_goes_with_its_segment(archive: Path) -> None:

@@ -305,8 +305,8 @@ def test_any_plan_keeps_to_its_shares_and_its_ranks_share_it(
     rows, weights = zip(*sources, strict=True)
     state = planned(*rows, weights=weights, epochs=epochs)
     mix_plan.check(state)
-    counts, order = mix_plan.rows_of(state), mix_plan.order(state)
-    assert list(mix_plan.order(state)) == list(order)
+    counts, order = mix_plan.rows_of(state), mix_plan.position_order(state)
+    assert list(mix_plan.position_order(state)) == list(order)
     assert Counter(one >> SOURCE_BITS for one in order) == {
         n: count for n, count in enumerate(counts) if count
     }

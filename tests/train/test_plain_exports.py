@@ -490,9 +490,9 @@ def test_what_was_withdrawn_is_not_exported_and_what_is_withdrawn_after_is_liste
     assert "cy" not in (out / "sft.jsonl").read_text("utf-8")
     assert "kto.jsonl" not in files(out)
     assert made.export is not None
-    assert export_files.withdrawn(house.here, made.export) == []
+    assert export_files.withdrawn_ordinals_of(house.here, made.export) == []
     house.choose("ana", False)
-    (gone,) = export_files.withdrawn(house.here, made.export)
+    (gone,) = export_files.withdrawn_ordinals_of(house.here, made.export)
     assert [line["ordinal"] for line in read(out, "sft") if "ana" in json.dumps(line)] == [gone]
     (seen,) = export_files.list_exports(house.here)
     assert (seen.recipient, seen.rows, seen.withdrawn) == (RECIPIENT, 2, 1)

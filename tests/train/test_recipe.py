@@ -38,8 +38,8 @@ from licet.train.recipe import (
     TokenizedRow,
     TrainingSettings,
     UnfitRow,
-    example,
-    tokenized,
+    make_example,
+    tokenize_rows,
     vocabulary,
 )
 from licet.vault import commands as do
@@ -173,11 +173,11 @@ def test_the_loss_counts_the_assistant_s_words_alone() -> None:
         ],
         "ordinal": 3, "row_id": "",
     }  # fmt: skip
-    made = example(tokenizer, row, 500)
+    made = make_example(tokenizer, row, 500)
     assert isinstance(made, TokenizedRow)
     counted = [token for token in made.labels.tolist() if token != MASKED]
     assert tokenizer.decode(counted) == "very well<|end|>yes<|end|>"
-    assert example(tokenizer, row, 4) is UnfitRow.long
+    assert make_example(tokenizer, row, 4) is UnfitRow.long
 
 
 def template_of(name: str) -> Any:
@@ -223,7 +223,7 @@ def test_a_row_is_read_by_templates_that_demand_alternation_and_by_those_that_th
     tokenizer = template_of(template)
     twice = [*ALTERNATING[:2], {"role": "user", "content": "so"}, *ALTERNATING[2:]]
     for said in (ALTERNATING, twice):
-        made = example(tokenizer, {"messages": list(said), "ordinal": 3, "row_id": ""}, 500)
+        made = make_example(tokenizer, {"messages": list(said), "ordinal": 3, "row_id": ""}, 500)
         assert isinstance(made, TokenizedRow)
         assert (
             tokenizer.decode([token for token in made.labels.tolist() if token != MASKED]) == learnt
@@ -236,15 +236,15 @@ def test_what_a_template_does_not_take_is_counted_and_ends_no_run() -> None:
         for n, said in enumerate((WITH_TOOLS, ALTERNATING))
     ]
     silent: Any = {"messages": [ALTERNATING[0]], "ordinal": 2, "row_id": ""}
-    made, unfit = tokenized(template_of("gemma"), [*rows, silent], 500)
+    made, unfit = tokenize_rows(template_of("gemma"), [*rows, silent], 500)
     assert ([one.ordinal for one in made], unfit) == (
         [1],
         {UnfitRow.template: 1, UnfitRow.silent: 1},
     )
-    made, unfit = tokenized(template_of("qwen3"), rows, 500)
+    made, unfit = tokenize_rows(template_of("qwen3"), rows, 500)
     assert ([one.ordinal for one in made], unfit.total()) == ([0, 1], 0)
     own = vocabulary(["blue"], 300)
-    (learnt, _), _ = tokenized(own, rows, 500)
+    (learnt, _), _ = tokenize_rows(own, rows, 500)
     assert '<|assistant|>\nlook {"at": "sky"}<|end|><|tool|>blue<|end|>' in own.decode(
         learnt.tokens.tolist()
     )
@@ -265,19 +265,21 @@ def test_a_template_that_refuses_a_part_of_a_conversation_does_not_take_it(refus
         "{% for message in messages %}{{ message.content }}{% endfor %}"
     )
     row: Any = {"messages": list(ALTERNATING), "ordinal": 3, "row_id": ""}
-    assert example(tokenizer, row, 500) is UnfitRow.template
+    assert make_example(tokenizer, row, 500) is UnfitRow.template
 
 
 def test_a_row_is_learnt_from_where_one_token_of_an_answer_follows_another_token() -> None:
     tokenizer = vocabulary(["q", "a"], 300)
     tokenizer.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
     asked, said = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
-    made = example(
+    made = make_example(
         tokenizer, cast("Any", {"messages": [asked, said], "ordinal": 3, "row_id": ""}), 500
     )
     assert isinstance(made, TokenizedRow)
     assert (len(made.tokens), made.labels.tolist()[0]) == (2, MASKED)
-    alone = example(tokenizer, cast("Any", {"messages": [said], "ordinal": 3, "row_id": ""}), 500)
+    alone = make_example(
+        tokenizer, cast("Any", {"messages": [said], "ordinal": 3, "row_id": ""}), 500
+    )
     assert alone is UnfitRow.silent, "nothing stands before its first token"
 
 
@@ -382,7 +384,7 @@ def test_a_model_is_affected_by_what_is_withdrawn_or_erased_after_it_until_it_is
 
     def found(since: bool = False) -> list[lineage.Affected]:
         at = house.clock() if since else None
-        return [one for one in lineage.affected(house.here, at) if one.model == model]
+        return [one for one in lineage.models_affected(house.here, at) if one.model == model]
 
     learnt = set(consumption.read(trained.out / consumption.FILE).ordinals)
     (before,) = found()

@@ -53,7 +53,9 @@ def house(pool: Pool, tmp_path: Path) -> House:
 
 def told(house: House) -> list[dict[str, Any]]:
     return [
-        one.data for one in feed.since(house.here).items if one.type is EventKind.release_recalled
+        one.data
+        for one in feed.events_after(house.here).items
+        if one.type is EventKind.release_recalled
     ]
 
 
@@ -184,7 +186,7 @@ def test_whoever_leased_row_keys_is_a_recipient_too_and_gets_none_after_a_withdr
     )
     with house.here.pool.connection() as tx:
         tx.execute(with_key, [UUID(int=0), bytes(32)])
-    assert len(gate_files.lease(house.here, lab, holder).ordinals) == 4
+    assert len(gate_files.lease_keys(house.here, lab, holder).ordinals) == 4
     states = {
         one.plain: one.state
         for one in recipients.list_by_account(house.here, house.accounts["ana"])
@@ -197,7 +199,9 @@ def test_whoever_leased_row_keys_is_a_recipient_too_and_gets_none_after_a_withdr
         for one in recipients.list_by_account(house.here, house.accounts["ana"])
     }
     assert states == {True: RecallState.recalled, False: RecallState.shut}
-    assert not set(gate_files.lease(house.here, lab, holder).ordinals) & set(ordinals(house, "ana"))
+    assert not set(gate_files.lease_keys(house.here, lab, holder).ordinals) & set(
+        ordinals(house, "ana")
+    )
 
 
 def test_the_server_asks_back_by_itself(house: House) -> None:

@@ -17,7 +17,7 @@ from licet.errors import DeniedError, UsageError
 from licet.train.batch_mask import mask_batch
 from licet.train.gate import HandOff
 from licet.train.mix import RankBatches
-from licet.train.sequence_parallel import SharedBatches, sliced
+from licet.train.sequence_parallel import SharedBatches, slice_batch
 from licet.train.step_mask import OneRank
 
 from ..release.world import build
@@ -101,7 +101,7 @@ def test_slices_together_are_the_sequence_and_no_token_has_a_label_of_another_ro
     ordinals = [ordinal for ordinal, length in enumerate(runs) for _ in range(length)]
     ordinals += [-1] * (16 - len(ordinals))
     whole = sequence(*ordinals)
-    parts = [sliced(whole, place, size) for place in range(size)]
+    parts = [slice_batch(whole, place, size) for place in range(size)]
     for name in ("input_ids", "labels", "ordinal"):
         assert torch.cat([part[name] for part in parts], 1).tolist() == whole[name].tolist()
     following = torch.cat([part["shift_labels"] for part in parts], 1).tolist()[0]
@@ -118,7 +118,7 @@ def test_rows_of_one_ordinal_each_are_cut_and_a_withdrawn_one_is_masked_in_every
     office = Office(tmp_path)
     tokens = torch.arange(1, 9).reshape(2, 4)
     batch = {"input_ids": tokens, "labels": tokens.clone(), "ordinal": torch.tensor([5, 7])}
-    parts = [sliced(batch, place, 2) for place in range(2)]
+    parts = [slice_batch(batch, place, 2) for place in range(2)]
     assert [part["shift_labels"].tolist() for part in parts] == [
         [[2, 3], [6, 7]],
         [[4, MASKED], [8, MASKED]],
@@ -147,9 +147,9 @@ def test_labels_that_a_collator_shifted_keep_no_token_of_a_withdrawn_row(tmp_pat
 
 def test_a_sequence_that_cannot_be_cut_or_does_not_say_whose_it_is_stops_the_run() -> None:
     with pytest.raises(UsageError, match="cannot be cut into `4`"):
-        sliced(sequence(1, 1, 1, 1, 1, 1), 0, 4)
+        slice_batch(sequence(1, 1, 1, 1, 1, 1), 0, 4)
     with pytest.raises(UsageError, match="no `ordinal`"):
-        sliced({"input_ids": torch.ones(1, 2)}, 0, 2)
+        slice_batch({"input_ids": torch.ones(1, 2)}, 0, 2)
 
 
 # One reads for all

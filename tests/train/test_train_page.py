@@ -142,7 +142,7 @@ def test_a_gate_and_its_rows_are_found_by_a_releases_name_as_by_its_folder(
 
 
 def test_trls_own_packing_is_refused_before_the_run_and_the_refusal_names_packed() -> None:
-    from licet.train.trainers import PACKING, gated
+    from licet.train.trainers import PACKING, gate_trainer
 
     class Config:
         packing = True
@@ -153,7 +153,7 @@ def test_trls_own_packing_is_refused_before_the_run_and_the_refusal_names_packed
             raise AssertionError("it is refused before")
 
     with pytest.raises(UsageError) as refused:
-        gated(Trainer)(args=Config(), gate=None)
+        gate_trainer(Trainer)(args=Config(), gate=None)
     assert "packed(rows, tokens)" in refused.value.hint == PACKING
 
 

@@ -16,7 +16,7 @@ from licet.errors import BrokenError, UsageError
 from licet.train import step_mask
 from licet.train.batch_mask import MaskedBatches, mask_batch
 from licet.train.gate import HandOff
-from licet.train.trainers import Collator, GateMixin, gated, packed
+from licet.train.trainers import Collator, GateMixin, gate_trainer, pack_rows
 
 from .publishing import Office
 
@@ -193,7 +193,7 @@ def trainer(
     def hears(step: int, ordinals: Any) -> None:
         used.append((step, list(ordinals)))
 
-    class Publishing(gated(SFTTrainer)):  # type: ignore[misc]  # a class that is made at run time
+    class Publishing(gate_trainer(SFTTrainer)):  # type: ignore[misc]  # a class that is made at run time
         def training_step(self, *args: Any, **kwargs: Any) -> Any:
             at_step(self.state.global_step)
             return super().training_step(*args, **kwargs)
@@ -284,7 +284,7 @@ def test_a_run_that_resumes_repeats_no_row_and_skips_none(
 
 
 def test_packed_rows_are_masked_token_by_token(parts: Any, office: Office, tmp_path: Path) -> None:
-    rows = packed(data_set(24), 16)
+    rows = pack_rows(data_set(24), 16)
     assert sum(len(set(row["ordinal"])) for row in rows) >= 24
     gone = {2, 3, 11, 20}
     office.withdraw(*gone)
@@ -313,7 +313,7 @@ def test_the_trainer_of_transformers_alone_is_gated_too_and_evaluation_with_it(
     made, tokenizer = parts
     watched, used = Watched(made()), []
     office.withdraw(1, 2)
-    run = gated(Trainer)(
+    run = gate_trainer(Trainer)(
         model=watched.model,
         train_dataset=data_set(8),
         eval_dataset=data_set(4),
@@ -372,7 +372,7 @@ def test_ranks_that_share_a_sequence_use_the_batch_of_the_first_masked_by_one_bi
 
     made, tokenizer = parts
     watched, used = Watched(made()), []
-    run = gated(Trainer)(
+    run = gate_trainer(Trainer)(
         model=watched.model,
         train_dataset=data_set(4),
         args=TrainingArguments(

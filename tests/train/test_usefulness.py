@@ -127,7 +127,7 @@ def damaged(share: float, seed: int, rows: int = 400, words: int = 50) -> list[M
         before, after = ({"messages": each, "row_id": "", "ordinal": n} for each in messages)
         found.append(
             MeasuredRow(
-                person=bytes([n % 30]), kind="chat", language="en", said=before, leaves=after
+                person=bytes([n % 30]), kind="chat", language="en", original=before, leaves=after
             )
         )  # type: ignore[arg-type]  # rows
     return found
@@ -173,7 +173,7 @@ def pages_of_docs(share: float) -> list[MeasuredRow]:
         )
         found.append(
             MeasuredRow(
-                person=bytes([n % 100]), kind="chat", language="en", said=said, leaves=leaves
+                person=bytes([n % 100]), kind="chat", language="en", original=said, leaves=leaves
             )
         )  # type: ignore[arg-type]  # rows
     return found
@@ -226,7 +226,7 @@ def test_words_without_blanks_are_counted_by_their_characters(text: str) -> None
 def test_a_model_of_words_gives_the_same_loss_to_the_same_rows_and_a_lower_one_to_what_it_read() -> (
     None
 ):
-    rows = [word_model.words_of(row.said) for row in pages_of_docs(0)]
+    rows = [word_model.words_of(row.original) for row in pages_of_docs(0)]
     known, new = [row for row in rows[:200] if row], [row for row in rows[200:400] if row]
     model, again = word_model.WordModel(known), word_model.WordModel(known)
     assert [model.loss(row) for row in new] == [again.loss(row) for row in new]
@@ -251,9 +251,9 @@ def test_models_from_a_base_draw_the_same_batches_so_that_undamaged_rows_cost_no
         learning_rate=1e-3,
     )
     rows = pages_of_docs(0)[:150]
-    with recipe.quiet():
+    with recipe.silence_libraries():
         vocabulary = recipe.vocabulary(
-            [row.said["messages"][1]["content"] for row in rows], small.vocabulary
+            [row.original["messages"][1]["content"] for row in rows], small.vocabulary
         )
         recipe.new_model(vocabulary, small).save_pretrained(tmp_path)
         vocabulary.save_pretrained(tmp_path)
@@ -377,7 +377,7 @@ def test_theorem_the_cost_lies_in_its_interval(losses: list[float], seed: int) -
 def row(person: int, language: str = "en", messages: int = 2) -> MeasuredRow:
     said = {"messages": [{"role": "user", "content": "x"}] * messages, "row_id": "", "ordinal": 0}
     return MeasuredRow(
-        person=bytes([person]), kind="chat", language=language, said=said, leaves=said
+        person=bytes([person]), kind="chat", language=language, original=said, leaves=said
     )  # type: ignore[arg-type]  # a row
 
 
@@ -428,7 +428,7 @@ def test_people_outside_training_are_held_out_and_others_until_they_are_a_fifth(
 def test_code_that_its_parser_takes_is_asked_again(
     said: str, leaves: str, counts: tuple[int, int]
 ) -> None:
-    assert code_kept.counted([said], [leaves]) == counts
+    assert code_kept.count_blocks([said], [leaves]) == counts
 
 
 @given(st.lists(st.binary(max_size=30)), st.lists(st.binary(max_size=30)), st.binary(max_size=30))

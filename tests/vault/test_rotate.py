@@ -28,7 +28,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from licet.erasure import key_rotation, sweep_batches
 from licet.erasure.key_rotation import Rotation
 from licet.errors import BrokenError, BusyError, LicetError, RefusedError
-from licet.keys.chain import epochs
+from licet.keys.chain import list_epochs
 from licet.keys.keyring import Keyring
 from licet.keys.log_keys import LogKeys
 from licet.keys.material import (
@@ -658,7 +658,7 @@ def test_a_rotation_that_is_killed_anywhere_is_gone_on_with_and_finished(
     house.window_passes()
     assert house.contents() == 2 * (80 - 10)
     with transaction(house.pool) as tx:
-        known = epochs(tx)
+        known = list_epochs(tx)
         assert within_reach(house.copies, house.provider)[1] == living(tx)
     assert [epoch.number for epoch in known] == list(range(1, len(known) + 1))
     assert [path.name for path in (tmp_path / "keys").glob("*.key")] == [
@@ -701,14 +701,14 @@ def test_a_rotation_with_the_keys_of_another_installation_makes_nothing_in_them_
 ) -> None:
     house.say(house.account())
     with transaction(house.pool) as tx:
-        before = epochs(tx)
+        before = list_epochs(tx)
     other = FileProvider(tmp_path / "of another")
     newest = other.newest()
     with pytest.raises(BrokenError, match="cannot be opened"):
         key_rotation.rotate(house.pool, Keyring(other), Rotation.weekly, house.clock)
     assert other.newest() == newest
     with transaction(house.pool) as tx:
-        assert epochs(tx) == before
+        assert list_epochs(tx) == before
 
 
 def test_two_rotations_at_once_are_one_and_a_refusal(house: House) -> None:

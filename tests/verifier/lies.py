@@ -281,7 +281,7 @@ def receipt_of(
         via="notice",
         number=0,
         evidence=SHOWN,
-        said=SAID,
+        statement=SAID,
         scope=scope_in(facts),
         kept=kept,
         question=facts.get("question", None if "scope" in facts else "training"),

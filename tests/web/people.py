@@ -179,11 +179,11 @@ class Town:
 
     def token(self, name: str) -> str:
         """What the host application signs for its person."""
-        return tokens.signed(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp(), 600)
+        return tokens.sign_token(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp(), 600)
 
     def link_token(self, name: str) -> str:
         """What the host application signs for a link that opens a page."""
-        return tokens.signed(TOKEN_KEY, name, "licet-enter", datetime.now(UTC).timestamp(), 600)
+        return tokens.sign_token(TOKEN_KEY, name, "licet-enter", datetime.now(UTC).timestamp(), 600)
 
     def seen(self, name: str) -> service_answers.AccountSeen:
         seen = service_answers.explain(self.here, f"acc_{self.accounts[name].hex}")

@@ -161,11 +161,11 @@ class World:
             return tx.execute(statement, params).fetchall()
 
     def token(self, name: str, seconds: int = 600) -> str:
-        return tokens.signed(TOKEN_KEY, name, "licet", self.wall.timestamp(), seconds)
+        return tokens.sign_token(TOKEN_KEY, name, "licet", self.wall.timestamp(), seconds)
 
     def link_token(self, name: str, seconds: int = 600) -> str:
         """A token for a link that opens a page."""
-        return tokens.signed(TOKEN_KEY, name, "licet-enter", self.wall.timestamp(), seconds)
+        return tokens.sign_token(TOKEN_KEY, name, "licet-enter", self.wall.timestamp(), seconds)
 
     def person(self, name: str) -> dict[str, str]:
         """The headers of a person with a token of the host application."""

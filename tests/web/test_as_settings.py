@@ -19,7 +19,7 @@ from licet.store.connect import Pool, transaction
 from licet.vault import account_view
 from licet.vault.ids import Prefix, shown
 from licet.vault.installation import policies
-from licet.web.pages.shared import refused
+from licet.web.pages.shared import refused_phrase
 
 from .served import ORIGIN, ApplicationClient, World
 
@@ -119,7 +119,7 @@ def test_a_chat_follows_its_project_where_that_is_allowed_by_itself(world: World
     turn(api, world, "c", "a")
     assert used(api, world, chat) == {"improve_models": "part", "safety_classifiers": "part"}
     page = api.get(f"/chats/{chat}", headers=world.browser("ana")).text
-    models, safety = WORDS.purpose("improve_models"), refused(WORDS, {"safety_classifiers"})
+    models, safety = WORDS.purpose("improve_models"), refused_phrase(WORDS, {"safety_classifiers"})
     assert WORDS.say("scope.as_settings.ends.project", purposes=models) in page
     assert WORDS.say("scope.as_settings.ends", purposes=safety) in page
     api.post(

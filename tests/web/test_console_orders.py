@@ -158,7 +158,7 @@ def test_the_page_of_backups_shows_each_drill_with_its_result(api: Any, lived: W
             drilled_at=at,
             drilled_by="staff:owner@example.org",
             outcome=DrillOutcome.failed,
-            said="the log `x` is forked",
+            failure="the log `x` is forked",
         ),
     )
     auditor = lived.staff(StaffRole.auditor)

@@ -124,7 +124,7 @@ def test_the_page_shows_what_was_counted_last_and_when(api: Any, released: Relea
     page = api.get(released.path(), headers=auditor).text
     assert "<code>licet release duplicates autumn</code> counts them" in page
     assert "<code>licet release stats autumn</code> counts them" in page
-    counted, copies = stats.stats(here, "autumn"), duplicate_clusters.count(here, "autumn")
+    counted, copies = stats.stats(here, "autumn"), duplicate_clusters.count_clusters(here, "autumn")
     page = api.get(released.path(), headers=auditor).text
     assert "counts them" not in page
     assert "over the 3 rows that could be used then" in page

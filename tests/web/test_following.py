@@ -73,7 +73,7 @@ class Servers:
 
     def choose(self, url: str, account: str, name: str) -> bytes:
         """A choice through the API, and its receipt's file once it has its proof."""
-        signed = tokens.signed(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp())
+        signed = tokens.sign_token(TOKEN_KEY, name, "licet", datetime.now(UTC).timestamp())
         headers = {"authorization": f"Bearer {signed}"}
         answer = httpx.post(f"{url}/v1/accounts/me/choices", json={"allow": True}, headers=headers)
         assert answer.status_code == 201, answer.text

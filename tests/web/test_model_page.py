@@ -150,7 +150,7 @@ def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(
     )
     (of_api,) = api.get("/v1/models", headers=curator).json()["items"]
     assert of_api["affected"] == api.get(f"/v1/models/{model}", headers=curator).json()["affected"]
-    assert lineage.affected(world.here) == [], "nobody is asked to train it again"
+    assert lineage.models_affected(world.here) == [], "nobody is asked to train it again"
     assert api.get(f"/console/models/model_{'0' * 31}1", headers=curator).status_code == 404
 
 

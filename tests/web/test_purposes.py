@@ -38,9 +38,9 @@ def test_every_purpose_that_ships_has_its_words_and_its_address() -> None:
     for name in (IMPROVE, SAFETY):
         assert purposes.sentence_key(name) != purposes.OTHER
         assert english.purpose(name)
-        assert purposes.address(name).startswith(purposes.DPV)
+        assert purposes.purpose_url(name).startswith(purposes.DPV)
     assert english.purpose("public_research") == RESEARCH
-    assert purposes.address("public_research") == "urn:licet:purpose:public_research"
+    assert purposes.purpose_url("public_research") == "urn:licet:purpose:public_research"
     assert {
         name for one in ("article-2025", "strict") for name in preset(one).covers
     } <= purposes.PURPOSES.keys()

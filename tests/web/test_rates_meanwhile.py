@@ -14,19 +14,19 @@ NOW = 1_000.0
 def test_what_was_taken_while_the_hosts_were_asked_counts_on_top_of_what_they_say() -> None:
     rates = Rates(hosts_key=KEY)
     assert allowed(rates, NOW)
-    asked = rates.told()
+    asked = rates.take_new()
     (mark,) = asked
     assert allowed(rates, NOW), "meanwhile"
     rates.learn(asked, {mark: 300.0}, NOW)
     assert not allowed(rates, NOW + 299), "five minutes of all hosts, and the minute of its own"
     assert allowed(rates, NOW + 300)
-    assert rates.told()[mark][1] == 120.0, "what the others are yet to be told"
+    assert rates.take_new()[mark][1] == 120.0, "what the others are yet to be told"
 
 
 def test_what_a_host_knows_to_be_due_later_is_not_brought_forward_by_the_others() -> None:
     rates = Rates(hosts_key=KEY)
     assert allowed(rates, NOW, count=10)
-    asked = rates.told()
+    asked = rates.take_new()
     rates.learn(asked, dict.fromkeys(asked, 30.0), NOW)
     assert not allowed(rates, NOW + 500)
     rates.learn(asked, {}, NOW + 500)
@@ -38,5 +38,5 @@ def test_what_was_told_is_told_once_and_of_each_request() -> None:
     rates = Rates(hosts_key=KEY)
     for _ in range(2):
         assert allowed(rates, NOW)
-    assert [seconds for _, seconds in rates.told().values()] == [120.0]
-    assert rates.told() == {}
+    assert [seconds for _, seconds in rates.take_new().values()] == [120.0]
+    assert rates.take_new() == {}

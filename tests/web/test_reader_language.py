@@ -231,7 +231,7 @@ def test_english_among_another_language_is_set_off_where_an_element_can_stand() 
     assert set_off("<p>nothing</p>") == "<p>nothing</p>"
     assert set_off("a\ue001b") == "ab"
     assert set_off("a\ue000b") == f"a{off}b</span>"
-    assert reader_language.unmarked("\ue000A\ue001") == "A"
+    assert reader_language.strip_marks("\ue000A\ue001") == "A"
 
 
 def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_page_in_a_language_of_one_sentence_is_english_that_says_so(tmp_path: 
     }
     (tmp_path / "eo.json").write_text(json.dumps(file), "utf-8")
     words = load_languages(tmp_path).catalogue("eo", marked=True)
-    html = shared.for_anybody(
+    html = shared.public_page(
         words,
         title=words.say("site.name"),
         lines=[words.say("home.what"), words.say("home.person")],

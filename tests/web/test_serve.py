@@ -17,7 +17,7 @@ import pytest
 
 from licet.client import Client, open_account
 from licet.errors import UsageError
-from licet.web.access.connections import bound
+from licet.web.access.connections import bind_socket
 
 from ..forking import FORKED, STARTED
 from ..waiting import wait_until
@@ -126,7 +126,7 @@ def test_an_address_that_cannot_be_listened_on_is_named_before_anything_serves(
 @pytest.mark.parametrize("host", ["203.0.113.9", "no.such.host.invalid"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(UsageError) as refused:
-        bound(host, 0)
+        bind_socket(host, 0)
     assert host in refused.value.message
     assert "--host" in refused.value.hint
 

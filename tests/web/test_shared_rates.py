@@ -38,7 +38,7 @@ class Counts:
         self._due = dict[int, float]()
 
     def exchange(self, rates: Rates, now: float) -> None:
-        told = rates.told()
+        told = rates.take_new()
         for mark, (_, seconds) in told.items():
             self._due[mark] = max(self._due.get(mark, now), now) + seconds
         rates.learn(told, {mark: self._due[mark] - now for mark in told}, now)

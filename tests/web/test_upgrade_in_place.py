@@ -95,7 +95,7 @@ def running(served: Served) -> set[str]:
 
 def stored(url: str, conversation: str) -> list[str]:
     """The texts of a conversation, as their person reads them."""
-    signed = tokens.signed(TOKEN_KEY, "ana", "licet", datetime.now(UTC).timestamp())
+    signed = tokens.sign_token(TOKEN_KEY, "ana", "licet", datetime.now(UTC).timestamp())
     texts: list[str] = []
     cursor: str | None = ""
     while cursor is not None:

@@ -272,7 +272,7 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
         place.open(served.url)
         person = {
             "authorization": (
-                f"Bearer {tokens.signed(TOKEN_KEY, 'ana', 'licet', datetime.now(UTC).timestamp())}"
+                f"Bearer {tokens.sign_token(TOKEN_KEY, 'ana', 'licet', datetime.now(UTC).timestamp())}"
             )
         }
         statuses = [

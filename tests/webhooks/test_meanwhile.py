@@ -106,7 +106,7 @@ def test_an_event_that_has_no_number_yet_is_sent_in_the_next_round(
 ) -> None:
     hooked(house, receiver)
     house.open("ana", allow=True)
-    with delivery.delivering(house.here) as deliverer:
+    with delivery.sole_deliverer(house.here) as deliverer:
         with transaction(house.here.pool) as tx:  # committed after this round gave numbers
             assert deliverer._chains(tx, house.now) == []
             assert host_events.give_numbers(tx) == 1

@@ -54,7 +54,7 @@ def by_the_library(said: bytes) -> HttpReply | None:
     except (HTTPException, OSError, ValueError):
         return None
     seconds = outbound_http._seconds(answer.headers.get("retry-after", ""))
-    return HttpReply(status=answer.status, said=str(answer.status), retry_after_seconds=seconds)
+    return HttpReply(status=answer.status, outcome=str(answer.status), retry_after_seconds=seconds)
 
 
 @pytest.mark.parametrize("said", WHOLE)

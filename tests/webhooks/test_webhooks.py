@@ -188,7 +188,7 @@ def pull(house: House) -> House:
 
 
 def heard(house: House, cursor: str = "0") -> list[HostEvent]:
-    return list(feed.since(house.here, cursor).items)
+    return list(feed.events_after(house.here, cursor).items)
 
 
 def acknowledge(house: House, event: str, endpoint: str) -> HostDelivery:
@@ -220,7 +220,7 @@ def test_nothing_is_kept_while_nobody_hears(house: House) -> None:
     house.open("ana", allow=True)
     assert house.query("SELECT count(*) FROM events") == [(0,)]
     with pytest.raises(RefusedError, match="there is no endpoint"):
-        feed.since(house.here)
+        feed.events_after(house.here)
     pull(house)
     assert heard(house) == []
 
@@ -542,10 +542,10 @@ def test_an_event_that_is_committed_late_is_not_missed_by_who_has_read_further(
         first = do.Choose(account=house.accounts["ana"], at=house.now, allow=True)
         apply.apply(slow, house.here.keyring, known, [first])  # has its row, and has not committed
         house.choose("ben", True)
-        page = feed.since(house.here)
+        page = feed.events_after(house.here)
         assert [e.data["account"] for e in page.items] == [shown_account(house, "ben")]
         slow.commit()
-    later = feed.since(house.here, page.next)
+    later = feed.events_after(house.here, page.next)
     assert [e.data["account"] for e in later.items] == [shown_account(house, "ana")]
     assert [e.id for e in heard(house)] == [e.id for e in (*page.items, *later.items)]
 
@@ -567,7 +567,7 @@ def test_readers_and_writers_at_once_miss_nothing_and_keep_each_accounts_order(
         cursor = "0"
         while True:
             last = done.is_set()
-            page = feed.since(house.here, cursor, 7)
+            page = feed.events_after(house.here, cursor, 7)
             seen.extend(page.items)
             cursor = page.next
             if last and not page.items:
@@ -599,14 +599,14 @@ def test_a_page_ends_where_the_next_begins_and_a_cursor_that_is_none_is_refused(
     pull(house)
     house.open("ana", allow=True)
     house.choose("ana", False)
-    first = feed.since(house.here, "0", 1)
-    rest = feed.since(house.here, first.next, 5)
+    first = feed.events_after(house.here, "0", 1)
+    rest = feed.events_after(house.here, first.next, 5)
     assert [*first.items, *rest.items] == heard(house)
     assert len(first.items) == 1 and rest.items
-    assert feed.since(house.here, rest.next).next == rest.next
+    assert feed.events_after(house.here, rest.next).next == rest.next
     for cursor in ("", "-1", "x", "1" * 19, "٣"):
         with pytest.raises(UsageError, match="cursor"):
-            feed.since(house.here, cursor)
+            feed.events_after(house.here, cursor)
 
 
 def test_the_numbers_of_a_restored_database_stand_above_all_of_the_lives_before(
@@ -727,7 +727,7 @@ def test_an_account_with_more_to_tell_than_a_round_looks_at_holds_nobody_up(
         )
     )
     house.choose("ben", True)
-    with delivery.delivering(house.here) as deliverer:
+    with delivery.sole_deliverer(house.here) as deliverer:
         deliverer.run_once()
         deliverer.run_once()
     told = [message["data"]["account"] for message in receiver.taken]
@@ -982,7 +982,7 @@ def test_a_removed_endpoint_is_sent_nothing_and_leaves_no_secret(
 
 def test_one_deliverer_works_at_a_time(house: House, receiver: Receiver) -> None:
     hooked(house, receiver)
-    with delivery.delivering(house.here), pytest.raises(BusyError):
+    with delivery.sole_deliverer(house.here), pytest.raises(BusyError):
         delivery.deliver_due(house.here)
     assert delivery.deliver_due(house.here).is_idle
 
@@ -1048,7 +1048,7 @@ def test_a_url_of_a_host_inside_is_refused_when_it_is_given_unless_it_is_named(
         endpoints.add(house.here, "chat", url)
     assert "LICET_WEBHOOKS__INSIDE" in refused.value.hint
     assert endpoints.list_endpoints(house.here) == []
-    outbound_http.reachable(url, (host.strip("[]"),))
+    outbound_http.check_reachable(url, (host.strip("[]"),))
 
 
 def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
@@ -1058,7 +1058,7 @@ def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
         asked.append(name)
         raise OSError
 
-    outbound_http.reachable("https://later.example/hook", (), nothing)
+    outbound_http.check_reachable("https://later.example/hook", (), nothing)
     assert asked == ["later.example"]
 
 
@@ -1094,7 +1094,7 @@ def test_a_url_whose_name_has_no_address_yet_is_taken() -> None:
     ],
 )
 def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:
-    to = outbound_http.target("https://example.org/hook", ())
+    to = outbound_http.parse_target("https://example.org/hook", ())
     with pytest.raises(RefusedError, match="not public"):
         outbound_http.address_of(to, (), lambda *_: [address])
     with pytest.raises(RefusedError, match="not public"):
@@ -1103,7 +1103,7 @@ def test_an_address_that_is_not_public_is_not_gone_to(address: str) -> None:
 
 
 def test_a_public_address_is_gone_to() -> None:
-    to = outbound_http.target("https://example.org/hook", ())
+    to = outbound_http.parse_target("https://example.org/hook", ())
     for address in (
         "93.184.215.14",
         "2606:2800:21f:cb07:6820:80da:af6b:8b2c",
@@ -1113,7 +1113,7 @@ def test_a_public_address_is_gone_to() -> None:
 
 
 def test_plain_http_to_another_machine_is_refused_even_inside() -> None:
-    to = outbound_http.target("http://chat.internal/", ("chat.internal",))
+    to = outbound_http.parse_target("http://chat.internal/", ("chat.internal",))
     with pytest.raises(RefusedError, match="this machine"):
         outbound_http.address_of(to, ("chat.internal",), lambda *_: ["10.0.0.1"])
     assert outbound_http.address_of(to, ("chat.internal",), lambda *_: ["127.0.0.1"]) == "127.0.0.1"
@@ -1133,10 +1133,10 @@ def test_a_name_is_resolved_once_and_what_was_judged_is_where_the_request_goes(
     """A name that answers with a public address first and an inner one second is asked once."""
     answers = iter([["93.184.215.14"], ["127.0.0.1"]])
     port = int(receiver.url.split(":")[2].split("/")[0])
-    to = outbound_http.target(f"https://rebinding.example:{port}/", ())
+    to = outbound_http.parse_target(f"https://rebinding.example:{port}/", ())
     assert outbound_http.address_of(to, (), lambda *_: next(answers)) == "93.184.215.14"
     poster = outbound_http.Poster((), resolved=lambda *_: next(answers))
-    assert poster.post(f"https://rebinding.example:{port}/", b"{}", {}).said == "refused"
+    assert poster.post(f"https://rebinding.example:{port}/", b"{}", {}).outcome == "refused"
     assert receiver.attempts == []
 
 
@@ -1207,7 +1207,7 @@ def test_a_certificate_is_held_to_the_name_though_the_request_goes_to_the_addres
             hooked(house, receiver, name)
         receiver.secret = endpoints.rotate(house.here, "chat.internal").secret
         house.open("ana", allow=True)
-        with delivery.delivering(house.here, lambda *_: ["127.0.0.1"]) as deliverer:
+        with delivery.sole_deliverer(house.here, lambda *_: ["127.0.0.1"]) as deliverer:
             done = deliverer.run_once()
     assert (done.delivered, done.failed) == (1, {"unreachable": 1})
     assert [headers["host"] for headers, _ in receiver.attempts] == [f"chat.internal:{port}"]
@@ -1485,10 +1485,10 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
             kept = archives.back_up(here, tmp_path / "backups")
             receiver.secret = endpoints.rotate(here, "chat", 0).secret
             (closed,) = verbs.tell(here, [do.CloseAccount(account=account, at=BEGIN + DAY)])
-            before = feed.since(here).items[-1]
+            before = feed.events_after(here).items[-1]
         archives.restore(config, kept.folder, lambda: BEGIN + DAY)
         with installation.installation(config, lambda: BEGIN + DAY) as here:
-            (again,) = feed.since(here, before.cursor).items
+            (again,) = feed.events_after(here, before.cursor).items
             assert (again.type, again.data) == (before.type, before.data)
             assert closed.erasure is not None
             assert again.data["erasure"] == f"era_{closed.erasure.hex}"

@@ -57,12 +57,12 @@ class TranscriptState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """What the person chose for a session. ``told``: Licet already keeps it out."""
+    """What the person chose for a session. ``is_sent``: Licet already keeps it out."""
 
     session: str
     keep_out: bool = False
     incognito: bool = False
-    told: bool = False
+    is_sent: bool = False
 
 
 class AgentMemory:
@@ -125,7 +125,7 @@ class AgentMemory:
         if row is None:
             return Session(session=session)
         return Session(
-            session=session, keep_out=bool(row[0]), incognito=bool(row[1]), told=bool(row[2])
+            session=session, keep_out=bool(row[0]), incognito=bool(row[1]), is_sent=bool(row[2])
         )
 
     def save_session(self, chosen: Session) -> None:

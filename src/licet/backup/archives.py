@@ -208,7 +208,7 @@ def _register(
             [backup, now, until, is_base, os.fspath(folder.absolute())],
         )
         archive = wal_receiver.slot(tx, journal) if is_base else None
-        life = fence.life(tx)
+        life = fence.current_life(tx)
         record = Restriction(
             life=life, kind=RestrictionKind.backup, at=now, backup=backup, until=until, base=is_base
         )
@@ -431,7 +431,9 @@ def restore(
     installation's or its keys are destroyed; ContradictedError if it is not the one that was taken;
     BusyError if a server is running.
     """
-    manifest = backup_manifest.prove(_keyring(config), source)[0] if source is not None else None
+    manifest = (
+        backup_manifest.verify_mac(_keyring(config), source)[0] if source is not None else None
+    )
     _check_until(manifest, until)
     set_aside: tuple[str, ...] = ()
     if finish is RestoreFinish.narrow:
@@ -473,7 +475,7 @@ def forecast(
         transaction(here.pool) as tx,
     ):
         _refuse_other_journal(here, tx, manifest, finish)
-        life, remembered = fence.life(tx), journal_heads.load_head(tx, journal_of(here).id)
+        life, remembered = fence.current_life(tx), journal_heads.load_head(tx, journal_of(here).id)
         walk = journal_of(here).walk(remembered, accepted_head(here, tx, manifest))
         if manifest is None:
             return _forecast(
@@ -544,13 +546,13 @@ def _proved_copy(installation: Installation, source: Path) -> Iterator[tuple[Bac
     """Copies a dump to a folder that nobody else can write to, and proves it there; that copy is
     restored, whatever happens to ``source``.
     """
-    manifest, _ = backup_manifest.prove(installation.keyring, source)
+    manifest, _ = backup_manifest.verify_mac(installation.keyring, source)
     make_folder(installation.config.data, 0o700)
     with tempfile.TemporaryDirectory(prefix="restoring-", dir=installation.config.data) as folder:
         dumped = Path(folder) / DUMP
         with suppress(FileNotFoundError):
             shutil.copyfile(source / DUMP, dumped)
-        backup_manifest.hold(manifest, dumped)
+        backup_manifest.check_copy(manifest, dumped)
         dump.check(dumped)
         yield manifest, dumped
 
@@ -592,12 +594,12 @@ def _restore_base(
     finish: RestoreFinish | None,
 ) -> RestoreResult:
     """Raises the fence in the cluster in use, then in the recovered one, which then replaces it."""
-    manifest, made = backup_manifest.prove(_keyring(config), source)
+    manifest, made = backup_manifest.verify_mac(_keyring(config), source)
     refuse_own_server(config, source)
     archive = backup_manifest.archive_of(source, manifest)
 
     def hold(copied: Path) -> None:
-        backup_manifest.hold(manifest, copied)
+        backup_manifest.check_copy(manifest, copied)
         base_backup.check(copied)
 
     def bring(target: Path) -> None:
@@ -618,7 +620,7 @@ def _restore_base(
                     hold,
                     bring if archive is not None else None,
                     until,
-                    lambda dsn: _fence_in(dsn, clock()),
+                    lambda dsn: _fence_restored(dsn, clock()),
                 )
             except BaseException:
                 if not was_up:  # nothing was changed
@@ -644,7 +646,7 @@ def refuse_own_server(config: Configuration, source: Path) -> None:
         )
 
 
-def _fence_in(dsn: str, now: datetime) -> None:
+def _fence_restored(dsn: str, now: datetime) -> None:
     with open_pool(dsn, 1) as pool, transaction(pool) as tx:
         fence.raise_fence(tx, now)
 
@@ -659,7 +661,7 @@ def _raise_fence(
         # Destroying an epoch takes this lock and then checks the fence: the keys found here stay
         # until it is lowered.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
-        was_up = fence.stands(tx)
+        was_up = fence.is_standing(tx)
         fence.raise_fence(tx, installation.clock())
         check_restorable(installation, tx, manifest, finish)
     try:

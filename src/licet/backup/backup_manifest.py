@@ -108,7 +108,7 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     mac: str = ""
 
 
-def key(log_seed: bytes) -> bytes:
+def derive_key(log_seed: bytes) -> bytes:
     """Derives the key that authenticates backups and archived WAL from the secret that signs the
     log.
     """
@@ -117,7 +117,7 @@ def key(log_seed: bytes) -> bytes:
 
 def write(manifest: BackupManifest, log_seed: bytes) -> bytes:
     """The manifest's file, with its HMAC."""
-    proved = msgspec.structs.replace(manifest, mac=_mac(manifest, key(log_seed)))
+    proved = msgspec.structs.replace(manifest, mac=_mac(manifest, derive_key(log_seed)))
     return msgspec.json.format(msgspec.json.encode(proved, order="sorted"), indent=2) + b"\n"
 
 
@@ -193,7 +193,7 @@ def inspect(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBa
     )
 
 
-def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
+def verify_mac(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
     """Verifies the HMAC of the manifest and returns it with the key; the files are not checked."""
     manifest = read_manifest(folder)
     if manifest.v < VERSION:
@@ -204,7 +204,7 @@ def prove(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
             because="not_proved",
         )
     try:
-        made = key(keyring.unwrap_secret("log", manifest.proof))
+        made = derive_key(keyring.unwrap_secret("log", manifest.proof))
     except (BrokenError, OverflowError):
         raise RefusedError(
             "not proved: the keys of this backup's epochs are destroyed or not here, so "
@@ -225,8 +225,8 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
     The WAL that was archived since a base backup is checked to its end, or up to the moment
     ``until``.
     """
-    manifest, made = prove(keyring, folder)
-    hold(manifest, folder / (DUMP if manifest.form is BackupForm.dump else BASE))
+    manifest, made = verify_mac(keyring, folder)
+    check_copy(manifest, folder / (DUMP if manifest.form is BackupForm.dump else BASE))
     match manifest.form:
         case BackupForm.dump:
             dump.check(folder / DUMP)
@@ -234,7 +234,7 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
             base_backup.check(folder / BASE)
             archive = archive_of(folder, manifest)
             if archive is not None:
-                proved = wal_seals.prove(archive, made, manifest.begins)
+                proved = wal_seals.verify_seals(archive, made, manifest.begins)
                 if until is None:
                     wal_archive.check(
                         archive, base_backup.wal_beginning(folder / BASE), frozenset(proved)
@@ -244,7 +244,7 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
     return manifest
 
 
-def hold(manifest: BackupManifest, held: Path) -> None:
+def check_copy(manifest: BackupManifest, held: Path) -> None:
     """ContradictedError if the dump or the base backup at ``held`` is not the one that the manifest
     describes.
     """

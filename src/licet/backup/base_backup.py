@@ -54,7 +54,7 @@ def take_base_backup(dsn: str, target: Path) -> None:
         "--wal-method=stream",
         "--label=licet",
     ]
-    postgres_programs.run(
+    postgres_programs.run_program(
         [*command, "--manifest-checksums=SHA256", f"--pgdata={target}"], dsn, ALLOWED
     )
 
@@ -63,7 +63,9 @@ def check(source: Path) -> None:
     """BrokenError if a file differs from PostgreSQL's manifest, or the WAL in the base backup
     cannot be read.
     """
-    postgres_programs.run(["pg_verifybackup", "--quiet", str(source)], hint="use another backup")
+    postgres_programs.run_program(
+        ["pg_verifybackup", "--quiet", str(source)], hint="use another backup"
+    )
 
 
 def wal_beginning(source: Path) -> Beginning:

@@ -164,7 +164,7 @@ def begin_recovery(folder: Path, options: Options | None = None) -> Iterator[Rec
         os.close(file)
 
 
-def clear(folder: Path, options: Options | None = None) -> None:
+def clear_leftovers(folder: Path, options: Options | None = None) -> None:
     """Stops the server that a killed restore below ``folder`` left running, and removes its
     files.
     """

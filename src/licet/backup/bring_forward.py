@@ -120,7 +120,7 @@ def bring_forward(
     """
     journal, now = journal_of(installation), installation.clock()
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
-    present = fence.life(tx)
+    present = fence.current_life(tx)
     seed, place = installation.keyring.log_seed(tx), documents.place(installation)
     known = forward.find_ahead(tx, place, seed)
     begins = accepted_head(installation, tx, None)

@@ -60,7 +60,7 @@ class DrillOutcome(StrEnum):
 
 
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded drill. ``said`` is why it failed, else empty.
+    """A recorded drill. ``failure`` is why it failed, else empty.
 
     ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose
     keys were unwrapped.
@@ -70,7 +70,7 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     drilled_at: datetime
     drilled_by: str
     outcome: DrillOutcome
-    said: str
+    failure: str
     accounts: int = 0
     segments: int = 0
     keys: int = 0
@@ -102,7 +102,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
                 drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.proved,
-                said="",
+                failure="",
                 **msgspec.structs.asdict(seen),
             )
         except BusyError:
@@ -115,7 +115,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
                 drilled_at=installation.clock(),
                 drilled_by=by,
                 outcome=DrillOutcome.failed,
-                said=error.message,
+                failure=error.message,
             )
         _record(installation, result)
     return result
@@ -164,7 +164,7 @@ def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
             drilled_at=at,
             drilled_by=by,
             outcome=DrillOutcome(outcome),
-            said=result,
+            failure=result,
             accounts=accounts,
             segments=segments,
             keys=keys,
@@ -203,21 +203,21 @@ def _lock_scratch(installation: Installation) -> Iterator[Path]:
     try:
         if not embedded.flocked(lock, fcntl.LOCK_EX):
             raise BusyError("another drill is running", "wait until it has ended")
-        _clear(scratch)
+        _clear_leftovers(scratch)
         make_folder(scratch, 0o700)
         try:
             yield scratch
         finally:
-            _clear(scratch)
+            _clear_leftovers(scratch)
     finally:
         os.close(lock)
 
 
-def _clear(scratch: Path) -> None:
+def _clear_leftovers(scratch: Path) -> None:
     """Stops the server that a killed drill left running, and removes its files."""
     if scratch.is_dir():
         embedded.stop(scratch)
-        base_recovery.clear(scratch)
+        base_recovery.clear_leftovers(scratch)
         shutil.rmtree(scratch)
 
 
@@ -226,7 +226,7 @@ def _restore_and_examine(installation: Installation, source: Path, scratch: Path
     found: list[_Found] = []
 
     def look(dsn: str) -> None:
-        found.append(_examine(installation, dsn))
+        found.append(_examine_database(installation, dsn))
 
     if manifest.form is BackupForm.dump:
         with embedded.running(scratch, UNSYNCED) as dsn:
@@ -248,11 +248,11 @@ def _recover(
     operator's own.
     """
     archives.refuse_own_server(installation.config, source)
-    _, made = backup_manifest.prove(installation.keyring, source)
+    _, made = backup_manifest.verify_mac(installation.keyring, source)
     archive = backup_manifest.archive_of(source, manifest)
 
     def hold(copied: Path) -> None:
-        backup_manifest.hold(manifest, copied)
+        backup_manifest.check_copy(manifest, copied)
         base_backup.check(copied)
 
     def bring(target: Path) -> None:
@@ -268,7 +268,7 @@ def _recover(
         recovery.recover(source / BASE, hold, bring if archive is not None else None, None, look)
 
 
-def _examine(installation: Installation, dsn: str) -> _Found:
+def _examine_database(installation: Installation, dsn: str) -> _Found:
     """Step 3, on a restored database."""
     with open_pool(dsn, 1) as pool:
         with pool.connection() as conn:
@@ -348,7 +348,7 @@ def _record(installation: Installation, result: DrillResult) -> None:
                 result.drilled_at,
                 result.drilled_by,
                 result.outcome.value,
-                result.said,
+                result.failure,
                 result.accounts,
                 result.segments,
                 result.keys,

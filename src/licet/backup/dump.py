@@ -97,7 +97,7 @@ def dump_database(dsn: str, target: Path) -> None:
         *left_out,
         f"--file={target}",
     ]
-    postgres_programs.run(command, dsn)
+    postgres_programs.run_program(command, dsn)
     sync(target)
 
 
@@ -136,7 +136,7 @@ def restore_rows(dsn: str, source: Path, schema: int | None = None) -> None:
         migrate(conn, steps[: len(steps) if schema is None else schema])
         made_again = _drop_constraints(conn)
         with _restricted_role(conn):
-            _fill(conn, source)
+            _copy_rows(conn, source)
         for statement in made_again:
             conn.execute(statement)
 
@@ -146,7 +146,7 @@ def restore_rows(dsn: str, source: Path, schema: int | None = None) -> None:
 
 @contextmanager
 def _output(command: list[str]) -> Iterator[IO[bytes]]:
-    reader = postgres_programs.start(command, stdout=subprocess.PIPE)
+    reader = postgres_programs.start_program(command, stdout=subprocess.PIPE)
     assert reader.stdout is not None
     try:
         with reader.stdout as lines:
@@ -155,7 +155,7 @@ def _output(command: list[str]) -> Iterator[IO[bytes]]:
         reader.kill()
         reader.communicate()
         raise
-    postgres_programs.finish(reader)
+    postgres_programs.wait_program(reader)
 
 
 @contextmanager
@@ -296,7 +296,7 @@ def _columns(conn: Transaction) -> dict[str, set[str]]:
     return {table: set(columns) for table, columns in rows}
 
 
-def _fill(conn: Transaction, source: Path) -> None:
+def _copy_rows(conn: Transaction, source: Path) -> None:
     """Copies the rows in; ContradictedError for an unknown table or column, or if a table is
     missing or occurs twice.
     """

@@ -267,9 +267,9 @@ class LogUnion:
                 )
             if leaf.account is None or (leaf.account, leaf.kind, leaf.at) in explained:
                 continue
-            told, is_gone = self._record_of(leaf, leaf.account)
-            if told is not None:
-                found.append(told)
+            restriction, is_gone = self._record_of(leaf, leaf.account)
+            if restriction is not None:
+                found.append(restriction)
             elif not is_gone:
                 others.append(Unexplained(leaf.place, f"`{leaf.kind}` of {leaf.at}", leaf.account))
         return found, others

@@ -20,12 +20,12 @@ from licet.store import embedded
 OUTPUT_CHARACTERS_MAX = 400
 
 
-def run(command: list[str], dsn: str = "", hint: str = "") -> None:
+def run_program(command: list[str], dsn: str = "", hint: str = "") -> None:
     """Runs a program to its end; BrokenError with ``hint`` if it fails."""
-    finish(start(command, dsn), hint)
+    wait_program(start_program(command, dsn), hint)
 
 
-def start(
+def start_program(
     command: list[str],
     dsn: str = "",
     stdin: IO[bytes] | int | None = subprocess.DEVNULL,
@@ -39,7 +39,7 @@ def start(
     )
 
 
-def finish(running: subprocess.Popen[bytes], hint: str = "") -> None:
+def wait_program(running: subprocess.Popen[bytes], hint: str = "") -> None:
     """Waits for a program's end; BrokenError with ``hint`` if it failed."""
     output = running.stderr.read() if running.stderr is not None else b""
     if running.stderr is not None:

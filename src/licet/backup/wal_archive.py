@@ -45,14 +45,14 @@ def receive(
     while not stop.is_set():
         meanwhile()
         try:
-            running = postgres_programs.start([*command, f"--directory={folder}"], dsn())
+            running = postgres_programs.start_program([*command, f"--directory={folder}"], dsn())
             try:
                 while running.poll() is None and not stop.wait(_POLL_SECONDS):
                     meanwhile()
             finally:
                 # it closes its file, and reports its position to the server
                 running.send_signal(signal.SIGINT)
-                postgres_programs.finish(running, ALLOWED)
+                postgres_programs.wait_program(running, ALLOWED)
         except BrokenError as error:
             if "already been removed" in error.message:
                 raise BrokenError(
@@ -110,7 +110,7 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
             f"--path={temporary}",
         ]
         try:
-            postgres_programs.run(read)
+            postgres_programs.run_program(read)
         except BrokenError as error:
             ended = _stopped_segment(error.message, bytes_each)
             if ended is None or ended < _number(same[-1].name, bytes_each):

@@ -63,7 +63,7 @@ def archive(
         name = _begin(installation)
         make_folder(folder / name, 0o700)
         with transaction(installation.pool) as tx:
-            key = backup_manifest.key(installation.keyring.log_seed(tx))
+            key = backup_manifest.derive_key(installation.keyring.log_seed(tx))
         pruned = sealed = None
 
         def meanwhile() -> None:

@@ -65,7 +65,7 @@ def seal(archive: Path, key: bytes) -> int:
     return done
 
 
-def prove(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
+def verify_seals(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
     """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes
     differ.
 
@@ -86,7 +86,7 @@ def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
     copied.
     """
     target.mkdir(mode=0o700)
-    for name in prove(archive, key, begins):
+    for name in verify_seals(archive, key, begins):
         path = archive / name
         held = _prove_file(archive, path, key)
         if held is not None:

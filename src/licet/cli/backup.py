@@ -266,7 +266,7 @@ def _line(kept: KeptBackup) -> str:
 
 def _drilled(result: DrillResult) -> str:
     if result.outcome is DrillOutcome.failed:
-        return f"failed: {result.backup}: {result.said}"
+        return f"failed: {result.backup}: {result.failure}"
     return (
         f"proved: {result.backup}: {pluralize(result.accounts, 'account')}, the keys of "
         f"{result.keys:,} of them unwrapped,"

@@ -38,7 +38,7 @@ def text(file: Path, call: CliCall) -> None:
         given = source.read(TEXT_BYTES_MAX + 1)
     if len(given) > TEXT_BYTES_MAX:
         raise InputError(f"more than `{TEXT_BYTES_MAX}` bytes", "give a part of it", file=str(file))
-    made = name_models.tried(
+    made = name_models.try_text(
         Configuration.from_environment(os.environ, call.data), given.decode("utf-8", "replace")
     )
     call.show(made, lambda: made.text)
@@ -79,7 +79,7 @@ def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, call: Cl
         )
     if folder is not None:
         seen = name_models.measure_folder(config, folder)
-        call.show(seen, lambda: name_models.folder_in_words(seen))
+        call.show(seen, lambda: name_models.describe_folder(seen))
         return 1 if seen.unusual else 0
     slices = {}
     for pair in labelled:
@@ -90,5 +90,5 @@ def measure(folder: Path | None, labelled: tuple[str, ...], keep: bool, call: Cl
             )
         slices[name] = Path(file)
     made = name_models.measure(config, slices, keep=keep)
-    call.show(made, lambda: "\n".join(map(name_models.in_words, made)))
+    call.show(made, lambda: "\n".join(map(name_models.describe_figure, made)))
     return 0

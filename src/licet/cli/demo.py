@@ -11,7 +11,7 @@ from licet.cli.root import EXIT_NO
 from licet.cli.shell import PATH, dry_option, json_option, moment, show
 from licet.cli.terminal import console, printer, whole_progress
 from licet.demo.files import play_files
-from licet.demo.stage import replaces
+from licet.demo.stage import would_replace
 from licet.demo.town import play_town
 
 
@@ -71,7 +71,7 @@ def demo(
               licet demo ~/.claude/projects --allow-from 2025-09-01
     """
     if dry_run:
-        gone = replaces(data)
+        gone = would_replace(data)
         text = (
             f"would delete the earlier demo in {data}"
             if gone

@@ -153,7 +153,7 @@ def withdrawn(name: str, call: CliCall) -> int:
     from licet.train import export_files as exporting
 
     with call.installation() as installation:
-        found = exporting.withdrawn(installation, name)
+        found = exporting.withdrawn_ordinals_of(installation, name)
         call.show(found, lambda: "\n".join(map(str, found)) or "every row may be used")
     return EXIT_NO if found else 0
 

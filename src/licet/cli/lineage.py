@@ -74,7 +74,7 @@ def affected(since: str | None, call: CliCall) -> int:
     from licet.train import lineage  # here, not above: no other command waits for it
 
     with call.installation() as installation:
-        found = lineage.affected(installation, moment(since) if since else None)
+        found = lineage.models_affected(installation, moment(since) if since else None)
         lines = [
             f"{model.model} {model.name}: {model.withdrawn:,} of "
             f"{pluralize(model.consumed, 'row')} of {model.release}, "

@@ -90,7 +90,7 @@ def policy_diff(old: Path, new: Path, as_json: bool) -> int:
     \b
     Example:  licet policy diff policy.yaml policy-2026.yaml
     """
-    changed = diff.diff(load(old), load(new))
+    changed = diff.compare(load(old), load(new))
     lines = [
         f"{_SIGNS[c.direction]} {c.key}: {_plain(c.old)} -> {_plain(c.new)}"
         for c in changed.changes

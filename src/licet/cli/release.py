@@ -61,7 +61,7 @@ def duplicates(name: str, call: CliCall) -> None:
 
     with call.installation() as installation, progress() as bar:
         task = bar.add_task("reading", total=None)
-        found = duplicate_clusters.count(
+        found = duplicate_clusters.count_clusters(
             installation, name, progress=lambda read: bar.advance(task, read)
         )
         bar.stop()

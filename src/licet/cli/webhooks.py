@@ -220,7 +220,7 @@ def events(since: str, follow: bool, data: Path | None, at: str | None) -> None:
     with open_installation(data, at) as installation:
         stop = stop_on_signals() if follow else Event()
         while not stop.is_set():
-            page = feed.since(installation, since)
+            page = feed.events_after(installation, since)
             for event in page.items:
                 click.echo(msgspec.json.encode(event))
             since = page.next

@@ -22,10 +22,10 @@ from licet.ledger.witness_http import WitnessApp
 from licet.web.access.connections import (
     BoundedServer,
     Connections,
-    bound,
+    bind_socket,
     bounds_of,
+    format_host,
     protocol,
-    shown,
 )
 
 CONNECTIONS_MAX = 256
@@ -98,7 +98,7 @@ def serve(app: App, host: str, port: int) -> None:
     """Runs an application until it is interrupted, and says where once it listens."""
     bounds = bounds_of(Web(connections_max=CONNECTIONS_MAX), CONNECTIONS_MAX)
     connections = Connections(bounds)
-    with bound(host, port) as listening:
+    with bind_socket(host, port) as listening:
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -109,5 +109,5 @@ def serve(app: App, host: str, port: int) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        click.echo(f"serving on http://{shown(host)}:{listening.getsockname()[1]}")
+        click.echo(f"serving on http://{format_host(host)}:{listening.getsockname()[1]}")
         asyncio.run(BoundedServer(config, connections).serve(sockets=[listening]))

@@ -120,7 +120,7 @@ def _check_sentences(languages: Languages, language: str) -> _Found:
             or not {key, pair} <= file.sentences.keys()
         ):
             continue
-        if lint.unequal(file.sentences[key], file.sentences[pair]):
+        if lint.is_unequal(file.sentences[key], file.sentences[pair]):
             yield (
                 key,
                 rule.unequal,

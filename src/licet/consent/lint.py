@@ -201,13 +201,13 @@ def _check_question(words: QuestionWords) -> Iterator[LintFinding]:
 
 
 def _check_lengths(words: QuestionWords) -> Iterator[LintFinding]:
-    if unequal(words.yes, words.no):
+    if is_unequal(words.yes, words.no):
         yield LintFinding(
             LintRule.unequal, _key("yes and no", words), "one answer is much longer than the other"
         )
 
 
-def unequal(yes: str, no: str) -> bool:
+def is_unequal(yes: str, no: str) -> bool:
     """Whether one of two answers is much longer than the other."""
     longer, shorter = sorted((len(yes), len(no)), reverse=True)
     return longer > 2 * shorter + 8

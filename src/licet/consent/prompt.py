@@ -140,7 +140,7 @@ def ask(
         answer is Gate.open
         and accepted_at is None
         and number is not None
-        and _was_asked(tx, account, number)
+        and _has_been_shown(tx, account, number)
     )
     return Prompt(
         account=account,
@@ -249,7 +249,7 @@ def _terms_times(
     return row[0], row[1]
 
 
-def _was_asked(tx: Transaction, account: UUID, number: int) -> bool:
+def _has_been_shown(tx: Transaction, account: UUID, number: int) -> bool:
     row = tx.execute(
         """SELECT EXISTS (SELECT FROM shown s JOIN notices n USING (notice_id)
             WHERE s.account_id = %s AND n.version = %s AND s.place IN ('notice', 'signup'))""",

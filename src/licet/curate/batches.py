@@ -70,18 +70,20 @@ def _batch(documents: Sequence[Document], first: int) -> pa.RecordBatch:
         [d.texts for d in documents],
         [d.known or (b"",) * len(d.texts) for d in documents],
     ]
-    arrays = [arrow(field.type, c) for c, field in zip(columns, DOCUMENTS, strict=True)]
+    arrays = [arrow_column(field.type, c) for c, field in zip(columns, DOCUMENTS, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
 
 
-def arrow(kind: pa.DataType, values: Values) -> pa.Array[Any]:
+def arrow_column(kind: pa.DataType, values: Values) -> pa.Array[Any]:
     """A column of these values, from buffers: ``pa.array`` loads pandas where it is installed. A
     lone surrogate, which has no UTF-8, becomes a question mark.
     """
     if isinstance(values, pa.Array):
         return values
     if isinstance(kind, pa.LargeListType):
-        return listed(arrow(kind.value_type, list(chain.from_iterable(values))), _ends(values))
+        return list_column(
+            arrow_column(kind.value_type, list(chain.from_iterable(values))), _ends(values)
+        )
     buffers: list[Any]
     if kind == STRING:
         joined = "".join(values)
@@ -100,7 +102,7 @@ def arrow(kind: pa.DataType, values: Values) -> pa.Array[Any]:
     return made
 
 
-def listed(values: pa.Array[Any], ends: NDArray[np.int64]) -> pa.Array[Any]:
+def list_column(values: pa.Array[Any], ends: NDArray[np.int64]) -> pa.Array[Any]:
     """``values`` in lists that end there, the first of which begins at ``ends[0]``."""
     kind = pa.large_list(values.type)
     made: pa.Array[Any] = pa.Array.from_buffers(
@@ -156,11 +158,11 @@ def _values(array: pa.Array[Any]) -> list[Any]:
     return list(map(bytes.decode, parts)) if array.type == STRING else parts
 
 
-def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Values]) -> pa.RecordBatch:
+def append_columns(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Values]) -> pa.RecordBatch:
     """``batch`` with these columns appended, or replaced by name."""
     names, arrays = list(batch.schema.names), list(batch.columns)
     for name, (kind, values) in columns.items():
-        made = arrow(kind, values)
+        made = arrow_column(kind, values)
         if name in names:
             arrays[names.index(name)] = made
         else:
@@ -169,7 +171,7 @@ def adding(batch: pa.RecordBatch, **columns: tuple[pa.DataType, Values]) -> pa.R
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def whole(table: pa.Table) -> pa.RecordBatch:
+def single_batch(table: pa.Table) -> pa.RecordBatch:
     """The only batch of ``table``."""
     (batch,) = table.combine_chunks().to_batches() or [
         pa.RecordBatch.from_pylist([], schema=table.schema)
@@ -177,7 +179,7 @@ def whole(table: pa.Table) -> pa.RecordBatch:
     return batch
 
 
-def parted(items: Sequence[T], sizes: Iterable[int]) -> Iterator[Sequence[T]]:
+def split_by_sizes(items: Sequence[T], sizes: Iterable[int]) -> Iterator[Sequence[T]]:
     """``items`` cut into runs of these sizes."""
     start = 0
     for size in sizes:

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from licet.curate.words import CHUNK_BYTES_MAX, joined, shingles, words
+from licet.curate.words import CHUNK_BYTES_MAX, shingles, to_columns, words
 from licet.errors import InputError
 
 HELD_MIN = 0.7
@@ -86,7 +86,7 @@ def of(questions: Sequence[str], rule: OverlapRule = OverlapRule.palm) -> Benchm
     pairs: list[tuple[int, int]] = []
     sizes: list[int] = []
     for question in questions:
-        found = words(*joined([question.encode("utf-8", "replace")[:CHUNK_BYTES_MAX]]), _KEY)
+        found = words(*to_columns([question.encode("utf-8", "replace")[:CHUNK_BYTES_MAX]]), _KEY)
         if len(found.hashes) < rule.words:
             continue
         own = np.unique(shingles(found, rule.words)[0])
@@ -137,7 +137,7 @@ def _ruled(lines: list[str], path: Path) -> tuple[list[str], OverlapRule]:
 
 
 def _hashes(text: bytes, rule: OverlapRule) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
-    return shingles(words(*joined([text]), _KEY), rule.words)[0]
+    return shingles(words(*to_columns([text]), _KEY), rule.words)[0]
 
 
 def _pieces(text: str) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ def classes() -> NDArray[np.uint8]:
     and `\\w`.
     """
     table = np.zeros(POINTS, np.uint8)
-    every = _every()
+    every = _classify_all()
     for bit, is_one in ((SPACE, str.isspace), (ALPHA, str.isalpha), (WORD, str.isalnum)):
         table[:NAMED][np.fromiter(map(is_one, every), np.bool_, NAMED)] |= bit
     table[[ord(one) for one in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"]] |= BREAK
@@ -34,5 +34,5 @@ def classes() -> NDArray[np.uint8]:
     return table
 
 
-def _every() -> str:
+def _classify_all() -> str:
     return "".join(map(chr, range(NAMED)))

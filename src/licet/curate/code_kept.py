@@ -39,27 +39,27 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 }  # fmt: skip
 
 
-def counted(said: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
-    """The number of blocks of ``said`` that parse, and of those that do not parse in ``leaves``,
+def count_blocks(originals: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
+    """The number of blocks of ``originals`` that parse, and of those that do not parse in ``leaves``,
     text by text.
 
     If the number of a text's blocks differs, all of its blocks count as broken.
     """
     blocks = broken = 0
-    for before, after in zip(said, leaves, strict=True):
+    for before, after in zip(originals, leaves, strict=True):
         if "```" not in before:
             continue
         was, now = _FENCED.findall(before), _FENCED.findall(after)
         for place, (language, block) in enumerate(was):
             parse = _PARSERS.get(language.lower())
-            if parse is None or len(block) > BLOCK_CHARS_MAX or not _takes(parse, block):
+            if parse is None or len(block) > BLOCK_CHARS_MAX or not _parses(parse, block):
                 continue
             blocks += 1
-            broken += len(now) != len(was) or not _takes(parse, now[place][1])
+            broken += len(now) != len(was) or not _parses(parse, now[place][1])
     return blocks, broken
 
 
-def _takes(parse: Callable[[str], object], block: str) -> bool:
+def _parses(parse: Callable[[str], object], block: str) -> bool:
     try:
         parse(block)
     except _REFUSALS:

@@ -114,7 +114,7 @@ class _Area:
     def quotes(self, start: int, end: int) -> bool:
         """Whether a span is inside one string or comment."""
         if self._quoted is None:
-            self._quoted = _quoted(self._code, self._syntax)
+            self._quoted = _find_literals(self._code, self._syntax)
         starts, ends = self._quoted
         at = bisect_right(starts, start - self.start) - 1
         return at >= 0 and end - self.start <= ends[at]
@@ -128,7 +128,7 @@ def readable(text: str, spans: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     return [
         span
         for span in spans
-        if not _is_code(text, span.start, span.end) and _stays(text, span, areas)
+        if not _is_code(text, span.start, span.end) and _must_stay(text, span, areas)
     ]
 
 
@@ -154,7 +154,7 @@ class CodePlaces:
         return self._lines[start] or ((here - first) % 2 == 1 and here < last)
 
 
-def _stays(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
+def _must_stay(text: str, span: DetectedSpan, areas: Sequence[_Area]) -> bool:
     area = next((area for area in areas if area.start <= span.start < area.end), None)
     if area is None:
         if any(span.start < area.start < span.end for area in areas):
@@ -220,7 +220,7 @@ def _family(code: str) -> _Syntax:
     return _RUST if _OF_RUST.search(code) else _GO if _OF_GO.search(code) else _SLASHES
 
 
-def _quoted(code: str, syntax: _Syntax) -> tuple[list[int], list[int]]:
+def _find_literals(code: str, syntax: _Syntax) -> tuple[list[int], list[int]]:
     """Start and end of each string and comment, without delimiters."""
     starts, ends, at = list[int](), list[int](), 0
     while (opened := syntax.opens.search(code, at)) is not None:
@@ -228,7 +228,7 @@ def _quoted(code: str, syntax: _Syntax) -> tuple[list[int], list[int]]:
             at = opened.end()
             continue
         starts.append(opened.end())
-        end, at = _closed(code, opened, syntax)
+        end, at = _find_close(code, opened, syntax)
         ends.append(end)
     return starts, ends
 
@@ -236,7 +236,7 @@ def _quoted(code: str, syntax: _Syntax) -> tuple[list[int], list[int]]:
 _CLOSES = {"/*": "*/", "<!--": "-->", "//": "\n", "#": "\n", "--": "\n"}
 
 
-def _closed(code: str, opened: re.Match[str], syntax: _Syntax) -> tuple[int, int]:
+def _find_close(code: str, opened: re.Match[str], syntax: _Syntax) -> tuple[int, int]:
     """The end of a string's or comment's content, and where code continues."""
     seen, at = opened[0], opened.end()
     if seen == "/*" and syntax.nested:

@@ -150,7 +150,7 @@ class Election:
     def _same_units(self) -> Roots:
         """For each unit, the place of the first equal or similar one."""
         hashes, folder = self._hashes.view(), self._folder
-        units = spilled.scratch(len(hashes), np.int32, folder)
+        units = spilled.zeros(len(hashes), np.int32, folder)
         for keys, places in spilled.ranges(hashes, folder):
             known, first = _firsts(keys, places)
             for at in spilled.slices(len(keys)):
@@ -160,7 +160,7 @@ class Election:
         self._file.flush()
         signatures: Signatures = np.memmap(self._file, "<u4", "r", shape=(self._signatures, PLACES))
         signed, likes = self._signed.view(), clusters(signatures, folder)
-        parents = spilled.counting(len(hashes), np.int32, folder)
+        parents = spilled.numbers_below(len(hashes), np.int32, folder)
         for at in spilled.slices(len(likes)):
             joined = np.flatnonzero(likes[at] != np.arange(at.start, at.stop)) + at.start
             unite(parents, units[signed[joined]], units[signed[likes[joined]]])
@@ -178,7 +178,7 @@ class Election:
         if without is not None:
             contested &= ~without
         # the document that a unit stays in, from 1
-        taken = spilled.scratch(len(units), np.int32, self._folder)
+        taken = spilled.zeros(len(units), np.int32, self._folder)
         for _, documents in self._in_order():
             for document in documents[contested[documents]].tolist():
                 first = int(starts[document])
@@ -187,7 +187,7 @@ class Election:
                 if taken[whole]:
                     made.lost[document] = made.holds[taken[whole] - 1] = True
                     made.kept_by[document] = taken[whole]
-                elif _repeated(turns, weights[first + 1 : end], taken):
+                elif _repeats_taken(turns, weights[first + 1 : end], taken):
                     made.lost[document] = True
                     made.holds[[taken[turn] - 1 for turn in turns if taken[turn]]] = True
                     made.kept_by[document] = _holder(turns, weights[first + 1 : end], taken)
@@ -205,7 +205,7 @@ class Election:
         """For each document, whether one of its units also occurs elsewhere, in itself or
         another.
         """
-        counts = spilled.scratch(len(units), np.int32, self._folder)
+        counts = spilled.zeros(len(units), np.int32, self._folder)
         for at in spilled.slices(len(units)):
             found, times = np.unique(units[at], return_counts=True)
             counts[found] += times.astype(np.int32)
@@ -227,7 +227,7 @@ def _firsts(keys: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
     return known, first
 
 
-def _repeated(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bool:
+def _repeats_taken(turns: Sequence[int], weights: Numbers, taken: Numbers) -> bool:
     whole = int(weights.sum(dtype=np.int64))
     held = sum(w for turn, w in zip(turns, weights.tolist(), strict=True) if taken[turn])
     return whole > 0 and held >= REPEATED_MIN * whole

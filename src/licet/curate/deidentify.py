@@ -43,7 +43,7 @@ import msgspec
 
 from licet.curate import look_alikes, made_up_names, rules, surrogates, views
 from licet.curate.detect import DetectedSpan as DetectedSpan
-from licet.curate.detect import sound, uncovered
+from licet.curate.detect import replace_surrogates, subtract_spans
 from licet.curate.repeated_names import repeated
 from licet.curate.rules import IdentifierKind
 from licet.errors import UsageError
@@ -81,11 +81,11 @@ def detect(texts: Sequence[str]) -> list[list[DetectedSpan]]:
     return _detect(texts, rules.ours(), prefilter=True)
 
 
-def recognised(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
+def recognise(texts: Sequence[str]) -> list[list[tuple[DetectedSpan, bool]]]:
     """What our own rules find in each text, in order, and whether it belongs to nobody."""
-    found = _resolved(texts, rules.ours(), prefilter=True)
+    found = _resolve_texts(texts, rules.ours(), prefilter=True)
     return [
-        [(span, surrogates.reserved(span.kind, _read(text, span))) for span in own]
+        [(span, surrogates.is_reserved(span.kind, _value_of(text, span))) for span in own]
         for text, own in zip(texts, found, strict=True)
     ]
 
@@ -100,7 +100,7 @@ def deidentify(
 
     ``names``: a detector's findings for each text; rules take precedence.
     """
-    return substituted(texts, substitutions(texts, key, names))
+    return substitute(texts, substitutions(texts, key, names))
 
 
 def substitutions(
@@ -114,24 +114,26 @@ def substitutions(
             f"the key has `{len(key)}` bytes, fewer than `{KEY_BYTES_MIN}`",
             hint="pass the conversation's key",
         )
-    found = _resolved(texts, rules.ours(), prefilter=True)
+    found = _resolve_texts(texts, rules.ours(), prefilter=True)
     if not any(found) and not any(names or ()):
         return [[] for _ in texts]
     spans = [
-        _identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)
+        _is_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)
     ]
     if names is not None:
-        spans = [_joined(*each) for each in zip(texts, found, spans, names, strict=True)]
+        spans = [_combine_spans(*each) for each in zip(texts, found, spans, names, strict=True)]
     substitutes = _Substitutes(key)
-    out = [_substituted(text, own, substitutes) for text, own in zip(texts, spans, strict=True)]
+    out = [
+        _substitute_spans(text, own, substitutes) for text, own in zip(texts, spans, strict=True)
+    ]
     for text, own, more in zip(texts, out, repeated(texts, found, spans), strict=True):
         if more:
-            own += _substituted(text, _identifying(text, more), substitutes)
+            own += _substitute_spans(text, _is_identifying(text, more), substitutes)
             own.sort()
     return out
 
 
-def _substituted(
+def _substitute_spans(
     text: str, spans: Sequence[DetectedSpan], substitutes: _Substitutes
 ) -> list[Substitution]:
     return [
@@ -140,7 +142,7 @@ def _substituted(
     ]
 
 
-def substituted(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
+def substitute(texts: Sequence[str], found: Sequence[Sequence[Substitution]]) -> DeidentifiedTexts:
     """The texts with `substitutions` applied."""
     if not any(found):
         return DeidentifiedTexts(tuple(texts), {})
@@ -168,7 +170,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _joined(
+def _combine_spans(
     text: str,
     covers: Sequence[DetectedSpan],
     spans: Sequence[DetectedSpan],
@@ -177,12 +179,12 @@ def _joined(
     """The rules' spans, and the parts of names outside everything rules know, including values of
     nobody.
     """
-    pieces = [piece for name in names for piece in uncovered(name, covers)]
-    own = [trimmed for piece in pieces if (trimmed := _trimmed(text, piece)) is not None]
-    return sorted([*spans, *_identifying(text, own)])
+    pieces = [piece for name in names for piece in subtract_spans(name, covers)]
+    own = [trimmed for piece in pieces if (trimmed := _trim_span(text, piece)) is not None]
+    return sorted([*spans, *_is_identifying(text, own)])
 
 
-def _trimmed(text: str, span: DetectedSpan) -> DetectedSpan | None:
+def _trim_span(text: str, span: DetectedSpan) -> DetectedSpan | None:
     """The span without other characters than letters and digits at its ends; None if empty."""
     start, end = span.start, span.end
     while start < end and not text[start].isalnum():
@@ -222,7 +224,9 @@ class _Substitutes:
         if span.kind is IdentifierKind.PERSON:
             return made_up_names.by_word(value, self._word)
         if span.rule.startswith(NAMED_USER):
-            return surrogates.numbered(self._key, made_up_names.by_word(value, self._word), value)
+            return surrogates.with_numbers(
+                self._key, made_up_names.by_word(value, self._word), value
+            )
         rule = rules.ours().by_name.get(span.rule)
         return self._surrogate(
             span.kind, own, value, rule.prefix_of(value) if rule is not None else ""
@@ -231,7 +235,7 @@ class _Substitutes:
     def _surrogate(self, kind: IdentifierKind, own: str, value: str, prefix: str) -> str:
         if (kind, own) not in self._numbers:
             self._numbers[kind, own] = self._free_draw(kind, own, value, prefix)
-        return surrogates.surrogate(
+        return surrogates.make_surrogate(
             self._key, kind, value, prefix=prefix, number=self._numbers[kind, own]
         )
 
@@ -245,7 +249,7 @@ class _Substitutes:
         is none.
         """
         for number in range(surrogates.DRAWS_MAX):
-            drawn = surrogates.surrogate(self._key, kind, value, prefix=prefix, number=number)
+            drawn = surrogates.make_surrogate(self._key, kind, value, prefix=prefix, number=number)
             owner = self._owners.setdefault((kind, surrogates.normalised(kind, drawn)), own)
             if owner == own and not detect([drawn])[0]:
                 break
@@ -258,11 +262,13 @@ class _Substitutes:
 def _detect(
     texts: Sequence[str], book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
-    found = _resolved(texts, book, prefilter=prefilter)
-    return [_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)]
+    found = _resolve_texts(texts, book, prefilter=prefilter)
+    return [
+        _is_identifying(text, own) if own else own for text, own in zip(texts, found, strict=True)
+    ]
 
 
-def _resolved(
+def _resolve_texts(
     texts: Sequence[str], book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
     """What the rules find in each text and its views, including values of nobody."""
@@ -270,16 +276,16 @@ def _resolved(
         raise UsageError(f"`{len(texts)}` texts in one conversation, more than `{TEXTS_MAX}`")
     joined = "\n".join(texts)
     if not joined.isascii():
-        texts = list(map(sound, texts))
+        texts = list(map(replace_surrogates, texts))
         joined = "\n".join(texts)
     data = joined.encode()
-    out = _found(texts, data, book, prefilter=prefilter)
-    for number, span in _seen_through(texts, data, book, prefilter=prefilter):
+    out = _find_written(texts, data, book, prefilter=prefilter)
+    for number, span in _find_in_views(texts, data, book, prefilter=prefilter):
         out[number].append(span)
     return [_resolve(spans) if spans else spans for spans in out]
 
 
-def _seen_through(
+def _find_in_views(
     texts: Sequence[str],
     data: bytes,
     book: rules.Rules,
@@ -290,13 +296,13 @@ def _seen_through(
     """Findings in encoded or broken-up text, each with its text's number; an encoded run with a
     finding is cut as a whole. Conversations are first scanned whole, as ``data``: most have none.
     """
-    if not (ways := views.hidden(data)):
+    if not (ways := views.find_hidden(data)):
         return
     left = views.UNPACKED_MAX
     for number, text in enumerate(texts):
-        own = ways if len(texts) == 1 else views.hidden(text.encode())
+        own = ways if len(texts) == 1 else views.find_hidden(text.encode())
         for view in views.views(text, own, again=layers < LAYERS_MAX):
-            for span in _seen(view.text, book, prefilter=prefilter, layers=layers):
+            for span in _find_in_view(view.text, book, prefilter=prefilter, layers=layers):
                 if not view.kinds or span.kind in view.kinds:
                     start, end = view.written(span.start, span.end)
                     read = span.read or view.text[span.start : span.end]
@@ -306,10 +312,10 @@ def _seen_through(
             found = (
                 []
                 if run.text is None or left < 0
-                else _seen(run.text, book, prefilter=prefilter, layers=layers)
+                else _find_in_view(run.text, book, prefilter=prefilter, layers=layers)
             )
             unread = run.text is None or left < 0 or any(span.rule == UNREAD for span in found)
-            if unread or _identifying(run.text or "", found):
+            if unread or _is_identifying(run.text or "", found):
                 yield number, _whole_run(text, run.start, run.end, UNREAD if unread else ENCODED)
 
 
@@ -318,22 +324,24 @@ def _whole_run(text: str, start: int, end: int, rule: str) -> DetectedSpan:
     return DetectedSpan(start, end, kind, ENCODED_SCORE, rule)
 
 
-def _seen(text: str, book: rules.Rules, *, prefilter: bool, layers: int) -> list[DetectedSpan]:
+def _find_in_view(
+    text: str, book: rules.Rules, *, prefilter: bool, layers: int
+) -> list[DetectedSpan]:
     """Findings in one view of a text and in what is encoded in it again; after the last layer, that
     something is.
     """
-    texts = [sound(text)]
+    texts = [replace_surrogates(text)]
     data = texts[0].encode()
-    found = _found(texts, data, book, prefilter=prefilter)[0]
+    found = _find_written(texts, data, book, prefilter=prefilter)[0]
     if layers > 1:
-        seen = _seen_through(texts, data, book, prefilter=prefilter, layers=layers - 1)
+        seen = _find_in_views(texts, data, book, prefilter=prefilter, layers=layers - 1)
         return [*found, *(span for _, span in seen)]
-    runs = views.encoded(text, views.hidden(data))
+    runs = views.encoded(text, views.find_hidden(data))
     places = [*views.escapes(text), *((run.start, run.end) for run in runs)]
     return [*found, *(_whole_run(text, start, end, UNREAD) for start, end in places)]
 
 
-def _found(
+def _find_written(
     texts: Sequence[str], data: bytes, book: rules.Rules, *, prefilter: bool
 ) -> list[list[DetectedSpan]]:
     """What the rules find in each text as written, including overlaps and values of nobody.
@@ -342,7 +350,7 @@ def _found(
     removed: list[list[int]] = []
     seen = texts
     if not data.isascii() and look_alikes.is_odd(data):
-        seen, removed = map(list, zip(*map(look_alikes.folded, texts), strict=True))
+        seen, removed = map(list, zip(*map(look_alikes.fold, texts), strict=True))
         data = "\n".join(seen).encode()
     out: list[list[DetectedSpan]] = [[] for _ in texts]
     suspects = book.suspects(data) if prefilter else range(len(book.rules))
@@ -356,7 +364,7 @@ def _found(
         rule = book.rules[order]
         if removed and removed[number]:
             start, last = (
-                look_alikes.original(removed[number], place) for place in (start, end - 1)
+                look_alikes.original_place(removed[number], place) for place in (start, end - 1)
             )
             end = last + 1
         out[number].append(DetectedSpan(start, end, rule.kind, rule.score, rule.name))
@@ -402,15 +410,15 @@ def _resolve(spans: list[DetectedSpan]) -> list[DetectedSpan]:
     return taken
 
 
-def _identifying(text: str, spans: list[DetectedSpan]) -> list[DetectedSpan]:
-    return [s for s in spans if not surrogates.reserved(s.kind, _read(text, s))]
+def _is_identifying(text: str, spans: list[DetectedSpan]) -> list[DetectedSpan]:
+    return [s for s in spans if not surrogates.is_reserved(s.kind, _value_of(text, s))]
 
 
-def _read(text: str, span: DetectedSpan) -> str:
+def _value_of(text: str, span: DetectedSpan) -> str:
     """The value of a span as the rules read it."""
     return _plain(span.read or text[span.start : span.end])
 
 
 def _plain(value: str) -> str:
     """A value as the rules read it: folded, its escapes undone."""
-    return views.plain(look_alikes.folded(sound(value))[0])
+    return views.plain(look_alikes.fold(replace_surrogates(value))[0])

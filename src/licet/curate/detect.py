@@ -60,14 +60,14 @@ class Detector(Protocol):
         """The language of a text that is not searched, or empty."""
 
 
-def sound(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """``text`` with a question mark for each lone surrogate, which models reject; of the same
     length.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
+def merge_spans(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
     """The spans in order, overlapping ones merged. Of equal ones, the first gives kind and rule."""
     out: list[DetectedSpan] = []
     best: list[DetectedSpan] = []  # of each in `out`, the one that gave it its kind
@@ -78,13 +78,15 @@ def merged(spans: Iterable[DetectedSpan]) -> list[DetectedSpan]:
             continue
         if (span.end - span.start, span.score) > (best[-1].end - best[-1].start, best[-1].score):
             best[-1] = span
-        wider, told = out[-1], best[-1]
+        wider, best_span = out[-1], best[-1]
         score = max(wider.score, span.score)
-        out[-1] = DetectedSpan(wider.start, max(wider.end, span.end), told.kind, score, told.rule)
+        out[-1] = DetectedSpan(
+            wider.start, max(wider.end, span.end), best_span.kind, score, best_span.rule
+        )
     return out
 
 
-def uncovered(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[DetectedSpan]:
+def subtract_spans(span: DetectedSpan, covers: Sequence[DetectedSpan]) -> list[DetectedSpan]:
     """The parts of ``span`` outside of ``covers``, which are in order and do not overlap."""
     out, start = [], span.start
     for cover in covers:
@@ -103,7 +105,7 @@ class CachedDetector:
 
     def __init__(self, detector: Detector, texts_max: int = CACHED_TEXTS_MAX) -> None:
         self.detector, self.texts_max = detector, texts_max
-        self._key, self._known = _kept(detector.sha256)
+        self._key, self._known = _cached_spans(detector.sha256)
 
     @property
     def name(self) -> str:
@@ -153,7 +155,7 @@ class CachedDetector:
 
 
 @cache
-def _kept(_sha256: str) -> tuple[bytes, dict[bytes, tuple[DetectedSpan, ...]]]:
+def _cached_spans(_sha256: str) -> tuple[bytes, dict[bytes, tuple[DetectedSpan, ...]]]:
     """The process's cache for a detector and its key: a plan that is sent to a worker again finds
     it.
     """

@@ -40,7 +40,7 @@ from licet.vault.installation import Installation, policies
 ASKED_MAX = 1_000  # conversations of a cluster that are looked for among the rows
 
 
-def count(
+def count_clusters(
     installation: Installation, name: str, *, progress: Callable[[int], None] = lambda _read: None
 ) -> DuplicateClusters:
     """Counts the clusters of what may be used now for the purpose of a sealed release, and stores

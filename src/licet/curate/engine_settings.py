@@ -53,19 +53,19 @@ def curation(
             f"`LICET_CURATE__RUNNER` is `{chosen.runner}`, which is no engine",
             f"engines are {', '.join(Engine)}",
         )
-    known = compared_with(chosen)
-    names = named(chosen, left_in=lets_names_in(installation))
+    known = load_benchmarks(chosen)
+    names = name_search_step(chosen, left_in=may_leave_names_in(installation))
     made = plan(
         cleaner, installation.keyring.random(32), benchmarks=known, scorers=scorers, names=names
     )
     engine = runner(Engine(chosen.runner), chosen.ray_address or "")
-    found_by = pinned(names, installation.config.data)
+    found_by = describe_name_search(names, installation.config.data)
     installation.config.data.mkdir(parents=True, exist_ok=True)
     with closing(Pipeline(made, engine, installation.config.data, found_by=found_by)) as pipeline:
         yield pipeline
 
 
-def compared_with(chosen: Curate) -> Benchmarks:
+def load_benchmarks(chosen: Curate) -> Benchmarks:
     """The configured benchmark questions."""
     from licet.curate import benchmarks
 
@@ -76,7 +76,7 @@ def compared_with(chosen: Curate) -> Benchmarks:
     )
 
 
-def named(
+def name_search_step(
     chosen: Curate, remembered_max: int | None = None, *, left_in: bool = False
 ) -> NameKernel | None:
     """The step that searches for names; None if none does.
@@ -94,7 +94,7 @@ def named(
             f"`LICET_CURATE__NAMES_KINDS` is `{','.join(chosen.names_kinds)}`",
             f"kinds are {', '.join(sorted(FOUND_KINDS))}",
         )
-    if not _looks(chosen, left_in):
+    if not _searches_names(chosen, left_in):
         return None
     return NameKernel(
         detector=CachedDetector(NameFinder.load(), remembered_max or CACHED_TEXTS_MAX),
@@ -103,7 +103,7 @@ def named(
     )
 
 
-def _looks(chosen: Curate, left_in: bool) -> bool:
+def _searches_names(chosen: Curate, left_in: bool) -> bool:
     if chosen.names not in set(NamesSetting):
         raise UsageError(
             f"`LICET_CURATE__NAMES` is `{chosen.names}`", f"it is one of {', '.join(NamesSetting)}"
@@ -113,7 +113,7 @@ def _looks(chosen: Curate, left_in: bool) -> bool:
     )
 
 
-def lets_names_in(installation: Installation) -> bool:
+def may_leave_names_in(installation: Installation) -> bool:
     """Whether every policy version so far lets names stay in; False without a version."""
     with transaction(installation.pool) as tx:
         versions = policy_versions.load(tx)
@@ -128,7 +128,7 @@ def name_search(config: Configuration, *, left_in: bool = False) -> NameSearch:
 
     ``left_in``: every policy version so far lets names in.
     """
-    if not _looks(config.curate, left_in):
+    if not _searches_names(config.curate, left_in):
         return NameSearch()
     return NameSearch(FOUND_KINDS & set(config.curate.names_kinds), LANGUAGES, others_stay=left_in)
 
@@ -163,13 +163,13 @@ def hold_to_notices(installation: Installation, policies: Policies) -> None:
             )
 
 
-def pinned(names: NameKernel | None, data: Path) -> FoundBy:
+def describe_name_search(names: NameKernel | None, data: Path) -> FoundBy:
     """The manifest's description of the name search; ``data`` may hold the operator's own
     figures.
     """
     from licet.curate import names_measure
 
-    measured = names_measure.known(names, data)
+    measured = names_measure.load_figures(names, data)
     if names is None:
         return FoundBy(measured=measured)
     kinds = tuple(kind.value for kind in names.kinds)

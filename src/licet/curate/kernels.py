@@ -28,10 +28,10 @@ from licet.curate.batches import (
     SAID,
     STRING,
     STRINGS,
-    adding,
+    append_columns,
     column,
     numbers,
-    parted,
+    split_by_sizes,
 )
 from licet.curate.benchmarks import Benchmarks
 from licet.curate.changed_places import word_counts
@@ -39,10 +39,10 @@ from licet.curate.code_strings import readable
 from licet.curate.compiled import loops
 from licet.curate.dedupe import WEIGHT_MAX, place
 from licet.curate.detect import DetectedSpan, Detector
-from licet.curate.label_columns import counted_words, label_columns
+from licet.curate.label_columns import count_words, label_columns
 from licet.curate.quality import Select, qualities
 from licet.curate.sketch_columns import sketch_columns
-from licet.curate.splits import Shares, split
+from licet.curate.splits import Shares, assign_split
 from licet.curate.text_column import texts_of
 from licet.policy.state import ConversationKind
 from licet.release.curation import CleanedTexts, Cleaner, LeftOut, Voice
@@ -98,27 +98,30 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
         is_code = [kind == ConversationKind.code for kind in column(batch, "kind")]
         texts = texts_of(batch)
         if (made := loops(texts.size)) is not None:
-            return adding(
+            return append_columns(
                 batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made)
             )
-        said = _spoken(batch, SAID)
-        exact = [sketches.exact_each(texts, self.key) for texts in said]
+        messages = _texts_of_voices(batch, SAID)
+        exact = [sketches.exact_each(texts, self.key) for texts in messages]
         chats = [
-            "" if code else "\n".join(texts) for code, texts in zip(is_code, said, strict=True)
+            "" if code else "\n".join(texts) for code, texts in zip(is_code, messages, strict=True)
         ]
         turns = [
             text if code else ""
-            for code, texts in zip(is_code, said, strict=True)
+            for code, texts in zip(is_code, messages, strict=True)
             for text in texts
         ]
-        signed = parted(sketches.signatures(turns, self.key), map(len, said))
-        return adding(
+        signed = split_by_sizes(sketches.signatures(turns, self.key), map(len, messages))
+        return append_columns(
             batch,
             order=order,
             whole=(BINARY, [whole for whole, _ in exact]),
             whole_signature=(BINARY, sketches.signatures(chats, self.key)),
             turns=(BINARIES, [each for _, each in exact]),
-            weights=(NUMBERS, [[min(len(text), WEIGHT_MAX) for text in texts] for texts in said]),
+            weights=(
+                NUMBERS,
+                [[min(len(text), WEIGHT_MAX) for text in texts] for texts in messages],
+            ),
             turn_signatures=(BINARIES, list(signed)),
         )
 
@@ -180,8 +183,8 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, list[DetectedSpan] | None] = {}
         for texts, voices, known in spoken:
             for t, v, k in zip(texts, voices, known, strict=True):
-                if looked_at(t, v) and found.get(t) is None:
-                    found[t] = name_spans.known(k, t)
+                if is_searched(t, v) and found.get(t) is None:
+                    found[t] = name_spans.spans_in(k, t)
         anew = [text for text, spans in found.items() if spans is None]
         every = {text: spans for text, spans in found.items() if spans is not None}
         every |= zip(anew, self.found(anew), strict=True)
@@ -189,7 +192,7 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
         names, doubtful, languages = [], [], []
         for texts, voices, _ in spoken:
             # A tool's name may be a word that somebody else says.
-            read = [t if looked_at(t, v) else None for t, v in zip(texts, voices, strict=True)]
+            read = [t if is_searched(t, v) else None for t, v in zip(texts, voices, strict=True)]
             long = any(len(t) > NAMES_CHARACTERS_MAX for t in texts)
             unread = (
                 self.unread(t) for t in read if t is not None and not _names_somebody(every[t])
@@ -197,7 +200,7 @@ class NameKernel(msgspec.Struct, frozen=True, kw_only=True):
             languages.append(next(filter(None, unread), ""))
             names.append([packed[t] if t is not None else name_spans.UNREAD for t in read])
             doubtful.append(long)
-        return adding(
+        return append_columns(
             batch,
             names=(BINARIES, names),
             doubtful=(pa.bool_(), doubtful),
@@ -210,7 +213,7 @@ def _names_somebody(spans: Sequence[DetectedSpan]) -> bool:
     return any(span.kind is rules.IdentifierKind.PERSON for span in spans)
 
 
-def looked_at(text: str, voice: str) -> bool:
+def is_searched(text: str, voice: str) -> bool:
     """Whether a text is searched for names."""
     return voice != Voice.name and len(text) <= NAMES_CHARACTERS_MAX and bool(text.strip())
 
@@ -252,11 +255,11 @@ class DeidentifyKernel(msgspec.Struct, frozen=True, kw_only=True):
             else [False] * batch.num_rows
         )
         made = loops(read.size)
-        counts = word_counts(texts) if made is None else counted_words(read, made)
+        counts = word_counts(texts) if made is None else count_words(read, made)
         is_changed = any(
             list(one.texts) != own for one, own in zip(cleaned, texts, strict=True)
         )  # most batches keep their column
-        return adding(
+        return append_columns(
             batch,
             texts=(STRINGS, [one.texts for one in cleaned] if is_changed else batch["texts"]),
             replaced_kinds=(STRINGS, [list(one.replaced) for one in cleaned]),
@@ -297,8 +300,8 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         texts = texts_of(batch)
         if (made := loops(texts.size)) is not None:
-            return adding(batch, **label_columns(batch, texts, made), **self._scores(batch))
-        prose = _spoken(batch, PROSE)
+            return append_columns(batch, **label_columns(batch, texts, made), **self._scores(batch))
+        prose = _texts_of_voices(batch, PROSE)
         kinds = [ConversationKind(kind) for kind in column(batch, "kind")]
         found = qualities(prose)
         numbers = {
@@ -308,7 +311,7 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
             )
             for signal in SIGNALS
         }
-        return adding(
+        return append_columns(
             batch,
             language=(STRING, labels.languages(prose)),
             topic=(
@@ -322,12 +325,12 @@ class LabelKernel(msgspec.Struct, frozen=True, kw_only=True):
     def _scores(self, batch: pa.RecordBatch) -> dict[str, tuple[pa.DataType, list[float]]]:
         if not self.scorers:
             return {}
-        prose = _spoken(batch, PROSE)
+        prose = _texts_of_voices(batch, PROSE)
         turns, sizes = [text for texts in prose for text in texts], list(map(len, prose))
         return {
             f"score_{scorer.name}": (
                 pa.float64(),
-                [max(own, default=0.0) for own in parted(scorer.scores(turns), sizes)],
+                [max(own, default=0.0) for own in split_by_sizes(scorer.scores(turns), sizes)],
             )
             for scorer in self.scorers
         }
@@ -344,11 +347,13 @@ class CompareKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         if not self.benchmarks.sizes:
-            return adding(batch, benchmark=(pa.bool_(), [False] * batch.num_rows))
-        said = _spoken(batch, SAID)
-        held = self.benchmarks.held([text for texts in said for text in texts])
-        sizes = [len(texts) for texts in said]
-        return adding(batch, benchmark=(pa.bool_(), [any(own) for own in parted(held, sizes)]))
+            return append_columns(batch, benchmark=(pa.bool_(), [False] * batch.num_rows))
+        messages = _texts_of_voices(batch, SAID)
+        held = self.benchmarks.held([text for texts in messages for text in texts])
+        sizes = [len(texts) for texts in messages]
+        return append_columns(
+            batch, benchmark=(pa.bool_(), [any(own) for own in split_by_sizes(held, sizes)])
+        )
 
 
 class SplitKernel(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,8 +367,8 @@ class SplitKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         accounts = column(batch, "account")
-        drawn = {account: split(account, self.shares).value for account in set(accounts)}
-        return adding(batch, split=(STRING, [drawn[account] for account in accounts]))
+        drawn = {account: assign_split(account, self.shares).value for account in set(accounts)}
+        return append_columns(batch, split=(STRING, [drawn[account] for account in accounts]))
 
 
 class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,7 +390,7 @@ class SelectKernel(msgspec.Struct, frozen=True, kw_only=True):
             if UNREAD_LANGUAGE in batch.schema.names
             else [""] * batch.num_rows
         )
-        return adding(
+        return append_columns(
             batch, dropped=(STRING, list(map(_reason, *judged, unread, refused.tolist())))
         )
 
@@ -402,7 +407,7 @@ def _reason(
     return LeftOut.low_quality if is_refused and topic != labels.Topic.coding else ""
 
 
-def _spoken(batch: pa.RecordBatch, voices: frozenset[Voice]) -> list[list[str]]:
+def _texts_of_voices(batch: pa.RecordBatch, voices: frozenset[Voice]) -> list[list[str]]:
     """For each document, its texts of these voices."""
     pairs = zip(column(batch, "texts"), column(batch, "voices"), strict=True)
     return [[t for t, v in zip(texts, own, strict=True) if v in voices] for texts, own in pairs]

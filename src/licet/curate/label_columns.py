@@ -21,8 +21,8 @@ from licet.curate import labels, quality, words
 from licet.curate.batches import PROSE, STRING, column
 from licet.curate.characters import UNSPACED_SHIFT, classes
 from licet.curate.labels import Topic
-from licet.curate.text_column import BatchTexts, Ends, voiced
-from licet.curate.unspaced import SCRIPT, Unspaced, told
+from licet.curate.text_column import BatchTexts, Ends, is_of_voices
+from licet.curate.unspaced import SCRIPT, Unspaced, estimate_from_counts
 from licet.policy.state import ConversationKind
 
 # How much is read: characters of a text, lines of it, and characters for a topic.
@@ -33,10 +33,10 @@ def label_columns(
     batch: pa.RecordBatch, texts: BatchTexts, made: ModuleType
 ) -> dict[str, tuple[pa.DataType, Any]]:
     """``language``, ``topic`` and the quality signals by name, for `adding`."""
-    prose = voiced(batch, PROSE)
+    prose = is_of_voices(batch, PROSE)
     signals, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
-    scripted = _scripted(texts, found)
-    _repeats(texts, scripted, signals)
+    scripted = _unspaced_texts(texts, found)
+    _add_repeats(texts, scripted, signals)
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
     by_document = defaultdict[int, list[Unspaced]](list)
     for document, own in zip(owner.tolist(), scripted.values(), strict=True):
@@ -55,29 +55,31 @@ def label_columns(
     }
 
 
-def counted_words(texts: BatchTexts, made: ModuleType) -> Ends:
+def count_words(texts: BatchTexts, made: ModuleType) -> Ends:
     """`changed_places.word_counts` of the documents."""
     classes, *_, openers, _, _ = _tables(made)
     counts: Ends = made.counted(*texts, classes, openers)
     return counts
 
 
-def _scripted(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
+def _unspaced_texts(texts: BatchTexts, found: NDArray[np.int64]) -> dict[int, Unspaced]:
     """The texts, by number, with characters of scripts without spaces."""
     numbers = np.flatnonzero(found[:, 1:6].any(axis=1)).tolist()
     own = {
-        number: told(row[:6], row[0], row[6])
+        number: estimate_from_counts(row[:6], row[0], row[6])
         for number, row in zip(numbers, found[numbers].tolist(), strict=True)
     }
     return {number: one for number, one in own.items() if one is not None}
 
 
-def _repeats(texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[np.int64]) -> None:
+def _add_repeats(
+    texts: BatchTexts, scripted: dict[int, Unspaced], signals: NDArray[np.int64]
+) -> None:
     """Adds the shingles of texts in scripts without spaces to the ``signals`` of documents."""
     if not scripted:
         return
-    said = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
-    counted = quality.repetition(said, dict(enumerate(scripted.values())))
+    texts_by_script = [texts.text(number)[: words.CHUNK_BYTES_MAX] for number in scripted]
+    counted = quality.repetition(texts_by_script, dict(enumerate(scripted.values())))
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
     for place, own in enumerate(counted, 8):
         np.add.at(signals[:, place], owner, own)
@@ -98,7 +100,7 @@ def _topics(
 ) -> list[str]:
     out = []
     rows = figures[:, : made.UNSPACED].tolist()
-    for number, (kind, (lines, code, marks, said)) in enumerate(
+    for number, (kind, (lines, code, marks, word_count)) in enumerate(
         zip(column(batch, "kind"), rows, strict=True)
     ):
         if kind == ConversationKind.code:
@@ -108,15 +110,15 @@ def _topics(
         else:
             if marks >= labels.MARKS_LEAST and figures[number, made.UNSPACED]:
                 found = figures[number, made.UNSPACED :].tolist()
-                written = told(found[:6], found[0], found[6])
-                said += round(written.words) if written is not None else 0
-            out.append(labels.topic_of(lines, code, marks, said).value)
+                written = estimate_from_counts(found[:6], found[0], found[6])
+                word_count += round(written.words) if written is not None else 0
+            out.append(labels.topic_of(lines, code, marks, word_count).value)
     return out
 
 
 @cache
 def _tables(made: ModuleType) -> tuple[NDArray[Any], ...]:
-    """The tables of characters and words for `loops.labelled`, in order."""
+    """The tables of characters and words for `loops.label_documents`, in order."""
     kinds = classes().astype(np.uint16)
     kinds[: len(SCRIPT)] |= SCRIPT.astype(np.uint16) << UNSPACED_SHIFT
     phrases = _phrases()
@@ -141,10 +143,10 @@ def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _phrases() -> list[str]:
-    return sorted(labels.PHRASES, key=_begins)
+    return sorted(labels.PHRASES, key=_phrase_start)
 
 
-def _begins(phrase: str) -> tuple[int, int]:
+def _phrase_start(phrase: str) -> tuple[int, int]:
     """The first letter of a phrase, and the length of its first word."""
     return ord(phrase[0]) - ord("a"), len(phrase.split()[0])
 
@@ -155,7 +157,7 @@ def _first_phrases(phrases: list[str]) -> Ends:
     """
     table = np.zeros(26 * 16, np.int64)
     for number, phrase in enumerate(phrases):
-        letter, length = _begins(phrase)
+        letter, length = _phrase_start(phrase)
         place = letter * 16 + length
         table[place] = (table[place] or number << 8) + 1
     return table

@@ -22,7 +22,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor
 
 from licet.curate import language_model
 from licet.curate.language_model import UNDETERMINED
-from licet.curate.unspaced import unspaced
+from licet.curate.unspaced import estimate
 from licet.policy.state import ConversationKind
 
 READ_CHARS_MAX = 20_000
@@ -140,21 +140,21 @@ def languages(documents: Sequence[Sequence[str]], *, compiled: bool = False) -> 
     """The `language` of each document; ``compiled``: by the loops."""
     read = [_pieces(texts) for texts in documents]
     asked = [text for pieces in read for text in (*pieces, " ".join(pieces))]
-    told = iter(language_model.likeliest(asked, compiled=compiled))
-    return [_language(pieces, list(islice(told, len(pieces) + 1))) for pieces in read]
+    likeliest = iter(language_model.likeliest(asked, compiled=compiled))
+    return [_language(pieces, list(islice(likeliest, len(pieces) + 1))) for pieces in read]
 
 
-def _language(pieces: Sequence[str], told: Sequence[tuple[str, float]]) -> str:
-    """The language of a document of which these are the ``pieces``; ``told``: the likeliest of each
+def _language(pieces: Sequence[str], likeliest: Sequence[tuple[str, float]]) -> str:
+    """The language of a document of which these are the ``pieces``; ``likeliest``: the likeliest of each
     piece, and of all together.
     """
     each = Counter[str]()
-    for piece, (name, share) in zip(pieces, told, strict=False):
+    for piece, (name, share) in zip(pieces, likeliest, strict=False):
         if share >= SURE_MIN:
             each[name] += len(piece)
     if len(each) > 1 and each.most_common(2)[1][1] >= SECOND_MIN * sum(map(len, pieces)):
         return SEVERAL
-    name, share = told[-1]
+    name, share = likeliest[-1]
     return name if share >= LIKELY_MIN else UNDETERMINED
 
 
@@ -198,9 +198,9 @@ def topic(kind: ConversationKind, texts: Sequence[str]) -> Topic:
     text = _read(texts)
     lines = [line for line in text.splitlines() if line.strip()]
     marks = len(_MARK.findall(text))
-    written = unspaced(text) if marks >= MARKS_LEAST else None
-    said = len(text.split()) + (round(written.words) if written else 0)
-    return topic_of(sum(map(len, lines)), sum(map(len, _code(lines))), marks, said)
+    written = estimate(text) if marks >= MARKS_LEAST else None
+    word_count = len(text.split()) + (round(written.words) if written else 0)
+    return topic_of(sum(map(len, lines)), sum(map(len, _code(lines))), marks, word_count)
 
 
 def topic_of(lines: int, code: int, marks: int, words: int) -> Topic:

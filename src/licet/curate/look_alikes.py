@@ -69,7 +69,7 @@ def is_odd(data: bytes) -> bool:
     return _ODD.search(data) is not None
 
 
-def folded(text: str) -> tuple[str, list[int]]:
+def fold(text: str) -> tuple[str, list[int]]:
     """The folded text, and the place of each removed character, less the number removed before it.
     ``text`` has no lone surrogates.
     """
@@ -87,6 +87,6 @@ def folded(text: str) -> tuple[str, list[int]]:
     ).tolist()
 
 
-def original(removed: Sequence[int], place: int) -> int:
+def original_place(removed: Sequence[int], place: int) -> int:
     """The place in the original of the character at ``place`` of a folded text."""
     return place + bisect_right(removed, place)

@@ -67,14 +67,14 @@ def inner(function: _Function) -> _Function:
 
 @inner
 def mixed(hashed: np.uint64) -> np.uint64:
-    """`words.mixed` of one hash."""
+    """`words.finalise` of one hash."""
     hashed = (hashed ^ (hashed >> U(30))) * U(0xBF58476D1CE4E5B9)
     hashed = (hashed ^ (hashed >> U(27))) * U(0x94D049BB133111EB)
     return hashed ^ (hashed >> U(31))
 
 
 @inner
-def grown(numbers: Numbers, size: int) -> Numbers:
+def resized(numbers: Numbers, size: int) -> Numbers:
     """``numbers`` copied into an array of ``size``."""
     out = np.empty(size, numbers.dtype)
     for at in range(len(numbers)):
@@ -167,11 +167,11 @@ def shingles(hashes: Hashes, ends: Places, factors: Hashes) -> tuple[Hashes, Pla
 
 
 @jit
-def sketched(
+def sketch_documents(
     data: Bytes,
     ends: Places,
     documents: Places,
-    said: Bools,
+    is_message: Bools,
     is_code: Bools,
     lower: Bytes,
     values: Hashes,
@@ -183,9 +183,12 @@ def sketched(
     """The signature number of each document and text, or -1; and the signatures:
     `sketches.signatures`.
 
-    Code has one for each text, other documents one over all texts. Only ``said`` texts count.
+    Code has one for each text, other documents one over all texts. Only ``is_message`` texts count.
     """
-    of_documents, of_texts = np.empty(len(documents) - 1, np.int64), np.empty(len(said), np.int64)
+    of_documents, of_texts = (
+        np.empty(len(documents) - 1, np.int64),
+        np.empty(len(is_message), np.int64),
+    )
     signed, count = np.empty(64 * places, np.uint32), 0
     kinds, valued = byte_tables(lower, values)
     hashes, rounds = np.empty(1 << 12, np.uint64), np.empty(places, np.int64)
@@ -195,19 +198,21 @@ def sketched(
         for text in range(documents[document], last + 1):
             of_texts[text] = -1
             own = ends[text + 1] - ends[text]
-            if said[text]:
+            if is_message[text]:
                 size += own + 1
-            if said[text] and size <= bytes_max:
+            if is_message[text] and size <= bytes_max:
                 if len(hashes) <= found + own:
-                    hashes = grown(hashes, 2 * (found + own))
+                    hashes = resized(hashes, 2 * (found + own))
                 found = hashed_words(data, ends[text], ends[text + 1], kinds, valued, hashes, found)
             if not (is_code[document] or text == last):
                 continue
             if words_min <= found and size <= bytes_max:
                 if count * places == len(signed):
-                    signed = grown(signed, 2 * len(signed))
+                    signed = resized(signed, 2 * len(signed))
                 made = shingled(hashes[:found], factors, hashes, 0)
-                _signed(hashes[:made], signed[count * places : (count + 1) * places], rounds)
+                _fill_signature(
+                    hashes[:made], signed[count * places : (count + 1) * places], rounds
+                )
                 if is_code[document]:
                     of_texts[text] = count
                 else:
@@ -218,7 +223,7 @@ def sketched(
 
 
 @inner
-def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
+def _fill_signature(hashes: Hashes, own: Codes, rounds: Places) -> None:
     """Fills ``own`` with the signature of a text of these shingles: `sketches.plain_signatures`."""
     left, mask, empty = len(own), U(len(own) - 1), np.uint32(0xFFFFFFFF)
     for place in range(len(own)):
@@ -238,15 +243,20 @@ def _signed(hashes: Hashes, own: Codes, rounds: Places) -> None:
 
 
 @jit
-def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Bytes, Places, Places]:
-    """The ``said`` ASCII texts as in `sketches.normalised`, and where each ends; and each text's
+def normal(
+    data: Bytes, ends: Places, is_message: Bools, lowered: Bytes
+) -> tuple[Bytes, Places, Places]:
+    """The ``is_message`` ASCII texts as in `sketches.normalised`, and where each ends; and each text's
     number of characters, negative if it is not ASCII.
     """
-    out, out_ends = np.empty(ends[len(said)] - ends[0] + 1, np.uint8), np.empty(len(said), np.int64)
-    characters, count = np.zeros(len(said), np.int64), 0
-    for text in range(len(said)):
+    out, out_ends = (
+        np.empty(ends[len(is_message)] - ends[0] + 1, np.uint8),
+        np.empty(len(is_message), np.int64),
+    )
+    characters, count = np.zeros(len(is_message), np.int64), 0
+    for text in range(len(is_message)):
         first, was_blank, high = count, 1, 0
-        if said[text]:
+        if is_message[text]:
             for at in range(ends[text], ends[text + 1]):  # without a branch, as in `hashed_words`
                 byte = data[at]
                 low = lowered[byte]
@@ -265,7 +275,7 @@ def normal(data: Bytes, ends: Places, said: Bools, lowered: Bytes) -> tuple[Byte
 
 
 @jit
-def labelled(
+def label_documents(
     data: Bytes,
     ends: Places,
     documents: Places,
@@ -307,7 +317,7 @@ def labelled(
             if not prose[text]:
                 continue
             start, end = ends[text], ends[text + 1]
-            own = codes[: decoded(data, start, end, codes, text_max)]
+            own = codes[: decode_text(data, start, end, codes, text_max)]
             _words_and_symbols(own, classes, signals[document])
             _lines(own, classes, lines_max, signals[document])
             if len(own) == end - start or not scripts_of(own, classes, scripts[text]):
@@ -318,16 +328,16 @@ def labelled(
                 if len(held) < 2 * made:
                     held = np.empty(_space(made), np.uint64)
                     stamps = np.zeros(_space(made), np.int64)
-                signals[document, 8] += _again(hashes[:made], held, stamps, text + 1)
+                signals[document, 8] += _count_repeats(hashes[:made], held, stamps, text + 1)
                 signals[document, 9] += made
-            kept = _taken(own[:each], read, kept, nth)
+            kept = _append_read(own[:each], read, kept, nth)
             nth += 1
         read_figures(read[:kept], classes, openers, first_marks, marks, figures[document])
     return signals, figures, scripts
 
 
 @jit
-def counted(
+def count_document_words(
     data: Bytes, ends: Places, documents: Places, classes: Classes, openers: Hashes
 ) -> Places:
     """The words of each document: `changed_places.word_counts`."""
@@ -338,7 +348,7 @@ def counted(
     for document in range(len(documents) - 1):
         for text in range(documents[document], documents[document + 1]):
             start, end = ends[text], ends[text + 1]
-            own = codes[: decoded(data, start, end, codes, end - start)]
+            own = codes[: decode_text(data, start, end, codes, end - start)]
             words, code = _line_words(own, classes, openers)
             words = max(words, len(own) // 16, int(len(own) > 0))
             counts[document, 0] += max(words - code, 0)
@@ -376,7 +386,7 @@ def _line_words(own: Codes, classes: Classes, openers: Hashes) -> tuple[int, int
 
 
 @inner
-def decoded(data: Bytes, start: int, end: int, codes: Codes, limit: int) -> int:
+def decode_text(data: Bytes, start: int, end: int, codes: Codes, limit: int) -> int:
     """Writes at most ``limit`` code points of a text to the start of ``codes``; returns their
     number.
     """
@@ -395,7 +405,7 @@ def decoded(data: Bytes, start: int, end: int, codes: Codes, limit: int) -> int:
 
 
 @inner
-def _taken(text: Codes, read: Codes, kept: int, nth: int) -> int:
+def _append_read(text: Codes, read: Codes, kept: int, nth: int) -> int:
     """Appends what is read of a text, after a line end."""
     if nth and kept < len(read):
         read[kept] = 10
@@ -415,7 +425,7 @@ def _space(count: int) -> int:
 
 
 @inner
-def _again(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
+def _count_repeats(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
     """The number of hashes of a text that occurred in it before: `quality.repeats`. ``stamp``
     differs for each text.
     """
@@ -433,14 +443,14 @@ def _again(hashes: Hashes, known: Hashes, stamps: Places, stamp: int) -> int:
 
 @inner
 def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
-    symbols, words, said, alphabetic = 0, 0, 0, 0
+    symbols, words, spoken, alphabetic = 0, 0, 0, 0
     was_open, had_letter, dots, marks = 0, 0, 0, 0
     for code in codes:
         kind = int(classes[code])
         # Without a branch for where a word begins and ends, which a processor cannot foresee.
         is_open = 1 - (kind & SPACE)
         words += is_open & (1 - was_open)
-        said += is_open
+        spoken += is_open
         letter = is_open & ((kind & ALPHA) // ALPHA)
         alphabetic += letter & (1 - had_letter)
         had_letter = is_open & (letter | had_letter)
@@ -460,7 +470,7 @@ def _words_and_symbols(codes: Codes, classes: Classes, out: Places) -> None:
             marks = 0
     out[4] += symbols
     out[5] += words
-    out[6] += said
+    out[6] += spoken
     out[7] += alphabetic
 
 
@@ -495,7 +505,11 @@ def _lines(codes: Codes, classes: Classes, lines_max: int, out: Places) -> None:
         out[3] += codes[last - 1] == 0x2026 or dots
         if count == size:
             size *= 2
-            firsts, lasts, hashed = grown(firsts, size), grown(lasts, size), grown(hashed, size)
+            firsts, lasts, hashed = (
+                resized(firsts, size),
+                resized(lasts, size),
+                resized(hashed, size),
+            )
         firsts[count], lasts[count] = first, last
         count += 1
     if count > 1:
@@ -699,7 +713,7 @@ def _is_of(code: int, kind: int) -> bool:
 
 
 @inner
-def _past(read: Codes, at: int, kind: int) -> int:
+def _end_of_run(read: Codes, at: int, kind: int) -> int:
     """The end of the run of characters of ``kind`` that begins at ``at``."""
     while at < len(read) and _is_of(read[at], kind):
         at += 1
@@ -732,7 +746,7 @@ def _marks(read: Codes, first: Places, phrases: Bytes) -> int:
         if at < behind:
             continue
         if read[at] < 58:
-            last = _calculated(read, at, ends[word])
+            last = _end_of_calculation(read, at, ends[word])
         elif 0 <= letter < 26 and size < 16 and first[letter * 16 + size]:
             last = _phrase(read, at, first[letter * 16 + size], phrases)
         else:
@@ -758,19 +772,19 @@ def _is_symbol(code: int) -> bool:
 
 
 @inner
-def _calculated(read: Codes, at: int, stop: int) -> int:
+def _end_of_calculation(read: Codes, at: int, stop: int) -> int:
     """The end of two numbers with an operator between, the first being the run up to ``stop``;
     ``at`` if there are none.
     """
-    if _past(read, at, _DIGIT) != stop:
+    if _end_of_run(read, at, _DIGIT) != stop:
         return at
-    place = _past(read, stop, _BLANK)
+    place = _end_of_run(read, stop, _BLANK)
     if place == len(read) or not (
         _is_of(read[place], _OPERATOR) or read[place] == 0xD7 or read[place] == 0xF7
     ):
         return at
-    begins = _past(read, place + 1, _BLANK)
-    ends = _past(read, begins, _DIGIT)
+    begins = _end_of_run(read, place + 1, _BLANK)
+    ends = _end_of_run(read, begins, _DIGIT)
     return ends if ends > begins else at
 
 

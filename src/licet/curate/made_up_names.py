@@ -129,12 +129,12 @@ _MADE_WORDS = _PERSON_LOWER | _PLACES_LOWER
 _ASCII_WORD = re.compile(r"[A-Za-z]+")
 
 
-def made_words(text: str) -> frozenset[str]:
+def find_made_words(text: str) -> frozenset[str]:
     """The lower-case words of a text that occur in invented names, streets and places."""
     return frozenset(word.lower() for word in _ASCII_WORD.findall(text)) & _MADE_WORDS
 
 
-def person_made(value: str) -> bool:
+def is_made_person(value: str) -> bool:
     """Whether ``value`` was invented, or is of earlier releases: a common given name with a listed
     family name.
     """
@@ -144,19 +144,19 @@ def person_made(value: str) -> bool:
     return bool(words) and all(word in _PERSON_LOWER for word in words)
 
 
-def address_made(value: str) -> bool:
-    return _of(value, _FAMILY_LOWER | _PLACES_LOWER, _STREETS_LOWER)
+def is_made_address(value: str) -> bool:
+    return _is_made(value, _FAMILY_LOWER | _PLACES_LOWER, _STREETS_LOWER)
 
 
-def place_made(value: str) -> bool:
-    return _of(value, _PLACES_LOWER, frozenset())
+def is_made_place(value: str) -> bool:
+    return _is_made(value, _PLACES_LOWER, frozenset())
 
 
-def organisation_made(value: str) -> bool:
-    return _of(value, _FAMILY_LOWER, _TRADES_LOWER)
+def is_made_organisation(value: str) -> bool:
+    return _is_made(value, _FAMILY_LOWER, _TRADES_LOWER)
 
 
-def _of(value: str, made: frozenset[str], beside: frozenset[str]) -> bool:
+def _is_made(value: str, made: frozenset[str], beside: frozenset[str]) -> bool:
     words = _words(value)
     return any(word in made for word in words) and all(
         word in made or word in beside for word in words

@@ -120,7 +120,7 @@ def common_words() -> CommonWords:
 
 @cache
 def words_around(language: str) -> LanguageWords:
-    told = {key: str(words) for key, words in _around()[language].items()}
+    lists = {key: str(words) for key, words in _around()[language].items()}
     names, held, _ = name_lists()
     phrases = ("intro", "weak", "greet", "close", "field")
     made = {
@@ -130,17 +130,17 @@ def words_around(language: str) -> LanguageWords:
         for form in forms(name, language)
     }
     words = {
-        key: frozenset(told.get(key, "").split()) for key in LanguageWords.__struct_fields__[:7]
+        key: frozenset(lists.get(key, "").split()) for key in LanguageWords.__struct_fields__[:7]
     }
     words["never"] |= {one.capitalize() for one in words["never"]}
-    said = {key: tuple(filter(None, told.get(key, "").split("|"))) for key in phrases}
+    phrase_lists = {key: tuple(filter(None, lists.get(key, "").split("|"))) for key in phrases}
     return LanguageWords(
         **words,
-        intro=said["intro"],
-        weak=said["weak"],
-        greet=frozenset(said["greet"]),
-        close=frozenset(said["close"]),
-        field=frozenset(said["field"]),
+        intro=phrase_lists["intro"],
+        weak=phrase_lists["weak"],
+        greet=frozenset(phrase_lists["greet"]),
+        close=frozenset(phrase_lists["close"]),
+        field=frozenset(phrase_lists["field"]),
         forms=made,
     )
 

@@ -35,9 +35,9 @@ class NameTrial(msgspec.Struct, frozen=True, kw_only=True):
         return f"NameTrial(sealed, {len(self.text)} characters)"
 
 
-def tried(config: Configuration, text: str) -> NameTrial:
+def try_text(config: Configuration, text: str) -> NameTrial:
     """De-identifies one text as configured, under a throw-away key."""
-    names = engine_settings.named(config.curate)
+    names = engine_settings.name_search_step(config.curate)
     found = names.found([text]) if names is not None else None
     made = deidentify.deidentify([text], secrets.token_bytes(32), names=found)
     return NameTrial(
@@ -62,15 +62,17 @@ def measure(
                 f"`{name}` is not a name for a slice",
                 "use lower-case letters, digits, `-`, `_` and `.`",
             )
-    names = engine_settings.named(config.curate)
+    names = engine_settings.name_search_step(config.curate)
     if names is None:
         raise UsageError("nothing is configured that looks for names", "unset LICET_CURATE__NAMES")
-    made = names_measure.measured(
-        names, {name: names_labelled.conll(path) for name, path in slices.items()}
+    made = names_measure.measure(
+        names, {name: names_labelled.read_conll(path) for name, path in slices.items()}
     )
     if keep:
         config.data.mkdir(parents=True, exist_ok=True)
-        names_measure.write(config.data / names_measure.OWN_FILE, {names_measure.key(names): made})
+        names_measure.write(
+            config.data / names_measure.OWN_FILE, {names_measure.configuration_key(names): made}
+        )
     return made
 
 
@@ -101,7 +103,7 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
     """
     from licet.curate import changed_places, labels, names_labelled, names_measure
 
-    names = engine_settings.named(config.curate)
+    names = engine_settings.name_search_step(config.curate)
     plain, marked = list[str](), dict[str, list[names_labelled.LabelledText]]()
     files = [
         one for one in sorted(folder.rglob("*")) if one.suffix in (".txt", ".md") and one.is_file()
@@ -118,18 +120,18 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
         if why:
             skipped[str(file.relative_to(folder))] = why
         elif text.startswith("== "):
-            for language, own in names_labelled.marked(file).items():
+            for language, own in names_labelled.read_marked(file).items():
                 marked.setdefault(language, []).extend(own)
         else:
             plain.append(text)
     texts = [*plain, *(labelled.text for own in marked.values() for labelled in own)]
-    told, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
+    measured, key = list[tuple[str, ChangedWords]](), secrets.token_bytes(32)
     for text in texts:
         found = deidentify.substitutions(
             [text], key, names=names.found([text]) if names is not None else None
         )
-        told.append((labels.language([text]), changed_places.changed_words([text], found)))
-    counts = changed_words.by_language(told)
+        measured.append((labels.language([text]), changed_places.changed_words([text], found)))
+    counts = changed_words.by_language(measured)
     unread = Counter(
         filter(None, (names.detector.unread(text) for text in texts) if names is not None else ())
     )
@@ -139,8 +141,8 @@ def measure_folder(config: Configuration, folder: Path) -> FolderMeasure:
         words=sum(count for key, count in counts.items() if key.count(" ") == 1),
         changed=tuple(changed_words.shares(counts)),
         unread=dict(unread),
-        labelled=names_measure.measured(names, slices),
-        samples=changed_words.sampled(told),
+        labelled=names_measure.measure(names, slices),
+        samples=changed_words.sampled(measured),
         unusual=tuple(changed_words.unusual(counts)),
         skipped=skipped,
     )
@@ -159,7 +161,7 @@ def _text_of(file: Path) -> tuple[str, str]:
     return ("", "holds a NUL character") if "\0" in text else (text, "")
 
 
-def folder_in_words(made: FolderMeasure) -> str:
+def describe_folder(made: FolderMeasure) -> str:
     """A folder's measurement, for people to read."""
     lines = [f"{made.texts:,} texts of {made.words:,} words"]
     lines += [f"{one} ({one.changed:,})" for one in made.changed]
@@ -168,13 +170,13 @@ def folder_in_words(made: FolderMeasure) -> str:
         for language, count in sorted(made.unread.items())
     ]
     lines += [f"skipped: `{file}`: {why}" for file, why in sorted(made.skipped.items())]
-    lines += [in_words(figures) for figures in made.labelled]
+    lines += [describe_figure(figures) for figures in made.labelled]
     lines += [f"unusual: {one}" for one in made.unusual]
     lines += map(changed_words.sample_line, made.samples)
     return "\n".join(lines)
 
 
-def in_words(figures: MeasuredFigures) -> str:
+def describe_figure(figures: MeasuredFigures) -> str:
     """A figure, for people to read."""
     share = figures.found / figures.labelled if figures.labelled else 0.0
     of = "replaced words are right" if figures.kind == "precision" else "found"

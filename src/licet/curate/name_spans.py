@@ -42,7 +42,7 @@ def unpack(packed: bytes) -> list[DetectedSpan]:
     return [DetectedSpan(s.start, s.end, s.kind, s.score, s.rule) for s in _decoder.decode(packed)]
 
 
-def known(packed: bytes, text: str) -> list[DetectedSpan] | None:
+def spans_in(packed: bytes, text: str) -> list[DetectedSpan] | None:
     """The spans of ``text``; None if it was not searched or they cannot be its spans, so that it is
     searched again.
     """

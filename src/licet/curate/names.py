@@ -25,7 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from licet.curate import labels
-from licet.curate.detect import DetectedSpan, merged
+from licet.curate.detect import DetectedSpan, merge_spans
 from licet.curate.name_forms import INFLECTED, LANGUAGES
 from licet.curate.name_lists import (
     PLACE,
@@ -129,7 +129,7 @@ class NameFinder(msgspec.Struct, frozen=True):
                 for start, end, score in persons
                 if not any(start < a.end and a.start < end for a in found)
             ]
-        return merged(found)
+        return merge_spans(found)
 
 
 def _scores(text: str) -> dict[str, float]:
@@ -137,7 +137,7 @@ def _scores(text: str) -> dict[str, float]:
     parts.
     """
     telling, scores = telling_words(), dict.fromkeys((*LANGUAGES, *labels.SPOKEN), 0.0)
-    for word in _LETTERS.findall(_straight(_ADDRESS.sub(" ", text[:GUESSED_CHARS]))):
+    for word in _LETTERS.findall(_normalise_case(_ADDRESS.sub(" ", text[:GUESSED_CHARS]))):
         for language, part in telling.get(word, ()):
             scores[language] += part
     return scores
@@ -153,7 +153,7 @@ def likely_language(text: str) -> str:
     return max((one for one in LANGUAGES if one not in ("ru", "uk")), key=scores.__getitem__)
 
 
-def _straight(text: str) -> str:
+def _normalise_case(text: str) -> str:
     """A text in small letters, with the apostrophe of typewriters in place of that of printers: as
     the lists have words.
     """
@@ -388,13 +388,13 @@ class _TextNames:
                     or self._any_given(word.bare)
                     or self._is_family(word.bare)
                 )
-        plain = _straight(before.rstrip(" :,"))
+        plain = _normalise_case(before.rstrip(" :,"))
         if plain.endswith(words.intro) and _phrase_stands(plain, words.intro):
             return True
         if plain.endswith(words.weak) and _phrase_stands(plain, words.weak):
             return self._any_given(word.bare) and word.bare not in self._single
         if line + len(before) == word.start:
-            opened = _straight(before.lstrip(' >*"“„«').rstrip(" :,"))
+            opened = _normalise_case(before.lstrip(' >*"“„«').rstrip(" :,"))
             if self._any_given(word.bare) and (
                 opened in words.greet or (":" in before and opened in words.field)
             ):

@@ -42,7 +42,7 @@ class LabelledText(msgspec.Struct, frozen=True):
         return f"Labelled(<{len(self.text)} characters>, {len(self.spans)} spans)"
 
 
-def conll(path: Path) -> list[LabelledText]:
+def read_conll(path: Path) -> list[LabelledText]:
     """The texts of a file, tokens joined by blanks; InputError for a malformed line or unknown
     label.
     """
@@ -68,7 +68,7 @@ def conll(path: Path) -> list[LabelledText]:
 _MARKED = re.compile(r"\[\[(.+?)\]\]|\{\{(.+?)\}\}", re.DOTALL)
 
 
-def marked(path: Path) -> dict[str, list[LabelledText]]:
+def read_marked(path: Path) -> dict[str, list[LabelledText]]:
     """The marked texts of a file by language; `und` before the first heading. InputError for a
     heading without a language.
     """
@@ -80,11 +80,11 @@ def marked(path: Path) -> dict[str, list[LabelledText]]:
             if not language.isascii() or not language.isalpha():
                 raise InputError("names no language", "as in `== en`", file=str(path), line=number)
         elif line and line[0] != "#":
-            out.setdefault(language, []).append(unmarked(line.replace("\\n", "\n")))
+            out.setdefault(language, []).append(parse_marked(line.replace("\\n", "\n")))
     return out
 
 
-def unmarked(line: str) -> LabelledText:
+def parse_marked(line: str) -> LabelledText:
     """Parses a marked text."""
     text, spans, last = "", [], 0
     for found in _MARKED.finditer(line):

@@ -5,7 +5,7 @@ its characters, whatever their kind: what matters is that it is removed. Titles 
 and do not count. Recall is measured only for kinds that are replaced. `precision` is the share of
 replaced words that are inside labelled values of any kind.
 
-Figures belong to one configuration, identified by `key`: the rules, the detectors' hashes, kinds
+Figures belong to one configuration, identified by `configuration_key`: the rules, the detectors' hashes, kinds
 and thresholds. Those of the package are in measured.json, an operator's own in the data folder. If
 there are no figures for the configuration that a release was made with, its card says so and does
 not use others.
@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from licet.curate import deidentify, rules
-from licet.curate.detect import uncovered
+from licet.curate.detect import subtract_spans
 from licet.curate.kernels import NameKernel
 from licet.curate.name_forms import LANGUAGES
 from licet.curate.name_lists import words_around
@@ -45,19 +45,19 @@ Figures = Mapping[str, tuple[MeasuredFigures, ...]]
 _decode = msgspec.json.Decoder(dict[str, tuple[MeasuredFigures, ...]]).decode
 
 
-def key(names: NameKernel | None) -> str:
+def configuration_key(names: NameKernel | None) -> str:
     """The identity of a configuration, in hexadecimal."""
     declared = names.declared if names is not None else {}
     return sha256(msgspec.json.encode([rules.ours().sha256, declared], order="sorted")).hexdigest()
 
 
-def measured(
+def measure(
     names: NameKernel | None, slices: Mapping[str, Sequence[LabelledText]]
 ) -> tuple[MeasuredFigures, ...]:
     """The figures of the rules and ``names`` on labelled texts, by slice."""
     out: list[MeasuredFigures] = []
     for slice_, texts in slices.items():
-        found, labelled, right, spans = _counted(names, texts)
+        found, labelled, right, spans = _count_matches(names, texts)
         out += [
             MeasuredFigures(slice=slice_, kind=kind, found=found[kind], labelled=n)
             for kind, n in sorted(labelled.items())
@@ -66,7 +66,7 @@ def measured(
     return tuple(out)
 
 
-def _counted(
+def _count_matches(
     names: NameKernel | None, texts: Sequence[LabelledText]
 ) -> tuple[Counter[str], Counter[str], int, int]:
     kinds = {kind.value for kind in names.kinds} if names is not None else set()
@@ -76,7 +76,7 @@ def _counted(
     right = total = 0
     for one, own in zip(texts, named, strict=True):
         ruled = deidentify.detect([one.text])[0]
-        spans = sorted([*ruled, *(piece for span in own for piece in uncovered(span, ruled))])
+        spans = sorted([*ruled, *(piece for span in own for piece in subtract_spans(span, ruled))])
         places = [(span.start, span.end) for span in spans]
         for start, end, kind in one.spans:
             if kind.value in kinds or kind not in rules.NAMED:
@@ -110,7 +110,7 @@ def _overlap(start: int, end: int, others: Sequence[tuple[int, int]]) -> int:
     return sum(max(0, min(end, e) - max(start, s)) for s, e in others)
 
 
-def known(
+def load_figures(
     names: NameKernel | None, folder: Path | None = None
 ) -> tuple[MeasuredFigures, ...] | msgspec.UnsetType:
     """The figures of a configuration, the operator's own in ``folder`` before the package's; UNSET
@@ -118,7 +118,7 @@ def known(
     """
     own = read(folder / OWN_FILE) if folder is not None and (folder / OWN_FILE).is_file() else {}
     ours = _decode(files("licet.curate").joinpath(FILE).read_bytes())
-    return own.get(key(names)) or ours.get(key(names)) or msgspec.UNSET
+    return own.get(configuration_key(names)) or ours.get(configuration_key(names)) or msgspec.UNSET
 
 
 def read(path: Path) -> Figures:

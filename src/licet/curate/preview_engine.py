@@ -17,7 +17,7 @@ from licet.curate import deidentify, engine_settings
 from licet.curate.batches import batches
 from licet.curate.deidentify import Substitution
 from licet.curate.detect import CachedDetector, DetectedSpan
-from licet.curate.kernels import looked_at
+from licet.curate.kernels import is_searched
 from licet.curate.pipeline import curated
 from licet.curate.plan import plan
 from licet.curate.rule_cleaner import RuleCleaner, counted
@@ -45,8 +45,10 @@ class PreviewEngine:
     """Serves one thread at a time."""
 
     def __init__(self, chosen: Curate, left_in: bool = False) -> None:
-        self._names = engine_settings.named(chosen, REMEMBERED_TEXTS_MAX, left_in=left_in)
-        self._benchmarks = engine_settings.compared_with(chosen)
+        self._names = engine_settings.name_search_step(
+            chosen, REMEMBERED_TEXTS_MAX, left_in=left_in
+        )
+        self._benchmarks = engine_settings.load_benchmarks(chosen)
 
     def heaviest(self, documents: Sequence[Document]) -> int:
         """The greatest `weight` of a text not yet searched for names."""
@@ -81,7 +83,7 @@ class PreviewEngine:
             for each in zip(document.texts, document.voices, strict=True)
         ]
         return detector.unasked(
-            [text for text, voice in spoken if looked_at(text, voice)], self._names.kinds
+            [text for text, voice in spoken if is_searched(text, voice)], self._names.kinds
         )
 
 

@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 
 from licet.curate.characters import BULLETS
 from licet.curate.sketches import CHUNK_BYTES
-from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, unspaced
+from licet.curate.unspaced import LETTERS_A_WORD, Unspaced, estimate
 from licet.curate.words import (
     CHUNK_BYTES_MAX,
     SHINGLE_WORDS,
     Hashes,
     Offsets,
-    joined,
     shingles,
+    to_columns,
     words,
 )
 from licet.release.rows import Quality
@@ -52,7 +52,7 @@ def qualities(documents: Sequence[Sequence[str]]) -> list[Quality]:
     scripts = {
         number: found
         for number, turn in enumerate(turns)
-        if not turn.isascii() and (found := unspaced(turn))
+        if not turn.isascii() and (found := estimate(turn))
     }
     repeats, fives = repetition(turns, scripts)
     counted = list(map(plain_signals, turns))
@@ -196,7 +196,7 @@ def _repeated(turns: Sequence[bytes], size: int) -> tuple[list[int], list[int]]:
     counts: list[int] = []
     totals: list[int] = []
     for chunk in _chunks(turns):
-        hashes, ends = shingles(words(*joined(chunk), KEY), size)
+        hashes, ends = shingles(words(*to_columns(chunk), KEY), size)
         counts += repeats(hashes, ends).tolist()
         totals += np.diff(ends, prepend=0).tolist()
     return counts, totals

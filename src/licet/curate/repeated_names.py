@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from licet.curate.code_strings import readable
 from licet.curate.detect import DetectedSpan
 from licet.curate.rules import IdentifierKind
-from licet.curate.unspaced import unspaced
+from licet.curate.unspaced import estimate
 
 VALUES_MAX = 2_000
 WORD_LETTERS_MIN = 3
@@ -70,7 +70,7 @@ def repeated(
 def _values(value: str, span: DetectedSpan) -> Iterator[str]:
     if span.kind is IdentifierKind.USERNAME and _FOUND_BARE.fullmatch(value):
         return
-    if len(value) >= (2 if unspaced(value) else WORD_LETTERS_MIN) and (
+    if len(value) >= (2 if estimate(value) else WORD_LETTERS_MIN) and (
         not value.isalpha() or not _is_usual(value)
     ):
         yield value
@@ -88,8 +88,8 @@ def _pattern(values: Sequence[str]) -> re.Pattern[str]:
     """A pattern of all values, longest first; in scripts without spaces, without word
     boundaries.
     """
-    apart = [re.escape(value) for value in values if not unspaced(value)]
-    together = [re.escape(value) for value in values if unspaced(value)]
+    apart = [re.escape(value) for value in values if not estimate(value)]
+    together = [re.escape(value) for value in values if estimate(value)]
     begins = "".join(sorted({re.escape(value[0]) for value in values}))
     parts = [rf"(?<![\w\-])(?:{'|'.join(apart)})(?!\w)"] if apart else []
     return re.compile(rf"(?=[{begins}])(?:{'|'.join([*parts, *together])})")

@@ -25,10 +25,10 @@ _NAMED = re.compile(
 )
 MARKS_MAX = 5_000  # of a text
 _MADE = (
-    ("person", made_up_names.person_made),
-    ("place", made_up_names.place_made),
-    ("organisation", made_up_names.organisation_made),
-    ("address", made_up_names.address_made),
+    ("person", made_up_names.is_made_person),
+    ("place", made_up_names.is_made_place),
+    ("organisation", made_up_names.is_made_organisation),
+    ("address", made_up_names.is_made_address),
 )
 
 
@@ -49,7 +49,7 @@ class RowMark(msgspec.Struct, frozen=True, order=True):
 
 def marks(texts: Sequence[str]) -> list[list[RowMark]]:
     """The marks of each text, in order, without overlap: rule findings before mere resemblances."""
-    found = deidentify.recognised(texts)
+    found = deidentify.recognise(texts)
     return [_of(text, own) for text, own in zip(texts, found, strict=True)]
 
 

@@ -38,6 +38,6 @@ def counted(
     """The texts with replacements applied, counted by kind and place."""
     if not any(found):
         return CleanedTexts(texts, {})
-    cleaned = deidentify.substituted(texts, found)
+    cleaned = deidentify.substitute(texts, found)
     replaced = {kind.value: count for kind, count in cleaned.counts.items()}
     return CleanedTexts(cleaned.texts, replaced, cleaned.doubtful, changes(texts, found))

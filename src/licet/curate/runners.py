@@ -26,7 +26,7 @@ import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from licet.curate.batches import whole
+from licet.curate.batches import single_batch
 from licet.curate.plan import CurationPlan
 from licet.errors import BrokenError, BusyError, NotInstalledError, UsageError
 
@@ -230,7 +230,7 @@ def _written(batch: pa.RecordBatch) -> bytes:
 
 def _read(data: bytes) -> pa.RecordBatch:
     with pa.ipc.open_stream(data) as stream:
-        return whole(stream.read_all())
+        return single_batch(stream.read_all())
 
 
 def _imported(name: str) -> ModuleType:

@@ -36,7 +36,7 @@ def clusters(signatures: Signatures, folder: Path | None = None) -> Roots:
 
     Data too large for memory is in unnamed files of ``folder``.
     """
-    parents = spilled.counting(len(signatures), np.int64, folder)
+    parents = spilled.numbers_below(len(signatures), np.int64, folder)
     for band in range(BANDS):
         for keys, places in spilled.ranges(_keys(signatures, band, folder), folder):
             order = np.argsort(keys, kind="stable")
@@ -77,7 +77,7 @@ def _root(parents: Roots, number: int) -> int:
 
 def _keys(signatures: Signatures, band: int, folder: Path | None) -> NDArray[np.uint64]:
     """A number for each signature's band. Different bands may share one: verification tells."""
-    keys = spilled.scratch(len(signatures), np.uint64, folder)
+    keys = spilled.zeros(len(signatures), np.uint64, folder)
     for at in spilled.slices(len(signatures)):
         rows = np.ascontiguousarray(
             signatures[at, band * BAND_ROWS : (band + 1) * BAND_ROWS]

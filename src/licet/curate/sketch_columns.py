@@ -13,7 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from licet.curate import words
-from licet.curate.batches import BINARIES, BINARY, NUMBERS, SAID, Values, arrow, listed, parted
+from licet.curate.batches import (
+    BINARIES,
+    BINARY,
+    NUMBERS,
+    SAID,
+    Values,
+    arrow_column,
+    list_column,
+    split_by_sizes,
+)
 from licet.curate.dedupe import WEIGHT_MAX
 from licet.curate.sketches import (
     LOWERED,
@@ -24,7 +33,7 @@ from licet.curate.sketches import (
     keyed,
     normalised,
 )
-from licet.curate.text_column import BatchTexts, Ends, binaries, voiced
+from licet.curate.text_column import BatchTexts, Ends, binaries, is_of_voices
 
 _LOWERED = np.frombuffer(LOWERED, np.uint8)
 
@@ -33,9 +42,9 @@ def sketch_columns(
     batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
 ) -> dict[str, tuple[pa.DataType, Values]]:
     """All columns of a sketch but ``order`` by name, for `adding`."""
-    said = voiced(batch, SAID)
-    whole, turns, weights = _exact(texts, said, key, made)
-    signed, turns_signed = _signatures(texts, said, np.array(is_code, np.bool_), key, made)
+    is_message = is_of_voices(batch, SAID)
+    whole, turns, weights = _exact(texts, is_message, key, made)
+    signed, turns_signed = _signatures(texts, is_message, np.array(is_code, np.bool_), key, made)
     return {
         "whole": (BINARY, whole),
         "whole_signature": (BINARY, signed),
@@ -47,7 +56,7 @@ def sketch_columns(
 
 def _signatures(
     texts: BatchTexts,
-    said: NDArray[np.bool_],
+    is_message: NDArray[np.bool_],
     is_code: NDArray[np.bool_],
     key: bytes,
     made: ModuleType,
@@ -57,7 +66,7 @@ def _signatures(
     """
     of_documents, of_texts, signed = made.sketched(
         *texts,
-        said,
+        is_message,
         is_code,
         words.LOWER_TABLE,
         words.values(key),
@@ -67,38 +76,38 @@ def _signatures(
         words.CHUNK_BYTES_MAX,
     )
     rows = signed.view(np.uint8).reshape(-1, SIGNATURE_BYTES)
-    return binaries(rows, of_documents), listed(
-        binaries(rows, of_texts[said]), _said_ends(texts, said)
+    return binaries(rows, of_documents), list_column(
+        binaries(rows, of_texts[is_message]), _said_ends(texts, is_message)
     )
 
 
 def _exact(
-    texts: BatchTexts, said: NDArray[np.bool_], key: bytes, made: ModuleType
+    texts: BatchTexts, is_message: NDArray[np.bool_], key: bytes, made: ModuleType
 ) -> tuple[list[bytes], pa.Array[Any], pa.Array[Any]]:
     """The hash of each document's whole, and the hash and weight of each of its texts."""
-    data, ends, characters = made.normal(texts.data, texts.ends, said, _LOWERED)
+    data, ends, characters = made.normal(texts.data, texts.ends, is_message, _LOWERED)
     (one, whole), view, start = keyed(key), memoryview(data), 0
     each = []
     for number, (end, is_said, count) in enumerate(
-        zip(ends.tolist(), said.tolist(), characters.tolist(), strict=True)
+        zip(ends.tolist(), is_message.tolist(), characters.tolist(), strict=True)
     ):
         if is_said:
             each.append(
                 digest(one, view[start:end] if count >= 0 else normalised(texts.text(number)))
             )
         start = end
-    said_ends = _said_ends(texts, said)
+    said_ends = _said_ends(texts, is_message)
     rows = np.frombuffer(b"".join(each), np.uint8).reshape(-1, one.digest_size)[:, :8]
-    weights = np.minimum(np.abs(characters[said]), WEIGHT_MAX).astype(np.uint32)
+    weights = np.minimum(np.abs(characters[is_message]), WEIGHT_MAX).astype(np.uint32)
     return (
-        [digest(whole, b"".join(own)) for own in parted(each, np.diff(said_ends).tolist())],
-        listed(binaries(rows, np.arange(len(rows))), said_ends),
-        listed(arrow(pa.uint32(), weights), said_ends),
+        [digest(whole, b"".join(own)) for own in split_by_sizes(each, np.diff(said_ends).tolist())],
+        list_column(binaries(rows, np.arange(len(rows))), said_ends),
+        list_column(arrow_column(pa.uint32(), weights), said_ends),
     )
 
 
-def _said_ends(texts: BatchTexts, said: NDArray[np.bool_]) -> Ends:
-    """How many ``said`` texts there are up to the end of each document, from 0."""
-    before = np.zeros(len(said) + 1, np.int64)
-    np.cumsum(said, out=before[1:])
+def _said_ends(texts: BatchTexts, is_message: NDArray[np.bool_]) -> Ends:
+    """How many ``is_message`` texts there are up to the end of each document, from 0."""
+    before = np.zeros(len(is_message) + 1, np.int64)
+    np.cumsum(is_message, out=before[1:])
     return before[texts.documents]

@@ -25,7 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.hash_constants import GOLDEN
-from licet.curate.words import CHUNK_BYTES_MAX, Hashes, Offsets, joined, mixed, shingles, words
+from licet.curate.words import (
+    CHUNK_BYTES_MAX,
+    Hashes,
+    Offsets,
+    finalise,
+    shingles,
+    to_columns,
+    words,
+)
 
 PLACES = 128  # of a signature
 SIGNATURE_BYTES = 4 * PLACES
@@ -86,7 +94,7 @@ def signatures(texts: Sequence[str], key: bytes) -> list[bytes]:
     """
     out: list[bytes] = [b""] * len(texts)
     for numbers, chunk in _chunks([text.encode("utf-8", "replace") for text in texts]):
-        found = words(*joined(chunk), key)
+        found = words(*to_columns(chunk), key)
         hashes, ends = shingles(found)
         enough = np.flatnonzero(np.diff(found.ends, prepend=0) >= NEAR_WORDS_MIN)
         if len(enough):
@@ -115,7 +123,7 @@ def plain_signatures(hashes: Hashes, ends: Offsets) -> Signatures:
         )
         drawn = hashes[at + np.arange(len(at))]
         if turn:
-            drawn = mixed(drawn + np.uint64(turn * GOLDEN % 2**64))
+            drawn = finalise(drawn + np.uint64(turn * GOLDEN % 2**64))
         place = (
             (drawn & np.uint64(PLACES - 1)).astype(np.int64)
             if turn < PLACES

@@ -67,7 +67,7 @@ class SpilledArray:
         self._tail = array(_CODES[self._kind])
 
 
-def scratch(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
+def zeros(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
     """A work array of zeros."""
     if count <= IN_MEMORY_MAX:
         return np.zeros(count, kind)
@@ -76,9 +76,9 @@ def scratch(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
         return np.memmap(file, kind, "r+", shape=(count,))  # it lasts as long as somebody has it
 
 
-def counting(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
+def numbers_below(count: int, kind: DTypeLike, folder: Path | None = None) -> Numbers:
     """A work array of the numbers from 0."""
-    made = scratch(count, kind, folder)
+    made = zeros(count, kind, folder)
     for at in slices(count):
         made[at] = np.arange(at.start, at.stop)
     return made
@@ -105,7 +105,7 @@ def ranges(keys: Numbers, folder: Path | None = None) -> Iterator[tuple[Numbers,
     for at in slices(count):
         sizes += np.bincount((keys[at] >> bits).astype(np.int64), minlength=len(sizes))
     ends = np.cumsum(sizes)
-    cursors, divided = ends - sizes, scratch(count, _RECORD, folder)
+    cursors, divided = ends - sizes, zeros(count, _RECORD, folder)
     for at in slices(count):
         heads = (keys[at] >> bits).astype(np.int64)
         order = np.argsort(heads, kind="stable")

@@ -37,7 +37,7 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-def split(account: bytes, shares: Shares) -> Split:
+def assign_split(account: bytes, shares: Shares) -> Split:
     drawn = (
         int.from_bytes(blake2b(account, digest_size=16, person=b"licet split 1").digest(), "big")
         * PARTS

@@ -29,22 +29,22 @@ _SLOTS = {
 
 
 @cache
-def _told() -> dict[str, Any]:
-    told: dict[str, Any] = yaml.safe_load(
+def _load_phrases() -> dict[str, Any]:
+    phrases: dict[str, Any] = yaml.safe_load(
         (files("licet.curate") / "street_addresses.yaml").read_bytes()
     )
-    return told
+    return phrases
 
 
 @cache
 def _public() -> tuple[str, ...]:
-    return tuple(_told()["public"].split("|"))
+    return tuple(_load_phrases()["public"].split("|"))
 
 
 @cache
 def _patterns() -> list[re.Pattern[str]]:
     out = []
-    for pattern in _told()["patterns"]:
+    for pattern in _load_phrases()["patterns"]:
         for slot, value in _SLOTS.items():
             pattern = pattern.replace(slot, value)
         out.append(re.compile(rf"(?<![\w\-/.]){pattern}(?![\w])"))

@@ -11,7 +11,7 @@ Invariants:
   or not assigned (+999, 000..., 1000...), cards of the unassigned issuer 9999, the IBAN country XX,
   national numbers with wrong check digits, secrets that say EXAMPLE; invented names, streets and
   places (made_up_names.py).
-- ``reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
+- ``is_reserved`` recognises every surrogate, so de-identifying twice changes nothing more.
 - A surrogate adds no quote, backslash or line break, and an all-digit number no leading zero: valid
   code and JSON stay valid.
 """
@@ -43,7 +43,7 @@ _DIGITS = "0123456789"
 _HEX = "0123456789abcdef"
 
 
-def surrogate(
+def make_surrogate(
     key: bytes, kind: IdentifierKind, value: str, *, prefix: str = "", number: int = 0
 ) -> str:
     """Another value of ``kind`` in the shape of ``value``. A secret keeps ``prefix``, its issuer's;
@@ -64,7 +64,7 @@ def surrogate(
         case IdentifierKind.IP:
             return _ip(draw, value)
         case IdentifierKind.MAC:
-            return _filled(value, "00005e0053" + draw.of(_HEX, 2))
+            return _fill_shape(value, "00005e0053" + draw.of(_HEX, 2))
         case IdentifierKind.PERSON:
             return made_up_names.person(draw, value, prefix, number)
         case IdentifierKind.ADDRESS:
@@ -118,7 +118,7 @@ def normalised(kind: IdentifierKind, value: str) -> str:
             assert_never(kind)
 
 
-def numbered(key: bytes, made: str, value: str) -> str:
+def with_numbers(key: bytes, made: str, value: str) -> str:
     """``made`` of the names in a user id, with digits drawn from the whole ``value``."""
     return _digits_filled(
         made, Draw(key, IdentifierKind.USERNAME, value.lower(), 0).of(_DIGITS, len(digits_of(made)))
@@ -138,7 +138,7 @@ def _email(draw: Draw) -> str:
     return f"{given.lower()}.{family.lower()}{10 + draw.below(90)}@{domain}"
 
 
-def _filled(shape: str, chars: str) -> str:
+def _fill_shape(shape: str, chars: str) -> str:
     """``chars`` in place of the letters and digits of ``shape``."""
     upper, source = shape.isupper(), iter(chars)
     return "".join(
@@ -184,7 +184,7 @@ def _iban(draw: Draw, value: str) -> str:
     own = compact(value)
     rest = "".join(draw.of(_DIGITS if c.isdigit() else _LOWER.upper(), 1) for c in own[4:])
     filled = f"XX{mod_97_10.calc_check_digits(f'{rest}XX')}{rest}"
-    return _filled(value, filled.lower() if value[0].islower() else filled)
+    return _fill_shape(value, filled.lower() if value[0].islower() else filled)
 
 
 def _national_id(draw: Draw, value: str) -> str:
@@ -207,9 +207,9 @@ def _drawn_number(draw: Draw, value: str) -> str:
     if _is_literal(value):
         return "90000" + draw.of(_DIGITS, len(value) - 5)
     if _SSN.fullmatch(value):
-        return _filled(value, "000" + draw.of(_DIGITS, 6))
+        return _fill_shape(value, "000" + draw.of(_DIGITS, 6))
     if _NINO.fullmatch(value):
-        return _filled(value, "QQ" + draw.of(_DIGITS, 6) + draw.of("ABCD", 1))
+        return _fill_shape(value, "QQ" + draw.of(_DIGITS, 6) + draw.of("ABCD", 1))
     drawn = "".join(_like(draw, c) for c in value)
     return _digits_filled(drawn, ("00000" + digits_of(drawn)[5:])[: len(digits_of(drawn))])
 
@@ -291,7 +291,7 @@ _DOCUMENTATION = tuple(
 )
 
 
-def reserved(kind: IdentifierKind, value: str) -> bool:
+def is_reserved(kind: IdentifierKind, value: str) -> bool:
     """Whether ``value`` belongs to nobody, by its issuer's rules or as a surrogate."""
     return _RESERVED[kind](value)
 
@@ -338,12 +338,12 @@ _RESERVED: dict[IdentifierKind, Callable[[str], bool]] = {
     IdentifierKind.NATIONAL_ID: _reserved_number,
     IdentifierKind.IP: _reserved_ip,
     IdentifierKind.MAC: lambda value: compact(value).startswith("00005E0053"),
-    IdentifierKind.PERSON: made_up_names.person_made,
-    IdentifierKind.ADDRESS: made_up_names.address_made,
-    IdentifierKind.PLACE: made_up_names.place_made,
-    IdentifierKind.ORGANISATION: made_up_names.organisation_made,
+    IdentifierKind.PERSON: made_up_names.is_made_person,
+    IdentifierKind.ADDRESS: made_up_names.is_made_address,
+    IdentifierKind.PLACE: made_up_names.is_made_place,
+    IdentifierKind.ORGANISATION: made_up_names.is_made_organisation,
     IdentifierKind.USERNAME: lambda value: (
-        _USER(value) or (not value.isalpha() and made_up_names.person_made(value))
+        _USER(value) or (not value.isalpha() and made_up_names.is_made_person(value))
     ),
     IdentifierKind.HOST: _matches(r"^(?:user[0-9a-f]{6}@)?host[0-9a-f]{6}(?:\.|$)"),
     IdentifierKind.CREDENTIAL: lambda value: MARK in value,

@@ -106,12 +106,12 @@ class DuplicateQuestion:
         self._hash, self._names, self._chats = survey._hash, np.sort(names), np.sort(chats)
 
     def some_of(self, conversation: UUID) -> bool:
-        return _holds(self._chats, self._hash(conversation.bytes))
+        return _contains(self._chats, self._hash(conversation.bytes))
 
     def __contains__(self, document: Document, /) -> bool:
-        return _holds(self._names, self._hash(document.name))
+        return _contains(self._names, self._hash(document.name))
 
 
-def _holds(ordered: Hashes, value: int) -> bool:
+def _contains(ordered: Hashes, value: int) -> bool:
     at = int(np.searchsorted(ordered, np.uint64(value)))
     return at < len(ordered) and int(ordered[at]) == value

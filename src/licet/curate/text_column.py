@@ -55,7 +55,7 @@ def texts_of(batch: pa.RecordBatch, name: str = "texts") -> BatchTexts:
     return BatchTexts(held, ends, documents - documents[0])
 
 
-def voiced(batch: pa.RecordBatch, voices: Set[Voice]) -> NDArray[np.bool_]:
+def is_of_voices(batch: pa.RecordBatch, voices: Set[Voice]) -> NDArray[np.bool_]:
     """For each text, whether it is of one of these voices."""
     own = texts_of(batch, "voices")
     allowed = np.zeros(256, np.bool_)

@@ -76,23 +76,27 @@ class Unspaced(msgspec.Struct, frozen=True):
         return _WRITTEN_TOGETHER.sub(r"\1 ", text) if self.together else text
 
 
-def unspaced(text: str) -> Unspaced | None:
+def estimate(text: str) -> Unspaced | None:
     """The figures of ``text``; None if it has no such characters."""
     if not text.encode("utf-8", "replace").translate(None, _BELOW):
         return None
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
     found = np.bincount(SCRIPT[np.where(codes < len(SCRIPT), codes, 0)], minlength=6).tolist()
-    return told(found, len(codes), text.count(" "))
+    return estimate_from_counts(found, len(codes), text.count(" "))
 
 
-def told(found: Sequence[int], characters: int, blanks: int) -> Unspaced | None:
-    """`unspaced` from character counts by script, the total, and blanks."""
+def estimate_from_counts(found: Sequence[int], characters: int, blanks: int) -> Unspaced | None:
+    """`estimate` from character counts by script, the total, and blanks."""
     if not any(found[1:]):
         return None
-    said = {script: found[script] / rate for script, rate in CHARACTERS_A_WORD.items()}
-    words = said[HAN] + said[KANA] + said[SOUTH_EAST]
+    words_by_script = {script: found[script] / rate for script, rate in CHARACTERS_A_WORD.items()}
+    words = words_by_script[HAN] + words_by_script[KANA] + words_by_script[SOUTH_EAST]
     parted = sum(found[1:ABJAD])
     mostly = parted and 2 * parted > characters - blanks
-    shingle = round(SHINGLE_WORDS * parted / (words + said[HANGUL])) if mostly else SHINGLE_WORDS
-    saying = sum(said.values()) - sum(found[1:]) / LETTERS_A_WORD
+    shingle = (
+        round(SHINGLE_WORDS * parted / (words + words_by_script[HANGUL]))
+        if mostly
+        else SHINGLE_WORDS
+    )
+    saying = sum(words_by_script.values()) - sum(found[1:]) / LETTERS_A_WORD
     return Unspaced(words, shingle, together=found[SOUTH_EAST] > 0, saying=saying)

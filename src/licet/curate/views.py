@@ -112,7 +112,7 @@ _CONFUSABLES = str.maketrans(
 )
 
 
-def hidden(data: bytes) -> frozenset[int]:
+def find_hidden(data: bytes) -> frozenset[int]:
     """What may be hidden in UTF-8 bytes, by one scan: numbers of ``_MAKERS``, then of
     ``_DECODERS``.
     """
@@ -120,7 +120,7 @@ def hidden(data: bytes) -> frozenset[int]:
 
 
 def views(text: str, ways: frozenset[int], *, again: bool = False) -> Iterator[View]:
-    """The views of a text that differ from it. ``ways``: `hidden` of it.
+    """The views of a text that differ from it. ``ways``: `find_hidden` of it.
 
     ``again``: for a text that is a view itself, only escapes and confusable letters are undone.
     """
@@ -141,20 +141,20 @@ def plain(value: str) -> str:
 
 def _unescaped(text: str) -> Iterator[View]:
     """Lines with escapes undone, if one stands for part of an identifier or its name."""
-    return _undone(text, _ESCAPE_RE)
+    return _undo_pattern(text, _ESCAPE_RE)
 
 
 def _unquoted(text: str) -> Iterator[View]:
     """Lines of a mail in quoted-printable (RFC 2045, 6.7; RFC 2047, 4.2)."""
-    return _undone(text, _QUOTED_RE)
+    return _undo_pattern(text, _QUOTED_RE)
 
 
-def _undone(text: str, pattern: re2._Regexp | re.Pattern[str]) -> Iterator[View]:
+def _undo_pattern(text: str, pattern: re2._Regexp | re.Pattern[str]) -> Iterator[View]:
     edits = [
         (*match.span(), pieces) for match in pattern.finditer(text) if (pieces := _meanings(match))
     ]
-    if any(_tells(out, text, end) for _, end, pieces in edits for out, _ in pieces):
-        yield from _edited(text, edits)
+    if any(_may_begin(out, text, end) for _, end, pieces in edits for out, _ in pieces):
+        yield from _apply_edits(text, edits)
 
 
 def escapes(text: str) -> Iterator[tuple[int, int]]:
@@ -164,12 +164,12 @@ def escapes(text: str) -> Iterator[tuple[int, int]]:
     for match in _ESCAPE_RE.finditer(text):
         start, end = match.span()
         if match.group("mark") is None and any(
-            _tells(out, text, end) for out, _ in _meanings(match)
+            _may_begin(out, text, end) for out, _ in _meanings(match)
         ):
             yield start, end
 
 
-def _tells(out: str, text: str, end: int) -> bool:
+def _may_begin(out: str, text: str, end: int) -> bool:
     """Whether a character may belong to an identifier or its name, or begin another escape."""
     return (
         out.isalnum()
@@ -207,31 +207,33 @@ def _meanings(match: re2._Match | re.Match[str]) -> Sequence[tuple[str, int]]:
     return [("", whole)] if groups.get("soft") else []
 
 
-def _confused(text: str) -> Iterator[View]:
+def _replace_confusables(text: str) -> Iterator[View]:
     tokens = (
         match
         for match in _MIXED_TOKEN.finditer(text)
         if _MIXED_RE.search(match.group()) is not None
     )
-    return _edited(
+    return _apply_edits(
         text,
         [(m.start(), m.end(), [(c.translate(_CONFUSABLES), 1) for c in m.group()]) for m in tokens],
     )
 
 
-def _spaced(text: str) -> Iterator[View]:
+def _undo_spacing(text: str) -> Iterator[View]:
     runs = (match.span(1) for match in _SPACED_RE.finditer(text))
-    return _edited(
+    return _apply_edits(
         text,
         [(at, at + 1, []) for start, end in runs for at in range(start, end) if text[at] == " "],
     )
 
 
-def _broken(text: str) -> Iterator[View]:
+def _undo_breaks(text: str) -> Iterator[View]:
     """Text around breaks between groups of four: columns of numbers are common, and few
     validate.
     """
-    for view in _edited(text, [(*match.span(1), []) for match in _BREAK.finditer(text)], AROUND):
+    for view in _apply_edits(
+        text, [(*match.span(1), []) for match in _BREAK.finditer(text)], AROUND
+    ):
         marked = [
             kind
             for mark, kind in (("+", IdentifierKind.PHONE), ("@", IdentifierKind.EMAIL))
@@ -242,18 +244,18 @@ def _broken(text: str) -> Iterator[View]:
 
 def _unmarked(text: str) -> Iterator[View]:
     """Text without Markdown and HTML marks within words."""
-    return _edited(text, [(*match.span(), []) for match in _MARK.finditer(text)], AROUND)
+    return _apply_edits(text, [(*match.span(), []) for match in _MARK.finditer(text)], AROUND)
 
 
 def _untagged(text: str) -> Iterator[View]:
     """Invisible tag characters as letters (Unicode 23.9)."""
     runs = ((match.start(), match.group()) for match in _TAGS_RE.finditer(text))
-    return _edited(
+    return _apply_edits(
         text, [(at, at + len(run), [(chr(ord(c) - 0xE0000), 1) for c in run]) for at, run in runs]
     )
 
 
-def _edited(text: str, edits: Sequence[Edit], around: int = 0) -> Iterator[View]:
+def _apply_edits(text: str, edits: Sequence[Edit], around: int = 0) -> Iterator[View]:
     """The lines of ``text`` with edits, adjacent ones as one view; ``around`` limits the context to
     so many characters.
     """
@@ -296,8 +298,8 @@ def _window(text: str, at: int, stop: int, edits: Sequence[Edit]) -> View:
 
 
 _MAKERS: tuple[tuple[str, Callable[[str], Iterator[View]]], ...] = (
-    (_ESCAPE, _unescaped), (_QUOTED_PRINTABLE, _unquoted), (_MIXED, _confused), (_TAGS, _untagged),
-    (_SPACED, _spaced), (_BROKEN, _broken), (_MARKED, _unmarked),
+    (_ESCAPE, _unescaped), (_QUOTED_PRINTABLE, _unquoted), (_MIXED, _replace_confusables), (_TAGS, _untagged),
+    (_SPACED, _undo_spacing), (_BROKEN, _undo_breaks), (_MARKED, _unmarked),
 )  # fmt: skip
 ESCAPING = 4  # of them, the first
 
@@ -316,7 +318,7 @@ _SMALL = (
 
 
 def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
-    """The runs in a text that decode to text or cannot be read. ``ways``: `hidden` of it."""
+    """The runs in a text that decode to text or cannot be read. ``ways``: `find_hidden` of it."""
     for number in sorted(ways):
         if number >= len(_MAKERS):
             yield from _DECODERS[number - len(_MAKERS)][1](text)
@@ -325,7 +327,7 @@ def encoded(text: str, ways: frozenset[int]) -> Iterator[EncodedRun]:
 def _plain_runs(text: str) -> Iterator[EncodedRun]:
     for start, run in _runs(text):
         for at, part in _parts(run):
-            if (found := _decoded(part)) != "":
+            if (found := _decode_run(part)) != "":
                 yield EncodedRun(start + at, start + at + len(part), found)
 
 
@@ -360,7 +362,7 @@ def _parts(run: str) -> Iterator[tuple[int, str]]:
         at += len(part) + 1
 
 
-def _decoded(run: str) -> str | None:
+def _decode_run(run: str) -> str | None:
     """The text encoded by a run of base64, hexadecimal or base32; empty if none, None if
     unreadable.
     """
@@ -376,7 +378,7 @@ def _decoded(run: str) -> str | None:
     if len(bare) % 4 == 1:
         return ""
     probed = _of_base64(bare[:PROBED_CHARACTERS])
-    return _content(_of_base64(bare)) if _begins(probed) or is_packed(probed) else ""
+    return _content(_of_base64(bare)) if _may_be_text(probed) or is_packed(probed) else ""
 
 
 def _of_base64(bare: str) -> bytes:
@@ -393,7 +395,7 @@ def _of_base32(bare: str) -> str | None:
         return ""
 
 
-def _begins(data: bytes) -> bool:
+def _may_be_text(data: bytes) -> bool:
     """Whether bytes may begin a text; the last character may be cut."""
     if b"\0" in data:
         return data[1:12:2] == bytes(len(data[1:12:2]))
@@ -426,10 +428,10 @@ def _content(data: bytes, bytes_min: int = ENCODED_BYTES_MIN) -> str | None:
     inner = unpacked(data)
     if inner is None or inner == b"":
         return None if inner is None else ""
-    return _text(_whole(inner), 1) or None
+    return _text(_drop_partial_character(inner), 1) or None
 
 
-def _whole(data: bytes) -> bytes:
+def _drop_partial_character(data: bytes) -> bytes:
     """Drops half a character at the end."""
     try:
         data.decode()
@@ -443,7 +445,7 @@ _NOT_HEX = re.compile(r"0x|[^0-9A-Fa-f]")
 
 
 def _of_wrapped(run: str) -> str | None:
-    return _decoded(_NOT_BASE64.sub("", run))
+    return _decode_run(_NOT_BASE64.sub("", run))
 
 
 def _of_pairs(run: str) -> str | None:

@@ -90,7 +90,7 @@ def plain_words(data: NDArray[np.uint8], ends: Offsets, key: bytes) -> Words:
     # What lies between words counts nothing, so that a word may be summed up to the start of the
     # next.
     sums = np.add.reduceat(values(key)[lowered] * powers[: len(data)], places)
-    return Words(mixed(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
+    return Words(finalise(sums * inverses[places]), np.searchsorted(places, ends).astype(np.int64))
 
 
 def shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Offsets]:
@@ -119,17 +119,17 @@ def plain_shingles(found: Words, size: int = SHINGLE_WORDS) -> tuple[Hashes, Off
         )
         chosen[at] = True
     per_text = np.where(counts >= size, counts - size + 1, np.minimum(counts, 1))
-    return mixed(out[chosen]), np.cumsum(per_text)
+    return finalise(out[chosen]), np.cumsum(per_text)
 
 
-def joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
+def to_columns(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
     """``texts`` in the form of `words`."""
     return np.frombuffer(b"".join(texts), np.uint8), np.cumsum(
         [len(text) for text in texts], dtype=np.int64
     )
 
 
-def mixed(hashes: Hashes) -> Hashes:
+def finalise(hashes: Hashes) -> Hashes:
     """Applies the finaliser to each hash."""
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -24,7 +24,7 @@ _TEXT = (
 )
 
 
-def _load() -> None:
+def _load_modules() -> None:
     compiled.load()
     one = Document(
         account=bytes(16),
@@ -43,4 +43,4 @@ def _load() -> None:
     gc.freeze()
 
 
-_load()
+_load_modules()

@@ -12,7 +12,15 @@ from pathlib import Path
 import yaml
 
 from licet.curate import engine_settings, release_build
-from licet.demo.stage import DemoPromise, DemoReport, Progress, Say, show_promises, silent, stage
+from licet.demo.stage import (
+    DemoPromise,
+    DemoReport,
+    Progress,
+    Say,
+    no_progress,
+    show_promises,
+    stage,
+)
 from licet.intake import formats, imports
 from licet.intake.import_records import Imported, RecordedAccount, RecordedChoice
 from licet.intake.read_turn import ReadTurn
@@ -40,7 +48,7 @@ def play_files(
     age: int,
     allow_from: datetime | None,
     say: Say,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> DemoReport:
     """Imports the files, shows what may be used and why, and builds a release."""
     progress("reading the files", 0)
@@ -106,7 +114,7 @@ def _show_assumptions(
         f"  the terms of article-2025, in force since {policy.effective:%d %B %Y}, "
         "before the first turn"
     )
-    left_in = engine_settings.lets_names_in(installation)
+    left_in = engine_settings.may_leave_names_in(installation)
     finds = "person" in engine_settings.name_search(installation.config, left_in=left_in).kinds
     names = "replaced where they are found" if finds else "left in: nothing looks for them"
     say(f"  people's names are {names}")

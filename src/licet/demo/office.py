@@ -62,7 +62,7 @@ def keep_office(installation: Installation, release: str) -> None:
     with suppress(RefusedError):  # a town of fifty has too few people to state a measurement
         release_measure.measure(installation, release, MeasuringOrder())
     stats.stats(installation, release)
-    duplicate_clusters.count(installation, release)
+    duplicate_clusters.count_clusters(installation, release)
     for kind in PaperKind:
         papers.make(installation, kind, actor=BY)
     with transaction(installation.pool) as tx:

@@ -145,7 +145,9 @@ def train(installation: Installation, release: str) -> int:
     """Trains a model on a release through the training gate and registers it; returns the number of
     consumed rows.
     """
-    return learn(installation, release, installation.config.data / "models" / MODEL, called=MODEL)
+    return train_word_model(
+        installation, release, installation.config.data / "models" / MODEL, called=MODEL
+    )
 
 
 RECIPE = "licet-tally-1"
@@ -154,7 +156,7 @@ BATCH_ROWS = 512
 WEIGHTS_FILE = "tally.bin"
 
 
-def learn(installation: Installation, release: str, out: Path, *, called: str) -> int:
+def train_word_model(installation: Installation, release: str, out: Path, *, called: str) -> int:
     """Counts the training rows of ``release`` and writes the model to ``out``; returns the number
     of consumed rows.
     """

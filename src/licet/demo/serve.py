@@ -75,8 +75,8 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
         with open_installation(
             Configuration(data=folder, web=Web(token_key_file=key_file)), clock
         ) as installation:
-            app, links = stand(installation, key)
-            with listener(PORT) as listening:
+            app, links = build_application(installation, key)
+            with bind_listener(PORT) as listening:
                 port = listening.getsockname()[1]
                 say(
                     f"\nthe town's pages are served on http://localhost:{port} until you "
@@ -95,9 +95,11 @@ def serve(folder: Path, began: datetime, say: Say) -> None:
         key_file.unlink(missing_ok=True)
 
 
-def stand(installation: Installation, key: bytes) -> tuple[Litestar, list[tuple[str, str]]]:
+def build_application(
+    installation: Installation, key: bytes
+) -> tuple[Litestar, list[tuple[str, str]]]:
     """The application and its sign-in links."""
-    people = {role.word: role for role in roles(installation)}
+    people = {role.word: role for role in pick_people(installation)}
 
     @get("/as/{word:str}", may=ANYBODY, include_in_schema=False, sync_to_thread=True)
     def sign_in_as(word: FromPath[str]) -> Redirect:
@@ -107,7 +109,7 @@ def stand(installation: Installation, key: bytes) -> tuple[Litestar, list[tuple[
         if word not in people:
             raise NotFoundError("nobody of that name")
         role = people[word]
-        token = tokens.signed(
+        token = tokens.sign_token(
             key,
             role.name,
             tokens.audience_of(installation.config.web, tokens.TokenUse.enter),
@@ -121,7 +123,7 @@ def stand(installation: Installation, key: bytes) -> tuple[Litestar, list[tuple[
     return app, [*links, ("/as/privacy-officer", "the privacy officer")]
 
 
-def roles(installation: Installation) -> list[DemoRole]:
+def pick_people(installation: Installation) -> list[DemoRole]:
     """The people to show: somebody undecided, somebody new, and somebody who said yes."""
     found = []
     with transaction(installation.pool) as tx:
@@ -142,14 +144,14 @@ def roles(installation: Installation) -> list[DemoRole]:
             found.append(DemoRole(word=word, what=what, name=names[account], to=to))
     return [
         *found,
-        _opened(installation, "new", 30, "a new user, who signs up", "/signup"),
-        _opened(
+        _open_account(installation, "new", 30, "a new user, who signs up", "/signup"),
+        _open_account(
             installation, "minor", scenes.MIN_AGE - 2, "somebody too young to be asked", "/notice"
         ),
     ]
 
 
-def _opened(installation: Installation, word: str, age: int, what: str, to: str) -> DemoRole:
+def _open_account(installation: Installation, word: str, age: int, what: str, to: str) -> DemoRole:
     """A role whose account is opened now, in the region that has a minimum age."""
     name, now = f"{word}-{secrets.token_hex(4)}", installation.clock()
     account = uuid7(now, installation.keyring.random(10))
@@ -174,7 +176,10 @@ def _account_with_standing(
     found = [
         account.account_id
         for account in accounts
-        if ({said.standing for said in account.state.standings} or {GrantStanding.undecided})
+        if (
+            {standings.standing for standings in account.state.standings}
+            or {GrantStanding.undecided}
+        )
         == {standing}
         and account.state.closed_at is None
         and account.state.plan in COVERED_PLANS
@@ -211,7 +216,7 @@ def officer_link(installation: Installation) -> str:
         )
 
 
-def listener(wanted: int) -> socket.socket:
+def bind_listener(wanted: int) -> socket.socket:
     """A socket listening on ``wanted``, or on any free port if it is taken. Held from here on, so
     that nobody else takes the port.
     """

@@ -64,7 +64,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
         return all(promise.kept for promise in self.promises)
 
 
-def replaces(folder: Path) -> bool:
+def would_replace(folder: Path) -> bool:
     """Whether a demonstration in ``folder`` would delete an earlier one; UsageError if the folder
     contains anything else.
     """
@@ -78,7 +78,7 @@ def replaces(folder: Path) -> bool:
 @contextmanager
 def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[Installation]:
     """A fresh installation in ``folder`` on ``clock``; deletes an earlier demonstration there."""
-    if replaces(folder):
+    if would_replace(folder):
         say(f"clearing the earlier demonstration in {folder}")
         embedded.stop(folder / "postgres")
         shutil.rmtree(folder)
@@ -94,7 +94,7 @@ def stage(folder: Path, clock: SimulatedClock, say: Say) -> Iterator[Installatio
         save(folder, clock)
 
 
-def silent(_what: str, _share: float) -> None: ...
+def no_progress(_what: str, _share: float) -> None: ...
 
 
 def dated_lines(day_time: datetime, text: str, *more: str) -> list[str]:

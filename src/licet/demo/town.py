@@ -33,9 +33,9 @@ from licet.demo.stage import (
     Progress,
     Say,
     dated_lines,
+    no_progress,
     plot,
     show_promises,
-    silent,
     stage,
 )
 from licet.demo.town_requests import TownRequests
@@ -87,7 +87,7 @@ def play_town(
     population: int = 2_000,
     seed: int = 1,
     say: Say,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     check: Callable[..., Iterable[DemoPromise]] = check_all,
 ) -> DemoReport:
     """Plays the town and returns its promises and figures; leaves ``folder`` for other commands."""
@@ -242,8 +242,8 @@ class _Play:
             commands.Delete(at=now, account=person.id, conversation=conversation),
         )
 
-    def _tell(self, said: str, *more: str) -> None:
-        for line in dated_lines(self.clock.now, said, *more):
+    def _tell(self, text: str, *more: str) -> None:
+        for line in dated_lines(self.clock.now, text, *more):
             self.say(line)
 
     def _people(self, population: int) -> None:

@@ -60,7 +60,7 @@ def status(installation: Installation) -> KeyStatus:
     """
     window = backup_window(installation)
     with transaction(installation.pool) as tx:
-        known = chain.epochs(tx)
+        known = chain.list_epochs(tx)
         waiting = rotation.count_marked(tx)
         due = rotation.due_rotations(tx, known, installation.clock())
     begun = rotation.find_unfinished(known)
@@ -88,7 +88,7 @@ def status(installation: Installation) -> KeyStatus:
 
 def due_rotations(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
     """When each rotation is due; None if no account waits for it."""
-    return rotation.due_rotations(tx, chain.epochs(tx), at)
+    return rotation.due_rotations(tx, chain.list_epochs(tx), at)
 
 
 def next_rotation(installation: Installation) -> Rotation | None:
@@ -97,7 +97,7 @@ def next_rotation(installation: Installation) -> Rotation | None:
     """
     at = installation.clock()
     with transaction(installation.pool) as tx:
-        known = chain.epochs(tx)
+        known = chain.list_epochs(tx)
         due = rotation.due_rotations(tx, known, at)
     begun = rotation.find_unfinished(known)
     if begun is not None:

@@ -201,7 +201,7 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
         # wraps under an older one.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         newest = keyring.newest(tx)
-        row = find_unfinished(chain.epochs(tx))
+        row = find_unfinished(chain.list_epochs(tx))
         if row is None:
             _check_provider(tx, keyring)
             epoch = keyring.provider.newest(after=max(newest, keyring.provider.newest()))
@@ -309,7 +309,7 @@ def _complete(pool: Pool, keyring: Keyring, total: RotationResult, at: datetime)
         for name, wrapped in chain.lock_secrets(tx):
             key = keyring.unwrap_secret(name, wrapped)
             chain.rewrap_secret(tx, name, keyring.wrap_secret(total.epoch, name, key))
-        for epoch in chain.epochs(tx):
+        for epoch in chain.list_epochs(tx):
             if epoch.number < total.epoch and epoch.retired_at is None:
                 _refuse_in_use(tx, epoch.number)
                 chain.retire_epoch(tx, epoch.number, at)
@@ -330,7 +330,7 @@ def due_for_destruction(pool: Pool, at: datetime, backup_window: timedelta) -> l
     with transaction(pool) as tx:
         return [
             epoch.number
-            for epoch in chain.epochs(tx)
+            for epoch in chain.list_epochs(tx)
             if epoch.destroyed_at is None
             and epoch.retired_at is not None
             and epoch.retired_at + backup_window <= at

@@ -139,7 +139,7 @@ def is_archive(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def members(archive: Path) -> tuple[list[ArchiveMember], bool]:
+def list_members(archive: Path) -> tuple[list[ArchiveMember], bool]:
     """At most MEMBERS_MAX + 1 files of an archive in its order, and whether its end is missing."""
     try:
         with zipfile.ZipFile(archive) as listed:

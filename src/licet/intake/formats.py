@@ -164,7 +164,7 @@ def _list_members(path: Path) -> list[_FoundFile]:
     try:
         if not archives.is_archive(path):
             return [_recognise(path)]
-        members, cut = archives.members(path)
+        members, cut = archives.list_members(path)
     except OSError:
         return [_skip_file(path, "the file cannot be opened")]
     if len(members) > archives.MEMBERS_MAX:

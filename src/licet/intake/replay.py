@@ -402,11 +402,14 @@ class Import:
                 self._accounts.add(account := answer.account)
             if isinstance(command, commands.Say):
                 self._count_turn(command, answer)
-                if answer.outcome is Outcome.done and (said := answer.conversation) is not None:
-                    if said is not continued:
-                        self._continued.add(continued := said)
-                    if command.content is not None and said is not stored:
-                        conversations.add(stored := said)
+                if (
+                    answer.outcome is Outcome.done
+                    and (conversation := answer.conversation) is not None
+                ):
+                    if conversation is not continued:
+                        self._continued.add(continued := conversation)
+                    if command.content is not None and conversation is not stored:
+                        conversations.add(stored := conversation)
             elif isinstance(command, commands.Choose):
                 self._counts["choices"] += 1
                 nothing = commands.LATE if answer.because == commands.LATE else Effect.none.value

@@ -95,7 +95,7 @@ def _folder(path: Path) -> TakenOut | None:
 
 
 def _archive(path: Path) -> TakenOut | None:
-    members = {member.path: member for member in archives.members(path)[0]}
+    members = {member.path: member for member in archives.list_members(path)[0]}
     about = members.get(ABOUT)
     if about is None or about.packed_bytes > ABOUT_BYTES_MAX:
         return None

@@ -42,7 +42,7 @@ class WrappedBucket(msgspec.Struct, frozen=True, kw_only=True):
 # Epochs
 
 
-def epochs(tx: Transaction) -> list[Epoch]:
+def list_epochs(tx: Transaction) -> list[Epoch]:
     """Every epoch, oldest first."""
     return select(tx, Epoch, "SELECT * FROM epochs ORDER BY number")
 

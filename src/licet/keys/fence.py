@@ -66,14 +66,14 @@ def lift_fence(tx: Transaction) -> None:
     tx.execute("DELETE FROM fence")
 
 
-def stands(tx: Transaction) -> bool:
+def is_standing(tx: Transaction) -> bool:
     row = tx.execute(f"SELECT {STANDS}").fetchone()
     return row is None or bool(row[0])
 
 
 def check(tx: Transaction) -> None:
     """RefusedError while the fence stands: for changes and erasures that need no key."""
-    if stands(tx):
+    if is_standing(tx):
         raise fenced_error()
 
 
@@ -90,7 +90,7 @@ def check_before_snapshot(tx: Transaction) -> None:
 # Lives
 
 
-def life(tx: Transaction) -> int:
+def current_life(tx: Transaction) -> int:
     """The database's present life."""
     row = tx.execute(f"SELECT {LIFE}").fetchone()
     return int(row[0]) if row else 0

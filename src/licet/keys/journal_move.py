@@ -49,8 +49,8 @@ def moved_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-moved")
 
 
-def forecast(folder: Path, bucket: Bucket) -> JournalMoved:
-    """What `move` would move, or moved; raises what `move` raises and changes nothing."""
+def forecast_move(folder: Path, bucket: Bucket) -> JournalMoved:
+    """What `move_journal` would move, or moved; raises what `move_journal` raises and changes nothing."""
     if (moved := moved_folder(folder)).is_dir():
         return _describe(moved)
     _refuse_missing(folder)
@@ -59,7 +59,7 @@ def forecast(folder: Path, bucket: Bucket) -> JournalMoved:
     return found
 
 
-def move(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMoved:
+def move_journal(folder: Path, bucket: Bucket, beside: Callable[[], None]) -> JournalMoved:
     """Moves the journal; ``beside`` moves what must be there first, and is called while nobody
     appends.
 

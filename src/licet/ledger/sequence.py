@@ -328,7 +328,7 @@ class Sequencer:
     def _append_again(self, standing: LogStanding, log: LogWriter) -> None:
         """Appends the batch that has places but never reached the log."""
         with self._conn.transaction():
-            rows = _placed_rows(self._conn, standing.year, standing.decided)
+            rows = _rows_placed(self._conn, standing.year, standing.decided)
             if len(rows) != standing.size - standing.decided:
                 raise BrokenError(f"the outbox has lost rows of the log `{standing.origin}`")
             batch = self._encode(rows, standing.year, standing.logged_at)
@@ -441,7 +441,7 @@ def waiting_rows(tx: Transaction, limit: int | None = None) -> list[OutboxRow]:
     return [read_row(row) for row in rows]
 
 
-def _placed_rows(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
+def _rows_placed(tx: Transaction, year: int, first: int) -> list[OutboxRow]:
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM outbox WHERE log_year = %s AND index >= %s ORDER BY index",
         [year, first],

@@ -146,15 +146,15 @@ _CHECK = "licet verify document FILE --log PUBLISHED --release RELEASES --key VK
 
 
 def render_markdown(payload: Mapping[str, Any], sha256: str) -> str:
-    lines = [f"# {_plain(payload['title'])}", ""]
-    lines += [f"- **{what}**: {_plain(text)}" for what, text in _facts(payload, sha256)]
+    lines = [f"# {_escape_plain(payload['title'])}", ""]
+    lines += [f"- **{what}**: {_escape_plain(text)}" for what, text in _facts(payload, sha256)]
     for part in payload["sections"]:
-        lines += ["", f"## {_plain(' '.join((part['number'], part['title'])).strip())}", ""]
+        lines += ["", f"## {_escape_plain(' '.join((part['number'], part['title'])).strip())}", ""]
         lines += ["| | answer | from |", "|---|---|---|"]
         for line in part["lines"]:
             cells = (
-                _plain(line["asks"]),
-                answer(payload, line["says"], _plain),
+                _escape_plain(line["asks"]),
+                answer(payload, line["says"], _escape_plain),
                 source(line["says"]),
             )
             lines.append("| " + " | ".join(" ".join(cell.split()) for cell in cells) + " |")
@@ -165,12 +165,13 @@ def render_markdown(payload: Mapping[str, Any], sha256: str) -> str:
                 "|---" * len(COLUMNS) + "|",
             ]
             lines += [
-                "| " + " | ".join(map(_plain, row)) + " |" for row in _cells(payload, part["rows"])
+                "| " + " | ".join(map(_escape_plain, row)) + " |"
+                for row in _cells(payload, part["rows"])
             ]
     return "\n".join([*lines, "", "---", "", _NOTE, "", f"    {_CHECK}", ""])
 
 
-def _plain(text: str) -> str:
+def _escape_plain(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", text)
 
 

@@ -279,7 +279,7 @@ def diff(
                 "compare two of a kind",
                 because="kind",
             )
-    sides = [dict(_flat(payload_of(document.document))) for document in (old, new)]
+    sides = [dict(_flatten(payload_of(document.document))) for document in (old, new)]
     changes = [
         PaperChange(place=place, before=sides[0].get(place), after=sides[1].get(place))
         for place in sorted({*sides[0], *sides[1]})
@@ -288,13 +288,13 @@ def diff(
     return PaperDiff(kind=kind.value, before=old.sha256, after=new.sha256, changes=tuple(changes))
 
 
-def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
+def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 a value of JSON
     """Each simple value with its place. Sections are keyed by number, so that a new one moves no
     other.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _flat(inner, f"{at}.{key}" if at else key)
+            yield from _flatten(inner, f"{at}.{key}" if at else key)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             name = (
@@ -302,6 +302,6 @@ def _flat(value: Any, at: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN40
                 if isinstance(inner, dict)
                 else number
             )
-            yield from _flat(inner, f"{at}[{name}]")
+            yield from _flatten(inner, f"{at}[{name}]")
     else:
         yield at, paper_pages.written_value(value, at)

@@ -221,7 +221,7 @@ def train(examples: Sequence[LabelledExample]) -> Model:
         counts = ngrams.count([example.text for example in examples])
         raw, fitted = _out_of_fold(counts, folds, truth, balance_domains(domains))
         slope, bias = _fit_calibration(raw, truth)
-        limits = abstention_limits(held_out(counts, folds), domains)
+        limits = abstention_limits(held_out_shares(counts, folds), domains)
     scores, weights = _logistic(slope * raw + bias), fitted.weights()
     points = _points(scores, truth)
     by_domain = _by_domain(scores, truth, domains, points[TOLD_AT].threshold)
@@ -449,7 +449,7 @@ ABSTENTION_LEVEL = 0.05
 TEXTS_MIN = 19  # the fewest for which a p-value can be as small as `ABSTENTION_LEVEL`
 
 
-def held_out(counts: Sequence[Any], folds: Rows) -> Array:
+def held_out_shares(counts: Sequence[Any], folds: Rows) -> Array:
     """For each text the share of its n-grams that no text of another fold has."""
     shares = np.ones(len(folds))
     for fold in np.unique(folds):

@@ -124,7 +124,7 @@ def train(
         with TemporaryDirectory(prefix="licet-gate-") as gates:
             sources = [
                 source
-                for source in _sources(installation, dict.fromkeys(releases), Path(gates))
+                for source in _training_sources(installation, dict.fromkeys(releases), Path(gates))
                 if source.learnt
             ]
             started = installation.clock()
@@ -134,7 +134,7 @@ def train(
             )
             model.save(made)
             ids = [
-                _put(
+                _write_model_files(
                     installation, model, name, source, made, held_out, started, number, len(sources)
                 )
                 for number, source in enumerate(sources, start=1)
@@ -172,7 +172,7 @@ def forecast(installation: Installation, releases: Sequence[str], out: Path) -> 
     old = _recorded_releases(installation, out)
     gone = {
         affected.model: affected.withdrawn
-        for affected in lineage.affected(installation, recipe=model_registry.CLASSIFIER)
+        for affected in lineage.models_affected(installation, recipe=model_registry.CLASSIFIER)
     }
     return RetrainingForecast(
         name=old[0][1],
@@ -199,7 +199,9 @@ def _training_releases(
 # Examples
 
 
-def _sources(installation: Installation, names: Iterable[str], gates: Path) -> list[_Source]:
+def _training_sources(
+    installation: Installation, names: Iterable[str], gates: Path
+) -> list[_Source]:
     """The examples of each release, as far as the training gate permits; a conversation counts in
     the last release that has it.
     """
@@ -338,7 +340,7 @@ def _measure_domains(model: Model, held_out: Sequence[LabelledExample]) -> tuple
 # The model's folder
 
 
-def _put(
+def _write_model_files(
     installation: Installation,
     model: Model,
     name: str,
@@ -449,7 +451,7 @@ def _replace(made: Path, out: Path) -> None:
     """
     gone = out.with_name(out.name + ".old")
     shutil.rmtree(gone, ignore_errors=True)
-    operating_points.beside(out).unlink(missing_ok=True)
+    operating_points.points_beside(out).unlink(missing_ok=True)
     if out.exists():
         out.rename(gone)
     made.rename(out)
@@ -465,7 +467,7 @@ def points_file(installation: Installation, model: str) -> Path:
     """
     if detector.is_imported(model):
         return installation.config.data / "misuse" / f"{model.replace(':', '.')}.points.json"
-    return operating_points.beside(Path(model))
+    return operating_points.points_beside(Path(model))
 
 
 class Misuse:

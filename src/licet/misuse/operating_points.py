@@ -34,7 +34,7 @@ DAYS = 90
 
 class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Above ``threshold`` lay ``above`` of ``conversations`` of ``domain``: of further ones at most
-    ``bound``, which is at most the stated share ``alarms``.
+    ``alarm_bound``, which is at most the stated share ``alarms``.
     """
 
     domain: str
@@ -53,7 +53,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[OperatingPoint, ...]
 
 
-def bound(above: int, conversations: int) -> float:
+def alarm_bound(above: int, conversations: int) -> float:
     """The highest share of alarms that ``above`` of ``conversations`` agree with, at
     `CONFIDENCE`.
     """
@@ -81,7 +81,7 @@ def choose(domain: str, scores: Array, alarms: float, now: datetime) -> Operatin
     if len(ranked) < conversations_min(alarms):
         return None
     found_most = 0
-    while bound(found_most + 1, len(ranked)) <= alarms:
+    while alarm_bound(found_most + 1, len(ranked)) <= alarms:
         found_most += 1
     threshold = float(ranked[found_most])
     above = int((ranked > threshold).sum())
@@ -91,7 +91,7 @@ def choose(domain: str, scores: Array, alarms: float, now: datetime) -> Operatin
         threshold=threshold,
         conversations=len(ranked),
         above=above,
-        bound=bound(above, len(ranked)),
+        bound=alarm_bound(above, len(ranked)),
         confidence=CONFIDENCE,
         set_at=now,
     )
@@ -124,7 +124,7 @@ def write(path: Path, weights: str, points: Sequence[OperatingPoint]) -> None:
     written.replace(path)
 
 
-def beside(folder: Path) -> Path:
+def points_beside(folder: Path) -> Path:
     return folder.with_name(folder.name + ".points.json")
 
 

@@ -113,16 +113,16 @@ def new_turns(
         or len(messages) > MESSAGES_MAX
     ):
         return None
-    said = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
-    if not all(isinstance(one, Mapping) for one in said):
+    exchange = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
+    if not all(isinstance(one, Mapping) for one in exchange):
         return None
     begins = 1 + max(
         (place for place, one in enumerate(messages) if one.get("role") == "assistant"), default=-1
     )
     times: Counter[str] = Counter()
     tools: dict[str, str] = {}
-    turns, told, offers = [], [], offered_text(offered)
-    for place, one in enumerate(said):
+    turns, instructed, offers = [], [], offered_text(offered)
+    for place, one in enumerate(exchange):
         instructs = str(one.get("role")) in INSTRUCTING
         turn = (
             _instruction(one, where, offers)
@@ -136,13 +136,13 @@ def new_turns(
         offers = "" if instructs else offers
         named = _with_id(turn, times)
         if instructs:
-            told.append(named)
+            instructed.append(named)
         elif place >= begins:
             turns.append(named)
     if where.instructions and offers and (alone := _instruction({}, where, offers)):
-        told.append(_with_id(alone, times))
+        instructed.append(_with_id(alone, times))
     behind = 1 + next((place for place, turn in enumerate(turns) if turn.role == "user"), -1)
-    return [*turns[:behind], *told, *turns[behind:]] if turns else []
+    return [*turns[:behind], *instructed, *turns[behind:]] if turns else []
 
 
 def _with_id(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:

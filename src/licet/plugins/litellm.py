@@ -61,8 +61,10 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
             return self._unknown(ReasonCode.no_account)
         permit = await self.host.gate(account)
         if permit.because == ReasonCode.must_decide:
-            said = f"one question has to be answered first; either answer will do: {permit.choice}"
-            detail = {"error": said, "because": permit.because, "choice": permit.choice}
+            message = (
+                f"one question has to be answered first; either answer will do: {permit.choice}"
+            )
+            detail = {"error": message, "because": permit.because, "choice": permit.choice}
             raise HTTPException(451, detail)
         if not permit.may_record:
             return self._unknown(permit.because)

@@ -151,9 +151,9 @@ class Filter:
         if not permit.may_record:
             return self._unknown(body)
         if permit.gate == NOTICE and __event_emitter__ is not None and self._is_due(account):
-            said = f"Please decide how your chats may be used. You can put it off: {where}"
+            message = f"Please decide how your chats may be used. You can put it off: {where}"
             await __event_emitter__(
-                {"type": "notification", "data": {"type": "info", "content": said}}
+                {"type": "notification", "data": {"type": "info", "content": message}}
             )
         place = _place(metadata)
         if (
@@ -369,12 +369,12 @@ def _in_text(text: str, model: str) -> Iterator[ConversationTurn]:
 
 
 def _answer(texts: list[str], calls: list[ToolCallResult], model: str) -> ConversationTurn:
-    said = "\n".join(text for text in texts if text.strip())
+    joined = "\n".join(text for text in texts if text.strip())
     return ConversationTurn(
         account="",
         role="assistant",
         origin="assistant",
-        text=said,
+        text=joined,
         tool_calls=tuple(calls),
         model=model,
     )

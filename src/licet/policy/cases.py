@@ -344,11 +344,11 @@ def parse_plain(text: bytes) -> object:
             documents += 1
             if documents > 1:
                 raise _error("another document begins", event)
-            value = _plain_value(next(events), events, {}, 0)
+            value = _parse_node(next(events), events, {}, 0)
     return value
 
 
-def _plain_value(
+def _parse_node(
     event: yaml.Event, events: Iterator[yaml.Event], anchors: dict[str, object], depth: int
 ) -> object:
     if isinstance(event, yaml.ScalarEvent):
@@ -374,7 +374,7 @@ def _plain_sequence(
 ) -> list[object]:
     result = []
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
-        result.append(_plain_value(event, events, anchors, depth))
+        result.append(_parse_node(event, events, anchors, depth))
     return result
 
 
@@ -387,7 +387,7 @@ def _plain_mapping(
         if not isinstance(event, yaml.ScalarEvent):
             raise _error("a key is not a name", event)
         key = event.value if event.value == _MERGE else _scalar_at(event)
-        value = _plain_value(next(events), events, anchors, depth)
+        value = _parse_node(next(events), events, anchors, depth)
         if key != _MERGE or event.style:
             result[key] = value
             continue

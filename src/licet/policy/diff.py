@@ -51,7 +51,7 @@ class PolicyDiff(msgspec.Struct, frozen=True):
     changes: tuple[PolicyChange, ...] = ()
 
 
-def diff(old: Policy, new: Policy) -> PolicyDiff:
+def compare(old: Policy, new: Policy) -> PolicyDiff:
     changes = [
         *_metadata_changes(old, new),
         *_name_changes("scope.plans", old.plans, new.plans),
@@ -111,7 +111,7 @@ def check_material(versions: Sequence[Policy]) -> None:
             key="material",
         )
     for old, new in pairwise(versions):
-        changed = diff(old, new)
+        changed = compare(old, new)
         if not new.material and must_be_material(changed):
             raise InputError(
                 f"version `{new.version}` is not material. {describe(changed)}",

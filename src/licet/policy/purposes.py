@@ -21,7 +21,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Purpose(msgspec.Struct, frozen=True, kw_only=True):
-    """A purpose that Licet has words for: ``sentence_key`` is its key in the catalogue, ``address``
+    """A purpose that Licet has words for: ``sentence_key`` is its key in the catalogue, ``purpose_url``
     its name in receipts.
     """
 
@@ -53,7 +53,7 @@ def sentence_key(name: str) -> str:
     return PURPOSES[name].sentence if name in PURPOSES else OTHER
 
 
-def address(name: str) -> str:
+def purpose_url(name: str) -> str:
     return PURPOSES[name].address if name in PURPOSES else f"urn:licet:purpose:{name}"
 
 

@@ -84,7 +84,7 @@ class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words; ``said``
+    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words; ``statement``
     is its exact text, whose hash the leaf commits to. ``question`` is None if it answered none;
     ``because`` says why it had no effect.
     """
@@ -98,7 +98,7 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
     via: str
     number: int
     evidence: Evidence | None
-    said: str | None = None
+    statement: str | None = None
     question: str | None = TRAINING
     scope: GrantScope = WHOLE_ACCOUNT
     kept: tuple[KeptGrant, ...] = ()
@@ -182,7 +182,7 @@ class Issuer:
             log = self._log(leaf.year)
             entry, proof = log.entry_with_proof(leaf.index) if log is not None else (None, None)
             if proof is not None:
-                payload["log"] = self._opening(leaf, choice.said)
+                payload["log"] = self._opening(leaf, choice.statement)
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 
     def _terms(self, choice: ReceiptChoice, leaf: PlacedRow | None) -> Policy:
@@ -261,7 +261,7 @@ def _choice(
         via=stored.via,
         number=stored.number,
         evidence=read_evidence(evidence) if evidence is not None else None,
-        said=evidence,
+        statement=evidence,
         question=stored.question if stored.question in policies[stored.number].asks else None,
         scope=scope_of(stored.project, stored.conversation),
         kept=tuple(KeptGrant(grant=number, scope=given[number]) for number in stored.kept),
@@ -354,7 +354,7 @@ def _terms(
     given = choice.effect in ("began", "affirmed")
     return {
         "name": purpose,
-        "purpose": purposes.address(purpose),
+        "purpose": purposes.purpose_url(purpose),
         "processing_method": [PROCESSING],
         "lawful_basis": "eu-gdpr:A6-1-a",
         "pii_information": [

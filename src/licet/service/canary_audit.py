@@ -263,7 +263,7 @@ class _Planting:
         """
         while True:
             account = uuid7(self._clock(), self._random.randbytes(10))
-            is_learnt = splits.split(account.bytes, splits.Shares()) is splits.Split.train
+            is_learnt = splits.assign_split(account.bytes, splits.Shares()) is splits.Split.train
             if is_learnt and local_runs.is_held_out(account) == held_out:
                 break
         self._accounts[name] = account

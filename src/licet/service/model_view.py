@@ -55,7 +55,9 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 def models(installation: Installation) -> list[ModelView]:
     """All registered models, newest first, with later withdrawals."""
-    since = {affected.model: affected for affected in lineage.affected(installation, retired=True)}
+    since = {
+        affected.model: affected for affected in lineage.models_affected(installation, retired=True)
+    }
     with transaction(installation.pool) as tx:
         known, audited = model_registry.list_all(tx), canary_register.newest_by_model(tx)
         ids = {release.name: release.release_id for release in registry.every(tx)}

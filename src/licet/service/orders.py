@@ -145,7 +145,7 @@ def _destroy(installation: Installation, _: StaffOrder, __: threading.Event) -> 
 def _drill(installation: Installation, order: StaffOrder, _: threading.Event) -> str:
     done = drills.drill(installation, by=order.ordered_by)
     if done.outcome is DrillOutcome.failed:
-        raise RefusedError(done.said)
+        raise RefusedError(done.failure)
     return f"Proved: {done.backup}, {done.accounts:,} accounts"
 
 

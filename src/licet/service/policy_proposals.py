@@ -262,7 +262,7 @@ def version(installation: Installation, number: int) -> VersionDetail:
             else None
         )
         is_two = policy_proposals.second_identity(tx, versions[number].sha256())
-    changed = diff.diff(before, versions[number]) if before else None
+    changed = diff.compare(before, versions[number]) if before else None
     return VersionDetail(
         number=number,
         policy=versions[number],
@@ -376,7 +376,7 @@ def _detail(installation: Installation, proposal: UUID) -> ProposalDetail:
         policy = _policy(row)
         found = _stored_plan(tx, policy)
     base = _base(versions, policy, row)
-    changed = diff.diff(base, policy)
+    changed = diff.compare(base, policy)
     return ProposalDetail(
         proposal=_proposal_view(row),
         text=row.text,

@@ -99,7 +99,7 @@ def retraining_due(installation: Installation) -> tuple[Affected, ...]:
             return ()
     from licet.train import lineage  # imported here, so that other commands need not load it
 
-    return tuple(lineage.affected(installation, recipe=model_registry.CLASSIFIER))
+    return tuple(lineage.models_affected(installation, recipe=model_registry.CLASSIFIER))
 
 
 def _expires(

@@ -153,7 +153,7 @@ def load(installation: Installation) -> None:
 
 def engine_of(installation: Installation) -> PreviewEngine:
     """The process's preview engine; its caller holds `alone`."""
-    left_in = engine_settings.lets_names_in(installation)
+    left_in = engine_settings.may_leave_names_in(installation)
     return preview_engine.engine(installation.config.curate, left_in)
 
 

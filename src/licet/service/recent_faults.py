@@ -127,7 +127,7 @@ def _drills(installation: Installation, since: datetime, until: datetime) -> Ite
                 what="drill",
                 began=drill.drilled_at,
                 ended=drill.drilled_at,
-                seen=f"the restore of {drill.backup} failed: {drill.said}",
+                seen=f"the restore of {drill.backup} failed: {drill.failure}",
                 next="licet backup drill",
             )
     due = drills.due_at(installation)

@@ -138,9 +138,9 @@ def _code(rows: Collection[MeasuredRow]) -> CodeKept:
     for row in rows:
         originals, leaves = (
             [message["content"] for message in loaded["messages"]]
-            for loaded in (row.said, row.leaves)
+            for loaded in (row.original, row.leaves)
         )
-        mine, lost = code_kept.counted(originals, leaves)
+        mine, lost = code_kept.count_blocks(originals, leaves)
         blocks, broken = blocks + mine, broken + lost
     return CodeKept(blocks=blocks, broken=broken)
 
@@ -149,7 +149,7 @@ def words_kept(rows: Collection[MeasuredRow]) -> WordsKept:
     """Counts the words of the original messages, and those missing from the curated ones."""
     total = changed = 0
     for row in rows:
-        for before, after in zip(row.said["messages"], row.leaves["messages"], strict=True):
+        for before, after in zip(row.original["messages"], row.leaves["messages"], strict=True):
             words = Counter(before["content"].split())
             total += words.total()
             if before["content"] != after["content"]:
@@ -203,7 +203,7 @@ class _Found:
                         person=left.person,
                         kind=document.kind.value,
                         language=labels["language"] if labels else UNKNOWN,
-                        said=original,
+                        original=original,
                         leaves=left.row,
                     )
                 )
@@ -352,7 +352,7 @@ def _left_out(document: Document, curated: Curated) -> MeasuredRow:
         person=document.account,
         kind=document.kind.value,
         language=curated.labels.language if curated.labels else UNKNOWN,
-        said=row,
+        original=row,
         leaves=row,
         left_out=curated.dropped.value if curated.dropped else "",
     )

@@ -59,9 +59,11 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
     """What `move` would do. After a killed run: what was already moved, without releases."""
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
-        return _move_report(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
+        return _move_report(
+            config, journal_move.forecast_move(config.journal, bucket), {}, moved=False
+        )
     with installation(_in_folders(config), clock) as here, _alone(here):
-        found = journal_move.forecast(config.journal, bucket)
+        found = journal_move.forecast_move(config.journal, bucket)
         parts = {known.name: _part_here(here, known) for known in _sealed(here)}
     return _move_report(config, found, parts, moved=False)
 
@@ -73,10 +75,12 @@ def move(
     bucket = _bucket(config)
     progress("restriction journal and log")
     if journal_move.moved_folder(config.journal).is_dir():
-        found = journal_move.move(config.journal, bucket, lambda: None)
+        found = journal_move.move_journal(config.journal, bucket, lambda: None)
     else:
         with installation(_in_folders(config), clock) as here, _alone(here):
-            found = journal_move.move(config.journal, bucket, lambda: _copy_log(config, bucket))
+            found = journal_move.move_journal(
+                config.journal, bucket, lambda: _copy_log(config, bucket)
+            )
     for name in FOLDERS:
         _keep(config.data / name)
     parts: dict[str, MovedPart | None] = {}

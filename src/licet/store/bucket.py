@@ -71,18 +71,18 @@ def options(settings: BucketSettings, what: str) -> dict[str, Any]:
         "access_key_id": settings.access_key_id,
         "secret_access_key": _secret(settings.secret_access_key_file, what),
     }
-    told: dict[str, Any] = {name: value for name, value in given.items() if value}
-    told["client_options"] = {
+    options_: dict[str, Any] = {name: value for name, value in given.items() if value}
+    options_["client_options"] = {
         "connect_timeout": f"{CONNECT_SECONDS_MAX}s",
         "timeout": f"{REQUEST_SECONDS_MAX}s",
     }
-    told["retry_config"] = {
+    options_["retry_config"] = {
         "max_retries": RETRIES_MAX,
         "retry_timeout": timedelta(seconds=REQUEST_SECONDS_MAX),
     }
     if (settings.endpoint or "").startswith("http://"):
-        told["client_options"]["allow_http"] = True
-    return told
+        options_["client_options"]["allow_http"] = True
+    return options_
 
 
 def _secret(path: Path | None, name: str) -> str | None:

@@ -395,10 +395,10 @@ def _check_connection(dsn: str) -> dict[str, Any]:
     except psycopg.OperationalError as error:
         # Every attempt has a line; libpq's question behind one is no news to an operator.
         lines = [line.strip(" -\t") for line in str(error).splitlines()]
-        told = [
+        causes = [
             line for line in lines if line and not line.startswith(("Is the server", "Multiple"))
         ]
-        reason = "; ".join(dict.fromkeys(told)) or "no reason given"
+        reason = "; ".join(dict.fromkeys(causes)) or "no reason given"
         raise UnreachableError(f"cannot connect to the database: {reason}", _HINT_BUSY) from None
     return options
 

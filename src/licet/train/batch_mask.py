@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 from licet.errors import BrokenError, UsageError
-from licet.train.dataset import ORDINAL, drawn
+from licet.train.dataset import ORDINAL, drawn_number
 from licet.train.gate import HandOff, RowGate, Used
 
 MASKED = -100
@@ -95,7 +95,7 @@ def _mask_rows(
     result = list(batch)
     for place in gone:
         blank = {"messages": [], "row_id": "", name: NO_ROW}
-        result[place] = usable[drawn(ordinals[place]) % len(usable)] if usable else blank
+        result[place] = usable[drawn_number(ordinals[place]) % len(usable)] if usable else blank
     return result, bool(usable)
 
 

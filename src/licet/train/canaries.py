@@ -132,7 +132,7 @@ def answer_losses(model: Any, tokenizer: Any, question: str, answers: Sequence[s
             "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
             "row_id": "", "ordinal": 0,
         }  # fmt: skip
-        example = recipe.example(tokenizer, row, TOKENS_MAX)
+        example = recipe.make_example(tokenizer, row, TOKENS_MAX)
         if not isinstance(example, recipe.TokenizedRow):
             raise UsageError(
                 f"the model cannot be asked for an answer: {example.value}",

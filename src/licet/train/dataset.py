@@ -84,7 +84,7 @@ class RowDataset(Sequence[LoadedRow]):
 
     def __getitems__(self, positions: Sequence[int]) -> list[LoadedRow]:
         """The rows at ``positions``, as a PyTorch loader requests a batch."""
-        places = _checked(positions, len(self))
+        places = _check_positions(positions, len(self))
         withdrawn = self.gate.glance()
         found = self._opening.read(
             {o for place in places if (o := self.ordinals[place]) not in withdrawn}
@@ -109,7 +109,7 @@ class RowDataset(Sequence[LoadedRow]):
         withdrawn = self.gate.glance()
         asked = [
             o
-            for place in _checked(places, len(self))
+            for place in _check_positions(places, len(self))
             if (o := self.ordinals[place]) not in withdrawn
         ]
         found = self._opening.read(asked, where)
@@ -139,7 +139,7 @@ class RowDataset(Sequence[LoadedRow]):
         Draws blocks, then positions within a few of them at a time, so that each row group is
         opened about once.
         """
-        order = shuffled(len(self), f"{self.manifest.release} {seed} {epoch}")
+        order = shuffle_positions(len(self), f"{self.manifest.release} {seed} {epoch}")
         return [self._dealt[place] for place in order] if self._dealt else order
 
     def deal(self, seed: int) -> None:
@@ -147,7 +147,7 @@ class RowDataset(Sequence[LoadedRow]):
         adjacent in a release, and reading in order would give batches of one person. Row groups are
         still read together.
         """
-        order = shuffled(len(self), f"{self.manifest.release} dealt {seed}")
+        order = shuffle_positions(len(self), f"{self.manifest.release} dealt {seed}")
         self.ordinals = array("L", [self.ordinals[place] for place in order])
         dealt = array("L", bytes(len(order) * array("L").itemsize))
         for position, place in enumerate(order):
@@ -176,12 +176,12 @@ class GatedDataset:
         return len(self.ordinals)
 
     def __getitem__(self, position: int) -> Any:  # noqa: ANN401 as the data set's own
-        (place,) = _checked([position], len(self))
+        (place,) = _check_positions([position], len(self))
         return self.rows[self._place(place, self.gate.glance())]
 
     def __getitems__(self, positions: Sequence[int]) -> Any:  # noqa: ANN401 as the data set's own
         """The rows at ``positions``, as a PyTorch loader requests a batch."""
-        places = _checked(positions, len(self))
+        places = _check_positions(positions, len(self))
         if self.gate.meets([self.ordinals[place] for place in places]):
             withdrawn = self.gate.glance()
             places = [self._place(place, withdrawn) for place in places]
@@ -282,7 +282,7 @@ class GatedStream:
                     owed += len(some)
                     continue
                 for place in gone:
-                    some[place] = living[drawn(ordinals[place]) % len(living)]
+                    some[place] = living[drawn_number(ordinals[place]) % len(living)]
             spare = some[-1]
             for _ in range(owed):
                 yield some[0]
@@ -292,7 +292,7 @@ class GatedStream:
             raise _nothing_left()
 
 
-def shuffled(count: int, seed: str) -> list[int]:
+def shuffle_positions(count: int, seed: str) -> list[int]:
     """The positions below ``count``, each once, drawn within a few blocks at a time."""
     draw = Random(seed)  # noqa: S311 an order, no secret
     blocks = list(range(0, count, BLOCK_POSITIONS))
@@ -308,11 +308,11 @@ def shuffled(count: int, seed: str) -> list[int]:
     return order
 
 
-def drawn(ordinal: int) -> int:
+def drawn_number(ordinal: int) -> int:
     return int.from_bytes(sha256(ordinal.to_bytes(8, "big")).digest()[:8], "big")
 
 
-def _checked(positions: Sequence[int], count: int) -> Sequence[int]:
+def _check_positions(positions: Sequence[int], count: int) -> Sequence[int]:
     """Positions counted from the front; IndexError if there is no such position."""
     if positions and min(positions) < 0:
         positions = [place + count if place < 0 else place for place in positions]

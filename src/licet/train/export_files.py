@@ -47,7 +47,7 @@ README_FILE = "README.md"
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered export. ``withdrawn`` counts its rows that may no longer be used,
+    """A registered export. ``withdrawn_ordinals_of`` counts its rows that may no longer be used,
     ``rows_recalled`` those recalled for that; the recipient must answer by ``rows_due_at``, None
     once it has. ``recalled_at`` is when the whole export was recalled.
     """
@@ -415,7 +415,7 @@ def get(installation: Installation, name: str) -> Export:
     return _to_export(installation, row, release, withdrawn_ordinals(installation, row.release))
 
 
-def withdrawn(installation: Installation, name: str) -> list[int]:
+def withdrawn_ordinals_of(installation: Installation, name: str) -> list[int]:
     """The ordinals of an export's rows that its recipient must delete."""
     row, _ = _select_export(installation, name)
     return list(row.bitmap & withdrawn_ordinals(installation, row.release))

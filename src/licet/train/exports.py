@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from licet.curate.made_up_names import made_words
+from licet.curate.made_up_names import find_made_words
 from licet.release.reader import LoadedRow
 from licet.release.rows import MessageShape
 from licet.train.conversations import (
@@ -118,7 +118,7 @@ def shape_row(row: LoadedRow, ratings: Mapping[int, bool], to: Format) -> Shaped
     messages, gaps = plain["messages"], plain.get("gaps", ())
     offered = split_row.tools if tools else ()
     for place, chosen, rejected in pairs(messages, ratings, gaps):
-        if made_words(chosen["content"]) != made_words(rejected["content"]):
+        if find_made_words(chosen["content"]) != find_made_words(rejected["content"]):
             left_out.append(UNLIKE)
             continue
         before = prompt(plain, place, ratings, tools=tools)

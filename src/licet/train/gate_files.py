@@ -1,6 +1,6 @@
 """What a training run receives: the withdrawn rows, and the keys of the rows that may be used.
 
-`Publisher` and `lease` answer for the installation, locally or over HTTP (`train.remote`). What a
+`Publisher` and `lease_keys` answer for the installation, locally or over HTTP (`train.remote`). What a
 run opens is in `train.node`.
 """
 
@@ -268,7 +268,9 @@ def newest_leases(tx: Transaction, recipient: str, limit: int) -> list[LeaseGive
     )
 
 
-def lease(installation: Installation, request: LeaseRequest, holder: LeaseHolder) -> LeasedPart:
+def lease_keys(
+    installation: Installation, request: LeaseRequest, holder: LeaseHolder
+) -> LeasedPart:
     """The keys of the usable rows of one part; one database row is written before a key leaves.
 
     NotFoundError for a release that the holder's key was not made for, DeniedError for another

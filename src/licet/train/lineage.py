@@ -2,7 +2,7 @@
 rows.
 
 `record` registers a model's folder, trained here or elsewhere under the gate; `which_models`
-answers for a conversation or an account; `affected` lists the models trained on rows that were
+answers for a conversation or an account; `models_affected` lists the models trained on rows that were
 withdrawn or erased since. What a run consumed before a withdrawal stays in the model.
 """
 
@@ -255,7 +255,7 @@ _TOUCHED = """
                           AND %(at)s))"""
 
 
-def affected(
+def models_affected(
     installation: Installation,
     since: datetime | None = None,
     recipe: str | None = None,
@@ -275,7 +275,7 @@ def affected(
         withdrawn = withdrawn_rows.as_of(installation.pool, release, in_force, now)
         with transaction(installation.pool) as tx:
             found_models = (
-                _affected(tx, model, release_id, withdrawn, since, now) for model in models
+                _models_affected(tx, model, release_id, withdrawn, since, now) for model in models
             )
             result += [model for model in found_models if model is not None]
     return sorted(result, key=lambda model: (-model.withdrawn, model.model))
@@ -292,10 +292,10 @@ def affected_by_model(installation: Installation, model: UUID) -> Affected | Non
         installation.pool, gate_files.get_sealed(installation, release_id), in_force, now
     )
     with transaction(installation.pool) as tx:
-        return _affected(tx, model, release_id, withdrawn, None, now)
+        return _models_affected(tx, model, release_id, withdrawn, None, now)
 
 
-def _affected(
+def _models_affected(
     tx: Transaction,
     model: UUID,
     release: UUID,
@@ -339,7 +339,7 @@ def _ordinals_in(raw: bytes) -> BitMap:
 
 
 def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:
-    """Records that a model is no longer used: it stays registered, and `affected` omits it."""
+    """Records that a model is no longer used: it stays registered, and `models_affected` omits it."""
     with transaction(installation.pool) as tx:
         return model_registry.retire(
             tx, parse(Prefix.model, model), installation.clock(), actor=actor, reason=reason

@@ -7,7 +7,7 @@ and workers.
 
 Weights are shares of tokens. A budget becomes a number of rows by the mean tokens a row, measured
 when the mix is made; sources alternate so that after any number of rows each is within a row of its
-share. Each pass over a source has its own order (`dataset.shuffled`).
+share. Each pass over a source has its own order (`dataset.shuffle_positions`).
 
 Positions are stable, as in `dataset.RowDataset`: the rows of a mix and their order depend only on
 its state, not on later withdrawals. The state is the request, the filtered rows (a bitmap of
@@ -265,7 +265,7 @@ class ReleaseMix(Sequence[Any]):
 
     def __init__(self, state: MixState, rows: Sequence[RowDataset]) -> None:
         self._state, self._rows = state, tuple(rows)
-        self._order = mix_plan.order(state)
+        self._order = mix_plan.position_order(state)
         self.gate = MixGate(
             {
                 source.name: source_rows.gate

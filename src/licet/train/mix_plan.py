@@ -15,7 +15,7 @@ import msgspec
 from pyroaring import BitMap
 
 from licet.errors import InputError, UsageError
-from licet.train.dataset import shuffled
+from licet.train.dataset import shuffle_positions
 from licet.undecodable import UNDECODABLE
 
 SOURCES_MAX = 256
@@ -149,7 +149,7 @@ def rows_of(state: MixState) -> list[int]:
     return counts
 
 
-def order(state: MixState) -> array[int]:
+def position_order(state: MixState) -> array[int]:
     """For each position, the place of its source times 2**32 plus the place in the source's
     rows.
     """
@@ -177,6 +177,6 @@ def order(state: MixState) -> array[int]:
 def _shuffled_passes(source: MixedSource, seed: int, count: int) -> array[int]:
     rows, found, epoch = len(source.ordinals), array("L"), 0
     while len(found) < count:
-        found.extend(shuffled(rows, f"{source.release} {seed} {epoch}"))
+        found.extend(shuffle_positions(rows, f"{source.release} {seed} {epoch}"))
         epoch += 1
     return found[:count]

@@ -65,7 +65,7 @@ def folder_of(release: str | Path, config: Configuration) -> Path:
     """
     cache, bytes_max = config.loader.cache or config.data / "parts", config.loader.cache_bytes
     if streamed.is_address(release):
-        return streamed.folder(str(release), cache, bytes_max)
+        return streamed.cached_folder(str(release), cache, bytes_max)
     own, is_name = config.releases / str(release), "/" not in str(release)
     if is_name and (own / manifest.FILE).is_file():
         return own

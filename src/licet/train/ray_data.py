@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from licet.train.batch_mask import NO_ROW
-from licet.train.dataset import ORDINAL, drawn
+from licet.train.dataset import ORDINAL, drawn_number
 from licet.train.gate import TrainingGate
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class WithdrawnReplacer:
             return pa.table(columns, schema=block.schema)
         indices = list(range(len(ordinals)))
         for at in withdrawn_places:
-            indices[at] = usable[drawn(ordinals[at]) % len(usable)]
+            indices[at] = usable[drawn_number(ordinals[at]) % len(usable)]
         return block.take(pa.array(indices, pa.int64()))
 
 

@@ -33,7 +33,7 @@ from licet.release.reader import LoadedRow
 from licet.train.conversations import conversation, with_objects
 from licet.train.dataset import ORDINAL
 from licet.train.gate import HandOff, TrainingGate, Used
-from licet.train.trainers import gated
+from licet.train.trainers import gate_trainer
 
 NEEDED = ("torch", "transformers", "trl", "tokenizers", "accelerate")
 MASKED = -100
@@ -131,7 +131,7 @@ def sft(
     """
     run_settings = settings or TrainingSettings()
     check(rows, base)
-    with quiet():
+    with silence_libraries():
         import torch
         from transformers import set_seed
 
@@ -144,8 +144,8 @@ def sft(
             if base is None
             else (*load_base(base), rows)
         )
-        examples, unfit = tokenized(tokenizer, known, run_settings.tokens_max)
-        measured, _ = tokenized(tokenizer, held_out, run_settings.tokens_max)
+        examples, unfit = tokenize_rows(tokenizer, known, run_settings.tokens_max)
+        measured, _ = tokenize_rows(tokenizer, held_out, run_settings.tokens_max)
         if not examples:
             raise _nothing_fits(unfit)
         before = loss(model, measured, tokenizer.pad_token_id, run_settings.batch_rows)
@@ -274,13 +274,13 @@ def load_base(base: Path) -> tuple[Any, Any]:
 # Rows
 
 
-def tokenized(
+def tokenize_rows(
     tokenizer: Any,  # noqa: ANN401 it has no type here
     rows: Sequence[LoadedRow],
     tokens_max: int,
 ) -> tuple[list[TokenizedRow], Counter[UnfitRow]]:
     """The tokenized rows, and the number that teach nothing, by reason."""
-    made = [example(tokenizer, row, tokens_max) for row in rows]
+    made = [make_example(tokenizer, row, tokens_max) for row in rows]
     return (
         [row for row in made if isinstance(row, TokenizedRow)],
         Counter(unfit for unfit in made if isinstance(unfit, UnfitRow)),
@@ -297,7 +297,7 @@ def _nothing_fits(unfit: Counter[UnfitRow]) -> UsageError:
     return UsageError(f"no row can be learnt from; of most, {why.value}", hints[why])
 
 
-def example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | UnfitRow:  # noqa: ANN401 it has no type here
+def make_example(tokenizer: Any, row: LoadedRow, tokens_max: int) -> TokenizedRow | UnfitRow:  # noqa: ANN401 it has no type here
     """The first ``tokens_max`` tokens of a row's conversation, or why it teaches nothing.
 
     The loss counts from the end of an answer's prompt to the end of the answer, whatever the
@@ -435,7 +435,7 @@ def losses(model: Any, examples: Sequence[TokenizedRow], pad: int, batch_rows: i
     return sums
 
 
-def fine_tuned(base: Path, examples: list[TokenizedRow], settings: TrainingSettings) -> Any:  # noqa: ANN401 it has no type here
+def fine_tune(base: Path, examples: list[TokenizedRow], settings: TrainingSettings) -> Any:  # noqa: ANN401 it has no type here
     """The model of folder ``base`` after a run on ``examples``, without a gate."""
     from transformers import set_seed
 
@@ -489,7 +489,7 @@ def _trainer(
         asked: dict[str, Any] = {}
         if gate is not None and used is not None:
             asked = {"gate": gate, "used": lambda step, ordinals: used(step + 1, ordinals)}
-        made = (gated(SFTTrainer) if asked else SFTTrainer)(
+        made = (gate_trainer(SFTTrainer) if asked else SFTTrainer)(
             model=model,
             args=config,
             train_dataset=Dataset.from_dict(places),
@@ -504,7 +504,7 @@ def _trainer(
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_libraries() -> Iterator[None]:
     """Prevents downloads and any output of row content by other libraries."""
     from transformers.utils import logging
 

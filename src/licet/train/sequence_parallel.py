@@ -83,8 +83,8 @@ class SequenceGroup:
         }
 
     def cut(self, batch: Mapping[str, Any], ordinal: str = ORDINAL) -> dict[str, Any]:
-        """This rank's slice of a batch (`sliced`)."""
-        return sliced(batch, self.place, self.size, ordinal)
+        """This rank's slice of a batch (`slice_batch`)."""
+        return slice_batch(batch, self.place, self.size, ordinal)
 
 
 class SharedBatches:
@@ -125,7 +125,7 @@ class SharedBatches:
             yield content
 
 
-def sliced(
+def slice_batch(
     batch: Mapping[str, Any], place: int, size: int, ordinal: str = ORDINAL
 ) -> dict[str, Any]:
     """The tokens of part ``place`` of ``size`` equal parts of each sequence, with their ordinals.

@@ -1,6 +1,6 @@
 """Reads a release in an object store through a local cache folder of bounded size.
 
-`folder` creates a folder with the manifest, the purge addenda and `stream.json`, which names the
+`cached_folder` creates a folder with the manifest, the purge addenda and `stream.json`, which names the
 store; whatever reads releases by position takes it like any other. A part is fetched whole when a
 row of it is read, because its hash is checked before any row is opened, and evicted least recently
 used first when the cache is full. Which ordinals a part has is read from the store by ranges.
@@ -110,7 +110,7 @@ def is_address(release: str | Path) -> bool:
     return "://" in str(release)
 
 
-def folder(url: str, cache: Path, bytes_max: int) -> Path:
+def cached_folder(url: str, cache: Path, bytes_max: int) -> Path:
     """The local folder of the release at ``url``, with its manifest and addenda; NotFoundError if
     there is none.
 
@@ -179,7 +179,7 @@ def _prepare_folder(place: Path, stream: _Stream) -> Path:
         _write(place / FILE, msgspec.json.encode(stream, enc_hook=os.fspath))
         if not own.exists():
             _write(own, data)
-        _renew(store, place)
+        _fetch_addenda(store, place)
     return place
 
 
@@ -209,7 +209,7 @@ class LocalParts:
 
 
 class Streamed:
-    """The parts of a release in an object store, through the cache of `folder`. It can be
+    """The parts of a release in an object store, through the cache of `cached_folder`. It can be
     pickled.
     """
 
@@ -242,7 +242,7 @@ class Streamed:
     def renew(self, file: str) -> None:
         """After a purge: fetches the addenda and the part again."""
         with _locked(self._place):
-            _renew(self._release_store(), self._place)
+            _fetch_addenda(self._release_store(), self._place)
             (self._place / file).unlink(missing_ok=True)
         self.provide(file)
 
@@ -337,7 +337,7 @@ class _StoredPart(RawIOBase):
         return wanted
 
 
-def _renew(store: _ReleaseStore, place: Path) -> None:
+def _fetch_addenda(store: _ReleaseStore, place: Path) -> None:
     """Fetches missing addenda; a new one evicts the older parts, which may have dead rows."""
     store.learn()
     for number in range(1, PURGES_MAX + 1):

@@ -4,7 +4,7 @@ the step.
     Trainer = gated(SFTTrainer)
     Trainer(model=..., args=..., train_dataset=..., gate=gate, used=log).train()
 
-The data set keeps its column `ordinal`, one per row; packed sequences (`packed`) have one per
+The data set keeps its column `ordinal`, one per row; packed sequences (`pack_rows`) have one per
 token. A withdrawn row is masked (`batch_mask`): the loss counts none of it, and if nothing of a
 batch is left the step has no gradient, so that ranks stay in step. Evaluation is checked too.
 Resuming by count, as these trainers do, neither repeats nor skips a row, because nothing is
@@ -30,7 +30,7 @@ from licet.train.sequence_parallel import SequenceGroup
 from licet.train.step_mask import AgreedMask
 
 PACKING = (
-    "TRL's own packing drops it: pack with `licet.train.trainers.packed(rows, tokens)`, and "
+    "TRL's own packing drops it: pack with `licet.train.trainers.pack_rows(rows, tokens)`, and "
     "without `packing`"
 )
 
@@ -154,7 +154,7 @@ class GateMixin:
         return handed  # type: ignore[no-any-return]  # transformers has no types
 
 
-def gated(trainer: type[Any]) -> type[Any]:
+def gate_trainer(trainer: type[Any]) -> type[Any]:
     """A trainer's class behind the gate: it takes ``gate`` and ``used`` in addition to its own
     arguments.
     """
@@ -162,7 +162,7 @@ def gated(trainer: type[Any]) -> type[Any]:
 
 
 # a data set of Hugging Face's
-def packed(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401
+def pack_rows(rows: Any, tokens: int, strategy: str = "bfd") -> Any:  # noqa: ANN401
     """Tokenised ``rows`` (`input_ids`, `labels`, `ordinal`) packed by TRL into sequences of
     ``tokens``, with an ordinal per token. Train on them with `padding_free=True, max_length=None,
     dataset_kwargs={"skip_prepare_dataset": True}`.

@@ -62,7 +62,7 @@ class MeasuredRow(Masked, msgspec.Struct, frozen=True, kw_only=True):
     person: bytes
     kind: str
     language: str
-    said: LoadedRow
+    original: LoadedRow
     leaves: LoadedRow
     left_out: str = ""
 
@@ -95,7 +95,7 @@ def measure(
     arms = _arms([row for row in rows if row.person not in held_out])
     held = [row for row in rows if row.person in held_out and not row.left_out]
     seeds = seeds if base is not None else 1
-    with recipe.quiet() if base is not None else nullcontext():
+    with recipe.silence_libraries() if base is not None else nullcontext():
         bench: _WordBench | _BaseBench = (
             _WordBench(arms, held) if base is None else _BaseBench(arms, held, settings, base)
         )
@@ -167,10 +167,10 @@ class _WordBench:
         self, arms: Mapping[str, Sequence[MeasuredRow]], held_out: Sequence[MeasuredRow]
     ) -> None:
         self._arms = {
-            name: _fitting(rows, word_model.words_of, said=name == SAID)
+            name: _fitting(rows, word_model.words_of, is_original=name == SAID)
             for name, rows in arms.items()
         }
-        held = _fitting(held_out, word_model.words_of, said=True)
+        held = _fitting(held_out, word_model.words_of, is_original=True)
         self.held_out, self._held = [row for row, _ in held], [words for _, words in held]
         self._parameters = self._rows = 0
 
@@ -208,23 +208,24 @@ class _BaseBench:
         recipe.check([row.leaves for row in arms[""]], base)
         self._tokenizer = recipe.load_base(base)[1]
         made = {
-            name: _fitting(rows, self._example, said=name == SAID) for name, rows in arms.items()
+            name: _fitting(rows, self._example, is_original=name == SAID)
+            for name, rows in arms.items()
         }
         both = set.intersection(*({id(row) for row, _ in made[name]} for name in ("", SAID)))
         for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
             made[name] = [each for each in made[name] if id(each[0]) in both]
-        held = _fitting(held_out, self._example, said=True)
+        held = _fitting(held_out, self._example, is_original=True)
         self._arms = made
         self.held_out = [row for row, _ in held]
         self._held = [tokens for _, tokens in held]
 
     def _example(self, row: LoadedRow) -> TokenizedRow | None:
-        made = recipe.example(self._tokenizer, row, self._settings.tokens_max)
+        made = recipe.make_example(self._tokenizer, row, self._settings.tokens_max)
         return made if isinstance(made, TokenizedRow) else None
 
     def losses(self, arm: str, seed: int, gone: Collection[bytes]) -> list[float]:
         settings = msgspec.structs.replace(self._settings, seed=seed)
-        model = recipe.fine_tuned(self._base, _fits_without(self._arms[arm], gone), settings)
+        model = recipe.fine_tune(self._base, _fits_without(self._arms[arm], gone), settings)
         self._parameters = sum(parameter.numel() for parameter in model.parameters())
         return recipe.losses(model, self._held, self._tokenizer.pad_token_id, settings.batch_rows)
 
@@ -241,10 +242,10 @@ class _BaseBench:
 
 
 def _fitting(
-    rows: Sequence[MeasuredRow], read: Callable[[LoadedRow], Fit | None], *, said: bool
+    rows: Sequence[MeasuredRow], read: Callable[[LoadedRow], Fit | None], *, is_original: bool
 ) -> list[tuple[MeasuredRow, Fit]]:
     """The rows that a model can learn from, as it takes them."""
-    made = ((row, read(row.said if said else row.leaves)) for row in rows)
+    made = ((row, read(row.original if is_original else row.leaves)) for row in rows)
     return [(row, fit) for row, fit in made if fit is not None]
 
 
@@ -291,7 +292,7 @@ def _slices(held: Sequence[MeasuredRow]) -> Iterator[tuple[CostSlice, str, NDArr
     values = {
         CostSlice.language: [row.language for row in held],
         CostSlice.kind: [row.kind for row in held],
-        CostSlice.turns: [turns_of(len(row.said["messages"])) for row in held],
+        CostSlice.turns: [turns_of(len(row.original["messages"])) for row in held],
     }
     for by, each in values.items():
         for value in sorted(Counter(each)):

@@ -168,7 +168,7 @@ def _decide_changed(
     if previous.decided_under == under and until < previous.horizon:
         ordinals = {n for n, end in previous.due.items() if end <= until}
         if position > previous.position:
-            ordinals |= set(touched(tx, release.release_id, previous.position, position))
+            ordinals |= set(rows_touched(tx, release.release_id, previous.position, position))
         due, horizon = dict(previous.due), previous.horizon
         ends = _select_ends(tx, values, sorted(ordinals)) if ordinals else []
     else:
@@ -195,7 +195,7 @@ def _decide_changed(
     )
 
 
-def touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
+def rows_touched(tx: Transaction, release: UUID, after: int, to: int) -> list[int]:
     """The rows touched by an ending after position ``after``, up to ``to``."""
     rows = tx.execute(_TOUCHED, {"release": release, "after": after, "to": to})
     return [ordinal for (ordinal,) in rows]

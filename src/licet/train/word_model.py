@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from licet.curate.hash_constants import GOLDEN
-from licet.curate.words import Hashes, mixed
+from licet.curate.words import Hashes, finalise
 from licet.release.rows import ConversationShape
 from licet.train.conversations import conversation
 
@@ -57,7 +57,7 @@ class WordModel:
     """The counts of some rows; ``parameters`` is their number."""
 
     def __init__(self, rows: Sequence[WordRow]) -> None:
-        hashed = _hashed(np.concatenate([row.words for row in rows]))
+        hashed = _context_hashes(np.concatenate([row.words for row in rows]))
         self._orders = []
         for order, (contexts, sequences) in enumerate(hashed, 1):
             if order < ORDER:  # once for each different word before it
@@ -69,7 +69,9 @@ class WordModel:
     def loss(self, row: WordRow) -> float:
         """The sum of the loss over the assistant's words, in nats."""
         chance = np.full(len(row.words), 1 / WORDS_EVER)
-        for order, (contexts, sequences) in zip(self._orders, _hashed(row.words), strict=True):
+        for order, (contexts, sequences) in zip(
+            self._orders, _context_hashes(row.words), strict=True
+        ):
             place, is_known = _find_sorted(order.contexts, contexts)
             sequence, was_read = _find_sorted(order.sequences, sequences)
             counts = np.where(was_read, order.counts[sequence], 0)
@@ -98,16 +100,16 @@ def _hash(word: str) -> int:
     )
 
 
-def _hashed(words: Hashes) -> list[tuple[Hashes, Hashes]]:
+def _context_hashes(words: Hashes) -> list[tuple[Hashes, Hashes]]:
     """For each length up to `ORDER`, the hashes of the context before each word and of the sequence
     that it ends.
     """
     found, context = [], np.zeros(len(words), np.uint64)
     for length in range(1, ORDER + 1):
-        found.append((context, mixed(context * np.uint64(GOLDEN) + words)))
+        found.append((context, finalise(context * np.uint64(GOLDEN) + words)))
         before = np.zeros_like(words)
         before[length:] = words[:-length]
-        context = mixed(context + before * np.uint64(GOLDEN) + np.uint64(length))
+        context = finalise(context + before * np.uint64(GOLDEN) + np.uint64(length))
     return found
 
 

@@ -430,7 +430,7 @@ def give_numbers(tx: Transaction) -> int:
         "SELECT account_id, event_id FROM events WHERE number IS NULL ORDER BY row_no LIMIT %s",
         [NUMBERED_MAX],
     ).fetchall()
-    begin = fence.life(tx) * NUMBERS_OF_A_LIFE
+    begin = fence.current_life(tx) * NUMBERS_OF_A_LIFE
     numbers = tx.execute(
         "SELECT nextval('event_numbers') FROM generate_series(1, %s)", [len(rows)]
     ).fetchall()

@@ -116,7 +116,7 @@ def _drawn(
     at = max(now, new.effective)
     people = _accounts(tx, policies, after, at)
     changed, change = (
-        diff.diff(newest, new),
+        diff.compare(newest, new),
         PlannedChange(known=policies, after=after, new=new, at=at, since=_behind(tx)),
     )
     counts = plan_counts.count(
@@ -155,7 +155,7 @@ def check(policies: Policies, new: Policy, now: datetime) -> None:
     if new == newest or policy_versions.amends(newest, new):
         return
     policy_versions.check_newer(policies, new, now)
-    if not new.material and diff.must_be_material(diff.diff(newest, new)):
+    if not new.material and diff.must_be_material(diff.compare(newest, new)):
         raise RefusedError(
             f"version `{new.version}` widens what may be used or kept, or drops a question, "
             "but is not material",

@@ -107,7 +107,7 @@ def keep_asked(
     row = account_journal.first(tx, account, asked.value, conversation)
     if row is not None:
         record = Restriction(
-            life=fence.life(tx),
+            life=fence.current_life(tx),
             kind=asked,
             at=row[1],
             account=account,
@@ -126,7 +126,11 @@ def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) 
         keep_records(
             tx,
             journal,
-            [Restriction(life=fence.life(tx), kind=RestrictionKind.key_revoked, at=at, key=key)],
+            [
+                Restriction(
+                    life=fence.current_life(tx), kind=RestrictionKind.key_revoked, at=at, key=key
+                )
+            ],
         )
 
 
@@ -139,7 +143,12 @@ def keep_key_limits(
     if journal is not None:
         limited = RestrictionKind.key_limited
         record = Restriction(
-            life=fence.life(tx), kind=limited, at=at, key=key, seq=version, document=document
+            life=fence.current_life(tx),
+            kind=limited,
+            at=at,
+            key=key,
+            seq=version,
+            document=document,
         )
         keep_records(tx, journal, [record])
 
@@ -152,7 +161,7 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
         number = tx.execute("SELECT max(number) FROM policies").fetchone()
         document = msgspec.json.encode(policy.document(), order="sorted").decode()
         record = Restriction(
-            life=fence.life(tx),
+            life=fence.current_life(tx),
             kind=RestrictionKind.policy,
             at=at,
             seq=int(number[0]) if number else 0,
@@ -331,7 +340,7 @@ def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandR
         },
     ).fetchall()
     if rows:
-        life = fence.life(tx)
+        life = fence.current_life(tx)
         keep_records(tx, keyring.restrictions, [_of_row(row, life) for row in rows])
 
 

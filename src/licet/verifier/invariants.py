@@ -78,7 +78,7 @@ class AccountStory:
     is_rest: bool = False
     grants: GrantStory | None = None
     # the number of entries of each kind of `_BEFORE`, of a conversation by its handle
-    told: dict[str, int] | None = None
+    marks: dict[str, int] | None = None
 
     def grant_story(self) -> GrantStory:
         if self.grants is None:
@@ -115,7 +115,7 @@ class AccountStory:
     ) -> None:
         """Checks that what the entry follows from was logged, if this log has the whole account."""
         if kind in _BEFORE:
-            self.told = counts = self.told or {}
+            self.marks = counts = self.marks or {}
             for key in (kind, f"{kind} {facts['handle']}") if "handle" in facts else (kind,):
                 counts[key] = counts.get(key, 0) + 1
             return
@@ -126,14 +126,14 @@ class AccountStory:
             return
         name, about = after
         key = f"{name} {facts[about]}" if about else name
-        counts = self.told or {}
+        counts = self.marks or {}
         if not counts.get(key):
             raise ContradictionError(place, f"a `{kind}` follows a `{name}`")
         if kind != "key_destroyed":
             counts[key] -= 1
 
     def was_deleted(self, handle: str) -> bool:
-        return f"deleted {handle}" in (self.told or ())
+        return f"deleted {handle}" in (self.marks or ())
 
 
 def begin_account(

@@ -37,10 +37,10 @@ from licet.web.access.connections import (
     BACKLOG,
     BoundedServer,
     Connections,
-    bound,
+    bind_socket,
     bounds_of,
+    format_host,
     protocol,
-    shown,
 )
 from licet.web.access.tokens import TokenVerifier
 from licet.web.app import create_app
@@ -187,8 +187,8 @@ def serve(
     stated(here, host)
     installation.host_key(here)  # the key provider answers, and has the keys
     signs_in = TokenVerifier(here.config.web).configured  # a wrong key is told before anything else
-    with bound(host, port) as listener:
-        say(f"serving on http://{shown(host)}:{listener.getsockname()[1]}")
+    with bind_socket(host, port) as listener:
+        say(f"serving on http://{format_host(host)}:{listener.getsockname()[1]}")
         if not signs_in:
             say(f"warning: {NO_SIGN_IN}")
         if workers > 1:

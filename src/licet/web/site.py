@@ -286,7 +286,7 @@ class Site:
         """Tells the other hosts what was allowed here since the last time, and learns what they
         allowed these callers.
         """
-        told = self.rates.told()
+        told = self.rates.take_new()
         if told:
             seconds = {mark: taken for mark, (_, taken) in told.items()}
             due = await self.reading(lambda tx: rate_counts.count_requests(tx, seconds))

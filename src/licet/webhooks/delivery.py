@@ -163,7 +163,7 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deliverer:
-    """Sends what is due, round by round. Created by `delivering`, which holds the lock."""
+    """Sends what is due, round by round. Created by `sole_deliverer`, which holds the lock."""
 
     def __init__(
         self,
@@ -257,7 +257,7 @@ class Deliverer:
         outgoing = _Outgoing(chains, self._installation.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
-        said: Counter[str] = Counter()
+        answers: Counter[str] = Counter()
         with ThreadPoolExecutor(THREADS_MAX, "licet-webhooks") as pool:
 
             def work() -> None:
@@ -276,8 +276,8 @@ class Deliverer:
                 while left:
                     outcomes, ends = _next_outcomes(sent)
                     left -= ends
-                    said.update(
-                        "delivered" if outcome.answer.is_success else outcome.answer.said
+                    answers.update(
+                        "delivered" if outcome.answer.is_success else outcome.answer.outcome
                         for outcome in outcomes
                     )
                     self._record(outcomes)
@@ -287,7 +287,7 @@ class Deliverer:
                     left -= sent.get() is None
         for future in working:
             future.result()
-        return said
+        return answers
 
     def _send_in_order(
         self,
@@ -364,7 +364,7 @@ class Deliverer:
                 "account": [sent.waiting.account for sent in taken],
                 "event": [sent.waiting.event for sent in taken],
                 "endpoint": [sent.to.endpoint for sent in taken],
-                "said": [sent.answer.said for sent in taken],
+                "said": [sent.answer.outcome for sent in taken],
                 "at": [sent.at for sent in taken],
             },
         )
@@ -386,7 +386,7 @@ class Deliverer:
             "account": attempt.waiting.account,
             "event": attempt.waiting.event,
             "at": attempt.at,
-            "said": attempt.answer.said,
+            "said": attempt.answer.outcome,
             "next": attempt.at + self._delay(attempt.waiting.attempts, attempt.answer),
         }
         tx.execute(_FAILED, params)
@@ -539,7 +539,7 @@ _MESSAGES = f"""
 
 
 @contextlib.contextmanager
-def delivering(
+def sole_deliverer(
     installation: Installation, resolved: Resolve = resolve, watch: CallWatch | None = None
 ) -> Iterator[Deliverer]:
     """The only deliverer of an installation; BusyError if another one runs."""
@@ -562,7 +562,7 @@ def delivering(
 def deliver_due(installation: Installation) -> DeliveryRound:
     """Sends all that is due now; failed messages are retried at their time."""
     total = DeliveryRound()
-    with delivering(installation) as deliverer:
+    with sole_deliverer(installation) as deliverer:
         while not (done := deliverer.run_once()).is_idle:
             total = DeliveryRound(
                 delivered=total.delivered + done.delivered,
@@ -584,7 +584,7 @@ def follow(
     """
     while not stop.is_set():
         try:
-            with delivering(installation, watch=watch) as deliverer:
+            with sole_deliverer(installation, watch=watch) as deliverer:
                 while not stop.is_set():
                     done = deliverer.run_once(stop.is_set)
                     if done.is_idle:

@@ -177,7 +177,7 @@ def check_new(installation: Installation, name: str, url: str | None) -> None:
             "use lower-case letters, digits, `-`, `_` and `.`",
         )
     if url is not None:
-        outbound_http.reachable(url, installation.config.webhooks.inside)
+        outbound_http.check_reachable(url, installation.config.webhooks.inside)
     with transaction(installation.pool) as tx:
         known = list_names(tx)
     if name in known:
@@ -316,7 +316,7 @@ def backlog_of(installation: Installation, name: str) -> EndpointBacklog:
     return found
 
 
-def backlogs(installation: Installation) -> list[EndpointBacklog]:
+def list_backlogs(installation: Installation) -> list[EndpointBacklog]:
     """The backlog of each endpoint, by name."""
     now = installation.clock()
     with transaction(installation.pool) as tx:

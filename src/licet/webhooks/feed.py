@@ -32,7 +32,9 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str
 
 
-def since(installation: Installation, cursor: str = "0", limit: int = EVENTS_MAX) -> EventPage:
+def events_after(
+    installation: Installation, cursor: str = "0", limit: int = EVENTS_MAX
+) -> EventPage:
     """The events after ``cursor``; RefusedError while there is no endpoint, because then no event
     is stored.
     """

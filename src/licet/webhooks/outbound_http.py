@@ -68,10 +68,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """``status`` is 0 if there was no response; ``said`` is a closed word or the status as text."""
+    """``status`` is 0 if there was no response; ``outcome`` is a closed word or the status as text."""
 
     status: int
-    said: str
+    outcome: str
     retry_after_seconds: int = 0
 
     @property
@@ -79,7 +79,7 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
         return 200 <= self.status < 300
 
 
-def target(url: str, inside: Collection[str]) -> Target:
+def parse_target(url: str, inside: Collection[str]) -> Target:
     """The target that ``url`` names; UsageError for one that is never permitted, whatever it
     resolves to.
     """
@@ -126,7 +126,7 @@ def target(url: str, inside: Collection[str]) -> Target:
 def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, by this machine's resolver."""
     # As bytes: of a name that is text the standard library asks first what it is in Punycode.
-    # `target` lets ASCII in alone.
+    # `parse_target` lets ASCII in alone.
     return [
         str(found[4][0])
         for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
@@ -156,13 +156,13 @@ def _parsed(address: str) -> IPv4Address | IPv6Address:
     return ipaddress.ip_address(address)
 
 
-def reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
+def check_reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
     """RefusedError for a URL whose name has an address that is not permitted, UsageError for an
     invalid URL.
 
     A name without an address now may have one when something is sent, and is checked then.
     """
-    to = target(url, inside)
+    to = parse_target(url, inside)
     with contextlib.suppress(OSError, ValueError):
         address_of(to, inside, resolved)
 
@@ -172,7 +172,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is in the public network; for one that embeds others, whether those are
     too.
     """
-    carried = _carried(address) if isinstance(address, IPv6Address) else []
+    carried = _embedded_addresses(address) if isinstance(address, IPv6Address) else []
     if carried:
         return all(map(is_public, carried))
     if any(address in network for network in _RETIRED if network.version == address.version):
@@ -180,7 +180,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _carried(address: IPv6Address) -> list[IPv4Address]:
+def _embedded_addresses(address: IPv6Address) -> list[IPv4Address]:
     if address in _NAT64:
         return [IPv4Address(int(address) & 0xFFFF_FFFF)]
     return [
@@ -217,9 +217,9 @@ class Poster:
             to = self._target(url)
             address = address_of(to, self._inside, self._resolved)
         except (RefusedError, UsageError):
-            return HttpReply(status=0, said="refused")
+            return HttpReply(status=0, outcome="refused")
         except (OSError, ValueError):  # no such name
-            return HttpReply(status=0, said="unresolved")
+            return HttpReply(status=0, outcome="unresolved")
         place = (to.scheme, to.host, address, to.port)
         request = _request(to, body, headers)
         try:
@@ -229,15 +229,15 @@ class Poster:
                     return self._exchange(place, kept, request)
             return self._exchange(place, self._connect(place), request)
         except TimeoutError:
-            return HttpReply(status=0, said="timeout")
+            return HttpReply(status=0, outcome="timeout")
         except (HTTPException, OSError, ValueError):
-            return HttpReply(status=0, said="unreachable")
+            return HttpReply(status=0, outcome="unreachable")
 
     def _target(self, url: str) -> Target:
-        """`target`, parsed once for the URL that was posted to last."""
+        """`parse_target`, parsed once for the URL that was posted to last."""
         last = self._last
         if last is None or last[0] != url:
-            self._last = last = (url, target(url, self._inside))
+            self._last = last = (url, parse_target(url, self._inside))
         return last[1]
 
     def close(self) -> None:
@@ -300,7 +300,7 @@ class Poster:
             answer.begin()
             seconds = _seconds(answer.headers.get("retry-after", ""))
             reply = HttpReply(
-                status=answer.status, said=str(answer.status), retry_after_seconds=seconds
+                status=answer.status, outcome=str(answer.status), retry_after_seconds=seconds
             )
             is_kept = not answer.will_close and _is_read_to_its_end(answer, connection)
             return reply
@@ -336,7 +336,7 @@ def _whole_reply(begun: bytes) -> HttpReply | None:
     if status < 200 or status == 304 or (status == 204 and body):
         return None
     seconds = _seconds(headers.get(b"retry-after", b"").decode("latin-1"))
-    return HttpReply(status=status, said=str(status), retry_after_seconds=seconds)
+    return HttpReply(status=status, outcome=str(status), retry_after_seconds=seconds)
 
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-9][0-9]{2}(?: [\t -~\x80-\xff]*)?")

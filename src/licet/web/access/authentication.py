@@ -64,7 +64,7 @@ class Guard:
         if may.anybody:
             scope["auth"] = Nobody(_address(scope))
         else:
-            caller, secret = await _identified(site, scope)
+            caller, secret = await _identify(site, scope)
             scope["auth"] = caller
             _count(site, caller)
             may.check(caller)
@@ -78,7 +78,7 @@ class Guard:
         await self._app(scope, receive, send)
 
 
-async def _identified(site: Site, scope: Scope) -> tuple[Caller, str]:
+async def _identify(site: Site, scope: Scope) -> tuple[Caller, str]:
     """The caller, and the secret of their session if they have one."""
     try:
         return await identify(site, scope)

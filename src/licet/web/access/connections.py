@@ -315,9 +315,9 @@ def protocol(connections: Connections) -> type[asyncio.Protocol]:
     return Bounded
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """A socket that listens at an address; UsageError names the address and a remedy."""
-    where = f"`{shown(host)}:{port}`"
+    where = f"`{format_host(host)}:{port}`"
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
@@ -348,6 +348,6 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def shown(host: str) -> str:
+def format_host(host: str) -> str:
     """A host as it is written in a URL."""
     return f"[{host}]" if ":" in host else host

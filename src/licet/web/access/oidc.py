@@ -34,7 +34,7 @@ from licet.keys.material import seal, unseal
 from licet.masked import Masked
 from licet.store.circuit import CircuitBreaker
 from licet.vault.ids import staff_address
-from licet.web.access.tokens import strong
+from licet.web.access.tokens import check_strength
 
 COOKIE = "__Host-licet-signin"
 SECONDS_MAX = 10 * 60
@@ -184,7 +184,7 @@ class Oidc:
         self, provider: OidcProvider, id_token: str, nonce: str, now: float
     ) -> SignedInStaff:
         try:
-            keys = strong(KeySet.import_key_set(self._fetch(provider.jwks_uri)))
+            keys = check_strength(KeySet.import_key_set(self._fetch(provider.jwks_uri)))
             claims = jwt.decode(id_token, keys, algorithms=_ALGORITHMS).claims
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             raise UnauthenticatedError("the provider's token does not hold") from None

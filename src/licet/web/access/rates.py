@@ -98,20 +98,20 @@ class Rates:
         if self._is_shared:
             self._untold[mark] = (begin, self._untold.get(mark, (begin, 0.0))[1] + step * count)
 
-    def told(self) -> dict[int, tuple[int, float]]:
+    def take_new(self) -> dict[int, tuple[int, float]]:
         """What this process allowed since the last call: for `learn`, by the mark of each
         caller.
         """
-        told, self._untold = self._untold, {}
-        return told
+        counts, self._untold = self._untold, {}
+        return counts
 
     def learn(
-        self, told: Mapping[int, tuple[int, float]], due: Mapping[int, float], now: float
+        self, counts: Mapping[int, tuple[int, float]], due: Mapping[int, float], now: float
     ) -> None:
-        """Raises each caller of ``told`` to what all hosts have counted: ``due`` seconds after
+        """Raises each caller of ``counts`` to what all hosts have counted: ``due`` seconds after
         ``now``.
         """
-        for mark, (begin, _) in told.items():
+        for mark, (begin, _) in counts.items():
             since = self._untold.get(mark, (begin, 0.0))[1]
             with self._locked(begin):
                 slot, known = self._slot(begin, mark)

@@ -46,7 +46,7 @@ TARGET_CHARACTERS_MAX = 200
 ENTERING_SECONDS_MAX = 5 * 60
 
 
-def counted(request: AnyRequest, error: Exception) -> Exception:
+def count_refusal(request: AnyRequest, error: Exception) -> Exception:
     """A refused sign-in, or RateLimitedError instead for an address with too many failures.
 
     Only failures are counted, so nobody locks out others who share their address.
@@ -63,7 +63,7 @@ def counted(request: AnyRequest, error: Exception) -> Exception:
 
 
 @get("/enter", may=ANYBODY, include_in_schema=False)
-async def enter(
+async def enter_with_token(
     request: AnyRequest, token: FromQuery[str] = "", to: FromQuery[str] = "/settings"
 ) -> Response[Any]:
     """Accepts a token of the host application, once, and continues within this site to the start of
@@ -83,7 +83,7 @@ async def enter(
         sessions.use_token(tx, held.sha256, datetime.fromtimestamp(held.expires, UTC))
         return sessions.begin_person(tx, account, site.wall(), site.here.keyring.random)
 
-    answer = _going_on(f"/enter/on?{urlencode({'to': target})}")
+    answer = _continue_page(f"/enter/on?{urlencode({'to': target})}")
     answer.set_cookie(
         _cookie(sessions.ENTERING, await site.reading(begin), "strict", ENTERING_SECONDS_MAX)
     )
@@ -96,7 +96,7 @@ async def enter_on(request: AnyRequest, to: FromQuery[str] = "/settings") -> Res
     without notice.
     """
     site, target = site_of(request), _target(to)
-    coming, present = await _both(site, request)
+    coming, present = await _incoming_and_present(site, request)
     if isinstance(present, Staff) or (present is not None and present.account != coming.account):
         return _page(
             "Somebody else is signed in here",
@@ -118,7 +118,7 @@ async def enter_as(request: AnyRequest) -> Response[Any]:
         raise ForbiddenError("the request comes from another site")
     form = await request.form()
     target = _target(str(form.get("to", "/settings")))
-    coming, present = await _both(site, request)
+    coming, present = await _incoming_and_present(site, request)
     if form.get("act") == "switch":
         return await _entered(site, target, coming, present)
     await site.reading(lambda tx: sessions.end(tx, coming.session or b""))
@@ -127,7 +127,9 @@ async def enter_as(request: AnyRequest) -> Response[Any]:
     return answer
 
 
-async def _both(site: Site, request: AnyRequest) -> tuple[Person, Person | Staff | None]:
+async def _incoming_and_present(
+    site: Site, request: AnyRequest
+) -> tuple[Person, Person | Staff | None]:
     """The person who enters, and the person who is signed in already; UnauthenticatedError if
     nobody enters.
     """
@@ -194,7 +196,7 @@ async def callback(request: AnyRequest) -> Response[Any]:
 
     # The browser came back from another site: it sends the cookie only with a next request that
     # comes from ours.
-    answer = _going_on(STAFF_HOME)
+    answer = _continue_page(STAFF_HOME)
     answer.set_cookie(_cookie(sessions.COOKIE, await site.reading(begin), "strict", None))
     answer.set_cookie(_deleting_cookie(oidc.COOKIE))
     return answer
@@ -271,7 +273,7 @@ def _target(to: str) -> str:
     return to
 
 
-def _going_on(target: str) -> Response[Any]:
+def _continue_page(target: str) -> Response[Any]:
     shown = escape(target, quote=True)
     return _page(
         "Signing in",
@@ -308,4 +310,14 @@ def _page(title: str, body: str, head: str = "") -> Response[str]:
     return Response(html, media_type="text/html")
 
 
-ROUTES = [enter, enter_on, enter_as, sign_in, callback, link, use_link, sign_out, signed_out]
+ROUTES = [
+    enter_with_token,
+    enter_on,
+    enter_as,
+    sign_in,
+    callback,
+    link,
+    use_link,
+    sign_out,
+    signed_out,
+]

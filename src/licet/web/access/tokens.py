@@ -206,7 +206,7 @@ def _shared_key(path: Path) -> OctKey:
 
 def _public_keys(path: Path) -> KeySet:
     try:
-        keys = strong(KeySet.import_key_set(json.loads(path.read_bytes())))
+        keys = check_strength(KeySet.import_key_set(json.loads(path.read_bytes())))
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise UsageError(
             f"the JWKS file `{path}` does not hold keys",
@@ -217,7 +217,7 @@ def _public_keys(path: Path) -> KeySet:
     return keys
 
 
-def strong(keys: KeySet) -> KeySet:
+def check_strength(keys: KeySet) -> KeySet:
     """The keys; UsageError if an RSA key is shorter than NIST SP 800-131A allows."""
     for key in keys.keys:
         if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
@@ -229,7 +229,7 @@ def strong(keys: KeySet) -> KeySet:
     return keys
 
 
-def signed(
+def sign_token(
     key: bytes, subject: str, audience: str, now: float, seconds: int = LIFETIME_SECONDS_MAX
 ) -> str:
     """A token as a host application creates it, for demonstrations and tests on this machine."""

@@ -69,14 +69,14 @@ async def list_events(
     list.
     """
     site, state = site_of(request), request.app.state
-    page = await site.calling(lambda: feed.since(site.here, since, limit))
+    page = await site.calling(lambda: feed.events_after(site.here, since, limit))
     if page.items or not wait or state.get("waiting", 0) >= WAITS_MAX:
         return page
     state.waiting = state.get("waiting", 0) + 1
     try:
         for _ in range(round(wait / LOOK_SECONDS)):
             await asyncio.sleep(LOOK_SECONDS)
-            page = await site.calling(lambda: feed.since(site.here, since, limit))
+            page = await site.calling(lambda: feed.events_after(site.here, since, limit))
             if page.items:
                 break
     finally:

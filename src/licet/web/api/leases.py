@@ -100,7 +100,7 @@ async def lease_rows(
         ordinals=data.ordinals,
         seconds=data.seconds,
     )
-    given = await site.calling(lambda: gate_files.lease(site.here, asked, holder))
+    given = await site.calling(lambda: gate_files.lease_keys(site.here, asked, holder))
     return schema.LeaseAnswer(
         id=given.lease_id.hex,
         release=asked.release_id.hex,

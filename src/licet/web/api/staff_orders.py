@@ -75,7 +75,7 @@ async def list_webhooks(request: AnyRequest) -> EndpointAnswers:
     site = site_of(request)
 
     def read() -> EndpointAnswers:
-        return EndpointAnswers(items=tuple(endpoints.backlogs(site.here)))
+        return EndpointAnswers(items=tuple(endpoints.list_backlogs(site.here)))
 
     return await site.calling(read)
 

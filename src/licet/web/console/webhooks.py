@@ -58,7 +58,7 @@ def _listed(
     with transaction(visit.here.pool) as tx:
         given = staff_orders.list_newest(tx, KINDS, ORDERS_SHOWN_MAX)
     values = {
-        "hosts": endpoints.backlogs(visit.here),
+        "hosts": endpoints.list_backlogs(visit.here),
         "orders": given,
         "most": BACKLOG_MAX,
         "saved": said,

@@ -43,7 +43,7 @@ def _marked(text: str) -> Markup:
 
 @lru_cache(maxsize=1)
 def _packed(html: bytes) -> bytes:
-    return shell.packed(html)
+    return shell.compress_page(html)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ from licet.vault.ids import Prefix, shown
 from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import conversation_of, site_of
 from licet.web.pages import shared as shell
-from licet.web.pages.conversation_lines import dates_of, line
+from licet.web.pages.conversation_lines import conversation_line, dates_of
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader
 
 
@@ -27,7 +27,7 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Whether one chat may be used, for what and until when, for a component; a browser is sent to
     the chat's page.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     _, conversation = await conversation_of(request, name, None)
     if not who.fragment:
         return shell.seen_other(f"/chats/{shown(Prefix.conversation, conversation)}")
@@ -40,13 +40,18 @@ def _page(installation: Installation, reader: PageReader, conversation: UUID) ->
         mine = own_conversations.get(
             tx, installation.keyring, known, reader.account, conversation, at
         )
-    chat = line(reader.words, dates_of(installation, known), mine)
+    chat = conversation_line(reader.words, dates_of(installation, known), mine)
     return shell.page(
-        "badge.html", reader, at, title=chat.title, values={"chat": chat}, told=_told(mine)
+        "badge.html",
+        reader,
+        at,
+        title=chat.title,
+        values={"chat": chat},
+        event_detail=_event_detail(mine),
     )
 
 
-def _told(mine: OwnConversation) -> dict[str, Any]:
+def _event_detail(mine: OwnConversation) -> dict[str, Any]:
     """What the component tells its host."""
     return {
         "chat": mine.shown_id,

@@ -85,7 +85,7 @@ def dates_of(installation: Installation, policies: Policies) -> Dates:
     )
 
 
-def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
+def conversation_line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
     """A conversation as a page shows it."""
     untitled = "chats.untitled.deleted" if mine.deleted_at else "chats.untitled"
     title = mine.title or words.say(untitled, day=words.day(mine.begun_at))
@@ -99,7 +99,7 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
         id=mine.shown_id,
         title=title,
         about=" · ".join(parts),
-        note=note(words, dates, mine),
+        note=retention_note(words, dates, mine),
         safety=words.say("chat.safety", day=words.day(mine.safety_until))
         if mine.safety_until
         else "",
@@ -113,7 +113,7 @@ def line(words: Catalogue, dates: Dates, mine: OwnConversation) -> ChatLine:
             for one in mine.holds
         ),
         warning=_warning(words, dates, mine) if can_keep_out else "",
-        learnt=tuple(learnt(words, mine.learnt)),
+        learnt=tuple(training_lines(words, mine.learnt)),
         badges=tuple(badges(words, mine.badges)),
         use=_use(mine.badges),
         deleted=mine.deleted_at is not None or mine.erased,
@@ -137,7 +137,7 @@ def _warning(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
     return words.say("chats.keep_out.warning", day=words.day(until))
 
 
-def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
+def training_lines(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
     """One line for each model that was trained on the person's rows."""
     for rows in history.group_by_model(found):
         yield words.say(
@@ -150,7 +150,7 @@ def learnt(words: Catalogue, found: Sequence[ConsumedBy]) -> Iterator[str]:
         )
 
 
-def note(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
+def retention_note(words: Catalogue, dates: Dates, mine: OwnConversation) -> str:
     if mine.erased:
         return words.say("chats.erased")
     until = mine.keep_until
@@ -185,12 +185,12 @@ def badges(words: Catalogue, found: Sequence[UseBadge]) -> Iterator[BadgeLine]:
         yield BadgeLine(
             use=badge.use.value,
             head=words.say(f"use.{badge.use.value}"),
-            rest=_rest(words, badge, purposes),
-            runs=tuple(_run(words, run) for run in _alike(words, badge.runs)),
+            rest=_other_purposes(words, badge, purposes),
+            runs=tuple(_run(words, run) for run in _merge_runs(words, badge.runs)),
         )
 
 
-def _rest(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
+def _other_purposes(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
     purpose = words.join_names([words.purpose(name) for name in purposes])
     day = words.day(badge.until) if badge.until is not None else ""
     reason = badge.reason
@@ -203,7 +203,7 @@ def _rest(words: Catalogue, badge: UseBadge, purposes: Sequence[str]) -> str:
     )
 
 
-def _alike(words: Catalogue, runs: Sequence[UseRun]) -> list[UseRun]:
+def _merge_runs(words: Catalogue, runs: Sequence[UseRun]) -> list[UseRun]:
     """Merges runs with the same reason that end on the same day, because a page shows them
     alike.
     """

@@ -43,8 +43,8 @@ from licet.web.pages.conversation_lines import (
     BadgeLine,
     Dates,
     badges,
+    conversation_line,
     dates_of,
-    line,
 )
 from licet.web.pages.selection import ListView
 from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page, post_page
@@ -58,28 +58,28 @@ def chats(request: AnyRequest) -> Response[Any]:
     """The conversations that are looked for, newest first, in one line what there is of them, and
     what can be done.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, account = here.clock(), who.words, who.account
     view = ListView.of(request.query_params)
     start = shell.conversation_of(view.before) if view.before else None
     with one_moment(here) as (tx, known):
-        dates, sought = dates_of(here, known), _sought(tx, here, who, view)
+        dates, sought = dates_of(here, known), _find_conversations(tx, here, who, view)
         page = conversation_search.search(
             tx, here.keyring, known, account, at, sought, before=start
         )
         there = conversation_search.count_conversations(tx, known, account, at)
         acted = _acted_on(tx, here, who, known, request.query_params.get("chat", ""))
         projects = _projects(words, history.list_projects(tx, here.keyring, account))
-        told = selection.told_of(tx, here, who, known, dates, request.query_params)
+        outcome = selection.describe_outcome(tx, here, who, known, dates, request.query_params)
     listed = page.listed
-    saved = _saved(words, dates, request, acted)
+    saved = _describe_outcome(words, dates, request, acted)
     values = {
-        "chats": [line(words, dates, mine) for mine in listed.conversations],
+        "chats": [conversation_line(words, dates, mine) for mine in listed.conversations],
         "saved": saved,
-        "undo": selection.undo(words, dates, [acted], request.query_params.get("said", ""))
+        "undo": selection.undo_form(words, dates, [acted], request.query_params.get("said", ""))
         if acted and saved
         else None,
-        "told": told,
+        "told": outcome,
         "acted": acted.shown_id if acted in listed.conversations else "",
         "older": view.at(shown(Prefix.conversation, listed.next)).query if listed.next else "",
         "view": view,
@@ -103,14 +103,14 @@ def search(request: AnyRequest, data: Fields) -> Response[Any]:
     """Leads to the conversations that are looked for, at an address that nobody else can read the
     words in.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     fields = {name: value for name, value in data.items() if isinstance(value, str)}
     with transaction(here.pool) as tx:
         found = conversation_search.seal_words(
             tx, here.keyring, who.account, fields.get("words", ""), here.keyring.random
         )
     view = ListView.of({**fields, "found": found, "before": ""})
-    return shell.then(who, "/chats", **view.named)
+    return shell.redirect_to(who, "/chats", **view.named)
 
 
 @get_page("/chats/{name:str}", may=PERSONS, checks_fence=True)
@@ -118,7 +118,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One conversation: its words, part by part with what holds for each, and all that has to do
     with it.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
     after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
@@ -127,13 +127,17 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             tx, here.keyring, known, who.account, shell.conversation_of(name), at
         )
         reads = _reads(tx, words, who.account, mine.conversation)
-        said = own_conversations.list_parts(
+        shown_parts = own_conversations.list_parts(
             tx, here.keyring, known, mine, who.account, at, after=start
         )
         dates = dates_of(here, known)
-        made, saved, panel = line(words, dates, mine), _saved(words, dates, request, mine), None
+        made, saved, panel = (
+            conversation_line(words, dates, mine),
+            _describe_outcome(words, dates, request, mine),
+            None,
+        )
         undo = (
-            selection.undo(words, dates, [mine], request.query_params.get("said", ""))
+            selection.undo_form(words, dates, [mine], request.query_params.get("said", ""))
             if saved
             else None
         )
@@ -143,19 +147,19 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
                 tx, here, who, seen, path=f"/chats/{mine.shown_id}", policies=known, at=at
             )
             asked = prompt.ask(tx, who.account, known, at, language=words.language)
-            saved = saved or scopes.said_of(words, asked, known, seen, request, at)
+            saved = saved or scopes.describe_outcome(words, asked, known, seen, request, at)
     values = {
         "chat": made,
         "reads": reads,
         "saved": saved,
         "panel": panel,
         "undo": undo,
-        "parts": [_part(words, one) for one in said.parts],
+        "parts": [_part(words, one) for one in shown_parts.parts],
         "start": start,
-        "next": said.next,
-        "unread": _unread(said),
+        "next": shown_parts.next,
+        "unread": _unread(shown_parts),
         "says_whole": start > 0
-        or not _is_one(said)
+        or not _is_one(shown_parts)
         or any(len(one.runs) > 1 for one in made.badges),
     }
     return shell.page("chat.html", who, at, title=made.title, place="chats", values=values)
@@ -164,9 +168,9 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @post("/chats/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
     """Keeps the conversation out: from now on it is not used."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     command = Narrow(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
-    return await _told(request, who, command, data, "kept_out")
+    return await _after_form(request, who, command, data, "kept_out")
 
 
 @post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -174,7 +178,7 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
     """Lets in what is said from now on, which follows the choice; refused from a page that is older
     than the newest keeping out.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     narrowings = shell.form_of(data).narrowings
     seen = int(narrowings) if narrowings.isdecimal() else -1
     command = Widen(
@@ -183,13 +187,13 @@ async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Resp
         conversation=shell.conversation_of(name),
         narrowings=seen,
     )
-    return await _told(request, who, command, data, "let_in")
+    return await _after_form(request, who, command, data, "let_in")
 
 
 @get_page("/takeout.zip", may=PERSONS)
 def take_out(request: AnyRequest) -> Stream:
     """Everything that is stored, as a zip that is streamed."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     pieces: Iterator[bytes] = takeout.takeout(
         lambda: transaction(here.pool),
         here.keyring,
@@ -204,7 +208,7 @@ def take_out(request: AnyRequest) -> Stream:
     return Stream(pieces, media_type="application/zip", headers=headers)
 
 
-def _sought(
+def _find_conversations(
     tx: Transaction, installation: Installation, reader: PageReader, view: ListView
 ) -> ConversationQuery:
     return ConversationQuery(
@@ -276,12 +280,12 @@ def _acted_on(
         return None
 
 
-async def _told(
+async def _after_form(
     request: AnyRequest,
     reader: PageReader,
     command: Narrow | Widen,
     fields: Mapping[str, Any],
-    said: str,
+    done: str,
 ) -> Response[Any]:
     """The page to see after a form. What the person saw, and is not so any more, is told and not
     done.
@@ -291,29 +295,31 @@ async def _told(
     except RefusedError as error:
         if error.because != STALE:
             raise
-        said = "kept_out_again"
+        done = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.then(reader, f"/chats/{name}", said=said, place="said")
+        return shell.redirect_to(reader, f"/chats/{name}", said=done, place="said")
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
-    return shell.then(reader, "/chats", **{"said": said, "chat": name, **view.named}, place="said")
+    return shell.redirect_to(
+        reader, "/chats", **{"said": done, "chat": name, **view.named}, place="said"
+    )
 
 
-def _saved(
+def _describe_outcome(
     words: Catalogue, dates: Dates, request: AnyRequest, mine: OwnConversation | None
 ) -> str:
     """The result of the previous form, as far as it still applies: the URL names it, the text comes
     from the current state.
     """
-    said = request.query_params.get("said", "")
+    done = request.query_params.get("said", "")
     if mine is None:
         return ""
-    if said in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:
-        whole = selection.let_in_whole(dates) if said == "let_in" else ""
-        return words.say(f"done.{said}{whole}") if mine.kept_out == (said != "let_in") else ""
-    if said == "deleted" and mine.deleted_at is not None:
+    if done in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:
+        whole = selection.let_in_whole(dates) if done == "let_in" else ""
+        return words.say(f"done.{done}{whole}") if mine.kept_out == (done != "let_in") else ""
+    if done == "deleted" and mine.deleted_at is not None:
         if mine.held or mine.keep_until is None:
             return words.say("done.deleted.held")
         return words.say("done.deleted", day=words.day(dates.destroyed_by(mine, mine.keep_until)))
@@ -370,14 +376,14 @@ def _part(words: Catalogue, part: OwnPart) -> PartLine:
 
 
 def _turn(words: Catalogue, turn: OwnTurn) -> TurnLine:
-    said, role = turn.content, turn.turn.role
+    content, role = turn.content, turn.turn.role
     more = []
-    if said is None:
+    if content is None:
         more.append(words.say("chat.turn.closed"))
     else:
-        more += [words.say("chat.turn.file", name=name) for name in said.attachments]
-        more += [words.say("chat.turn.call", name=call.name) for call in said.tool_calls]
-        if len(said.text) > TEXT_CHARACTERS_MAX:
+        more += [words.say("chat.turn.file", name=name) for name in content.attachments]
+        more += [words.say("chat.turn.call", name=call.name) for call in content.tool_calls]
+        if len(content.text) > TEXT_CHARACTERS_MAX:
             more.append(words.say("chat.turn.cut"))
     who = own_conversations.speaker(role.value, turn.turn.origin)
     return TurnLine(
@@ -385,7 +391,7 @@ def _turn(words: Catalogue, turn: OwnTurn) -> TurnLine:
         who=words.say(f"chat.turn.{who}"),
         when=words.moment(turn.at),
         role=role.value,
-        text=said.text[:TEXT_CHARACTERS_MAX] if said is not None else "",
+        text=content.text[:TEXT_CHARACTERS_MAX] if content is not None else "",
         more=tuple(more),
     )
 

@@ -60,12 +60,12 @@ def _page() -> str:
         covers=policy.covers,
         yes_means=words.say(
             "notice.yes.means",
-            purposes=shell.allowed(words, policy.covers),
+            purposes=shell.allowed_phrase(words, policy.covers),
             period=words.period(policy.keep.of_turn(allowed=True)),
         ),
         no_means=words.say(
             "notice.no.means",
-            purposes=shell.refused(words, policy.covers),
+            purposes=shell.refused_phrase(words, policy.covers),
             period=words.period(policy.keep.of_turn(allowed=False)),
         ),
         below=(KeepLine(number=1, what=words.say("below.project", title="Garden"), about=""),),

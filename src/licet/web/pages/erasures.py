@@ -51,14 +51,14 @@ def ask_everything(request: AnyRequest) -> Response[Any]:
 @post("/everything/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete_everything(request: AnyRequest) -> Response[Any]:
     """Deletes every chat, some hundreds a transaction."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     for _ in range(BATCHES_MAX):
         written = await site_of(request).write(
             DeleteEverything(account=who.account, at=here.clock())
         )
         if written.finished != EVERYTHING_BATCH:
-            return shell.then(who, "/erasures", said="everything", place="said")
-    return shell.then(who, "/everything/delete", said="more", place="said")
+            return shell.redirect_to(who, "/erasures", said="everything", place="said")
+    return shell.redirect_to(who, "/everything/delete", said="more", place="said")
 
 
 @get_page("/account/close", may=PERSONS, checks_fence=True)
@@ -70,21 +70,21 @@ def ask_close(request: AnyRequest) -> Response[Any]:
 @post("/account/close", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def close(request: AnyRequest) -> Response[Any]:
     """Closes the account. Every other session of it ends; this one sees the certificate."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     caller, site = request.auth, site_of(request)
     await write(request, CloseAccount(account=who.account, at=here.clock()), None)
     session = caller.session if isinstance(caller, Person) else None
     await site.reading(lambda tx: sessions.end_person(tx, who.account, but=session))
-    return shell.then(who, "/erasures", said="closed", place="said")
+    return shell.redirect_to(who, "/erasures", said="closed", place="said")
 
 
 def _ask(request: AnyRequest, what: str) -> Response[Any]:
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, account = here.clock(), who.words, who.account
     with one_moment(here) as (tx, known):
         row = account_view.accounts(tx, [account])[account]
         if row.state.closed_at is not None:
-            return shell.then(who, "/erasures")
+            return shell.redirect_to(who, "/erasures")
         there = conversation_search.count_conversations(tx, known, account, at)
         left = len(account_view.kept_conversation_ids(tx, account, 1, deleted=False))
         holding = history.list_holdings(tx, account)
@@ -147,12 +147,12 @@ class ErasureLine(msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/erasures", may=PERSONS)
 def list_erasures(request: AnyRequest) -> Response[Any]:
     """Every erasure of the account, newest first, and how many are done."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
     found = certificates.list_page(here, who.account, PAGE_ERASURES_MAX + 1, before=before)
     with transaction(here.pool) as tx:
         states = certificate.states_of(tx, who.account)
-        saved = _saved(tx, who, request)
+        saved = _describe_outcome(tx, who, request)
     done, total = states.get(ErasureState.verified, 0), sum(states.values())
     values = {
         "erasures": [_line(words, one) for one in found[:PAGE_ERASURES_MAX]],
@@ -166,13 +166,13 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
     )
 
 
-def _saved(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
+def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
     """What the last form did, as far as it is so."""
-    said = request.query_params.get("said", "")
-    if said == "closed":
+    done = request.query_params.get("said", "")
+    if done == "closed":
         state = account_view.accounts(tx, [reader.account])[reader.account].state
         return reader.words.say("close.done") if state.closed_at is not None else ""
-    if said == "everything":
+    if done == "everything":
         left = account_view.kept_conversation_ids(tx, reader.account, 1, deleted=False)
         return "" if left else reader.words.say("everything.done")
     return ""
@@ -181,7 +181,7 @@ def _saved(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
 @get_page("/erasures/{name:str}", may=PERSONS)
 def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One erasure: each of its steps, what it waits for, and its certificate when it is there."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     found = certificates.status(here, _own(here, who, name), for_person=True)
     values = {
         "erasure": _line(who.words, found),
@@ -200,7 +200,7 @@ def read_erasure(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get_page("/erasures/{name:str}/certificate.json", may=PERSONS)
 def take_certificate(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The certificate's file: signed, and with its proof once its entry stands in the log."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     file = certificates.certificate_file(here, _own(here, who, name))
     headers = {
         "content-disposition": 'attachment; filename="certificate.json"',

@@ -39,9 +39,9 @@ class FeedbackLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/feedback", may=PERSONS, checks_fence=True)
 def list_given(request: AnyRequest) -> Response[Any]:
     """The stored feedback, newest first."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
-    before, said = request.query_params.get("before", ""), request.query_params.get("said", "")
+    before, done = request.query_params.get("before", ""), request.query_params.get("said", "")
     start = parse(Prefix.feedback, before) if before else None
     with one_moment(here) as (tx, known):
         listed = feedback.list_feedback(tx, here.keyring, known, who.account, at, before=start)
@@ -49,7 +49,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
         "given": [_line(words, given) for given in listed.given],
         "from": before,
         "older": shown(Prefix.feedback, listed.next) if listed.next else "",
-        "saved": words.say("done.taken_back") if said == "taken_back" else "",
+        "saved": words.say("done.taken_back") if done == "taken_back" else "",
     }
     return shell.page(
         "feedback.html", who, at, title=words.say("feedback.title"), place="chats", values=values
@@ -59,12 +59,12 @@ def list_given(request: AnyRequest) -> Response[Any]:
 @post("/feedback/{name:str}/take-back", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes back one piece of feedback: from now on it is not used."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     named = parse(Prefix.feedback, name)
     await write(
         request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None
     )
-    return shell.then(who, "/feedback", said="taken_back", place="said")
+    return shell.redirect_to(who, "/feedback", said="taken_back", place="said")
 
 
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
@@ -85,7 +85,7 @@ def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:
         note=_note(words, given),
         comment=given.shared.comment,
         messages=words.count("chats.messages", len(given.shared.turns)),
-        shared=tuple(said.text for _, said in given.shared.turns),
+        shared=tuple(shared.text for _, shared in given.shared.turns),
         can_take_back=row.taken_back_at is None,
     )
 

@@ -50,20 +50,20 @@ def notice(request: AnyRequest) -> Response[Any]:
     """The notice, where there is something to answer; else what was answered, or why there is
     nothing.
     """
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     with one_moment(here, records=True) as (tx, known):
-        return _noticed(tx, known, here, who, request)
+        return _load_notice_page(tx, known, here, who, request)
 
 
-def _noticed(
+def _load_notice_page(
     tx: Transaction,
     policies: Policies,
     installation: Installation,
     reader: PageReader,
     request: AnyRequest,
 ) -> Response[Any]:
-    asked = _asked(tx, policies, installation, reader)
-    saved, made = noted(tx, reader, asked, request)
+    asked = _load_prompt(tx, policies, installation, reader)
+    saved, made = describe_outcome(tx, reader, asked, request)
     if asked.show or asked.terms_waiting:
         return _page(installation, reader, asked, saved=saved, made=made, tx=tx)
     if request.query_params.get("whole") == "1" and asked.notice is not None:
@@ -88,9 +88,9 @@ def _noticed(
 @get_page("/signup", may=PERSONS, checks_fence=True)
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     with one_moment(here, records=True) as (tx, known):
-        asked = _asked(tx, known, here, who)
+        asked = _load_prompt(tx, known, here, who)
         if asked.show or asked.terms_waiting:
             return _page(here, who, asked, tx=tx)
         return _nothing(tx, known, here, who, asked)
@@ -109,8 +109,8 @@ async def answer_signup(request: AnyRequest, data: Fields) -> Response[Any]:
 
 
 async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
-    here, who = shell.opened(request)
-    result = await told(request, who, data, FormPage.notice)
+    here, who = shell.open_reader(request)
+    result = await submit_answers(request, who, data, FormPage.notice)
     if result.stale or result.stale_terms:
         return await site_of(request).calling(lambda: ask_again(here, who, data, result))
     if result.faults:
@@ -120,13 +120,13 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
             lambda: _page(here, who, result.asked, data, faults, made=made)
         )
     if data.act == "later":
-        return shell.then(who, "/notice", place="said", said="later")
-    return shell.then(
+        return shell.redirect_to(who, "/notice", place="said", said="later")
+    return shell.redirect_to(
         who, "/notice", place="said", said=str(result.newest_choice) if data.said else "terms"
     )
 
 
-async def told(
+async def submit_answers(
     request: AnyRequest, reader: PageReader, sent: PageForm, page: FormPage
 ) -> FormResult:
     """What became of a form."""
@@ -158,17 +158,19 @@ def ask_again(
     did.
     """
     with one_moment(installation, records=True) as (tx, known):
-        asked = _asked(tx, known, installation, reader, told=True)
+        asked = _load_prompt(tx, known, installation, reader, reports=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
     noes = {"said": str(result.newest_choice)} if "no" in sent.said.values() else {}
-    return shell.then(reader, page, place="said", again=again, of=",".join(result.stale), **noes)
+    return shell.redirect_to(
+        reader, page, place="said", again=again, of=",".join(result.stale), **noes
+    )
 
 
 _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on record
 
 
-def noted(
+def describe_outcome(
     tx: Transaction, reader: PageReader, asked: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:
     """What a page that a form led to says of it, and the choices that the form made.
@@ -176,8 +178,8 @@ def noted(
     The address names them; what is said of them is what is on record, and nothing where it says
     otherwise.
     """
-    again, said = request.query_params.get("again", ""), request.query_params.get("said", "")
-    made = _made_together(asked, int(said)) if said == str(asked.newest_choice) else ()
+    again, done = request.query_params.get("again", ""), request.query_params.get("said", "")
+    made = _made_together(asked, int(done)) if done == str(asked.newest_choice) else ()
     texts = [outcome_text(reader, asked, one) for one in made]
     if again:
         of = request.query_params.get("of", "").split(",")
@@ -234,15 +236,15 @@ def _again_text(
     )
 
 
-def _asked(
+def _load_prompt(
     tx: Transaction,
     policies: Policies,
     installation: Installation,
     reader: PageReader,
     *,
-    told: bool = False,
+    reports: bool = False,
 ) -> Prompt:
-    """What the account is asked; a signal that came with the request is recorded. ``told``: a form
+    """What the account is asked; a signal that came with the request is recorded. ``reports``: a form
     answered it.
     """
     at = installation.clock()
@@ -252,7 +254,7 @@ def _asked(
         policies,
         at,
         language=reader.words.language,
-        gpc=reader.gpc and not told,
+        gpc=reader.gpc and not reports,
     )
     notice_views.record_signal(tx, reader.account, gpc=reader.gpc, now=at)
     return asked
@@ -267,8 +269,8 @@ def _faults(reader: PageReader, result: FormResult) -> Faults:
         if one.name in result.missing and len(words) == 1:
             lines.append(("allow", "allow-yes", say("notice.error.choice")))
         elif one.name in result.missing:
-            told = say("notice.error.choice.of", question=one.question)
-            lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", told))
+            fault = say("notice.error.choice.of", question=one.question)
+            lines.append((f"{shell.ALLOW}{one.name}", f"{shell.ALLOW}{one.name}-yes", fault))
     lines += age_faults(reader, result)
     if FormFault.terms in result.faults:
         lines.append(("terms", "terms", say("notice.error.terms")))
@@ -320,18 +322,18 @@ def _page(
     that the form before it saved, though something else is still asked.
     """
     found, sent = prompt.require_notice(asked), sent or PageForm()
-    reader = shell.offering(reader, asked.languages)
+    reader = shell.offer_languages(reader, asked.languages)
     place = answer_forms.place(asked, FormPage.notice)
     # an answer that came back is shown with its question
     terms_only = asked.terms_waiting and not sent.said
     waiting = asked.unanswered or asked.in_force.asks
     with joined(installation.pool, tx) as tx:
-        below = questions.below_of(tx, installation, asked)
+        below = questions.grants_below(tx, installation, asked)
         values = _question_values(reader, asked, found, waiting, terms_only, below)
         blank = shell.markup("question.html", reader.words, **values, errors_of={}, kept=PageForm())
         showing = _record_showing(tx, installation, reader, asked, blank)
     if faults:
-        values["known_age"] = lowered(sent, faults)
+        values["known_age"] = ask_age_again(sent, faults)
     question = (
         shell.markup("question.html", reader.words, **values, errors_of=faults.of, kept=sent)
         if faults
@@ -353,9 +355,9 @@ def _page(
             "waiting": _waiting(reader, asked),
         },
         outcome="asked",
-        told={
-            **_asks(asked, terms_only=terms_only),
-            **(answers_told(reader, made) if made else {}),
+        event_detail={
+            **_question_detail(asked, terms_only=terms_only),
+            **(answers_detail(reader, made) if made else {}),
         },
     )
 
@@ -375,7 +377,9 @@ def _question_values(
         "accepted": _accepted(reader, asked),
         "asks_age": asked.asks_age,
         "terms_only": terms_only,
-        "asks": questions.asked_on(words, asked, found, waiting, page="notice", below=below),
+        "asks": questions.questions_for_page(
+            words, asked, found, waiting, page="notice", below=below
+        ),
         "known_age": "",
         "one_question": len(asked.in_force.asks) == 1,
         "save": _save(reader, asked, len(waiting)),
@@ -442,7 +446,7 @@ def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
     )
 
 
-def _asks(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
+def _question_detail(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
     """What a component tells its host of a question."""
     ends = asked.ends - timedelta(days=1) if asked.ends is not None else None
     return {
@@ -453,7 +457,7 @@ def _asks(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
     }
 
 
-def answers_told(reader: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
+def answers_detail(reader: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
     """What a component tells its host of choices: question, answer, effect, and the name of the
     receipt.
     """
@@ -470,7 +474,7 @@ def answers_told(reader: PageReader, made: Sequence[NewestChoice]) -> dict[str, 
     }
 
 
-def lowered(sent: PageForm, faults: Faults) -> str:
+def ask_age_again(sent: PageForm, faults: Faults) -> str:
     """The age that is to be given once more, on a form that comes back for that."""
     return sent.age if any(name == "age" for name, _, _ in faults.found) else ""
 
@@ -510,7 +514,7 @@ def _put_off(
         if asked.ends is None
         else words.say("notice.put_off.until", day=words.day(asked.ends - timedelta(days=1))),
     ]
-    return shell.plain(
+    return shell.message_page(
         reader,
         installation.clock(),
         title=words.say("notice.put_off.title"),
@@ -518,7 +522,10 @@ def _put_off(
         links=[("/settings", words.say("site.settings"))],
         outcome="put_off" if sent else "nothing",
         icon="clock",
-        told={"again": again.date().isoformat(), "until": _asks(asked, terms_only=False)["until"]}
+        event_detail={
+            "again": again.date().isoformat(),
+            "until": _question_detail(asked, terms_only=False)["until"],
+        }
         if sent
         else _why(asked),
     )
@@ -544,7 +551,7 @@ def _done(
         if signed_up
         else "done.goes_on"
     )
-    return shell.plain(
+    return shell.message_page(
         reader,
         installation.clock(),
         title=words.say(goes_on),
@@ -552,7 +559,7 @@ def _done(
         links=[("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))],
         outcome="answered",
         icon="check",
-        told=answers_told(reader, made),
+        event_detail=answers_detail(reader, made),
     )
 
 
@@ -568,10 +575,10 @@ def outcome_text(reader: PageReader, asked: Prompt, made: NewestChoice) -> str:
     if covers is None or (made.allow and asked.state.grant(made.question) is None):
         return ""
     if made.allow:
-        return reader.words.say("done.yes", purposes=shell.allowed(reader.words, covers))
+        return reader.words.say("done.yes", purposes=shell.allowed_phrase(reader.words, covers))
     kept = any(grant.question == made.question for grant in asked.state.grants)
-    told = reader.words.say("done.no", purposes=shell.refused(reader.words, covers))
-    return f"{told} {reader.words.say('done.no.kept')}" if kept else told
+    outcome = reader.words.say("done.no", purposes=shell.refused_phrase(reader.words, covers))
+    return f"{outcome} {reader.words.say('done.no.kept')}" if kept else outcome
 
 
 def uncovered_text(reader: PageReader, asked: Prompt) -> str:
@@ -605,10 +612,10 @@ def _nothing(
             ]
         case _:
             lines = [
-                *_holding(tx, policies, installation, asked, words),
+                *_answers_in_force(tx, policies, installation, asked, words),
                 words.say("notice.nothing.answered"),
             ]
-    return shell.plain(
+    return shell.message_page(
         reader,
         installation.clock(),
         title=words.say("notice.nothing.title"),
@@ -616,11 +623,11 @@ def _nothing(
         links=[("/settings", words.say("site.settings"))],
         outcome="nothing",
         icon=icon,
-        told=_why(asked),
+        event_detail=_why(asked),
     )
 
 
-def _holding(
+def _answers_in_force(
     tx: Transaction, policies: Policies, installation: Installation, asked: Prompt, words: Catalogue
 ) -> list[str]:
     """What was answered, as it holds now."""

@@ -62,7 +62,7 @@ def chat_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get_page("/projects/{name:str}/preview", may=PERSONS)
 def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """What would be learnt of the conversations of a project."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     wanted = ChosenScope(project=parse(Prefix.project, name))
     with transaction(here.pool) as tx:
         project = projects.find(tx, who.account, wanted)
@@ -82,7 +82,7 @@ def _page(
 ) -> Response[Any]:
     from licet.service import preview  # curation is loaded where it is used
 
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, known = here.clock(), who.words, policies(here)
     covered = sorted(known.in_force(at).covers)
     asked = request.query_params.get("purpose", IMPROVE)

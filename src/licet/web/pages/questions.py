@@ -61,7 +61,7 @@ class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def asked_on(
+def questions_for_page(
     words: Catalogue,
     asked: Prompt,
     found: PublishedNotice,
@@ -79,19 +79,19 @@ def asked_on(
     wanted = [name for name in policy.asks if name in set(names)]
     return tuple(
         QuestionAsked(
-            name=said.name,
-            field=f"{shell.ALLOW}{said.name}" if several else "allow",
-            mark=f"-{said.name}" if several else "",
-            question=words.mark_language(said.question, found.language),
-            yes=words.mark_language(said.yes, found.language),
-            no=words.mark_language(said.no, found.language),
-            yes_means=_means(words, asked, known[said.name], page, "yes"),
-            no_means=_means(words, asked, known[said.name], page, "no"),
-            covers=known[said.name].covers,
-            below=tuple(keep_line(words, grant) for grant in kept.get(said.name, ())),
+            name=policy_words.name,
+            field=f"{shell.ALLOW}{policy_words.name}" if several else "allow",
+            mark=f"-{policy_words.name}" if several else "",
+            question=words.mark_language(policy_words.question, found.language),
+            yes=words.mark_language(policy_words.yes, found.language),
+            no=words.mark_language(policy_words.no, found.language),
+            yes_means=_means(words, asked, known[policy_words.name], page, "yes"),
+            no_means=_means(words, asked, known[policy_words.name], page, "no"),
+            covers=known[policy_words.name].covers,
+            below=tuple(keep_line(words, grant) for grant in kept.get(policy_words.name, ())),
         )
-        for said in found.text.words(policy.asks)
-        if said.name in wanted
+        for policy_words in found.text.words(policy.asks)
+        if policy_words.name in wanted
     )
 
 
@@ -102,15 +102,15 @@ def _means(words: Catalogue, asked: Prompt, question: Question, page: str, answe
     keep, one = asked.in_force.keep, len(asked.in_force.asks) == 1
     period = keep.of_turn(allowed=answer == "yes")
     purposes = (
-        shell.allowed(words, question.covers)
+        shell.allowed_phrase(words, question.covers)
         if answer == "yes"
-        else shell.refused(words, question.covers)
+        else shell.refused_phrase(words, question.covers)
     )
     key = f"{page}.{answer}.means" if one or answer == "yes" else f"{page}.no.means.several"
     return words.say(key, period=words.period(period), purposes=purposes)
 
 
-def below_of(
+def grants_below(
     tx: Transaction, installation: Installation, asked: Prompt
 ) -> tuple[QuestionDiffers, ...]:
     """The questions with what is allowed below the account; nothing is read where nothing is."""
@@ -124,19 +124,19 @@ def below_of(
 def keep_line(words: Catalogue, grant: ScopedGrant) -> KeepLine:
     return KeepLine(
         number=grant.number,
-        what=called(words, grant.kind, grant.title),
-        about=said(words, grant.act),
+        what=scope_title(words, grant.kind, grant.title),
+        about=act_line(words, grant.act),
     )
 
 
-def called(words: Catalogue, kind: ScopeKind, title: str) -> str:
+def scope_title(words: Catalogue, kind: ScopeKind, title: str) -> str:
     """A project or a chat by its title, or without one."""
     return words.say(
         f"below.{kind.value}" if title else f"below.{kind.value}.untitled", title=title
     )
 
 
-def said(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes") -> str:
+def act_line(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes") -> str:
     """Who said it, when, and where from; empty where nobody did, or it is not on record."""
     if act is None or act.act not in (ActKind.yes, ActKind.no):
         return ""
@@ -168,10 +168,10 @@ def scope_lines(
         return
     for grant in own:
         asked = whole.question(grant.question)
-        purposes = shell.allowed(words, asked.covers) if asked is not None else ""
+        purposes = shell.allowed_phrase(words, asked.covers) if asked is not None else ""
         yield words.say("scope.own", purposes=purposes)
         if grant.act is not None:
-            yield said(words, grant.act)
+            yield act_line(words, grant.act)
     if not own:
         yield words.say("scope.as_settings")
 
@@ -186,7 +186,7 @@ class NowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
     use: str
     pill: str
     text: str
-    said: str
+    statement: str
     below: str
 
 
@@ -200,8 +200,8 @@ def now_lines(words: Catalogue, whole: Differences) -> list[NowLine]:
             use=_use(one),
             pill=words.say(f"use.{_use(one)}"),
             text=_now_text(words, one, several),
-            said=said(words, one.act, how="said.answer"),
-            below=_but_for(words, one),
+            statement=act_line(words, one.act, how="said.answer"),
+            below=_exceptions_text(words, one),
         )
         for one in whole.questions
     ]
@@ -218,10 +218,10 @@ REFUSED = frozenset({GrantStanding.declined, GrantStanding.withdrawn})
 
 def _now_text(words: Catalogue, question: QuestionDiffers, several: bool) -> str:
     day = words.day(question.act.at) if question.act is not None else ""
-    purposes = shell.allowed(words, question.covers)
+    purposes = shell.allowed_phrase(words, question.covers)
     if not question.allows:
         key = f"settings.now.{question.standing.value}{'.of' if several else ''}"
-        return words.say(key, day=day, purposes=shell.refused(words, question.covers))
+        return words.say(key, day=day, purposes=shell.refused_phrase(words, question.covers))
     allowed = words.say(
         "settings.now.granted" if question.answered else "settings.now.granted.stale",
         purposes=purposes,
@@ -234,11 +234,13 @@ def _now_text(words: Catalogue, question: QuestionDiffers, several: bool) -> str
     return f"{allowed} {since}".strip()
 
 
-def _but_for(words: Catalogue, question: QuestionDiffers) -> str:
+def _exceptions_text(words: Catalogue, question: QuestionDiffers) -> str:
     """What is allowed by itself, whatever the account says."""
     if not question.below:
         return ""
-    named = words.join_names([called(words, grant.kind, grant.title) for grant in question.below])
+    named = words.join_names(
+        [scope_title(words, grant.kind, grant.title) for grant in question.below]
+    )
     return words.say(
         "settings.now.below" if question.allows else "settings.now.but_for", what=named
     )

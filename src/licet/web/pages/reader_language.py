@@ -32,16 +32,16 @@ _MARKS = re.compile(f"[{BORROWED}{BORROWED_END}]")
 _OPENED = f'<span lang="{ENGLISH}" dir="{language_tags.direction(ENGLISH)}">'
 
 
-def picked(request: AnyRequest, languages: Languages) -> str:
+def picked_language(request: AnyRequest, languages: Languages) -> str:
     """The language that this request picks; empty where it picks none that there is."""
     asked = request.query_params.get("lang", "")
     return asked if asked in languages.names else ""
 
 
-def words(request: AnyRequest, languages: Languages, *, fragment: bool) -> Catalogue:
+def choose_catalogue(request: AnyRequest, languages: Languages, *, fragment: bool) -> Catalogue:
     """The sentences that a request is answered in, which may be that of a component."""
     kept = "" if fragment else request.cookies.get(COOKIE, "")
-    language = picked(request, languages) or (kept if kept in languages.names else "")
+    language = picked_language(request, languages) or (kept if kept in languages.names else "")
     header = request.headers.get("accept-language", "")
     return languages.catalogue(language or languages.preferred(header), marked=True)
 
@@ -51,7 +51,7 @@ def is_fragment(request: AnyRequest) -> bool:
     return request.headers.get("licet-fragment") == "1"
 
 
-def keeping(language: str) -> list[Cookie]:
+def language_cookie(language: str) -> list[Cookie]:
     """What keeps a pick; nothing where none was made."""
     cookie = Cookie(
         key=COOKIE,
@@ -89,6 +89,6 @@ def set_off(html: str) -> str:
     return "".join([*parts, "</span>" * bool(depth)])
 
 
-def unmarked(text: str) -> str:
+def strip_marks(text: str) -> str:
     """A text as it is read, without what sets it off: for hashes and attributes."""
     return _MARKS.sub("", text)

@@ -78,7 +78,7 @@ class StepLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/rights", may=PERSONS, checks_fence=True)
 def list_rights(request: AnyRequest) -> Response[Any]:
     """Each right, and the requests that were sent, newest first."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
     start = parse(Prefix.request, before) if before else None
     with one_moment(here) as (tx, known):
@@ -115,7 +115,7 @@ def list_rights(request: AnyRequest) -> Response[Any]:
 @get_page("/rights/{kind:str}", may=PERSONS, checks_fence=True)
 def ask_right(request: AnyRequest, kind: FromPath[str]) -> Response[Any]:
     """The form of one right, with by when it is answered."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     return _form(here, who, _kind(kind))
 
 
@@ -167,7 +167,7 @@ async def send(
     request: AnyRequest, kind: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
     """Sends the request, and leads to its page."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     right = _kind(kind)
     faults = _faults(who.words, data.words, needed=right in NEEDS_WORDS)
     if faults:
@@ -184,7 +184,7 @@ async def send(
     written = await write(request, asked, None)
     assert isinstance(written.finished, RequestRow)
     named = shown(Prefix.request, written.finished.request)
-    return shell.then(
+    return shell.redirect_to(
         who, f"/rights/requests/{named}", said="no" if right in SAYS_NO else "sent", place="said"
     )
 
@@ -202,8 +202,8 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
 @get_page("/rights/requests/{name:str}", may=PERSONS, checks_fence=True)
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
-    here, who = shell.opened(request)
-    return _request(here, who, name, said=request.query_params.get("said", ""))
+    here, who = shell.open_reader(request)
+    return _request(here, who, name, done=request.query_params.get("said", ""))
 
 
 def _request(
@@ -211,12 +211,16 @@ def _request(
     reader: PageReader,
     name: str,
     *,
-    said: str = "",
+    done: str = "",
     kept: str = "",
     faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
-    at, words, found = installation.clock(), reader.words, _seen(installation, reader, name)
-    saved = words.say(f"rights.done.{said}") if said in _SAID and _SAID[said](found) else ""
+    at, words, found = (
+        installation.clock(),
+        reader.words,
+        _load_own_request(installation, reader, name),
+    )
+    saved = words.say(f"rights.done.{done}") if done in _SAID and _SAID[done](found) else ""
     is_open = found.ended_at is None
     values = {
         "request": found,
@@ -261,7 +265,7 @@ async def reply(
     request: AnyRequest, name: FromPath[str], data: URLEncodedBody[WordsForm]
 ) -> Response[Any]:
     """Answers what staff asked."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     faults = _faults(who.words, data.words, needed=True)
     if faults:
         kept = data.words[:WORDS_CHARACTERS_MAX]
@@ -276,16 +280,16 @@ async def reply(
         words=data.words.strip(),
     )
     await write(request, verb, None)
-    return shell.then(who, f"/rights/requests/{name}", said="replied", place="said")
+    return shell.redirect_to(who, f"/rights/requests/{name}", said="replied", place="said")
 
 
 @get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
 def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to take the request back, and says what that does."""
-    here, who = shell.opened(request)
-    found = _seen(here, who, name)
+    here, who = shell.open_reader(request)
+    found = _load_own_request(here, who, name)
     if found.ended_at is not None:
-        return shell.then(who, f"/rights/requests/{name}")
+        return shell.redirect_to(who, f"/rights/requests/{name}")
     return shell.page(
         "withdraw.html",
         who,
@@ -301,7 +305,7 @@ def ask_withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 )
 async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Takes the request back."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     verb = WithdrawRequest(
         account=who.account,
         at=here.clock(),
@@ -309,7 +313,7 @@ async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         request=parse(Prefix.request, name),
     )
     await write(request, verb, None)
-    return shell.then(who, f"/rights/requests/{name}", said="withdrawn", place="said")
+    return shell.redirect_to(who, f"/rights/requests/{name}", said="withdrawn", place="said")
 
 
 # Sentences
@@ -322,7 +326,7 @@ def _kind(text: str) -> RightKind:
         raise NotFoundError("no such right") from None
 
 
-def _seen(installation: Installation, reader: PageReader, name: str) -> SeenRequest:
+def _load_own_request(installation: Installation, reader: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
     with one_moment(installation) as (tx, _):
         found = rights_requests.open_request(

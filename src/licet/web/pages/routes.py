@@ -94,7 +94,7 @@ def on_refusal(request: AnyRequest, error: Exception) -> Response[Any]:
     if status >= 500 and not isinstance(error, BusyError | FencedError):
         problems.note(error)
     fragment = reader_language.is_fragment(request)
-    words = reader_language.words(request, site_of(request).languages, fragment=fragment)
+    words = reader_language.choose_catalogue(request, site_of(request).languages, fragment=fragment)
     lines = [words.say(line) for line in _reasons(request, error, status)]
     html = shell.refusal(words, lines, fragment=fragment, frame=shell.Frame.of(request))
     headers = problems.headers_of(error) if isinstance(error, LicetError) else {}
@@ -123,7 +123,7 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
     """A refused sign-in: a page for a browser, problem+json for a program. Failed sign-ins are
     counted.
     """
-    error = signin.counted(request, error)
+    error = signin.count_refusal(request, error)
     if "text/html" in request.headers.get("accept", ""):
         return on_refusal(request, error)
     if isinstance(error, LicetError):
@@ -139,7 +139,7 @@ def on_entrance(request: AnyRequest, error: Exception) -> Response[Any]:
 def home(request: AnyRequest) -> Response[str]:
     """What this is, how to sign in, and where to continue."""
     words, site = (
-        reader_language.words(request, site_of(request).languages, fragment=False),
+        reader_language.choose_catalogue(request, site_of(request).languages, fragment=False),
         site_of(request),
     )
     lines = [words.say("home.what"), words.say("home.person")]
@@ -147,8 +147,8 @@ def home(request: AnyRequest) -> Response[str]:
         lines += [words.say("error.no_sign_in"), words.say("error.no_sign_in.operator")]
     links = [("/settings", words.say("site.settings")), ("/chats", words.say("site.chats"))]
     links += [("/sign-in", words.say("home.staff"))] if site.settings.oidc_issuer else []
-    frame, picks = shell.Frame.of(request), reader_language.picked(request, site.languages)
-    html = shell.for_anybody(
+    frame, picks = shell.Frame.of(request), reader_language.picked_language(request, site.languages)
+    html = shell.public_page(
         words, title=words.say("site.name"), lines=lines, links=links, frame=frame
     )
     headers = {
@@ -157,7 +157,10 @@ def home(request: AnyRequest) -> Response[str]:
         "vary": "accept-language, cookie",
     }
     return Response(
-        html, media_type="text/html", headers=headers, cookies=reader_language.keeping(picks)
+        html,
+        media_type="text/html",
+        headers=headers,
+        cookies=reader_language.language_cookie(picks),
     )
 
 

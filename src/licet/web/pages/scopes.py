@@ -34,8 +34,8 @@ from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
-from licet.web.pages.conversation_lines import dates_of, line
-from licet.web.pages.reader_language import unmarked
+from licet.web.pages.conversation_lines import conversation_line, dates_of
+from licet.web.pages.reader_language import strip_marks
 from licet.web.pages.shared import PERSONS, AnyRequest, PageForm, PageReader, Sent, get_page
 
 
@@ -92,13 +92,13 @@ def panel(
         as_settings=_as_settings(words, policies, seen, at),
         narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
         out_at=rfc3339(seen.out_at) if seen.out_at is not None else "",
-        showing=_shown(tx, installation, reader, asked, uses, at) if uses else "",
+        showing=_scope_values(tx, installation, reader, asked, uses, at) if uses else "",
     )
 
 
 def _use(words: Catalogue, asked: Prompt, seen: ScopeStands, question: Question) -> UseLine:
     kind, policy = seen.scope.kind.value, asked.in_force
-    only = shell.allowed(words, question.covers)
+    only = shell.allowed_phrase(words, question.covers)
     label = (
         words.say("scope.use")
         if len(policy.asks) == 1
@@ -113,7 +113,7 @@ def _use(words: Catalogue, asked: Prompt, seen: ScopeStands, question: Question)
         covers = set(question.covers).union(
             *(one.covers for one in policy.questions if _allows(seen, one.question))
         )
-        means = words.say(f"scope.use.lets_in.{kind}", purposes=shell.allowed(words, covers))
+        means = words.say(f"scope.use.lets_in.{kind}", purposes=shell.allowed_phrase(words, covers))
     return UseLine(question=question.question, label=label, means=means)
 
 
@@ -133,12 +133,12 @@ def _cannot(
     """Why it cannot be allowed by itself, each reason once; what is covered already is said for its
     question.
     """
-    said = [
+    refusals = [
         no_effect(words, asked, seen, because, question)
         for question, because in found
         if because is not None and not (because is NoEffect.covered and (seen.own or seen.kept_out))
     ]
-    return list(dict.fromkeys(said))
+    return list(dict.fromkeys(refusals))
 
 
 def no_effect(
@@ -147,7 +147,7 @@ def no_effect(
     """The sentence of a reason."""
     return words.say(
         f"no_effect.{because.value}",
-        purposes=shell.allowed(words, question.covers),
+        purposes=shell.allowed_phrase(words, question.covers),
         age=asked.min_age,
         what=words.say(f"scope.this.{seen.scope.kind.value}"),
     )
@@ -160,15 +160,15 @@ def _as_settings(words: Catalogue, policies: Policies, seen: ScopeStands, at: da
     below = {question for question in ended if seen.project_grant(question) is not None}
     lines = []
     for key, found, say in (
-        ("scope.as_settings.ends", ended - below, shell.refused),
-        ("scope.as_settings.ends.project", below, shell.allowed),
+        ("scope.as_settings.ends", ended - below, shell.refused_phrase),
+        ("scope.as_settings.ends.project", below, shell.allowed_phrase),
     ):
         covers = [one.covers for one in policies.in_force(at).questions if one.question in found]
         lines += [words.say(key, purposes=say(words, set().union(*covers)))] if covers else []
     return " ".join(lines)
 
 
-def _shown(
+def _scope_values(
     tx: Transaction,
     installation: Installation,
     reader: PageReader,
@@ -176,7 +176,7 @@ def _shown(
     uses: Sequence[UseLine],
     at: datetime,
 ) -> str:
-    asked_in = unmarked("\n".join(f"{one.label}\n{one.means}" for one in uses))
+    asked_in = strip_marks("\n".join(f"{one.label}\n{one.means}" for one in uses))
     return notice_views.record(
         tx,
         reader.account,
@@ -194,7 +194,7 @@ def _shown(
 # The acts
 
 
-async def told(
+async def submit_scope(
     request: AnyRequest,
     sent: PageForm,
     act: ScopeAct,
@@ -203,7 +203,7 @@ async def told(
     project: UUID | None = None,
 ) -> Response[Any]:
     """Does it, and leads back to the page, which says what holds then."""
-    _, who = shell.opened(request)
+    _, who = shell.open_reader(request)
     path = (
         f"/chats/{shown(Prefix.conversation, chat)}"
         if chat
@@ -227,10 +227,10 @@ async def told(
     except RefusedError as error:
         if error.because != STALE:
             raise
-        return shell.then(who, path, said="again", place="said")
+        return shell.redirect_to(who, path, said="again", place="said")
     assert isinstance(result, ScopeFormResult)
-    said = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.then(who, path, said=said, question=sent.question, place="said")
+    done = act.value if result.done else "none" if result.because is not None else "again"
+    return shell.redirect_to(who, path, said=done, question=sent.question, place="said")
 
 
 def _shown_project(project: UUID | None) -> str:
@@ -245,7 +245,7 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def said_of(
+def describe_outcome(
     words: Catalogue,
     asked: Prompt,
     policies: Policies,
@@ -256,7 +256,7 @@ def said_of(
     """What the last form did, as far as that still holds: the word comes from the address, what is
     said from the state.
     """
-    said, named, kind = (
+    done, named, kind = (
         request.query_params.get("said", ""),
         request.query_params.get("question", ""),
         seen.scope.kind,
@@ -268,24 +268,24 @@ def said_of(
         else next((o for o in asks if o.question == named), None)
     )
     own = {grant.question for grant in seen.own}
-    if said == "again":
+    if done == "again":
         return words.say("done.scope.again")
-    if said == ScopeAct.keep_out.value and seen.kept_out:
+    if done == ScopeAct.keep_out.value and seen.kept_out:
         return words.say(f"done.scope.kept_out.{kind.value}")
     if (
-        said == ScopeAct.as_settings.value
+        done == ScopeAct.as_settings.value
         and not seen.kept_out
         and not seen.grants_to_end(policies, at)
     ):
         return words.say(f"done.scope.as_settings.{kind.value}")
     if question is None:
         return ""
-    if said == ScopeAct.use.value and question.question in own:
+    if done == ScopeAct.use.value and question.question in own:
         return words.say(
-            f"done.scope.use.{kind.value}", purposes=shell.allowed(words, question.covers)
+            f"done.scope.use.{kind.value}", purposes=shell.allowed_phrase(words, question.covers)
         )
     because = seen.obstacle(policies, at, question.question)
-    if said == "none" and because is not None:
+    if done == "none" and because is not None:
         return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
     return ""
 
@@ -296,7 +296,7 @@ def said_of(
 @get_page("/projects/{name:str}", may=PERSONS, checks_fence=True)
 def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words, named = here.clock(), who.words, shell.project_of(name)
     with one_moment(here, records=True) as (tx, known):
         seen = scope_forms.view(tx, known, who.account, at, project=named)
@@ -310,12 +310,12 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         ).listed.conversations
         dates = dates_of(here, known)
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
-        saved = said_of(words, asked, known, seen, request, at)
+        saved = describe_outcome(words, asked, known, seen, request, at)
     title = found.title or words.say("project.untitled", day=words.day(found.begun_at or at))
     values = {
         "panel": made,
         "id": found.shown_id,
-        "chats": [line(words, dates, mine) for mine in page],
+        "chats": [conversation_line(words, dates, mine) for mine in page],
         "saved": saved,
     }
     return shell.page("project.html", who, at, title=title, place="chats", values=values)
@@ -324,13 +324,13 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @post("/projects/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def use_project(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the project by itself; where it is kept out, lets it in first."""
-    return await told(request, data, ScopeAct.use, project=shell.project_of(name))
+    return await submit_scope(request, data, ScopeAct.use, project=shell.project_of(name))
 
 
 @post("/projects/{name:str}/keep-out", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def keep_project_out(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """From now on none of its chats is used, and none that begins in it later."""
-    return await told(request, data, ScopeAct.keep_out, project=shell.project_of(name))
+    return await submit_scope(request, data, ScopeAct.keep_out, project=shell.project_of(name))
 
 
 @post("/projects/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
@@ -338,19 +338,19 @@ async def project_as_settings(
     request: AnyRequest, name: FromPath[str], data: Sent
 ) -> Response[Any]:
     """Ends what was said of the project by itself, as far as the settings say otherwise."""
-    return await told(request, data, ScopeAct.as_settings, project=shell.project_of(name))
+    return await submit_scope(request, data, ScopeAct.as_settings, project=shell.project_of(name))
 
 
 @post("/chats/{name:str}/use", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def use_chat(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """Allows the chat by itself; where it is kept out, lets it in first."""
-    return await told(request, data, ScopeAct.use, chat=shell.conversation_of(name))
+    return await submit_scope(request, data, ScopeAct.use, chat=shell.conversation_of(name))
 
 
 @post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def chat_as_settings(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
     """Ends what was said of the chat by itself, as far as the settings say otherwise."""
-    return await told(request, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
+    return await submit_scope(request, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
 
 
 ROUTES = (project, use_project, keep_project_out, project_as_settings, use_chat, chat_as_settings)

@@ -38,7 +38,7 @@ from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
-from licet.web.pages.conversation_lines import Dates, dates_of, line
+from licet.web.pages.conversation_lines import Dates, conversation_line, dates_of
 from licet.web.pages.shared import PERSONS, AnyRequest, Fields, PageReader, get_page
 
 FOUND_CHARACTERS_MAX = 800
@@ -108,12 +108,14 @@ class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
 @post("/selection", may=PERSONS, include_in_schema=False)
 async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     """Does it to all that are selected, at once; a deletion is asked once more."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
     if not chosen:
-        return shell.then(who, "/chats", **{"said": "nothing", **view.named}, place="said")
+        return shell.redirect_to(who, "/chats", **{"said": "nothing", **view.named}, place="said")
     if act is SelectedAct.delete:
-        return shell.then(who, "/selection/delete", **{"chats": _written(chosen), **view.named})
+        return shell.redirect_to(
+            who, "/selection/delete", **{"chats": _join_ids(chosen), **view.named}
+        )
     form = SelectedForm(
         account=who.account,
         at=here.clock(),
@@ -121,7 +123,7 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
         conversations=chosen,
         narrowings=tuple(_narrowings(data)),
     )
-    return await _done(request, who, form, view)
+    return await _perform(request, who, form, view)
 
 
 @get_page("/selection/delete", may=PERSONS)
@@ -129,52 +131,57 @@ def ask_delete_selected(request: AnyRequest) -> Response[Any]:
     """Asks whether to delete those that are selected, and says what is erased and what cannot
     be.
     """
-    here, who = shell.opened(request)
-    chosen, view = _read(request.query_params.get("chats", "")), ListView.of(request.query_params)
+    here, who = shell.open_reader(request)
+    chosen, view = (
+        _parse_ids(request.query_params.get("chats", "")),
+        ListView.of(request.query_params),
+    )
     if not chosen:
-        return shell.then(who, "/chats", **view.named)
+        return shell.redirect_to(who, "/chats", **view.named)
     return _ask(here, who, chosen, view)
 
 
 @post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
     """Deletes them."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     chosen = _chosen(data)
     form = SelectedForm(
         account=who.account, at=here.clock(), act=SelectedAct.delete, conversations=chosen
     )
-    return await _done(request, who, form, ListView.of(data))
+    return await _perform(request, who, form, ListView.of(data))
 
 
 @get_page("/chats/{name:str}/delete", may=PERSONS, checks_fence=True)
 def ask_delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Asks whether to delete the conversation, and says what is erased and what cannot be."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     return _ask(here, who, (shell.conversation_of(name),), ListView())
 
 
 @post("/chats/{name:str}/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """Deletes the conversation, and shows the result."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     command = Delete(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
     await write(request, command, None)
-    return shell.then(who, f"/chats/conv_{command.conversation.hex}", said="deleted", place="said")
+    return shell.redirect_to(
+        who, f"/chats/conv_{command.conversation.hex}", said="deleted", place="said"
+    )
 
 
-async def _done(
+async def _perform(
     request: AnyRequest, reader: PageReader, form: SelectedForm, view: ListView
 ) -> Response[Any]:
     result = (await site_of(request).write(form)).finished
     assert isinstance(result, SelectedResult)
-    told = {
+    query = {
         "said": f"selected_{form.act.value}",
-        "done": _written(result.done),
-        "none": _written(result.none),
+        "done": _join_ids(result.done),
+        "none": _join_ids(result.none),
     }
-    given = {name: value for name, value in told.items() if value}
-    return shell.then(reader, "/chats", **given, **view.at("").named, place="said")
+    given = {name: value for name, value in query.items() if value}
+    return shell.redirect_to(reader, "/chats", **given, **view.at("").named, place="said")
 
 
 def _ask(
@@ -196,7 +203,7 @@ def _ask(
         else []
     )
     values = {
-        "chats": [line(words, dates, one) for one in mine],
+        "chats": [conversation_line(words, dates, one) for one in mine],
         "lines": deletion_lines(words, dates, mine, given),
         "view": view,
         "action": f"/chats/{mine[0].shown_id}/delete"
@@ -295,12 +302,12 @@ def _narrowings(fields: Mapping[str, Any]) -> list[tuple[UUID, int]]:
     return found
 
 
-def _written(ids: Sequence[UUID]) -> str:
+def _join_ids(ids: Sequence[UUID]) -> str:
     return ",".join(one.hex for one in ids)
 
 
-def _read(text: str) -> tuple[UUID, ...]:
-    """Ids as `_written` wrote them; NotFoundError for any other text."""
+def _parse_ids(text: str) -> tuple[UUID, ...]:
+    """Ids as `_join_ids` wrote them; NotFoundError for any other text."""
     names = [name for name in text[: SELECTED_MAX * 33].split(",") if name]
     return tuple(dict.fromkeys(shell.conversation_of(f"conv_{name}") for name in names))
 
@@ -308,7 +315,7 @@ def _read(text: str) -> tuple[UUID, ...]:
 # What became of it
 
 
-def told_of(
+def describe_outcome(
     tx: Transaction,
     installation: Installation,
     reader: PageReader,
@@ -317,22 +324,22 @@ def told_of(
     query: Mapping[str, str],
 ) -> SelectionTold | None:
     """What the last form about several did, as far as it still holds; None where there was none."""
-    said = query.get("said", "")
-    if said == "nothing":
+    action = query.get("said", "")
+    if action == "nothing":
         return SelectionTold(lines=(reader.words.say("selected.nothing"),), undo=None)
-    if said not in {f"selected_{act.value}" for act in SelectedAct}:
+    if action not in {f"selected_{act.value}" for act in SelectedAct}:
         return None
-    act = SelectedAct(said.removeprefix("selected_"))
-    done, none = _read(query.get("done", "")), _read(query.get("none", ""))
+    act = SelectedAct(action.removeprefix("selected_"))
+    done, none = _parse_ids(query.get("done", "")), _parse_ids(query.get("none", ""))
     found = own_conversations.get_many(
         tx, installation.keyring, policies, reader.account, [*done, *none], installation.clock()
     )
-    changed = [one for one in found if one.conversation in done and _stands(act, one)]
+    changed = [one for one in found if one.conversation in done and _still_holds(act, one)]
     lines = _changed(reader.words, dates, act, changed)
     lines += [
         reader.words.say(
             "selected.none",
-            title=line(reader.words, dates, one).title,
+            title=conversation_line(reader.words, dates, one).title,
             because=_why(reader.words, act, one),
         )
         for one in found
@@ -340,14 +347,15 @@ def told_of(
     ]
     return (
         SelectionTold(
-            lines=tuple(lines), undo=undo(reader.words, dates, changed, said) if changed else None
+            lines=tuple(lines),
+            undo=undo_form(reader.words, dates, changed, action) if changed else None,
         )
         if lines
         else None
     )
 
 
-def _stands(act: SelectedAct, mine: OwnConversation) -> bool:
+def _still_holds(act: SelectedAct, mine: OwnConversation) -> bool:
     """Whether what the act did still is so."""
     if act is SelectedAct.delete or mine.deleted_at is not None:
         return act is SelectedAct.delete and mine.deleted_at is not None
@@ -401,16 +409,16 @@ def _why(words: Catalogue, act: SelectedAct, mine: OwnConversation) -> str:
     return words.say(f"selected.because.{because}")
 
 
-def undo(
-    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], said: str
+def undo_form(
+    words: Catalogue, dates: Dates, mine: Sequence[OwnConversation], done: str
 ) -> UndoForm | None:
-    """What takes back what was ``said`` to be done to these; None where nothing can, as after a
+    """What takes back what was ``done`` to be done to these; None where nothing can, as after a
     deletion.
 
     Keeping out is not undone for what was said before it, or not before the chat goes on: the form
     says which.
     """
-    did = said.removeprefix("selected_")
+    did = done.removeprefix("selected_")
     act = {
         "kept_out": SelectedAct.let_in,
         "keep_out": SelectedAct.let_in,

@@ -43,18 +43,18 @@ from licet.vault.installation import Installation, one_moment
 from licet.web.api.references import site_of
 from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
-from licet.web.pages.conversation_lines import learnt
+from licet.web.pages.conversation_lines import training_lines
 from licet.web.pages.notice import (
     age_faults,
-    answers_told,
+    answers_detail,
     ask_again,
-    lowered,
-    noted,
-    told,
+    ask_age_again,
+    describe_outcome,
+    submit_answers,
     uncovered_text,
 )
 from licet.web.pages.questions import NowLine, QuestionAsked, now_lines, scope_lines
-from licet.web.pages.reader_language import unmarked
+from licet.web.pages.reader_language import strip_marks
 from licet.web.pages.shared import (
     NO_FAULTS,
     PERSONS,
@@ -78,12 +78,12 @@ def settings(request: AnyRequest) -> Response[Any]:
 @post("/settings", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def change(request: AnyRequest, data: Fields) -> Response[Any]:
     """One step, either way, for one question: it holds when this answers."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     site, say, sent = site_of(request), who.words.say, shell.form_of(data)
     if sent.allow not in ("yes", "no"):
         nothing = Faults((("allow", _place(sent), say("notice.error.choice")),))
         return await site.calling(lambda: _page(request, sent, nothing))
-    result = await told(request, who, sent, FormPage.settings)
+    result = await submit_answers(request, who, sent, FormPage.settings)
     if result.stale:
         return await site.calling(lambda: ask_again(here, who, sent, result))
     if result.faults:
@@ -91,7 +91,7 @@ async def change(request: AnyRequest, data: Fields) -> Response[Any]:
             tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),)
         )
         return await site.calling(lambda: _page(request, sent, faults))
-    return shell.then(who, "/settings", place="said", said=str(result.newest_choice))
+    return shell.redirect_to(who, "/settings", place="said", said=str(result.newest_choice))
 
 
 def _place(sent: PageForm) -> str:
@@ -102,7 +102,7 @@ def _place(sent: PageForm) -> str:
 @get_page("/settings/receipts/{name:str}", may=PERSONS)
 def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """The receipt of one choice, to read and to print; of the newest under the name `newest`."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at = here.clock()
     name = _newest(here, who) if name == NEWEST else name
     if not name:
@@ -130,7 +130,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 @get_page("/settings/receipts/{name:str}/receipt.json", may=PERSONS)
 def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """The receipt's file: signed, and with its proof once the choice stands in the log."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     found = _receipt(here, who, name)
     headers = {
         "content-disposition": f'attachment; filename="receipt-{name.rpartition("-")[2]}.json"',
@@ -165,14 +165,14 @@ def _newest(installation: Installation, reader: PageReader) -> str:
 
 
 def _no_receipt(reader: PageReader, at: datetime) -> Response[str]:
-    return shell.plain(
+    return shell.message_page(
         reader,
         at,
         title=reader.words.say("receipt.title"),
         lines=[reader.words.say("settings.record.none")],
         links=[("/settings", reader.words.say("receipt.back"))],
         outcome="nothing",
-        told={"because": "no_choice"},
+        event_detail={"because": "no_choice"},
     )
 
 
@@ -192,7 +192,7 @@ def _receipt(installation: Installation, reader: PageReader, name: str) -> Recei
 def _page(
     request: AnyRequest, sent: PageForm | None = None, faults: Faults = NO_FAULTS
 ) -> Response[str]:
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
     with one_moment(here, records=True) as (tx, known):
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
@@ -200,7 +200,7 @@ def _page(
         whole = differences.load_differences(tx, here.keyring, known, who.account, at)
         asks, showing = _questions(tx, here, who, asked, whole)
         on_record = history.load_history(tx, here.keyring, who.account)
-        saved, made = noted(tx, who, asked, request)
+        saved, made = describe_outcome(tx, who, asked, request)
         rows = recipients.given_rows(tx, who.account)
     given, several = recipients.describe(here, rows), len(asked.in_force.asks) > 1
     values = {
@@ -208,16 +208,16 @@ def _page(
         "gpc": who.gpc,
         "asks": {one.name: one for one in asks},
         "one_question": not several,
-        "undo": undo.offer(words, asked, made, on_record.choices, asks),
+        "undo": undo.undo_offer(words, asked, made, on_record.choices, asks),
         "if_no": _if_no(words, asked, on_record, given),
         "text": asked.notice.text if asked.notice is not None and asks else None,
-        "holds": {one.question: _holds(one) for one in whole.questions},
+        "holds": {one.question: _current_answer(one) for one in whole.questions},
         "showing": showing,
         "saved": saved,
         "waiting": words.say("settings.waiting") if asked.gate is Gate.must_decide else "",
         "asks_age": asked.asks_age,
         "kept": sent or PageForm(),
-        "known_age": lowered(sent, faults) if sent else "",
+        "known_age": ask_age_again(sent, faults) if sent else "",
         "failed": sent.question if sent is not None and sent.question else "",
         "means_title": words.say(
             "settings.means", no=asks[0].no if asks and not several else words.say("answer.no")
@@ -225,12 +225,14 @@ def _page(
         "means": _means(words, asked.in_force, given),
         "projects": _places(words, whole, whole.projects),
         "chats": _places(words, whole, whole.chats),
-        "record": [_made(words, who, made, asked.in_force.asks) for made in on_record.choices],
+        "record": [
+            _choice_lines(words, who, made, asked.in_force.asks) for made in on_record.choices
+        ],
         "facts": _facts(words, on_record),
         "releases": _releases(words, on_record),
-        "ended": _ended(words, asked, on_record),
-        "recipients": [_given(words, one) for one in given],
-        "learnt": tuple(learnt(words, on_record.consumed)),
+        "ended": _ended_lines(words, asked, on_record),
+        "recipients": [_recipient_line(words, one) for one in given],
+        "learnt": tuple(training_lines(words, on_record.consumed)),
     }
     return shell.page(
         "settings.html",
@@ -242,7 +244,9 @@ def _page(
         values=values,
         status=422 if faults else 200,
         outcome="answered" if made else "asked" if saved else "",
-        told=answers_told(who, made) if made else {"questions": [one.name for one in asks]},
+        event_detail=answers_detail(who, made)
+        if made
+        else {"questions": [one.name for one in asks]},
     )
 
 
@@ -258,7 +262,7 @@ def _questions(
     """
     if asked.gate not in (Gate.open, Gate.notice, Gate.must_decide) or asked.notice is None:
         return (), ""
-    asks = questions.asked_on(
+    asks = questions.questions_for_page(
         reader.words,
         asked,
         asked.notice,
@@ -266,7 +270,7 @@ def _questions(
         page="settings",
         below=whole.questions,
     )
-    asked_in = unmarked(
+    asked_in = strip_marks(
         "\n".join(
             f"{one.question}\n{one.yes}\n{one.yes_means}\n{one.no}\n{one.no_means}" for one in asks
         )
@@ -288,8 +292,10 @@ def _questions(
 
 def _now(reader: PageReader, asked: Prompt, whole: Differences) -> list[NowLine]:
     if asked.gate is Gate.closed or asked.gate is Gate.not_asked:
-        told, pill = uncovered_text(reader, asked), reader.words.say("use.none")
-        return [NowLine(question="", name="", use="none", pill=pill, text=told, said="", below="")]
+        lines, pill = uncovered_text(reader, asked), reader.words.say("use.none")
+        return [
+            NowLine(question="", name="", use="none", pill=pill, text=lines, statement="", below="")
+        ]
     return now_lines(reader.words, whole)
 
 
@@ -333,7 +339,7 @@ def _if_no(
     return lines
 
 
-def _holds(question: QuestionDiffers) -> str:
+def _current_answer(question: QuestionDiffers) -> str:
     """Which of the two answers holds now; neither before the first one."""
     match question.standing:
         case GrantStanding.granted:
@@ -380,7 +386,7 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
     out = words.period(policy.keep.of_turn(allowed=False))
     flagged = words.period(policy.keep.period(ContentKind.flagged))
     several = ".several" if len(policy.asks) > 1 else ""
-    refused = shell.refused(words, policy.covers)
+    refused = shell.refused_phrase(words, policy.covers)
     means = [
         (
             words.say(f"settings.means.{part}"),
@@ -407,7 +413,7 @@ def _means(words: Catalogue, policy: Policy, given: list[RecipientSeen]) -> list
     return means
 
 
-def _given(words: Catalogue, recipient: RecipientSeen) -> str:
+def _recipient_line(words: Catalogue, recipient: RecipientSeen) -> str:
     """A recipient of rows, and how it stands with them."""
     day = recipient.due_at or recipient.acknowledged_at
     state = words.say(
@@ -456,13 +462,13 @@ def _about(words: Catalogue, made: ChoiceMade, asks: Sequence[str]) -> str:
 
 def _effect(words: Catalogue, made: ChoiceMade) -> str:
     """What it did, or why nothing."""
-    told = words.say(f"effect.{made.effect}")
+    text = words.say(f"effect.{made.effect}")
     if made.because is None or made.effect != Effect.none.value:
-        return told
-    return f"{told}: {words.say(f'because_none.{made.because}')}"
+        return text
+    return f"{text}: {words.say(f'because_none.{made.because}')}"
 
 
-def _made(
+def _choice_lines(
     words: Catalogue, reader: PageReader, made: ChoiceMade, asks: Sequence[str]
 ) -> ChoiceLine:
     evidence = made.evidence
@@ -507,7 +513,7 @@ def _facts(words: Catalogue, on_record: ChoiceHistory) -> list[str]:
     return lines
 
 
-def _ended(words: Catalogue, asked: Prompt, on_record: ChoiceHistory) -> str:
+def _ended_lines(words: Catalogue, asked: Prompt, on_record: ChoiceHistory) -> str:
     """What became of the training sets of a permission that has ended."""
     if not on_record.holdings or asked.allows_any:
         return ""

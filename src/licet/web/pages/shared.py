@@ -69,14 +69,17 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         shows = len(found.names) > 1 and not reader_language.is_fragment(request)
         asked = request.url.path
         path = asked if request.method == "GET" or asked in _ASK_AGAIN else "/settings"
-        picks, languages = reader_language.picked(request, found), found.own_names if shows else ()
+        picks, languages = (
+            reader_language.picked_language(request, found),
+            found.own_names if shows else (),
+        )
         gzip = static_files.accepts_gzip(request.headers.get("accept-encoding", ""))
         return cls(
             picks=picks, gzip=gzip, languages=languages, path=path, surface=surface_of(request)
         )
 
 
-def offering(reader: PageReader, first: tuple[str, ...]) -> PageReader:
+def offer_languages(reader: PageReader, first: tuple[str, ...]) -> PageReader:
     """The reader of a page that offers some languages before all others: those that must be offered
     where the person lives.
     """
@@ -118,7 +121,7 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     frame: Callable[[], Frame] = Frame
 
 
-def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
+def open_reader(request: AnyRequest) -> tuple[Installation, PageReader]:
     """The installation and the reader of a request; UnauthenticatedError for anybody but a known
     person.
     """
@@ -128,7 +131,9 @@ def opened(request: AnyRequest) -> tuple[Installation, PageReader]:
     fragment = reader_language.is_fragment(request)
     who = PageReader(
         account=caller.account,
-        words=reader_language.words(request, site_of(request).languages, fragment=fragment),
+        words=reader_language.choose_catalogue(
+            request, site_of(request).languages, fragment=fragment
+        ),
         surface=surface_of(request),
         gpc=request.headers.get("sec-gpc") == "1",
         fragment=fragment,
@@ -258,7 +263,7 @@ def markup(template: str, words: Catalogue, **values: Any) -> Markup:  # noqa: A
     return Markup(reader_language.set_off(html))  # noqa: S704 it was escaped
 
 
-def packed(page: bytes) -> bytes:
+def compress_page(page: bytes) -> bytes:
     return gzip.compress(page, compresslevel=6, mtime=0)
 
 
@@ -267,7 +272,7 @@ class GzippedPage(Response[str]):
 
     # Litestar's signature
     def render(self, content: Any, media_type: str, enc_hook: Any = None) -> bytes:  # noqa: ANN401
-        return packed(super().render(content, media_type, enc_hook))
+        return compress_page(super().render(content, media_type, enc_hook))
 
 
 def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
@@ -291,9 +296,9 @@ def page(
     errors: Faults = NO_FAULTS,
     status: int = 200,
     values: Mapping[str, Any] | None = None,
-    told: Mapping[str, Any] | None = None,
+    event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
-    """A whole page, or its content alone for a component, which tells its host what is ``told``."""
+    """A whole page, or its content alone for a component, which tells its host what is ``event_detail``."""
     words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
     compressed = frame.gzip and reader.fragment and not reader.csrf
@@ -319,7 +324,7 @@ def page(
             surface=frame.surface,
             errors=errors.places,
             errors_of=errors.of,
-            detail=detail(words, told),
+            detail=detail(words, event_detail),
             **(values or {}),
         )
     )
@@ -335,11 +340,11 @@ def page(
         status_code=status,
         media_type=MediaType.HTML,
         headers=headers,
-        cookies=reader_language.keeping(frame.picks) if not reader.fragment else [],
+        cookies=reader_language.language_cookie(frame.picks) if not reader.fragment else [],
     )
 
 
-def plain(
+def message_page(
     reader: PageReader,
     at: datetime,
     *,
@@ -350,7 +355,7 @@ def plain(
     outcome: str = "",
     status: int = 200,
     icon: str = "info",
-    told: Mapping[str, Any] | None = None,
+    event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
     """A page of a few sentences under an icon, to which the focus goes after a form."""
     values = {"lines": lines, "links": links, "icon_name": icon}
@@ -363,11 +368,11 @@ def plain(
         outcome=outcome,
         status=status,
         values=values,
-        told=told,
+        event_detail=event_detail,
     )
 
 
-def for_anybody(
+def public_page(
     words: Catalogue,
     *,
     title: str,
@@ -410,7 +415,7 @@ def refusal(
     words: Catalogue, lines: Sequence[str], *, fragment: bool, frame: Frame = NO_FRAME
 ) -> str:
     """A page that explains why the request was refused."""
-    return for_anybody(
+    return public_page(
         words,
         title=words.say("error.title"),
         lines=lines,
@@ -420,12 +425,12 @@ def refusal(
     )
 
 
-def allowed(words: Catalogue, covers: Collection[str]) -> str:
+def allowed_phrase(words: Catalogue, covers: Collection[str]) -> str:
     """What a yes allows, as the end of "may be used to .."."""
     return words.join_names([words.purpose(name) for name in sorted(covers)])
 
 
-def refused(words: Catalogue, covers: Collection[str]) -> str:
+def refused_phrase(words: Catalogue, covers: Collection[str]) -> str:
     """What a no refuses, as the end of "never used to ..". What the safety team flags is kept in
     either case.
     """
@@ -442,7 +447,7 @@ def seen_other(path: str) -> Redirect:
     return Redirect(path, status_code=303)
 
 
-def then(reader: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
+def redirect_to(reader: PageReader, path: str, *, place: str = "", **query: str) -> Redirect:
     """`seen_other` with ``query``, on the same surface as the form, and at a ``place`` of the
     page.
     """

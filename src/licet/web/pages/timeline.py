@@ -95,7 +95,7 @@ _OF_JOURNAL = {
 @get_page("/timeline", may=PERSONS)
 def timeline(request: AnyRequest) -> Response[Any]:
     """What happened, newest first: all of it, or what belongs to one topic."""
-    here, who = shell.opened(request)
+    here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
     about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
     given = [*_given(here, who), *_certified(here, who)]

@@ -31,7 +31,7 @@ class UndoOffer(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def offer(
+def undo_offer(
     words: Catalogue,
     asked: Prompt,
     made: Sequence[NewestChoice],
@@ -53,8 +53,8 @@ def offer(
     if newest.effect is Effect.began and granted:
         return UndoOffer(asked=question, allow="no", text=words.say("undo.yes"))
     if newest.effect is Effect.withdrew and not granted and _had_allowed(newest, choices):
-        told = words.say(f"undo.no.{asked.in_force.reach.value}", yes=question.yes)
-        return UndoOffer(asked=question, allow="yes", text=told)
+        text = words.say(f"undo.no.{asked.in_force.reach.value}", yes=question.yes)
+        return UndoOffer(asked=question, allow="yes", text=text)
     return None
 
 
