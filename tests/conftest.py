@@ -39,7 +39,7 @@ from .state_hook import MADE, check, forget
 if TYPE_CHECKING:
     from .installed import House
 
-# The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
+# The settings of anyone who starts the tests are not theirs; what a test sets, it sets itself.
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
 

@@ -170,7 +170,7 @@ class House:
         """Every row of every table, as text, in order; but for what says that somebody opened the
         database.
 
-        That is `lives`, and `journal_heads`, where whoever opens it notes how far the restriction
+        That is `lives`, and `journal_heads`, where anyone who opens it notes how far the restriction
         journal has come.
         """
         tables = (

@@ -264,7 +264,7 @@ def test_the_page_names_each_class_of_error_and_each_option() -> None:
 def ran(
     words: list[str], folder: Path, more: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A program that is given no setting of whoever runs the tests."""
+    """A program that is given no setting of anyone who runs the tests."""
     kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1"}
     return subprocess.run(
         words,

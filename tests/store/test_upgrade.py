@@ -184,7 +184,7 @@ def test_a_schema_newer_than_the_program_is_refused_and_nothing_is_touched(
 
 @pytest.mark.usefixtures("later")
 def test_each_step_is_taken_beside_a_reader_of_every_table(old: tuple[str, House]) -> None:
-    """As while a dump runs: whoever reads all tables in one transaction holds up each step, and
+    """As while a dump runs: anyone who reads all tables in one transaction holds up each step, and
     loses nothing.
     """
     dsn, steps = old[0], migrations()

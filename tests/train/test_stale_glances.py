@@ -1,4 +1,4 @@
-"""A glance is at most as old as its lease, and whoever reads on looks again before each following
+"""A glance is at most as old as its lease, and anyone who reads on looks again before each following
 batch.
 """
 

@@ -1,4 +1,4 @@
-"""The tables refuse what would break an invariant, whoever writes it; the verbs refuse it before
+"""The tables refuse what would break an invariant, no matter who writes it; the verbs refuse it before
 the tables do.
 """
 

@@ -62,7 +62,7 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
         "conversation:str": chat,
         "turn:str": f"{chat.replace('conv', 'turn')}-1",
     }
-    for caller in callers:  # whoever they are is remembered now, where that may be
+    for caller in callers:  # who they are is remembered now, where that may be
         assert api.get("/v1/me", headers=caller).status_code == 200
     with transaction(world.here.pool) as tx:
         fence.raise_fence(tx, world.clock.now)

@@ -21,7 +21,7 @@ export type RecordedTurn = Schemas["NewTurn"];
 export type HostEvent = Schemas["HostEvent"];
 
 export interface HostSettings {
-  /** The address of `licet serve`. Whoever runs it receives what people say. */
+  /** The address of `licet serve`. Anyone who runs it receives what people say. */
   url: string;
   /** A file with a key with the scopes `gate:read` and `turns:write`; it is read again for every request. */
   keyFile: string;

@@ -1,4 +1,4 @@
-"""The commands for whoever writes a language: list them, check one, and say that it was made from
+"""The commands for anyone who writes a language: list them, check one, and say that it was made from
 the English of today.
 """
 

@@ -456,7 +456,7 @@ _WHY = {
 
 
 def page(receipt: Receipt, vkey: str) -> str:
-    """A standalone, printable page. ``vkey`` is the log's, for whoever checks the receipt."""
+    """A standalone, printable page. ``vkey`` is the log's, for anyone who checks the receipt."""
     rows = "\n".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in lines(receipt)

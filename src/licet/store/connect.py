@@ -137,7 +137,7 @@ class StoreConfig(Protocol):
 class DatabaseConfig(msgspec.Struct, frozen=True):
     """Where the database is: ``database_url`` if given, else embedded under the folder ``data``.
 
-    Whoever sets ``database_url`` decides where every account, key page and proof is stored, and may
+    Anyone who sets ``database_url`` decides where every account, key page and proof is stored, and may
     read them.
     """
 

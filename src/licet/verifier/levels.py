@@ -1,7 +1,7 @@
 """The level of every field of every artefact: one table, from which texts, JSON and docs/verify.md
 are made.
 
-Proved: follows from the signed log and what it commits to. Whoever holds the log's key may rewrite
+Proved: follows from the signed log and what it commits to. Anyone who holds the log's key may rewrite
 the artefact, sign it, and log its new hash: another value in a proved field is contradicted all the
 same, by other entries, by an earlier entry's commitment, or by the files. Consistent: agrees with
 the rest or with the form, and could have been invented with it. Stated: the operator's word, which

@@ -5,7 +5,7 @@ Promise: a request waits for a database that does not answer for at most `SILENT
 second until that is noticed; then it and all that come after are answered 503 with the name of what
 is silent, until it answers again. The others are guarded by a circuit breaker each, which is probed
 here, so that no request waits to find out whether they are back. No request waits for an endpoint
-or a witness: whoever calls them tells ``outside``.
+or a witness: anyone who calls them tells ``outside``.
 """
 
 from __future__ import annotations

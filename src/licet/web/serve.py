@@ -186,7 +186,9 @@ def serve(
     installation.policies(here)
     stated(here, host)
     installation.host_key(here)  # the key provider answers, and has the keys
-    signs_in = TokenVerifier(here.config.web).configured  # a wrong key is told before anything else
+    signs_in = TokenVerifier(
+        here.config.web
+    ).configured  # a wrong key is reported before anything else
     with bind_socket(host, port) as listener:
         say(f"serving on http://{format_host(host)}:{listener.getsockname()[1]}")
         if not signs_in:

@@ -80,7 +80,7 @@ class WorkerLife:
 
 
 def run(order: WorkerOrder) -> None:
-    """Serves until it is told to end."""
+    """Serves until asked to end."""
     harden()
     config = Configuration.from_environment(os.environ, Path(order.data))
     at = instant(order.at) if order.at else None

@@ -5,7 +5,7 @@ and watches them.
   began. One that has not reported for `HUNG_SECONDS_MAX` is killed and replaced. Either is logged
   as an error.
 - SIGHUP replaces the workers one after the other. Each replacement is ready before its predecessor
-  is told to leave, which then takes no new connection, closes each after its next answer and ends
+  is asked to leave: it then takes no new connection, closes each after its next answer and ends
   when none is open. If a replacement does not start, the others stay as they are. A replacement
   reads the settings' files and the program anew.
 - SIGTERM and SIGINT end all of them: accepted requests are answered.
