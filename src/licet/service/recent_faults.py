@@ -100,13 +100,18 @@ def without_database(
     config: Configuration, since: datetime, until: datetime, because: str
 ) -> RecentFaults:
     """The outages alone, while the database cannot be asked."""
+    known = outages(config, since)
+    began = [one.began for one in known if one.what == "database" and one.ended is None]
     fault = RecentFault(
-        what="database", began=until, ended=None, seen=because, next=_WHAT_NEXT["database"]
+        what="database",
+        began=min(began, default=until),
+        ended=None,
+        seen=because,
+        next=_WHAT_NEXT["database"],
     )
     unknown = ("what the database has of work that failed or became late", *UNKNOWN)
-    return RecentFaults(
-        since=since, until=until, faults=(*outages(config, since), fault), unknown=unknown
-    )
+    faults = (*(one for one in known if one.what != "database" or one.ended), fault)
+    return RecentFaults(since=since, until=until, faults=faults, unknown=unknown)
 
 
 def find_faults(installation: Installation, since: datetime, until: datetime) -> RecentFaults:
