@@ -37,7 +37,9 @@ from types import FrameType
 import msgspec
 import structlog
 
+from licet.clock import utc_now
 from licet.errors import BrokenError, LicetError
+from licet.store.outage_file import WORKERS, OutageFile
 from licet.web import metrics
 from licet.web.access import rates
 from licet.web.worker_channel import WorkerChannel, WorkerOrder, WorkerReport, WorkersStanding
@@ -84,13 +86,19 @@ class Worker:
 
 
 class Workers:
-    """The workers of a server. ``start`` starts the one of a seat, ``gone`` is told of its end."""
+    """The workers of a server. ``start`` starts the one of a seat, ``gone`` hears of its end;
+    ``outages`` keeps when fewer were ready than there should be.
+    """
 
     def __init__(
-        self, start: Start, count: int, gone: Callable[[int], None] = lambda _seat: None
+        self,
+        start: Start,
+        count: int,
+        gone: Callable[[int], None] = lambda _seat: None,
+        outages: OutageFile | None = None,
     ) -> None:
         self._start, self._count = start, count
-        self._gone = gone
+        self._gone, self._outages = gone, outages
         self._all: dict[int, Worker] = {}
         self._old: deque[Worker] = deque()  # still to be replaced
         self._fresh: Worker | None = None
@@ -98,6 +106,7 @@ class Workers:
         self._soon_ended = 0
         self._next_start = self._told = 0.0
         self._was_ready = self._stops = self._asked_to_stop = self._reloads = False
+        self._was_complete = False
         self._error: LicetError | None = None
 
     def run(self) -> None:
@@ -254,6 +263,10 @@ class Workers:
 
     def _tell(self) -> None:
         ready = [one for one in self._all.values() if one.ready and one.leaving is None]
+        self._was_complete = self._was_complete or len(ready) >= self._count
+        if self._outages is not None:
+            is_short = self._was_complete and len(ready) < self._count and not self._stops
+            self._outages.note((WORKERS,) if is_short else (), utc_now())
         for worker in self._all.values():
             standing = WorkersStanding(
                 wanted=self._count,
@@ -311,6 +324,7 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
             return process, WorkerChannel(ours, WorkerReport)
 
         try:
-            Workers(start, count, gone=partial(metrics.forget, counters)).run()
+            gone, outages = partial(metrics.forget, counters), OutageFile(data)
+            Workers(start, count, gone, outages).run()
         finally:
             os.close(table)
