@@ -5,15 +5,19 @@ turns that arrive once, stamped with what held when they were said.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from licet.access.roles import Scope
-from licet.client import ConversationTurn
+from licet.client import ConversationTurn, GateResult
 from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Hold, Unhold
@@ -151,6 +155,60 @@ def test_while_nobody_answers_a_chat_is_blocked_or_kept(beside: Beside, outage: 
     assert made.record(found[0], [turn("ana", 1)]).result() is keeps
     assert made.gates.known("host:ana") is not None, "it is not asked again at once"
     made.close()
+
+
+def test_a_gate_that_is_late_alone_closes_no_other_one(tmp_path: Path) -> None:
+    goes_on, begun = threading.Event(), threading.Event()
+
+    class OneHangs(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/v1/accounts/host:late/"):
+                begun.set()
+                goes_on.wait()
+            answer = GateResult(
+                account="acc_1",
+                gate="open",
+                may_write=True,
+                standings={},
+                unanswered=(),
+                grant=1,
+                policy="1",
+                decide_by=None,
+            )
+            gate = msgspec.json.encode(answer)
+            with suppress(OSError):  # the late one is not waited for any more
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(gate)))
+                self.end_headers()
+                self.wfile.write(gate)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OneHangs)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    (tmp_path / "key").write_text("licet_0123456789")
+    made = Host(
+        HostSettings(
+            url=f"http://127.0.0.1:{server.server_port}",
+            key_file=tmp_path / "key",
+            spool=tmp_path / "spool",
+            gate_timeout_seconds=1.0,
+        )
+    )
+    try:
+        late = made.gates.ask("host:late")
+        begun.wait()
+        assert made.gate_now("host:ana").gate == "open"
+        assert late.result().because == ReasonCode.late
+        assert made.gate_now("host:bo").gate == "open", "Licet answers: it is asked"
+    finally:
+        goes_on.set()
+        made.close()
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize("outage", Outage)

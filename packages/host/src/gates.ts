@@ -1,7 +1,8 @@
 /**
  * A cache of the gate of each account, as `licet.host.gate_cache`: an answer is used for as long as it says, and refreshed
  * in the background in the second half of that time. While Licet cannot be reached, one question each `UNKNOWN_MS` tries
- * again, in the background; nobody else waits. `last` is the newest answer about an account, however old.
+ * again, in the background; nobody else waits. One late answer among others that came in the meantime does not count as
+ * that. `last` is the newest answer about an account, however old.
  */
 
 import type { Checked, Licet, ReasonCode } from "@licet/client";
@@ -36,6 +37,7 @@ export class GateCache {
   readonly #last = new Map<string, Checked>();
   readonly #asking = new Map<string, Promise<Checked>>();
   #away: { answer: Checked; until: number } | undefined;
+  #answeredAt = -Infinity;
 
   constructor(client: Licet) {
     this.#client = client;
@@ -99,7 +101,8 @@ export class GateCache {
     if (!unanswered) {
       put(this.#last, account, answer);
       this.#away = undefined;
-    } else if (UNREACHED.has(answer.because)) {
+      this.#answeredAt = performance.now();
+    } else if (UNREACHED.has(answer.because) && this.#answeredAt < begun) {
       this.#away = { answer, until: performance.now() + UNKNOWN_MS };
     }
     this.#asking.delete(account);

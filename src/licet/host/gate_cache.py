@@ -5,7 +5,8 @@
 * Concurrent questions about one account share one request.
 * What is no answer about the account is kept for `UNKNOWN_SECONDS`, or for as long as a busy server
   asks. While Licet cannot be reached at all, questions about other accounts do not wait either: of
-  them, one each `UNKNOWN_SECONDS` tries again, in the background.
+  them, one each `UNKNOWN_SECONDS` tries again, in the background. One late answer among others that
+  came in the meantime does not count as that.
 * `last` is the newest answer about an account, however old: what was known before an outage.
 """
 
@@ -49,6 +50,7 @@ class GateCache:
         self._last: OrderedDict[str, GateResult] = OrderedDict()
         self._asking: dict[str, Future[GateResult]] = {}
         self._away: tuple[GateResult, float] | None = None  # nobody is reached, until when
+        self._answered_at = float("-inf")  # the newest answer about any account
         self._workers = ThreadPoolExecutor(REQUESTS_MAX, thread_name_prefix="licet-gate")
 
     def known(self, account: str) -> GateResult | None:
@@ -149,8 +151,8 @@ class GateCache:
                 _put(self._seen, account, _Seen(answer, begun + seconds, refresh_from))
             if not unanswered:
                 _put(self._last, account, answer)
-                self._away = None
-            elif answer.because in UNREACHED:
+                self._away, self._answered_at = None, monotonic()
+            elif answer.because in UNREACHED and self._answered_at < begun:
                 self._away = (answer, monotonic() + UNKNOWN_SECONDS)
 
 

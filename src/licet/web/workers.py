@@ -8,7 +8,8 @@ and watches them.
   is told to leave, which then takes no new connection, closes each after its next answer and ends
   when none is open. If a replacement does not start, the others stay as they are. A replacement
   reads the settings' files and the program anew.
-- SIGTERM and SIGINT end all of them: accepted requests are answered.
+- SIGTERM and SIGINT end all of them: accepted requests are answered. The parent closes its socket at
+  once, so that a new connection is refused: one that it kept open would wait for the last answer.
 - A failed write of the restriction journal in one worker ends them all (BrokenError): no process
   may acknowledge what the disk may not hold.
 - When the parent is killed, the workers end by themselves.
@@ -84,13 +85,21 @@ class Worker:
 
 
 class Workers:
-    """The workers of a server. ``start`` starts the one of a seat, ``gone`` is told of its end."""
+    """The workers of a server. ``start`` starts the one of a seat, ``gone`` is told of its end,
+    ``serves`` when the first one is ready, and ``stops`` when all are to end.
+    """
 
     def __init__(
-        self, start: Start, count: int, gone: Callable[[int], None] = lambda _seat: None
+        self,
+        start: Start,
+        count: int,
+        gone: Callable[[int], None] = lambda _seat: None,
+        *,
+        serves: Callable[[], object] = lambda: None,
+        stops: Callable[[], object] = lambda: None,
     ) -> None:
         self._start, self._count = start, count
-        self._gone = gone
+        self._gone, self._serves, self._closes = gone, serves, stops
         self._all: dict[int, Worker] = {}
         self._old: deque[Worker] = deque()  # still to be replaced
         self._fresh: Worker | None = None
@@ -129,6 +138,7 @@ class Workers:
     def stop(self) -> None:
         """Ends every worker after the requests that it accepted."""
         self._stops = True
+        self._closes()
         for worker in self._all.values():
             worker.leave(monotonic())
             worker.process.terminate()
@@ -178,7 +188,9 @@ class Workers:
                 _log.info("worker is ready", worker=worker.seat)
             worker.heard, worker.ready = now, True
             worker.fault, worker.silent = report.fault, report.silent
-            self._was_ready = True
+            if not self._was_ready:
+                self._was_ready = True
+                self._serves()
             if report.fatal and not self._stops:
                 _log.error("every worker is stopped", worker=worker.seat, because=report.fatal)
                 self._error = BrokenError(report.fatal, "repair the disk and start again")
@@ -274,10 +286,18 @@ class StartError(LicetError):
         self.exit_code = code
 
 
-def serve(listener: socket.socket, data: Path, at: str | None, host: str, count: int) -> None:
+def serve(
+    listener: socket.socket,
+    data: Path,
+    at: str | None,
+    host: str,
+    count: int,
+    serves: Callable[[], object] = lambda: None,
+) -> None:
     """Runs ``count`` workers on ``listener`` until SIGTERM or SIGINT; see the top of this
-    module.
+    module. ``serves`` is called when the first one is ready.
     """
+    port = listener.getsockname()[1]
     table = rates.shared_table()
     with tempfile.TemporaryDirectory(prefix="licet-metrics-") as counters:
 
@@ -287,7 +307,7 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
                 data=str(data),
                 at=at,
                 host=host,
-                port=listener.getsockname()[1],
+                port=port,
                 listener=listener.fileno(),
                 channel=theirs.fileno(),
                 rates=table,
@@ -311,6 +331,7 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
             return process, WorkerChannel(ours, WorkerReport)
 
         try:
-            Workers(start, count, gone=partial(metrics.forget, counters)).run()
+            gone = partial(metrics.forget, counters)
+            Workers(start, count, gone, serves=serves, stops=listener.close).run()
         finally:
             os.close(table)
