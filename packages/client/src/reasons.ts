@@ -53,6 +53,7 @@ export const REASONS = {
   disk_full: ["a disk of Licet's is full", "make room on it"],
   disk_failed: ["a disk of Licet's takes nothing", "repair it, then start Licet again"],
   fenced: ["the database is being restored", "wait"],
+  newer_schema: ["Licet's database was upgraded past the version of this server", "start the server again with the newer version"],
   broken: ["something is broken at Licet", "read its log"],
   spool_full: ["the spool is full", "see why nothing is delivered, or allow it more"],
   spool_disk: ["the disk of the spool takes nothing", "make room on it"],

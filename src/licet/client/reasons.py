@@ -70,6 +70,7 @@ class ReasonCode(StrEnum):
     disk_full = "disk_full"
     disk_failed = "disk_failed"
     fenced = "fenced"
+    newer_schema = "newer_schema"
     broken = "broken"
     # the spool of `licet.host`
     spool_full = "spool_full"
@@ -155,6 +156,8 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
     (ReasonCode.disk_full, "a disk of Licet's is full", "make room on it"),
     (ReasonCode.disk_failed, "a disk of Licet's takes nothing", "repair it, then start Licet again"),
     (ReasonCode.fenced, "the database is being restored", "wait"),
+    (ReasonCode.newer_schema, "Licet's database was upgraded past the version of this server",
+     "start the server again with the newer version"),
     (ReasonCode.broken, "something is broken at Licet", "read its log"),
     (ReasonCode.spool_full, "the spool is full", "see why nothing is delivered, or allow it more"),
     (ReasonCode.spool_disk, "the disk of the spool takes nothing", "make room on it"),

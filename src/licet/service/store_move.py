@@ -60,7 +60,7 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
     bucket = _bucket(config)
     if journal_move.moved_folder(config.journal).is_dir():
         return _move_report(config, journal_move.forecast(config.journal, bucket), {}, moved=False)
-    with installation(_in_folders(config), clock) as here, _alone(here):
+    with installation(_in_folders(config), clock, create=False) as here, _alone(here):
         found = journal_move.forecast(config.journal, bucket)
         parts = {known.name: _part_here(here, known) for known in _sealed(here)}
     return _move_report(config, found, parts, moved=False)
@@ -75,12 +75,12 @@ def move(
     if journal_move.moved_folder(config.journal).is_dir():
         found = journal_move.move(config.journal, bucket, lambda: None)
     else:
-        with installation(_in_folders(config), clock) as here, _alone(here):
+        with installation(_in_folders(config), clock, create=False) as here, _alone(here):
             found = journal_move.move(config.journal, bucket, lambda: _copy_log(config, bucket))
     for name in FOLDERS:
         _keep(config.data / name)
     parts: dict[str, MovedPart | None] = {}
-    with installation(_in_bucket(config), clock) as here:
+    with installation(_in_bucket(config), clock, create=False) as here:
         for known in _sealed(here):
             progress(f"release {known.name}")
             homes.folder(here, known)
