@@ -157,58 +157,99 @@ def test_while_nobody_answers_a_chat_is_blocked_or_kept(beside: Beside, outage: 
     made.close()
 
 
-def test_a_gate_that_is_late_alone_closes_no_other_one(tmp_path: Path) -> None:
-    goes_on, begun = threading.Event(), threading.Event()
+class Gates:
+    """A server that answers every gate as open, but for the account `late`, whose answer waits for
+    ``goes_on``, and those in ``failing``, about which it answers 500.
+    """
 
-    class OneHangs(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.startswith("/v1/accounts/host:late/"):
-                begun.set()
-                goes_on.wait()
-            answer = GateResult(
-                account="acc_1",
-                gate="open",
-                may_write=True,
-                standings={},
-                unanswered=(),
-                grant=1,
-                policy="1",
-                decide_by=None,
-            )
-            gate = msgspec.json.encode(answer)
-            with suppress(OSError):  # the late one is not waited for any more
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(gate)))
-                self.end_headers()
-                self.wfile.write(gate)
+    def __init__(self) -> None:
+        self.goes_on, self.begun = threading.Event(), threading.Event()
+        self.failing = set[str]()
+        self.asked: list[str] = []
+        gates = self
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.split("/")[3].removeprefix("host:")
+                gates.asked.append(name)
+                if name == "late":
+                    gates.begun.set()
+                    gates.goes_on.wait()
+                answer = GateResult(
+                    account=f"acc_{name}",
+                    gate="open",
+                    may_write=True,
+                    standings={},
+                    unanswered=(),
+                    grant=1,
+                    policy="1",
+                    decide_by=None,
+                )
+                fails = name in gates.failing
+                body = (
+                    b'{"type": "urn:licet:problem:broken"}'
+                    if fails
+                    else msgspec.json.encode(answer)
+                )
+                with suppress(OSError):  # the late one is not waited for any more
+                    self.send_response(500 if fails else 200)
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), OneHangs)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self.goes_on.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def open_gates(tmp_path: Path) -> Iterator[tuple[Gates, Host]]:
+    server = Gates()
     (tmp_path / "key").write_text("licet_0123456789")
     made = Host(
         HostSettings(
-            url=f"http://127.0.0.1:{server.server_port}",
+            url=server.url,
             key_file=tmp_path / "key",
             spool=tmp_path / "spool",
             gate_timeout_seconds=1.0,
         )
     )
-    try:
-        late = made.gates.ask("host:late")
-        begun.wait()
-        assert made.gate_now("host:ana").gate == "open"
-        assert late.result().because == ReasonCode.late
-        assert made.gate_now("host:bo").gate == "open", "Licet answers: it is asked"
-    finally:
-        goes_on.set()
-        made.close()
-        server.shutdown()
-        server.server_close()
+    yield server, made
+    server.goes_on.set()
+    made.close()
+    server.close()
+
+
+def test_a_gate_that_is_late_alone_closes_no_other_one(open_gates: tuple[Gates, Host]) -> None:
+    server, made = open_gates
+    late = made.gates.ask("host:late")
+    server.begun.wait()
+    assert made.gate_now("host:ana").gate == "open"
+    assert late.result().because == ReasonCode.late
+    assert made.gate_now("host:bo").gate == "open", "Licet answers: it is asked"
+
+
+def test_while_licet_answers_nobody_but_with_errors_only_the_first_chats_ask_it(
+    open_gates: tuple[Gates, Host],
+) -> None:
+    server, made = open_gates
+    server.failing = {"ana"}
+    assert made.gate_now("host:ana").because == ReasonCode.broken
+    assert made.gate_now("host:bo").gate == "open", "an error about one account is its own"
+    server.failing = {"c1", "c2", "c3"}
+    for name in ("c1", "c2", "c3"):
+        assert made.gate_now(f"host:{name}").because == ReasonCode.broken
+    assert made.gate_now("host:c4").because == ReasonCode.broken
+    assert server.asked == ["ana", "bo", "c1", "c2", "c3"]
 
 
 @pytest.mark.parametrize("outage", Outage)

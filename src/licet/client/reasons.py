@@ -182,6 +182,17 @@ SILENT = frozenset(
 )
 # an answer about the account: everything else means that nobody answered
 ABOUT_ACCOUNT = frozenset({ReasonCode.must_decide, ReasonCode.closed, ReasonCode.no_account})
+# Licet has trouble of its own: of several accounts in a row, it holds for every account
+TROUBLED = SILENT | {
+    ReasonCode.broken,
+    ReasonCode.busy,
+    ReasonCode.fenced,
+    ReasonCode.newer_schema,
+    ReasonCode.rate_limited,
+    ReasonCode.redirected,
+    ReasonCode.cut_off,
+    ReasonCode.unreadable,
+}
 # no answer came at all: it holds for every account
 UNREACHED = frozenset(
     {
