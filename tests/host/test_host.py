@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import msgspec
 import pytest
 
 from licet.access.roles import Scope
 from licet.client import ConversationTurn, GateResult
 from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
+from licet.host.exchange import ChatExchange
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Hold, Unhold
 from licet.webhooks import endpoints
@@ -382,6 +384,29 @@ def test_what_licet_refuses_is_counted_by_reason_and_let_go(beside: Beside) -> N
         "refused: no_account": 1,
         "delivered: done": 1,
     }
+
+
+def test_what_was_streamed_when_a_person_leaves_is_what_is_recorded(beside: Beside) -> None:
+    async def model() -> AsyncIterator[str]:
+        for part in ("In ", "November, ", "with its roots spread wide."):
+            yield part
+
+    async def leave_after_two() -> None:
+        exchange = ChatExchange(made, await made.gate("host:ana"))
+        exchange.say("When do I plant it?", conversation="c", id="1")
+        answer = exchange.answer(model(), conversation="c", id="2")
+        assert [await anext(answer), await anext(answer)] == ["In ", "November, "]
+        await answer.aclose()
+        assert await asyncio.wrap_future(exchange.finish())
+
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        asyncio.run(leave_after_two())
+        assert delivered(made)["delivered: done"] == 2
+        kept = httpx.get(
+            f"{url}/v1/conversations/host:c/turns", headers=beside.world.person("ana")
+        ).json()
+    assert [turn["text"] for turn in kept["items"]] == ["When do I plant it?", "In November, "]
 
 
 def test_nothing_that_is_recorded_shows_in_the_log(

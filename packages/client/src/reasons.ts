@@ -31,6 +31,7 @@ export const REASONS = {
   key_file_missing: ["the key's file is not there", "write the key to it"],
   key_file_unreadable: ["the key's file cannot be read", "let this program's user read it"],
   key_unknown: ["Licet does not know this key, or it was revoked or has ended", "look at `licet api-key list`"],
+  token_refused: ["Licet does not take this token of a person's", "have the program that signs it correct what the sentence names"],
   scope_missing: ["the key lacks a scope", "add it with `licet api-key limit NAME --scope ..`"],
   name_unknown: ["the host's name has no address", "see the name and the resolver"],
   connection_refused: ["nothing listens at this address", "see that Licet runs there"],

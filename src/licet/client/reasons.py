@@ -46,6 +46,7 @@ class ReasonCode(StrEnum):
     key_file_missing = "key_file_missing"
     key_file_unreadable = "key_file_unreadable"
     key_unknown = "key_unknown"
+    token_refused = "token_refused"  # noqa: S105 a code
     scope_missing = "scope_missing"
     # nothing answers, or something else does
     name_unknown = "name_unknown"
@@ -129,6 +130,8 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
      "let this program's user read it"),
     (ReasonCode.key_unknown, "Licet does not know this key, or it was revoked or has ended",
      "look at `licet api-key list`"),
+    (ReasonCode.token_refused, "Licet does not take this token of a person's",
+     "have the program that signs it correct what the sentence names"),
     (ReasonCode.scope_missing, "the key lacks a scope",
      "add it with `licet api-key limit NAME --scope ..`"),
     (ReasonCode.name_unknown, "the host's name has no address", "see the name and the resolver"),
