@@ -30,4 +30,10 @@ for (const row of rows) {
     came.push([error.because ?? error.type ?? error.name, error.message]);
   }
 }
+try {
+  new Host({ url: "http://127.0.0.1:9", keyFile: "key", spool: process.env.NOT_SET });
+  throw new Error("a host without a folder for its spool was made");
+} catch (error) {
+  if (error.because !== "spool_unwritable") throw error;
+}
 process.stdout.write(JSON.stringify(came));

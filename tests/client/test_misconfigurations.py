@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from licet.access.roles import Scope
 from licet.client import ApiRequest, Client, ReasonCode, SetupError, UnansweredError
 from licet.client.reasons import REMEDIES, SENTENCES, TABLE
-from licet.errors import LicetError
+from licet.errors import LicetError, UsageError
 from licet.host import Host, HostSettings
 from licet.host.settings import PREFIX, from_environment
 from licet.store.connect import transaction
@@ -309,6 +309,9 @@ def test_a_host_is_made_while_licet_is_away_and_not_with_a_wrong_key(
     with pytest.raises(SetupError) as raised:
         Host.from_environment(environment | {PREFIX + "URL": url})
     assert raised.value.because is ReasonCode.key_unknown
+    with pytest.raises(UsageError) as missing:
+        from_environment(HostSettings, PREFIX, environment | {PREFIX + "SPOOL": ""})
+    assert "`spool`" in missing.value.message
 
 
 def test_every_code_has_a_sentence_and_what_to_do() -> None:

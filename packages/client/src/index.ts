@@ -155,7 +155,7 @@ export class Licet {
   readonly #options: Required<ClientOptions>;
 
   /** `url` is where Licet answers, with the path before `/v1` if there is one. A `SetupError` says what is wrong. */
-  constructor(url: string, token: Token, options: ClientOptions = {}) {
+  constructor(url: string | URL, token: Token, options: ClientOptions = {}) {
     this.#url = checkedAddress(url);
     this.#token = typeof token === "function" ? token : checkedKey(token);
     this.#options = {
