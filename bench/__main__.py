@@ -3,8 +3,9 @@
     python -m bench [NAME [ARGUMENT ...]] [--json]
     python -m bench --sizes [NAME ...]
 
-Without a name every bench runs but the mutants and the removals, which take an hour or more; each
-in a process of its own, so that none finds the memory of another. With one, its part of the results
+Without a name every bench runs but the mutants and the removals, which take an hour or more, and
+the quickstarts, which download what they install; each in a process of its own, so that none finds
+the memory of another. With one, its part of the results
 is written anew and the others stay. ``--json`` prints the rows as an array of objects. ``--sizes``
 runs these benches, or all that have a size, at three sizes each (`bench._sizes`) and prints each
 figure with the exponent of its growth; the results stay as they are.
@@ -26,7 +27,7 @@ from bench import Row, measured
 from bench._sizes import SIZES, arguments_of, growth
 
 FOLDER = Path(__file__).parent
-BY_NAME_ALONE = {"mutants", "removals"}
+BY_NAME_ALONE = {"mutants", "quickstarts", "removals"}
 RESULTS = FOLDER / "RESULTS.md"
 HEAD = """# Results
 

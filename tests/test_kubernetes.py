@@ -262,13 +262,15 @@ def test_what_runs_when() -> None:
         "licet-prune": ["backup", "prune"],
         "licet-drill": ["backup", "drill"],
         "licet-upgrade": ["upgrade"],
+        "licet-contract": ["upgrade", "--contract"],
         "licet-init": ["init", "--preset"],
         "licet-build": ["release", "build"],
     }
     for job in of_kind("CronJob"):
         spec, by_hand = (
             job["spec"],
-            job["metadata"]["name"] in ("licet-upgrade", "licet-init", "licet-build"),
+            job["metadata"]["name"]
+            in ("licet-upgrade", "licet-contract", "licet-init", "licet-build"),
         )
         assert spec["suspend"] is by_hand
         assert spec["concurrencyPolicy"] == "Forbid"

@@ -83,6 +83,7 @@ export class Host {
     const checkTimeout = settings.gateTimeout ?? 2_000;
     this.#client = new Licet(settings.url, () => keyIn(settings.keyFile), { checkTimeout, attemptsMax: 3 });
     this.#gates = new GateCache(this.#client);
+    if (!settings.spool) throw new SetupError("spool_unwritable", "no folder is given");
     const keyFile = settings.spoolKeyFile ?? join(settings.spool, "spool.key");
     this.#opening = Spool.open(settings.spool, keyFile, settings.spoolBytesMax ?? 256 * 2 ** 20);
     this.#opening.catch(() => undefined); // `verify` and `record` say it

@@ -90,7 +90,7 @@ def from_environment(
     given = {
         name.removeprefix(prefix).lower(): value
         for name, value in environment.items()
-        if name.startswith(prefix)
+        if name.startswith(prefix) and value  # an empty folder would be the current one
     }
     unknown = sorted(given.keys() - set(kind.__struct_fields__))
     if unknown:

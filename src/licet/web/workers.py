@@ -8,7 +8,8 @@ and watches them.
   is asked to leave: it then takes no new connection, closes each after its next answer and ends
   when none is open. If a replacement does not start, the others stay as they are. A replacement
   reads the settings' files and the program anew.
-- SIGTERM and SIGINT end all of them: accepted requests are answered.
+- SIGTERM and SIGINT end all of them: accepted requests are answered. The parent closes its socket at
+  once, so that a new connection is refused: one that it kept open would wait for the last answer.
 - A failed write of the restriction journal in one worker ends them all (BrokenError): no process
   may acknowledge what the disk may not hold.
 - When the parent is killed, the workers end by themselves.
@@ -86,8 +87,9 @@ class Worker:
 
 
 class Workers:
-    """The workers of a server. ``start`` starts the one of a seat, ``gone`` hears of its end;
-    ``outages`` keeps when fewer were ready than there should be.
+    """The workers of a server. ``start`` starts the one of a seat, ``gone`` is called at its end,
+    ``serves`` when the first one is ready, and ``stops`` when all are to end. ``outages`` keeps
+    when fewer were ready than there should be.
     """
 
     def __init__(
@@ -96,9 +98,13 @@ class Workers:
         count: int,
         gone: Callable[[int], None] = lambda _seat: None,
         outages: OutageFile | None = None,
+        *,
+        serves: Callable[[], object] = lambda: None,
+        stops: Callable[[], object] = lambda: None,
     ) -> None:
         self._start, self._count = start, count
-        self._gone, self._outages = gone, outages
+        self._gone, self._serves, self._closes = gone, serves, stops
+        self._outages = outages
         self._all: dict[int, Worker] = {}
         self._old: deque[Worker] = deque()  # still to be replaced
         self._fresh: Worker | None = None
@@ -138,6 +144,7 @@ class Workers:
     def stop(self) -> None:
         """Ends every worker after the requests that it accepted."""
         self._stops = True
+        self._closes()
         for worker in self._all.values():
             worker.leave(monotonic())
             worker.process.terminate()
@@ -187,7 +194,9 @@ class Workers:
                 _log.info("worker is ready", worker=worker.seat)
             worker.heard, worker.ready = now, True
             worker.fault, worker.silent = report.fault, report.silent
-            self._was_ready = True
+            if not self._was_ready:
+                self._was_ready = True
+                self._serves()
             if report.fatal and not self._stops:
                 _log.error("every worker is stopped", worker=worker.seat, because=report.fatal)
                 self._error = BrokenError(report.fatal, "repair the disk and start again")
@@ -287,10 +296,18 @@ class StartError(LicetError):
         self.exit_code = code
 
 
-def serve(listener: socket.socket, data: Path, at: str | None, host: str, count: int) -> None:
+def serve(
+    listener: socket.socket,
+    data: Path,
+    at: str | None,
+    host: str,
+    count: int,
+    serves: Callable[[], object] = lambda: None,
+) -> None:
     """Runs ``count`` workers on ``listener`` until SIGTERM or SIGINT; see the top of this
-    module.
+    module. ``serves`` is called when the first one is ready.
     """
+    port = listener.getsockname()[1]
     table = rates.shared_table()
     with tempfile.TemporaryDirectory(prefix="licet-metrics-") as counters:
 
@@ -300,7 +317,7 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
                 data=str(data),
                 at=at,
                 host=host,
-                port=listener.getsockname()[1],
+                port=port,
                 listener=listener.fileno(),
                 channel=theirs.fileno(),
                 rates=table,
@@ -325,6 +342,6 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
 
         try:
             gone, outages = partial(metrics.forget, counters), OutageFile(data)
-            Workers(start, count, gone, outages).run()
+            Workers(start, count, gone, outages, serves=serves, stops=listener.close).run()
         finally:
             os.close(table)
