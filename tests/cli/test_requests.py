@@ -94,7 +94,7 @@ def test_what_is_overdue_is_an_answer_of_no(simulated: Run, words: Path, tmp_pat
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (["--region", "France"], "no code of ISO 3166"),
+        (["--region", "France"], "`France` is no region"),
         (["--received", "soon"], "is not a time"),
         (["--received", "2031-01-01"], "in the future"),
         (["--words", "nowhere.txt"], "cannot be read"),

@@ -4,18 +4,15 @@ read from a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import click
 
-from licet.cli.requests import read_words
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import CliCall, answer_options, choice
+from licet.cli.verb_commands import Printing, add_command
 from licet.policy.period import rfc3339
 from licet.release import signatures
 from licet.service import inbox as items
+from licet.service import inbox_verbs
 from licet.service.inbox import (
     PAGE_ITEMS,
     PAGE_ITEMS_MAX,
@@ -25,18 +22,11 @@ from licet.service.inbox import (
     ItemSort,
 )
 from licet.service.inbox_sources import InboxItem, ItemKind
-from licet.service.inbox_verbs import STEPS, ItemStep
+from licet.service.inbox_verbs import InboxResult
+from licet.service.staff_verb import AnyCall
 
 by_member = click.option(
     "--by", required=True, help="The e-mail address of the member of staff whose inbox it is."
-)
-reason_option = click.option(
-    "--reason",
-    type=click.Path(allow_dash=True, path_type=Path),
-    help="A file that says why; - is standard input. The person reads it.",
-)
-holder_option = click.option(
-    "--holder", default="", help="Who has it now; by default the one who asks."
 )
 
 
@@ -116,32 +106,12 @@ def shown(item: str, by: str, call: CliCall) -> None:
         call.show(found, lambda: "\n".join(_item_lines(found)))
 
 
-def _step_command(step: ItemStep) -> None:
-    """Adds the command of a step; its options are the fields of what it takes."""
-    fields = step.takes.__struct_fields__
-
-    def act(item: str, by: str, call: CliCall, reason: Path | None = None, **options: str) -> None:
-        words = read_words(reason) if reason is not None else ""
-        with call.installation() as installation:
-            sent = step.takes(reason=words, **options)
-            done = step.does(installation, signatures.member(installation, by), item, sent, None)
-            call.show(done.seen, lambda: "\n".join(_item_lines(done.seen)))
-
-    item = "request:req_0190f3a4c2d87b6e9a51c3d4e5f60718"
-    act.__doc__ = (
-        f"{step.about}\n\n\b\nExample:  licet inbox {step.name} {item} --by ada@example.org"
-        f"{step.example}"
-    )
-    made: Callable[..., Any] = reason_option(answer_options(act))
-    if "holder" in fields:
-        made = holder_option(made)
-    if "to" in fields:
-        made = click.option("--to", required=True, help="The colleague's e-mail address.")(made)
-    inbox.command(step.name)(click.argument("item")(by_member(made)))
+def _seen_lines(_: AnyCall, done: InboxResult) -> str:
+    return "\n".join(_item_lines(done.seen))
 
 
-for _step in STEPS:
-    _step_command(_step)
+for _verb in inbox_verbs.STEPS:
+    add_command(inbox, _verb, "ITEM", Printing(text=_seen_lines, value=lambda _, done: done.seen))
 
 
 def _line(item: InboxItem) -> str:

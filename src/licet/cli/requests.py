@@ -6,43 +6,20 @@ history of a shell.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
 import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
-from licet.cli.shell import (
-    CliCall,
-    answer_options,
-    by_option,
-    choice,
-    moment,
-    user,
-)
+from licet.cli.shell import CliCall, answer_options, choice
+from licet.cli.verb_commands import Printing, add_command
 from licet.consent import rights_requests
-from licet.consent.deadlines import PauseReason, RightKind
-from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
-from licet.consent.rights_requests import (
-    WORDS_CHARACTERS_MAX,
-    EnteredRequest,
-    SeenRequest,
-    StaffAct,
-)
-from licet.errors import UsageError
+from licet.consent.deadlines import RightKind
+from licet.consent.rights import RequestState
+from licet.consent.rights_requests import RightsRequest, SeenRequest
 from licet.policy.period import rfc3339
-from licet.proof import documents
+from licet.service import request_verbs
+from licet.service.staff_verb import AnyCall
 
-LISTED_MAX, NAME_CHARACTERS_MAX = 200, 200
-WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
-words_option = click.option(
-    "--words",
-    required=True,
-    type=click.Path(allow_dash=True, path_type=Path),
-    help="A file with what the person reads; - is standard input.",
-)
-kinds = choice(RightKind)
+LISTED_MAX = 200
 
 
 @click.group(cls=CommandGroup)
@@ -53,7 +30,7 @@ def request() -> None:
 
 
 @request.command("list")
-@click.option("--kind", type=kinds, help="Only of this kind.")
+@click.option("--kind", type=choice(RightKind), help="Only of this kind.")
 @click.option(
     "--state",
     type=choice(RequestState),
@@ -104,145 +81,13 @@ def shown(name: str, call: CliCall) -> None:
         call.show(found, lambda: "\n".join(_request_lines(found)))
 
 
-@request.command("enter")
-@click.argument("kind", type=kinds)
-@words_option
-@click.option(
-    "--identity",
-    required=True,
-    type=click.Path(allow_dash=True, path_type=Path),
-    help="A file that says how the sender was identified.",
-)
-@click.option(
-    "--account",
-    default="",
-    help="The account, by our id or the host's; none for somebody without one.",
-)
-@click.option(
-    "--region",
-    help="Where the person lives, as DE or US-CA; an account's own region goes before it.",
-)
-@click.option("--received", help="When it came; by default now.")
-@by_option("enters it")
-@answer_options
-def entered(
-    kind: str,
-    words: Path,
-    identity: Path,
-    account: str,
-    region: str | None,
-    received: str | None,
-    by: str | None,
-    call: CliCall,
-) -> None:
-    """Enters a request of KIND that came by letter, mail or telephone.
-
-    Its clock begins with its receipt. Both texts are sealed.
-
-    \b
-    Example:  licet request enter erasure --words letter.txt --identity identity.txt --region FR
-    --received 2026-06-01
-    """
-    text, identified_by = read_words(words), read_words(identity)
-    with call.installation() as installation:
-        asked = EnteredRequest(
-            kind=RightKind(kind),
-            words=text,
-            identity=identified_by,
-            region=region,
-            account=documents.account_named(installation, account) if account else None,
-            received_at=moment(received) if received else None,
-        )
-        found = rights_requests.enter(installation, asked, _actor_name(by))
-        seen = rights_requests.detail(found, installation.clock(), for_staff=True)
-        call.show(seen, lambda: _line(seen))
+def _seen_line(call: AnyCall, done: RightsRequest) -> str:
+    return _line(request_verbs.answer(call, done))
 
 
-def _acting(
-    what: StaffAct,
-    sentence: str,
-    example: str,
-    reasons: Sequence[str] = (),
-    *,
-    has_words: bool = True,
-) -> None:
-    """Adds the command of one step to the group."""
-
-    def act(
-        name: str, by: str | None, call: CliCall, words: Path | None = None, reason: str = ""
-    ) -> None:
-        text = read_words(words) if words is not None else ""
-        with call.installation() as installation:
-            found = rights_requests.take_step(
-                installation, name, what, _actor_name(by), reason=reason, words=text
-            )
-            seen = rights_requests.detail(found, installation.clock(), for_staff=True)
-            call.show(seen, lambda: _line(seen))
-
-    act.__doc__ = (
-        f"{sentence}\n\n\b\nExample:  licet request {what.value} "
-        f"req_0190f3a4c2d87b6e9a51c3d4e5f60718{example}"
-    )
-    made: Callable[..., None] = by_option("does it")(answer_options(act))
-    if reasons:
-        made = click.option(
-            "--reason", required=True, type=click.Choice(reasons), help="The reason."
-        )(made)
-    made = words_option(made) if has_words else made
-    request.command(what.value)(click.argument("name", metavar="REQUEST")(made))
-
-
-_acting(
-    StaffAct.acknowledge,
-    "Confirms the receipt of REQUEST. The first confirmation stands.",
-    "",
-    has_words=False,
-)
-_acting(
-    StaffAct.pause,
-    "Asks the person of REQUEST something, and waits. The clock stops where the law stops it.",
-    " --reason identity --words question.txt",
-    [one.value for one in PauseReason],
-)
-_acting(
-    StaffAct.resume, "Goes on with REQUEST without an answer of its person.", "", has_words=False
-)
-_acting(
-    StaffAct.extend,
-    "Extends REQUEST by what the law allows. That is possible once, before it is due.",
-    " --reason complexity --words why.txt",
-    [one.value for one in ExtensionReason],
-)
-_acting(StaffAct.answer, "Answers REQUEST, which ends it.", " --words answer.txt")
-_acting(
-    StaffAct.refuse,
-    "Refuses REQUEST, which ends it. The person reads the reason, and where to complain.",
-    " --reason unfounded --words why.txt",
-    [one.value for one in RefusalReason],
-)
-
-
-def _actor_name(name: str | None) -> str:
-    """Who does it, for the record."""
-    actor = user() if name is None else name
-    if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
-        raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
-    return f"user:{actor}"
-
-
-def read_words(path: Path) -> str:
-    """What a file holds, or standard input."""
-    try:
-        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
-            text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"`{path}` cannot be read: {(error.strerror or 'unknown').lower()}",
-            "name a text file that can be read",
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"`{path}` is no text in UTF-8, or too long") from None
-    return text.strip()
+SEEN = Printing(text=_seen_line, value=request_verbs.answer)
+for _verb in (request_verbs.ENTER, *request_verbs.STEPS):
+    add_command(request, _verb, "REQUEST", SEEN)
 
 
 def _line(item: SeenRequest) -> str:

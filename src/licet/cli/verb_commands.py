@@ -6,10 +6,12 @@ reason goes on record with its own words.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import EnumMeta
-from typing import Any, get_args, get_origin
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin
 
 import click
 import msgspec
@@ -18,13 +20,23 @@ from licet.cli.shell import (
     CliCall,
     answer_options,
     by_option,
+    choice,
     dry_option,
     moment,
     user,
 )
 from licet.clock import utc_now
 from licet.config import PORT
-from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
+from licet.errors import UsageError
+from licet.service.staff_verb import FROM_FILE, AnyVerb, VerbCall, unwrapped
+
+if TYPE_CHECKING:
+    from licet.release.signatures import StaffMember
+    from licet.vault.installation import Installation
+
+NAME_CHARACTERS_MAX = 200
+WORDS_BYTES_MAX = 4 * WORDS_CHARACTERS_MAX
 
 
 class DayOption(click.ParamType[datetime]):
@@ -41,7 +53,25 @@ class DayOption(click.ParamType[datetime]):
         return value if isinstance(value, datetime) else moment(value)
 
 
+def read_words(path: Path) -> str:
+    """What a file holds, or standard input: content stands in no history of a shell."""
+    try:
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as source:
+            text = source.read(WORDS_BYTES_MAX + 1).decode("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"`{path}` cannot be read: {(error.strerror or 'unknown').lower()}",
+            "name a text file that can be read",
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"`{path}` is no text in UTF-8, or too long") from None
+    return text.strip()
+
+
 OPTION_TYPES: dict[Any, Any] = {str: str, int: int, bool: None, datetime: DayOption()}
+member_option = click.option(
+    "--by", required=True, help="The e-mail address of the member of staff who does it."
+)
 reason_option = click.option(
     "--reason", help="Why, for the record; by default the words of the command."
 )
@@ -64,26 +94,41 @@ def add_command(
 ) -> None:
     """Adds the command of a verb to a group. ``target`` is the word for what it is called with."""
     fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
+    needs_record = "reason" in fields and not is_content(fields["reason"])
 
-    def act(target: str, call: CliCall, reason: str | None = None, **options: Any) -> None:  # noqa: ANN401 of click
+    def act(target: str, call: CliCall, **options: Any) -> None:  # noqa: ANN401 of click
         shared = {name: options.pop(name, None) for name in ("by", "dry_run")}
+        options = {
+            name: read_words(value) if isinstance(value, Path) else value
+            for name, value in options.items()
+            if value is not None
+        }
         if verb.named_by:
             options[verb.named_by] = target
-        if "reason" in fields:
-            options["reason"] = reason or f"licet {group.name} {verb.command}"
+        if needs_record:
+            options["reason"] = options.get("reason") or f"licet {group.name} {verb.command}"
         run_verb(verb, target, options, call, printing, **shared)
 
     lines = [f"licet {group.name} {verb.command} {line}" for line in verb.example.split("\n")]
     act.__doc__ = f"{verb.about}\n\n\b\nExample:  " + "\n          ".join(lines)
     made: Callable[..., Any] = answer_options(act)
-    if "reason" in fields:
-        made = reason_option(by_option("does it")(made))
+    if verb.by == "user":
+        made = by_option("does it")(made)
+    elif verb.by == "member":
+        made = member_option(made)
+    if needs_record:
+        made = reason_option(made)
     if "dry_run" in fields:
         made = dry_option("Show what would be done, and change nothing.")(made)
     for field in reversed(fields.values()):
-        if field.name not in ("reason", "dry_run", verb.named_by):
+        if field.name not in ("dry_run", verb.named_by) and not (
+            needs_record and field.name == "reason"
+        ):
             made = _option(field)(made)
-    group.command(verb.command)(click.argument("target", metavar=target)(made))
+    named: dict[str, Any] = {"metavar": target}
+    if verb.named_by and _is_closed(kind := unwrapped(fields[verb.named_by].type)[0]):
+        named = {"type": choice(kind)}
+    group.command(verb.command)(click.argument("target", **named)(made))
 
 
 def run_verb(
@@ -102,7 +147,8 @@ def run_verb(
     with cli.installation() as installation:
         call = VerbCall(
             installation=installation,
-            actor=by or f"user:{user()}",
+            actor=actor_name(by),
+            member=_member(installation, by) if verb.by == "member" else None,
             wall=utc_now(),
             url=url or installation.config.web.url or f"http://127.0.0.1:{PORT}",
             sent=body,
@@ -117,6 +163,29 @@ def run_verb(
         )
 
 
+def _member(installation: Installation, email: str | None) -> StaffMember:
+    from licet.release import signatures  # here: only these commands need it
+
+    return signatures.member(installation, email or "")
+
+
+def is_content(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a field is what somebody writes, which is read from a file."""
+    return any(meta.extra == FROM_FILE for meta in unwrapped(field.type)[1])
+
+
+def _is_closed(kind: Any) -> TypeGuard[type[StrEnum]]:  # noqa: ANN401 a type
+    return isinstance(kind, type) and issubclass(kind, StrEnum)
+
+
+def actor_name(name: str | None) -> str:
+    """The user who is named by `--by`, or that of the system, for the record."""
+    actor = user() if name is None else name
+    if not actor or len(actor) > NAME_CHARACTERS_MAX or any(letter.isspace() for letter in actor):
+        raise UsageError("`--by` is no name without blanks", "write it as in ada@example.org")
+    return f"user:{actor}"
+
+
 def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
     """The option of a field: `--overlap-hours`, and of several values `--kind` for ``kinds``."""
     kind, metas = unwrapped(field.type)
@@ -124,17 +193,22 @@ def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
     required = field.default is msgspec.NODEFAULT
     if several:
         option, kind = option.removesuffix("s"), unwrapped(get_args(kind)[0])[0]
-    named = [meta.extra["option"] for meta in metas if meta.extra]
-    if isinstance(kind, EnumMeta):  # which words there are is said by the verb
-        kind = str
+    extra = {name: value for meta in metas for name, value in (meta.extra or {}).items()}
+    help_text = next((meta.description for meta in metas[::-1] if meta.description), None)
+    option_type = OPTION_TYPES.get(kind, str)  # of several words the verb says which there are
+    if _is_closed(kind) and not several:
+        option_type = choice(kind)
+    elif is_content(field):
+        option_type = click.Path(allow_dash=True, path_type=Path)
+        help_text = f"{(help_text or '').rstrip('.')}: a file, or - for standard input."
     return click.option(
-        named[0] if named else f"--{option}",
+        extra.get("option", f"--{option}"),
         field.name,
-        type=OPTION_TYPES[kind],
+        type=option_type,
         is_flag=kind is bool,
         multiple=several,
         required=required,
-        default=None if required else field.default,
+        default=None if required or is_content(field) else field.default,
         show_default=kind is int and field.default is not None,
-        help=next((meta.description for meta in metas if meta.description), None),
+        help=help_text,
     )

@@ -331,13 +331,6 @@ def _next_step(
             assert_never(act)
 
 
-REASONS: dict[StaffAct, type[StrEnum]] = {
-    StaffAct.pause: PauseReason,
-    StaffAct.extend: ExtensionReason,
-    StaffAct.refuse: RefusalReason,
-}
-
-
 def _parse_reason(reasons: type[Reason], text: str) -> Reason:
     """Parses ``text`` as one of ``reasons``; UsageError for another."""
     known = {reason.value: reason for reason in reasons}

@@ -269,6 +269,7 @@ MAKE_KEY: StaffVerb[NewApiKey, str] = StaffVerb(
     answers=ApiKeyMade,
     answer=lambda call, secret: ApiKeyMade(key=_key_now(call), secret=secret),
     command="create",
+    by="",
     example="assistant --scope gate:read --scope turns:write\n"
     "cluster --scope release:lease --recipient training --own --release 'autumn-*'\n"
     "archive --scope events:read --scope events:acknowledge --endpoint archive",
@@ -449,6 +450,7 @@ END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
     back=PAGE,
     destroys=True,
     command="end",
+    by="",
     example="bo@example.org",
     did=lambda call, _: f"{call.target} has no role here, and is signed out",
 )

@@ -13,16 +13,14 @@ from typing import Literal
 import msgspec
 
 from licet.access.roles import StaffRole
-from licet.consent import rights_requests
-from licet.consent.rights_requests import StaffAct
 from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.release.signatures import StaffMember
-from licet.service import erasure_verbs, release_verbs
+from licet.service import erasure_verbs, release_verbs, request_verbs
 from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
 from licet.service.inbox_sources import OFFICER, ItemKind, hold_keys
 from licet.service.release_verbs import NewSample, SignRelease
-from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall
+from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall, unwrapped
 from licet.store.connect import transaction
 from licet.vault import holds
 from licet.vault.installation import Installation
@@ -69,40 +67,6 @@ class InboxAct(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_acts(kind: ItemKind) -> tuple[InboxAct, ...]:
     return _ACTS.get(kind, ())
-
-
-# Requests
-
-
-def _step(
-    act: StaffAct, label: str, means: str, *, needs_words: bool = True, destroys: bool = False
-) -> InboxAct:
-    def does(
-        installation: Installation, actor: StaffMember, subject: str, values: ActValues
-    ) -> str:
-        found = rights_requests.take_step(
-            installation,
-            subject,
-            act,
-            f"staff:{actor.email}",
-            reason=values.code,
-            words=values.reason.strip(),
-        )
-        return f"The request is {found.row.clock.state.value}."
-
-    codes = rights_requests.REASONS.get(act)
-    return InboxAct(
-        name=act.value,
-        label=label,
-        means=means,
-        who=OFFICER,
-        does=does,
-        has_words=True,
-        needs_words=needs_words,
-        fields=(ActField.code,) if codes else (),
-        codes=tuple(code.value for code in codes) if codes else (),
-        destroys=destroys,
-    )
 
 
 # What is declared: the same verb from its route, its form and the inbox
@@ -155,6 +119,27 @@ def act_of(
         forecast=forecast,
         fields=fields,
         destroys=destroys,
+    )
+
+
+def _request_act(verb: AnyVerb) -> InboxAct:
+    """The act of a step: its reason is what the person reads, and stands in no other record."""
+    fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
+    has_code = "code" in fields
+    act = act_of(
+        verb,
+        verb.command,
+        lambda values: verb.body(
+            {"words": values.reason.strip(), **({"code": values.code} if has_code else {})}
+        ),
+        fields=(ActField.code,) if has_code else (),
+        destroys=verb.destroys,
+    )
+    return msgspec.structs.replace(
+        act,
+        has_words=True,
+        needs_words=fields["words"].required,
+        codes=tuple(unwrapped(fields["code"].type)[0]) if has_code else (),
     )
 
 
@@ -250,35 +235,7 @@ def _of_matter(installation: Installation, subject: str, matter: str) -> str:
 
 
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
-    ItemKind.request: (
-        _step(
-            StaffAct.acknowledge,
-            "Confirm its receipt",
-            "The person sees that it was received.",
-            needs_words=False,
-        ),
-        _step(
-            StaffAct.answer,
-            "Answer it",
-            "This ends the request. The person reads what you write.",
-            destroys=True,
-        ),
-        _step(
-            StaffAct.refuse,
-            "Refuse it",
-            "This ends the request. The person reads why, and where to complain.",
-            destroys=True,
-        ),
-        _step(
-            StaffAct.pause,
-            "Ask the person",
-            "The clock stops only where the law of the region stops it.",
-        ),
-        _step(
-            StaffAct.resume, "Go on without an answer", "Its clock runs again.", needs_words=False
-        ),
-        _step(StaffAct.extend, "Extend it", "Once, and the person reads why."),
-    ),
+    ItemKind.request: tuple(map(_request_act, request_verbs.STEPS)),
     ItemKind.erasure: (RUN,),
     ItemKind.recall: (ACKNOWLEDGE,),
     ItemKind.misuse: (FLAG, DISMISS),

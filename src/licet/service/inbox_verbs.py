@@ -2,8 +2,7 @@
 
 An act is recorded with its reason before it runs and completed after it: a crash between leaves an
 act without an outcome, and the item still open. A refusal is recorded too. The act itself belongs
-to the room that owns the subject (`inbox_acts`). With an `Idempotency-Key`, a repeated step is not
-executed again.
+to the room that owns the subject (`inbox_acts`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from licet.access import inbox_register, sessions
-from licet.access.inbox_register import ItemSubject
+from licet.access.inbox_register import InboxStepKind, ItemSubject
 from licet.access.roles import StaffRole
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
 from licet.errors import DeniedError, LicetError, NotFoundError, RefusedError
@@ -26,25 +25,39 @@ from licet.release.signatures import StaffMember
 from licet.service import inbox, inbox_acts
 from licet.service.inbox import ItemSeen
 from licet.service.inbox_acts import ActValues, InboxAct
-from licet.service.inbox_sources import KINDS
-from licet.service.staff_verb import VerbBody
+from licet.service.inbox_sources import KINDS, InboxItem, ItemKind
+from licet.service.staff_verb import (
+    FROM_FILE,
+    VERBATIM,
+    AnyCall,
+    AnyVerb,
+    StaffVerb,
+    VerbAnswer,
+    VerbBody,
+)
 from licet.store.connect import Transaction, transaction
-from licet.vault import idempotency
-from licet.vault.commands import CommandResult, Outcome
-from licet.vault.idempotency import IdempotentCall
+from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.vault.installation import Installation
 
-_NOBODY = UUID(int=0)
+ACTING = tuple(role for role in StaffRole if any(role in who for who in KINDS.values()))
+ItemReason = Annotated[
+    str,
+    Meta(
+        max_length=WORDS_CHARACTERS_MAX,
+        description="Why; it is sealed, and the person reads it.",
+        extra=FROM_FILE,
+    ),
+]
+Holder = Annotated[
+    str, Meta(max_length=254, description="Who has it now; by default the one who asks.")
+]
 
 
 class InboxResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``said`` describes what an act did; ``replayed``: the step had been taken under the same
-    key.
-    """
+    """``said`` describes what an act did."""
 
     seen: ItemSeen
     said: str = ""
-    replayed: bool = False
 
 
 def take(
@@ -52,12 +65,10 @@ def take(
     actor: StaffMember,
     item: str,
     reason: str = "",
-    *,
-    once: IdempotentCall | None = None,
 ) -> InboxResult:
     """Takes an item; RefusedError if a colleague holds it or it is done."""
     inbox_register.check_words(reason, needed=False)
-    return _take_step(installation, actor, item, inbox_register.take_item, reason, once)
+    return _take_step(installation, actor, item, inbox_register.take_item, reason)
 
 
 def give_back(
@@ -67,7 +78,6 @@ def give_back(
     reason: str = "",
     *,
     holder: str = "",
-    once: IdempotentCall | None = None,
 ) -> InboxResult:
     """Gives an item back: one's own, or with ``holder`` a colleague's."""
     inbox_register.check_words(reason, needed=bool(holder) and holder != actor.email)
@@ -75,7 +85,7 @@ def give_back(
     def record(tx: Transaction, *step: Any) -> None:  # noqa: ANN401 as of `give_back`
         inbox_register.give_back(tx, *step, holder=_colleague(tx, holder)[0] if holder else None)
 
-    return _take_step(installation, actor, item, record, reason, once, include_done=True)
+    return _take_step(installation, actor, item, record, reason, include_done=True)
 
 
 def hand(
@@ -86,7 +96,6 @@ def hand(
     reason: str,
     *,
     holder: str = "",
-    once: IdempotentCall | None = None,
 ) -> InboxResult:
     """Hands an item to a colleague: one's own, or that of ``holder``. RefusedError if no role of
     the colleague, assigned or from a session, may act on it.
@@ -105,7 +114,7 @@ def hand(
         held_by = _colleague(tx, holder)[0] if holder else None
         inbox_register.hand_over(tx, *step, to=colleague, holder=held_by)
 
-    return _take_step(installation, actor, item, record, reason, once)
+    return _take_step(installation, actor, item, record, reason)
 
 
 def note(
@@ -113,13 +122,11 @@ def note(
     actor: StaffMember,
     item: str,
     reason: str,
-    *,
-    once: IdempotentCall | None = None,
 ) -> InboxResult:
     """Adds a note to an item, whoever holds it."""
     inbox_register.check_words(reason, needed=True)
     register = inbox_register.add_note
-    return _take_step(installation, actor, item, register, reason, once, include_done=True)
+    return _take_step(installation, actor, item, register, reason, include_done=True)
 
 
 def _take_step(
@@ -128,18 +135,15 @@ def _take_step(
     item: str,
     record: Callable[[Transaction, Keyring, ItemSubject, UUID, datetime, str], object],
     reason: str,
-    once: IdempotentCall | None,
     *,
     include_done: bool = False,
 ) -> InboxResult:
-    """Records a step on an item that the actor may act on, unless it is a repetition."""
-    access = _check_access_later(installation, actor, item, include_done=include_done)
+    """Records a step on an item that the actor may act on."""
+    about = _check_access(installation, actor, item, include_done=include_done)
     with transaction(installation.pool) as tx:
-        replayed = _is_repeat(tx, installation, once)
-        if not replayed:
-            about, now = _raise_if_error(access), installation.clock()
-            record(tx, installation.keyring, about, actor.staff_id, now, reason.strip())
-    return InboxResult(seen=inbox.get(installation, actor, item), replayed=replayed)
+        now = installation.clock()
+        record(tx, installation.keyring, about, actor.staff_id, now, reason.strip())
+    return InboxResult(seen=inbox.get(installation, actor, item))
 
 
 def act(
@@ -148,8 +152,6 @@ def act(
     item: str,
     name: str,
     values: ActValues,
-    *,
-    once: IdempotentCall | None = None,
 ) -> InboxResult:
     """Performs an act on an item, with a reason; NotFoundError for an act that its kind does not
     have, RefusedError if a colleague holds it, and the act's own errors.
@@ -161,20 +163,14 @@ def act(
     _check_role(actor, inbox_act)
     if not inbox_act.has_words:
         inbox_register.check_words(values.reason, needed=True)
-    access, number = _check_access_later(installation, actor, item), -1
+    about = _check_access(installation, actor, item)
     with transaction(installation.pool) as tx:
-        if not _is_repeat(tx, installation, once):
-            number = _begin(
-                tx, installation, actor, _raise_if_error(access), inbox_act, values.reason.strip()
-            )
-    if number < 0:
-        return InboxResult(seen=inbox.get(installation, actor, item), replayed=True)
+        number = _begin(tx, installation, actor, about, inbox_act, values.reason.strip())
     outcome = _run_act(
         installation,
         item,
         number,
         lambda: inbox_act.does(installation, actor, item.partition(":")[2], values),
-        once,
     )
     return InboxResult(seen=inbox.get(installation, actor, item), said=outcome)
 
@@ -199,15 +195,12 @@ def _run_act(
     item: str,
     number: int,
     does: Callable[[], str],
-    once: IdempotentCall | None = None,
 ) -> str:
     try:
         outcome = does()
     except LicetError:
         with transaction(installation.pool) as tx:
             inbox_register.end_act(tx, item, number, done=False)
-            if once is not None:
-                idempotency.forget(tx, once)
         raise
     with transaction(installation.pool) as tx:
         inbox_register.end_act(tx, item, number, done=True)
@@ -257,43 +250,6 @@ def _check_role(actor: StaffMember, act: InboxAct) -> None:
         )
 
 
-def _is_repeat(tx: Transaction, installation: Installation, once: IdempotentCall | None) -> bool:
-    """Whether this step is a repetition; if not, stores its key. Raises the error that a repetition
-    gets.
-    """
-    if once is None:
-        return False
-    now = installation.clock()
-    match idempotency.remembered(tx, [once], now).get(once.place):
-        case None:
-            idempotency.keep(
-                tx, [(once, CommandResult(outcome=Outcome.done, at=now, account=_NOBODY))], now
-            )
-            return False
-        case LicetError() as error:
-            raise error
-        case _:
-            return True
-
-
-def _check_access_later(
-    installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
-) -> ItemSubject | LicetError:
-    """The result or the error of `_check_access`: the error counts only if the step is no
-    repetition.
-    """
-    try:
-        return _check_access(installation, actor, item, include_done=include_done)
-    except LicetError as error:
-        return error
-
-
-def _raise_if_error(access: ItemSubject | LicetError) -> ItemSubject:
-    if isinstance(access, LicetError):
-        raise access
-    return access
-
-
 def _check_access(
     installation: Installation, actor: StaffMember, item: str, *, include_done: bool = False
 ) -> ItemSubject:
@@ -320,30 +276,7 @@ def _colleague(tx: Transaction, email: str) -> tuple[UUID, frozenset[StaffRole]]
     return found[0], frozenset(found[1]) | sessions.session_roles(tx, found[0])
 
 
-# The steps, as their route, form and command have them
-
-
-class ItemStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A step with an item beside its acts. ``does`` is given what was sent, and the request under
-    its `Idempotency-Key`; ``said`` is what the item's page says after it.
-    """
-
-    name: str
-    operation: str
-    about: str
-    takes: type[VerbBody]
-    does: Callable[[Installation, StaffMember, str, Any, IdempotentCall | None], InboxResult]
-    said: str
-    example: str = ""
-
-
-ItemReason = Annotated[
-    str,
-    Meta(
-        max_length=WORDS_CHARACTERS_MAX, description="Why; it is sealed, and the person reads it."
-    ),
-]
-Address = Annotated[str, Meta(max_length=254)]
+# The declarations
 
 
 class NewItemTaking(VerbBody, frozen=True, kw_only=True):
@@ -356,63 +289,201 @@ class NewItemReturn(VerbBody, frozen=True, kw_only=True):
     """``holder`` names a colleague for what they have."""
 
     reason: ItemReason = ""
-    holder: Address = ""
+    holder: Holder = ""
 
 
 class NewItemHanding(VerbBody, frozen=True, kw_only=True):
     """``holder`` names a colleague for what they have."""
 
-    to: Address
+    to: Annotated[str, Meta(max_length=254, description="The colleague's e-mail address.")]
     reason: ItemReason
-    holder: Address = ""
+    holder: Holder = ""
 
 
 class NewItemNote(VerbBody, frozen=True, kw_only=True):
     reason: ItemReason
 
 
+class NewItemAct(VerbBody, frozen=True, kw_only=True):
+    """Something is done about an item: ``act`` is one of those that the item names, and so are the
+    fields that it asks for.
+    """
+
+    act: Annotated[str, Meta(max_length=32)]
+    reason: ItemReason = ""
+    code: Annotated[str, Meta(max_length=32)] = ""
+    matter: Annotated[str, Meta(max_length=MATTER_CHARACTERS_MAX, extra=VERBATIM)] = ""
+    review_at: datetime | None = None
+    amount: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
+    names_in: bool = False
+
+
+class PossibleAct(VerbAnswer, frozen=True, kw_only=True):
+    """What the caller can do about an item: ``fields`` are what the act asks for, ``codes`` what
+    `code` is one of.
+    """
+
+    act: str
+    means: str
+    fields: tuple[str, ...]
+    codes: tuple[str, ...]
+
+
+class StepShown(VerbAnswer, frozen=True, kw_only=True):
+    """A step of an item. ``act`` is empty of one that was no act; ``done`` is null of that too, and
+    while an act is under way.
+    """
+
+    step: InboxStepKind
+    act: str
+    at: datetime
+    by: str
+    to: str | None
+    done: bool | None
+    reason: str
+
+
+class ItemAnswer(VerbAnswer, frozen=True, kw_only=True):
+    """An item whole. ``waits`` is null once it is done; ``said`` is what the act of this request
+    did.
+    """
+
+    item: str
+    kind: ItemKind
+    waits: InboxItem | None
+    holder: str | None
+    taken_at: datetime | None
+    acts: tuple[PossibleAct, ...]
+    steps: tuple[StepShown, ...]
+    said: str = ""
+
+
+def item_answer(actor: StaffMember, seen: ItemSeen, said: str = "") -> ItemAnswer:
+    """An item as ``actor`` sees it, with what they can do about it."""
+    possible = acts(actor, seen.item) if seen.waits is not None else []
+    return ItemAnswer(
+        item=seen.item,
+        kind=seen.kind,
+        waits=seen.waits,
+        holder=seen.holder,
+        taken_at=seen.taken_at,
+        said=said,
+        acts=tuple(
+            PossibleAct(
+                act=one.name,
+                means=one.means,
+                fields=("reason", *(field.value for field in one.fields)),
+                codes=one.codes,
+            )
+            for one in possible
+        ),
+        steps=tuple(
+            StepShown(
+                step=one.step,
+                act=one.act,
+                at=one.at,
+                by=one.by,
+                to=one.to,
+                done=one.done,
+                reason=one.words,
+            )
+            for one in seen.steps
+        ),
+    )
+
+
+def _answer(call: AnyCall, done: InboxResult | None) -> ItemAnswer:
+    found = done or InboxResult(seen=inbox.get(call.installation, call.staff, call.target))
+    return item_answer(call.staff, found.seen, found.said)
+
+
+def _declare(
+    name: str,
+    command: str,
+    about: str,
+    takes: type[VerbBody],
+    run: Callable[[AnyCall], InboxResult],
+    said: str,
+    example: str = "",
+) -> AnyVerb:
+    return StaffVerb(
+        name=name,
+        about=about,
+        who=ACTING,
+        takes=takes,
+        run=run,
+        path=f"inbox/{{item:str}}/{command or 'act'}",
+        answers=ItemAnswer,
+        answer=_answer,
+        said=said,
+        by="member",
+        command=command,
+        example=f"request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org{example}",
+    )
+
+
 STEPS = (
-    ItemStep(
-        name="take",
-        operation="take_item",
-        about="Takes an item. Where a colleague has it, they are named.",
-        takes=NewItemTaking,
-        does=lambda installation, actor, item, sent, once: take(
-            installation, actor, item, sent.reason, once=once
-        ),
-        said="It is yours now.",
+    _declare(
+        "take_item",
+        "take",
+        "Takes an item. Where a colleague has it, they are named.",
+        NewItemTaking,
+        lambda call: take(call.installation, call.staff, call.target, call.sent.reason),
+        "It is yours now.",
     ),
-    ItemStep(
-        name="give-back",
-        operation="give_back_item",
-        about="Gives an item back, so that somebody else takes it. That of a colleague needs their "
+    _declare(
+        "give_back_item",
+        "give-back",
+        "Gives an item back, so that somebody else takes it. That of a colleague needs their "
         "address and a reason.",
-        takes=NewItemReturn,
-        does=lambda installation, actor, item, sent, once: give_back(
-            installation, actor, item, sent.reason, holder=sent.holder, once=once
+        NewItemReturn,
+        lambda call: give_back(
+            call.installation,
+            call.staff,
+            call.target,
+            call.sent.reason,
+            holder=call.sent.holder,
         ),
-        said="It is given back.",
+        "It is given back.",
     ),
-    ItemStep(
-        name="hand",
-        operation="hand_item",
-        about="Hands an item to a colleague with a role for it, with a reason.",
-        takes=NewItemHanding,
-        does=lambda installation, actor, item, sent, once: hand(
-            installation, actor, item, sent.to.strip(), sent.reason, holder=sent.holder, once=once
+    _declare(
+        "hand_item",
+        "hand",
+        "Hands an item to a colleague with a role for it, with a reason.",
+        NewItemHanding,
+        lambda call: hand(
+            call.installation,
+            call.staff,
+            call.target,
+            call.sent.to.strip(),
+            call.sent.reason,
+            holder=call.sent.holder,
         ),
-        said="It is handed over.",
-        example=" --to bea@example.org --reason why.txt",
+        "It is handed over.",
+        " --to bea@example.org --reason why.txt",
     ),
-    ItemStep(
-        name="note",
-        operation="note_item",
-        about="Adds a note to an item. The person whose item it is reads it.",
-        takes=NewItemNote,
-        does=lambda installation, actor, item, sent, once: note(
-            installation, actor, item, sent.reason, once=once
-        ),
-        said="Noted.",
-        example=" --reason note.txt",
+    _declare(
+        "note_item",
+        "note",
+        "Adds a note to an item. The person whose item it is reads it.",
+        NewItemNote,
+        lambda call: note(call.installation, call.staff, call.target, call.sent.reason),
+        "Noted.",
+        " --reason note.txt",
     ),
 )
+ACT = _declare(
+    "act_on_item",
+    "",
+    "Does something about an item, with a reason: one of the acts that the item names.",
+    NewItemAct,
+    lambda call: act(
+        call.installation,
+        call.staff,
+        call.target,
+        call.sent.act,
+        msgspec.convert(call.sent, ActValues, from_attributes=True),
+    ),
+    "Done, and on record.",
+)
+VERBS: tuple[AnyVerb, ...] = (*STEPS, ACT)

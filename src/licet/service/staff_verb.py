@@ -19,6 +19,7 @@ from typing import (
     Annotated,
     Any,
     Generic,
+    Literal,
     TypeAlias,
     TypeVar,
     Union,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:  # a command that needs no member of staff does not load relea
 
 OWNER = (StaffRole.owner,)
 OFFICER = (StaffRole.privacy_officer,)
+# `extra` of a field's `Meta`: content, which a command reads from a file; a text whose blanks count
+FROM_FILE, VERBATIM = {"file": True}, {"verbatim": True}
 
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")]
 Sent = TypeVar("Sent", bound=msgspec.Struct)
@@ -130,6 +133,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     of_keys: bool = False  # what was remembered of the keys of services is forgotten after it
     # The command, as in `licet webhooks pause`: its last word, and what it is called with
     command: str = ""
+    by: Literal["", "user", "member"] = "user"  # whom a command names by `--by`, for the record
     example: str = ""
 
     @property
@@ -165,7 +169,9 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
         name = missing[1] if missing else re.split(r"\W", place)[0]
         kinds = {field.name: field.type for field in msgspec.structs.fields(self.takes)}
         hint = text[:1].lower() + text[1:]
+        is_content = False
         for meta in unwrapped(kinds.get(name))[1]:
+            is_content = is_content or meta.extra == FROM_FILE
             hint = meta.description.rstrip(".") if meta.description else hint
         noun, value = name.replace("_", " "), values.get(name, "")
         if not isinstance(value, str | int):  # several: one of them, or how many there are
@@ -174,6 +180,8 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
             noun = noun.removesuffix("s")
         if missing or value == "":
             raise UsageError(f"`{name}` is missing", hint)
+        if is_content:  # which stands in no message
+            raise UsageError(f"`{name}` is too long, or no text", hint)
         raise UsageError(f"`{str(value)[:40]}` is no {noun}", hint)
 
     def perform(self, call: VerbCall[Sent]) -> Done:

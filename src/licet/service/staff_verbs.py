@@ -8,9 +8,11 @@ from licet.service import (
     access_verbs,
     endpoint_verbs,
     erasure_verbs,
+    inbox_verbs,
     order_verbs,
     policy_verbs,
     release_verbs,
+    request_verbs,
 )
 from licet.service.staff_verb import AnyVerb
 
@@ -18,7 +20,9 @@ VERBS: tuple[AnyVerb, ...] = (
     *access_verbs.VERBS,
     *endpoint_verbs.VERBS,
     *erasure_verbs.VERBS,
+    *inbox_verbs.VERBS,
     *order_verbs.VERBS,
     *policy_verbs.VERBS,
     *release_verbs.VERBS,
+    *request_verbs.VERBS,
 )

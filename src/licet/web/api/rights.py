@@ -1,5 +1,5 @@
-"""Requests of people under the law: sent and followed by their person, entered and answered by
-staff; the clocks; the region.
+"""Requests of people under the law: sent and followed by their person, and listed for staff
+(`service.request_verbs` has their acts); the clocks; the region.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from licet.consent.request_register import RequestRow
 from licet.consent.rights import ReceivedVia, RequestState
 from licet.consent.rights_requests import (
     LISTED_MAX,
-    EnteredRequest,
     ReplyToRequest,
     SeenRequest,
     SendRequest,
@@ -37,7 +36,6 @@ from licet.web.api.shared import (
     READS,
     WRITES,
     AccountRef,
-    Acted,
     AnyRequest,
     Cursor,
     IdempotencyKey,
@@ -47,7 +45,6 @@ TAG = ["rights"]
 SENDS = may(person=True, scope=Scope.accounts_write)
 OWN = may(person=True)
 LISTS = may(staff=HELPS)
-ANSWERS = may(staff=(StaffRole.privacy_officer,))
 RequestRef = Annotated[
     str, PathParameter(description="`req_..`, as sending it answered.", min_length=1, max_length=64)
 ]
@@ -302,36 +299,6 @@ async def list_requests(
     return await site.reading(read)
 
 
-@post("/v1/requests", may=ANSWERS, responses=WRITES, tags=TAG)
-async def enter_request(
-    request: AnyRequest,
-    data: JSONBody[rights_schema.NewEnteredRequest],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[SeenRequest]:
-    """Enters a request that came by letter, mail or telephone, with how its sender was
-    identified.
-    """
-    site, by = site_of(request), _by(request)
-    account = await account_of(request, data.account) if data.account is not None else None
-    entered = EnteredRequest(
-        kind=data.kind,
-        words=data.words,
-        identity=data.identity,
-        account=account,
-        region=data.region,
-        received_at=data.received_at,
-    )
-
-    def enter() -> Acted[SeenRequest]:
-        found = rights_requests.enter(site.here, entered, by)
-        return Acted(rights_requests.detail(found, site.now(), for_staff=True), found.shown_id)
-
-    def again(made: str) -> SeenRequest:
-        return rights_requests.get_request(site.here, made, with_words=True)
-
-    return await shell.acted(request, idempotency_key, enter, again, 201)
-
-
 @get("/v1/requests/{request_id:str}", may=LISTS, responses=READS, tags=TAG)
 async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenRequest:
     """A request with its steps; a privacy officer sees what was written."""
@@ -339,37 +306,6 @@ async def get_request(request: AnyRequest, request_id: RequestRef) -> SeenReques
     return await site.calling(
         lambda: rights_requests.get_request(site.here, request_id, with_words=with_words)
     )
-
-
-@post(
-    "/v1/requests/{request_id:str}/steps", may=ANSWERS, responses=WRITES, status_code=200, tags=TAG
-)
-async def act_on_request(
-    request: AnyRequest,
-    request_id: RequestRef,
-    data: JSONBody[rights_schema.NewRequestAct],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[SeenRequest]:
-    """Acknowledges, pauses, resumes, extends, answers or refuses a request. The person reads
-    ``words``.
-    """
-    site, by = site_of(request), _by(request)
-
-    def act() -> Acted[SeenRequest]:
-        found = rights_requests.take_step(
-            site.here, request_id, data.act, by, reason=data.reason, words=data.words
-        )
-        return Acted(rights_requests.detail(found, site.now(), for_staff=True))
-
-    def again(_made: str) -> SeenRequest:
-        return rights_requests.get_request(site.here, request_id, with_words=True)
-
-    return await shell.acted(request, idempotency_key, act, again)
-
-
-def _by(request: AnyRequest) -> str:
-    assert isinstance(request.auth, Staff)
-    return request.auth.recorded_as
 
 
 ROUTES = [
@@ -381,7 +317,5 @@ ROUTES = [
     reply_to_request,
     withdraw_request,
     list_requests,
-    enter_request,
     get_request,
-    act_on_request,
 ]

@@ -21,7 +21,9 @@ from licet.service.staff_verbs import VERBS
 from licet.vault.ids import Prefix, shown
 from licet.web.api import shared as shell
 from licet.web.api.erasures import ErasureRef
+from licet.web.api.inbox import ItemRef
 from licet.web.api.references import conversation_of, site_of
+from licet.web.api.rights import RequestRef
 from licet.web.api.shared import (
     Acted,
     AnyRequest,
@@ -63,12 +65,14 @@ REFERENCES: dict[str, Any] = {
     CONVERSATION: ConversationRef,
     "erasure": ErasureRef,
     "handout": shell.HandoutRef,
+    "item": ItemRef,
     "endpoint": EndpointRef,
     "name": KeyRef,
     "staff": StaffRef,
     "release": ReleaseRef,
     "model": ModelRef,
     "proposal": ProposalRef,
+    "request_id": RequestRef,
 }
 
 

@@ -8,39 +8,33 @@ a file /console/inbox/ITEM           one item, as in request:req_..
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import msgspec
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, URLEncodedBody
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from licet.access.inbox_register import WORDS_CHARACTERS_MAX
-from licet.access.roles import Staff
 from licet.consent import rights_requests
 from licet.erasure import sweeper
 from licet.errors import BusyError, DeniedError, LicetError, NotFoundError, UsageError
-from licet.masked import Masked
-from licet.policy.period import instant
 from licet.service import inbox, inbox_verbs
 from licet.service.inbox import HeldFilter, InboxPage, InboxView, ItemSort
-from licet.service.inbox_acts import ActField, ActValues
+from licet.service.inbox_acts import ActField
 from licet.service.inbox_sources import InboxItem, ItemKind
-from licet.service.inbox_verbs import STEPS, InboxResult, ItemStep
+from licet.service.staff_verb import AnyCall, AnyVerb
 from licet.vault.holds import MATTER_CHARACTERS_MAX
-from licet.web.api.inbox import DOES
 from licet.web.api.shared import member_of
-from licet.web.api.verb_routes import declare
 from licet.web.console import shared as shell
+from licet.web.console import verb_forms as forms
 from licet.web.console.shared import STAFF, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 SECTION = "/console/inbox"
-SAID = {step.name: step.said for step in STEPS}
-DONE = "Done, and on record."
+KEPT = ("reason", "to", "matter", "code", "review_at", "names_in")
 HELD = {
     HeldFilter.me: "that I have",
     HeldFilter.nobody: "that nobody has",
@@ -54,24 +48,11 @@ VIEWS = (
 )
 
 
-class ItemForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the forms of an item send; ``holder`` is whom the page showed to have it."""
-
-    reason: str = ""
-    holder: str = ""
-    to: str = ""
-    act: str = ""
-    code: str = ""
-    matter: str = ""
-    review: str = ""
-    amount: str = ""
-    names_in: str = ""
-
-
 @get("/console/inbox", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def waiting(request: AnyRequest) -> Response[Any]:
     """What waits for somebody with the roles of whoever asks."""
-    visit, asked = shell.opened(request), dict(request.query_params)
+    visit = shell.opened(request)
+    asked = visit.query
     if asked.get("as") == "csv":
         name = f"inbox-{visit.here.clock():%Y-%m-%d}.csv"
         return Stream(
@@ -142,27 +123,21 @@ def _view(asked: Mapping[str, str]) -> InboxView:
 @get("/console/inbox/{item:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
-    asked = dict(request.query_params)
-    return _item(shell.opened(request), item, asked, said=_said(asked.pop("said", "")))
-
-
-def _said(name: str) -> str:
-    """What the page says of the step or the act that led to it."""
-    return SAID.get(name, DONE) if name else ""
+    visit = shell.opened(request)
+    return _item(visit, item, said=forms.said_of(request))
 
 
 def _item(
     visit: Visit,
     item: str,
-    asked: Mapping[str, str],
-    kept: ItemForm | None = None,
+    kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
     said: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.here, by, item)
     waits = seen.waits is not None
-    queue, wrong = _queue(visit, asked)
+    queue, wrong = _queue(visit, visit.query)
     names = queue["names"]
     place = names.index(item) + 1 if item in names else 0
     values = {
@@ -173,7 +148,7 @@ def _item(
         "waits": seen.waits,
         "acts": inbox_verbs.acts(by, item) if waits else [],
         "saved": said,
-        "kept": kept or ItemForm(),
+        "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
         "me": visit.staff.email,
         "here_path": _path(item),
         "words_max": WORDS_CHARACTERS_MAX,
@@ -196,80 +171,25 @@ def _item(
     )
 
 
-def _step_form(step: ItemStep) -> HTTPRouteHandler:
-    """The route that takes the form of a step."""
+def _form(verb: AnyVerb) -> HTTPRouteHandler:
+    """The route that takes the form of a step or an act, and leads on in the same view."""
 
-    def act(request: AnyRequest, item: str, data: ItemForm) -> Response[Any]:
-        return _done(
-            request, item, data, step.name, lambda here, by: step.does(here, by, item, data, None)
-        )
+    def moved(visit: Visit, call: AnyCall, _: object) -> Response[Any]:
+        return seen_other(f"{_path(call.target)}?{urlencode({**visit.query, 'said': verb.name})}")
 
-    types = {
-        "request": AnyRequest,
-        "item": FromPath[str],
-        "data": URLEncodedBody[ItemForm],
-    }
-    declare(act, step.operation, step.about, types, {}, Response[Any])
-    address = f"/console/inbox/{{item:str}}/{step.name}"
-    return post(address, may=DOES, sync_to_thread=True, include_in_schema=False)(act)
+    def refused(
+        visit: Visit, item: str, data: Mapping[str, Any], error: LicetError
+    ) -> Response[Any]:
+        if isinstance(error, DeniedError | BusyError | NotFoundError):
+            raise error
+        place = str(data.get("act") or verb.command)
+        return _item(visit, item, data, forms.fault(place, error, f"{place}-reason"))
 
-
-@post("/console/inbox/{item:str}/act", may=DOES, sync_to_thread=True, include_in_schema=False)
-def act(request: AnyRequest, item: FromPath[str], data: URLEncodedBody[ItemForm]) -> Response[Any]:
-    """Does what the item asks for, with its reason."""
-    return _done(
-        request,
-        item,
-        data,
-        data.act or "act",
-        lambda here, by: inbox_verbs.act(here, by, item, data.act, _values(data)),
-    )
-
-
-def _values(data: ItemForm) -> ActValues:
-    amount = data.amount if data.amount.isdecimal() and len(data.amount) <= 18 else ""
-    try:
-        review_at = instant(data.review.strip()) if data.review.strip() else None
-    except ValueError:
-        raise UsageError("the day of review is none", "write it as 2026-06-01") from None
-    return ActValues(
-        reason=data.reason,
-        code=data.code,
-        matter=data.matter,
-        review_at=review_at,
-        amount=int(amount) if amount else None,
-        names_in=data.names_in == "yes",
-    )
-
-
-def _done(
-    request: AnyRequest,
-    item: str,
-    data: ItemForm,
-    place: str,
-    does: Callable[[Any, Any], InboxResult],
-) -> Response[Any]:
-    """What was done, or the page again with what refused it, beside the form that was sent."""
-    visit = shell.opened(request)
-    assert isinstance(visit.staff, Staff)
-    try:
-        does(visit.here, member_of(visit.staff))
-    except (DeniedError, BusyError):
-        raise
-    except NotFoundError:
-        # an item that there is not is not found
-        inbox.get(visit.here, member_of(visit.staff), item)
-        raise
-    except LicetError as error:
-        text = " ".join(shell.sentence(part) for part in (error.message, error.hint) if part)
-        faults = Faults(((f"{place}-reason", place, text),))
-        return _item(visit, item, request.query_params, data, faults)
-    view = {name: text for name, text in request.query_params.items() if name != "said"}
-    return seen_other(f"{_path(item)}?{urlencode({'said': place, **view})}")
+    return forms.form_of(verb, moved, refused)
 
 
 def _path(item: str) -> str:
     return f"{SECTION}/{quote(item, safe=':+')}"
 
 
-ROUTES = (waiting, one_item, act, *map(_step_form, STEPS))
+ROUTES = (waiting, one_item, *map(_form, inbox_verbs.VERBS))

@@ -6,24 +6,24 @@ What somebody wrote to the staff is shown to a privacy officer, who answers it, 
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from litestar import Response
-from litestar.params import FromPath, URLEncodedBody
+from litestar.params import FromPath
 
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights import ExtensionReason, RefusalReason, RequestState
-from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, EnteredRequest, StaffAct
-from licet.errors import NotFoundError, RefusedError, UsageError
-from licet.masked import Masked
-from licet.policy.period import instant
-from licet.vault.ids import Prefix, parse
+from licet.consent.rights_requests import WORDS_CHARACTERS_MAX, RightsRequest, StaffAct
+from licet.errors import LicetError, RefusedError, UsageError
+from licet.service.request_verbs import ENTER, STEP, NewEnteredRequest
+from licet.service.staff_verb import AnyCall
 from licet.web.console import shared as shell
+from licet.web.console import verb_forms as forms
 from licet.web.console.shared import ANSWERS, HELPS, Visit
+from licet.web.console.tables import Fields
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, get_page, post_page, seen_other
 
 PAGE_MAX = 50
@@ -40,27 +40,6 @@ EXTENSIONS = {
     ExtensionReason.complexity: "it is complex",
     ExtensionReason.number: "there are many requests",
 }
-
-
-class StepForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A step that staff take: ``words`` reach the person."""
-
-    act: str = ""
-    reason: str = ""
-    words: str = ""
-
-
-class EntryForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A request that came another way. ``account`` is an id of ours, empty for somebody who has
-    none here.
-    """
-
-    kind: str = ""
-    words: str = ""
-    identity: str = ""
-    account: str = ""
-    region: str = ""
-    received: str = ""
 
 
 @get_page("/console/rights", may=HELPS)
@@ -98,13 +77,13 @@ def rights_list(request: AnyRequest) -> Response[Any]:
 @get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
-    return _one(shell.opened(request), request_id, said=request.query_params.get("said", ""))
+    return _one(shell.opened(request), request_id, said=forms.said_of(request))
 
 
 def _one(
     visit: Visit,
     name: str,
-    kept: StepForm | None = None,
+    kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
     said: str = "",
 ) -> Response[Any]:
@@ -114,11 +93,11 @@ def _one(
         "request": found,
         "answers": answers and found.ended_at is None,
         "with_words": answers,
-        "kept": kept or StepForm(),
+        "kept": {"act": "", "reason": "", "words": "", **(kept or {})},
         "refusals": REFUSALS,
         "extensions": EXTENSIONS,
         "words_max": WORDS_CHARACTERS_MAX,
-        "saved": "Done: it is the last step below." if said == "done" else "",
+        "saved": said,
     }
     return shell.page(
         "console_right.html",
@@ -131,39 +110,16 @@ def _one(
     )
 
 
-@post_page("/console/rights/{request_id:str}/step", may=ANSWERS)
-def step(
-    request: AnyRequest, request_id: FromPath[str], data: URLEncodedBody[StepForm]
+def _refuse_step(
+    visit: Visit, request_id: str, data: Mapping[str, Any], error: LicetError
 ) -> Response[Any]:
-    """Takes a step; what does not hold comes back with its error."""
-    visit = shell.opened(request)
-    try:
-        what = StaffAct(data.act)
-        rights_requests.take_step(
-            visit.here,
-            request_id,
-            what,
-            visit.staff.recorded_as,
-            reason=data.reason,
-            words=data.words.strip(),
-        )
-    except ValueError:
-        return _one(visit, request_id, data, _fault(data.act, "Choose what to do."))
-    except (RefusedError, UsageError) as error:
-        return _one(
-            visit,
-            request_id,
-            data,
-            _fault(data.act, f"{shell.sentence(error.message)} {shell.sentence(error.hint)}"),
-        )
-    return seen_other(f"{SECTION}/{request_id}?said=done")
-
-
-def _fault(act: str, text: str) -> Faults:
-    known = act if act in list(StaffAct) else StaffAct.answer.value
-    return Faults(
-        ((known, f"{known}-words" if known not in ("acknowledge", "resume") else known, text),)
-    )
+    """The request again, with what refused the step beside its form."""
+    if not isinstance(error, RefusedError | UsageError):
+        raise error
+    act = str(data.get("act", ""))
+    act = act if act in list(StaffAct) else StaffAct.answer.value
+    field = act if act in (StaffAct.acknowledge, StaffAct.resume) else f"{act}-words"
+    return _one(visit, request_id, data, forms.fault(act, error, field))
 
 
 # Entering one
@@ -172,52 +128,37 @@ def _fault(act: str, text: str) -> Faults:
 @get_page("/console/rights/enter", may=ANSWERS)
 def ask_entry(request: AnyRequest) -> Response[Any]:
     """The form for a request that came by letter, mail or telephone."""
-    return _entry(shell.opened(request), EntryForm())
+    return _entry(shell.opened(request))
 
 
-def _entry(visit: Visit, kept: EntryForm, faults: Faults = NO_FAULTS) -> Response[Any]:
+def _entry(
+    visit: Visit,
+    _: str = "",
+    data: Mapping[str, Any] | None = None,
+    error: LicetError | None = None,
+) -> Response[Any]:
+    kept = {**dict.fromkeys(NewEnteredRequest.__struct_fields__, ""), **(data or {})}
     values = {"kept": kept, "kinds": list(RightKind), "words_max": WORDS_CHARACTERS_MAX}
     return shell.page(
         "console_right_entry.html",
         visit,
         title="Enter a request",
         section=SECTION,
-        errors=faults,
+        errors=forms.fault("kind", error) if error is not None else NO_FAULTS,
         values=values,
-        status=422 if faults else 200,
+        status=422 if error is not None else 200,
     )
 
 
 @post_page("/console/rights/enter", may=ANSWERS)
-def enter(request: AnyRequest, data: URLEncodedBody[EntryForm]) -> Response[Any]:
+def enter(request: AnyRequest, data: Fields) -> Response[Any]:
     """Enters it, and leads to its page."""
-    visit = shell.opened(request)
-    try:
-        found = rights_requests.enter(visit.here, _entered(data), visit.staff.recorded_as)
-    except (NotFoundError, UsageError) as error:
-        text = f"{shell.sentence(error.message)} {shell.sentence(error.hint)}"
-        return _entry(visit, data, Faults((("kind", "kind", text),)))
+    sent = {**data, "region": str(data.get("region", "")).upper()}
+    return forms.take(shell.opened(request), ENTER, sent, then=_entered, refused=_entry)
+
+
+def _entered(_: Visit, __: AnyCall, found: RightsRequest) -> Response[Any]:
     return seen_other(f"{SECTION}/{found.shown_id}")
 
 
-def _entered(data: EntryForm) -> EnteredRequest:
-    if data.kind not in list(RightKind):
-        raise UsageError("choose what is asked for")
-    return EnteredRequest(
-        kind=RightKind(data.kind),
-        words=data.words.strip(),
-        identity=data.identity.strip(),
-        account=parse(Prefix.account, data.account.strip()) if data.account.strip() else None,
-        region=data.region.strip().upper() or None,
-        received_at=_day(data.received.strip()),
-    )
-
-
-def _day(text: str) -> datetime | None:
-    try:
-        return instant(text) if text else None
-    except ValueError:
-        raise UsageError("the day of receipt is none", "write it as 2026-06-01") from None
-
-
-ROUTES = (rights_list, ask_entry, enter, one_request, step)
+ROUTES = (rights_list, ask_entry, enter, one_request, forms.form_of(STEP, refused=_refuse_step))

@@ -182,14 +182,15 @@ def sentence(text: str) -> str:
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """The member of staff who reads a page, the path of their request, and whether they sent a
-    form.
+    """The member of staff who reads a page, the path and the query of their request, and whether
+    they sent a form.
     """
 
     site: Site
     staff: Staff
     csrf: str
     path: str = ""
+    query: Mapping[str, str] = {}
     posted: bool = False
 
     @property
@@ -217,6 +218,7 @@ def opened(request: AnyRequest) -> Visit:
         staff=caller,
         csrf=csrf_token.get(),
         path=request.url.path,
+        query=dict(request.query_params),
         posted=request.method == "POST",
     )
 

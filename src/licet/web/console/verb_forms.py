@@ -19,7 +19,7 @@ from litestar.params import FromPath
 
 from licet.errors import LicetError, RefusedError, UsageError
 from licet.policy.period import instant
-from licet.service.staff_verb import AnyVerb, VerbCall, unwrapped
+from licet.service.staff_verb import VERBATIM, AnyVerb, VerbCall, unwrapped
 from licet.service.staff_verbs import VERBS
 from licet.web.api.shared import member_of
 from licet.web.api.verb_routes import declare
@@ -109,6 +109,11 @@ def take(
 def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -> VerbCall[Any]:
     """The call that a form asks for; UsageError for a field that the verb does not take so."""
     values: dict[str, Any] = {"reason": "-"} if verb.asks_reason else {}
+    verbatim = {
+        field.name
+        for field in msgspec.structs.fields(verb.takes)
+        if any(meta.extra == VERBATIM for meta in unwrapped(field.type)[1])
+    }
     for name, field in _fields(verb).items():
         given = many(data, name)
         if not given and not (name in data and get_origin(field) is tuple):
@@ -119,6 +124,8 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
             values[name] = given[0] == "yes"
         elif field is datetime:
             values[name] = day_of(given[0])
+        elif name in verbatim:
+            values[name] = str(data[name])
         else:
             values[name] = given[0]
     sent = verb.body(values)
@@ -176,7 +183,7 @@ def day_of(text: str) -> datetime | None:
         raise UsageError(f"`{text[:30]}` is no day", "write it as 2027-01-31") from None
 
 
-def fault(place: str, error: LicetError) -> Faults:
-    """What a verb refused, beside the form that was sent."""
+def fault(place: str, error: LicetError, field: str = "") -> Faults:
+    """What a verb refused, beside the form that was sent, or its ``field``."""
     text = shell.sentence(f"{error.message}: {error.hint}" if error.hint else error.message)
-    return Faults(((place, place, text),))
+    return Faults(((place, field or place, text),))
