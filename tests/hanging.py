@@ -57,6 +57,10 @@ def licet_without_data(environment: dict[str, str], *words: str) -> str:
     return done.stdout
 
 
+def is_success(ask: Callable[[], httpx.Response]) -> bool:
+    return ask().is_success
+
+
 @contextmanager
 def other_program(source: str) -> Iterator[tuple[int, int]]:
     """The process and the port of a small HTTP server."""
@@ -134,10 +138,8 @@ def serving(environment: dict[str, str], data: Path) -> Iterator[AskedServer]:
                     path = f"/v1/accounts/host:{name}/choices"
                     for to, sent in (("/v1/accounts", body), (path, {"allow": True})):
                         # on a machine that is busy a service may be taken to be silent
-                        wait_until(
-                            lambda to=to, sent=sent: client.post(to, json=sent).is_success,  # type: ignore[misc]
-                            "it takes changes",
-                        )
+                        change = partial(client.post, to, json=sent)
+                        wait_until(partial(is_success, change), "it takes changes")
             yield AskedServer(url, key, server.pid)
             server.send_signal(signal.SIGTERM)
             server.wait(HANG_SECONDS)

@@ -24,8 +24,8 @@ def wait_until(
     alive: Callable[[], object] = lambda: True,
     step: float = 0.1,
 ) -> None:
-    """Returns when ``holds``; fails with ``what`` was waited for when anyone who should do it is not
-    ``alive`` any more.
+    """Returns when ``holds``; fails with ``what`` was waited for when anyone who should do it is
+    not ``alive`` any more.
     """
     limit, pause = time.monotonic() + HANG_SECONDS, 0.002
     while not holds():

@@ -67,8 +67,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     bucket. For an address, only refused requests count, so nobody can lock out others who share it.
 
     ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as
-    ``10.0.0.0/8``, of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Anyone who
-    can send from one of them can claim any address.
+    ``10.0.0.0/8``, of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Anyone
+    who can send from one of them can claim any address.
 
     ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections, each worker its
     part. For one more, an idle connection of the address with the most connections is closed. Each
@@ -162,8 +162,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     was. With a high value nobody learns in time that the backups cannot be restored.
 
     ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): for OpenBao: an https URL, a file
-    with its token, and the authority that signed its certificate. Anyone who can read the token and a
-    copy of the database can decrypt what is not erased.
+    with its token, and the authority that signed its certificate. Anyone who can read the token and
+    a copy of the database can decrypt what is not erased.
 
     ``mount`` (`.._MOUNT`, default ``transit``): where the transit engine is.
 
@@ -171,8 +171,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     before their number.
 
     ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): for a token: the PKCS#11 library, the
-    token's label, and a file with the user's PIN. The library runs in Licet's process: anyone who sets
-    it can do anything.
+    token's label, and a file with the user's PIN. The library runs in Licet's process: anyone who
+    sets it can do anything.
     """
 
     provider: str = "file"
@@ -307,8 +307,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     can answer.
 
     ``state`` (`.._STATE`, default ``~/.local/state/licet``): the folder that records how far
-    transcripts were read and what a person chose for a session, but nothing that was said. Anyone who
-    can write it can have a kept-out session recorded.
+    transcripts were read and what a person chose for a session, but nothing that was said. Anyone
+    who can write it can have a kept-out session recorded.
 
     ``lock_file`` (`.._LOCK_FILE`, default none): one more file of restrictions, beside
     ``/etc/licet/agent.toml``. It can only restrict, no matter who sets it.
@@ -326,8 +326,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Where an installation stores its data.
 
     ``data`` (`LICET_DATA`, default ``licet-data``): the folder of the embedded database, the keys
-    and the releases. Anyone who can read it can read every conversation that is not erased; anyone who
-    can write it can do anything.
+    and the releases. Anyone who can read it can read every conversation that is not erased; anyone
+    who can write it can do anything.
 
     ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL server to use instead of the
     embedded one. Anyone who sets it decides where every account, sealed turn and wrapped key is

@@ -536,8 +536,8 @@ class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
 
-    ``holds`` are those that may be disclosed to the person. A person is shown no others, and no date
-    that reveals one.
+    ``holds`` are those that may be disclosed to the person. A person is shown no others, and no
+    date that reveals one.
     """
 
     id: str

@@ -238,7 +238,7 @@ def given(world: World, url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
     with transaction(world.here.pool) as tx:
         tx.execute("UPDATE api_keys SET revoked_at = %s WHERE name = 'revoked'", [NOTICE])
     world.open("ana")
-    token = partial(tokens.signed, TOKEN_KEY, "ana", "licet")
+    token = partial(tokens.sign_token, TOKEN_KEY, "ana", "licet")
     with ExitStack() as stack:
         words = {name: stack.enter_context(answering(said)) for name, said in PROGRAMS.items()}
         words["tls"] = stack.enter_context(answering(HTML, certificate(tmp_path)))
@@ -253,8 +253,8 @@ def given(world: World, url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
             "expired": token(now - 3600, 600),
             "early": token(now + 3600, 600),
             "long": token(now, 365 * 86_400),
-            "other_audience": tokens.signed(TOKEN_KEY, "ana", "another", now),
-            "other_key": tokens.signed(bytes(32), "ana", "licet", now),
+            "other_audience": tokens.sign_token(TOKEN_KEY, "ana", "another", now),
+            "other_key": tokens.sign_token(bytes(32), "ana", "licet", now),
         }
 
 

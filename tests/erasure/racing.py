@@ -89,8 +89,8 @@ class _Paused(psycopg.Connection[TupleRow]):
 
 
 def paused(dsn: str) -> Pool:
-    """A real pool on whose connections actors stop. Anyone who waits for each other for ever is told
-    so soon.
+    """A real pool on whose connections actors stop. Anyone who waits for each other for ever is
+    told so soon.
     """
 
     def configure(conn: _Paused) -> None:

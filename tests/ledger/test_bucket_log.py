@@ -1,5 +1,5 @@
-"""The log in a bucket: one order no matter who writes, nothing acknowledged is lost, and a writer that
-was overtaken stops.
+"""The log in a bucket: one order no matter who writes, nothing acknowledged is lost, and a writer
+that was overtaken stops.
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ def recall() -> None:
 @click.argument("recipient")
 @answer_options
 def handed(release: str, recipient: str, call: CliCall) -> None:
-    """Registers that RELEASE was given to RECIPIENT. The recipient is then notified of every erasure in
-    it.
+    """Registers that RELEASE was given to RECIPIENT. The recipient is then notified of every
+    erasure in it.
 
     \b
     Example:  licet recall handed october lab-one

@@ -29,8 +29,8 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``url``: the address of `licet serve`. Anyone who runs it receives what people say.
 
     ``key_file``: a file with a service's key with the scopes `gate:read` and `turns:write`; it is
-    read again for every request, so that it can be replaced. Anyone who can read it can ask gates and
-    send turns for any account.
+    read again for every request, so that it can be replaced. Anyone who can read it can ask gates
+    and send turns for any account.
 
     ``spool``: a folder on a local disk, for queued turns, encrypted.
 

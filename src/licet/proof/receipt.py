@@ -84,9 +84,9 @@ class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words; ``statement``
-    is its exact text, whose hash the leaf commits to. ``question`` is None if it answered none;
-    ``because`` says why it had no effect.
+    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words;
+    ``statement`` is its exact text, whose hash the leaf commits to. ``question`` is None if it
+    answered none; ``because`` says why it had no effect.
     """
 
     account: UUID

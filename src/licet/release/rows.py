@@ -1,7 +1,7 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
-Labels have a plaintext of their own, so that anyone who looks for rows by them opens no message: the
-version byte `LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality",
+Labels have a plaintext of their own, so that anyone who looks for rows by them opens no message:
+the version byte `LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality",
 "scores"}``.
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a

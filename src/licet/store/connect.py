@@ -139,8 +139,8 @@ class StoreConfig(Protocol):
 class DatabaseConfig(msgspec.Struct, frozen=True):
     """Where the database is: ``database_url`` if given, else embedded under the folder ``data``.
 
-    Anyone who sets ``database_url`` decides where every account, key page and proof is stored, and may
-    read them.
+    Anyone who sets ``database_url`` decides where every account, key page and proof is stored, and
+    may read them.
     """
 
     data: Path = Path("licet-data")

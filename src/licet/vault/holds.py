@@ -2,10 +2,10 @@
 
 A hold names its matter in the operator's own words, which are sealed: the same words end it. It
 also has a reason as a closed word, the day on which somebody must check whether it is still needed,
-who placed it, and whether it may be disclosed to the person. It keeps what is kept on the day it is placed,
-makes nothing usable, and brings nothing back that was erased or whose period was over: of each
-conversation the answer says what is held and what is not, and one of which nothing would be held is
-refused. Nothing ends it automatically.
+who placed it, and whether it may be disclosed to the person. It keeps what is kept on the day it is
+placed, makes nothing usable, and brings nothing back that was erased or whose period was over: of
+each conversation the answer says what is held and what is not, and one of which nothing would be
+held is refused. Nothing ends it automatically.
 
 Where one of several conversations does not exist, none is held. One that is refused keeps no other
 from being held: what is to be preserved must not wait for it.

@@ -147,8 +147,8 @@ def keep_watch(pool: Pool, stop: threading.Event) -> None:
     """Connects anew every few seconds until ``stop``, so that a failover is known even while every
     connection waits.
 
-    Anyone who holds connections to a primary of before learns of the newer one by this alone: they are
-    cut then.
+    Anyone who holds connections to a primary of before learns of the newer one by this alone: they
+    are cut then.
     """
     while not stop.wait(WATCH_SECONDS):
         try:

@@ -1,8 +1,8 @@
 """The invariants of an honest log: which entries imply others, per account and for the whole log.
 
 Each verb of the vault writes its leaves in one transaction, in order, at one moment of the
-account's clock. So a leaf implies others, and anyone who rewrites a log with its own key has to keep
-all of this:
+account's clock. So a leaf implies others, and anyone who rewrites a log with its own key has to
+keep all of this:
 
     of an account       its first entry opens it, or carries it over from an earlier year (a year whose log was removed
                         after its retention leaves neither); its clock and answered versions never decrease; all entries

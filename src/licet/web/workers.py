@@ -8,8 +8,9 @@ and watches them.
   is asked to leave: it then takes no new connection, closes each after its next answer and ends
   when none is open. If a replacement does not start, the others stay as they are. A replacement
   reads the settings' files and the program anew.
-- SIGTERM and SIGINT end all of them: accepted requests are answered. The parent closes its socket at
-  once, so that a new connection is refused: one that it kept open would wait for the last answer.
+- SIGTERM and SIGINT end all of them: accepted requests are answered. The parent closes its socket
+  at once, so that a new connection is refused: one that it kept open would wait for the last
+  answer.
 - A failed write of the restriction journal in one worker ends them all (BrokenError): no process
   may acknowledge what the disk may not hold.
 - When the parent is killed, the workers end by themselves.
