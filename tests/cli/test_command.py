@@ -929,7 +929,7 @@ def test_a_hold_is_placed_listed_and_ended_by_commands(simulated: Run, tmp_path:
         in simulated(*place, "--untold", "--by", "counsel").stdout
     )
     assert (
-        "litigation since 2025-12-15T00:00:00Z by counsel, not to be disclosed"
+        "litigation since 2025-12-15T00:00:00Z by user:counsel, not to be disclosed"
         in simulated("hold", "list").stdout
     )
     save(tmp_path / "data", SimulatedClock(instant("2025-12-21")))

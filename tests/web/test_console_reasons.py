@@ -62,7 +62,7 @@ def asks(path: str, form: Any) -> bool:
     one.
     """
     if path in DECLARED:
-        return "reason" in DECLARED[path].takes.__struct_fields__
+        return not REASONS.isdisjoint(DECLARED[path].takes.__struct_fields__)
     table = TABLES.get(path.removesuffix("/act"))
     if table is not None:
         return all(one.item is not None or one.fields == "hold" for one in table.acts)

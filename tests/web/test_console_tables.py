@@ -212,7 +212,7 @@ def test_several_conversations_are_held_and_freed_with_the_words_of_the_matter(
         "/console/conversations/act",
         **form(worked.officer, act="hold", chosen=chosen, asked="yes", matter="M"),
     )
-    assert (faulty.status_code, "Pick a reason." in faulty.text) == (422, True)
+    assert (faulty.status_code, "Reason is missing" in faulty.text) == (422, True)
     fields = {
         "act": "hold",
         "chosen": chosen,

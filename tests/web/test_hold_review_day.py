@@ -29,8 +29,8 @@ def test_the_day_of_review_is_neither_past_nor_this_moment(world: World, api: An
     where = f"/console/conversations/{chat}/hold"
     for day, said in (("2025-09-01", 422), ("2025-09-02", 422), ("2025-09-03", 303)):
         answer = api.post(
-            where, headers=officer, data={**form, "review": day}, follow_redirects=False
+            where, headers=officer, data={**form, "review_at": day}, follow_redirects=False
         )
         assert answer.status_code == said, day
-        assert ("Name a day that is still to come." in answer.text) == (said == 422), day
+        assert ("Its day is not between now and" in answer.text) == (said == 422), day
         assert world.rows("SELECT count(*) FROM holds") == [(int(said == 303),)]

@@ -19,7 +19,7 @@ from licet.cli.shell import (
     moment,
     user,
 )
-from licet.cli.verb_commands import Printing, add_command, run_verb
+from licet.cli.verb_commands import Printing, add_commands, run_verb
 from licet.clock import utc_now
 from licet.config import PORT
 from licet.errors import NotFoundError, UsageError
@@ -45,14 +45,12 @@ def _made_key(call: VerbCall[NewApiKey], key: str) -> dict[str, object]:
     return {**sent, "key": key, "scopes": sorted(call.sent.scopes)}
 
 
-add_command(
-    api_key, access_verbs.MAKE_KEY, printing=Printing(text=lambda _, key: str(key), value=_made_key)
-)
-add_command(
-    api_key,
-    access_verbs.REVOKE_KEY,
-    printing=Printing(value=lambda call, _: {"revoked": call.target}),
-)
+PRINTING = {
+    access_verbs.MAKE_KEY.name: Printing(text=lambda _, key: str(key), value=_made_key),
+    access_verbs.REVOKE_KEY.name: Printing(value=lambda call, _: {"revoked": call.target}),
+    access_verbs.END_STAFF.name: Printing(value=lambda call, _: {"ended": call.target}),
+}
+add_commands(api_key, access_verbs.VERBS, PRINTING)
 
 
 def _scopes(named: tuple[str, ...]) -> tuple[Scope, ...]:
@@ -286,12 +284,7 @@ def set_roles(email: str, roles: tuple[str, ...], call: CliCall) -> None:
     )
 
 
-add_command(
-    staff,
-    access_verbs.END_STAFF,
-    "EMAIL",
-    Printing(value=lambda call, _: {"ended": call.target}),
-)
+add_commands(staff, access_verbs.VERBS, PRINTING)
 
 
 def _require_member(

@@ -8,7 +8,7 @@ import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import CliCall, answer_options, choice
-from licet.cli.verb_commands import Printing, add_command
+from licet.cli.verb_commands import Printing, add_commands
 from licet.policy.period import rfc3339
 from licet.release import signatures
 from licet.service import inbox as items
@@ -110,8 +110,8 @@ def _seen_lines(_: AnyCall, done: InboxResult) -> str:
     return "\n".join(_item_lines(done.seen))
 
 
-for _verb in inbox_verbs.STEPS:
-    add_command(inbox, _verb, "ITEM", Printing(text=_seen_lines, value=lambda _, done: done.seen))
+SEEN = Printing(text=_seen_lines, value=lambda _, done: done.seen)
+add_commands(inbox, inbox_verbs.STEPS, {verb.name: SEEN for verb in inbox_verbs.STEPS})
 
 
 def _line(item: InboxItem) -> str:

@@ -10,7 +10,7 @@ import click
 
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import CliCall, answer_options, choice
-from licet.cli.verb_commands import Printing, add_command
+from licet.cli.verb_commands import Printing, add_commands
 from licet.consent import rights_requests
 from licet.consent.deadlines import RightKind
 from licet.consent.rights import RequestState
@@ -86,8 +86,7 @@ def _seen_line(call: AnyCall, done: RightsRequest) -> str:
 
 
 SEEN = Printing(text=_seen_line, value=request_verbs.answer)
-for _verb in (request_verbs.ENTER, *request_verbs.STEPS):
-    add_command(request, _verb, "REQUEST", SEEN)
+add_commands(request, request_verbs.VERBS, {verb.name: SEEN for verb in request_verbs.VERBS})
 
 
 def _line(item: SeenRequest) -> str:

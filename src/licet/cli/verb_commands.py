@@ -7,7 +7,7 @@ reason goes on record with its own words.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, get_args, get_origin
 import click
 import msgspec
 
+from licet.cli.root import EXIT_NO
 from licet.cli.shell import (
     CliCall,
     answer_options,
@@ -28,8 +29,8 @@ from licet.cli.shell import (
 from licet.clock import utc_now
 from licet.config import PORT
 from licet.consent.rights_requests import WORDS_CHARACTERS_MAX
-from licet.errors import UsageError
-from licet.service.staff_verb import FROM_FILE, AnyVerb, VerbCall, unwrapped
+from licet.errors import DeniedError, UsageError
+from licet.service.staff_verb import FROM_FILE, AnyVerb, VerbCall, is_reason, unwrapped
 
 if TYPE_CHECKING:
     from licet.release.signatures import StaffMember
@@ -89,14 +90,23 @@ class Printing(msgspec.Struct, frozen=True, kw_only=True):
 PLAIN = Printing()
 
 
-def add_command(
-    group: click.Group, verb: AnyVerb, target: str = "NAME", printing: Printing = PLAIN
+def add_commands(
+    group: click.Group, verbs: Sequence[AnyVerb], printing: Mapping[str, Printing] | None = None
 ) -> None:
-    """Adds the command of a verb to a group. ``target`` is the word for what it is called with."""
-    fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
-    needs_record = "reason" in fields and not is_content(fields["reason"])
+    """Adds the commands of a group that are declared among ``verbs``. ``printing`` says by the
+    names of verbs which of them answer otherwise.
+    """
+    for verb in verbs:
+        if verb.command == f"{group.name} {verb.word}":
+            _add_command(group, verb, (printing or {}).get(verb.name, PLAIN))
 
-    def act(target: str, call: CliCall, **options: Any) -> None:  # noqa: ANN401 of click
+
+def _add_command(group: click.Group, verb: AnyVerb, printing: Printing) -> None:
+    fields = {field.name: field for field in msgspec.structs.fields(verb.takes)}
+    needs_record = any(is_reason(field) and not is_content(field) for field in fields.values())
+
+    def act(target: str | tuple[str, ...], call: CliCall, **options: Any) -> int:  # noqa: ANN401 of click
+        target = target if isinstance(target, str) else "+".join(target)
         shared = {name: options.pop(name, None) for name in ("by", "dry_run")}
         options = {
             name: read_words(value) if isinstance(value, Path) else value
@@ -106,10 +116,10 @@ def add_command(
         if verb.named_by:
             options[verb.named_by] = target
         if needs_record:
-            options["reason"] = options.get("reason") or f"licet {group.name} {verb.command}"
-        run_verb(verb, target, options, call, printing, **shared)
+            options["reason"] = options.get("reason") or f"licet {verb.command}"
+        return run_verb(verb, target, options, call, printing, **shared)
 
-    lines = [f"licet {group.name} {verb.command} {line}" for line in verb.example.split("\n")]
+    lines = [f"licet {verb.command} {line}" for line in verb.example.split("\n")]
     act.__doc__ = f"{verb.about}\n\n\b\nExample:  " + "\n          ".join(lines)
     made: Callable[..., Any] = answer_options(act)
     if verb.by == "user":
@@ -125,10 +135,12 @@ def add_command(
             needs_record and field.name == "reason"
         ):
             made = _option(field)(made)
-    named: dict[str, Any] = {"metavar": target}
+    named: dict[str, Any] = {"metavar": verb.noun}
+    if verb.noun.endswith("..."):
+        named |= {"nargs": -1, "required": True}
     if verb.named_by and _is_closed(kind := unwrapped(fields[verb.named_by].type)[0]):
         named = {"type": choice(kind)}
-    group.command(verb.command)(click.argument("target", **named)(made))
+    group.command(verb.word)(click.argument("target", **named)(made))
 
 
 def run_verb(
@@ -141,14 +153,14 @@ def run_verb(
     by: str | None = None,
     dry_run: bool | None = False,
     url: str | None = None,
-) -> None:
-    """Calls a verb and prints what it did, or would do."""
+) -> int:
+    """Calls a verb and prints what it did, or would do; returns what the command exits with."""
     body = verb.body(sent)
     with cli.installation() as installation:
         call = VerbCall(
             installation=installation,
             actor=actor_name(by),
-            member=_member(installation, by) if verb.by == "member" else None,
+            member=_member(installation, verb, by or "") if verb.by == "member" else None,
             wall=utc_now(),
             url=url or installation.config.web.url or f"http://127.0.0.1:{PORT}",
             sent=body,
@@ -161,12 +173,16 @@ def run_verb(
             printing.value(call, done),
             lambda: printing.text(call, done) if printing.text is not None else sentence,
         )
+    return EXIT_NO if verb.failed(done) else 0
 
 
-def _member(installation: Installation, email: str | None) -> StaffMember:
+def _member(installation: Installation, verb: AnyVerb, email: str) -> StaffMember:
     from licet.release import signatures  # here: only these commands need it
 
-    return signatures.member(installation, email or "")
+    member = signatures.member(installation, email)
+    if member.roles.isdisjoint(verb.who):
+        raise DeniedError(f"`{email}` may not do that", f"these may: {', '.join(verb.who)}")
+    return member
 
 
 def is_content(field: msgspec.structs.FieldInfo) -> bool:
@@ -206,6 +222,7 @@ def _option(field: msgspec.structs.FieldInfo) -> Callable[..., Any]:
         field.name,
         type=option_type,
         is_flag=kind is bool,
+        flag_value=not field.default if kind is bool else None,
         multiple=several,
         required=required,
         default=None if required or is_content(field) else field.default,

@@ -20,7 +20,7 @@ from licet.cli.shell import (
     open_installation,
     stop_on_signals,
 )
-from licet.cli.verb_commands import Printing, add_command, reason_option, run_verb
+from licet.cli.verb_commands import Printing, add_commands, reason_option, run_verb
 from licet.errors import LicetError, UsageError
 from licet.policy.period import rfc3339
 from licet.service import endpoint_verbs
@@ -141,9 +141,9 @@ def _new_secret(call: VerbCall[NewSecret], done: RotatedSecret) -> str:
     return f"{done.secret}\n{endpoint_verbs.ROTATE.did(call, done)}"
 
 
-add_command(webhooks, endpoint_verbs.ROTATE, printing=Printing(text=_new_secret))
-add_command(webhooks, endpoint_verbs.PAUSE)
-add_command(webhooks, endpoint_verbs.REMOVE)
+add_commands(
+    webhooks, endpoint_verbs.VERBS, {endpoint_verbs.ROTATE.name: Printing(text=_new_secret)}
+)
 
 
 @webhooks.command("replay")

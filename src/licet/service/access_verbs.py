@@ -268,7 +268,7 @@ MAKE_KEY: StaffVerb[NewApiKey, str] = StaffVerb(
     status=201,
     answers=ApiKeyMade,
     answer=lambda call, secret: ApiKeyMade(key=_key_now(call), secret=secret),
-    command="create",
+    command="api-key create",
     by="",
     example="assistant --scope gate:read --scope turns:write\n"
     "cluster --scope release:lease --recipient training --own --release 'autumn-*'\n"
@@ -313,7 +313,7 @@ REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
     said="The key is revoked: a server refuses it within a second.",
     back=PAGE,
     destroys=True,
-    command="revoke",
+    command="api-key revoke",
     example="assistant --reason 'it lay in a log'",
     did=lambda call, _: f"`{call.target}` is revoked",
 )
@@ -449,7 +449,8 @@ END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
     said="Their roles given here are gone, and their sessions have ended.",
     back=PAGE,
     destroys=True,
-    command="end",
+    command="staff end",
+    noun="EMAIL",
     by="",
     example="bo@example.org",
     did=lambda call, _: f"{call.target} has no role here, and is signed out",

@@ -211,7 +211,7 @@ ROTATE: StaffVerb[NewSecret, RotatedSecret] = StaffVerb(
     ),
     destroys=True,
     version=_newest_order,
-    command="rotate",
+    command="webhooks rotate",
     example="chat --overlap-hours 48",
     order=OrderKind.rotate_endpoint,
     did=lambda _, done: (
@@ -232,7 +232,7 @@ PAUSE: StaffVerb[EndpointAct, PausedEndpoint] = StaffVerb(
     "meanwhile.",
     would=lambda _, done: (f"{done.unsent:,} events wait, and those that follow.",),
     said="It is paused: nothing is sent to it until it is resumed.",
-    command="pause",
+    command="webhooks pause",
     example="chat",
     order=OrderKind.pause_endpoint,
     did=lambda _, done: f"Paused: {done.unsent:,} events wait",
@@ -291,7 +291,7 @@ REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     said="It is removed: nothing more is sent to it.",
     back="/console/webhooks",
     destroys=True,
-    command="remove",
+    command="webhooks remove",
     example="chat --dry-run",
     order=OrderKind.remove_endpoint,
     did=lambda _, done: (

@@ -13,16 +13,14 @@ from typing import Literal
 import msgspec
 
 from licet.access.roles import StaffRole
-from licet.errors import NotFoundError, UsageError
 from licet.masked import Masked
 from licet.release.signatures import StaffMember
-from licet.service import erasure_verbs, release_verbs, request_verbs
+from licet.service import erasure_verbs, hold_verbs, release_verbs, request_verbs
 from licet.service.erasure_verbs import MisuseDecision, RunErasure, SweepApproval
-from licet.service.inbox_sources import OFFICER, ItemKind, hold_keys
+from licet.service.hold_verbs import EndHold, HoldReview
+from licet.service.inbox_sources import ItemKind
 from licet.service.release_verbs import NewSample, SignRelease
 from licet.service.staff_verb import AnyCall, AnyVerb, GivenReason, NoBody, VerbCall, unwrapped
-from licet.store.connect import transaction
-from licet.vault import holds
 from licet.vault.installation import Installation
 
 
@@ -128,7 +126,7 @@ def _request_act(verb: AnyVerb) -> InboxAct:
     has_code = "code" in fields
     act = act_of(
         verb,
-        verb.command,
+        verb.word,
         lambda values: verb.body(
             {"words": values.reason.strip(), **({"code": values.code} if has_code else {})}
         ),
@@ -192,48 +190,6 @@ UPHOLD = act_of(
 )
 
 
-# Holds
-
-
-def _end_hold(installation: Installation, _: StaffMember, subject: str, values: ActValues) -> str:
-    conversation = _of_matter(installation, subject, values.matter)
-    holds.end(installation, [conversation], matter=values.matter)
-    return (
-        "The hold has ended. What nothing else holds and is over its time is erased by the next "
-        "sweep."
-    )
-
-
-def _review_hold(
-    installation: Installation, actor: StaffMember, subject: str, values: ActValues
-) -> str:
-    conversation = _of_matter(installation, subject, values.matter)
-    if (
-        values.review_at is None
-        or values.review_at.tzinfo is None
-        or values.review_at <= installation.clock()
-    ):
-        raise UsageError("`review_at` is no day that is still to come", "write it as 2026-06-01")
-    done = holds.review(
-        installation,
-        conversation,
-        matter=values.matter,
-        review_at=values.review_at,
-        by=f"staff:{actor.email}",
-    )
-    return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}."
-
-
-def _of_matter(installation: Installation, subject: str, matter: str) -> str:
-    """The conversation of a hold, if ``matter`` is its matter; else NotFoundError."""
-    with transaction(installation.pool) as tx:
-        if holds.matter_hash(installation, tx, matter) != hold_keys(subject)[1]:
-            raise NotFoundError(
-                "this hold is for another matter", "write it exactly as when it was placed"
-            )
-    return subject.partition("+")[0]
-
-
 _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.request: tuple(map(_request_act, request_verbs.STEPS)),
     ItemKind.erasure: (RUN,),
@@ -241,22 +197,18 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
     ItemKind.misuse: (FLAG, DISMISS),
     ItemKind.flag: (UPHOLD, OVERTURN),
     ItemKind.hold: (
-        InboxAct(
-            name="review",
-            label="Set its next review",
-            means="The hold stays until then, and beyond.",
-            who=OFFICER,
-            does=_review_hold,
+        act_of(
+            hold_verbs.REVIEW,
+            "review",
+            lambda values: HoldReview(matter=values.matter, review_at=values.review_at),  # type: ignore[arg-type]  # None is refused
             fields=(ActField.matter, ActField.review_at),
         ),
-        InboxAct(
-            name="end",
-            label="End the hold",
-            who=OFFICER,
-            does=_end_hold,
+        act_of(
+            hold_verbs.END_ITEM,
+            "end",
+            lambda values: EndHold(matter=values.matter),
             fields=(ActField.matter,),
             destroys=True,
-            means="What nothing else holds and is over its time is erased by the next sweep.",
         ),
     ),
     ItemKind.review: (

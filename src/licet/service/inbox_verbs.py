@@ -399,7 +399,7 @@ def _answer(call: AnyCall, done: InboxResult | None) -> ItemAnswer:
 
 def _declare(
     name: str,
-    command: str,
+    word: str,
     about: str,
     takes: type[VerbBody],
     run: Callable[[AnyCall], InboxResult],
@@ -412,12 +412,13 @@ def _declare(
         who=ACTING,
         takes=takes,
         run=run,
-        path=f"inbox/{{item:str}}/{command or 'act'}",
+        path=f"inbox/{{item:str}}/{word or 'act'}",
         answers=ItemAnswer,
         answer=_answer,
         said=said,
         by="member",
-        command=command,
+        command=f"inbox {word}" if word else "",
+        noun="ITEM",
         example=f"request:req_0190f3a4c2d87b6e9a51c3d4e5f60718 --by ada@example.org{example}",
     )
 

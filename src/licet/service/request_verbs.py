@@ -135,7 +135,7 @@ ENTER: StaffVerb[NewEnteredRequest, RightsRequest] = StaffVerb(
     answers=SeenRequest,
     answer=answer,
     made=lambda done: done.shown_id,
-    command="enter",
+    command="request enter",
     example="erasure --words letter.txt --identity identity.txt --region FR",
 )
 
@@ -209,7 +209,8 @@ def _step(
         means=means,
         destroys=destroys,
         did=lambda _, done: f"The request is {done.row.clock.state.value}.",
-        command=act.value,
+        command=f"request {act.value}",
+        noun="REQUEST",
         example=f"req_0190f3a4c2d87b6e9a51c3d4e5f60718{example}",
     )
 

@@ -131,10 +131,12 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     destroys: bool = False
     version: Callable[[VerbCall[Sent]], str] | None = None  # refused where it changed meanwhile
     of_keys: bool = False  # what was remembered of the keys of services is forgotten after it
-    # The command, as in `licet webhooks pause`: its last word, and what it is called with
+    # The command, as in `webhooks pause`, the word for its target, and what it is called with
     command: str = ""
+    noun: str = "NAME"
     by: Literal["", "user", "member"] = "user"  # whom a command names by `--by`, for the record
     example: str = ""
+    failed: Callable[[Done], bool] = lambda _: False  # whether it exits 1
 
     @property
     def may(self) -> May:
@@ -151,10 +153,15 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
         return f"/console/{self.page or self.path}" if self.page or self.path else ""
 
     @property
+    def word(self) -> str:
+        """The last word of its command."""
+        return self.command.rpartition(" ")[2]
+
+    @property
     def asks_reason(self) -> bool:
         """Whether it needs a reason."""
         fields = msgspec.structs.fields(self.takes)
-        return any(field.name == "reason" and field.required for field in fields)
+        return any(is_reason(field) and field.required for field in fields)
 
     def body(self, values: Mapping[str, Any]) -> Sent:
         """What the verb takes, of the fields of a form or the options of a command; UsageError,
@@ -207,6 +214,11 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
                 said=self.did(call, done),
             )
         return done
+
+
+def is_reason(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a field is the reason that is kept of a call, and no word of a list."""
+    return field.name == "reason" and unwrapped(field.type)[0] is str
 
 
 AnyVerb: TypeAlias = StaffVerb[Any, Any]

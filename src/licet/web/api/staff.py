@@ -6,28 +6,26 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.params import JSONBody
 
 from licet.access.roles import ANY_CALLER, Caller, Person, Service, Staff, StaffRole, kind, may
-from licet.errors import RefusedError
 from licet.service import oversight
+from licet.service.oversight import HoldSeen
+from licet.service.staff_verb import VerbAnswer
 from licet.store.connect import Transaction
-from licet.vault import account_view, hold_coverage, holds, policy_versions, staff_reads
-from licet.vault.commands import EXPIRED, HOLD_REVIEW, Hold, Unhold
-from licet.vault.hold_coverage import HoldCoverage, describe_coverage
+from licet.vault import account_view, policy_versions, staff_reads
 from licet.vault.ids import Prefix, shown
 from licet.vault.staff_reads import ReaderRole, Reading
 from licet.web.access.authentication import csrf_token
-from licet.web.api import hold_schema, schema
+from licet.web.api import schema
 from licet.web.api import shared as shell
 from licet.web.api.references import conversation_of, not_found, site_of
-from licet.web.api.shared import AnyRequest, ConversationRef, IdempotencyKey, OfAccount
+from licet.web.api.shared import AnyRequest, ConversationRef, OfAccount
 from licet.web.site import Site
 
 READ_TURNS_MAX = 1_000
 LOOKS = may(staff=(StaffRole.privacy_officer, StaffRole.auditor, StaffRole.reviewer))
-HOLDS = may(staff=(StaffRole.privacy_officer,))
 
 
 @get("/v1/me", may=ANY_CALLER, responses=shell.refusals(), sync_to_thread=False, tags=["policy"])
@@ -135,95 +133,19 @@ def read_as_staff(
     )
 
 
+class Holds(VerbAnswer, frozen=True, kw_only=True):
+    """The newest holds; ``total`` also counts those that are not in ``items``."""
+
+    items: tuple[HoldSeen, ...]
+    total: int
+
+
 @get("/v1/holds", may=LOOKS, responses=shell.refusals(), tags=["staff"])
-async def list_holds(request: AnyRequest) -> hold_schema.Holds:
+async def list_holds(request: AnyRequest) -> Holds:
     """Every legal hold, by its day of review, without its matter."""
     site = site_of(request)
     found = await site.calling(lambda: oversight.holds(site.here))
-    return hold_schema.Holds(items=found.items, total=found.total)
+    return Holds(items=found.items, total=found.total)
 
 
-@post(
-    "/v1/conversations/{conversation:str}/holds",
-    may=HOLDS,
-    responses=shell.WRITES,
-    status_code=200,
-    tags=["staff"],
-)
-async def place_hold(
-    request: AnyRequest,
-    conversation: ConversationRef,
-    data: JSONBody[hold_schema.NewHold],
-    account: OfAccount = None,
-    key: IdempotencyKey = None,
-) -> Response[hold_schema.HeldAnswer]:
-    """Places a legal hold: stored content stays, and nothing becomes usable. For an existing
-    matter, moves its day of review.
-    """
-    site, caller = site_of(request), request.auth
-    assert isinstance(caller, Staff)
-    holder, named = await conversation_of(request, conversation, account)
-    now = site.now()
-    command = Hold(
-        account=holder,
-        at=now,
-        conversation=named,
-        matter=data.matter,
-        reason=data.reason,
-        review_at=data.review_at or now + HOLD_REVIEW,
-        is_told=data.told,
-        by=caller.recorded_as,
-    )
-    written = await site.write(command, await shell.once_of(request, key))
-    answer = written.answer
-
-    def cover(tx: Transaction) -> HoldCoverage:
-        matter = holds.matter_hash(site.here, tx, data.matter)
-        return hold_coverage.coverage(tx, [(holder, named)], matter, site.now(), placing=True)[
-            holder, named
-        ]
-
-    found = await site.reading(cover)
-    if answer.because == EXPIRED:
-        raise RefusedError(
-            f"nothing of it can be held: {describe_coverage(found)}", because=EXPIRED
-        )
-    shell.refuse(answer, holder)
-    assert command.review_at is not None
-    body = hold_schema.HeldAnswer(
-        outcome=answer.outcome,
-        at=answer.at,
-        account=shown(Prefix.account, holder),
-        because=answer.because,
-        conversation=shown(Prefix.conversation, named),
-        review_at=command.review_at,
-        coverage=found,
-    )
-    return shell.answered(body, written, 200)
-
-
-@post(
-    "/v1/conversations/{conversation:str}/holds/end",
-    may=HOLDS,
-    responses=shell.WRITES,
-    status_code=200,
-    tags=["staff"],
-)
-async def end_hold(
-    request: AnyRequest,
-    conversation: ConversationRef,
-    data: JSONBody[hold_schema.EndHold],
-    account: OfAccount = None,
-    key: IdempotencyKey = None,
-) -> Response[schema.ChangeAnswer]:
-    """Ends the hold of a matter; ``unchanged`` if there is none. The next sweep erases what is
-    overdue.
-    """
-    holder, named = await conversation_of(request, conversation, account)
-    command = Unhold(
-        account=holder, at=site_of(request).now(), conversation=named, matter=data.matter
-    )
-    return shell.changed(await shell.write(request, command, key))
-
-
-ROUTES = [myself, get_policy, read_conversation, list_holds, place_hold, end_hold]
+ROUTES = [myself, get_policy, read_conversation, list_holds]

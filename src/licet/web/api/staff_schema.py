@@ -7,32 +7,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
-from licet.masked import Masked
 from licet.release.measurement import MeasurementStatement
 from licet.service.model_view import ConsumedShare
 from licet.service.release_verbs import ModelAnswer, ReplacementCounts
+from licet.service.staff_verb import VerbAnswer, VerbBody
 from licet.train.canary_register import RecordedAudit
 from licet.train.lineage import Affected, LearntModel
 from licet.train.model_registry import RecordedModel
 
-
-class _Sent(Masked, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request body. Unknown keys are rejected, because a misspelt one would otherwise be
-    ignored.
-    """
-
-
-class _Answer(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """A response body."""
-
-
 # Releases and their review
 
 
-class ReleaseAnswer(_Answer, frozen=True, kw_only=True):
+class ReleaseAnswer(VerbAnswer, frozen=True, kw_only=True):
     """A release: `building` until it is `sealed`."""
 
     id: str
@@ -47,11 +35,11 @@ class ReleaseAnswer(_Answer, frozen=True, kw_only=True):
     manifest_sha256: str | None
 
 
-class ReleaseAnswers(_Answer, frozen=True, kw_only=True):
+class ReleaseAnswers(VerbAnswer, frozen=True, kw_only=True):
     items: tuple[ReleaseAnswer, ...]
 
 
-class FunnelStepAnswer(_Answer, frozen=True, kw_only=True):
+class FunnelStepAnswer(VerbAnswer, frozen=True, kw_only=True):
     """What was left out for one reason, and how many candidates were still in after it. Both count
     turns.
     """
@@ -61,7 +49,7 @@ class FunnelStepAnswer(_Answer, frozen=True, kw_only=True):
     left: int
 
 
-class ReleaseHolder(_Answer, frozen=True, kw_only=True):
+class ReleaseHolder(VerbAnswer, frozen=True, kw_only=True):
     """Somebody who has rows of a release: by a handout, by an export in clear, or by keys that are
     leased.
     """
@@ -71,7 +59,7 @@ class ReleaseHolder(_Answer, frozen=True, kw_only=True):
     since: datetime
 
 
-class ReleaseWhole(_Answer, frozen=True, kw_only=True):
+class ReleaseWhole(VerbAnswer, frozen=True, kw_only=True):
     """A sealed release: ``usable`` is how many of its rows may be used now, ``measurement`` the
     newest of what curation costs a model.
     """
@@ -88,12 +76,12 @@ class ReleaseWhole(_Answer, frozen=True, kw_only=True):
     replacements: ReplacementCounts
 
 
-class ReviewedMessage(_Answer, frozen=True, kw_only=True):
+class ReviewedMessage(VerbAnswer, frozen=True, kw_only=True):
     role: str
     content: str
 
 
-class RowOpened(_Answer, frozen=True, kw_only=True):
+class RowOpened(VerbAnswer, frozen=True, kw_only=True):
     """A row that was opened; ``row`` is null where none is left to read."""
 
     row: int | None
@@ -102,7 +90,7 @@ class RowOpened(_Answer, frozen=True, kw_only=True):
     messages: tuple[ReviewedMessage, ...]
 
 
-class ReadSlice(_Sent, frozen=True, kw_only=True):
+class ReadSlice(VerbBody, frozen=True, kw_only=True):
     """Which rows, by their labels, and how many of them; or one row by its number."""
 
     where: Annotated[str, Meta(max_length=4_096)] = ""
@@ -110,7 +98,7 @@ class ReadSlice(_Sent, frozen=True, kw_only=True):
     row: Annotated[int, Meta(ge=0)] | None = None
 
 
-class SliceRowOpened(_Answer, frozen=True, kw_only=True):
+class SliceRowOpened(VerbAnswer, frozen=True, kw_only=True):
     row: int
     split: str
     language: str
@@ -118,7 +106,7 @@ class SliceRowOpened(_Answer, frozen=True, kw_only=True):
     messages: tuple[ReviewedMessage, ...]
 
 
-class SliceOpened(_Answer, frozen=True, kw_only=True):
+class SliceOpened(VerbAnswer, frozen=True, kw_only=True):
     """``matching`` of the ``scanned`` rows are in the slice; ``rows`` of these were drawn and
     opened.
     """
@@ -128,11 +116,11 @@ class SliceOpened(_Answer, frozen=True, kw_only=True):
     rows: tuple[SliceRowOpened, ...]
 
 
-class ReadReplacements(_Sent, frozen=True, kw_only=True):
+class ReadReplacements(VerbBody, frozen=True, kw_only=True):
     rows: Annotated[int, Meta(ge=1, le=20)] = 5
 
 
-class PlaceText(_Answer, frozen=True, kw_only=True):
+class PlaceText(VerbAnswer, frozen=True, kw_only=True):
     """A name, with a few words of what stands before it and behind it."""
 
     before: str
@@ -140,7 +128,7 @@ class PlaceText(_Answer, frozen=True, kw_only=True):
     behind: str
 
 
-class ReplacementOpened(_Answer, frozen=True, kw_only=True):
+class ReplacementOpened(VerbAnswer, frozen=True, kw_only=True):
     """One place: ``said`` as it was and ``leaves`` as the release has it."""
 
     row: int
@@ -151,7 +139,7 @@ class ReplacementOpened(_Answer, frozen=True, kw_only=True):
     no_name: bool
 
 
-class ReplacementsOpened(_Answer, frozen=True, kw_only=True):
+class ReplacementsOpened(VerbAnswer, frozen=True, kw_only=True):
     """The ``places`` of ``rows`` rows; ``differ`` more were drawn, and are not what the release
     holds if made now.
     """
@@ -164,11 +152,11 @@ class ReplacementsOpened(_Answer, frozen=True, kw_only=True):
 # Models
 
 
-class ModelAnswers(_Answer, frozen=True, kw_only=True):
+class ModelAnswers(VerbAnswer, frozen=True, kw_only=True):
     items: tuple[ModelAnswer, ...]
 
 
-class ModelWhole(_Answer, frozen=True, kw_only=True):
+class ModelWhole(VerbAnswer, frozen=True, kw_only=True):
     """A model with its run and its canary audits, the newest first."""
 
     model: RecordedModel
@@ -178,5 +166,5 @@ class ModelWhole(_Answer, frozen=True, kw_only=True):
     audits: tuple[RecordedAudit, ...]
 
 
-class LearntModels(_Answer, frozen=True, kw_only=True):
+class LearntModels(VerbAnswer, frozen=True, kw_only=True):
     items: tuple[LearntModel, ...]

@@ -182,7 +182,7 @@ def _form(verb: AnyVerb) -> HTTPRouteHandler:
     ) -> Response[Any]:
         if isinstance(error, DeniedError | BusyError | NotFoundError):
             raise error
-        place = str(data.get("act") or verb.command)
+        place = str(data.get("act") or verb.word)
         return _item(visit, item, data, forms.fault(place, error, f"{place}-reason"))
 
     return forms.form_of(verb, moved, refused)

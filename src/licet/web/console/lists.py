@@ -7,29 +7,33 @@ with its certificate, and a recipient with what it was given and what it is to d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
 from licet.erasure import certificates
 from licet.erasure.recall_register import RECALLS_COUNTED_MAX
-from licet.errors import RefusedError
+from licet.errors import UsageError
 from licet.service import release_view, staff_tables
+from licet.service.hold_verbs import END, PLACE
 from licet.service.inbox_acts import ACKNOWLEDGE, DISMISS, ERASE_AT_ONCE, FLAG, RUN
 from licet.service.inbox_sources import ItemKind
+from licet.service.staff_verb import AnyVerb
 from licet.store.connect import transaction
 from licet.vault import holds as vault_holds
 from licet.vault.certificate import WaitsFor
-from licet.vault.commands import HoldReason, Outcome
+from licet.vault.commands import Outcome
 from licet.vault.hold_coverage import describe_coverage
+from licet.vault.holds import HoldAct
 from licet.web.console import holds as hold_forms
 from licet.web.console import shared as shell
 from licet.web.console import tables
-from licet.web.console.holds import HoldForm
+from licet.web.console import verb_forms as forms
 from licet.web.console.shared import FINDS, HELPS, HOLDS, LOOKS, OFFICE, READS, STAFF, Visit
-from licet.web.console.tables import ConsoleTable, Fields, SavedView, TableAct, row_act
+from licet.web.console.tables import ConsoleTable, Fields, RowAct, SavedView, TableAct, row_act
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults
 
 # What an act is on, as the inbox names it
@@ -156,50 +160,39 @@ def flags(request: AnyRequest) -> Response[Any]:
 # Legal holds
 
 
-def _hold_form(data: Mapping[str, Any]) -> HoldForm:
-    return HoldForm(
-        **{name: str(data.get(name, "")) for name in ("matter", "reason", "review", "untold")}
-    )
+def _by_row(verb: AnyVerb, says: Callable[[Any], str], *, dry_run: bool) -> RowAct:
+    """A verb on a conversation, called with the fields of the form."""
+
+    def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
+        call = forms.call_of(visit, verb, data, names[0])
+        (done,) = verb.run(msgspec.structs.replace(call, dry_run=dry_run))
+        return says(done)
+
+    return act
 
 
-def _hold(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
-    form = _hold_form(data)
-    review_at, _ = hold_forms.read(visit, form)
-    (done,) = vault_holds.place(
-        visit.here,
-        names[:1],
-        matter=form.matter,
-        reason=HoldReason(form.reason),
-        review_at=review_at,
-        is_told=not form.untold,
-        by=visit.staff.recorded_as,
-        dry_run=dry_run,
-    )
+def _check(verb: AnyVerb, what: str) -> Callable[[Visit, Mapping[str, Any]], Faults]:
+    def check(visit: Visit, data: Mapping[str, Any]) -> Faults:
+        try:
+            forms.call_of(visit, verb, data, "-")
+        except UsageError as error:
+            return hold_forms.fault(what, error)
+        return NO_FAULTS
+
+    return check
+
+
+def _placed(done: HoldAct) -> str:
     covered = describe_coverage(done.coverage)
-    match done.outcome:
-        case Outcome.unchanged:
-            return (
-                "Held for this matter already: the reason, the day of review and the telling "
-                f"become these. {covered}."
-            )
-        case Outcome.refused:
-            raise RefusedError(f"it cannot be held: {covered}", because=done.because)
-        case _:
-            return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}: {covered}."
+    if done.outcome is Outcome.unchanged:
+        return (
+            "Held for this matter already: the reason, the day of review and the telling become "
+            f"these. {covered}."
+        )
+    return f"Held; to be reviewed on {done.review_at:%Y-%m-%d}: {covered}."
 
 
-def _reviewed(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
-    """Places a hold that is there again, with another day of review; NotFoundError where the matter
-    holds nothing.
-    """
-    vault_holds.end(visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=True)
-    return _hold(visit, names, data, dry_run=dry_run)
-
-
-def _free(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_run: bool) -> str:
-    (done,) = vault_holds.end(
-        visit.here, names[:1], matter=str(data.get("matter", "")), dry_run=dry_run
-    )
+def _freed(done: HoldAct) -> str:
     return (
         "Stays held for another matter."
         if done.keeps
@@ -207,18 +200,20 @@ def _free(visit: Visit, names: Sequence[str], data: Mapping[str, Any], *, dry_ru
     )
 
 
-def _matter(_: Visit, data: Mapping[str, Any]) -> Faults:
-    if str(data.get("matter", "")).strip():
-        return NO_FAULTS
-    return Faults(
-        (
-            (
-                "end-matter",
-                "hold-matter",
-                "Write the matter as it was written when the hold was placed.",
-            ),
-        )
+def _reviewing(*, dry_run: bool) -> RowAct:
+    """Places a hold that is there again, with another day of review; NotFoundError where the matter
+    holds nothing.
+    """
+    ended, placed = (
+        _by_row(END, _freed, dry_run=True),
+        _by_row(PLACE, _placed, dry_run=dry_run),
     )
+
+    def act(visit: Visit, names: Sequence[str], data: Mapping[str, Any]) -> str:
+        ended(visit, names, data)
+        return placed(visit, names, data)
+
+    return act
 
 
 CONVERSATIONS = ConsoleTable(
@@ -241,9 +236,9 @@ CONVERSATIONS = ConsoleTable(
                 "What is kept of them now stays, sealed, until the last hold on it ends. A hold "
                 "makes nothing usable."
             ),
-            check=lambda visit, data: hold_forms.read(visit, _hold_form(data))[1],
-            forecast=lambda visit, names, data: _hold(visit, names, data, dry_run=True),
-            apply=lambda visit, names, data: _hold(visit, names, data, dry_run=False),
+            check=_check(PLACE, "place"),
+            forecast=_by_row(PLACE, _placed, dry_run=True),
+            apply=_by_row(PLACE, _placed, dry_run=False),
         ),
     ),
 )
@@ -264,23 +259,23 @@ HELD = ConsoleTable(
                 "The hold of one matter was looked at and must stay: it has the reason and the "
                 "day of review that you write."
             ),
-            check=lambda visit, data: hold_forms.read(visit, _hold_form(data))[1],
-            forecast=lambda visit, names, data: _reviewed(visit, names, data, dry_run=True),
-            apply=lambda visit, names, data: _reviewed(visit, names, data, dry_run=False),
+            check=_check(PLACE, "place"),
+            forecast=_reviewing(dry_run=True),
+            apply=_reviewing(dry_run=False),
         ),
         TableAct(
             name="end",
             label="End a hold",
             fields="matter",
             destroys=True,
-            check=_matter,
+            check=_check(END, "end"),
             item=_held_item,
             means=(
                 "The hold of one matter ends. What nothing else holds and is over its time is "
                 "erased by the next sweep."
             ),
-            forecast=lambda visit, names, data: _free(visit, names, data, dry_run=True),
-            apply=lambda visit, names, data: _free(visit, names, data, dry_run=False),
+            forecast=_by_row(END, _freed, dry_run=True),
+            apply=_by_row(END, _freed, dry_run=False),
         ),
     ),
 )

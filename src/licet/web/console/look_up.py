@@ -44,7 +44,14 @@ from licet.keys.fence import FencedError
 from licet.policy.decide import MEANING, DecisionReason
 from licet.proof import documents
 from licet.release import catalog
-from licet.service import answers, model_view, oversight, population_status, staff_tables
+from licet.service import (
+    answers,
+    hold_verbs,
+    model_view,
+    oversight,
+    population_status,
+    staff_tables,
+)
 from licet.service.answers import AccountSeen, ConversationSeen
 from licet.service.population_status import Forecast, PopulationStatus
 from licet.store.connect import transaction
@@ -71,8 +78,8 @@ from licet.web.console import (
     webhooks,
 )
 from licet.web.console import shared as shell
-from licet.web.console.holds import HoldForm
 from licet.web.console.shared import EVERY, FINDS, HELPS, HOLDS, READS, STAFF, Visit
+from licet.web.console.tables import FIELDS
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
 
 READS_LISTED_MAX = 50
@@ -290,14 +297,8 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 )
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when, without its content."""
-    said = _SAID.get(request.query_params.get("said", ""), "")
+    said = verb_forms.said_of(request)
     return _conversation(shell.opened(request), conversation, ReadReasonForm(), said=said)
-
-
-_SAID = {
-    "held": "The hold is placed, and on record.",
-    "freed": "The hold is ended, and that is on record.",
-}
 
 
 class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -376,8 +377,8 @@ def _conversation(
         "reasons": REASONS,
         "saved": said,
         "may_hold": visit.allows(HOLDS),
-        "new_hold": HoldForm(),
-        "hold_reasons": holds.REASONS,
+        "new_hold": dict.fromkeys(FIELDS, ""),
+        "hold_reasons": hold_verbs.REASONS,
         "matter_max": MATTER_CHARACTERS_MAX,
     }
     return shell.page(

@@ -28,13 +28,13 @@ from licet.access import inbox_register
 from licet.access.roles import NOBODY, May
 from licet.errors import LicetError, UsageError
 from licet.service import inbox_verbs, staff_tables
+from licet.service.hold_verbs import REASONS
 from licet.service.inbox_acts import ActValues, InboxAct
 from licet.service.inbox_sources import ItemKind
 from licet.service.staff_tables import StaffTable
 from licet.store.keyset import TablePage, TableView
 from licet.vault.holds import MATTER_CHARACTERS_MAX
 from licet.web.api.shared import member_of
-from licet.web.console import holds
 from licet.web.console import shared as shell
 from licet.web.console.shared import HELPS, Visit
 from licet.web.pages.shared import NO_FAULTS, AnyRequest, Faults, seen_other
@@ -306,9 +306,9 @@ def _line(visit: Visit, do: RowAct, one: str, data: Mapping[str, Any]) -> ActLin
         return ActLine(names, error.message.replace("`", ""), True)
 
 
-FIELDS = ("matter", "reason", "review", "untold")
+FIELDS = ("matter", "reason", "review_at", "told")
 FIELD_VALUES = {
-    "reasons": holds.REASONS,
+    "reasons": REASONS,
     "matter_max": MATTER_CHARACTERS_MAX,
     "why_max": inbox_register.WORDS_CHARACTERS_MAX,
 }

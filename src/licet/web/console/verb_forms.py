@@ -19,7 +19,7 @@ from litestar.params import FromPath
 
 from licet.errors import LicetError, RefusedError, UsageError
 from licet.policy.period import instant
-from licet.service.staff_verb import VERBATIM, AnyVerb, VerbCall, unwrapped
+from licet.service.staff_verb import VERBATIM, AnyVerb, VerbCall, is_reason, unwrapped
 from licet.service.staff_verbs import VERBS
 from licet.web.api.shared import member_of
 from licet.web.api.verb_routes import declare
@@ -129,7 +129,7 @@ def call_of(visit: Visit, verb: AnyVerb, data: Mapping[str, Any], target: str) -
         else:
             values[name] = given[0]
     sent = verb.body(values)
-    if "reason" in verb.takes.__struct_fields__:
+    if any(map(is_reason, msgspec.structs.fields(verb.takes))):
         sent = msgspec.structs.replace(sent, reason=str(data.get("reason", "")))
     return VerbCall(
         installation=visit.here,
@@ -147,7 +147,7 @@ def _fields(verb: AnyVerb) -> dict[str, Any]:
     return {
         field.name: unwrapped(field.type)[0]
         for field in msgspec.structs.fields(verb.takes)
-        if field.name not in ("reason", "dry_run")
+        if field.name != "dry_run" and not is_reason(field)
     }
 
 
