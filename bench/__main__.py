@@ -3,8 +3,9 @@
     python -m bench [NAME [ARGUMENT ...]] [--json]
     python -m bench --sizes [NAME ...]
 
-Without a name every bench runs but the mutants and the removals, which take an hour or more; each
-in a process of its own, so that none finds the memory of another. With one, its part of the results
+Without a name every bench runs but the mutants and the removals, which take an hour or more, and
+the quickstarts, which download what they install; each in a process of its own, so that none finds
+the memory of another. With one, its part of the results
 is written anew and the others stay. ``--json`` prints the rows as an array of objects. ``--sizes``
 runs these benches, or all that have a size, at three sizes each (`bench._sizes`) and prints each
 figure with the exponent of its growth; the results stay as they are.
@@ -23,10 +24,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench import Row, measured
-from bench._sizes import SIZES, growth
+from bench._sizes import SIZES, arguments_of, growth
 
 FOLDER = Path(__file__).parent
-BY_NAME_ALONE = {"mutants", "removals"}
+BY_NAME_ALONE = {"mutants", "quickstarts", "removals"}
 RESULTS = FOLDER / "RESULTS.md"
 HEAD = """# Results
 
@@ -79,7 +80,7 @@ def grown(chosen: list[str]) -> int:
     """Prints how the figures of these benches grow, each with the exponent first."""
     for name in chosen:
         sizes = SIZES[name]
-        found = growth(sizes, [run(name, [str(size)]) for size in sizes])
+        found = growth(sizes, [run(name, arguments_of(name, size)) for size in sizes])
         print(f"{name}, {' '.join(f'{size:,}' for size in sizes)}")
         for what, figures, exponent in found:
             told = "     " if exponent is None else f"{exponent:5.2f}"

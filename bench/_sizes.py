@@ -18,21 +18,42 @@ from bench import Row
 SIZES: Mapping[str, tuple[int, int, int]] = {
     "building": (200, 2_000, 20_000),
     "cold": (200, 2_000, 20_000),
+    "counted": (100, 1_000, 10_000),
+    "curation": (500, 5_000, 50_000),
     "erasing": (200, 2_000, 20_000),
+    "evidence": (4, 8, 16),
+    "fairness": (20, 200, 2_000),
+    "gdprbench": (50, 500, 5_000),
     "importing": (1, 4, 16),
     "inbox": (500, 5_000, 50_000),
+    "leftovers": (20, 200, 2_000),
+    "lineage": (10, 100, 1_000),
     "plan": (1_000, 10_000, 100_000),
     "population": (1_000, 10_000, 100_000),
     "proofs": (500, 5_000, 50_000),
+    "release_load": (500, 5_000, 50_000),
     "rotation": (200, 2_000, 20_000),
     "sealing": (60, 600, 6_000),
     "series": (200, 2_000, 20_000),
     "shown": (200, 2_000, 20_000),
+    "streaming": (500, 5_000, 50_000),
     "sweep": (100, 1_000, 10_000),
     "tables": (1_000, 10_000, 100_000),
     "verifying": (500, 5_000, 50_000),
 }
+# what follows the size, where a bench has further arguments
+BESIDE: Mapping[str, tuple[str, ...]] = {
+    "evidence": ("20", "20"),  # records of a restore, and changes by turns
+    "gdprbench": ("0.2",),  # seconds of a mix
+    "lineage": ("4", "2000"),  # releases, and rows of each
+    "release_load": ("150", "50"),  # words of a row, and rows of the installation
+}
 _NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
+
+
+def arguments_of(name: str, size: int) -> list[str]:
+    """The arguments of a bench at one of its sizes."""
+    return [str(size), *BESIDE.get(name, ())]
 
 
 class Growth(NamedTuple):

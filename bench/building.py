@@ -188,14 +188,17 @@ def opened_only(here: installation.Installation, built: BuildResult) -> Callable
 
 
 def repeated(
-    here: installation.Installation, work: Callable[[], object], rows: int
+    here: installation.Installation,
+    work: Callable[[], object],
+    rows: int,
+    seconds_min: float = SECONDS_MIN,
 ) -> tuple[float, float]:
     """The microseconds of this process and of the database a row of ``rows``: warm, and of at least
-    `SECONDS_MIN`.
+    ``seconds_min``.
     """
     work()
     before, times = spent(here), 0
-    while times == 0 or time.process_time() - before[0] < SECONDS_MIN:
+    while times == 0 or time.process_time() - before[0] < seconds_min:
         work()
         times += 1
     process, database = (

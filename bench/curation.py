@@ -38,7 +38,7 @@ from licet.release.curation import Document, Voice
 CHATS = 200_000
 PAGE = 256
 COMPARED = 5_000
-ELECTED = (1_000_000, 4_000_000)
+ELECTED = (5, 20)  # times the chats: documents of an election
 KEY = bytes(32)
 WORDS = 50_000
 
@@ -182,11 +182,12 @@ print(time.process_time() - begun, max(seen) - before)
 """
 
 
-def memory() -> Iterator[Row]:
+def memory(chats: int) -> Iterator[Row]:
     """What an election takes as it grows: memory that is not of files, and processor time a
     document.
     """
-    for count in ELECTED:
+    for times in ELECTED:
+        count = times * chats
         told = subprocess.run(
             [sys.executable, "-c", _ELECTION, str(count)],
             capture_output=True,
@@ -236,7 +237,7 @@ def main(arguments: list[str]) -> list[Row]:
         Row("  new chats taken for copies, %", f"{100 * new.mean():.4f}", "0.1"),
         *others(chats, speed),
     ]
-    return [*rows, *steps(chats[: 4 * PAGE]), *labelled(), *memory()]
+    return [*rows, *steps(chats[: 4 * PAGE]), *labelled(), *memory(count)]
 
 
 def labelled() -> Iterator[Row]:

@@ -6,7 +6,7 @@ counted is what ended with more permitted, with less and no word of it, or with 
 remembered, and a restore that does not hold it against the log, in turns. Goals: a deletion at most
 5 % slower, a no at most 2 %, a restore at most 20 %.
 
-    python -m bench evidence [ALTERATIONS] [RECORDS]
+    python -m bench evidence [ALTERATIONS] [RECORDS] [ROUNDS OF CHANGES]
 """
 
 from __future__ import annotations
@@ -58,15 +58,17 @@ RESTORES = 3
 
 
 def main(arguments: list[str]) -> list[Row]:
-    alterations = int(arguments[0]) if arguments else ALTERATIONS
-    records = int(arguments[1]) if len(arguments) > 1 else RECORDS
+    alterations, records, rounds = [
+        *map(int, arguments),
+        *(ALTERATIONS, RECORDS, ROUNDS)[len(arguments) :],
+    ]
     with tempfile.TemporaryDirectory(prefix="licet-evidence-") as folder:
         rows = accepted(Path(folder), alterations)
         data = Path(folder) / "timed" / "data"
         data.mkdir(parents=True)
         with installation.installation(Configuration(data=data), lambda: AT) as here:
             policy_changes.apply_policy(here, NAMES_LEFT_IN, actor="bench")
-            rows += _of_changes(here)
+            rows += _of_changes(here, rounds)
         embedded.stop(data / "postgres")
         rows.append(_of_restore(Path(folder) / "restored", records))
     return rows
@@ -129,25 +131,25 @@ def believed() -> Iterator[None]:
     with ExitStack() as stack:
         for target, name, new in (
             (ChainWalk, "counts", lambda *_: True),
-            (ChainWalk, "ended", lambda _: []),
-            (Journal, "hold", lambda *_: []),
+            (ChainWalk, "finish", lambda _: []),
+            (Journal, "find_misfits", lambda *_: []),
             (log_union.LogUnion, "plan", all_of_it),
         ):
             stack.enter_context(mock.patch.object(target, name, new))
         yield
 
 
-def _of_changes(here: Installation) -> list[Row]:
+def _of_changes(here: Installation, rounds: int) -> list[Row]:
     """A deletion and a no, one at a time, each durable."""
-    account, chats = _person(here, ROUNDS * 2)
+    account, chats = _person(here, rounds * 2)
     deletions = iter([do.Delete(account=account, at=AT, conversation=chat) for chat in chats])
-    noes = itertools.repeat(do.Choose(account=account, at=AT, allow=False), ROUNDS * 2)
+    noes = itertools.repeat(do.Choose(account=account, at=AT, allow=False), rounds * 2)
     rows = []
     for what, goal, each in (("deletion", 5, deletions), ("no", 2, iter(noes))):
         with_it, without = _in_turns(here, each)
         rows.append(
             Row(
-                f"a {what}, acknowledged, of {ROUNDS} in turns (goal: at most {goal} % slower)",
+                f"a {what}, acknowledged, of {rounds} in turns (goal: at most {goal} % slower)",
                 f"{with_it * 1000:.2f} ms",
                 f"{without * 1000:.2f} ms",
                 f"{with_it / without:.2f}",
@@ -170,7 +172,7 @@ def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float
         with ExitStack() as stack:
             if not is_held:
                 stack.enter_context(
-                    mock.patch.object(journal_frames, "chained", lambda *_: bytes(32))
+                    mock.patch.object(journal_frames, "chain_value", lambda *_: bytes(32))
                 )
             began = time.perf_counter()
             verbs.tell(here, [command])

@@ -3,10 +3,12 @@
     ./run bench hanging [DEPENDENCY]
 
 `licet serve` really runs, and so do the services: PostgreSQL, SeaweedFS, OpenBao, an identity
-provider, an endpoint and a witness. Each in turn is stopped with SIGSTOP, is a
-black hole (a wire before it takes connections and says nothing), and is slow (each answer waits for
-thirty seconds). Then it is let go on, and everything has to work again without a restart.
-`tests/hanging.py` has the world, `tests/web/test_hanging.py` the same with SIGSTOP alone.
+provider, an endpoint and a witness; and, of a second server, a token of SoftHSM2 behind p11-kit and
+a disk. Each in turn is stopped with SIGSTOP, is a black hole (a wire before it takes connections and
+says nothing), and is slow (each answer waits for thirty seconds); the disk of the restriction
+journal is full. Then it is let go on, and everything has to work again without a restart.
+`tests/hanging.py` has the worlds, `tests/web/test_hanging.py` the same with SIGSTOP alone. A disk
+that failed needs a restart: `tests/web/test_silent_dependencies.py`.
 """
 
 from __future__ import annotations
@@ -48,14 +50,15 @@ server.serve_forever()
 
 
 class HangingService(NamedTuple):
-    """A dependency of a server: its name in `/readyz`, how it can be harmed, and the code of the
-    routes that it stops.
+    """A dependency of a server: its name in `/readyz`, how it can be harmed, the code of the
+    routes that it stops, and what it is where its name may be several things.
     """
 
     name: str
     harms: Mapping[str, Callable[[], AbstractContextManager[None]]]
     because: str
     may_stop: frozenset[str]
+    title: str = ""
 
 
 class RouteAnswer(msgspec.Struct, frozen=True):
@@ -166,7 +169,7 @@ def play(server: AskedServer, service: HangingService, harm: str) -> HangFigures
         LEGIBLE_SECONDS,
     )
     return HangFigures(
-        dependency=service.name,
+        dependency=service.title or service.name,
         harm=harm,
         answers=tuple(answers),
         named_seconds=named,
@@ -191,13 +194,14 @@ def main(arguments: list[str]) -> list[tuple[str, ...]]:
     from tests import hanging  # the services of the tests: it imports this module
 
     found: list[HangFigures] = []
-    with tempfile.TemporaryDirectory() as folder, hanging.world(Path(folder)) as (server, services):
-        found += [
-            play(server, service, harm)
-            for service in services
-            if not arguments or service.name in arguments
-            for harm in service.harms
-        ]
+    for world in (hanging.world, hanging.token_world):
+        with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as (server, services):
+            found += [
+                play(server, service, harm)
+                for service in services
+                if not arguments or (service.title or service.name) in arguments
+                for harm in service.harms
+            ]
     return [row for one in found for row in _rows(one)]
 
 

@@ -40,8 +40,8 @@ import psutil
 from licet.store import embedded
 
 FACTOR = 60
-TIMEOUT_SECONDS = 0.5
-SLOW_SECONDS = 2.0  # thirty, to a time-out of the same proportion
+TIMEOUT_SECONDS = 2.0  # the default of a host
+SLOW_SECONDS = 8.0  # longer than every wait for it
 ROUNDS = 4
 PAUSE_SECONDS = 0.6
 EXPIRED_SECONDS = 1.5  # by then every cached answer of a minute is over
@@ -150,6 +150,7 @@ class OutageFigures(msgspec.Struct, frozen=True, kw_only=True):
     blocked_though_kept: int
     let_through_though_blocked: int
     blocked_in_the_upgrade: int
+    asked_in_the_upgrade: int
     plain_median_ms: float
     message_median_ms: float
     harmed_median_ms: float
@@ -367,6 +368,7 @@ def _figures(
             # usable exactly if the grant that is in force was known when it was said
             wrongly += (use == "whole") != (one.grant > 0) or (one.grant > 0 and not one.allowed)
     harmed_ones = [one for one in results if one.harm not in (WELL, UPGRADED)]
+    upgraded = [one for one in results if one.harm == UPGRADED and one.outage == "block"]
     times_taken = [one.seconds for one in harmed_ones]
     return OutageFigures(
         chats=chats,
@@ -382,9 +384,8 @@ def _figures(
         let_through_though_blocked=sum(
             one.may_write for one in harmed_ones if one.outage == "block"
         ),
-        blocked_in_the_upgrade=sum(
-            not one.may_write for one in results if one.harm == UPGRADED and one.outage == "block"
-        ),
+        blocked_in_the_upgrade=sum(not one.may_write for one in upgraded),
+        asked_in_the_upgrade=len(upgraded),
         plain_median_ms=1000 * statistics.median(plain),
         message_median_ms=1000
         * statistics.median(one.message_seconds for one in harmed_ones if one.may_write),
@@ -436,7 +437,9 @@ def _rows(where: str, figures: OutageFigures) -> list[tuple[str, ...]]:
         "stamped as what did not hold": figures.stamped_wrongly,
         "messages blocked under `allow_and_keep`": figures.blocked_though_kept,
         "messages let through under `block`": figures.let_through_though_blocked,
-        "messages blocked under `block` during the upgrade": figures.blocked_in_the_upgrade,
+        f"messages blocked under `block` of {figures.asked_in_the_upgrade:,} during the upgrade": (
+            figures.blocked_in_the_upgrade
+        ),
     }
     before = f"{where}, of {figures.said:,} turns of {figures.chats} chats"
     return [

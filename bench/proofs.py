@@ -25,7 +25,7 @@ GOAL_MS = 50
 
 
 class WholeFiles:
-    """A folder for whoever cannot seek in its files."""
+    """A folder for anyone who cannot seek in its files."""
 
     def __init__(self, folder: Path) -> None:
         self._files = verifier.FolderFiles(folder)

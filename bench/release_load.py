@@ -83,7 +83,7 @@ class Keys:
 
 def main(arguments: list[str]) -> list[Figure]:
     """Rows a second of processor time."""
-    count, words, installed = (int(each) for each in arguments or ("50000", "150", "20000"))
+    count, words, installed = [*map(int, arguments), *(50_000, 150, 20_000)[len(arguments) :]]
     source, rows, release_id = drawn(count, words)
     keys = {row.ordinal: row_key([source], release_id, row.row_id) for row in rows}
     sealed = [seal_row(row, keys[row.ordinal], release_id) for row in rows]
@@ -177,7 +177,9 @@ def beside_datasets(count: int) -> list[Figure]:
                     *((name, partial(deque, each, 0)) for name, each in plain.items()),
                     *read.items(),
                 ):
-                    process, server = building.repeated(here, work, built.rows)
+                    process, server = building.repeated(
+                        here, work, built.rows, min(building.SECONDS_MIN, count / 10_000)
+                    )
                     by_turns[name].append(process + server)
                     database[name] = server
             cost = {name: statistics.median(each) for name, each in by_turns.items()}
@@ -286,8 +288,9 @@ def floor_load(
                 table["sealed"].to_pylist(),
             )
             for row_id, ordinal, sealed in zip(*columns, strict=True):
+                end = 3 + int.from_bytes(sealed[1:3], "big")  # behind the labels
                 AESGCM(keys[ordinal]).decrypt(
-                    sealed[1:13], sealed[13:], release_id + row_id + b"\x01"
+                    sealed[end : end + 12], sealed[end + 12 :], release_id + row_id + sealed[:end]
                 )
 
 

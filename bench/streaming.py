@@ -40,7 +40,7 @@ ROWS_PER_PART = 2_000
 
 def main(arguments: list[str]) -> list[Figure]:
     """Rows a second of processor time."""
-    count, words = (int(argument) for argument in arguments or ("20000", "150"))
+    count, words = [*map(int, arguments), *(20_000, 150)[len(arguments) :]]
     with (
         tempfile.TemporaryDirectory(prefix="licet-bench-") as folder,
         store(Path(folder) / "store") as (url, server),

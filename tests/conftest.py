@@ -39,7 +39,7 @@ from .state_hook import MADE, check, forget
 if TYPE_CHECKING:
     from .installed import House
 
-# The settings of whoever starts the tests are not theirs; what a test sets, it sets itself.
+# The settings of anyone who starts the tests are not theirs; what a test sets, it sets itself.
 for setting in [name for name in os.environ if name.startswith("LICET_")]:
     del os.environ[setting]
 
@@ -62,20 +62,37 @@ COSTS: dict[str, recorded.Cost] = {}
 # The files that take longest begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "test_walkthrough.py",
+    "test_outages.py",
+    "test_build_workers.py",
+    "test_litellm.py",
+    "test_planted_sentence.py",
+    "test_matrix.py",
+    "test_step_mask.py",
+    "test_bad_days.py",
+    "test_hanging.py",
+    "test_examples.py",
     "test_backup.py",
     "test_altered.py",
+    "test_base_backup.py",
     "test_crash_anywhere.py",
     "test_killed.py",
     "test_faults.py",
+    "test_resume.py",
+    "test_base.py",
+    "test_silent_dependencies.py",
     "test_races.py",
     "test_mutants.py",
     "test_quickstart.py",
     "test_trainers.py",
+    "test_canaries.py",
+    "test_sequence_parallel.py",
+    "test_host_package.py",
+    "test_files_that_stay.py",
     "test_kernels.py",
     "test_build_races.py",
     "test_schema.py",
-    "test_base_backup.py",
-    "test_bad_days.py",
+    "test_console_pages.py",
+    "test_workers.py",
     "test_order.py",
     "test_browser_safety.py",
     "test_crash.py",

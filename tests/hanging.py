@@ -1,4 +1,4 @@
-"""A server whose every dependency really runs behind a wire: see `bench.hanging`."""
+"""Servers whose every dependency really runs behind a wire: see `bench.hanging`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from bench.hanging import (
     BLACK_HOLE,
+    FULL,
     IDENTITY_PROVIDER,
     SLOW,
     STOPPED,
@@ -29,11 +31,12 @@ from licet.store import embedded
 
 from . import seaweed
 from .forking import FORKED, STARTED
-from .keys import bao
+from .keys import bao, softhsm
 from .waiting import HANG_SECONDS, wait_until
 from .web.test_serve import free_port
 from .wires import ServiceWire
 
+DISK_BYTES, PAGE_RECORDS_MAX = 32 << 20, 100
 CHANGES = frozenset({"yes", "no", "account"})
 EVERYTHING = frozenset({*CHANGES, "gate", "turn", "explain", "sign-in"})
 
@@ -52,6 +55,10 @@ def licet_without_data(environment: dict[str, str], *words: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def is_success(ask: Callable[[], httpx.Response]) -> bool:
+    return ask().is_success
 
 
 @contextmanager
@@ -93,13 +100,14 @@ def wired(
     pids: Callable[[], list[int]],
     because: str,
     may_stop: frozenset[str] = frozenset(),
+    title: str = "",
 ) -> HangingService:
     harms = {
         STOPPED: lambda: stopped(*pids()),
         BLACK_HOLE: partial(wire.harmed, BLACK_HOLE),
         SLOW: partial(wire.harmed, SLOW),
     }
-    return HangingService(name, harms, because, may_stop)
+    return HangingService(name, harms, because, may_stop, title)
 
 
 def is_ready(url: str) -> bool:
@@ -127,9 +135,11 @@ def serving(environment: dict[str, str], data: Path) -> Iterator[AskedServer]:
                 headers = {"authorization": f"Bearer {key}"}
                 body = {"host": name, "plan": "pro", "age": 30}
                 with httpx.Client(base_url=url, headers=headers, timeout=HANG_SECONDS) as client:
-                    assert client.post("/v1/accounts", json=body).status_code == 201
                     path = f"/v1/accounts/host:{name}/choices"
-                    assert client.post(path, json={"allow": True}).status_code == 201
+                    for to, sent in (("/v1/accounts", body), (path, {"allow": True})):
+                        # on a machine that is busy a service may be taken to be silent
+                        change = partial(client.post, to, json=sent)
+                        wait_until(partial(is_success, change), "it takes changes")
             yield AskedServer(url, key, server.pid)
             server.send_signal(signal.SIGTERM)
             server.wait(HANG_SECONDS)
@@ -215,5 +225,65 @@ def world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
                     ),
                     wired("endpoint", endpoint, lambda: [host], ""),
                     wired("witness", witnessed, lambda: watching, ""),
+                ],
+            )
+
+
+@contextmanager
+def small_disk(folder: Path, size_bytes: int) -> Iterator[None]:
+    """A disk of its own at ``folder``; the test is skipped where none can be mounted."""
+    folder.mkdir(exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
+    if subprocess.run(words, check=False).returncode:
+        pytest.skip("no disk can be mounted here: that needs root, and the right to mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextmanager
+def filled(folder: Path, server: AskedServer) -> Iterator[None]:
+    """While a disk takes nothing more, the last page of the restriction journal included."""
+    file = folder / "full"
+    with suppress(OSError), file.open("wb", buffering=0) as full:
+        while True:
+            full.write(bytes(4_096))
+    try:
+        path, body = "/v1/accounts/host:no/choices", {"allow": False}
+        tries = (server.ask("no", "POST", path, body) for _ in range(PAGE_RECORDS_MAX))
+        assert any(one.status >= 500 for one in tries)
+        yield
+    finally:
+        file.unlink()
+
+
+@contextmanager
+def token_world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
+    """A server whose keys are in a token that another process holds, behind a wire, and whose
+    restriction journal has a disk of its own.
+    """
+    with ExitStack() as stack:
+        disk = folder / "disk"
+        stack.enter_context(small_disk(disk, DISK_BYTES))
+        token = stack.enter_context(softhsm.running(folder / "token"))
+        wire = ServiceWire(str(token.socket), folder / "wire")
+        stack.callback(wire.close)
+        environment = {
+            **os.environ,
+            **token.settings(),
+            "P11_KIT_SERVER_ADDRESS": f"unix:path={folder / 'wire'}",
+            "LICET_RESTRICTIONS": str(disk / "journal"),
+        }
+        data = folder / "data"
+        licet(environment, data, "init", "--preset", "article-2025")
+        with serving(environment, data) as server:
+            because, title = "key_provider_silent", "token"
+            harms = {FULL: lambda: filled(disk, server)}
+            yield (
+                server,
+                [
+                    wired("key_provider", wire, lambda: token.pids, because, CHANGES, title),
+                    HangingService("disk", harms, "disk_full", CHANGES),
                 ],
             )

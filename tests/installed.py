@@ -170,8 +170,8 @@ class House:
         """Every row of every table, as text, in order; but for what says that somebody opened the
         database.
 
-        That is `lives`, and `journal_heads`, where whoever opens it notes how far the restriction
-        journal has come.
+        That is `lives`, and `journal_heads`, where anyone who opens it notes how far the
+        restriction journal has come.
         """
         tables = (
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"

@@ -2,9 +2,9 @@
 while what it made stands.
 
 A vault is known in two ways. The databases of the tests that it was given are asked for their
-tables, whoever wrote there: a command, a server, a statement. An installation that called `lived`
-is asked for its log, its releases and its restriction journal too. A test that breaks the state on
-purpose says so by the mark `state_is_broken`, and must.
+tables, no matter who wrote there: a command, a server, a statement. An installation that called
+`lived` is asked for its log, its releases and its restriction journal too. A test that breaks the
+state on purpose says so by the mark `state_is_broken`, and must.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ USER = 10001
 Manifest = dict[str, Any]
 
 
+@cache
 def manifests(path: Path) -> list[Manifest]:
-    return [
-        document for document in yaml.safe_load_all(path.read_text("utf-8")) if document is not None
-    ]
+    """A file's documents, read once: a dozen tests ask for all of them."""
+    documents = yaml.load_all(path.read_text("utf-8"), yaml.CSafeLoader)
+    return [document for document in documents if document is not None]
 
 
 def kustomization() -> Manifest:
@@ -260,13 +262,15 @@ def test_what_runs_when() -> None:
         "licet-prune": ["backup", "prune"],
         "licet-drill": ["backup", "drill"],
         "licet-upgrade": ["upgrade"],
+        "licet-contract": ["upgrade", "--contract"],
         "licet-init": ["init", "--preset"],
         "licet-build": ["release", "build"],
     }
     for job in of_kind("CronJob"):
         spec, by_hand = (
             job["spec"],
-            job["metadata"]["name"] in ("licet-upgrade", "licet-init", "licet-build"),
+            job["metadata"]["name"]
+            in ("licet-upgrade", "licet-contract", "licet-init", "licet-build"),
         )
         assert spec["suspend"] is by_hand
         assert spec["concurrencyPolicy"] == "Forbid"

@@ -113,7 +113,7 @@ class Environment:
         )
 
     def licet(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The command, with no setting of whoever runs the tests."""
+        """The command, with no setting of anyone who runs the tests."""
         return subprocess.run(
             [self.folder / "bin" / "licet", *words],
             capture_output=True,
@@ -179,7 +179,7 @@ class Registry:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        # of the limits that a container gets none is above those of whoever runs the tests
+        # of the limits that a container gets none is above those of anyone who runs the tests
         (folder / "containers.conf").write_text(
             '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
         )

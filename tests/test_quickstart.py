@@ -145,7 +145,7 @@ def test_every_field_of_the_valves_is_on_the_page() -> None:
 
 
 def test_no_page_and_no_program_tells_anybody_to_install_a_name_that_is_not_registered() -> None:
-    """Whoever registers it would run code where it is installed."""
+    """Anyone who registers it would run code where it is installed."""
     named = re.compile(
         r"pip3? install[^\n`]*(?<![\w./-])licet(?![\w./-])|requirements: *licet|install `licet\["
     )

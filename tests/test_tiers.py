@@ -83,12 +83,12 @@ def test_a_test_that_takes_turns_is_one_of_its_file() -> None:
     assert gone == []
 
 
-def test_in_eight_days_every_test_has_its_turn_once_with_all_its_parameters() -> None:
+def test_in_sixteen_days_every_test_has_its_turn_once_with_all_its_parameters() -> None:
     found = items(*(f"tests/a.py::test_{n}[{way}]" for n in range(40) for way in "xy"), B)
     taking = {name_of(item.nodeid) for item in found} - {B}
     ran = [
         {item.nodeid for item in found} - tiers.awaiting_turn(found, taking, day)
-        for day in range(tiers.DAYS)
+        for day in range(tiers.SIXTEENTHS)
     ]
     assert all(B in day for day in ran)
     assert sorted(nodeid for day in ran for nodeid in day - {B}) == sorted(

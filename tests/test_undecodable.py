@@ -89,7 +89,7 @@ def test_what_cannot_be_decoded_is_refused_by_name(
 
 
 def test_no_handler_of_a_decoder_forgets_text_that_is_no_utf_8() -> None:
-    """msgspec lets the error about a string that is no UTF-8 through: whoever catches its own
+    """msgspec lets the error about a string that is no UTF-8 through: anyone who catches its own
     catches that too.
     """
     narrow, wide = (

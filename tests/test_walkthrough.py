@@ -71,7 +71,7 @@ def test_a_page_is_done_as_it_is_written(
     store = None if page.name in EMBEDDED else databases()
     with Walk(tmp_path, store, person=allows, begun=begun, settings=names) as walk:
         walk.beside(ROOT / "examples" / "claude-code", "~/.claude/projects/-garden")
-        walk.do(page)
+        assert walk.do(page) == steps(page), "it was left before its end"
 
 
 def page(folder: Path, text: str) -> Path:

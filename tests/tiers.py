@@ -8,7 +8,7 @@ In a run that is not whole:
 * where the row says so in `in_a_run`, so many of its parameters run, others each day, or those that
   it names, parted by blanks;
 * of what is drawn at random a sixteenth is tried, another one each day: `share`, `seeds`;
-* the tests of `turns.txt` take turns, an eighth of them each day: no promise
+* the tests of `turns.txt` take turns, a sixteenth of them each day: no promise
   of docs/promises.csv and no row of `whole.csv` rests on them. Who asks for a file or a test by its
   name has all of it.
 
@@ -35,7 +35,6 @@ import pytest
 SIXTEENTHS = 16
 TABLE = Path(__file__).with_name("whole.csv")
 TURNS = Path(__file__).with_name("turns.txt")
-DAYS = 8  # in which each test of turns.txt has its turn
 IN_TURNS = os.environ.get("TESTS_TURNS") == "1"
 PART = os.environ.get("TESTS_PART", "")
 WHOLE = bool(PART) or os.environ.get("TESTS_WHOLE") == "1"
@@ -160,7 +159,7 @@ def awaiting_turn(items: Sequence[pytest.Item], names: Set[str], day: int = SIXT
         item.nodeid
         for item in items
         if name_of(item.nodeid) in names
-        and zlib.crc32(name_of(item.nodeid).encode()) % DAYS != day % DAYS
+        and zlib.crc32(name_of(item.nodeid).encode()) % SIXTEENTHS != day % SIXTEENTHS
     }
 
 

@@ -24,15 +24,15 @@ def wait_until(
     alive: Callable[[], object] = lambda: True,
     step: float = 0.1,
 ) -> None:
-    """Returns when ``holds``; fails with ``what`` was waited for when whoever should do it is not
-    ``alive`` any more.
+    """Returns when ``holds``; fails with ``what`` was waited for when anyone who should do it is
+    not ``alive`` any more.
     """
     limit, pause = time.monotonic() + HANG_SECONDS, 0.002
     while not holds():
         gone = not alive()
         if gone and holds():
             return
-        assert not gone, f"{what}: whoever was to do it has ended"
+        assert not gone, f"{what}: anyone who was to do it has ended"
         assert time.monotonic() < limit, f"{what}: not within {HANG_SECONDS:.0f} s"
         time.sleep(pause)
         pause = min(pause * 1.5, step)

@@ -282,13 +282,16 @@ class Walk:
         """Puts a folder where the page's reader has one of their own; ``~`` is their home."""
         shutil.copytree(source, self.folder / name.replace("~", "home", 1))
 
-    def do(self, page: Path, *, until: int | None = None, after: int = 0) -> None:
-        """Does the page's steps, or those between two lines of it; PageError at the first that does
-        not hold.
+    def do(self, page: Path, *, until: int | None = None, after: int = 0) -> list[Step]:
+        """Does the page's steps, or those between two lines of it, and returns them; PageError at
+        the first that does not hold.
         """
+        done = []
         for step in steps(page):
             if after < step.line and (until is None or step.line < until):
                 self.step(step, page.name)
+                done.append(step)
+        return done
 
     def step(self, step: Step, page: str = "") -> None:
         place = f"{page}:{step.line}"

@@ -17,7 +17,7 @@ Address = tuple[str, int] | str
 
 
 class ServiceWire:
-    """Passes bytes between whoever connects and ``upstream``, an address of TCP or the path of a
+    """Passes bytes between anyone who connects and ``upstream``, an address of TCP or the path of a
     Unix socket; itself it listens at ``path``, or at ``address`` of TCP.
 
     While its `harm` is `BLACK_HOLE` nothing passes, while it is `SLOW` each piece of an answer

@@ -29,14 +29,14 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` (`LICET_WEB__URL`, default none): the URL at which browsers reach Licet, such as
     ``https://privacy.example.org``, without a path. Forms are accepted only from this origin.
-    Whoever sets it decides which site may act for a signed-in browser.
+    Anyone who sets it decides which site may act for a signed-in browser.
 
     ``token_key_file`` (`.._TOKEN_KEY_FILE`, default none): a file with the key, 32 bytes or more,
-    with which the host application signs people's tokens (HS256). Whoever can read it can act as
+    with which the host application signs people's tokens (HS256). Anyone who can read it can act as
     any person.
 
     ``token_jwks_file`` (`.._TOKEN_JWKS_FILE`, default none): a JWKS file with the host's public
-    keys (RS256, ES256, Ed25519), instead of a shared key. Whoever can write it can act as any
+    keys (RS256, ES256, Ed25519), instead of a shared key. Anyone who can write it can act as any
     person.
 
     ``token_audience`` (`.._TOKEN_AUDIENCE`, default ``licet``): the required ``aud`` of a token;
@@ -46,7 +46,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     any is accepted.
 
     ``oidc_issuer``, ``oidc_client_id``, ``oidc_client_secret_file`` (`.._OIDC_ISSUER`, ..): the
-    identity provider of staff. Whoever runs it can act as any member of staff.
+    identity provider of staff. Anyone who runs it can act as any member of staff.
 
     ``oidc_roles_claim`` (`.._OIDC_ROLES_CLAIM`, default ``licet_roles``): the claim that lists
     roles in Licet.
@@ -54,7 +54,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     ``second_identity`` (`.._SECOND_IDENTITY`, default ``false``): whether a policy proposal, the
     signatures of a release and a second reading are refused unless two different identities of that
     provider do them. Without it, what was done with links or on the command line is on record as
-    not confirmed by a second identity. Whoever clears it, or has the host's shell, can apply a
+    not confirmed by a second identity. Anyone who clears it, or has the host's shell, can apply a
     policy alone.
 
     ``embed_origins`` (`.._EMBED_ORIGINS`, default none, separated by commas): origins of sites, as
@@ -67,8 +67,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     bucket. For an address, only refused requests count, so nobody can lock out others who share it.
 
     ``proxies`` (`.._PROXIES`, default none, separated by commas): addresses, or networks such as
-    ``10.0.0.0/8``, of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Whoever
-    can send from one of them can claim any address.
+    ``10.0.0.0/8``, of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Anyone
+    who can send from one of them can claim any address.
 
     ``connections_max`` (`.._CONNECTIONS_MAX`, default 1,000): open connections, each worker its
     part. For one more, an idle connection of the address with the most connections is closed. Each
@@ -88,7 +88,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     prepared response.
 
     ``traces`` (`.._TRACES`, default none): the OTLP/HTTP endpoint that spans are sent to, such as
-    ``http://127.0.0.1:4318``. Whoever runs it sees which routes are called, when, and with what
+    ``http://127.0.0.1:4318``. Anyone who runs it sees which routes are called, when, and with what
     status.
     """
 
@@ -120,14 +120,14 @@ class Curate(msgspec.Struct, frozen=True, kw_only=True):
 
     ``runner`` (`LICET_CURATE__RUNNER`, default ``local``): ``local`` (in the process of the build),
     ``ray`` or ``spark`` (the session that is open in the process); the release is the same on each.
-    Whoever sets one of the last two has content computed on the machines of that cluster.
+    Anyone who sets one of the last two has content computed on the machines of that cluster.
 
     ``ray_address`` (`.._RAY_ADDRESS`, default none): the Ray cluster to use; without one, Ray
     starts on this machine.
 
     ``benchmarks_file`` (`.._BENCHMARKS_FILE`, default none): benchmark questions, one per line; a
     conversation that contains one is left out, by the rule that the first line may name
-    (docs/curate.md). Whoever can write the file can exclude other conversations too.
+    (docs/curate.md). Anyone who can write the file can exclude other conversations too.
 
     ``names`` (`.._NAMES`, default ``policy``): ``policy`` looks for names with what ships, unless
     every version of the policy lets names in; ``built-in`` looks in any case, ``off`` never. A
@@ -162,8 +162,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     was. With a high value nobody learns in time that the backups cannot be restored.
 
     ``address``, ``token_file``, ``ca_file`` (`.._ADDRESS`, ..): for OpenBao: an https URL, a file
-    with its token, and the authority that signed its certificate. Whoever can read the token and a
-    copy of the database can decrypt what is not erased.
+    with its token, and the authority that signed its certificate. Anyone who can read the token and
+    a copy of the database can decrypt what is not erased.
 
     ``mount`` (`.._MOUNT`, default ``transit``): where the transit engine is.
 
@@ -171,8 +171,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     before their number.
 
     ``module``, ``token``, ``pin_file`` (`.._MODULE`, ..): for a token: the PKCS#11 library, the
-    token's label, and a file with the user's PIN. The library runs in Licet's process: whoever sets
-    it can do anything.
+    token's label, and a file with the user's PIN. The library runs in Licet's process: anyone who
+    sets it can do anything.
     """
 
     provider: str = "file"
@@ -193,14 +193,14 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
     ``LICET_COLD__``.
 
     ``url`` (`LICET_COLD__URL`, default none: the folder ``cold`` in the data folder): a bucket and
-    a folder in it, such as ``s3://bucket/licet``, used by this installation only. Whoever can
-    delete there can destroy content; whoever can read there sees only encrypted bytes.
+    a folder in it, such as ``s3://bucket/licet``, used by this installation only. Anyone who can
+    delete there can destroy content; anyone who can read there sees only encrypted bytes.
 
     ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than
     the default one.
 
     ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with
-    its secret. Whoever can read the file can delete what is stored there.
+    its secret. Anyone who can read the file can delete what is stored there.
     """
 
     url: str | None = None
@@ -216,14 +216,14 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
 
     ``url`` (`LICET_STORE__URL`, default none: folders in the data folder): a bucket and a folder in
     it, such as ``s3://bucket/licet``, used by this installation only, of a service that honours
-    `If-None-Match` and `If-Match`. Whoever can write there can have content deleted after a
-    restore, and stop the log; whoever can delete there can stop the installation.
+    `If-None-Match` and `If-Match`. Anyone who can write there can have content deleted after a
+    restore, and stop the log; anyone who can delete there can stop the installation.
 
     ``endpoint``, ``region`` (`.._ENDPOINT`, ..): the URL and the region of an S3 service other than
     the default one.
 
     ``access_key_id``, ``secret_access_key_file`` (`.._ACCESS_KEY_ID`, ..): the key, and a file with
-    its secret. Whoever can read the file can do all that.
+    its secret. Anyone who can read the file can do all that.
 
     ``releases_bytes`` (`.._RELEASES_BYTES`, default 100 GB): how much of a host's disk releases may
     take that the bucket has too. More is removed when another release is brought, except what was
@@ -282,7 +282,7 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True):
     signed requests from within your network.
 
     ``ca_file`` (`.._CA_FILE`, default none): the certificate authorities of the endpoints, instead
-    of the public ones. Whoever can write the file can impersonate every endpoint.
+    of the public ones. Anyone who can write the file can impersonate every endpoint.
     """
 
     inside: tuple[str, ...] = ()
@@ -294,24 +294,24 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     ``LICET_AGENT__``.
 
     ``account`` (`LICET_AGENT__ACCOUNT`, default none: nothing is recorded): the host's id of the
-    person who codes here. Whoever sets it decides to whom the sessions belong.
+    person who codes here. Anyone who sets it decides to whom the sessions belong.
 
     ``url`` (`.._URL`, default none: the installation on this machine): the URL of `licet serve`.
-    Whoever runs it receives what is said.
+    Anyone who runs it receives what is said.
 
     ``key_file`` (`.._KEY_FILE`, default none): a file with a service's key with the scopes
     `gate:read`, `turns:write`, `accounts:read`, `conversations:read` and `conversations:write`.
-    Whoever can read it can do all that for any account.
+    Anyone who can read it can do all that for any account.
 
     ``choice_url`` (`.._CHOICE_URL`, default ``/notice`` at the URL): where a person who must decide
     can answer.
 
     ``state`` (`.._STATE`, default ``~/.local/state/licet``): the folder that records how far
-    transcripts were read and what a person chose for a session, but nothing that was said. Whoever
-    can write it can have a kept-out session recorded.
+    transcripts were read and what a person chose for a session, but nothing that was said. Anyone
+    who can write it can have a kept-out session recorded.
 
     ``lock_file`` (`.._LOCK_FILE`, default none): one more file of restrictions, beside
-    ``/etc/licet/agent.toml``. It can only restrict, whoever sets it.
+    ``/etc/licet/agent.toml``. It can only restrict, no matter who sets it.
     """
 
     account: str | None = None
@@ -326,24 +326,24 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Where an installation stores its data.
 
     ``data`` (`LICET_DATA`, default ``licet-data``): the folder of the embedded database, the keys
-    and the releases. Whoever can read it can read every conversation that is not erased; whoever
-    can write it can do anything.
+    and the releases. Anyone who can read it can read every conversation that is not erased; anyone
+    who can write it can do anything.
 
     ``database_url`` (`LICET_DATABASE_URL`, default none): a PostgreSQL server to use instead of the
-    embedded one. Whoever sets it decides where every account, sealed turn and wrapped key is
+    embedded one. Anyone who sets it decides where every account, sealed turn and wrapped key is
     stored.
 
     ``log_name`` (`LICET_LOG_NAME`, default ``licet.localhost/log``): the name of the logs, before
     their year: the URL at which they are published, without its scheme. A year's log keeps its
-    name. Whoever sets it can begin a log that nobody monitors.
+    name. Anyone who sets it can begin a log that nobody monitors.
 
     ``restrictions`` (`LICET_RESTRICTIONS`, default ``restrictions`` in the data folder): the folder
     of the restriction journal, outside the database and its backups, preferably on another disk;
-    every process that writes needs the same one. Whoever can write it can have permissions
-    withdrawn and content deleted after a restore; whoever deletes it stops the installation.
+    every process that writes needs the same one. Anyone who can write it can have permissions
+    withdrawn and content deleted after a restore; anyone who deletes it stops the installation.
 
     ``languages`` (`LICET_LANGUAGES`, default none): a folder of catalogues, one file a language,
-    beside those that ship or in their place. Whoever can write it decides what the pages say in
+    beside those that ship or in their place. Anyone who can write it decides what the pages say in
     those languages.
 
     ``web`` (`LICET_WEB__..`): see `Web`.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from enum import StrEnum
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 
@@ -27,17 +28,23 @@ from licet.errors import LicetError
 from licet.keys.journal_frames import FINISH_HINT
 from licet.policy.period import rfc3339
 from licet.release import catalog
-from licet.service import alerts, installation_figures, population_status
+from licet.service import alerts, installation_figures, population_status, recent_faults
 from licet.service.inbox_sources import BACKUP_DAYS
 from licet.store import bucket as buckets
-from licet.store.connect import Transaction, transaction
+from licet.store.connect import (
+    ContentionError,
+    Transaction,
+    lock_waits_limited,
+    transaction,
+)
+from licet.store.database_activity import read_activity
 from licet.train import recipients
 from licet.vault import account_view, counts, expiry, holds, integrity, journal_evidence
 from licet.vault import policy_versions as versions
 from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
-DISK_BYTES_MIN = 1 << 30
+DISK_BYTES_MIN, DISK_SHARE_MIN = 1 << 30, 0.05  # as of LicetDiskLow
 CLOCK_SECONDS_MAX = 60
 OVERDUE_DAYS_MAX = 2
 LOG_MINUTES_MAX = 5
@@ -65,13 +72,27 @@ def examine(installation: Installation) -> list[DoctorFinding]:
     """Every finding, in the order in which an operator would check."""
     findings = [
         _software(),
-        _disk(installation),
+        *_disk(installation),
         *_shared(installation),
         *_keys(installation),
         _sign_in(installation),
         _controller(installation),
         *_papers(installation),
     ]
+    with transaction(installation.pool) as tx:
+        findings += _activity(installation, tx)
+    try:
+        with lock_waits_limited(installation.pool, recent_faults.LOCK_SECONDS_MAX):
+            findings += _examine_database(installation)
+    except ContentionError as error:
+        findings.append(
+            _broken("database", f"the rest was not examined: {error.message}", error.hint)
+        )
+    return findings
+
+
+def _examine_database(installation: Installation) -> list[DoctorFinding]:
+    findings: list[DoctorFinding] = []
     with transaction(installation.pool) as tx:
         for look in (
             _server,
@@ -118,12 +139,19 @@ def _software() -> DoctorFinding:
     return _well("software", f"licet {version('licet')} on Python {python}")
 
 
-def _disk(installation: Installation) -> DoctorFinding:
-    free = shutil.disk_usage(installation.config.data).free
-    seen = f"{free / 1e9:,.1f} GB free at {installation.config.data}"
-    if free < DISK_BYTES_MIN:
-        return _warning("disk", seen, "make room: a full disk stops writing, and loses nothing")
-    return _well("disk", seen)
+def _disk(installation: Installation) -> Iterator[DoctorFinding]:
+    config = installation.config
+    folders = [config.data]
+    if config.store.url is None and not config.journal.is_relative_to(config.data):
+        folders.append(config.journal)
+    for folder in filter(Path.exists, folders):
+        usage = shutil.disk_usage(folder)
+        seen = f"{usage.free / 1e9:,.1f} GB free at {folder}"
+        if usage.free < DISK_BYTES_MIN or usage.free < usage.total * DISK_SHARE_MIN:
+            mend = "make room: a full disk stops writing, and loses nothing"
+            yield _warning("disk", seen, mend)
+        else:
+            yield _well("disk", seen)
 
 
 def _keys(installation: Installation) -> Iterator[DoctorFinding]:
@@ -292,6 +320,27 @@ def _server(installation: Installation, tx: Transaction) -> Iterator[DoctorFindi
             "database log",
             f"statements may be logged: {names}",
             "set them off: a log outlives what it quotes",
+        )
+
+
+def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:
+    """What is slow or holds others up at this moment; `--since` has what was."""
+    now = read_activity(tx)
+    if now.slow:
+        yield _warning(
+            "database",
+            f"{now.slow:,} statements run for longer than a second; the longest, for "
+            f"{now.slowest_seconds:,.0f} s, waits for {now.slowest_waits_for}",
+            "IO: its disk is slow or busy, with a dump or a build perhaps; the processor: see "
+            "`top`",
+        )
+    for one in now.blocking:
+        state = f"{one.state} " if one.state else ""
+        yield _warning(
+            "database",
+            f"{one.waiting:,} sessions wait for the open transaction of session {one.pid}, "
+            f"`{one.application}`, {state}for {one.seconds or 0:,.0f} s",
+            f"end it: `{recent_faults.end_session_command(installation.config, one)}`",
         )
 
 

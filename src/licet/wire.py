@@ -93,7 +93,7 @@ class GateStatus(msgspec.Struct, frozen=True, kw_only=True):
     """``may_write`` is all that an assistant needs; ``policy`` is the version in force.
 
     ``standings`` are by question, ``unanswered`` the questions that are asked now. ``grant``
-    numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it.
+    numbers the newest grant in force, of any scope, 0 for none: a turn that is sent later names it.
     ``because`` is the code of a no, a `ReasonCode` of `licet.client`, and ``detail`` its sentence;
     both are empty where the person may write. ``fresh_seconds`` is for how long the answer may be
     used again.
@@ -424,7 +424,7 @@ class SentRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 class RightTime(msgspec.Struct, frozen=True, kw_only=True):
     """By when a right would be answered if it were asked for now; ``extends_to`` if it were
-    extended, which is told before.
+    extended, which is announced before.
 
     ``laws`` are those whose clocks are counted: several where the region is not known, of which the
     strictest holds. ``authority`` is whom to complain to, null where that depends on the country.
@@ -536,8 +536,8 @@ class PreviewResult(msgspec.Struct, frozen=True, kw_only=True):
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """``title`` is empty for everybody but its person; ``keep_until`` is null under a legal hold.
 
-    ``holds`` are those that the person may be told about. A person is shown no others, and no date
-    that reveals one.
+    ``holds`` are those that may be disclosed to the person. A person is shown no others, and no
+    date that reveals one.
     """
 
     id: str
@@ -605,7 +605,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host was told, and its acknowledgement."""
+    """A notification of a host, and its acknowledgement."""
 
     event: str
     endpoint: str

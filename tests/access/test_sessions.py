@@ -1,5 +1,5 @@
 """Sessions of staff and links to begin them: once, for an hour, while they are used, and none of
-whoever is revoked.
+anyone who is revoked.
 """
 
 from __future__ import annotations

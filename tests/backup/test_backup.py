@@ -1011,8 +1011,8 @@ def test_a_key_that_was_limited_since_the_backup_stays_limited(place: Place) -> 
 def test_what_was_committed_before_a_restore_and_was_slow_to_be_kept_is_refused(
     place: Place,
 ) -> None:
-    """Whoever took it was stopped between its commit and the journal: the restore cannot know it,
-    so nobody is told.
+    """Anyone who took it was stopped between its commit and the journal: the restore cannot know
+    it, so nobody is told.
     """
     home, folder = talk(place)
     with installation.installation(place.config, place.clock) as slow:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from bench._sizes import SIZES, growth
+from bench._sizes import SIZES, arguments_of, growth
 
 from bench import Row, measured
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_each_bench_with_a_size_runs_small(name: str) -> None:
-    rows = measured(name, [str(SIZES[name][0])])
+    rows = measured(name, arguments_of(name, SIZES[name][0]))
     assert rows and all(row.what and row.figure for row in rows)
 
 

@@ -52,8 +52,8 @@ def licet(world: World, url: str) -> Iterator[Client]:
 class Busy:
     """An application that answers 503 to the first requests that it gets."""
 
-    def __init__(self, app: Any, count: int) -> None:
-        self.app, self.left, self.asked = app, count, 0
+    def __init__(self, app: Any, count: int, retry_after: bytes = b"0") -> None:
+        self.app, self.left, self.asked, self.retry_after = app, count, 0, retry_after
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -63,7 +63,7 @@ class Busy:
                 start = {
                     "type": "http.response.start",
                     "status": 503,
-                    "headers": [(b"retry-after", b"0")],
+                    "headers": [(b"retry-after", self.retry_after)],
                 }
                 await send(start)
                 await send({"type": "http.response.body", "body": b"{}"})
@@ -213,6 +213,15 @@ def test_after_503_it_tries_again_and_the_choice_is_made_once(world) -> None:
         world.clock.set(AFTER)
         assert licet.send(client.choose("host:ana", allow=False)).outcome == "done"
     assert busy.asked == 4
+    assert world.rows("SELECT count(*) FROM choices") == [(1,)]
+
+
+def test_a_server_that_asks_for_an_hour_is_asked_again_within_the_client_s_own_bound(world) -> None:
+    world.open("ana")
+    busy = Busy(world.app, 2, b"3600")
+    with listening(busy) as url, Client(url, world.key()) as licet:
+        licet.send(client.choose("host:ana", allow=False))
+    assert busy.asked == 3
     assert world.rows("SELECT count(*) FROM choices") == [(1,)]
 
 

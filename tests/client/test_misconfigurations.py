@@ -4,31 +4,40 @@ a sentence that names the value or the place. Each row is really made, against r
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from licet.access.roles import Scope
-from licet.client import Client, ReasonCode, SetupError, UnansweredError
+from licet.client import ApiRequest, Client, ReasonCode, SetupError, UnansweredError
 from licet.client.reasons import REMEDIES, SENTENCES, TABLE
-from licet.errors import LicetError
+from licet.errors import LicetError, UsageError
 from licet.host import Host, HostSettings
 from licet.host.settings import PREFIX, from_environment
+from licet.store.connect import transaction
+from licet.web.access import tokens
 
-from ..web.served import NOTICE, World, url, world
+from ..host.test_host_package import built
+from ..web.served import NOTICE, TOKEN_KEY, World, url, world
 
-__all__ = ["url", "world"]  # fixtures
+__all__ = ["built", "url", "world"]  # fixtures
 
 KEY = "licet_0123456789"
 HTML = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
@@ -47,40 +56,70 @@ SLOWLY = (
 FAILING = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 39\r\n\r\n" + (
     b'{"type": "urn:licet:problem:broken"}   '
 )
+STARVED = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n"
+    b"content-length: 68\r\n\r\n"
+    b'{"type": "urn:licet:problem:busy", "because": "database_silent"}    '
+)
+LEAVES = b"-"  # it takes a request and closes the connection
 GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad"
+TABLE_FILE = Path(__file__).with_name("misconfigurations.yaml")
+DRIVER = TABLE_FILE.with_suffix(".mjs")
+PROGRAMS = {
+    "html": HTML,
+    "moved": MOVED,
+    "short": SHORT,
+    "bare": BARE,
+    "other": OTHER,
+    "theirs": THEIRS,
+    "slowly": SLOWLY,
+    "failing": FAILING,
+    "gateway": GATEWAY,
+    "starved": STARVED,
+    "ssh": b"SSH-2.0-OpenSSH_9.9\r\n\r\n",
+    "silent": b"",
+    "leaving": LEAVES,
+}
 
 
-class Place:
-    """What the rows are made with: a real server, a folder, and programs that are none of ours."""
+class Row(msgspec.Struct, frozen=True):
+    """One row of the table, which says what the fields mean."""
 
-    def __init__(self, world: World, url: str, folder: Path) -> None:
-        self.world, self.url, self.folder = world, url, folder
+    mistake: str
+    do: str
+    because: str
+    says: str = ""
+    url: str = "{url}"
+    key: str = "{key}"
+    scopes: tuple[str, ...] = ()
+    account: str = ""
+    body: dict[str, str | int] = {}
+    settings: dict[str, str] = {}
+    files: dict[str, str] = {}
+    mode: int = 0o600
 
-    def key(self, *scopes: Scope) -> str:
-        return self.world.key(*(scopes or (Scope.gate_read, Scope.turns_write)))
-
-    def settings(self, **more: object) -> HostSettings:
-        key_file = self.folder / "key"
-        if not key_file.exists():
-            key_file.write_text(self.key())
-        given: dict[str, object] = {
-            "url": self.url,
-            "key_file": key_file,
-            "spool": self.folder / "spool",
-            **more,
-        }
-        return HostSettings(**given)  # type: ignore[arg-type]  # of a row's own making
-
-
-def made(address: str, key: str = KEY) -> None:
-    """A client, which checks both."""
-    Client(address, key).close()
+    def made(self, given: Mapping[str, str], folder: Path) -> Row:
+        """The row with addresses, keys and files of ``folder``, which it fills."""
+        folder.mkdir()
+        files = {"key": given["key"]} | self.files
+        for name, text in files.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(self.mode)
+        words = {**given, "folder": str(folder)}
+        settings = {"key_file": "{folder}/key", "spool": "{folder}/spool"} | self.settings
+        return msgspec.structs.replace(
+            self,
+            url=self.url.format_map(words),
+            key=self.key.format_map(words),
+            settings={name: value.format_map(words) for name, value in settings.items()},
+        )
 
 
-def asked(address: str, key: str = KEY, *scopes: str) -> None:
-    """A client that asks once."""
-    with Client(address, key, timeout_seconds=1.0) as client:
-        client.verify(*scopes)
+class Came(NamedTuple):
+    """The code of what a row came to, and its sentence; none where nothing was wrong."""
+
+    because: str
+    said: str
 
 
 @contextmanager
@@ -96,7 +135,8 @@ def answering(words: bytes, context: ssl.SSLContext | None = None) -> Iterator[s
                     taken = context.wrap_socket(taken, server_side=True)
                 taken.recv(65536)
                 if words:
-                    taken.sendall(words)
+                    if words != LEAVES:
+                        taken.sendall(words)
                     taken.close()
                 else:
                     taken.recv(1)
@@ -137,145 +177,113 @@ def certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def said_by(words: bytes, scheme: str = "http") -> Callable[[Place], None]:
-    def row(_place: Place) -> None:
-        with answering(words) as there:
-            asked(f"{scheme}://{there}")
-
-    return row
+ROWS = msgspec.convert(yaml.safe_load(TABLE_FILE.read_text("utf-8")), list[Row])
 
 
-def untrusted(place: Place) -> None:
-    with answering(HTML, certificate(place.folder)) as there:
-        asked(f"https://{there}")
+def do_in_python(row: Row) -> None:
+    """LicetError with the code of what is wrong."""
+    match row.do:
+        case "make":
+            Client(row.url, row.key).close()
+        case "verify":
+            with Client(row.url, row.key, timeout_seconds=1.0) as client:
+                client.verify(*row.scopes)
+        case "check":
+            with Client(row.url, row.key) as client:
+                gate = client.check(row.account)
+            if gate.because:
+                error = LicetError(gate.detail)
+                error.because = gate.because
+                raise error
+        case "open":
+            with Client(row.url, row.key) as client:
+                body = msgspec.json.encode(row.body)
+                client.send(ApiRequest(method="POST", path="/v1/accounts", read=bytes, body=body))
+        case _:
+            kept = {name: Path(value) for name, value in row.settings.items()}
+            made = Host(HostSettings(url=row.url, **kept))
+            try:
+                made.verify()
+            finally:
+                made.close()
 
 
-def unbound(_place: Place) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    asked(f"http://127.0.0.1:{port}")
+def came_in_python(row: Row) -> Came:
+    try:
+        do_in_python(row)
+    except LicetError as error:
+        return Came(str(error.because), error.message)
+    return Came("", "")
 
 
-def revoked(place: Place) -> None:
-    asked(place.url, "licet_neverwas")
-
-
-def file_is_folder(place: Place) -> None:
-    place.settings(key_file=place.folder).token()
-
-
-def spool_on_a_file(place: Place) -> None:
-    (place.folder / "plain").write_text("")
-    Host(place.settings(spool=place.folder / "plain" / "spool"))
-
-
-def spool_key(words: bytes, mode: int) -> Callable[[Place], None]:
-    def row(place: Place) -> None:
-        file = place.folder / "spool.key"
-        file.write_bytes(words)
-        file.chmod(mode)
-        Host(place.settings(spool_key_file=file))
-
-    return row
-
-
-def account(reference: str) -> Callable[[Place], None]:
-    def row(place: Place) -> None:
-        host = Host(place.settings())
-        try:
-            permit = host.gate_now(reference)
-        finally:
-            host.close()
-        assert not permit.may_write
-        error = LicetError(permit.detail)
-        error.because = permit.because
-        raise error
-
-    return row
-
-
-# what somebody did, how it comes out, and what the sentence must name
-Row = tuple[str, Callable[[Place], None], ReasonCode, str]
-ROWS: tuple[Row, ...] = (
-    ("the address is empty", lambda _: made(""), ReasonCode.address_missing, ""),
-    ("read with its line feed", lambda p: made(p.url + "\n"), ReasonCode.address_blank, "\\n"),
-    ("without a scheme", lambda _: made("privacy.example.org"),
-     ReasonCode.address_scheme_missing, "privacy.example.org"),
-    ("a scheme with a slip", lambda _: made("htp://licet.test"), ReasonCode.address_scheme, "htp"),
-    ("no host", lambda _: made("https://"), ReasonCode.address_host, "https://"),
-    ("a port that is a word", lambda _: made("http://h:port"), ReasonCode.address_port, "port"),
-    ("a port too high", lambda _: made("http://h:99999"), ReasonCode.address_port, "99999"),
-    ("a password in it", lambda _: made("http://u:secret@h"), ReasonCode.address_credentials, "h"),
-    ("a query", lambda _: made("http://h/?a=b"), ReasonCode.address_query, "a=b"),
-    ("with `/v1/`", lambda p: made(p.url + "/v1/"), ReasonCode.address_version, "/v1/"),
-    ("a path of the API", lambda p: made(p.url + "/v1/accounts"),
-     ReasonCode.address_version, "/v1/accounts"),
-    ("a path that a proxy does not take away", lambda p: asked(p.url + "/licet", p.key()),
-     ReasonCode.address_path, ""),
-    ("no key", lambda p: made(p.url, " "), ReasonCode.key_missing, ""),
-    ("a key with its line feed", lambda p: made(p.url, KEY + "\n"), ReasonCode.key_blank, ""),
-    ("a key with `Bearer`", lambda p: made(p.url, "Bearer " + KEY), ReasonCode.key_prefix, ""),
-    ("a key in quotes", lambda p: made(p.url, f'"{KEY}"'), ReasonCode.key_quoted, ""),
-    ("a key with a dash of a word processor", lambda p: made(p.url, "licet_01\u201323"),
-     ReasonCode.key_characters, ""),
-    ("a key's file that is not there", lambda p: p.settings(key_file=p.folder / "no").token(),
-     ReasonCode.key_file_missing, "no"),
-    ("a folder for the key's file", file_is_folder, ReasonCode.key_file_unreadable, ""),
-    ("a key that was revoked", revoked, ReasonCode.key_unknown, ""),
-    ("a key that may not send turns",
-     lambda p: asked(p.url, p.key(Scope.gate_read), "gate:read", "turns:write"),
-     ReasonCode.scope_missing, "turns:write"),
-    ("a key that may not ask gates",
-     lambda p: asked(p.url, p.key(Scope.turns_write), "gate:read", "turns:write"),
-     ReasonCode.scope_missing, "gate:read"),
-    ("a name that does not exist", lambda _: asked("http://licet.invalid"),
-     ReasonCode.name_unknown, ""),
-    ("nothing runs there", unbound, ReasonCode.connection_refused, ""),
-    ("the port of SSH", said_by(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), ReasonCode.not_http, ""),
-    ("https where none is spoken", said_by(HTML, "https"), ReasonCode.tls_failed, ""),
-    ("a certificate of one's own", untrusted, ReasonCode.certificate_unknown, "self-signed"),
-    ("a program that hangs", said_by(b""), ReasonCode.late, ""),
-    ("the web site", said_by(HTML), ReasonCode.not_licet, ""),
-    ("another program's 404", said_by(THEIRS), ReasonCode.not_licet, ""),
-    ("another API", said_by(OTHER), ReasonCode.unreadable, ""),
-    ("a page to sign in", said_by(MOVED), ReasonCode.redirected, ""),
-    ("a proxy that drops bodies", said_by(BARE), ReasonCode.cut_off, ""),
-    ("a proxy that cuts", said_by(SHORT), ReasonCode.cut_off, ""),
-    ("a proxy with nobody behind", said_by(GATEWAY), ReasonCode.not_licet, "502"),
-    ("too many requests", said_by(SLOWLY), ReasonCode.rate_limited, ""),
-    ("a server that is broken", said_by(FAILING), ReasonCode.broken, ""),
-    ("the host's id without `host:`", account("ana"), ReasonCode.account_reference, "ana"),
-    ("an account that was not opened", account("host:nobody"), ReasonCode.no_account, ""),
-    ("a spool where no folder can be", spool_on_a_file, ReasonCode.spool_unwritable, "spool"),
-    ("a spool's key for everybody", spool_key(bytes(32), 0o644),
-     ReasonCode.spool_key_readable, "spool.key"),
-    ("a spool's key in base64", spool_key(b"AAAA", 0o600), ReasonCode.spool_key_size, "spool.key"),
-)  # fmt: skip
+def came_in_typescript(rows: list[Row], host: Path) -> list[Came]:
+    told = {"client": str(host.parent / "client"), "host": str(host), "rows": rows}
+    done = subprocess.run(
+        ["node", str(DRIVER)],
+        env={"PATH": os.environ["PATH"], "LICET_TEST": msgspec.json.encode(told).decode()},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout, type=list[Came])
 
 
 @pytest.fixture
-def place(world: World, url: str, tmp_path: Path) -> Place:
+def given(world: World, url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Addresses and keys: of the real server, and of programs that are none of ours."""
     world.clock.set(NOTICE)
-    return Place(world, url, tmp_path)
+    now = world.wall.timestamp()
+    revoked = world.key(Scope.gate_read, name="revoked")
+    with transaction(world.here.pool) as tx:
+        tx.execute("UPDATE api_keys SET revoked_at = %s WHERE name = 'revoked'", [NOTICE])
+    world.open("ana")
+    token = partial(tokens.sign_token, TOKEN_KEY, "ana", "licet")
+    with ExitStack() as stack:
+        words = {name: stack.enter_context(answering(said)) for name, said in PROGRAMS.items()}
+        words["tls"] = stack.enter_context(answering(HTML, certificate(tmp_path)))
+        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            words["unbound"] = f"127.0.0.1:{listener.getsockname()[1]}"
+        yield words | {
+            "url": url,
+            "key": world.key(Scope.gate_read, Scope.turns_write, Scope.accounts_write),
+            "gate_key": world.key(Scope.gate_read),
+            "turns_key": world.key(Scope.turns_write),
+            "revoked": revoked,
+            "expired": token(now - 3600, 600),
+            "early": token(now + 3600, 600),
+            "long": token(now, 365 * 86_400),
+            "other_audience": tokens.sign_token(TOKEN_KEY, "ana", "another", now),
+            "other_key": tokens.sign_token(bytes(32), "ana", "licet", now),
+        }
 
 
-def test_each_mistake_has_its_code_and_its_sentence(place: Place) -> None:
-    wrong, seen = [], dict[str, tuple[ReasonCode, str]]()
-    for number, (what, row, because, names) in enumerate(ROWS):
-        place.folder = place.folder / str(number)
-        place.folder.mkdir()
-        try:
-            row(place)
-        except LicetError as error:
-            said = error.message
-            seen[what] = (ReasonCode(error.because), said)
-            if error.because != because or names not in said:
-                wrong.append((what, error.because, said))
-            assert "secret" not in said and KEY not in said
-        else:
-            wrong.append((what, "no error", ""))
-    assert wrong == []
-    assert len({because for because, _ in seen.values()}) >= 30, "told apart by the code alone"
+def check(rows: list[Row], came: list[Came]) -> None:
+    wrong = [
+        (row.mistake, one)
+        for row, one in zip(rows, came, strict=True)
+        if one.because != row.because or row.says not in one.said
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+    assert not any("secret" in one.said or KEY in one.said for one in came)
+
+
+def test_each_mistake_has_its_code_and_its_sentence_in_python(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    rows = [row.made(given, tmp_path / str(number)) for number, row in enumerate(ROWS)]
+    came = [came_in_python(row) for row in rows]
+    check(rows, came)
+    apart = {(one.because, row.says) for row, one in zip(rows, came, strict=True)}
+    assert len(apart) >= 40, "told apart"
+    assert len({one.because for one in came}) >= 30, "told apart by the code alone"
+
+
+def test_each_mistake_has_its_code_and_its_sentence_in_typescript(
+    given: dict[str, str], tmp_path: Path, built: Path
+) -> None:
+    rows = [row.made(given, tmp_path / str(number)) for number, row in enumerate(ROWS)]
+    check(rows, came_in_typescript(rows, built))
 
 
 def test_a_429_carries_for_how_long_to_wait() -> None:
@@ -287,18 +295,23 @@ def test_a_429_carries_for_how_long_to_wait() -> None:
     assert (gate.because, gate.retry_after) == (ReasonCode.rate_limited, 7)
 
 
-def test_a_host_is_made_while_licet_is_away_and_not_with_a_wrong_key(place: Place) -> None:
+def test_a_host_is_made_while_licet_is_away_and_not_with_a_wrong_key(
+    url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(KEY)
     environment = {
         PREFIX + "URL": "http://127.0.0.1:9",
-        PREFIX + "KEY_FILE": str(place.settings().key_file),
-        PREFIX + "SPOOL": str(place.folder / "spool"),
+        PREFIX + "KEY_FILE": str(tmp_path / "key"),
+        PREFIX + "SPOOL": str(tmp_path / "spool"),
     }
     assert from_environment(HostSettings, PREFIX, environment).url == "http://127.0.0.1:9"
     Host.from_environment(environment).close()
-    place.settings().key_file.write_text("licet_neverwas")
     with pytest.raises(SetupError) as raised:
-        Host.from_environment(environment | {PREFIX + "URL": place.url})
+        Host.from_environment(environment | {PREFIX + "URL": url})
     assert raised.value.because is ReasonCode.key_unknown
+    with pytest.raises(UsageError) as missing:
+        from_environment(HostSettings, PREFIX, environment | {PREFIX + "SPOOL": ""})
+    assert "`spool`" in missing.value.message
 
 
 def test_every_code_has_a_sentence_and_what_to_do() -> None:

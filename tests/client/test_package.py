@@ -74,22 +74,14 @@ console.log(JSON.stringify({ account, effects: seen.effects, may: seen.after.may
 
 @pytest.fixture(scope="module")
 def compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("compiler")
-    if shutil.which("npm") is None:
-        npm.absent("npm is not installed")
-    try:
-        package.install(folder)
-    except subprocess.CalledProcessError as error:
-        npm.absent(f"npm ci failed: {error.stderr.decode()[-300:]}")
-    return folder
+    return npm.built_packages(tmp_path_factory) / "compiler"
 
 
 @pytest.fixture(scope="module")
 def built(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package where a program finds it by its name."""
     folder = tmp_path_factory.mktemp("host") / "node_modules" / "@licet" / "client"
-    package.write(folder, compiler)
-    return folder
+    return shutil.copytree(compiler.with_name("node_modules") / "@licet" / "client", folder)
 
 
 @pytest.fixture
@@ -272,7 +264,7 @@ def test_the_page_names_each_class_of_error_and_each_option() -> None:
 def ran(
     words: list[str], folder: Path, more: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A program that is given no setting of whoever runs the tests."""
+    """A program that is given no setting of anyone who runs the tests."""
     kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1"}
     return subprocess.run(
         words,

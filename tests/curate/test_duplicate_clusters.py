@@ -26,7 +26,7 @@ SAID = (
     "{0} of this year"
 )
 ANSWER = (
-    "the {0} are picked in October by the whole family, and whoever is late gets none of the "
+    "the {0} are picked in October by the whole family, and anyone who is late gets none of the "
     "{0} at all"
 )
 COPIES = {"pears": 11, "quinces": 2, "medlars": 1, "walnuts": 1}

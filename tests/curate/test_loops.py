@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain
 from random import Random
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from licet.curate import (
     sketches,
     words,
 )
-from licet.curate.batches import batches
+from licet.curate.batches import batches, column
 from licet.curate.changed_places import word_counts
 from licet.curate.kernels import Kernel, LabelKernel, SketchKernel
 from licet.curate.label_columns import count_words
@@ -228,13 +229,27 @@ def test_a_process_that_builds_nothing_never_loads_them() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@given(st.lists(st.one_of(PIECES, st.sampled_from(SENTENCES)), max_size=6))
-def test_a_language_is_as_likely_with_the_loops_as_without(texts: list[str]) -> None:
-    one, other = (language_model.likeliest(texts, compiled=by) for by in (False, True))
+@settings(deadline=None)
+@given(st.lists(st.lists(st.one_of(PIECES, st.sampled_from(SENTENCES)), max_size=6), max_size=4))
+def test_a_language_is_as_likely_with_the_loops_as_without(documents: list[list[str]]) -> None:
+    documents += [[text.upper(), *texts] for text, *texts in filter(None, documents)]
+    one, other = (
+        list(chain.from_iterable(language_model.likeliest(documents, compiled=by)))
+        for by in (False, True)
+    )
     assert [name for name, share in one if share > 0.1] == [
         name for (name, _), (_, share) in zip(other, one, strict=True) if share > 0.1
     ]
     assert [share for _, share in one] == pytest.approx([share for _, share in other], rel=1e-9)
+
+
+def test_pieces_joined_are_as_likely_as_the_text_that_they_are() -> None:
+    documents = [SENTENCES[:3], [SENTENCES[0].upper(), SENTENCES[1]], ["A"], [], ["", "x"]]
+    joined = [[" ".join(pieces)] for pieces in documents]
+    for by in (False, True):
+        each, whole = (language_model.likeliest(d, compiled=by) for d in (documents, joined))
+        assert [name for *_, (name, _) in each] == [name for (name, _), *_ in whole]
+        assert [share for *_, (_, share) in each] == pytest.approx([s for (_, s), *_ in whole])
 
 
 @settings(max_examples=300, deadline=None)
@@ -251,5 +266,22 @@ def test_words_of_prose_and_code_are_those_of_plain_code(spoken: list[Spoken]) -
         for n, (kind, turns) in enumerate(spoken)
     ]
     (batch,) = batches(documents)
-    expected = word_counts([one.texts for one in documents])
+    expected = word_counts(column(batch, "texts"))
     assert count_words(texts_of(batch), loops).tolist() == expected.tolist()
+
+
+def test_a_build_loads_neither_scipy_nor_pandas_though_both_are_there() -> None:
+    assert find_spec("scipy") is not None and find_spec("pandas") is not None
+    program = (
+        "import sys, tempfile; from datetime import UTC, datetime; from pathlib import Path; "
+        "import licet.curate.release_build, licet.curate.engine_settings; "
+        "from licet.curate import pipeline, worker_start; "
+        "from licet.release.part import groups, write_parts; "
+        "from licet.release.row_keys import SealedRow; "
+        "row = SealedRow(row_id=bytes(16), ordinal=0, until=datetime.now(UTC), sealed=b'x'); "
+        "folder = Path(tempfile.mkdtemp()); (part,) = write_parts(folder, [row]); "
+        "assert next(groups((folder / part.file).open('rb'))).sealed == [b'x']; "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'pandas', 'scipy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"[]\n"

@@ -89,8 +89,8 @@ class _Paused(psycopg.Connection[TupleRow]):
 
 
 def paused(dsn: str) -> Pool:
-    """A real pool on whose connections actors stop. Whoever waits for each other for ever is told
-    so soon.
+    """A real pool on whose connections actors stop. Anyone who waits for each other for ever is
+    told so soon.
     """
 
     def configure(conn: _Paused) -> None:
@@ -112,7 +112,7 @@ def paused(dsn: str) -> Pool:
 
 
 class Race:
-    """One race. Whoever works draws who comes next, and hands over only where that is another: a
+    """One race. Anyone who works draws who comes next, and hands over only where that is another: a
     switch is dear.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tools import client_package, host_package
 
 from ..plugins.beside import LITELLM, Licet, free_port, needed
 from ..waiting import wait_until
@@ -118,18 +118,12 @@ def answers_at_all(url: str) -> bool:
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the two packages of ours, and the two frameworks."""
     folder = tmp_path_factory.mktemp("node")
-    compiler = tmp_path_factory.mktemp("compiler")
-    try:
-        client_package.install(compiler)
-    except (OSError, subprocess.CalledProcessError) as error:
-        npm.absent(f"npm ci failed: {error}")
     named = {"express": EXPRESS, "hono": HONO, "@hono/node-server": NODE_SERVER}
     about = {"private": True, "type": "module", "dependencies": named}
     (folder / "package.json").write_text(json.dumps(about))
     npm.run(folder, "install")
-    ours = folder / "node_modules" / "@licet"
-    client_package.write(ours / "client", compiler)
-    host_package.write(ours / "host", compiler, ours / "client")
+    ours = npm.built_packages(tmp_path_factory) / "node_modules" / "@licet"
+    shutil.copytree(ours, folder / "node_modules" / "@licet")
     return folder
 
 

@@ -5,16 +5,22 @@ turns that arrive once, stamped with what held when they were said.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import httpx
+import msgspec
 import pytest
 
 from licet.access.roles import Scope
-from licet.client import ConversationTurn
+from licet.client import ConversationTurn, GateResult
 from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
+from licet.host.exchange import ChatExchange
 from licet.store.connect import Pool
 from licet.vault.commands import Choose, Delete, Hold, Unhold
 from licet.webhooks import endpoints
@@ -153,6 +159,101 @@ def test_while_nobody_answers_a_chat_is_blocked_or_kept(beside: Beside, outage: 
     made.close()
 
 
+class Gates:
+    """A server that answers every gate as open, but for the account `late`, whose answer waits for
+    ``goes_on``, and those in ``failing``, about which it answers 500.
+    """
+
+    def __init__(self) -> None:
+        self.goes_on, self.begun = threading.Event(), threading.Event()
+        self.failing = set[str]()
+        self.asked: list[str] = []
+        gates = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.split("/")[3].removeprefix("host:")
+                gates.asked.append(name)
+                if name == "late":
+                    gates.begun.set()
+                    gates.goes_on.wait()
+                answer = GateResult(
+                    account=f"acc_{name}",
+                    gate="open",
+                    may_write=True,
+                    standings={},
+                    unanswered=(),
+                    grant=1,
+                    policy="1",
+                    decide_by=None,
+                )
+                fails = name in gates.failing
+                body = (
+                    b'{"type": "urn:licet:problem:broken"}'
+                    if fails
+                    else msgspec.json.encode(answer)
+                )
+                with suppress(OSError):  # the late one is not waited for any more
+                    self.send_response(500 if fails else 200)
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self.goes_on.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def open_gates(tmp_path: Path) -> Iterator[tuple[Gates, Host]]:
+    server = Gates()
+    (tmp_path / "key").write_text("licet_0123456789")
+    made = Host(
+        HostSettings(
+            url=server.url,
+            key_file=tmp_path / "key",
+            spool=tmp_path / "spool",
+            gate_timeout_seconds=1.0,
+        )
+    )
+    yield server, made
+    server.goes_on.set()
+    made.close()
+    server.close()
+
+
+def test_a_gate_that_is_late_alone_closes_no_other_one(open_gates: tuple[Gates, Host]) -> None:
+    server, made = open_gates
+    late = made.gates.ask("host:late")
+    server.begun.wait()
+    assert made.gate_now("host:ana").gate == "open"
+    assert late.result().because == ReasonCode.late
+    assert made.gate_now("host:bo").gate == "open", "Licet answers: it is asked"
+
+
+def test_while_licet_answers_nobody_but_with_errors_only_the_first_chats_ask_it(
+    open_gates: tuple[Gates, Host],
+) -> None:
+    server, made = open_gates
+    server.failing = {"ana"}
+    assert made.gate_now("host:ana").because == ReasonCode.broken
+    assert made.gate_now("host:bo").gate == "open", "an error about one account is its own"
+    server.failing = {"c1", "c2", "c3"}
+    for name in ("c1", "c2", "c3"):
+        assert made.gate_now(f"host:{name}").because == ReasonCode.broken
+    assert made.gate_now("host:c4").because == ReasonCode.broken
+    assert server.asked == ["ana", "bo", "c1", "c2", "c3"]
+
+
 @pytest.mark.parametrize("outage", Outage)
 def test_an_account_that_is_not_known_is_no_outage(beside: Beside, outage: Outage) -> None:
     with listening(beside.world.app) as url:
@@ -283,6 +384,29 @@ def test_what_licet_refuses_is_counted_by_reason_and_let_go(beside: Beside) -> N
         "refused: no_account": 1,
         "delivered: done": 1,
     }
+
+
+def test_what_was_streamed_when_a_person_leaves_is_what_is_recorded(beside: Beside) -> None:
+    async def model() -> AsyncIterator[str]:
+        for part in ("In ", "November, ", "with its roots spread wide."):
+            yield part
+
+    async def leave_after_two() -> None:
+        exchange = ChatExchange(made, await made.gate("host:ana"))
+        exchange.say("When do I plant it?", conversation="c", id="1")
+        answer = exchange.answer(model(), conversation="c", id="2")
+        assert [await anext(answer), await anext(answer)] == ["In ", "November, "]
+        await answer.aclose()
+        assert await asyncio.wrap_future(exchange.finish())
+
+    with listening(beside.world.app) as url:
+        made = beside.host(url)
+        asyncio.run(leave_after_two())
+        assert delivered(made)["delivered: done"] == 2
+        kept = httpx.get(
+            f"{url}/v1/conversations/host:c/turns", headers=beside.world.person("ana")
+        ).json()
+    assert [turn["text"] for turn in kept["items"]] == ["When do I plant it?", "In November, "]
 
 
 def test_nothing_that_is_recorded_shows_in_the_log(

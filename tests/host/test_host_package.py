@@ -29,16 +29,7 @@ __all__ = ["beside"]  # a fixture
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = tmp_path_factory.mktemp("compiler")
-    try:
-        client_package.install(compiler)
-    except (OSError, subprocess.CalledProcessError) as error:
-        npm.absent(f"npm ci failed: {error}")
-    ours = tmp_path_factory.mktemp("host") / "node_modules" / "@licet"
-    client_package.write(ours / "client", compiler)
-    host_package.write(ours / "host", compiler, ours / "client")
-    host_package.write(ours / "again", compiler, ours / "client")
-    return ours / "host"
+    return npm.built_packages(tmp_path_factory) / "node_modules" / "@licet" / "host"
 
 
 def test_its_spool_holds_what_the_one_in_python_holds(built: Path, tmp_path: Path) -> None:
@@ -94,8 +85,9 @@ def test_it_follows_what_must_be_held_and_what_must_leave(
 
 
 def test_two_builds_are_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    hashes = set()
-    for folder in (built, built.with_name("again")):
+    hashes, again = set(), tmp_path / "again"
+    host_package.write(again, built.parents[2] / "compiler", built.with_name("client"))
+    for folder in (built, again):
         (packed,) = json.loads(
             npm.run(folder, "pack", "--json", "--pack-destination", str(tmp_path))
         )

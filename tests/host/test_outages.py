@@ -38,9 +38,11 @@ def test_an_hour_without_licet_loses_nothing(dsn: str, tmp_path: Path) -> None:
     licet = Licet(tmp_path / "licet", dsn)
     licet.start()
     try:
-        play(licet, tmp_path)
+        results = play(licet, tmp_path)
     finally:
         licet.stop()
+    chats = {(one.outage, one.number) for one in results if one.harm == outages.WELL}
+    assert chats == {(how, n) for how in ("block", "allow_and_keep") for n in range(CHATS)}
 
 
 def test_an_hour_without_two_hosts_loses_nothing_and_an_upgrade_lets_chats_go_on(

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from licet.errors import BusyError, UsageError
 from licet.host import spool as spools
 from licet.host.spool import HEADER, Spool, SpoolFullError, key_of
 
+from ..waiting import wait_until
+
 LARGE = 2**24
 WRITER = """
 import sys
+import threading
 from pathlib import Path
 from licet.host.spool import Spool
 spool = Spool(Path(sys.argv[1]), Path(sys.argv[1]) / "key", 2**24)
@@ -205,4 +209,29 @@ def test_a_disk_that_takes_nothing_is_said_and_the_spool_goes_on(tmp_path, monke
     spool.put(b"three").result()
     assert drained(spool) == [b"one", b"three"]
     assert spool.size == 0
+    spool.close()
+
+
+def test_who_puts_a_record_waits_for_no_disk(tmp_path, monkeypatch) -> None:
+    spool, real = opened(tmp_path), os.fsync
+    syncs, goes_on = threading.Event(), threading.Event()
+
+    def hang(descriptor: int) -> None:
+        syncs.set()
+        goes_on.wait()
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", hang)
+    done = [spool.put(b"one")]
+    syncs.wait()
+    second = threading.Thread(target=lambda: done.append(spool.put(b"two")), daemon=True)
+    second.start()
+    try:
+        wait_until(lambda: len(done) == 2, "a second record is put while the disk hangs")
+        assert not any(one.done() for one in done), "neither is acknowledged before it is synced"
+    finally:
+        goes_on.set()
+    for one in done:
+        one.result()
+    assert drained(spool) == [b"one", b"two"]
     spool.close()

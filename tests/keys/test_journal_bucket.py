@@ -236,7 +236,7 @@ def test_the_end_of_a_long_journal_is_found_without_reading_all_of_it(
     assert [record.seq for record in again.newest(5)] == list(range(many))[-5:]
     with pytest.raises(RefusedError) if many > 3 else nullcontext():
         again.append([told(1_000)])
-    for gone in range(1, many + 1):  # one that is missing is found now or by whoever reads all
+    for gone in range(1, many + 1):  # one that is missing is found now or by anyone who reads all
         fewer = HeldBucket(
             {name: one for name, one in bucket.held.items() if name != f"journal/{gone:010}"}
         )

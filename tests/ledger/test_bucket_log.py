@@ -1,5 +1,5 @@
-"""The log in a bucket: one order whoever writes, nothing acknowledged is lost, and a writer that
-was overtaken stops.
+"""The log in a bucket: one order no matter who writes, nothing acknowledged is lost, and a writer
+that was overtaken stops.
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ class Sleeper(Sequencer):
 def test_a_sequencer_that_slept_through_the_loss_of_its_lock_appends_nothing(
     office: Office,
 ) -> None:
-    """Its batch has places already. Whoever took over encodes it anew, with other nonces, at the
+    """Its batch has places already. Anyone who took over encodes it anew, with other nonces, at the
     same places.
     """
     ana = office.account("ana")

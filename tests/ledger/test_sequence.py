@@ -1,5 +1,5 @@
 """The sequencer tells every committed row once, in each account's order, whatever crashes and
-whoever else runs.
+no matter who else runs.
 """
 
 from __future__ import annotations

@@ -299,7 +299,7 @@ def test_a_witness_that_dribbles_is_left_behind(log: LogWriter, tmp_path: Path) 
         to.send_response(200)
         to.send_header("Content-Length", "10000000")
         to.end_headers()
-        with contextlib.suppress(OSError):  # whoever asked has gone
+        with contextlib.suppress(OSError):  # anyone who asked has gone
             while not gathered_all.wait(0.05):  # it never ends while it is waited for
                 to.wfile.write(b".")
 

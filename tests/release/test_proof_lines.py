@@ -23,7 +23,7 @@ NAMES = {name: f"proof/{name}.jsonl.gz" for name in ("candidates", "rows")}
 
 
 class WholeFiles:
-    """The same folder for whoever cannot seek in it."""
+    """The same folder for anyone who cannot seek in it."""
 
     def __init__(self, folder: Path) -> None:
         self._files = verifier.FolderFiles(folder)

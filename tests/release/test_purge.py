@@ -428,7 +428,7 @@ def test_a_row_key_that_was_leased_and_kept_opens_its_row_after_the_erasure_and_
     house: House,
 ) -> None:
     """The limit that the docs, the card and the page state: a lease cannot be taken back from
-    whoever keeps its keys.
+    anyone who keeps its keys.
     """
     lived_in(house)
     ((release, ordinal),) = house.query(

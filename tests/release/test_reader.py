@@ -195,7 +195,9 @@ def test_a_lease_that_ran_out_is_renewed_before_the_next_row(folder: Path, town:
 def test_no_row_comes_out_later_than_a_lease_after_its_withdrawal(
     folder: Path, steps: list[tuple[float, int | None]]
 ) -> None:
-    """The fence as a theorem: whatever the consumer's pauses and whoever withdraws meanwhile."""
+    """The fence as a theorem: whatever the consumer's pauses, and no matter who withdraws
+    meanwhile.
+    """
     town, withdrawn_at = Town(ROWS), dict[int, datetime]()
     loaded = load(folder, town, at=town.clock)
     for pause, withdrawn in steps:

@@ -1,5 +1,5 @@
-"""Rows of a release lie packed, and whoever looks for them finds exactly those that a plain scan of
-the release finds.
+"""Rows of a release lie packed, and anyone who looks for them finds exactly those that a plain scan
+of the release finds.
 
 Histories are drawn: pages of rows, whose accounts go on from one page to the next, of conversations
 that become one row or several; then rows are taken out again. What is expected comes from a list

@@ -106,6 +106,9 @@ def test_each_alert_has_its_page_and_its_link_leads_there() -> None:
         assert page.is_file(), page
         assert page.read_text("utf-8").startswith(f"# {rule['alert']}\n")
         assert rule["expr"] in page.read_text("utf-8")
+        parts = page.read_text("utf-8").split("\n## ")[1:]
+        assert [part.splitlines()[0] for part in parts] == ["What to do", "Check that it is over"]
+        assert all("\n\n    " in part for part in parts), f"{page} names no command"
     linked = {page_of(rule) for rule in rules()}
     apart = {RUNBOOKS / name for name in WITHOUT_ALERT}
     assert {*RUNBOOKS.glob("*.md")} == {*linked, *apart, RUNBOOKS / "index.md"}

@@ -4,22 +4,27 @@ know.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
+from licet import doctor
 from licet.access import staff_orders
 from licet.access.staff_orders import OrderKind, OrderOutcome
 from licet.config import Webhooks
 from licet.service import recent_faults
 from licet.store.connect import Pool, transaction
-from licet.store.outage_file import OutageFile
+from licet.store.database_activity import read_activity
+from licet.store.outage_file import DATABASE_LOCKED, DATABASE_SLOW, OutageFile
 from licet.vault.ids import uuid7
 from licet.webhooks import endpoints
 
 from ..installed import House
+from ..waiting import wait_until
 
 
 @pytest.fixture
@@ -70,6 +75,47 @@ def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
     ]
     house.passes(1)
     assert {what for what, *_ in faults(house)} == {"endpoint", "log"}, "what stands"
+
+
+def test_a_transaction_that_others_wait_for_is_named_with_the_command_that_ends_it(
+    house: House, dsn: str
+) -> None:
+    house.open("ana")
+    with psycopg.connect(dsn, application_name="report") as open_:
+        open_.execute("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
+        with psycopg.connect(dsn) as waits, ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(waits.execute, "SELECT count(*) FROM accounts")
+            with psycopg.connect(dsn, autocommit=True) as asks:
+                wait_until(lambda: read_activity(asks).blocking, "it waits for a second")
+                (blocking,) = read_activity(asks).blocking
+            assert (blocking.application, blocking.waiting) == ("report", 1)
+            assert blocking.state == "idle in transaction"
+            (fault,) = [
+                one
+                for one in recent_faults.find_faults(house.here, house.now, house.now).faults
+                if one.what == DATABASE_LOCKED
+            ]
+            assert f"session {blocking.pid} (`report`, idle in transaction)" in fault.seen
+            assert str(blocking.pid) in fault.next
+            (found,) = [one for one in doctor.examine(house.here) if "sessions wait" in one.seen]
+            assert str(blocking.pid) in found.mend
+            open_.rollback()
+            assert waiting.result().fetchone() == (1,)
+
+
+def test_a_statement_that_takes_long_is_named_with_what_it_waits_for(
+    house: House, dsn: str
+) -> None:
+    with psycopg.connect(dsn) as slow, ThreadPoolExecutor(1) as threads:
+        running = threads.submit(slow.execute, "SELECT pg_sleep(600)")
+        with psycopg.connect(dsn, autocommit=True) as asks:
+            wait_until(lambda: read_activity(asks).slow, "it takes a second")
+            assert read_activity(asks).slowest_waits_for == "Timeout/PgSleep"
+        assert (DATABASE_SLOW, "licet doctor", True) in faults(house)
+        assert any("Timeout/PgSleep" in one.seen for one in doctor.examine(house.here))
+        slow.cancel()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            running.result()
 
 
 def test_while_the_database_cannot_be_asked_the_outages_are_told(house: House) -> None:

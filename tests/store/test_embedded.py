@@ -294,7 +294,7 @@ def test_root_without_namespaces_runs_it_as_another_user(
         assert owner in {"postgres", "nobody"}
         with psycopg.connect(dsn) as conn:
             assert conn.execute("SELECT 1").fetchone() == (1,)
-    # Whoever comes later, with namespaces or without, runs it as its owner.
+    # Anyone who comes later, with namespaces or without, runs it as its owner.
     with embedded.running(folder, embedded.Options(durable=False, binaries=binaries)):
         assert psutil.Process(embedded.status(folder).pid).username() == owner
 

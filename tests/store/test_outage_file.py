@@ -1,4 +1,6 @@
-"""Outages that servers wrote down are read as one, whoever saw them, and a full disk loses none."""
+"""Outages that servers wrote down are read as one, no matter who saw them, and a full disk loses
+none.
+"""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_making_a_folder_durable_leaves_no_file_open(tmp_path: Path) -> None:
 
 
 def test_a_folder_s_name_is_synced_though_somebody_else_made_it(tmp_path: Path) -> None:
-    """Whoever made it may have been killed before the name was on the disk."""
+    """Anyone who made it may have been killed before the name was on the disk."""
     watched = (
         "import sys; from pathlib import Path; from licet.store import files\n"
         "sys.addaudithook(lambda event, said: event == 'open' and print('opened', said[0]))\n"

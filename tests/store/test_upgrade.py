@@ -27,6 +27,7 @@ from licet.store.migrate import drift, migrate, migrations, pending
 from licet.vault import account_view, installation
 
 from ..installed import House
+from ..terms import preset_text
 from ..waiting import wait_until
 
 LATER = {
@@ -184,7 +185,7 @@ def test_a_schema_newer_than_the_program_is_refused_and_nothing_is_touched(
 
 @pytest.mark.usefixtures("later")
 def test_each_step_is_taken_beside_a_reader_of_every_table(old: tuple[str, House]) -> None:
-    """As while a dump runs: whoever reads all tables in one transaction holds up each step, and
+    """As while a dump runs: anyone who reads all tables in one transaction holds up each step, and
     loses nothing.
     """
     dsn, steps = old[0], migrations()
@@ -225,3 +226,45 @@ def test_no_command_migrates_an_embedded_database_in_passing(
         assert "`licet upgrade --dry-run`" in refused.output
     assert run("upgrade").exit_code == 0
     assert run("status").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status",
+        "doctor",
+        "sweep",
+        "events",
+        "upgrade",
+        "upgrade --dry-run",
+        "upgrade --contract",
+        "serve --port 0",
+        "api-key list",
+        "api-key create host --scope gate:read",
+        "staff list",
+        "policy proposals",
+        "policy apply strict.yaml",
+        "import chats.jsonl --account ana --plan pro",
+        "explain host:ana",
+        "backup make backups",
+        "ledger publish log",
+        "db recount",
+    ],
+)
+def test_no_command_makes_an_installation_in_an_empty_database_but_those_that_are_to(
+    databases: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "strict.yaml").write_text(preset_text("strict"))
+    (tmp_path / "chats.jsonl").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    dsn = databases(migrated=False)
+    runner = CliRunner(env={"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
+    refused = runner.invoke(main, words.split())
+    assert refused.exit_code == 64, refused.output
+    assert "there is no installation in it" in refused.output
+    assert "`licet init`" in refused.output
+    with psycopg.connect(dsn) as conn:
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        assert conn.execute(tables).fetchone() == (0,)
+    assert runner.invoke(main, ["init", "--preset", "strict"]).exit_code == 0

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -169,38 +170,24 @@ def ordinals(rows: Any) -> list[int]:
 def run_ranks(
     folder: Path, gates: Path, count: int, part: str, program: str = "rank_steps"
 ) -> list[tuple[int, str, str]]:
-    """What each of ``count`` processes of `tests.train.PROGRAM` ended with and said: its code,
-    stdout and stderr.
+    """What each of ``count`` ranks of `tests.train.PROGRAM` ended with and said: its code, stdout
+    and stderr.
     """
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    apart = [
-        {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+    given = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    # Accelerate asks for them; the ranks meet by a file
+    given |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    words = [program, str(folder), str(gates), str(count), *([part] if part else [])]
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.train.ranks", *words],
+        env=given,
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = [
+        [(gates / f"{name}-{rank}").read_text("utf-8") for name in ("said", "errors")]
         for rank in range(count)
     ]
-    environment |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "1",
-    }  # Accelerate asks for them; the ranks meet by a file
-    started = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                f"tests.train.{program}",
-                str(folder),
-                str(gates),
-                str(rank),
-                str(count),
-                part,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment | apart[rank],
-            cwd=root,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    said = [one.communicate(timeout=600) for one in started]
-    return [(one.returncode, *words) for one, words in zip(started, said, strict=True)]
+    return [(code, *both) for code, both in zip(json.loads(ran.stdout), said, strict=True)]

@@ -1,5 +1,4 @@
-"""Run alone, as `python -m tests.train.rank FOLDER GATES RANK`: one of two ranks of a run on the
-release in FOLDER.
+"""One of two ranks of a run on the release in a folder; `ranks.py` starts it.
 
 Every step ends in an exchange between the ranks, so that one that took fewer would leave the other
 waiting. After ten steps the first rank publishes that much was withdrawn. Prints, for both, the
@@ -8,7 +7,6 @@ steps and the withdrawn rows used after.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -26,15 +24,17 @@ STEPS_BEFORE = 10
 WITHDRAWN = set(range(0, 400, 2))
 
 
-def main(folder: Path, gates: Path, rank: int) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{gates}/store", rank=rank, world_size=2)
+def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
+    dist.init_process_group(
+        "gloo", init_method=f"file://{gates}/store", rank=rank, world_size=ranks
+    )
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
     rows = RowDataset(folder, office.gate(), keys, at=keys.now)
     # Only the first rank's share is withdrawn, so that rows which were dropped would leave it with
     # fewer batches.
     sampler: DistributedSampler[int] = DistributedSampler(
-        rows, num_replicas=2, rank=rank, shuffle=False
+        rows, num_replicas=ranks, rank=rank, shuffle=False
     )
     steps, used = 0, 0
     for batch in MaskedBatches(
@@ -52,7 +52,3 @@ def main(folder: Path, gates: Path, rank: int) -> None:
     dist.all_gather_object(found, (steps, used))
     print(found)
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -11,7 +11,6 @@ of the rows that are in its gradient, and the attempts.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -121,6 +120,3 @@ def with_accelerate(model: Places) -> Made:
 
 
 RUN = {"fsdp": with_fsdp, "accelerate": with_accelerate}
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

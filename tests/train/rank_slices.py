@@ -10,7 +10,6 @@ JSON, for each step the slices of each rank as they are used, and the attempts.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +83,3 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
         taken.append([found, step.attempts])
     print(json.dumps({"taken": taken, "asked": len(keys.retry_while_busy)}))
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

@@ -1,5 +1,4 @@
-"""Run alone, as `python -m tests.train.rank_steps FOLDER GATES RANK RANKS PART`: one rank of a run
-with accumulated gradients.
+"""One rank of a run with accumulated gradients; `ranks.py` starts it.
 
 The model is one weight, and the loss of a row is the weight times two to the power of its place in
 the step, so that the gradient of a step, summed over ranks, is a bitmap of the rows that are in it.
@@ -15,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from itertools import chain
@@ -110,12 +108,8 @@ class Run:
         print(json.dumps(taken))
 
 
-def main(folder: str, gates: str, rank: str, ranks: str, part: str) -> None:
+def main(folder: Path, gates: Path, rank: int, ranks: int, part: str) -> None:
     store = f"file://{gates}/store-{part}"
-    dist.init_process_group("gloo", init_method=store, rank=int(rank), world_size=int(ranks))
-    Run(Path(folder), Path(gates), int(rank), int(ranks), part).main()
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks)
+    Run(folder, gates, rank, ranks, part).main()
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

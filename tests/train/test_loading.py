@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import pickle
 import shutil
 import subprocess
@@ -30,7 +29,7 @@ from licet.train.gate import WhenStale
 
 from ..release.world import LOG_SEED, START, build, log_key, row_of
 from ..waiting import wait_until
-from .publishing import COUNT, ROWS, Keys, Office, World, ordinals
+from .publishing import COUNT, ROWS, Keys, Office, World, ordinals, run_ranks
 
 
 @pytest.fixture(scope="module")
@@ -409,22 +408,9 @@ def test_two_ranks_finish_in_step_when_rows_are_withdrawn_in_the_middle(
 ) -> None:
     pytest.importorskip("torch")
     World(folder, tmp_path, time.time)
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.train.rank", str(folder), str(tmp_path), str(rank)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=root,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [rank.communicate(timeout=600) for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], said[0][1][-2_000:] + said[1][1][-2_000:]
-    assert {out for out, _ in said} == {"[(25, 0), (25, 0)]\n"}
+    ranks = run_ranks(folder, tmp_path, 2, "", "rank")
+    assert [code for code, _, _ in ranks] == [0, 0], "".join(rank[2][-2_000:] for rank in ranks)
+    assert {said for _, said, _ in ranks} == {"[(25, 0), (25, 0)]\n"}
 
 
 def test_rows_go_into_workers_that_are_started_afresh(folder: Path, tmp_path: Path) -> None:

@@ -655,7 +655,7 @@ def test_the_configuration_reads_the_files_that_were_written(house: House, tmp_p
 
 
 def test_the_settings_of_every_trainer_s_configuration_are_those_of_the_golden_files() -> None:
-    """TESTS_WRITE_GOLDEN=1 writes them anew: read the diff as whoever trains with it would."""
+    """TESTS_WRITE_GOLDEN=1 writes them anew: read the diff as anyone who trains with it would."""
     folder = Path(__file__).parent / "golden"
     for to in Format:
         made, _ = export_configs.config_files(to, dict.fromkeys(WRITTEN.get(to, ExportKind), 1))

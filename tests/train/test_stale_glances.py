@@ -1,5 +1,5 @@
-"""A glance is at most as old as its lease, and whoever reads on looks again before each following
-batch.
+"""A glance is at most as old as its lease, and anyone who reads on looks again before each
+following batch.
 """
 
 from __future__ import annotations

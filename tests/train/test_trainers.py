@@ -193,7 +193,7 @@ def trainer(
     def hears(step: int, ordinals: Any) -> None:
         used.append((step, list(ordinals)))
 
-    class Publishing(gate_trainer(SFTTrainer)):  # type: ignore[misc]  # a class that is made at run time
+    class Publishing(gate_trainer(SFTTrainer)):  # type: ignore[misc]  # made at run time
         def training_step(self, *args: Any, **kwargs: Any) -> Any:
             at_step(self.state.global_step)
             return super().training_step(*args, **kwargs)

@@ -1,5 +1,5 @@
-"""The tables refuse what would break an invariant, whoever writes it; the verbs refuse it before
-the tables do.
+"""The tables refuse what would break an invariant, no matter who writes it; the verbs refuse it
+before the tables do.
 """
 
 from __future__ import annotations

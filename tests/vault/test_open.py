@@ -118,7 +118,7 @@ def test_a_turn_that_came_without_content_is_denied_not_broken(town: Town) -> No
 
 @pytest.mark.parametrize("moved", ["turn", "conversation", "account", "segment"])
 def test_a_sealed_body_moved_elsewhere_does_not_open(town: Town, moved: str) -> None:
-    """Whoever can write the tables cannot make one turn's content another's."""
+    """Anyone who can write the tables cannot make one turn's content another's."""
     ana, ben = town.account(), town.account("ben")
     town.say(ana, turn="t0")
     here = town.say(ana, turn="t1")

@@ -359,8 +359,8 @@ NOT_ENDING = {
 def test_what_may_take_rows_out_of_a_release_holds_the_lock_that_a_seal_waits_for(
     pool: Pool, keyring: Keyring, accounts: list[UUID], verb: str
 ) -> None:
-    """Until its commit, so that whoever holds the lock alone knows every ending there is, and its
-    place.
+    """Until its commit, so that anyone who holds the lock alone knows every ending there is, and
+    its place.
     """
     take(pool, keyring, do.Choose(account=accounts[0], at=BEGIN, allow=True))
     (said,) = take(pool, keyring, saying(accounts[0], "chat", "t1", BEGIN))

@@ -822,7 +822,9 @@ def stands_invented(log: Entries, draw: Random) -> Entries | None:
     return inserted(log, place + 1, told(log[place], "grant_stands", facts=facts))
 
 
-@residual("an ending is told without its account's name, as of an account whose key was destroyed")
+@residual(
+    "an ending is logged without its account's name, as of an account whose key was destroyed"
+)
 def name_taken(log: Entries, draw: Random) -> Entries | None:
     found = [
         n

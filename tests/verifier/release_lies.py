@@ -578,7 +578,7 @@ def by_operator(change: Callable[[World], Any], before: bool = False) -> Callabl
 
 
 def by_carrier(change: Callable[[dict[str, bytes]], Any]) -> Callable[[], Shown]:
-    """Whoever carries the folder, without the key."""
+    """Anyone who carries the folder, without the key."""
 
     def shown() -> Shown:
         files, log = shown_honest().releases[0]

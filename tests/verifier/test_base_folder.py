@@ -56,7 +56,7 @@ Carry = Callable[[dict[str, bytes]], Any]
 
 
 class Pair:
-    """A release and its base, as an operator tells and signs them, and as whoever carries the
+    """A release and its base, as an operator tells and signs them, and as anyone who carries the
     base's folder hands it on.
     """
 

@@ -182,7 +182,7 @@ def test_a_changed_entry_is_answered_as_it_is_whole() -> None:
 
 
 def test_facts_that_are_read_twice_are_two() -> None:
-    """Whoever changes what they read changes nothing that another reads."""
+    """Anyone who changes what they read changes nothing that another reads."""
     raw = next(raw for raw in fitting() if b'"t":"choice"' in raw)
     read_entry(raw, "here")["facts"]["allow"] = "changed"
     assert canonical(read_entry(raw, "here")) == raw

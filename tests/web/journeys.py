@@ -35,7 +35,7 @@ _GOES_ON = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 class JourneyCost(msgspec.Struct, kw_only=True):
-    """What was counted. ``by_file`` are the calls a file, for whoever asks where they go."""
+    """What was counted. ``by_file`` are the calls a file, for anyone who asks where they go."""
 
     calls: int = 0
     returns: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -9,8 +10,30 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from tools import client_package, host_package
 
 SECONDS_MAX = 600
+
+
+def built_packages(factory: pytest.TempPathFactory) -> Path:
+    """A folder with the compilers in `compiler` and our client and host in `node_modules/@licet`,
+    made once a run. Whoever writes beside them has a copy.
+    """
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "npm"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "made").exists():
+            ours = shared / "node_modules" / "@licet"
+            try:
+                client_package.install(shared / "compiler")
+            except (OSError, subprocess.CalledProcessError) as error:
+                absent(f"npm ci failed: {error}")
+            client_package.write(ours / "client", shared / "compiler")
+            host_package.write(ours / "host", shared / "compiler", ours / "client")
+            (shared / "made").touch()
+    return shared
 
 
 def run(folder: Path, *words: str) -> str:

@@ -10,8 +10,8 @@ import licet
 
 WEB = Path(licet.__file__).parent / "web"
 SENDS_SQL = {"execute", "executemany", "copy", "cursor", "pipeline"}
-# What the vault shows to whoever stands above it. The rest is how it keeps what it was told: rows,
-# locks, keys, folding.
+# What the vault shows to anyone who stands above it. The rest is how it keeps what it was told:
+# rows, locks, keys, folding.
 FACE = {
     "account_choices", "account_region", "account_view", "certificate", "commands", "content", "feedback",
     "hold_coverage", "holds", "host_events", "idempotency", "ids", "installation", "policy_plan", "policy_versions",

@@ -37,7 +37,7 @@ WITHOUT = {
     "/console/access/staff": "roles say what they are for",
     "/console/access/staff/{staff:str}/roles": "roles say what they are for",
     "/console/policy/proposals/{proposal:str}/plan": "it is drawn again, and changes nothing",
-    "/console/policy/proposals": "the file says what it changes, and whoever applies it says why",
+    "/console/policy/proposals": "the file says what it changes, and its applier says why",
     "/console/access/staff/{staff:str}/revoke": "it takes a right away and gives none",
 }
 # Forms made from declarations, which take a reason where their verb does.

@@ -1,4 +1,4 @@
-"""A release is reviewed and signed off in the console, each step by whoever has the role for it,
+"""A release is reviewed and signed off in the console, each step by anyone who has the role for it,
 and on record.
 """
 

@@ -125,9 +125,13 @@ def test_pages_follow_each_other_and_have_every_row_once(api: Any, worked: Worke
         if not view.after:
             break
         address = f"/console/conversations?order=oldest&after={view.after}"
-        assert api.get(address, headers=worked.officer).status_code == 200
+        page = api.get(address, headers=worked.officer)
+        assert page.status_code == 200
+        assert '<a href="/console/conversations?order=oldest">First page</a>' in page.text
     assert sorted(seen) == seen
     assert seen == sorted(worked.chats)
+    first = api.get("/console/conversations?order=oldest", headers=worked.officer)
+    assert "First page" not in first.text
 
 
 def test_a_file_has_all_that_a_view_shows_and_no_formula(api: Any, worked: Worked) -> None:

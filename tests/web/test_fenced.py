@@ -18,6 +18,7 @@ from litestar.testing import TestClient
 from licet.access import service_keys
 from licet.access.roles import ANYBODY, Scope, StaffRole
 from licet.backup import archives
+from licet.client import ReasonCode
 from licet.errors import BusyError
 from licet.keys import fence
 from licet.policy.decide import DecisionReason
@@ -62,7 +63,7 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
         "conversation:str": chat,
         "turn:str": f"{chat.replace('conv', 'turn')}-1",
     }
-    for caller in callers:  # whoever they are is remembered now, where that may be
+    for caller in callers:  # who they are is remembered now, where that may be
         assert api.get("/v1/me", headers=caller).status_code == 200
     with transaction(world.here.pool) as tx:
         fence.raise_fence(tx, world.clock.now)
@@ -98,6 +99,29 @@ def test_behind_the_fence_every_route_that_asks_the_database_answers_503(
         fence.lift_fence(tx)
     # It asks the database at most once a second.
     wait_until(lambda: api.get("/readyz").status_code == 200, "the server is ready again")
+
+
+def test_a_server_is_not_ready_once_the_schema_was_contracted_past_its_version(
+    world: World, api: TestClient[Litestar]
+) -> None:
+    """A newer version may take its statements away; what only expands leaves them."""
+    step = (
+        "INSERT INTO migrations (number, name, sha256, expands) "
+        "VALUES (%s, 'later', decode(repeat('00', 32), 'hex'), %s)"
+    )
+    with transaction(world.here.pool) as tx:
+        tx.execute(step, (10_000, True))
+    assert api.get("/readyz").status_code == 200
+    with transaction(world.here.pool) as tx:
+        tx.execute(step, (10_001, False))
+    # It asks the database at most once a second.
+    wait_until(lambda: api.get("/readyz").status_code == 503, "the server is not ready")
+    refused = api.get("/readyz").json()
+    with transaction(world.here.pool) as tx:
+        tx.execute("DELETE FROM migrations WHERE number >= 10000")
+    assert refused["because"] == ReasonCode.newer_schema
+    assert "`10001`" in refused["detail"]
+    assert api.get("/healthz").status_code == 200
 
 
 @pytest.fixture

@@ -408,7 +408,7 @@ def test_the_form_in_the_console_says_what_would_come_of_it(
         "told": "no",
         "csrf": officer["x-csrf-token"],
     }
-    assert "may not be told" in api.post(f"{where}/hold", headers=officer, data=form).text
+    assert "does not see the hold" in api.post(f"{where}/hold", headers=officer, data=form).text
     api.post(
         f"{where}/hold", headers=officer, data={**form, "confirmed": "yes"}, follow_redirects=False
     )

@@ -1,4 +1,5 @@
-"""A verb is done one way, whoever asks for it, and costs what that way costs: counts, no times.
+"""A verb is done one way, no matter who asks for it, and costs what that way costs: counts, no
+times.
 
 `pytest -s` on this file prints the table of docs/adr/0016-rooms-by-subject.md.
 """

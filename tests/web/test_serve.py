@@ -123,6 +123,29 @@ def test_an_address_that_cannot_be_listened_on_is_named_before_anything_serves(
     assert "Errno" not in refused.stderr
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_address_that_is_named_is_answered_and_before_nobody_is_kept_waiting(
+    tmp_path, dsn, workers
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    assert licet(data, dsn, "init", "--preset", "article-2025").returncode == 0
+    with bind_socket("127.0.0.1", 0) as listener, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(listener.getsockname())
+    with subprocess.Popen(
+        [*LICET, "serve", "--data", str(data), "--port", "0", "--workers", workers],
+        env={**os.environ, "LICET_DATABASE_URL": dsn},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        line = server.stderr.readline().strip()
+        assert line.startswith("serving on http://127.0.0.1:")
+        assert httpx.get(f"{line.removeprefix('serving on ')}/healthz").status_code == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(600) == 0
+
+
 @pytest.mark.parametrize("host", ["203.0.113.9", "no.such.host.invalid"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(UsageError) as refused:

@@ -1,8 +1,8 @@
 """What the server depends on hangs: what needs it is answered soon, with its name, and everything
 else goes on; once it is back, so is everything, and nothing that was acknowledged is lost.
 
-A service is stopped by SIGSTOP, so that it takes connections and answers none: whoever waits for it
-waits until the test lets it go on.
+A service is stopped by SIGSTOP, so that it takes connections and answers none: anyone who waits for
+it waits until the test lets it go on.
 """
 
 from __future__ import annotations

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from licet.store.outage_file import WORKERS, OutageFile, outages
 from licet.web.worker_channel import WorkerChannel, WorkerReport
 from licet.web.workers import (
     HUNG_SECONDS_MAX,
@@ -27,6 +30,7 @@ from licet.web.workers import (
 
 from ..waiting import wait_until
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STUB = """
 import socket, sys, time
 end = socket.socket(fileno=int(sys.argv[1]))
@@ -54,10 +58,11 @@ class Stubs:
     ``ends_with`` the status of those that end by themselves.
     """
 
-    def __init__(self, count: int, *, leaves: bool) -> None:
+    def __init__(self, count: int, *, leaves: bool, outages: OutageFile | None) -> None:
         self.report, self.started, self.now = "{}", list[subprocess.Popen[bytes]](), 1_000.0
+        self.channels = list[WorkerChannel[WorkerReport]]()
         self.ends_with, self.leaves = "", "leaves" if leaves else ""
-        self.workers = Workers(self.start, count)
+        self.workers = Workers(self.start, count, outages=outages)
 
     def start(self, _seat: int) -> tuple[subprocess.Popen[bytes], WorkerChannel[WorkerReport]]:
         ours, theirs = socket.socketpair()
@@ -76,7 +81,8 @@ class Stubs:
                 pass_fds=[theirs.fileno()],
             )
         self.started.append(process)
-        return process, WorkerChannel(ours, WorkerReport)
+        self.channels.append(WorkerChannel(ours, WorkerReport))
+        return process, self.channels[-1]
 
     def step_until(self, holds: Callable[[], bool], what: str, seconds: float = 0.2) -> None:
         """Steps, with so many seconds between two, until it holds."""
@@ -95,11 +101,13 @@ class Stubs:
         for process in self.running():
             process.kill()
             process.wait(600)
+        for channel in self.channels:
+            channel.close()
 
 
 @contextmanager
-def stubs(count: int, *, leaves: bool = True) -> Iterator[Stubs]:
-    made = Stubs(count, leaves=leaves)
+def stubs(count: int, *, leaves: bool = True, outages: OutageFile | None = None) -> Iterator[Stubs]:
+    made = Stubs(count, leaves=leaves, outages=outages)
     try:
         yield made
     finally:
@@ -129,6 +137,18 @@ def test_workers_that_end_again_and_again_are_replaced_after_longer_and_longer()
             made.step_until(lambda many=count: len(made.started) == many, "another is started")  # type: ignore[misc]
     pauses = [line["again_in_seconds"] for line in logged if line["event"] == "worker has ended"]
     assert pauses == [1.0, 2.0, 4.0]
+
+
+def test_when_workers_were_missing_is_kept_for_the_doctor(tmp_path: Path) -> None:
+    with stubs(2, outages=OutageFile(tmp_path)) as made, capture_logs() as logged:
+        made.step_until(lambda: ready(logged) == 2, "both are ready")
+        made.workers.step(made.now + 1)
+        assert outages(tmp_path, EPOCH) == [], "that they start is no outage"
+        made.started[0].kill()
+        made.step_until(lambda: len(outages(tmp_path, EPOCH)) == 1, "one is missing", 1.0)
+        made.step_until(lambda: outages(tmp_path, EPOCH)[0].ended is not None, "it is over", 1.0)
+    (missing,) = outages(tmp_path, EPOCH)
+    assert missing.dependency == WORKERS
 
 
 def test_a_reload_whose_replacement_does_not_start_leaves_the_others_as_they_are() -> None:

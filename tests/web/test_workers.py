@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -209,6 +210,35 @@ def test_sighup_replaces_every_worker_under_load_and_no_request_fails(place: Pla
     assert len({line["request"] for line in said}) == len(said)
 
 
+def test_a_server_that_ends_refuses_who_comes_and_answers_whom_it_has(place: Place) -> None:
+    """A balancer then asks another host; a connection that is taken would wait for the end."""
+    body = json.dumps({"account": "host:ana", "conversation": "host:c", "text": "hello"}).encode()
+    head = (
+        f"POST /v1/turns HTTP/1.1\r\nhost: licet\r\nauthorization: Bearer {place.key}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    with place.serving() as served:
+        place.open(served.url)
+        at = ("127.0.0.1", int(served.url.rpartition(":")[2]))
+
+        def refuses() -> bool:
+            try:
+                socket.create_connection(at).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        with socket.create_connection(at) as begun:
+            begun.sendall(head.encode() + body[:-1])
+            begun.settimeout(600)
+            served.process.send_signal(signal.SIGTERM)
+            wait_until(refuses, "new connections are refused")
+            assert served.process.poll() is None
+            begun.sendall(body[-1:])
+            assert begun.recv(65536).startswith(b"HTTP/1.1 201 ")
+        assert served.process.wait(600) == 0
+
+
 def test_workers_are_killed_under_load_and_nothing_acknowledged_is_lost_and_nothing_deleted_returns(
     place: Place,
 ) -> None:
@@ -270,11 +300,8 @@ def test_a_limit_a_session_and_a_failed_disk_are_the_same_for_all_workers(place:
     """Each request has a connection of its own, which any worker may take."""
     with place.serving(LICET_WEB__PERSON_REQUESTS_PER_MINUTE="1") as served:
         place.open(served.url)
-        person = {
-            "authorization": (
-                f"Bearer {tokens.sign_token(TOKEN_KEY, 'ana', 'licet', datetime.now(UTC).timestamp())}"
-            )
-        }
+        now = datetime.now(UTC).timestamp()
+        person = {"authorization": f"Bearer {tokens.sign_token(TOKEN_KEY, 'ana', 'licet', now)}"}
         statuses = [
             httpx.get(f"{served.url}/v1/me", headers=person, timeout=600).status_code
             for _ in range(40)

@@ -94,7 +94,7 @@ with open_pool(dsn) as pool:
         config=Configuration(data=folder, web=web), pool=pool, keyring=Keyring(FileProvider(folder / "keys")),
         clock=utc_now,
     )
-    load_previews(here, None)  # as `licet serve` does beside its requests
+    load_previews(here)  # as `licet serve` does before it answers
     with bound("127.0.0.1", 0) as listener:
         print(listener.getsockname()[1], file=sys.stderr, flush=True)
         server(create_app(here, web), "127.0.0.1", 0, web).run(sockets=[listener])

@@ -47,7 +47,7 @@ from licet.policy.period import instant
 from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
-from licet.store.connect import Pool, transaction
+from licet.store.connect import Pool, StatementError, transaction
 from licet.vault import apply, host_events, installation, verbs
 from licet.vault import commands as do
 from licet.vault.host_events import EventKind, HostEvent
@@ -754,6 +754,64 @@ def test_a_message_that_fails_is_tried_by_the_schedule_with_one_id_and_one_body(
     assert len(set(waits)) > 1, "by chance, each other"
     assert len({(headers["webhook-id"], body) for headers, body in receiver.attempts}) == 1
     assert len({headers["webhook-timestamp"] for headers, _ in receiver.attempts}) == 6
+
+
+def test_where_outcomes_cannot_be_recorded_the_round_fails_and_waits_for_no_thread(
+    house: House, receiver: Receiver
+) -> None:
+    """More accounts than outcomes fit between the threads that send and the one that records."""
+    hooked(house, receiver)
+    accounts = 3 * delivery.RECORDED_MAX
+    for number in range(accounts):
+        house.open(f"p{number}", allow=True)
+    with psycopg.connect(house.here.pool.conninfo, autocommit=True) as conn:
+        conn.execute(BREAKS_RECORDING)
+        try:
+            with pytest.raises(StatementError, match="P0001"):
+                delivery.deliver_due(house.here)
+            assert 0 < len(receiver.taken) < accounts
+        finally:
+            conn.execute("DROP FUNCTION refuse_outcome CASCADE")
+    ((waiting,),) = house.query("SELECT count(*) FROM deliveries WHERE delivered_at IS NULL")
+    assert waiting == accounts, "what was not recorded is sent again"
+    assert delivery.deliver_due(house.here).delivered == accounts
+
+
+BREAKS_RECORDING = """
+    CREATE FUNCTION refuse_outcome() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+    CREATE TRIGGER refuse_outcome BEFORE UPDATE ON deliveries
+      FOR EACH ROW EXECUTE FUNCTION refuse_outcome()"""
+
+
+def test_an_endpoint_shows_since_when_it_waits_and_how_many_answers_are_overdue(
+    house: House,
+) -> None:
+    house.open("ana", allow=True)
+    house.talk("ana", "first")
+    house.talk("ana", "second")
+    pull(house)
+    endpoints.add(house.here, "chat", "http://127.0.0.1:9/hook")
+    began = house.now
+    house.about(do.Delete, "ana", "first")
+    house.passes(1)
+    house.about(do.Delete, "ana", "second")
+
+    def seen() -> dict[str, tuple[Any, int]]:
+        return {
+            one.endpoint: (one.waiting_since, one.overdue)
+            for one in endpoints.list_endpoints(house.here)
+        }
+
+    assert seen() == {"chat": (began, 0), "reader": (None, 0)}
+    ((due,),) = house.query("SELECT min(acknowledge_by) FROM deliveries")
+    house.now = due
+    assert seen() == {"chat": (began, 1), "reader": (None, 1)}, "the first answers are due"
+    with transaction(house.here.pool) as tx:
+        troubled = endpoints.list_troubled(tx, house.now)
+    assert [(one.endpoint, one.overdue) for one in troubled] == [("chat", 1), ("reader", 1)]
+    house.passes(1)
+    assert seen() == {"chat": (began, 2), "reader": (None, 2)}
 
 
 def test_retry_after_is_heeded_where_it_asks_for_longer(house: House, receiver: Receiver) -> None:

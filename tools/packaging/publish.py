@@ -6,7 +6,7 @@
     ... --without-image               # in place of --base, where no image can be built
 
 The files are made from the tag, never from the working tree, with its commit's time in every
-archive: whoever builds the same tag with the same programs has the same bytes. Written to DIST:
+archive: anyone who builds the same tag with the same programs has the same bytes. Written to DIST:
 
     licet-VERSION-*.whl, .tar.gz     the wheel and the source archive
     licet-{client,elements,host}-VERSION.tgz     the npm packages

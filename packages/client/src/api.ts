@@ -1344,7 +1344,7 @@ export interface components {
         };
         /**
          * ConversationAnswer
-         * @description `title` is empty for everybody but its person; `keep_until` is null under a legal hold. `holds` are those that the person may be told about. A person is shown no others, and no date that reveals one.
+         * @description `title` is empty for everybody but its person; `keep_until` is null under a legal hold. `holds` are those that may be disclosed to the person. A person is shown no others, and no date that reveals one.
          */
         ConversationAnswer: {
             /** @description The id of this object. */
@@ -1375,7 +1375,7 @@ export interface components {
             deleted_at: string | null;
             /** @description Whether a legal hold keeps it. */
             held: boolean;
-            /** @description The legal holds that its person may be told of. */
+            /** @description The legal holds that may be disclosed to its person. */
             holds: components["schemas"]["VisibleHold"][];
             /** @description When it is erased at the latest; null under a legal hold. */
             keep_until: string | null;
@@ -1495,7 +1495,7 @@ export interface components {
             waits_for: components["schemas"]["WaitsFor"] | null;
             /** @description What recipients must take out of use. */
             recalls: components["schemas"]["Recall"][];
-            /** @description The endpoints that were told, and which of them acknowledged. */
+            /** @description The endpoints that were notified, and which of them acknowledged. */
             hosts: components["schemas"]["HostDelivery"][];
             /** @description How many recipients and hosts have not acknowledged in time. */
             overdue: number;
@@ -1536,7 +1536,7 @@ export interface components {
         Gate: "closed" | "not_asked" | "open" | "must_decide" | "notice";
         /**
          * GateAnswer
-         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is told later names it. `because` is the code of a no, a `ReasonCode` of `licet.client`, and `detail` its sentence; both are empty where the person may write. `fresh_seconds` is for how long the answer may be used again.
+         * @description `may_write` is all that an assistant needs; `policy` is the version in force. `standings` are by question, `unanswered` the questions that are asked now. `grant` numbers the newest grant in force, of any scope, 0 for none: a turn that is sent later names it. `because` is the code of a no, a `ReasonCode` of `licet.client`, and `detail` its sentence; both are empty where the person may write. `fresh_seconds` is for how long the answer may be used again.
          */
         GateAnswer: {
             /** @description The account, `acc_..`. */
@@ -1654,7 +1654,7 @@ export interface components {
             endpoint: string;
             /**
              * Format: date-time
-             * @description When it was told to the endpoint.
+             * @description When it was sent to the endpoint.
              */
             told_at: string;
             /** @description When the endpoint took it; null until then. */
@@ -2051,7 +2051,7 @@ export interface components {
              * @default
              */
             thread?: string;
-            /** @description The number of the grant that the gate named when it was said. Told later, under a newer grant, it is refused. */
+            /** @description The number of the grant that the gate named when it was said. Sent later, under a newer grant, it is refused. */
             grant?: number | null;
             /** @description The host's own id. */
             project?: string | null;
@@ -2448,7 +2448,7 @@ export interface components {
         RequestStep: "received" | "identified" | "no_recorded" | "acknowledged" | "paused" | "replied" | "resumed" | "extended" | "answered" | "refused" | "withdrawn";
         /**
          * RightAnswer
-         * @description By when a right would be answered if it were asked for now; `extends_to` if it were extended, which is told before. `laws` are those whose clocks are counted: several where the region is not known, of which the strictest holds. `authority` is whom to complain to, null where that depends on the country.
+         * @description By when a right would be answered if it were asked for now; `extends_to` if it were extended, which is announced before. `laws` are those whose clocks are counted: several where the region is not known, of which the strictest holds. `authority` is whom to complain to, null where that depends on the country.
          */
         RightAnswer: {
             /** @description What kind it is. */

@@ -34,7 +34,7 @@ export class LicetError extends Error {
   readonly status: number;
   /** What to do, or empty. */
   readonly hint: string;
-  /** The reason of a refusal as a stable word, or empty. */
+  /** Why: a `ReasonCode`, or a word of a refusal's own. */
   readonly because: string;
   /** Where the account answers, if it must decide first; else empty. */
   readonly choice: string;
@@ -44,12 +44,12 @@ export class LicetError extends Error {
   readonly retryAfter: number;
 
   constructor(type: ErrorType, status: number, problem: Problem = {}, options?: ErrorOptions, retryAfter = 0) {
-    super(problem.detail || problem.title || `status ${status}`, options);
+    super(messageOf(type, status, problem), options);
     this.name = new.target.name;
     this.type = type;
     this.status = status;
     this.hint = problem.hint ?? "";
-    this.because = problem.because ?? "";
+    this.because = problem.because || reasonIn(type, status);
     this.choice = problem.choice ?? "";
     this.faults = problem.faults ?? [];
     this.retryAfter = retryAfter;
@@ -96,11 +96,22 @@ const OF_TYPE: Record<string, ReasonCode> = {
 /** The code of any error that a call rejected with. */
 export function reasonOf(error: unknown): ReasonCode {
   if (!(error instanceof LicetError)) return "no_answer";
-  for (const word of [error.because, OF_TYPE[error.type], error.type]) {
+  if (Object.hasOwn(REASONS, error.because)) return error.because as ReasonCode;
+  return reasonIn(error.type, error.status);
+}
+
+function reasonIn(type: ErrorType, status: number): ReasonCode {
+  for (const word of [OF_TYPE[type], type]) {
     if (word !== undefined && Object.hasOwn(REASONS, word)) return word as ReasonCode;
   }
-  if (error.status >= 300 && error.status < 400) return "redirected";
-  return error.type !== "unknown" ? "refused" : error.status === 429 ? "rate_limited" : "not_licet";
+  if (status >= 300 && status < 400) return "redirected";
+  return type !== "unknown" ? "refused" : status === 429 ? "rate_limited" : "not_licet";
+}
+
+/** What is wrong in words, with the values that were rejected. */
+function messageOf(type: ErrorType, status: number, { detail, title, faults = [] }: Problem): string {
+  const said = detail || title || `${REASONS[reasonIn(type, status)][0]}: status ${status}`;
+  return [said, ...faults.map(({ key, message }) => `\`${key}\`: ${message}`)].join("; ");
 }
 
 /** The problem's type without its namespace; `unknown` if something before Licet answered. */

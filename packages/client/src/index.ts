@@ -155,7 +155,7 @@ export class Licet {
   readonly #options: Required<ClientOptions>;
 
   /** `url` is where Licet answers, with the path before `/v1` if there is one. A `SetupError` says what is wrong. */
-  constructor(url: string, token: Token, options: ClientOptions = {}) {
+  constructor(url: string | URL, token: Token, options: ClientOptions = {}) {
     this.#url = checkedAddress(url);
     this.#token = typeof token === "function" ? token : checkedKey(token);
     this.#options = {
@@ -222,7 +222,8 @@ export class Licet {
       if (error instanceof NotFoundError) throw new SetupError(because === "not_found" ? "address_path" : "not_licet");
       const outage = error instanceof BusyError && because !== "not_licet";
       if (!(error instanceof LicetError) || outage || because === "broken") throw error;
-      throw new SetupError(because);
+      const said = because === "token_refused" ? error.message : because === "not_licet" && error.status ? `status ${error.status}` : "";
+      throw new SetupError(because, said);
     }
     if (!Array.isArray(caller.scopes)) throw new SetupError("unreadable");
     const missing = scopes.filter((scope) => !caller.scopes.includes(scope));
@@ -276,19 +277,21 @@ export class Licet {
     wire.signal?.throwIfAborted();
     const token = typeof this.#token === "string" ? this.#token : checkedKey(await this.#token());
     const headers = { ...wire.headers, authorization: `Bearer ${token}` };
+    let begun = false;
     const ends = new AbortController();
     const end = (): void => ends.abort(wire.signal?.reason);
     const timer = setTimeout(() => ends.abort(late()), wire.timeout);
     wire.signal?.addEventListener("abort", end);
     try {
       const response = await this.#options.fetch(wire.url, { ...wire.init, headers, signal: ends.signal });
+      begun = true;
       if (response.ok) return { value: await read(response, wire.reads) };
       const wait = response.headers.get("retry-after");
       const seconds = wait !== null && /^\d+$/.test(wait) ? Number(wait) : 0;
       return { error: errorOf(response.status, problemIn(await response.text()), seconds), wait };
     } catch (cause) {
       wire.signal?.throwIfAborted();
-      return { error: cause instanceof LicetError ? cause : noAnswer(cause), wait: null };
+      return { error: cause instanceof LicetError ? cause : noAnswer(cause, begun), wait: null };
     } finally {
       clearTimeout(timer);
       wire.signal?.removeEventListener("abort", end);
@@ -372,10 +375,11 @@ const OF_CAUSE: Record<string, ReasonCode> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "certificate_unknown",
 };
 
-function noAnswer(cause: unknown): BusyError {
+function noAnswer(cause: unknown, begun: boolean): BusyError {
   const under = cause instanceof Error ? (cause.cause as { code?: string } | undefined) : undefined;
   const code = under?.code ?? "";
-  const because = OF_CAUSE[code] ?? (code.startsWith("HPE_") ? "not_http" : "no_answer");
+  const broke = begun && (code === "UND_ERR_SOCKET" || code === "ECONNRESET");
+  const because = broke ? "cut_off" : (OF_CAUSE[code] ?? (code.startsWith("HPE_") ? "not_http" : "no_answer"));
   const [sentence, hint] = REASONS[because];
   const detail = `${sentence}: ${code || (cause instanceof Error ? cause.message : String(cause))}`;
   return new BusyError("no_answer", 0, { detail, hint, because }, { cause });

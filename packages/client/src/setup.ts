@@ -7,7 +7,8 @@ import type { ReasonCode } from "./reasons.js";
 const BLANK = /[\s\u0000-\u001f\u007f\ufeff\u200b]/;
 
 /** The address without slashes at its end; a `SetupError` says what is wrong with it. */
-export function checkedAddress(url: string): string {
+export function checkedAddress(given: string | URL): string {
+  const url = given ? String(given) : "";
   const wrong = (because: ReasonCode): SetupError => new SetupError(because, url);
   if (!url) throw new SetupError("address_missing");
   if (BLANK.test(url)) throw new SetupError("address_blank", JSON.stringify(url));

@@ -214,6 +214,18 @@ test("each mistake in a setting has its code, before anybody is asked", () => {
   }
 });
 
+test("an address may be a URL, and what is none has its code in place of a TypeError", async () => {
+  const { sent, licet } = stubbed(() => json(200, {}));
+  await licet.send("myself");
+  const fetch = async (to) => (sent.push({ to }), json(200, {}));
+  await new Licet(new URL("https://privacy.test/base/"), "token", { ...quick, fetch }).send("myself");
+  assert.equal(sent[1].to, sent[0].to);
+  for (const [address, because] of [[undefined, "address_missing"], [null, "address_missing"], [8787, "address_scheme_missing"]]) {
+    assert.throws(() => new Licet(address, "k"), (error) => error instanceof client.SetupError && error.because === because);
+  }
+  assert.equal((await licet.check(undefined)).because, "account_reference");
+});
+
 test("a client that asks once says which setting is wrong", async () => {
   const setup = (because) => (error) => error instanceof client.SetupError && error.because === because;
   await assert.rejects(new Licet(url, "licet_neverwas").verify(), setup("key_unknown"));

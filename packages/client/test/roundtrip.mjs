@@ -30,7 +30,7 @@ export async function roundtrip({ Licet, GateError }, url, key, host) {
   return { account: opened.account, seen };
 }
 
-/** What a day must come to, whoever ran it. */
+/** What a day must come to, no matter who ran it. */
 export function expected(account) {
   return {
     outcome: "done",

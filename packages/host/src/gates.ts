@@ -1,17 +1,25 @@
 /**
  * A cache of the gate of each account, as `licet.host.gate_cache`: an answer is used for as long as it says, and refreshed
- * in the background in the second half of that time. While Licet cannot be reached, one question each `UNKNOWN_MS` tries
- * again, in the background; nobody else waits. `last` is the newest answer about an account, however old.
+ * in the background in the second half of that time. While Licet cannot be reached, or answers with an error of its own
+ * about `TROUBLED_ACCOUNTS` in a row, one question each `UNKNOWN_MS` tries
+ * again, in the background; nobody else waits. One late answer among others that came in the meantime does not count as
+ * that. `last` is the newest answer about an account, however old.
  */
 
 import type { Checked, Licet, ReasonCode } from "@licet/client";
 
 export const UNKNOWN_MS = 5_000;
+export const TROUBLED_ACCOUNTS = 3;
 const ACCOUNTS_MAX = 100_000;
 const ABOUT_ACCOUNT = new Set<string>(["must_decide", "closed", "no_account"]);
 const UNREACHED = new Set<string>([
   "name_unknown", "connection_refused", "connection_lost", "no_answer", "late", "tls_failed", "certificate_unknown",
   "not_http", "not_licet",
+] satisfies ReasonCode[]);
+
+const TROUBLED = new Set<string>([
+  "database_silent", "bucket_silent", "key_provider_silent", "identity_provider_silent", "disk_full", "disk_failed", "broken",
+  "busy", "fenced", "newer_schema", "rate_limited", "redirected", "cut_off", "unreadable",
 ] satisfies ReasonCode[]);
 
 /** Whether nobody answered about the account. */
@@ -36,6 +44,8 @@ export class GateCache {
   readonly #last = new Map<string, Checked>();
   readonly #asking = new Map<string, Promise<Checked>>();
   #away: { answer: Checked; until: number } | undefined;
+  #answeredAt = -Infinity;
+  readonly #troubled = new Set<string>();
 
   constructor(client: Licet) {
     this.#client = client;
@@ -79,6 +89,12 @@ export class GateCache {
     }
   }
 
+  /** Whether what kept an answer away keeps it from every account. */
+  #isEverybodys(account: string, because: string): boolean {
+    if (TROUBLED.has(because) && this.#troubled.size < TROUBLED_ACCOUNTS) this.#troubled.add(account);
+    return UNREACHED.has(because) || this.#troubled.size >= TROUBLED_ACCOUNTS;
+  }
+
   #request(account: string): Promise<Checked> {
     const asking = this.#asking.get(account) ?? this.#fetch(account);
     this.#asking.set(account, asking);
@@ -99,8 +115,10 @@ export class GateCache {
     if (!unanswered) {
       put(this.#last, account, answer);
       this.#away = undefined;
-    } else if (UNREACHED.has(answer.because)) {
-      this.#away = { answer, until: performance.now() + UNKNOWN_MS };
+      this.#answeredAt = performance.now();
+      this.#troubled.clear();
+    } else if (this.#answeredAt < begun && this.#isEverybodys(account, answer.because)) {
+      this.#away = { answer, until: performance.now() + Math.max(UNKNOWN_MS, wait) };
     }
     this.#asking.delete(account);
     return answer;

@@ -21,7 +21,7 @@ export type RecordedTurn = Schemas["NewTurn"];
 export type HostEvent = Schemas["HostEvent"];
 
 export interface HostSettings {
-  /** The address of `licet serve`. Whoever runs it receives what people say. */
+  /** The address of `licet serve`. Anyone who runs it receives what people say. */
   url: string;
   /** A file with a key with the scopes `gate:read` and `turns:write`; it is read again for every request. */
   keyFile: string;
@@ -83,6 +83,7 @@ export class Host {
     const checkTimeout = settings.gateTimeout ?? 2_000;
     this.#client = new Licet(settings.url, () => keyIn(settings.keyFile), { checkTimeout, attemptsMax: 3 });
     this.#gates = new GateCache(this.#client);
+    if (!settings.spool) throw new SetupError("spool_unwritable", "no folder is given");
     const keyFile = settings.spoolKeyFile ?? join(settings.spool, "spool.key");
     this.#opening = Spool.open(settings.spool, keyFile, settings.spoolBytesMax ?? 256 * 2 ** 20);
     this.#opening.catch(() => undefined); // `verify` and `record` say it

@@ -178,7 +178,7 @@ export class Spool {
       const written = fs.writeSync(open.file, whole);
       if (written !== whole.length) throw new Error("no space left on device");
       await new Promise<void>((done, failed) => fs.fsync(open.file, (error) => (error ? failed(error) : done())));
-      if (!open.count) fsyncFolder(this.#place);
+      if (!open.count) await fsyncFolderAside(this.#place);
     } catch (error) {
       try {
         fs.ftruncateSync(open.file, open.size);
@@ -316,6 +316,16 @@ function bound(number: bigint, place: bigint): Buffer {
   about.writeBigUInt64BE(number, 0);
   about.writeBigUInt64BE(place, 8);
   return Buffer.concat([HEADER, about]);
+}
+
+/** `fsyncFolder`, while the program goes on. */
+async function fsyncFolderAside(folder: string): Promise<void> {
+  const handle = await fs.promises.open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function fsyncFolder(folder: string): void {

@@ -22,6 +22,12 @@ class UnauthenticatedError(DeniedError):
     status = 401
 
 
+class TokenError(UnauthenticatedError):
+    """A person's token is not taken; the message says why, without its values."""
+
+    because = "token_refused"
+
+
 class ForbiddenError(DeniedError):
     """The caller is known, and may not do this to anybody."""
 

@@ -86,7 +86,7 @@ class ApiTransport:
         )
 
     def covers(self, session: str, project: str) -> bool:
-        """Which grant covers what is not told over the API: any may."""
+        """The API does not tell which grant covers a session: any may."""
         return True
 
     def questions(self) -> tuple[str, ...]:

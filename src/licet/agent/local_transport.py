@@ -44,7 +44,7 @@ def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
     assert config.agent.account
     harden()
     installation.refuse_unmade(config)
-    with installation.installation(config, installation.own_clock(config)) as here:
+    with installation.installation(config, installation.own_clock(config), create=False) as here:
         yield LocalTransport(here, config.agent.account)
 
 

@@ -129,7 +129,7 @@ class AgentMemory:
         )
 
     def save_session(self, chosen: Session) -> None:
-        """Remembers what the person chose, and what Licet was told."""
+        """Remembers what the person chose, and whether Licet has it."""
         self._db.execute(
             """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :told, 0)
                ON CONFLICT (session) DO UPDATE

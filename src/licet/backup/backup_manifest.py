@@ -3,11 +3,11 @@ unchanged.
 
 A backup may lie where others can write. Its manifest therefore carries an HMAC whose key is not
 stored with it: the key is derived from the secret that signs the log, which the manifest contains
-wrapped under an epoch key (``proof``). Whoever has this installation's key provider can check the
-HMAC without a database; nobody else can make one. After that check the manifest is trusted, and the
-dump or the base backup is compared with the hash in it. A dump is hashed as one file. A base backup
-is hashed over the list of all its files, including those that PostgreSQL's own manifest leaves out
-(its WAL, `postgresql.auto.conf`).
+wrapped under an epoch key (``proof``). Anyone who has this installation's key provider can check
+the HMAC without a database; nobody else can make one. After that check the manifest is trusted, and
+the dump or the base backup is compared with the hash in it. A dump is hashed as one file. A base
+backup is hashed over the list of all its files, including those that PostgreSQL's own manifest
+leaves out (its WAL, `postgresql.auto.conf`).
 
     proved        the manifest has a valid HMAC, and every byte is the one that was taken
     contradicted  `ContradictedError`: a byte differs, or there is a file that was not taken

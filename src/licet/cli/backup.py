@@ -320,7 +320,7 @@ def _report(result: RestoreResult) -> str:
             ),
             f"the log    {result.entries:,} entries that the backup does not know; "
             f"{result.placed:,} rows had their place, "
-            f"{result.repeated:,} were told already",
+            f"{result.repeated:,} were logged already",
             (
                 f"look at    {pluralize(result.sessions_ended, 'session')} ended; webhooks are "
                 "silent until `licet webhooks replay`"

@@ -124,8 +124,8 @@ def recall() -> None:
 @click.argument("recipient")
 @answer_options
 def handed(release: str, recipient: str, call: CliCall) -> None:
-    """Registers that RELEASE was given to RECIPIENT. The recipient is then told of every erasure in
-    it.
+    """Registers that RELEASE was given to RECIPIENT. The recipient is then notified of every
+    erasure in it.
 
     \b
     Example:  licet recall handed october lab-one
@@ -143,7 +143,7 @@ def listed(recipient: str | None, call: CliCall) -> int:
     anything is overdue.
 
     An erasure is recalled from everybody who was given a release that contains it; rows, or all of
-    it, from whoever was given an export.
+    it, from anyone who was given an export.
 
     \b
     Example:  licet recall list

@@ -52,7 +52,7 @@ def _flag_line(item: FlagDue) -> str:
 
 
 def _line(item: HoldSeen) -> str:
-    secrecy = "" if item.told else ", not to be told"
+    secrecy = "" if item.told else ", not to be disclosed"
     overdue = " OVERDUE" if item.overdue else ""
     by = f" by {item.placed_by}" if item.placed_by else ""
     review = f"review {rfc3339(item.review_at)}{overdue}"

@@ -350,9 +350,9 @@ def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
     config = Configuration.from_environment(os.environ, call.data)
     installation.refuse_unmade(config)
     todo = installation.pending_steps(config)
-    taken = todo if contract or len(todo) == len(migrations()) else expanding(todo)
-    if taken and not dry_run:
-        with installation.installation(config, upgrade=contract, expand=True):
+    taken = todo if contract else expanding(todo)
+    if len(todo) == len(migrations()) or (taken and not dry_run):
+        with installation.installation(config, upgrade=contract, expand=True, create=False):
             pass
     found = SchemaUpgrade(
         taken=tuple(f"{step.number:04} {step.name}" for step in taken),

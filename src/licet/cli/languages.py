@@ -1,5 +1,5 @@
-"""The commands for whoever writes a language: list them, check one, and say that it was made from
-the English of today.
+"""The commands for anyone who writes a language: list them, check one, and say that it was made
+from the English of today.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def ledger() -> None:
 @year_option
 @answer_options
 def ledger_key(year: int | None, call: CliCall) -> None:
-    """Prints the log's public key (a vkey). Whoever checks the log trusts it: hand it out apart
+    """Prints the log's public key (a vkey). Anyone who checks the log trusts it: hand it out apart
     from the log.
 
     \b

@@ -50,7 +50,7 @@ def duplicates(name: str, call: CliCall) -> None:
     those that hold the same.
 
     It reads everything that may be used for the purpose of the release now, as a build does, and
-    stores the figures alone, for the console to show. The number of accounts of a cluster is told
+    stores the figures alone, for the console to show. The number of accounts of a cluster is shown
     from 10 on.
 
     \b
@@ -389,7 +389,7 @@ def release_show(name: str, call: CliCall) -> None:
     with call.installation() as installation:
         catalog.find_release(
             installation, name
-        )  # an unknown name is told before anything is loaded
+        )  # an unknown name is reported before anything is loaded
         # here: what counts the usable rows loads what training does
         from licet.service import release_view
 

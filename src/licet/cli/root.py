@@ -255,7 +255,7 @@ def fail(
         error = message.partition("\n")[0] if details else message
         answer = {"error": error, "hint": hint, **reason, **(details or {}), "exit": code}
         lines = [json.dumps(answer, ensure_ascii=False)]
-    with suppress(OSError):  # where nobody can be told, the exit code still tells
+    with suppress(OSError):  # where nothing can be printed, the exit code still tells
         for line in lines:
             click.echo(line, err=True)
     sys.exit(code)

@@ -308,7 +308,7 @@ def _choosing(
 
 
 def _tell(config: Configuration, name: str, *, out: bool) -> bool:
-    """Tells Licet of a choice that narrows. If Licet cannot be reached, it is told before anything
+    """Tells Licet of a choice that narrows. If Licet cannot be reached, it is sent before anything
     further is recorded.
     """
     try:

@@ -156,7 +156,7 @@ def open_installation(
     if not make:
         installation.refuse_unmade(config)
     clock, now = clock_at(config, at)
-    with installation.installation(config, clock) as here:
+    with installation.installation(config, clock, create=make) as here:
         if now is not None:
             click.echo(f"(simulated clock: {rfc3339(now)})", err=True)
         yield here

@@ -109,5 +109,7 @@ def serve(app: App, host: str, port: int) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        click.echo(f"serving on http://{format_host(host)}:{listening.getsockname()[1]}")
-        asyncio.run(BoundedServer(config, connections).serve(sockets=[listening]))
+        address = f"http://{format_host(host)}:{listening.getsockname()[1]}"
+        server = BoundedServer(config, connections)
+        server.on_listening = lambda: click.echo(f"serving on {address}")
+        asyncio.run(server.serve(sockets=[listening]))

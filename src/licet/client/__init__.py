@@ -561,7 +561,8 @@ def verified(came: Reply | Lost, scopes: Sequence[str]) -> CallerResult:
         because = reason_of(error)
         if because is ReasonCode.broken:
             raise UnansweredError(because) from None
-        raise SetupError(because) from None
+        refused = because is ReasonCode.token_refused
+        raise SetupError(because, error.message if refused else "") from None
     missing = sorted(set(scopes) - set(caller.scopes))
     if missing:
         raise SetupError(ReasonCode.scope_missing, ", ".join(missing))

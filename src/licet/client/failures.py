@@ -78,6 +78,13 @@ class Lost(msgspec.Struct, frozen=True):
     what: str = ""
 
 
+class ReceivedFault(msgspec.Struct, frozen=True):
+    """One value that was rejected."""
+
+    key: str
+    message: str
+
+
 class ReceivedProblem(msgspec.Struct, frozen=True):
     """A refusal as it came. What is no problem of Licet's has no ``type``."""
 
@@ -87,6 +94,7 @@ class ReceivedProblem(msgspec.Struct, frozen=True):
     hint: str = ""
     because: str = ""
     choice: str = ""
+    faults: tuple[ReceivedFault, ...] = ()
 
 
 def lost(error: httpx2.TransportError) -> Lost:
@@ -136,6 +144,7 @@ def error_of(came: Reply | Lost) -> LicetError:
     problem = problem_in(came)
     because = _because(came, problem)
     message, hint = problem.detail or problem.title or SENTENCES[because], problem.hint
+    message = "; ".join([message, *(f"`{one.key}`: {one.message}" for one in problem.faults)])
     if problem.type == f"{URN}contradiction":
         return _coded(UsageError(message, hint), because)
     match came.status:
@@ -189,7 +198,7 @@ def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
         if 300 <= came.status < 400:
             return ReasonCode.redirected
         return ReasonCode.rate_limited if came.status == 429 else ReasonCode.not_licet
-    if problem.because in SILENT:
+    if problem.because in SILENT or problem.because == ReasonCode.token_refused:
         return ReasonCode(problem.because)
     return _OF_TYPE.get(problem.type.removeprefix(URN), ReasonCode.refused)
 

@@ -46,6 +46,7 @@ class ReasonCode(StrEnum):
     key_file_missing = "key_file_missing"
     key_file_unreadable = "key_file_unreadable"
     key_unknown = "key_unknown"
+    token_refused = "token_refused"  # noqa: S105 a code
     scope_missing = "scope_missing"
     # nothing answers, or something else does
     name_unknown = "name_unknown"
@@ -70,6 +71,7 @@ class ReasonCode(StrEnum):
     disk_full = "disk_full"
     disk_failed = "disk_failed"
     fenced = "fenced"
+    newer_schema = "newer_schema"
     broken = "broken"
     # the spool of `licet.host`
     spool_full = "spool_full"
@@ -128,6 +130,8 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
      "let this program's user read it"),
     (ReasonCode.key_unknown, "Licet does not know this key, or it was revoked or has ended",
      "look at `licet api-key list`"),
+    (ReasonCode.token_refused, "Licet does not take this token of a person's",
+     "have the program that signs it correct what the sentence names"),
     (ReasonCode.scope_missing, "the key lacks a scope",
      "add it with `licet api-key limit NAME --scope ..`"),
     (ReasonCode.name_unknown, "the host's name has no address", "see the name and the resolver"),
@@ -155,6 +159,8 @@ TABLE: tuple[tuple[ReasonCode, str, str], ...] = (
     (ReasonCode.disk_full, "a disk of Licet's is full", "make room on it"),
     (ReasonCode.disk_failed, "a disk of Licet's takes nothing", "repair it, then start Licet again"),
     (ReasonCode.fenced, "the database is being restored", "wait"),
+    (ReasonCode.newer_schema, "Licet's database was upgraded past the version of this server",
+     "start the server again with the newer version"),
     (ReasonCode.broken, "something is broken at Licet", "read its log"),
     (ReasonCode.spool_full, "the spool is full", "see why nothing is delivered, or allow it more"),
     (ReasonCode.spool_disk, "the disk of the spool takes nothing", "make room on it"),
@@ -179,6 +185,17 @@ SILENT = frozenset(
 )
 # an answer about the account: everything else means that nobody answered
 ABOUT_ACCOUNT = frozenset({ReasonCode.must_decide, ReasonCode.closed, ReasonCode.no_account})
+# Licet has trouble of its own: of several accounts in a row, it holds for every account
+TROUBLED = SILENT | {
+    ReasonCode.broken,
+    ReasonCode.busy,
+    ReasonCode.fenced,
+    ReasonCode.newer_schema,
+    ReasonCode.rate_limited,
+    ReasonCode.redirected,
+    ReasonCode.cut_off,
+    ReasonCode.unreadable,
+}
 # no answer came at all: it holds for every account
 UNREACHED = frozenset(
     {

@@ -191,7 +191,7 @@ def extend(clock: RequestClock, now: datetime) -> RequestClock:
         raise RefusedError("the law of this request has no extension", because="no_extension")
     if clock.due(now) < now:
         raise RefusedError(
-            "the request was due before", "an extension is told in time", because="too_late"
+            "the request was due before", "an extension is announced in time", because="too_late"
         )
     return msgspec.structs.replace(clock, extended_at=now, due_at=until + clock.stopped)
 

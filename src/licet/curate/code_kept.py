@@ -40,8 +40,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
 
 
 def count_blocks(originals: Sequence[str], leaves: Sequence[str]) -> tuple[int, int]:
-    """The number of blocks of ``originals`` that parse, and of those that do not parse in ``leaves``,
-    text by text.
+    """The number of blocks of ``originals`` that parse, and of those that do not parse in
+    ``leaves``, text by text.
 
     If the number of a text's blocks differs, all of its blocks count as broken.
     """

@@ -3,7 +3,7 @@
 A build elects one conversation among duplicates and stores nothing that identifies duplicates
 (docs/adr/0008). So everything usable for the release's purpose is read again as in a build's
 survey: decided and opened page by page, sketched under a key that is discarded. Only the figures
-are stored. They describe today: whoever withdrew since the build is missing, and newcomers are
+are stored. They describe today: anyone who withdrew since the build is missing, and newcomers are
 included.
 
 Memory: besides an election's, some 32 bytes a document, above a million of them in unnamed files.

@@ -34,7 +34,7 @@ def label_columns(
 ) -> dict[str, tuple[pa.DataType, Any]]:
     """``language``, ``topic`` and the quality signals by name, for `adding`."""
     prose = is_of_voices(batch, PROSE)
-    signals, figures, found = made.labelled(*texts, prose, *_tables(made), LIMITS)
+    signals, figures, found = made.label_documents(*texts, prose, *_tables(made), LIMITS)
     scripted = _unspaced_texts(texts, found)
     _add_repeats(texts, scripted, signals)
     owner = np.searchsorted(texts.documents, list(scripted), side="right") - 1
@@ -58,7 +58,7 @@ def label_columns(
 def count_words(texts: BatchTexts, made: ModuleType) -> Ends:
     """`changed_places.word_counts` of the documents."""
     classes, *_, openers, _, _ = _tables(made)
-    counts: Ends = made.counted(*texts, classes, openers)
+    counts: Ends = made.count_document_words(*texts, classes, openers)
     return counts
 
 

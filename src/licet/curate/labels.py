@@ -16,7 +16,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from itertools import islice
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 
@@ -139,14 +138,12 @@ def language(texts: Sequence[str]) -> str:
 def languages(documents: Sequence[Sequence[str]], *, compiled: bool = False) -> list[str]:
     """The `language` of each document; ``compiled``: by the loops."""
     read = [_pieces(texts) for texts in documents]
-    asked = [text for pieces in read for text in (*pieces, " ".join(pieces))]
-    likeliest = iter(language_model.likeliest(asked, compiled=compiled))
-    return [_language(pieces, list(islice(likeliest, len(pieces) + 1))) for pieces in read]
+    return list(map(_language, read, language_model.likeliest(read, compiled=compiled)))
 
 
 def _language(pieces: Sequence[str], likeliest: Sequence[tuple[str, float]]) -> str:
-    """The language of a document of which these are the ``pieces``; ``likeliest``: the likeliest of each
-    piece, and of all together.
+    """The language of a document with these ``pieces``, by the likeliest of each and of all
+    together.
     """
     each = Counter[str]()
     for piece, (name, share) in zip(pieces, likeliest, strict=False):

@@ -9,69 +9,172 @@ from __future__ import annotations
 
 import numpy as np
 
-from licet.curate.loops import INT, Bools, Bytes, Numbers, Places, inner, jit
+from licet.curate.hash_constants import LANGUAGE_COLUMNS, LANGUAGE_SCALE
+from licet.curate.loops import INT, U, inner, jit
+from licet.curate.text_arrays import Bools, Bytes, Numbers, Places
 
-_HALF_SCALE = 2.0**112  # what a half-precision number lacks when its bits are moved to a single's
+LEVELS = 8  # up to which the n-grams that occur equally often are added as integers
+BLANK = 32
 
 
 @jit
 def languages(
     data: Bytes,
     ends: Places,
-    moves: Numbers,
-    rows: Numbers,
-    features: Numbers,
+    documents: Places,
+    automaton: tuple[Numbers, ...],
     table: Numbers,
     priors: Numbers,
     group: Places,
     is_neighbour: Bools,
 ) -> tuple[Places, Numbers]:
-    """The likeliest language of each text, -1 for none, and its probability:
-    `language_model.plain`.
+    """The likeliest language, -1 for none, and its probability (`language_model.plain`) of each
+    piece, and behind the pieces of a document of them all, joined by blanks. An entry is fetched
+    once for a piece and for the whole.
     """
-    names, shares = np.full(len(ends) - 1, -1, np.int64), np.zeros(len(ends) - 1, np.float64)
-    classes = len(priors)
-    bits = np.empty(classes, np.uint32)
-    entries = bits.view(np.float32)
-    counts = np.zeros(len(table), np.int32)
-    seen = np.empty(256, np.int64)
-    scores, summed = np.empty(classes, np.float64), np.empty(len(is_neighbour), np.float64)
-    for text in range(len(ends) - 1):
-        size = ends[text + 1] - ends[text]
-        if size == 0:
-            continue
-        if len(seen) < size:
-            seen = np.empty(2 * size, np.int64)
-        state, found = INT(0), 0
-        for at in range(ends[text], ends[text + 1]):
-            state = INT(moves[INT(rows[state]) << 8 | INT(data[at])])
-            feature = features[state]
-            if feature >= 0:
-                seen[found] = feature
-                found += counts[feature] == 0
-                counts[feature] += 1
-        for at in range(classes):
-            scores[at] = priors[at] if found else 0.0
-        for nth in range(found):
-            feature = seen[nth]
-            weight = np.log1p(np.float64(counts[feature])) * _HALF_SCALE
-            counts[feature] = 0
-            for at in range(classes):
-                half = np.uint32(table[feature, at])
-                bits[at] = (half & np.uint32(0x8000)) << np.uint32(16) | (
-                    half & np.uint32(0x7FFF)
-                ) << np.uint32(13)
-            for at in range(classes):
-                scores[at] += weight * np.float64(entries[at])
-        names[text], shares[text] = _likeliest(scores, size, group, is_neighbour, summed)
+    pieces = len(ends) - 1
+    names = np.full(pieces + len(documents) - 1, -1, np.int64)
+    shares = np.zeros(len(names), np.float64)
+    own, whole = np.zeros(len(table), np.int32), np.zeros(len(table), np.int32)  # occurrences
+    seen, times = np.empty(256, np.int64), np.empty(256, np.int64)  # in a piece, and how often
+    across = np.empty(256, np.int64)  # those of the joined pieces at which no piece has one
+    up_to = np.zeros(pieces + 1, np.int64)  # the end of each piece in `seen`
+    sums = np.zeros((2, LEVELS, LANGUAGE_COLUMNS), np.int32)
+    scores, summed = np.empty((2, len(priors))), np.empty(len(is_neighbour))
+    for document in range(len(documents) - 1):
+        first, last = documents[document], documents[document + 1]
+        size = ends[last] - ends[first] + last - first - 1  # of the joined pieces
+        if len(seen) <= size:
+            seen, times = np.empty(2 * size, np.int64), np.empty(2 * size, np.int64)
+            across = np.empty(2 * size, np.int64)
+        found, crossing = _count(
+            data, ends, first, last, automaton, (own, whole, seen, times, across, up_to)
+        )
+        _begin(sums[1], scores[1], priors, found + crossing)
+        begin = 0
+        for piece in range(first, last):
+            _begin(sums[0], scores[0], priors, up_to[piece + 1] - begin)
+            for nth in range(begin, up_to[piece + 1]):
+                feature = seen[nth]
+                _add(table, feature, times[nth], sums, scores, 0)
+                if whole[feature]:
+                    _add(table, feature, whole[feature], sums, scores, 1)
+                    whole[feature] = 0
+            begin = up_to[piece + 1]
+            if ends[piece + 1] > ends[piece]:
+                names[piece + document], shares[piece + document] = _likeliest(
+                    sums[0], scores[0], ends[piece + 1] - ends[piece], group, is_neighbour, summed
+                )
+        for nth in range(crossing):
+            if whole[across[nth]]:
+                _add(table, across[nth], whole[across[nth]], sums, scores, 1)
+                whole[across[nth]] = 0
+        if size > 0:
+            names[last + document], shares[last + document] = _likeliest(
+                sums[1], scores[1], size, group, is_neighbour, summed
+            )
     return names, shares
 
 
 @inner
+def _count(
+    data: Bytes,
+    ends: Places,
+    first: int,
+    last: int,
+    automaton: tuple[Numbers, ...],
+    counts: tuple[Numbers, ...],
+) -> tuple[int, int]:
+    """Counts the n-grams of each piece, and of the pieces joined; returns how many it found.
+
+    Reading a piece ends in the same state wherever the piece begins, but for its first bytes. So it
+    is read once: ``other`` is the state of the joined pieces until it meets that of the piece.
+    """
+    blocks, block_of, rows, features = automaton
+    own, whole, seen, times, across, up_to = counts
+    found, crossing, other = 0, 0, INT(0)
+    for piece in range(first, last):
+        state, begin = INT(0), found
+        if piece > first:
+            other = _next(blocks, block_of, rows, other, BLANK)
+            if features[other] >= 0:
+                across[crossing] = features[other]
+                whole[features[other]] += 1
+                crossing += 1
+        for at in range(ends[piece], ends[piece + 1]):
+            is_apart = other != state
+            state = _next(blocks, block_of, rows, state, data[at])
+            feature = features[state]
+            if feature >= 0:
+                seen[found] = feature
+                found += own[feature] == 0
+                own[feature] += 1
+            if is_apart:
+                other = _next(blocks, block_of, rows, other, data[at])
+                if features[other] >= 0:
+                    across[crossing] = features[other]
+                    whole[features[other]] += 1
+                    crossing += 1
+            else:
+                other = state
+                if feature >= 0:
+                    whole[feature] += 1
+        for nth in range(begin, found):
+            times[nth] = own[seen[nth]]
+            own[seen[nth]] = 0
+        up_to[piece + 1] = found
+    return found, crossing
+
+
+@inner
+def _next(blocks: Numbers, block_of: Numbers, rows: Numbers, state: int, byte: int) -> int:
+    """The state after a byte."""
+    block = U(block_of[U(rows[U(state)]) << U(4) | U(byte) >> U(4)])
+    after: int = INT(blocks[block << U(4) | U(byte) & U(15)])
+    return after
+
+
+@inner
+def _begin(sums: Numbers, scores: Numbers, priors: Numbers, found: int) -> None:
+    """Nothing is added yet; without any n-gram all classes are equally likely."""
+    for level in range(LEVELS):
+        for at in range(LANGUAGE_COLUMNS):
+            sums[level, at] = 0
+    for at in range(len(scores)):
+        scores[at] = priors[at] if found else 0.0
+
+
+@inner
+def _add(
+    table: Numbers, feature: int, times: int, sums: Numbers, scores: Numbers, place: int
+) -> None:
+    """Adds an n-gram that occurs that often to the piece, 0, or to the whole, 1."""
+    row, level, to = U(feature), U(times), U(place)
+    if level < U(LEVELS):
+        for at in range(LANGUAGE_COLUMNS):
+            sums[to, level, at] += np.int32(table[row, at])
+    else:
+        weight = np.log1p(np.float64(times)) / LANGUAGE_SCALE
+        for at in range(scores.shape[1]):
+            scores[to, at] += weight * np.float64(table[row, at])
+
+
+@inner
 def _likeliest(
-    scores: Numbers, size: int, group: Places, is_neighbour: Bools, summed: Numbers
+    sums: Numbers,
+    scores: Numbers,
+    size: int,
+    group: Places,
+    is_neighbour: Bools,
+    summed: Numbers,
 ) -> tuple[int, float]:
-    """The name with the largest share of these scores of classes, and its share."""
+    """The name with the largest share of these scores of classes, and its share; ``sums`` are added
+    to the scores, each with its weight.
+    """
+    for level in range(1, LEVELS):
+        weight = np.log1p(np.float64(level)) / LANGUAGE_SCALE
+        for at in range(len(scores)):
+            scores[at] += weight * np.float64(sums[level, at])
     most, root, total = scores[0], np.sqrt(np.float64(size)), 0.0
     for score in scores:
         most = max(most, score)

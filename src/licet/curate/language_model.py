@@ -2,8 +2,9 @@
 n-grams (Lui and Baldwin 2012).
 
 The model's file is py3langid's; the reading is ours, by `language_loops` where the loops are
-loaded and by `plain` elsewhere. Both add in double precision, so that a label does not depend on
-the processor's order of addition. The model has 50 MB in memory: its table stays in half precision.
+loaded and by `plain` elsewhere. Entries are multiples of 1 / `LANGUAGE_SCALE` and kept as such: the
+loops add them as integers, `plain` adds in double precision, so that a label does not depend on the
+order of addition.
 
 Score of a class: its prior plus, for each n-gram of the text, log(1 + occurrences) times its entry;
 divided by the square root of the text's bytes, and normalised over all classes (softmax).
@@ -11,16 +12,23 @@ divided by the square root of the text's bytes, and normalised over all classes 
 
 from __future__ import annotations
 
+import lzma
 import math
+import shutil
+import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from licet.curate.hash_constants import GOLDEN, LANGUAGE_COLUMNS, LANGUAGE_SCALE
+from licet.errors import BrokenError
 
 UNDETERMINED = "und"
 # Languages by the macrolanguage of ISO 639-3 that they are of; what is no language (codes, numbers)
@@ -37,18 +45,21 @@ _SAME = {
 # Languages that few people write beside the one that they are near to: they do not make that one
 # less likely.
 _NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
+_ROWS_AT_ONCE = 4_096
 
 
 class LanguageModel(NamedTuple):
-    """``moves``: the next state by row and byte; ``rows``: the row of each state; ``features``: the
-    n-gram that ends in a state, or -1; ``table``: by n-gram and class, the bits of a number of half precision;
-    ``group``: the number of each class's name in ``names``.
+    """``blocks``: the next state by block and lower four bits of a byte; ``block_of``: the block by
+    row and upper four; ``rows``: the row of each state; ``features``: the n-gram that ends in a
+    state, or -1; ``table``: the entry by n-gram and class, times `LANGUAGE_SCALE`; ``group``: the
+    number of each class's name in ``names``.
     """
 
-    moves: NDArray[Any]
+    blocks: NDArray[np.uint32]
+    block_of: NDArray[Any]
     rows: NDArray[Any]
     features: NDArray[np.int32]
-    table: NDArray[np.uint16]
+    table: NDArray[np.int16]
     priors: NDArray[np.float64]
     group: NDArray[np.int64]
     is_neighbour: NDArray[np.bool_]  # of names
@@ -61,22 +72,56 @@ def model() -> LanguageModel:
     # it ships neither stubs nor py.typed
     from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]
 
-    # nor for this
-    from py3langid.modelio import load_model  # type: ignore[import-untyped]
+    # Each array is read alone and brought into shape: `load_model` has all in memory twice.
+    with tempfile.TemporaryFile() as unpacked:
+        with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+        unpacked.seek(0)
+        with np.load(unpacked) as held:
+            blocks, block_of = _shared_blocks(held["nextmove"])
+            table = _scaled(held["ptc"])
+            of_class = [_SAME.get(name, name) for name in held["classes"].tolist()]
+            names = tuple(dict.fromkeys(of_class))
+            return LanguageModel(
+                blocks=blocks,
+                block_of=block_of,
+                rows=held["nextmove_row"],
+                features=held["out_feat"].astype(np.int32),
+                table=table,
+                priors=held["pc"].astype(np.float64),
+                group=np.array([names.index(name) for name in of_class], np.int64),
+                is_neighbour=np.array([name in _NEIGHBOURS for name in names], np.bool_),
+                names=names,
+            )
 
-    table, priors, classes, moves, rows, features = load_model(MODEL_DIR / MODEL_FILE)
-    of_class = [_SAME.get(name, name) for name in classes]
-    names = tuple(dict.fromkeys(of_class))
-    return LanguageModel(
-        moves=np.frombuffer(moves, moves.typecode),
-        rows=np.frombuffer(rows, rows.typecode),
-        features=np.array(features, np.int32),
-        table=table.view(np.uint16),
-        priors=priors.astype(np.float64),
-        group=np.array([names.index(name) for name in of_class], np.int64),
-        is_neighbour=np.array([name in _NEIGHBOURS for name in names], np.bool_),
-        names=names,
-    )
+
+def _shared_blocks(moves: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """The distinct runs of 16 of the ``moves``, one behind another, and of each run its number: an
+    eighth of the bytes, most of which a core's cache holds.
+    """
+    runs = moves.reshape(-1, 16)
+    keys = np.zeros(len(runs), np.uint64)
+    for column in range(16):
+        keys *= np.uint64(GOLDEN)
+        keys += runs[:, column]
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    blocks = runs[first].astype(np.uint32)
+    for column in range(16):
+        if not np.array_equal(blocks[number, column], runs[:, column]):
+            raise BrokenError("two states of the model of languages have the same key")
+    return blocks.ravel(), number.astype(np.uint16 if len(blocks) < 1 << 16 else np.uint32)
+
+
+def _scaled(entries: NDArray[np.float16]) -> NDArray[np.int16]:
+    """The entries times `LANGUAGE_SCALE`, in rows of `LANGUAGE_COLUMNS`."""
+    table = np.zeros((len(entries), LANGUAGE_COLUMNS), np.int16)
+    for start in range(0, len(entries), _ROWS_AT_ONCE):
+        wide = entries[start : start + _ROWS_AT_ONCE].astype(np.float32) * LANGUAGE_SCALE
+        own = table[start : start + _ROWS_AT_ONCE, : entries.shape[1]]
+        own[:] = wide
+        if not np.array_equal(own, wide):
+            raise BrokenError("an entry of the model of languages is no multiple of 1 / 512")
+    return table
 
 
 def model_version() -> str:
@@ -84,22 +129,43 @@ def model_version() -> str:
     return f"py3langid {version('py3langid')}"
 
 
-def likeliest(texts: Sequence[str], *, compiled: bool = False) -> list[tuple[str, float]]:
-    """The likeliest language of each text and its probability."""
-    data = [_read(text) for text in texts]
+def likeliest(
+    documents: Sequence[Sequence[str]], *, compiled: bool = False
+) -> list[list[tuple[str, float]]]:
+    """The likeliest language of each piece of each document and its probability, and behind them
+    those of the document's pieces joined by blanks.
+    """
     known = model()
+    read = [list(map(_read, pieces)) for pieces in documents]
+    joined = [b" ".join(pieces) for pieces in read]
+    # in a document that is not all capitals, no piece of it is read in small letters
+    apart = {
+        number: whole
+        for number, pieces in enumerate(documents)
+        if any(map(str.isupper, pieces)) and (whole := _read(" ".join(pieces))) != joined[number]
+    }
     if not compiled:
-        return [plain(one, known) for one in data]
+        return [
+            [plain(one, known) for one in (*pieces, apart.get(number, joined[number]))]
+            for number, pieces in enumerate(read)
+        ]
     from licet.curate import language_loops
 
-    ends = np.zeros(len(data) + 1, np.int64)
-    np.cumsum(list(map(len, data)), out=ends[1:])
-    joined = np.frombuffer(b"".join(data), np.uint8)
-    found, shares = language_loops.languages(joined, ends, *known[:7])
-    return [
-        (known.names[name] if name >= 0 else UNDETERMINED, share)
-        for name, share in zip(found.tolist(), shares.tolist(), strict=True)
-    ]
+    data = [*read, *([whole] for whole in apart.values())]
+    ends, firsts = (
+        np.cumsum([0, *map(len, own)], dtype=np.int64) for own in (chain.from_iterable(data), data)
+    )
+    bytes_of_all = np.frombuffer(b"".join(chain.from_iterable(data)), np.uint8)
+    names, shares = language_loops.languages(bytes_of_all, ends, firsts, known[:4], *known[4:8])
+    found = zip(
+        (known.names[name] if name >= 0 else UNDETERMINED for name in names.tolist()),
+        shares.tolist(),
+        strict=True,
+    )
+    out = [list(islice(found, len(pieces) + 1)) for pieces in data]
+    for number, alone in zip(apart, out[len(documents) :], strict=True):
+        out[number][-1] = alone[-1]
+    return out[: len(documents)]
 
 
 def _read(text: str) -> bytes:
@@ -113,18 +179,18 @@ def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
     """The likeliest language of a text in UTF-8 and its probability; undetermined if empty."""
     if not data:
         return UNDETERMINED, 0.0
-    moves, rows, features = _plain_tables()
+    blocks, block_of, rows, features = _plain_tables()
     state, seen = 0, list[int]()
     for byte in data:
-        state = moves[rows[state] << 8 | byte]
+        state = blocks[block_of[rows[state] << 4 | byte >> 4] << 4 | byte & 15]
         if (feature := features[state]) >= 0:
             seen.append(feature)
     counts = Counter(seen)
     weights = np.log1p(np.fromiter(counts.values(), np.float64, len(counts)))
-    entries = model.table[np.fromiter(counts, np.int64, len(counts))].view(np.float16)
+    entries = model.table[np.fromiter(counts, np.int64, len(counts)), : len(model.priors)]
     scores: NDArray[Any] = np.zeros(len(model.priors))
     if seen:
-        scores = weights @ entries.astype(np.float64) + model.priors
+        scores = weights @ entries.astype(np.float64) / LANGUAGE_SCALE + model.priors
     scores = np.exp((scores - np.max(scores)) / math.sqrt(len(data)))
     shares: NDArray[Any] = np.bincount(model.group, scores / scores.sum())
     name = int(np.argmax(shares))
@@ -135,7 +201,12 @@ def plain(data: bytes, model: LanguageModel) -> tuple[str, float]:
 
 
 @cache
-def _plain_tables() -> tuple[memoryview, memoryview, memoryview]:
+def _plain_tables() -> tuple[memoryview, memoryview, memoryview, memoryview]:
     """The tables that are read byte by byte, as what Python indexes quickly."""
     known = model()
-    return memoryview(known.moves), memoryview(known.rows), memoryview(known.features)
+    return (
+        memoryview(known.blocks),
+        memoryview(known.block_of),
+        memoryview(known.rows),
+        memoryview(known.features),
+    )

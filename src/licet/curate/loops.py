@@ -14,14 +14,14 @@ No function call and no slice happens for each word, since both count references
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from licet.curate.characters import ALPHA, BREAK, BULLET, SPACE, UNSPACED_SHIFT, WORD
 from licet.curate.hash_constants import GOLDEN
+from licet.curate.text_arrays import Bools, Bytes, Classes, Codes, Hashes, Numbers, Places
 
 SIGNALS = 10  # of `quality.TurnSignals`, with repeated shingles and shingles behind them
 SCRIPTS = 7  # all characters; those of each script of `unspaced.py`; blanks
@@ -29,13 +29,6 @@ LINES, CODE, MARKS, WORDS, UNSPACED = 0, 1, 2, 3, 4  # among the figures
 FIGURES = UNSPACED + SCRIPTS
 LINE_READ_MAX = 400
 
-Bytes: TypeAlias = NDArray[np.uint8]
-Bools: TypeAlias = NDArray[np.bool_]
-Classes: TypeAlias = NDArray[np.uint16]
-Codes: TypeAlias = NDArray[np.uint32]
-Hashes: TypeAlias = NDArray[np.uint64]
-Places: TypeAlias = NDArray[np.int64]
-Numbers: TypeAlias = NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 INT: Any = np.int64
@@ -46,9 +39,7 @@ FNV, FNV_PRIME = U(0xCBF29CE484222325), U(0x100000001B3)
 
 
 def jit(function: _Function) -> _Function:
-    """Compiles ``function`` to be called from Python, cached on disk if there is a folder for
-    it.
-    """
+    """Compiles ``function`` to be called from Python, cached on disk if a folder allows it."""
     try:
         made = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
@@ -84,9 +75,7 @@ def resized(numbers: Numbers, size: int) -> Numbers:
 
 @inner
 def byte_tables(lower: Bytes, values: Hashes) -> tuple[Bytes, Hashes]:
-    """For each byte, whether it is in a word (1), is one by itself (2) or neither, and its
-    value.
-    """
+    """For each byte, whether it is in a word (1), is one alone (2) or neither, and its value."""
     kinds, valued = np.zeros(256, np.uint8), np.zeros(256, np.uint64)
     for byte in range(256):
         valued[byte] = values[lower[byte]]
@@ -246,7 +235,7 @@ def _fill_signature(hashes: Hashes, own: Codes, rounds: Places) -> None:
 def normal(
     data: Bytes, ends: Places, is_message: Bools, lowered: Bytes
 ) -> tuple[Bytes, Places, Places]:
-    """The ``is_message`` ASCII texts as in `sketches.normalised`, and where each ends; and each text's
+    """The ``is_message`` ASCII texts as in `sketches.normalised`, where each ends, and each text's
     number of characters, negative if it is not ASCII.
     """
     out, out_ends = (
@@ -387,9 +376,7 @@ def _line_words(own: Codes, classes: Classes, openers: Hashes) -> tuple[int, int
 
 @inner
 def decode_text(data: Bytes, start: int, end: int, codes: Codes, limit: int) -> int:
-    """Writes at most ``limit`` code points of a text to the start of ``codes``; returns their
-    number.
-    """
+    """Writes up to ``limit`` code points of a text into ``codes``; returns how many."""
     count, at = 0, start
     while at < end and count < limit:
         code = INT(data[at])

@@ -5,10 +5,10 @@ its characters, whatever their kind: what matters is that it is removed. Titles 
 and do not count. Recall is measured only for kinds that are replaced. `precision` is the share of
 replaced words that are inside labelled values of any kind.
 
-Figures belong to one configuration, identified by `configuration_key`: the rules, the detectors' hashes, kinds
-and thresholds. Those of the package are in measured.json, an operator's own in the data folder. If
-there are no figures for the configuration that a release was made with, its card says so and does
-not use others.
+Figures belong to one configuration, identified by `configuration_key`: the rules, the detectors'
+hashes, kinds and thresholds. Those of the package are in measured.json, an operator's own in the
+data folder. If there are no figures for the configuration that a release was made with, its card
+says so and does not use others.
 """
 
 from __future__ import annotations

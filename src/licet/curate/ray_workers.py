@@ -5,10 +5,10 @@ All machines need the same version of Licet, the database, the key provider, and
 the same paths. Messages between build and actor (the job with the connection string, the rows,
 which are sealed already, and what the election needs) are sealed and decoded by a schema
 (`curate.cluster_messages`), because Ray stores them where they may spill to disk and others may
-write. An actor proves that it has the secret with which the build started it before it is told
+write. An actor proves that it has the secret with which the build started it before it is sent
 anything, and its answers are checked against the request (`release.page_check`).
 
-Not covered: whoever runs the cluster, or can submit to it, runs code in the actors and can read
+Not covered: anyone who runs the cluster, or can submit to it, runs code in the actors and can read
 their memory and the secret, and Ray itself unpickles what it delivers. So restrict a cluster to
 those who may read content.
 

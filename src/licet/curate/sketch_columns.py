@@ -64,7 +64,7 @@ def _signatures(
     """The signature of each document's whole, and those of its texts: code has the latter, others
     the former.
     """
-    of_documents, of_texts, signed = made.sketched(
+    of_documents, of_texts, signed = made.sketch_documents(
         *texts,
         is_message,
         is_code,

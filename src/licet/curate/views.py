@@ -298,7 +298,8 @@ def _window(text: str, at: int, stop: int, edits: Sequence[Edit]) -> View:
 
 
 _MAKERS: tuple[tuple[str, Callable[[str], Iterator[View]]], ...] = (
-    (_ESCAPE, _unescaped), (_QUOTED_PRINTABLE, _unquoted), (_MIXED, _replace_confusables), (_TAGS, _untagged),
+    (_ESCAPE, _unescaped), (_QUOTED_PRINTABLE, _unquoted), (_MIXED, _replace_confusables),
+    (_TAGS, _untagged),
     (_SPACED, _undo_spacing), (_BROKEN, _undo_breaks), (_MARKED, _unmarked),
 )  # fmt: skip
 ESCAPING = 4  # of them, the first

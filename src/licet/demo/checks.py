@@ -181,7 +181,7 @@ def _twice_is_once(installation: Installation, town: Town) -> DemoPromise:
     )
     answer = verbs.tell(installation, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
-    return DemoPromise(text="a turn told twice is kept once", kept=kept, seen=answer.outcome.value)
+    return DemoPromise(text="a turn sent twice is kept once", kept=kept, seen=answer.outcome.value)
 
 
 def _decided_again(installation: Installation, built: Sequence[BuildResult]) -> DemoPromise:

@@ -100,7 +100,7 @@ _ASKS = (
     ),
     (
         "Add a `--{parts}-max` option to the {noun} command, {nn} by default, and keep `{fn}` "
-        "as it is for whoever calls it."
+        "as it is for anyone who calls it."
     ),
     (
         "`{fn}` takes {hundreds} ms for {nn} {noun}s. Profile it and make it faster without "

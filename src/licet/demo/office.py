@@ -37,7 +37,7 @@ STAFF = {
     REVIEWER: (StaffRole.reviewer,),
     "curator@town.example": (StaffRole.curator,),
 }
-# What the console's pages have to show, for whoever looks around.
+# What the console's pages have to show, for anyone who looks around.
 SIGHTS = (
     ("/console/inbox", "what waits for staff"),
     ("/console/releases", "releases; october was measured, read, and signed by two"),

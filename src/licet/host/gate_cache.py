@@ -4,8 +4,10 @@
   that time the next question also refreshes it in the background, and nobody waits.
 * Concurrent questions about one account share one request.
 * What is no answer about the account is kept for `UNKNOWN_SECONDS`, or for as long as a busy server
-  asks. While Licet cannot be reached at all, questions about other accounts do not wait either: of
-  them, one each `UNKNOWN_SECONDS` tries again, in the background.
+  asks. While Licet cannot be reached at all, or answers with an error of its own about
+  `TROUBLED_ACCOUNTS` in a row, questions about other accounts do not wait either: of them, one each
+  `UNKNOWN_SECONDS` tries again, in the background. One late answer among others that
+  came in the meantime does not count as that.
 * `last` is the newest answer about an account, however old: what was known before an outage.
 """
 
@@ -22,9 +24,10 @@ import msgspec
 
 from licet.client import Client, GateResult, ReasonCode, UnansweredError, gate, unknown_gate
 from licet.client.failures import gate_reason, sentence_of
-from licet.client.reasons import ABOUT_ACCOUNT, SENTENCES, UNREACHED
+from licet.client.reasons import ABOUT_ACCOUNT, SENTENCES, TROUBLED, UNREACHED
 
 UNKNOWN_SECONDS = 5.0
+TROUBLED_ACCOUNTS = 3
 ACCOUNTS_MAX = 100_000
 REQUESTS_MAX = 16
 UNKNOWN = "unknown"
@@ -49,6 +52,8 @@ class GateCache:
         self._last: OrderedDict[str, GateResult] = OrderedDict()
         self._asking: dict[str, Future[GateResult]] = {}
         self._away: tuple[GateResult, float] | None = None  # nobody is reached, until when
+        self._answered_at = float("-inf")  # the newest answer about any account
+        self._troubled: set[str] = set()  # accounts that got an error since
         self._workers = ThreadPoolExecutor(REQUESTS_MAX, thread_name_prefix="licet-gate")
 
     def known(self, account: str) -> GateResult | None:
@@ -149,9 +154,16 @@ class GateCache:
                 _put(self._seen, account, _Seen(answer, begun + seconds, refresh_from))
             if not unanswered:
                 _put(self._last, account, answer)
-                self._away = None
-            elif answer.because in UNREACHED:
-                self._away = (answer, monotonic() + UNKNOWN_SECONDS)
+                self._away, self._answered_at = None, monotonic()
+                self._troubled.clear()
+            elif self._answered_at < begun and self._is_everybodys(account, answer.because):
+                self._away = (answer, monotonic() + max(UNKNOWN_SECONDS, answer.retry_after))
+
+    def _is_everybodys(self, account: str, because: str) -> bool:
+        """Whether what kept an answer away keeps it from every account."""
+        if because in TROUBLED and len(self._troubled) < TROUBLED_ACCOUNTS:
+            self._troubled.add(account)
+        return because in UNREACHED or len(self._troubled) >= TROUBLED_ACCOUNTS
 
 
 def late() -> GateResult:

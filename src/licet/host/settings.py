@@ -26,16 +26,16 @@ class Outage(StrEnum):
 
 
 class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """``url``: the address of `licet serve`. Whoever runs it receives what people say.
+    """``url``: the address of `licet serve`. Anyone who runs it receives what people say.
 
     ``key_file``: a file with a service's key with the scopes `gate:read` and `turns:write`; it is
-    read again for every request, so that it can be replaced. Whoever can read it can ask gates and
-    send turns for any account.
+    read again for every request, so that it can be replaced. Anyone who can read it can ask gates
+    and send turns for any account.
 
     ``spool``: a folder on a local disk, for queued turns, encrypted.
 
     ``spool_key_file`` (default `spool.key` in the folder): the key of the spool, created if there
-    is none. Whoever has it and the folder can read what is queued.
+    is none. Anyone who has it and the folder can read what is queued.
 
     ``spool_bytes_max`` (default 256 MiB, per process): while it is full, new turns are not
     recorded.
@@ -90,7 +90,7 @@ def from_environment(
     given = {
         name.removeprefix(prefix).lower(): value
         for name, value in environment.items()
-        if name.startswith(prefix)
+        if name.startswith(prefix) and value  # an empty folder would be the current one
     }
     unknown = sorted(given.keys() - set(kind.__struct_fields__))
     if unknown:

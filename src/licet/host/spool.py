@@ -101,7 +101,8 @@ class Spool:
         except OSError as error:
             said = f"{folder}: {error.strerror or type(error).__name__}"
             raise SetupError(ReasonCode.spool_unwritable, said) from None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the files; held while one is written and synced
+        self._size_lock = threading.Lock()  # of `_bytes` alone: `put` waits for no disk
         self._closed = sorted(_files(self._place), key=lambda file: file.number)
         self._next = max((file.number for file in self._closed), default=0) + 1
         self._bytes = sum(file.size for file in self._closed)
@@ -122,7 +123,7 @@ class Spool:
         size = _framed(record)
         if size > RECORD_BYTES_MAX:
             raise SpoolFullError(f"a record of more than {RECORD_BYTES_MAX} bytes")
-        with self._lock:
+        with self._size_lock:
             if self._bytes + size > self._bytes_max:
                 raise SpoolFullError(f"the spool holds `{self._bytes}` of {self._bytes_max} bytes")
             self._bytes += size
@@ -158,7 +159,7 @@ class Spool:
             taken.file.path.unlink()
         with self._lock:
             self._closed.remove(taken.file)
-            self._bytes -= taken.file.size
+        self._grow(-taken.file.size)
 
     def close(self) -> None:
         """Writes what was put, and releases the place for another process."""
@@ -183,8 +184,7 @@ class Spool:
                 with self._lock:
                     self._append([record for record, _ in writing])
             except OSError as error:
-                with self._lock:
-                    self._bytes -= sum(map(_framed, (record for record, _ in writing)))
+                self._grow(-sum(map(_framed, (record for record, _ in writing))))
                 for _, done in writing:
                     done.set_exception(
                         SpoolDiskError(f"the disk does not take it: {error.strerror}")
@@ -192,6 +192,10 @@ class Spool:
             else:
                 for _, done in writing:
                     done.set_result(None)
+
+    def _grow(self, size: int) -> None:
+        with self._size_lock:
+            self._bytes += size
 
     def _append(self, records: list[bytes]) -> None:
         if self._open is None:
@@ -216,7 +220,8 @@ class Spool:
             # later records go to a file of their own, whatever is at the end of this one
             self._close_file()
             raise
-        self._bytes += len(HEADER) if count == 0 else 0
+        if count == 0:
+            self._grow(len(HEADER))
         self._open = (number, file, size + len(whole), count + len(records))
         if size + len(whole) >= FILE_BYTES_MAX:
             self._close_file()

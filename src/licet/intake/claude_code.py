@@ -256,7 +256,7 @@ def _abandoned_records(path: Source) -> frozenset[str] | BrokenRecord:
         if len(parents) == NODES_MAX:
             return BrokenRecord(
                 place=str(path),
-                message=f"more than {NODES_MAX} records: its branches cannot be told apart",
+                message=f"more than {NODES_MAX} records: its branches cannot be distinguished",
             )
         spoken = not record.isSidechain and record.type in ("user", "assistant")
         prompted = spoken and record.type == "user" and _is_prompt(record)

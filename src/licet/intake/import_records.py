@@ -1,4 +1,4 @@
-"""What an import is told, and what it answers: accounts, choices, late history, counts."""
+"""The input and the answers of an import: accounts, choices, late history, counts."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Read are the GenAI semantic conventions of OpenTelemetry (`gen_ai.conversation.i
 * A span that the sender redacted (`__REDACTED__`), or marked with an attribute such as
   `licet.keep_out`, is Dropped.
 * The surface is `api`, which the published terms leave out of every use, unless the resource says
-  `licet.surface`: it is set by whoever runs the sender, and a span cannot.
+  `licet.surface`: it is set by the sender's operator, and a span cannot.
 """
 
 from __future__ import annotations

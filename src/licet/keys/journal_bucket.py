@@ -2,7 +2,7 @@
 
 Promise: as of a folder (`keys.restriction_journal`), without a disk that all hosts reach. An object
 is one group commit of one process, under the next number; it is created only if the number is free,
-and never changed or deleted. So all writers together have one order without a gap, and whoever
+and never changed or deleted. So all writers together have one order without a gap, and anyone who
 writes number N has read every object before it: a writer whose number was taken reads what took it
 before it tries the next one. That is how it learns of a newer life, and refuses what belongs to an
 older one.

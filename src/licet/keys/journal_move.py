@@ -6,8 +6,9 @@ program is killed, and what was acknowledged is in it. Called again, it goes on.
 renamed and kept, never deleted.
 
     1  under the lock of the folder, segment N becomes object N + 1, each read back and compared: object 1 is missing, so
-       whoever opens the bucket's journal is refused
-    2  the folder is renamed to `NAME-moved`: whoever opens the folder finds another journal than the database's
+       anyone who opens the bucket's journal is refused
+    2  the folder is renamed to `NAME-moved`: who opens the folder finds another journal than
+       the database's
     3  object 1, the header alone, is created: from now on the bucket has the journal
 
 The mark of each object is a hash of its frames, so that a run that follows a killed one finds the
@@ -50,7 +51,9 @@ def moved_folder(folder: Path) -> Path:
 
 
 def forecast_move(folder: Path, bucket: Bucket) -> JournalMoved:
-    """What `move_journal` would move, or moved; raises what `move_journal` raises and changes nothing."""
+    """What `move_journal` would move, or moved; raises what `move_journal` raises and changes
+    nothing.
+    """
     if (moved := moved_folder(folder)).is_dir():
         return _describe(moved)
     _refuse_missing(folder)

@@ -15,8 +15,8 @@ a commitment survive every rotation, and is destroyed with them.
 A key in memory is a `KeyMaterial`: neither `repr` nor a traceback that prints locals reveals it.
 
 The file provider keeps epoch keys as files of mode 0600. It cannot promise that a deleted file is
-gone from flash, copy-on-write or snapshotted media; whoever can read the folder can read everything
-that is not erased.
+gone from flash, copy-on-write or snapshotted media; anyone who can read the folder can read
+everything that is not erased.
 """
 
 from __future__ import annotations

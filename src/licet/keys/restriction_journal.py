@@ -582,7 +582,7 @@ class FolderSegments:
         return late
 
     def _cut_off(self, size: int) -> None:
-        """Takes back what nobody was told of."""
+        """Takes back what was never acknowledged."""
         os.ftruncate(self._file, size)
         os.fsync(self._file)
         self._size = size

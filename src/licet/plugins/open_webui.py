@@ -56,7 +56,7 @@ class Filter:
     """One per process. Its objects are created with the first message, after any fork."""
 
     class Valves(BaseModel):
-        """An administrator's settings. The key is a file: whoever can read it can send turns for
+        """An administrator's settings. The key is a file: anyone who can read it can send turns for
         any account.
         """
 

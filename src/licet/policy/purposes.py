@@ -21,8 +21,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class Purpose(msgspec.Struct, frozen=True, kw_only=True):
-    """A purpose that Licet has words for: ``sentence_key`` is its key in the catalogue, ``purpose_url``
-    its name in receipts.
+    """A purpose that Licet has words for: ``sentence`` is its key in the catalogue,
+    ``address`` its name in receipts.
     """
 
     name: str

@@ -84,9 +84,9 @@ class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words; ``statement``
-    is its exact text, whose hash the leaf commits to. ``question`` is None if it answered none;
-    ``because`` says why it had no effect.
+    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words;
+    ``statement`` is its exact text, whose hash the leaf commits to. ``question`` is None if it
+    answered none; ``because`` says why it had no effect.
     """
 
     account: UUID
@@ -456,7 +456,7 @@ _WHY = {
 
 
 def page(receipt: Receipt, vkey: str) -> str:
-    """A standalone, printable page. ``vkey`` is the log's, for whoever checks the receipt."""
+    """A standalone, printable page. ``vkey`` is the log's, for anyone who checks the receipt."""
     rows = "\n".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in lines(receipt)

@@ -554,7 +554,9 @@ class Builder:
                 # Nobody waits for the disk under the lock: whatever commits after this is durable
                 # together with it.
                 tx.execute("SET LOCAL synchronous_commit = off")
-                versions.stop_changes(tx)  # before the endings, as whoever applies a version
+                versions.stop_changes(
+                    tx
+                )  # before the endings, as every writer that applies a version
                 account_journal.stop_endings(tx)
                 started, now = time.monotonic(), self._clock()
                 position, policies = account_journal.last_position(seen), versions.load(seen)

@@ -7,7 +7,7 @@ it tells a page where it begins, the ordinals and ids of its rows and which docu
 the sketches for the election, and writes the parts, because a part of consecutive ordinals is made
 of pages of several workers. At any time there is one page a worker:
 
-    a page begins where the page before ends, as soon as that page has told its last conversation
+    a page begins where the page before ends, once that page has reported its last conversation
     it gets ordinals when all pages before it know how many rows they have
     it commits when all pages before it are committed
 
@@ -17,8 +17,8 @@ worker.
 
 A worker that dies ends the build with BusyError: its page is rolled back, and the same command goes
 on behind the last page. Workers end with the build: one whose build was killed ends when it next
-asks for something, or at once where it notices; whoever continues the build waits for the page that
-it still holds.
+asks for something, or at once where it notices; anyone who continues the build waits for the page
+that it still holds.
 
 A `Crew` is where workers come from: processes of this machine, here, or actors of a cluster
 (`curate.ray_workers`).
@@ -66,7 +66,7 @@ from licet.release.page_worker import (
 from licet.store.connect import Pool
 
 WORKERS_MAX = 256
-END_SECONDS_MAX = 10.0  # how long a worker that was told to end may take before it is killed
+END_SECONDS_MAX = 10.0  # how long a worker may take to end once asked before it is killed
 RUN_AGAIN = "run the command again: the build resumes"
 
 

@@ -75,7 +75,7 @@ for row in licet.load("{release}"):
 ```
 
 A row comes out only while it may be used. A lease lasts a short while, is renewed as you read, and reading stops when
-it cannot be renewed. Row keys live in memory only; whoever stores them, or the text, takes it out of this protection.
+it cannot be renewed. Row keys live in memory only; anyone who stores them, or the text, takes it out of this protection.
 
 ## Pseudonymised, never anonymous
 
@@ -91,7 +91,7 @@ publish it, and do not try to find out who wrote it.
 {measurement}{reviewed}
 ## When somebody changes their mind
 
-Whoever withdraws, keeps a conversation out or deletes it need not know that this release exists. From that moment no
+Anyone who withdraws, keeps a conversation out or deletes it need not know that this release exists. From that moment no
 new lease opens the row; a lease already given ends by itself. With a deletion, or when the time to keep it is over,
 the key is destroyed, and none can be made for any copy of the row; old backups of the keys follow after the delays
 that the operator publishes. A row key that somebody kept from a lease still opens the copy that they kept. Read the

@@ -184,7 +184,7 @@ def _detectors(manifest: ReleaseManifest) -> str:
 
 
 def _responsible(manifest: ReleaseManifest) -> dict[str, Json]:
-    """What whoever is responsible for the use of the data must know, in the RAI vocabulary."""
+    """What anyone who is responsible for the use of the data must know, in the RAI vocabulary."""
     dropped = (
         ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.counts.dropped.items()))
         or "none"

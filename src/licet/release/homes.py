@@ -14,9 +14,9 @@ nothing names. Each file is compared with its hash before it comes into the fold
 after the seal (a review, a measurement, a purge) is done in the folder of one host, under a lock of
 the database, and is what all hosts see when the block of `changing` ends. If the host is killed
 inside, it goes on when it next uses the release, and what the database has of it is brought by
-whoever does the same again.
+anyone who does the same again.
 
-Whoever writes to a release in the bucket holds its lock of the database, and so does `collect`,
+Anyone who writes to a release in the bucket holds its lock of the database, and so does `collect`,
 which deletes what a killed process left there.
 
 Folders that the bucket has too may take `LICET_STORE__RELEASES_BYTES`: the ones used longest ago
@@ -250,7 +250,7 @@ class _Home:
                 if is_alone:
                     self.publish(None)
                 else:
-                    self.publish_new()  # whoever built it was killed before
+                    self.publish_new()  # its builder was killed before
                 return True
             standing = self.standing()
             if standing is not None and standing.tag == found.tag and self._place.is_dir():

@@ -309,8 +309,8 @@ class PageBuilder:
 
 
 def wait_for_pages(tx: Transaction, name: str) -> None:
-    """Returns when no page of the release ``name`` is being made, whoever made it. ``tx`` holds
-    nothing afterwards.
+    """Returns when no page of the release ``name`` is being made, no matter who made it. ``tx``
+    holds nothing afterwards.
     """
     tx.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [PAGES_LOCK, name])
     tx.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", [PAGES_LOCK, name])

@@ -101,7 +101,7 @@ class PageBuilt(msgspec.Struct, frozen=True, tag=True):
 
 
 class WorkerSays(msgspec.Struct, frozen=True, tag=True):
-    """A line for whoever runs the build."""
+    """A line for anyone who runs the build."""
 
     line: str
 
@@ -197,7 +197,7 @@ def _make_pages(channel: BuildChannel) -> None:
     with ExitStack() as held:
         pool = held.enter_context(open_pool(job.dsn, 1))
         with transaction(pool) as tx:
-            # A page that waits for its turn holds what it wrote. Whoever waits for that and is
+            # A page that waits for its turn holds what it wrote. Anyone who waits for that and is
             # waited for by the page before would stop all three, and the database sees no circle:
             # so a page does not wait for ever.
             tx.execute(f"SET lock_timeout = '{LOCK_SECONDS_MAX}s'")

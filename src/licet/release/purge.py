@@ -17,8 +17,8 @@ claims that rows were removed; an unsigned one proves nothing, and missing rows 
 (`licet-purge-1` was not signed, and is not read).
 
 A row is dead when the key of any of its segments is destroyed. That cannot be undone. The
-installation no longer gives out its key; whoever leased the key before and kept it can still open a
-copy of the row that they kept.
+installation no longer gives out its key; anyone who leased the key before and kept it can still
+open a copy of the row that they kept.
 
 Which crash each order survives: the addendum is recorded in the database, in the transaction of its
 leaf, then written, then the parts are replaced one by one. Before the commit nothing has changed

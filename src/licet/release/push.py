@@ -6,8 +6,8 @@ by which the next push knows what is there. Parts and proofs are written before 
 that a copy with a manifest has all parts; `files.json` is written last. A push that was killed is
 repeated whole but for what `files.json` names.
 
-The copy is sealed as the folder is: whoever can read the bucket sees no text. Nothing here reads a
-key.
+The copy is sealed as the folder is: anyone who can read the bucket sees no text. Nothing here reads
+a key.
 """
 
 from __future__ import annotations

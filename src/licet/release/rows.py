@@ -1,7 +1,7 @@
 """One row of a release: the messages a model may learn from, and the bytes that are sealed for it.
 
-Labels have a plaintext of their own, so that whoever looks for rows by them opens no message: the
-version byte `LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality",
+Labels have a plaintext of their own, so that anyone who looks for rows by them opens no message:
+the version byte `LABELS_V1`, then MessagePack of ``{"split", "language", "topic", "quality",
 "scores"}``.
 
 Bytes of a row's plaintext: one version byte, then one zstd frame (with its content size, without a
@@ -105,7 +105,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Properties of a row, for whoever mixes rows later: closed words and numbers, never text of
+    """Properties of a row, for anyone who mixes rows later: closed words and numbers, never text of
     the row.
 
     ``language`` is an ISO 639 code, ``und`` if unknown; ``scores`` are those of plugged-in scorers,

@@ -3,7 +3,7 @@
     NAME.json    {"NAME":JWS,"v":1}, canonical JSON; the JWS has the `kid` of the log's key and a `typ` of its kind
 
 The payload is canonical JSON too, and names the release and the hash of its manifest. A leaf of the
-log has the SHA-256 of the JWS. What is read here reconciles; its signature is checked by whoever
+log has the SHA-256 of the JWS. What is read here reconciles; its signature is checked by anyone who
 has the key (`ledger.jws`).
 """
 

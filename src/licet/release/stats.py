@@ -179,7 +179,7 @@ def _pair(
 
 
 def rows_to_read(installation: Installation, name: str, against: str | None) -> int:
-    """How many rows `stats` reads at most, for whoever shows its progress."""
+    """How many rows `stats` reads at most, for anyone who shows its progress."""
     promised, theirs = _pair(installation, name, against)
     return promised.rows + (theirs.rows if theirs is not None else 0)
 

@@ -52,7 +52,7 @@ class NewEndpoint(VerbBody, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-            description="Of the program that is told: lower-case letters, digits, `-`, `_` and `.`.",
+            description="Of the program that is notified: lower-case letters, digits, `-`, `_` and `.`.",
         ),
     ]
     url: Annotated[str, Meta(max_length=2_000)] | None = None

@@ -162,7 +162,7 @@ def _would_place(call: VerbCall[NewHold], done: Acts) -> tuple[str, ...]:
         f"Matter: {sent.matter}",
         f"Reason: {REASONS[sent.reason]}",
         f"Review: {act.review_at:%Y-%m-%d}",
-        f"The person {'sees the hold' if sent.told else 'may not be told'}.",
+        f"The person {'sees the hold' if sent.told else 'does not see the hold'}.",
     )
 
 

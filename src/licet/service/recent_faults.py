@@ -13,17 +13,19 @@ from licet.access import service_keys, staff_orders
 from licet.backup import drills
 from licet.backup.drills import DrillOutcome
 from licet.config import Configuration
-from licet.consent import request_register
-from licet.erasure import recall_register, sweeper
-from licet.ledger import sequence
+from licet.erasure import sweeper
 from licet.policy.period import rfc3339
+from licet.service import installation_figures
+from licet.service.inbox_sources import BACKUP_DAYS, ItemKind
 from licet.store import outage_file
-from licet.store.connect import transaction
+from licet.store.connect import ContentionError, lock_waits_limited, transaction
+from licet.store.database_activity import BlockingSession, read_activity
+from licet.store.outage_file import DATABASE_LOCKED, DATABASE_SLOW, WORKERS
 from licet.vault.installation import Installation
 from licet.webhooks import endpoints
 
 LISTED_MAX = 1_000
-LOG_MINUTES_MAX = 5
+LOCK_SECONDS_MAX = 2.0  # that a table is waited for
 _WHAT_NEXT = {
     "database": 'licet db status, or with your own: psql "$LICET_DATABASE_URL" -c "SELECT 1"',
     "bucket": "licet doctor",
@@ -32,7 +34,20 @@ _WHAT_NEXT = {
     "disk": "df -h",
     "endpoint": "licet webhooks list",
     "witness": "licet ledger status",
+    WORKERS: "journalctl --unit licet --grep 'worker has ended|worker is killed'",
 }
+_OUTAGES = {  # of what is no dependency that was silent: while it stands, and afterwards
+    DATABASE_SLOW: (
+        "statements take longer than a second",
+        "statements took longer than a second",
+    ),
+    DATABASE_LOCKED: (
+        "an open transaction holds up others",
+        "an open transaction held up others",
+    ),
+    WORKERS: ("fewer processes serve than should", "fewer processes served than should"),
+}
+_SILENT = ("does not answer, or the server ended meanwhile", "did not answer")
 UNKNOWN = (
     "errors and slow answers of the server: its log has them, `journalctl -u licet --since`",
     "requests that never reached it, and how late gates were: Prometheus has them",
@@ -68,15 +83,13 @@ class RecentFaults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outages(config: Configuration, since: datetime) -> list[RecentFault]:
-    """What the servers' dependencies did; needs no database."""
+    """What the servers saw; needs no database."""
     return [
         RecentFault(
             what=one.dependency,
             began=one.began,
             ended=one.ended,
-            seen="did not answer"
-            if one.ended
-            else "does not answer, or the server ended meanwhile",
+            seen=_OUTAGES.get(one.dependency, _SILENT)[one.ended is not None],
             next=_WHAT_NEXT.get(one.dependency, "licet doctor"),
         )
         for one in outage_file.outages(config.data, since)
@@ -87,22 +100,41 @@ def without_database(
     config: Configuration, since: datetime, until: datetime, because: str
 ) -> RecentFaults:
     """The outages alone, while the database cannot be asked."""
+    known = outages(config, since)
+    began = [one.began for one in known if one.what == "database" and one.ended is None]
     fault = RecentFault(
-        what="database", began=until, ended=None, seen=because, next=_WHAT_NEXT["database"]
+        what="database",
+        began=min(began, default=until),
+        ended=None,
+        seen=because,
+        next=_WHAT_NEXT["database"],
     )
     unknown = ("what the database has of work that failed or became late", *UNKNOWN)
-    return RecentFaults(
-        since=since, until=until, faults=(*outages(config, since), fault), unknown=unknown
-    )
+    faults = (*(one for one in known if one.what != "database" or one.ended), fault)
+    return RecentFaults(since=since, until=until, faults=faults, unknown=unknown)
 
 
 def find_faults(installation: Installation, since: datetime, until: datetime) -> RecentFaults:
     """All that is on record; ``until`` is the time now."""
-    found = outages(installation.config, since)
-    for look in (_orders, _drills, _sweep, _endpoints, _keys, _late):
-        found += look(installation, since, until)
+    found: list[RecentFault] = []
+    unknown: tuple[str, ...] = UNKNOWN
+    with lock_waits_limited(installation.pool, LOCK_SECONDS_MAX):
+        for look in (_activity, _orders, _drills, _sweep, _endpoints, _keys, _late):
+            try:
+                found += look(installation, since, until)
+            except ContentionError:
+                unknown = (
+                    f"{look.__name__.strip('_')}: another transaction holds a table of it",
+                    *unknown,
+                )
+    standing = {fault.what for fault in found if fault.ended is None}
+    found += [
+        one
+        for one in outages(installation.config, since)
+        if one.ended is not None or one.what not in standing
+    ]
     found.sort(key=lambda fault: (fault.began, fault.what))
-    return RecentFaults(since=since, until=until, faults=tuple(found))
+    return RecentFaults(since=since, until=until, faults=tuple(found), unknown=unknown)
 
 
 def _orders(installation: Installation, since: datetime, _: datetime) -> Iterator[RecentFault]:
@@ -177,27 +209,97 @@ def _keys(installation: Installation, since: datetime, until: datetime) -> Itera
                 )
 
 
-def _late(installation: Installation, since: datetime, until: datetime) -> Iterator[RecentFault]:
-    """What waits longer than it may."""
+def _late(installation: Installation, _: datetime, until: datetime) -> Iterator[RecentFault]:
+    """What waits for longer than an alert allows."""
+    now = installation_figures.figures(installation)
+    minutes, day = timedelta(minutes=1), timedelta(days=1)
+    rotation = min((due for due in now.rotations.values() if due is not None), default=None)
+    for what, began, allowed, seen, command in (
+        (
+            "log",
+            now.log.since,
+            5 * minutes,
+            f"{now.log.rows:,} entries wait for the log",
+            "licet ledger status",
+        ),
+        (
+            "publication",
+            now.unpublished_since,
+            5 * minutes,
+            "entries of the log are not published",
+            "licet ledger status",
+        ),
+        (
+            "webhooks",
+            now.webhooks.due_at,
+            15 * minutes,
+            f"{now.webhooks.waiting:,} messages to endpoints were to be sent",
+            "licet webhooks list",
+        ),
+        (
+            "sweep",
+            now.sweep.ended_at,
+            360 * minutes,
+            "no sweep came to its end",
+            "licet sweep status",
+        ),
+        (
+            "backup",
+            now.backup,
+            BACKUP_DAYS * day,
+            "no backup was begun after this one",
+            "licet backup make FOLDER",
+        ),
+        ("rotation", rotation, day, "a rotation of the keys is due", "licet keys rotate"),
+    ):
+        if began is not None and until - began > allowed:
+            yield RecentFault(what=what, began=began, ended=None, seen=seen, next=command)
+    for kind, seen, command in (
+        (ItemKind.request, "requests of people", "licet request list"),
+        (ItemKind.erasure, "erasures", "licet erase status"),
+        (ItemKind.recall, "recalls", "licet recall list"),
+        (ItemKind.misuse, "suggestions of misuse", "licet flag list"),
+        (ItemKind.hold, "legal holds", "licet hold list"),
+    ):
+        if count := now.queues[kind].overdue:
+            yield RecentFault(
+                what=f"{kind.value}s",
+                began=until,
+                ended=None,
+                seen=f"{count:,} {seen} are overdue",
+                next=command,
+            )
+
+
+def _activity(installation: Installation, _: datetime, until: datetime) -> Iterator[RecentFault]:
+    """What the database does at this moment."""
     with transaction(installation.pool) as tx:
-        log = sequence.count_waiting(tx, LISTED_MAX)
-        overdue = request_register.open_requests(tx, until).overdue
-    if log.since is not None and until - log.since > timedelta(minutes=LOG_MINUTES_MAX):
-        seen = f"{log.rows:,} entries wait for the log"
+        now = read_activity(tx)
+    if now.slow:
         yield RecentFault(
-            what="log", began=log.since, ended=None, seen=seen, next="licet ledger status"
+            what=DATABASE_SLOW,
+            began=until - timedelta(seconds=now.slowest_seconds),
+            ended=None,
+            seen=f"{now.slow:,} statements run, the longest waits for {now.slowest_waits_for}",
+            next="licet doctor",
         )
-    if overdue:
-        seen = f"{overdue:,} requests of people are overdue"
+    for one in now.blocking:
+        state = f", {one.state}" if one.state else ""
         yield RecentFault(
-            what="requests", began=until, ended=None, seen=seen, next="licet request list"
+            what=DATABASE_LOCKED,
+            began=until - timedelta(seconds=one.seconds or 0),
+            ended=None,
+            seen=f"{one.waiting:,} wait for the open transaction of session {one.pid} "
+            f"(`{one.application}`{state})",
+            next=end_session_command(installation.config, one),
         )
-    late = [one for one in recall_register.list_recalls(installation) if one.overdue]
-    if late:
-        seen = f"{len(late):,} recalls are not acknowledged"
-        yield RecentFault(
-            what="recalls", began=until, ended=None, seen=seen, next="licet recall list"
-        )
+
+
+def end_session_command(config: Configuration, session: BlockingSession) -> str:
+    """The command that ends a session of the database, its transaction undone."""
+    if config.database_url is None:
+        return f"kill {session.pid}"
+    return f'psql "$LICET_DATABASE_URL" -c "SELECT pg_terminate_backend({session.pid})"'
 
 
 def describe(found: RecentFaults) -> str:

@@ -62,7 +62,7 @@ def look(config: Configuration, clock: Clock) -> StoreMove:
         return _move_report(
             config, journal_move.forecast_move(config.journal, bucket), {}, moved=False
         )
-    with installation(_in_folders(config), clock) as here, _alone(here):
+    with installation(_in_folders(config), clock, create=False) as here, _alone(here):
         found = journal_move.forecast_move(config.journal, bucket)
         parts = {known.name: _part_here(here, known) for known in _sealed(here)}
     return _move_report(config, found, parts, moved=False)
@@ -77,14 +77,14 @@ def move(
     if journal_move.moved_folder(config.journal).is_dir():
         found = journal_move.move_journal(config.journal, bucket, lambda: None)
     else:
-        with installation(_in_folders(config), clock) as here, _alone(here):
+        with installation(_in_folders(config), clock, create=False) as here, _alone(here):
             found = journal_move.move_journal(
                 config.journal, bucket, lambda: _copy_log(config, bucket)
             )
     for name in FOLDERS:
         _keep(config.data / name)
     parts: dict[str, MovedPart | None] = {}
-    with installation(_in_bucket(config), clock) as here:
+    with installation(_in_bucket(config), clock, create=False) as here:
         for known in _sealed(here):
             progress(f"release {known.name}")
             homes.folder(here, known)

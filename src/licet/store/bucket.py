@@ -166,7 +166,9 @@ class Bucket:
         return Bucket(self.url, {**self._options, **limits}, self.circuit)
 
     def probe(self) -> None:
-        """BusyError if the service does not answer soon, for whoever watches a `guarded` bucket."""
+        """BusyError if the service does not answer soon, for anyone who watches a `guarded`
+        bucket.
+        """
         if not self.url.startswith(_LOCAL):
             with self._prompt._calling("read", probes=True):
                 self._prompt._get(f"{PROBE_FOLDER}nothing")

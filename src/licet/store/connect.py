@@ -43,6 +43,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 from licet import traces
 from licet.errors import BrokenError, BusyError, LicetError, UsageError
 from licet.store import embedded
+from licet.store.database_activity import DatabaseActivity, read_activity
 from licet.store.primary import Admission, Examination, replica_error
 
 # The driver's own log lines may quote values, and repeat what is reported once here, as an error of
@@ -79,6 +80,7 @@ _CONFIGURE = f"""
 """
 _admissions: WeakKeyDictionary[Pool, Admission] = WeakKeyDictionary()
 _folders: WeakKeyDictionary[Pool, Path] = WeakKeyDictionary()  # of embedded servers
+_lock_seconds: WeakKeyDictionary[Pool, float] = WeakKeyDictionary()
 _warned: WeakKeyDictionary[Transaction, str] = WeakKeyDictionary()
 _following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
 _HINT_BUSY = (
@@ -137,8 +139,8 @@ class StoreConfig(Protocol):
 class DatabaseConfig(msgspec.Struct, frozen=True):
     """Where the database is: ``database_url`` if given, else embedded under the folder ``data``.
 
-    Whoever sets ``database_url`` decides where every account, key page and proof is stored, and may
-    read them.
+    Anyone who sets ``database_url`` decides where every account, key page and proof is stored, and
+    may read them.
     """
 
     data: Path = Path("licet-data")
@@ -218,20 +220,20 @@ def probe(pool: Pool) -> None:
 
 
 @contextlib.contextmanager
-def heartbeat(pool: Pool) -> Iterator[Callable[[], None]]:
-    """Yields a function that asks the database for nothing, on a connection of its own, which it
+def heartbeat(pool: Pool) -> Iterator[Callable[[], DatabaseActivity]]:
+    """Yields a function that asks the database what it does, on a connection of its own, which it
     opens where there is none; LicetError if there is no answer. For one thread at a time.
     """
     open_: list[psycopg.Connection[Any]] = []
 
-    def ask() -> None:
+    def ask() -> DatabaseActivity:
         with translated(pool):
             try:
                 if not open_:
                     named = pool.conninfo() if callable(pool.conninfo) else pool.conninfo
                     assert isinstance(pool.kwargs, dict)
                     open_.append(psycopg.connect(named, **{**pool.kwargs, "autocommit": True}))
-                open_[0].execute("SELECT")
+                return read_activity(open_[0])
             except psycopg.Error:
                 while open_:
                     open_.pop().close()
@@ -273,6 +275,8 @@ def transaction(
     """
     with traces.transaction(), translated(pool), pool.connection() as conn:
         _following.pop(conn, None)
+        if pool in _lock_seconds:
+            conn.execute(f"SET LOCAL lock_timeout = '{_lock_seconds[pool]} s'")
         try:
             yield conn
         except pg.ReadOnlySqlTransaction:
@@ -285,6 +289,18 @@ def transaction(
         return
     for act in acts:
         act()
+
+
+@contextlib.contextmanager
+def lock_waits_limited(pool: Pool, seconds: float) -> Iterator[None]:
+    """Within the block a transaction that waits for a lock for longer raises ContentionError: for
+    what examines a database that somebody else may hold up.
+    """
+    _lock_seconds[pool] = seconds
+    try:
+        yield
+    finally:
+        _lock_seconds.pop(pool, None)
 
 
 @contextlib.contextmanager

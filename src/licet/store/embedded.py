@@ -539,7 +539,7 @@ class Cluster:
     def _clear_stale(self) -> None:
         """Removes the lock files of a killed server, once its last process has ended.
 
-        A server that was told to stop and does not end (PostgreSQL 18 does not where a full disk
+        A server that was asked to stop and does not end (PostgreSQL 18 does not where a full disk
         ended it just before, and then it is not waited for) is ended at once: what it committed is
         in its write-ahead log.
         """
@@ -691,7 +691,7 @@ def is_working_in(pid: int, folder: Path) -> bool:
 
 
 def pid_exists(pid: int) -> bool:
-    """Whether a process ``pid`` exists, whoever owns it, zombies included."""
+    """Whether a process ``pid`` exists, no matter who owns it, zombies included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

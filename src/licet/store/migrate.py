@@ -29,7 +29,7 @@ import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from licet.errors import BrokenError
+from licet.errors import BrokenError, BusyError
 from licet.store.connect import Transaction, translated
 
 _NAME = re.compile(r"(\d{4})_([a-z][a-z0-9_]*)\.sql")
@@ -119,6 +119,21 @@ def pending(conn: Transaction, steps: tuple[Migration, ...] | None = None) -> tu
     with translated(), conn.transaction():
         known = conn.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
         return steps[_applied(conn, steps) if known == (True,) else 0 :]
+
+
+def refuse_contracted(conn: Transaction, known: int) -> None:
+    """BusyError where a newer version has contracted the schema, of which this program knows
+    ``known`` steps: its statements may fail from then on.
+    """
+    newer = conn.execute(
+        "SELECT max(number) FROM migrations WHERE number > %s AND NOT expands", (known,)
+    ).fetchone()
+    if newer is not None and newer[0] is not None:
+        raise BusyError(
+            f"the database is at migration `{newer[0]}`, and this server knows `{known}`",
+            "start it again with the version that contracted the schema",
+            because="newer_schema",
+        )
 
 
 def expanding(steps: tuple[Migration, ...]) -> tuple[Migration, ...]:

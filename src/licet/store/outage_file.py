@@ -1,5 +1,6 @@
 """Outages that the servers of a data folder saw, one JSON object a line: what fell silent, or
-answered again, and when. Read by `licet doctor --since`.
+answered again, and when; so too a database that was slow or locked, and workers that were missing.
+Read by `licet doctor --since`.
 
 The file is bounded: at `BYTES_MAX` it is renamed, and replaces the one before. A line is at most
 what one write takes, so that processes may share the file. It holds no content and no address.
@@ -17,6 +18,7 @@ import msgspec
 
 NAME = "outages.jsonl"
 BYTES_MAX = 1 << 20
+DATABASE_SLOW, DATABASE_LOCKED, WORKERS = "database_slow", "database_locked", "workers"
 PENDING_MAX = 1_000  # lines that wait for a disk that takes none
 
 

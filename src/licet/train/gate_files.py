@@ -1,7 +1,7 @@
 """What a training run receives: the withdrawn rows, and the keys of the rows that may be used.
 
-`Publisher` and `lease_keys` answer for the installation, locally or over HTTP (`train.remote`). What a
-run opens is in `train.node`.
+`Publisher` and `lease_keys` answer for the installation, locally or over HTTP (`train.remote`).
+What a run opens is in `train.node`.
 """
 
 from __future__ import annotations

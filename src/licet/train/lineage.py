@@ -2,8 +2,8 @@
 rows.
 
 `record` registers a model's folder, trained here or elsewhere under the gate; `which_models`
-answers for a conversation or an account; `models_affected` lists the models trained on rows that were
-withdrawn or erased since. What a run consumed before a withdrawal stays in the model.
+answers for a conversation or an account; `models_affected` lists the models trained on rows that
+were withdrawn or erased since. What a run consumed before a withdrawal stays in the model.
 """
 
 from __future__ import annotations
@@ -339,7 +339,9 @@ def _ordinals_in(raw: bytes) -> BitMap:
 
 
 def retire(installation: Installation, model: str, *, actor: str, reason: str) -> RecordedModel:
-    """Records that a model is no longer used: it stays registered, and `models_affected` omits it."""
+    """Records that a model is no longer used: it stays registered, and `models_affected` omits
+    it.
+    """
     with transaction(installation.pool) as tx:
         return model_registry.retire(
             tx, parse(Prefix.model, model), installation.clock(), actor=actor, reason=reason

@@ -1,9 +1,10 @@
 """Reads a release in an object store through a local cache folder of bounded size.
 
-`cached_folder` creates a folder with the manifest, the purge addenda and `stream.json`, which names the
-store; whatever reads releases by position takes it like any other. A part is fetched whole when a
-row of it is read, because its hash is checked before any row is opened, and evicted least recently
-used first when the cache is full. Which ordinals a part has is read from the store by ranges.
+`cached_folder` creates a folder with the manifest, the purge addenda and `stream.json`, which names
+the store; whatever reads releases by position takes it like any other. A part is fetched whole when
+a row of it is read, because its hash is checked before any row is opened, and evicted least
+recently used first when the cache is full. Which ordinals a part has is read from the store by
+ranges.
 
 The store is one that `licet release push` copied the release to, under its file names, or the
 bucket shared by an installation's hosts (`release.homes`), where objects are named by hash:

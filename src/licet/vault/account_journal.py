@@ -4,7 +4,7 @@ over all of them.
 An ending is an event that takes rows out of a release (`ends`).
 
 Promise: under the endings lock taken exclusively, every ending up to `last_position` is committed
-and visible, and its leaf stands before any leaf that is added under the lock. Whoever appends an
+and visible, and its leaf stands before any leaf that is added under the lock. Anyone who appends an
 ending holds that lock shared until it commits, and numbers its leaves under it.
 """
 

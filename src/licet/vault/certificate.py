@@ -217,7 +217,7 @@ _REQUESTED = (
     KeyColumn("t.erasure_id", KeyType.uuid),
 )
 _OPEN = "t.state <> 'verified'"
-OVERDUE_DAYS = 2  # a sweep a day, and a day for whoever must approve it
+OVERDUE_DAYS = 2  # a sweep a day, and a day for anyone who must approve it
 _OLD = f"t.requested_at <= %(at)s - interval '{OVERDUE_DAYS} days'"
 _LATE = f"d.due_at <= %(at)s - interval '{OVERDUE_DAYS} days' AND NOT k.held"
 
@@ -492,7 +492,7 @@ def _read_waits(row: Sequence[Any]) -> Waits:
 
 
 def is_told_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
-    """Whether it is under a hold that its person may be told about."""
+    """Whether it is under a hold that may be disclosed to its person."""
     return (
         tx.execute(
             f"SELECT FROM holds h WHERE {_SCOPE.format('h')} AND is_told LIMIT 1", scope(erasure)

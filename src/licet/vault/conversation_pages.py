@@ -60,7 +60,8 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
 
 def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[StoredTurn]]:
     """The turns of these conversations whose content is stored, in order."""
-    # A conversation is told by its place here: an id is made for each block, and hashed, in Python.
+    # A conversation is identified by its place here: an id is made for each block, and hashed, in
+    # Python.
     found: dict[int, list[StoredTurn]] = {}
     rows = tx.cursor(binary=True).execute(
         f"""

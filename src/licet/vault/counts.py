@@ -26,7 +26,7 @@ from licet.policy.state import WHOLE_ACCOUNT, AccountState, Grant, GrantStanding
 from licet.store.connect import Transaction
 from licet.vault.cold_tier import SIZE
 
-AGE_MAX = 25  # no age above it is told apart: see `counted_age` in the schema
+AGE_MAX = 25  # ages above it are not distinguished: see `counted_age` in the schema
 FOLDED_ROWS_MIN = 1_000  # more rows than this are put together when the counts are read
 _FOLD_LOCK = 0x11CE7_0041
 

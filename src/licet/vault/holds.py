@@ -2,10 +2,10 @@
 
 A hold names its matter in the operator's own words, which are sealed: the same words end it. It
 also has a reason as a closed word, the day on which somebody must check whether it is still needed,
-who placed it, and whether the person may be told. It keeps what is kept on the day it is placed,
-makes nothing usable, and brings nothing back that was erased or whose period was over: of each
-conversation the answer says what is held and what is not, and one of which nothing would be held is
-refused. Nothing ends it automatically.
+who placed it, and whether it may be disclosed to the person. It keeps what is kept on the day it is
+placed, makes nothing usable, and brings nothing back that was erased or whose period was over: of
+each conversation the answer says what is held and what is not, and one of which nothing would be
+held is refused. Nothing ends it automatically.
 
 Where one of several conversations does not exist, none is held. One that is refused keeps no other
 from being held: what is to be preserved must not wait for it.
@@ -223,7 +223,7 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_told(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
-    """Whether the person may be told of a hold; not of one that is not there."""
+    """Whether a hold may be disclosed to the person; not of one that is not there."""
     row = tx.execute(
         "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND "
         "matter_hmac = %s",
@@ -284,7 +284,7 @@ LISTING = Listing(
             label="State",
             choices={
                 "due": ListChoice(label="review is due", looked="t.review_at <= %(at)s"),
-                "untold": ListChoice(label="the person is not told", kept="NOT t.is_told"),
+                "untold": ListChoice(label="not disclosed to the person", kept="NOT t.is_told"),
             },
         ),
         "reason": ListFilter(
@@ -303,7 +303,7 @@ LISTING = Listing(
 
 
 def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> list[StoredHold]:
-    """The holds on these conversations of an account that its person may be told about, oldest
+    """The holds on these conversations of an account that may be disclosed to its person, oldest
     first.
     """
     rows = tx.execute(

@@ -74,7 +74,7 @@ def held_installation(config: Configuration, clock: Clock) -> tuple[Installation
     that closes nothing.
     """
     stack = ExitStack()
-    here = stack.enter_context(installation(config, clock))
+    here = stack.enter_context(installation(config, clock, create=False))
     held, pid = weakref.ref(stack), os.getpid()
 
     def close() -> None:
@@ -94,12 +94,14 @@ def installation(
     *,
     upgrade: bool = False,
     expand: bool = False,
+    create: bool = True,
     behind_fence: bool = False,
     connections_max: int = POOL_SIZE_MAX,
 ) -> Iterator[Installation]:
     """Opens what is configured, and starts the embedded database if none is configured.
 
-    An empty database is migrated to the newest schema. One with an older schema is refused while a
+    An empty database is given the newest schema with ``create`` and refused without: a command that
+    only opens an installation makes none. One with an older schema is refused while a
     step that expands it is pending, so that no ordinary command migrates it: ``expand`` takes the
     steps before the first one that contracts, ``upgrade`` all of them. A database that lacks
     restrictions of its journal is refused; ``behind_fence`` opens it for `licet restore` alone,
@@ -109,6 +111,11 @@ def installation(
         with pool.connection() as conn:
             todo = pending(conn)
             known = len(migrations()) - len(todo)
+            if not known and not create:
+                raise UsageError(
+                    f"the database of `{config.data}` is empty: there is no installation in it",
+                    "make one with `licet init`, or set LICET_DATABASE_URL to the one it has",
+                )
             if upgrade or not known:
                 migrate(conn)
             elif expand:

@@ -2,8 +2,8 @@
 
 Each of them remembers what it cannot have without the others: the database a head of the journal
 (`keys.journal_heads`), the log a leaf `journal_head` with a number and a chain value, told with
-each backup and at least every `HEAD_MINUTES_MAX` while the journal grows. Whoever takes records out
-of the journal cannot take them out of the log.
+each backup and at least every `HEAD_MINUTES_MAX` while the journal grows. Anyone who takes records
+out of the journal cannot take them out of the log.
 """
 
 from __future__ import annotations

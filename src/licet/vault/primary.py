@@ -2,7 +2,7 @@
 lived.
 
 Promise: a primary of before is not asked, however it comes back: started again, cut off from the
-others, or left running by whoever should have stopped it. A promotion begins another life of the
+others, or left running by mistake. A promotion begins another life of the
 database, as a restore does, and the life and its server are in the restriction journal, which no
 server's disk contains. A server of an earlier life is refused, and so is a restriction that was
 committed on it and not recorded yet.
@@ -147,11 +147,11 @@ def keep_watch(pool: Pool, stop: threading.Event) -> None:
     """Connects anew every few seconds until ``stop``, so that a failover is known even while every
     connection waits.
 
-    Whoever holds connections to a primary of before learns of the newer one by this alone: they are
-    cut then.
+    Anyone who holds connections to a primary of before learns of the newer one by this alone: they
+    are cut then.
     """
     while not stop.wait(WATCH_SECONDS):
         try:
             probe(pool)
         except LicetError:
-            continue  # whoever asks something is told
+            continue  # each caller is answered

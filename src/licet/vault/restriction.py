@@ -322,7 +322,7 @@ def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandR
     """Writes again what was taken back by commands whose answers are about to be given once more.
 
     The process that did them may have been killed between its commit and the journal, on a host
-    that is not opened again soon: whoever repeats the answer acknowledges them.
+    that is not opened again soon: anyone who repeats the answer acknowledges them.
     """
     if keyring.restrictions is None or not repeated:
         return

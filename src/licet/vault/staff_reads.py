@@ -129,7 +129,9 @@ def read(
 
 
 def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> None:
-    """Records a reading, with its leaf; whoever opens something does so in the same transaction."""
+    """Records a reading, with its leaf; anyone who opens something does so in the same
+    transaction.
+    """
     tx.execute(
         """INSERT INTO staff_reads (account_id, read_id, conversation_id, staff_id, role, reason,
            ticket, turns, read_at)

@@ -126,7 +126,7 @@ def check_certificate(
                 "its states follow one another",
                 lambda: _check_certificate(statement, place, report),
             ),
-            ("entry", "the log was told of this very certificate", check_entry),
+            ("entry", "the log has the hash of this very certificate", check_entry),
             (
                 "places",
                 "the operator's word, within what each place admits: nobody else can look",

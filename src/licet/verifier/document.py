@@ -79,7 +79,7 @@ class EntryCounts:
         # the newest that was applied, or that a release names as standing
         self.policy: tuple[int, str] | None = None
         self.kinds: dict[str, int] = {}
-        self.said: dict[str, int] = {}
+        self.answers: dict[str, int] = {}
         self.reads: dict[str, int] = {}
         self.keys: dict[str, int] = {}
         self.sealed: list[dict[str, Any]] = []
@@ -90,8 +90,8 @@ class EntryCounts:
         self.entries, self.logged = self.entries + 1, entry["logged"]
         _count_in(self.kinds, kind)
         if kind == "choice":
-            _count_in(self.said, "yes" if facts["allow"] else "no")
-            _count_in(self.said, facts["effect"])
+            _count_in(self.answers, "yes" if facts["allow"] else "no")
+            _count_in(self.answers, facts["effect"])
         elif kind == "content_read":
             _count_in(self.reads, facts["reason"])
         elif kind == "key_destroyed":
@@ -113,9 +113,9 @@ class EntryCounts:
         }  # fmt: skip
         return {
             "entries": self.entries,
-            "answers_yes": self.said.get("yes", 0),
-            "answers_no": self.said.get("no", 0),
-            "withdrawals": self.said.get("withdrew", 0),
+            "answers_yes": self.answers.get("yes", 0),
+            "answers_no": self.answers.get("no", 0),
+            "withdrawals": self.answers.get("withdrew", 0),
             "content_reads": self.reads,
             "keys_destroyed": self.keys,
             "kept_out": self.kinds.get("narrowed", 0) + self.kinds.get("project_kept_out", 0),
@@ -184,7 +184,11 @@ def check_document(
                 "its text is the form of its kind, and its policy is the one that it names",
                 held.check_statement,
             ),
-            ("entry", "the log was told of this very paper", partial(held.check_logged, trusted)),
+            (
+                "entry",
+                "the log has the hash of this very paper",
+                partial(held.check_logged, trusted),
+            ),
             ("the log", "its signed entries, up to the position of the paper", held.count_entries),
             ("figures", "every number was counted again", partial(held.figures, releases)),
         )
@@ -206,7 +210,7 @@ class _DocumentCheck:
         self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str
     ) -> None:
         self.report, self.logs, self.place = report, logs, place
-        self.file, self.said = dict[str, Any](), dict[str, Any]()
+        self.file, self.payload = dict[str, Any](), dict[str, Any]()
         self.counts: EntryCounts | None = None
 
     def open(self, raw: bytes) -> None:
@@ -217,19 +221,21 @@ class _DocumentCheck:
             raise UnreadableError(self.place, "it is a paper of version 1")
 
     def check_signature(self, trusted: Trust) -> None:
-        self.said = open_jws(self.file["document"], trusted.key, self.place, "licet-document+jws")
+        self.payload = open_jws(
+            self.file["document"], trusted.key, self.place, "licet-document+jws"
+        )
 
     def check_statement(self) -> None:
-        check_shape(self.said, DOCUMENT, self.place, "a paper")
-        self.report.levels["document"] = levels_of("document", self.said, self.place)
-        form = {key: self.said[key] for key in ("kind", "title", "law", "sections")}
-        if hashlib.sha256(_canonical_text(form)).hexdigest() != FORMS[self.said["kind"]]:
+        check_shape(self.payload, DOCUMENT, self.place, "a paper")
+        self.report.levels["document"] = levels_of("document", self.payload, self.place)
+        form = {key: self.payload[key] for key in ("kind", "title", "law", "sections")}
+        if hashlib.sha256(_canonical_text(form)).hexdigest() != FORMS[self.payload["kind"]]:
             self.report.add_lack(
                 self.place,
                 "its text is none of the forms that this verifier knows",
                 "the verifier of the version that made it",
             )
-        policy, at, logs = self.said["policy"], self.said["at"], self.said["logs"]
+        policy, at, logs = self.payload["policy"], self.payload["at"], self.payload["logs"]
         if hashlib.sha256(_canonical_text(policy["document"])).hexdigest() != policy["sha256"]:
             raise ContradictionError(self.place, "its policy has the hash that it names")
         choice = policy["document"]["choice"]
@@ -244,12 +250,12 @@ class _DocumentCheck:
             )
         if len({log["origin"] for log in logs}) != len(logs):
             raise ContradictionError(self.place, "each log counts once")
-        for part in self.said["sections"]:
+        for part in self.payload["sections"]:
             for name in [part["rows"]] if part["rows"] else []:
-                _resolve_name(self.said, name, self.place)
+                _resolve_name(self.payload, name, self.place)
             for line in part["lines"]:
                 for name in _PLACE.findall(line["says"]):
-                    _resolve_name(self.said, name, self.place)
+                    _resolve_name(self.payload, name, self.place)
 
     def check_logged(self, trusted: Trust) -> None:
         if (self.file["entry"], self.file["proof"]) == (None, None):
@@ -262,7 +268,7 @@ class _DocumentCheck:
             self.report,
         )
         facts = {
-            "kind": self.said["kind"],
+            "kind": self.payload["kind"],
             "sha256": hashlib.sha256(self.file["document"].encode()).hexdigest(),
         }
         if entry["t"] != "document_made" or entry["facts"] != facts:
@@ -274,7 +280,7 @@ class _DocumentCheck:
         """
         given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
-        for counted in self.said["logs"]:
+        for counted in self.payload["logs"]:
             if counted["origin"] not in given:
                 self.report.add_lack(
                     counted["origin"],
@@ -295,7 +301,7 @@ class _DocumentCheck:
                     "a newer copy of the log does",
                 )
                 return
-        at = self.said["at"]
+        at = self.payload["at"]
         if read_time(counts.logged, self.place, "logged") != read_time(
             at["time"], self.place, "time"
         ):
@@ -308,13 +314,13 @@ class _DocumentCheck:
                 self.place, "no number was counted again", "the logs that it names do"
             )
             return
-        policy = self.said["policy"]
+        policy = self.payload["policy"]
         if (policy["number"], policy["sha256"]) != self.counts.policy:
             raise ContradictionError(
                 self.place, "its policy is the newest that the log names up to there"
             )
-        stated = self.said["figures"]
-        listed = list(self.counts.releases(self.said["scope"]))
+        stated = self.payload["figures"]
+        listed = list(self.counts.releases(self.payload["scope"]))
         if [stated_one.get("release") for stated_one in stated["releases"]] != [
             stated_one["release"] for stated_one in listed
         ]:

@@ -228,14 +228,14 @@ def _check_scope(entry: dict[str, Any], place: str) -> None:
     # a choice that was about no question
     is_of_none = kind == "choice" and facts["effect"] == "none"
     if ("question" in facts) != (scope is not None) and not (is_of_none and scope is not None):
-        raise ContradictionError(place, "a question and a scope are told together")
+        raise ContradictionError(place, "a question and a scope are logged together")
     named = (
         {"conversation": ["handle"], "project": ["project"]}.get(str(scope), [])
         if "who" in entry
         else []
     )
     if [name for name in ("handle", "project") if name in facts] != named:
-        raise ContradictionError(place, "its scope is told by the pseudonym of what it is of")
+        raise ContradictionError(place, "its scope is given by its pseudonym")
     if (
         kind == "choice"
         and scope not in (None, "account")
@@ -296,7 +296,7 @@ class Story:
             known = len(self.seen)
             self.seen.add(once)
             if len(self.seen) == known:
-                raise ContradictionError(place, "what it tells is told once")
+                raise ContradictionError(place, "a fact is logged once")
         if kind in _OF_TEXTS:
             self.texts.add(entry["facts"]["sha256"])
         if self.permissions is not None:
@@ -322,7 +322,7 @@ class Story:
             same = (
                 last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
             )
-            # What stands may have been told in part: a restore lost the rest, or the log of the
+            # What stands may have been logged in part: a restore lost the rest, or the log of the
             # year before has it.
             is_open = not self.applied and (self.restored or self.is_late)
             is_next = (

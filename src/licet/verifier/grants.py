@@ -29,7 +29,7 @@ OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant
 # Kinds that a choice, or what ends a grant, may bring beside others.
 OF_CHOICES = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended", "age_found")
 CAUSES = frozenset({"refused", "lapsed", "narrowed", "closed"})
-# The act that ends a grant for a cause, at its own moment. A no is told after the endings, and a
+# The act that ends a grant for a cause, at its own moment. A no is logged after the endings, and a
 # lapse needs no act.
 ENDED_BY = {"narrowed": ("narrowed", "project_kept_out"), "closed": ("closed",)}
 
@@ -138,7 +138,7 @@ class GrantStory:
             )
         if self.must_end and not (kind == "narrowed" and self.act == ("project_kept_out", time)):
             raise ContradictionError(
-                place, "what is kept out or closed ends its grants, and that is told with it"
+                place, "what is kept out or closed ends its grants, and that is logged with it"
             )
         for grant in self.kept.values():
             self._end(grant)
@@ -242,7 +242,7 @@ class GrantStory:
         }
         if any(about.kind == ACCOUNT for about in remaining):
             raise ContradictionError(
-                place, "a no ends the account's grant, and that is told before it"
+                place, "a no ends the account's grant, and that is logged before it"
             )
         self.owed |= dict.fromkeys(
             remaining, OwedEntry("grant_affirmed", time, facts["version"], is_kept=True)
@@ -359,7 +359,7 @@ class GrantStory:
         if cause in ENDED_BY and not self.rest and not (is_again and target is None):
             is_told = is_told and self.act[0] in ENDED_BY[cause] and self.act[1] == time
         if not is_told:
-            raise ContradictionError(place, "a grant ends by what is told with it")
+            raise ContradictionError(place, "a grant ends by what is logged with it")
         self._end(grant)
         if cause == "refused" and owed_target is None:
             if not self._is_refused(time):

@@ -1,8 +1,8 @@
 """The invariants of an honest log: which entries imply others, per account and for the whole log.
 
 Each verb of the vault writes its leaves in one transaction, in order, at one moment of the
-account's clock. So a leaf implies others, and whoever rewrites a log with its own key has to keep
-all of this:
+account's clock. So a leaf implies others, and anyone who rewrites a log with its own key has to
+keep all of this:
 
     of an account       its first entry opens it, or carries it over from an earlier year (a year whose log was removed
                         after its retention leaves neither); its clock and answered versions never decrease; all entries
@@ -214,7 +214,7 @@ class CommonStory:
         self, facts: dict[str, Any], stands: dict[int, str], is_of_year: bool, place: str
     ) -> None:
         if is_of_year and facts["version"] not in stands:
-            raise ContradictionError(place, "the policy version of a release was told before it")
+            raise ContradictionError(place, "the policy version of a release was logged before it")
         if facts["release"] in self.early:
             raise ContradictionError(place, "a release is sealed before anything is stated of it")
         if self.decided.get(facts["release"], facts["position"]) != facts["position"]:

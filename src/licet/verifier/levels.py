@@ -1,11 +1,11 @@
 """The level of every field of every artefact: one table, from which texts, JSON and docs/verify.md
 are made.
 
-Proved: follows from the signed log and what it commits to. Whoever holds the log's key may rewrite
-the artefact, sign it, and log its new hash: another value in a proved field is contradicted all the
-same, by other entries, by an earlier entry's commitment, or by the files. Consistent: agrees with
-the rest or with the form, and could have been invented with it. Stated: the operator's word, which
-is signed, and in the log by its hash at most.
+Proved: follows from the signed log and what it commits to. Anyone who holds the log's key may
+rewrite the artefact, sign it, and log its new hash: another value in a proved field is contradicted
+all the same, by other entries, by an earlier entry's commitment, or by the files. Consistent:
+agrees with the rest or with the form, and could have been invented with it. Stated: the operator's
+word, which is signed, and in the log by its hash at most.
 
 A field is named by the keys that lead to it: `[]` for each element of a list, `*` for any key, and
 a final `**` for everything below. An artefact with a field that has no level is refused.

@@ -105,7 +105,7 @@ def check_model(
 class _ModelCheck:
     def __init__(self, files: Files, keys: Sequence[VerifierKey], report: VerifierReport) -> None:
         self.files, self.keys, self.report = files, keys, report
-        self.said, self.manifest = dict[str, Any](), dict[str, Any]()
+        self.statement, self.manifest = dict[str, Any](), dict[str, Any]()
         self.record = ConsumedRows(keys, report)
 
     def open(self) -> None:
@@ -113,10 +113,10 @@ class _ModelCheck:
         envelope = read_json(raw[:-1], STATEMENT, UnreadableError) if raw[-1:] == b"\n" else {}
         check_shape(envelope, ENVELOPE, STATEMENT, "a DSSE envelope", UnreadableError)
         payload = decode_base64(envelope["payload"], STATEMENT, "its payload is canonical base64")
-        self.said = json.loads(payload.decode(), object_pairs_hook=_reject_duplicates)
-        if (self.said.get("_type"), self.said.get("predicateType")) != TYPES:
+        self.statement = json.loads(payload.decode(), object_pairs_hook=_reject_duplicates)
+        if (self.statement.get("_type"), self.statement.get("predicateType")) != TYPES:
             raise ContradictionError(STATEMENT, "it is a statement of in-toto about provenance")
-        self.report.levels["model"] = levels_of("model", self.said, STATEMENT)
+        self.report.levels["model"] = levels_of("model", self.statement, STATEMENT)
         names = {sig["keyid"].rpartition("+")[0]: sig["sig"] for sig in envelope["signatures"]}
         name = next(
             (key.name for key in self.keys if key.name in names), next(iter(names), "nobody")
@@ -143,8 +143,8 @@ class _ModelCheck:
         return data
 
     def check_files(self) -> None:
-        predicate = self.said["predicate"]
-        promised = [*self.said["subject"], *predicate["runDetails"]["byproducts"]]
+        predicate = self.statement["predicate"]
+        promised = [*self.statement["subject"], *predicate["runDetails"]["byproducts"]]
         hashes = {file["name"]: file["digest"]["sha256"] for file in promised if "digest" in file}
         hashes.pop("gate-last", None)
         present = {path for path in self.files.paths() if path.partition("/")[0] not in UNHASHED}
@@ -174,7 +174,10 @@ class _ModelCheck:
         self.manifest, sha256 = read_manifest(raw), hashlib.sha256(raw).hexdigest()
         if self.record.of != {"manifest_sha256": sha256, "release": self.manifest["release"]}:
             raise ContradictionError(RECORD, "it is about the release beside the model")
-        build, run = self.said["predicate"]["buildDefinition"], self.said["predicate"]["runDetails"]
+        build, run = (
+            self.statement["predicate"]["buildDefinition"],
+            self.statement["predicate"]["runDetails"],
+        )
         sources = (*build["resolvedDependencies"], *run["byproducts"])
         named = {source["name"]: source for source in sources}
         if named.get("release", {}).get("digest") != {"sha256": sha256}:

@@ -186,19 +186,19 @@ class _ReleaseCheck:
             self.addendum_paths.append(path)
             follow = partial(self._check_addendum, number, path, head, at)
             if not self.report.step(
-                path, "it is signed, follows the one before it, and the log was told of it", follow
+                path, "it is signed, follows the one before it, and the log has its hash", follow
             ):
                 return
             head, at = self.head
         if REVIEW in there:
             why = (
-                "signed, told to the log, and of no more rows than there are; what was read and "
+                "signed, logged, and of no more rows than there are; what was read and "
                 "found is the operator's word"
             )
             self.report.step(REVIEW, why, self._check_review, Verdict.stated, True)
         if MEASUREMENT in there:
             why = (
-                "signed, told to the log, and of no more rows than there are; its figures are "
+                "signed, logged, and of no more rows than there are; its figures are "
                 "the operator's word"
             )
             self.report.step(MEASUREMENT, why, self._check_measurement, Verdict.stated, True)
@@ -592,7 +592,7 @@ def _check_leaf(permissions: Permissions, raw: bytes, manifest: dict[str, Any]) 
     if permissions.broken:
         return
     if permissions.sealed is None:
-        raise ContradictionError(MANIFEST, "the release was told to the log when it was sealed")
+        raise ContradictionError(MANIFEST, "the release was logged when it was sealed")
     facts = permissions.sealed["facts"]
     for key, value in (
         ("manifest_sha256", hashlib.sha256(raw).hexdigest()),

@@ -133,7 +133,9 @@ def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
     if not all(map(HEX.fullmatch, candidate["salted"])):
         raise ContradictionError(place, "its handle and its commitments are 32 bytes in hex")
     if not set(candidate["out"]) <= OPEN_REASONS:
-        raise ContradictionError(place, "what a reason tells of a person is committed to, not told")
+        raise ContradictionError(
+            place, "what a reason reveals of a person is committed to, not disclosed"
+        )
     if candidate["in"] + len(candidate["out"]) + len(candidate["salted"]) < 1:
         raise ContradictionError(place, "a candidate has turns, in or left out for a reason")
     return candidate

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 
 from litestar import Litestar
+from litestar.concurrency import sync_to_thread
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -157,7 +158,6 @@ def installed(
         else []
     )
     beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
-    beside += [BackgroundTask(here, load_previews, "licet-preview").running] if following else []
     beside += (
         [BackgroundTask(here, watch_primary, "licet-primary").running]
         if following and here.config.database_url
@@ -171,6 +171,7 @@ def installed(
             "edge": edge,
             "following": following,
             "runs": [
+                *([partial(_previews_loaded, here)] if following else []),
                 site.running,
                 *([site.dependencies.running] if following else []),
                 *beside,
@@ -211,7 +212,19 @@ def send_events(installation: Installation, stop: threading.Event, watch: CallWa
     delivery.follow(installation, stop, noted=problems.note, watch=watch)
 
 
-def load_previews(installation: Installation, _stop: threading.Event) -> None:
+@asynccontextmanager
+async def _previews_loaded(installation: Installation, _: object) -> AsyncIterator[None]:
+    """Loads what previews need before the first request: compiling its patterns holds the
+    interpreter's lock for most of a second, in which no gate would be answered.
+    """
+    try:
+        await sync_to_thread(load_previews, installation)
+    except Exception as error:  # the first preview tries again, and says why
+        problems.note(error)
+    yield
+
+
+def load_previews(installation: Installation) -> None:
     """Loads what previews need."""
     from licet.service import preview  # curation is loaded where it is used
 

@@ -5,7 +5,7 @@ Promise: a request waits for a database that does not answer for at most `SILENT
 second until that is noticed; then it and all that come after are answered 503 with the name of what
 is silent, until it answers again. The others are guarded by a circuit breaker each, which is probed
 here, so that no request waits to find out whether they are back. No request waits for an endpoint
-or a witness: whoever calls them tells ``outside``.
+or a witness: anyone who calls them tells ``outside``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from licet.store import bucket as buckets
 from licet.store import disk
 from licet.store.circuit import CallWatch, CircuitBreaker
 from licet.store.connect import OutcomeUnknownError, Pool, UnreachableError, heartbeat
-from licet.store.outage_file import OutageFile
+from licet.store.database_activity import DatabaseActivity
+from licet.store.outage_file import DATABASE_LOCKED, DATABASE_SLOW, OutageFile
 from licet.vault.installation import Installation
 from licet.web.access.oidc import Discovery
 
@@ -39,6 +40,7 @@ PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, whil
 CALM_PROBE_SECONDS = 2.0  # and while they are
 IDENTITY_PROBE_SECONDS = 7.0  # it is somebody else's
 PROBE_SECONDS_MAX = 2.5  # without an answer to a probe
+ACTIVITY_SECONDS = 10.0  # a slow or locked database counts as one after it was last seen so
 DISK_HINT = "make room on it, or repair it"
 _HINT = "see that PostgreSQL runs and can be reached; what was sent may be sent again"
 
@@ -82,6 +84,7 @@ class Dependencies:
         self._pool: Pool = installation.pool
         self._journal = installation.keyring.restrictions
         self._is_silent = False
+        self._activity_seen: dict[str, float] = {}
         self._waiting: set[asyncio.Task[object]] = set()
         self._cut: set[asyncio.Task[object]] = set()
         self.outside = CallWatch()
@@ -188,7 +191,9 @@ class Dependencies:
         """Keeps what falls silent and comes back, for `licet doctor --since`."""
         kept = OutageFile(self.folders["data"])
         while not stop.wait(ASK_SECONDS):
-            kept.note(self.silent, utc_now())
+            since = monotonic() - ACTIVITY_SECONDS
+            busy = [name for name, seen in self._activity_seen.items() if seen > since]
+            kept.note((*self.silent, *busy), utc_now())
         kept.note((), utc_now())
 
     async def _watch(self, threads: ThreadPoolExecutor) -> None:
@@ -202,11 +207,17 @@ class Dependencies:
                 if not asked.done():
                     self._fall_silent()
                 try:
-                    await asked
+                    self._note_activity(await asked)
                     self._is_silent = False
                 except LicetError:
                     self._fall_silent()
                 await asyncio.sleep(ASK_SECONDS)
+
+    def _note_activity(self, activity: DatabaseActivity) -> None:
+        if activity.slow:
+            self._activity_seen[DATABASE_SLOW] = monotonic()
+        if activity.blocking:
+            self._activity_seen[DATABASE_LOCKED] = monotonic()
 
     def _fall_silent(self) -> None:
         self._is_silent = True

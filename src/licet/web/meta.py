@@ -26,9 +26,9 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", may=ANYBODY, include_in_schema=False)
 async def readyz(request: AnyRequest) -> dict[str, str | list[str]]:
-    """The database answers, a policy has been applied and no worker's sequencer has stopped;
-    BusyError (503) otherwise. `silent` names what does not answer any worker, and stops some requests
-    only: see docs/operate.md.
+    """The database answers with a schema that this version knows, a policy has been applied and no
+    worker's sequencer has stopped; BusyError (503) otherwise. `silent` names what does not answer
+    any worker, and stops some requests only: see docs/operate.md.
 
     It queries the database at most once a second, and waits no longer than that.
     """

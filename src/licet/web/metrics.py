@@ -166,7 +166,7 @@ def of_installation(seen: MonitoringFigures | None) -> Iterator[Metric]:
     )
     yield gauge(
         "licet_webhook_endpoints_disabled",
-        "Endpoints that are told nothing any more",
+        "Disabled endpoints, to which nothing is sent",
         seen.webhooks.disabled,
     )
     yield gauge("licet_backup_made_seconds", "When the newest backup was begun", _time(seen.backup))

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from licet.errors import BusyError, LicetError
+from licet.errors import LicetError
+from licet.store.connect import UnreachableError
 
 Answer = TypeVar("Answer")
 
@@ -32,16 +33,15 @@ class Probe(Generic[Answer]):
         self._asking: asyncio.Task[None] | None = None
 
     async def answer(self) -> Answer:
-        """The answer, no older than it may be; BusyError if none comes in time."""
+        """The answer, no older than it may be; UnreachableError if none comes in time."""
         known = self._known
         if known is None or known[0] <= monotonic():
             if self._asking is None or self._asking.done():
                 self._asking = asyncio.create_task(self._asked())
             await asyncio.wait([self._asking], timeout=WAITED_SECONDS_MAX)
             if not self._asking.done():
-                raise BusyError(
-                    "the database does not answer", "see that it runs, and that it is reached"
-                )
+                hint = "see that it runs, and that it is reached"
+                raise UnreachableError("the database does not answer", hint)
             self._asking.result()  # raises its error
             known = self._known
         assert known is not None

@@ -178,6 +178,8 @@ def serve(
     ``workers`` they serve, and this process watches them; ``at`` is then the moment of a
     simulation.
 
+    ``say`` is given the address once requests are answered there.
+
     UsageError if it cannot listen on the address. RefusedError before a policy is applied (serving
     without one would create an installation that nobody configured), and if other machines would
     reach it and nobody has stated who is responsible. BusyError where the key provider does not
@@ -186,19 +188,27 @@ def serve(
     installation.policies(here)
     stated(here, host)
     installation.host_key(here)  # the key provider answers, and has the keys
-    signs_in = TokenVerifier(here.config.web).configured  # a wrong key is told before anything else
+    signs_in = TokenVerifier(
+        here.config.web
+    ).configured  # a wrong key is reported before anything else
     with bind_socket(host, port) as listener:
-        say(f"serving on http://{format_host(host)}:{listener.getsockname()[1]}")
-        if not signs_in:
-            say(f"warning: {NO_SIGN_IN}")
+        address = f"http://{format_host(host)}:{listener.getsockname()[1]}"
+
+        def announce() -> None:
+            say(f"serving on {address}")
+            if not signs_in:
+                say(f"warning: {NO_SIGN_IN}")
+
         if workers > 1:
             log_as_json(worker=0)
-            worker_parent.serve(listener, here.config.data, at, host, workers)
+            worker_parent.serve(listener, here.config.data, at, host, workers, announce)
             return
         log_as_json()
         with traces.sending(here.config.web.traces):
             app = create_app(here, here.config.web, sequencer=True)
-            until_interrupted(server(app, host, port, here.config.web), listener)
+            made = server(app, host, port, here.config.web)
+            made.on_listening = announce
+            until_interrupted(made, listener)
 
 
 def until_interrupted(made: uvicorn.Server, listener: socket.socket) -> None:

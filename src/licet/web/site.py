@@ -27,6 +27,7 @@ from licet.consent import catalogue
 from licet.errors import LicetError
 from licet.keys import fence
 from licet.service import installation_figures
+from licet.store import migrate
 from licet.store.connect import (
     OutcomeUnknownError,
     Transaction,
@@ -83,6 +84,8 @@ class Site:
         rates_key = hmac.digest(self.host_key, b"rates", "sha256") if self.shares_rates else None
         self.rates, self.heavy = Rates(rates, rates_key), Heavy(workers)
         self.writing = WriteBatch(installation.keyring, installation.clock)
+        # now: the files of a newer version may take the place of ours while this process serves
+        self._steps_known = len(migrate.migrations())
         self.policy_probe = Probe(lambda: self.reading(self._policy))
         self.figures_probe = Probe(
             lambda: sync_to_thread(installation_figures.figures, installation), FIGURES_SECONDS
@@ -293,6 +296,7 @@ class Site:
             self.rates.learn(told, due, now)
 
     def _policy(self, tx: Transaction) -> str:
+        migrate.refuse_contracted(tx, self._steps_known)
         return policy_versions.current(tx).in_force(self.now()).version
 
     def now(self) -> datetime:

@@ -80,7 +80,7 @@ class WorkerLife:
 
 
 def run(order: WorkerOrder) -> None:
-    """Serves until it is told to end."""
+    """Serves until asked to end."""
     harden()
     config = Configuration.from_environment(os.environ, Path(order.data))
     at = instant(order.at) if order.at else None
@@ -88,7 +88,9 @@ def run(order: WorkerOrder) -> None:
     metrics.share(order.metrics, order.seat)
     with (
         socket.socket(fileno=order.listener) as listener,
-        installation.installation(config, clock, connections_max=pool_size(order.workers)) as here,
+        installation.installation(
+            config, clock, create=False, connections_max=pool_size(order.workers)
+        ) as here,
         traces.sending(config.web.traces),
     ):
         log_as_json(worker=order.seat)

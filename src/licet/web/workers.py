@@ -5,10 +5,12 @@ and watches them.
   began. One that has not reported for `HUNG_SECONDS_MAX` is killed and replaced. Either is logged
   as an error.
 - SIGHUP replaces the workers one after the other. Each replacement is ready before its predecessor
-  is told to leave, which then takes no new connection, closes each after its next answer and ends
+  is asked to leave: it then takes no new connection, closes each after its next answer and ends
   when none is open. If a replacement does not start, the others stay as they are. A replacement
   reads the settings' files and the program anew.
-- SIGTERM and SIGINT end all of them: accepted requests are answered.
+- SIGTERM and SIGINT end all of them: accepted requests are answered. The parent closes its socket
+  at once, so that a new connection is refused: one that it kept open would wait for the last
+  answer.
 - A failed write of the restriction journal in one worker ends them all (BrokenError): no process
   may acknowledge what the disk may not hold.
 - When the parent is killed, the workers end by themselves.
@@ -37,7 +39,9 @@ from types import FrameType
 import msgspec
 import structlog
 
+from licet.clock import utc_now
 from licet.errors import BrokenError, LicetError
+from licet.store.outage_file import WORKERS, OutageFile
 from licet.web import metrics
 from licet.web.access import rates
 from licet.web.worker_channel import WorkerChannel, WorkerOrder, WorkerReport, WorkersStanding
@@ -84,13 +88,24 @@ class Worker:
 
 
 class Workers:
-    """The workers of a server. ``start`` starts the one of a seat, ``gone`` is told of its end."""
+    """The workers of a server. ``start`` starts the one of a seat, ``gone`` is called at its end,
+    ``serves`` when the first one is ready, and ``stops`` when all are to end. ``outages`` keeps
+    when fewer were ready than there should be.
+    """
 
     def __init__(
-        self, start: Start, count: int, gone: Callable[[int], None] = lambda _seat: None
+        self,
+        start: Start,
+        count: int,
+        gone: Callable[[int], None] = lambda _seat: None,
+        outages: OutageFile | None = None,
+        *,
+        serves: Callable[[], object] = lambda: None,
+        stops: Callable[[], object] = lambda: None,
     ) -> None:
         self._start, self._count = start, count
-        self._gone = gone
+        self._gone, self._serves, self._closes = gone, serves, stops
+        self._outages = outages
         self._all: dict[int, Worker] = {}
         self._old: deque[Worker] = deque()  # still to be replaced
         self._fresh: Worker | None = None
@@ -98,6 +113,7 @@ class Workers:
         self._soon_ended = 0
         self._next_start = self._told = 0.0
         self._was_ready = self._stops = self._asked_to_stop = self._reloads = False
+        self._was_complete = False
         self._error: LicetError | None = None
 
     def run(self) -> None:
@@ -129,6 +145,7 @@ class Workers:
     def stop(self) -> None:
         """Ends every worker after the requests that it accepted."""
         self._stops = True
+        self._closes()
         for worker in self._all.values():
             worker.leave(monotonic())
             worker.process.terminate()
@@ -178,7 +195,9 @@ class Workers:
                 _log.info("worker is ready", worker=worker.seat)
             worker.heard, worker.ready = now, True
             worker.fault, worker.silent = report.fault, report.silent
-            self._was_ready = True
+            if not self._was_ready:
+                self._was_ready = True
+                self._serves()
             if report.fatal and not self._stops:
                 _log.error("every worker is stopped", worker=worker.seat, because=report.fatal)
                 self._error = BrokenError(report.fatal, "repair the disk and start again")
@@ -254,6 +273,10 @@ class Workers:
 
     def _tell(self) -> None:
         ready = [one for one in self._all.values() if one.ready and one.leaving is None]
+        self._was_complete = self._was_complete or len(ready) >= self._count
+        if self._outages is not None:
+            is_short = self._was_complete and len(ready) < self._count and not self._stops
+            self._outages.note((WORKERS,) if is_short else (), utc_now())
         for worker in self._all.values():
             standing = WorkersStanding(
                 wanted=self._count,
@@ -274,10 +297,18 @@ class StartError(LicetError):
         self.exit_code = code
 
 
-def serve(listener: socket.socket, data: Path, at: str | None, host: str, count: int) -> None:
+def serve(
+    listener: socket.socket,
+    data: Path,
+    at: str | None,
+    host: str,
+    count: int,
+    serves: Callable[[], object] = lambda: None,
+) -> None:
     """Runs ``count`` workers on ``listener`` until SIGTERM or SIGINT; see the top of this
-    module.
+    module. ``serves`` is called when the first one is ready.
     """
+    port = listener.getsockname()[1]
     table = rates.shared_table()
     with tempfile.TemporaryDirectory(prefix="licet-metrics-") as counters:
 
@@ -287,7 +318,7 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
                 data=str(data),
                 at=at,
                 host=host,
-                port=listener.getsockname()[1],
+                port=port,
                 listener=listener.fileno(),
                 channel=theirs.fileno(),
                 rates=table,
@@ -311,6 +342,7 @@ def serve(listener: socket.socket, data: Path, at: str | None, host: str, count:
             return process, WorkerChannel(ours, WorkerReport)
 
         try:
-            Workers(start, count, gone=partial(metrics.forget, counters)).run()
+            gone, outages = partial(metrics.forget, counters), OutageFile(data)
+            Workers(start, count, gone, outages, serves=serves, stops=listener.close).run()
         finally:
             os.close(table)

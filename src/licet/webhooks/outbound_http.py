@@ -68,7 +68,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """``status`` is 0 if there was no response; ``outcome`` is a closed word or the status as text."""
+    """``status`` is 0 if there was no response; ``outcome`` is a closed word or the status as
+    text.
+    """
 
     status: int
     outcome: str

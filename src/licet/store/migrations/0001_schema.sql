@@ -828,7 +828,7 @@ CREATE TABLE backups (
     CONSTRAINT a_backup_expires_after_it_was_made CHECK (expires_at > made_at)
 );
 
--- The lives of this database: 0 from its beginning, one more for each restore. A restriction says in which it was told;
+-- The lives of this database: 0 from its beginning, one more for each restore. A restriction says in which it was recorded;
 -- `position` is the newest of `journal` when the life began.
 CREATE TABLE lives (
     life     integer PRIMARY KEY,
@@ -839,7 +839,7 @@ CREATE TABLE lives (
 );
 
 -- How far the restriction journal had come by what the database remembers, and its chain value there; `logged` is the number
--- that the log was last told, and when. A journal that ends before it has lost records. `since` is the record with which an
+-- that the log last recorded, and when. A journal that ends before it has lost records. `since` is the record with which an
 -- operator had it begin anew: what does not fit before that is known.
 CREATE TABLE journal_heads (
     journal   uuid PRIMARY KEY,
@@ -938,7 +938,7 @@ CREATE TABLE shown_replacements (
 );
 
 -- Signatures under one release: of two people, each under the manifest and the review that they had before them.
--- `via` is where they said so: the console knows who is signed in, the command line believes whoever runs it.
+-- `via` is where they said so: the console knows who is signed in, the command line believes anyone who runs it.
 CREATE TABLE sign_offs (
     release_id       uuid NOT NULL REFERENCES releases,
     staff_id         uuid NOT NULL REFERENCES staff,
@@ -1001,7 +1001,7 @@ CREATE INDEX leases_by_recipient ON leases (recipient, given_at);
 -- An event is written in the transaction of what it tells, and only while there is an endpoint to hear it. Content is
 -- never in one, nor any id of the host's.
 
--- Whoever hears. Without a `url` it reads the events itself. A removed one stays, because certificates name it.
+-- Anyone who hears. Without a `url` it reads the events itself. A removed one stays, because certificates name it.
 CREATE TABLE endpoints (
     endpoint_id      uuid PRIMARY KEY,
     name             text NOT NULL CONSTRAINT endpoint_name_is_a_name CHECK (name ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
@@ -1420,8 +1420,8 @@ CREATE TABLE release_figures (
 
 -- What `licet status` and the console's first page show of all accounts and all content, counted as it changes (ADR 24).
 --
--- Each change of a counted table adds rows of differences, by a trigger and so in the transaction of the change, whoever
--- writes. Nothing is updated, so no writer waits for another. What was added is folded together from time to time: the
+-- Each change of a counted table adds rows of differences, by a trigger and so in the transaction of the change, no matter
+-- who writes. Nothing is updated, so no writer waits for another. What was added is folded together from time to time: the
 -- tables are as long as there are kinds of accounts, and days on which something ends. `licet doctor` counts again.
 CREATE TABLE account_counts (
     plan         text NOT NULL,

@@ -268,7 +268,7 @@ class Connection(HttpToolsProtocol):
 
 class BoundedServer(Server):
     """uvicorn's server, with a check for slow connections twice a second. ``each_tick`` is called
-    ten times a second.
+    ten times a second, ``on_listening`` once it takes connections.
 
     When it ends it closes idle connections at once. With ``leaves_slowly`` it answers one more
     request on each: a client that is just about to send would lose a request otherwise. For a
@@ -280,6 +280,15 @@ class BoundedServer(Server):
         self._connections, self._looked = connections, 0.0
         self.leaves_slowly = False
         self.each_tick: Callable[[BoundedServer, int], None] = lambda _server, _counter: None
+        self.on_listening: Callable[[], object] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another process listens since `bound`
+            host, port = (sockets or [])[0].getsockname()[:2]
+            raise _cannot_listen(error, host, port) from None
+        self.on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.leaves_slowly:
@@ -316,8 +325,11 @@ def protocol(connections: Connections) -> type[asyncio.Protocol]:
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens at an address; UsageError names the address and a remedy."""
-    where = f"`{format_host(host)}:{port}`"
+    """A socket at an address; UsageError names the address and a remedy.
+
+    It does not listen: a client that connects before the application is ready is refused, and asks
+    another host, instead of waiting for it. The server listens when it can answer.
+    """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
@@ -328,24 +340,23 @@ def bind_socket(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        match error.errno:
-            case errno.EADDRINUSE:
-                raise UsageError(
-                    f"cannot listen on {where}: another process has it",
-                    "end it, or name another port with --port",
-                ) from None
-            case errno.EACCES:
-                raise UsageError(
-                    f"cannot listen on {where}: this user may not", "give a --port above 1023"
-                ) from None
-            case _:
-                raise UsageError(
-                    f"cannot listen on {where}", "give --host an address of this machine"
-                ) from None
+        raise _cannot_listen(error, host, port) from None
     return listener
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> UsageError:
+    what = f"cannot listen on `{format_host(host)}:{port}`"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return UsageError(
+                f"{what}: another process has it", "end it, or name another port with --port"
+            )
+        case errno.EACCES:
+            return UsageError(f"{what}: this user may not", "give a --port above 1023")
+        case _:
+            return UsageError(what, "give --host an address of this machine")
 
 
 def format_host(host: str) -> str:

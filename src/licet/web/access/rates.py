@@ -120,8 +120,8 @@ class Rates:
                 )
 
     def _slot(self, begin: int, mark: int) -> tuple[int, float]:
-        """Where the caller's slot is, and when they are due: their own, or that of whoever has been
-        idle longest.
+        """Where the caller's slot is, and when they are due: their own, or that of anyone who has
+        been idle longest.
         """
         oldest, oldest_due = begin, math.inf
         for slot in range(begin, begin + _BUCKET_BYTES, _SLOT.size):

@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
-from licet.access.roles import UnauthenticatedError
+from licet.access.roles import TokenError
 from licet.config import Web
 from licet.errors import BusyError, UsageError
 from licet.masked import Masked
@@ -88,11 +88,11 @@ class TokenVerifier:
         return self._shared is not None or self._settings.token_jwks_file is not None
 
     def read(self, text: str, now: float, use: TokenUse = TokenUse.call) -> Token:
-        """The token in ``text``; UnauthenticatedError for any other text, and for a token for
+        """The token in ``text``; TokenError for any other text, and for a token for
         another use.
         """
         if len(text) > TOKEN_CHARACTERS_MAX:
-            raise UnauthenticatedError("the token does not hold")
+            raise TokenError("it is too long")
         sha256 = hashlib.sha256(text.encode("utf-8", "replace")).digest()
         token = self._known.get(sha256)
         if token is None:
@@ -101,14 +101,12 @@ class TokenVerifier:
             if len(self._known) > REMEMBERED_MAX:
                 self._known.popitem(last=False)
         if token.use is not use:
-            raise UnauthenticatedError(
-                "the token does not hold: `aud` is another",
+            raise TokenError(
+                "`aud` is another",
                 f"`aud` must be `{audience_of(self._settings, use)}` here",
             )
         if token.expires <= now:
-            raise UnauthenticatedError(
-                "the token has expired", "ask the host application for a new one"
-            )
+            raise TokenError("it has expired", "ask the host application for a new one")
         return token
 
     def _verified(self, text: str, sha256: bytes, now: float) -> Token:
@@ -120,11 +118,11 @@ class TokenVerifier:
                     text, self._key_set(self._settings.token_jwks_file), algorithms=_PUBLIC
                 )
             else:
-                raise UnauthenticatedError(
+                raise TokenError(
                     "people's tokens are not configured", "set LICET_WEB__TOKEN_KEY_FILE"
                 )
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
-            raise UnauthenticatedError("the token does not hold") from None
+            raise TokenError("its signature or form is another") from None
         claims = token.claims
         fault = (
             "it is of another type"
@@ -132,7 +130,7 @@ class TokenVerifier:
             else self._fault(claims, now)
         )
         if fault:
-            raise UnauthenticatedError(f"the token does not hold: {fault}")
+            raise TokenError(fault)
         return Token(
             subject=claims["sub"],
             use=self._use(claims.get("aud")),
@@ -160,7 +158,7 @@ class TokenVerifier:
         assert isinstance(issued, int | float)
         begins = claims.get("nbf", issued)
         if not _is_time(begins) or max(issued, float(str(begins))) > now + LEEWAY_SECONDS:
-            return "it is not valid yet"
+            return "it is not valid yet: the clock of what signed it is ahead"
         if not 0 < expires - issued <= LIFETIME_SECONDS_MAX:
             return f"it lives longer than {LIFETIME_SECONDS_MAX} seconds"
         return ""

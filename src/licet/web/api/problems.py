@@ -16,7 +16,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from licet.access.roles import ForbiddenError, UnauthenticatedError
+from licet.access.roles import ForbiddenError, TokenError, UnauthenticatedError
 from licet.errors import (
     BrokenError,
     BusyError,
@@ -156,7 +156,7 @@ def problem_of(error: LicetError) -> Problem:
         detail=error.message,
         hint=error.hint,
         because=error.because
-        if isinstance(error, RefusedError | BusyError | DiskFailedError)
+        if isinstance(error, RefusedError | BusyError | DiskFailedError | TokenError)
         else "",
         choice=error.choice if isinstance(error, MustDecideError) else "",
     )

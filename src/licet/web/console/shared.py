@@ -239,7 +239,8 @@ def page(
     shown = {
         "csrf": visit.csrf,
         "sections": _sections(visit, counts),
-        "overdue": counts.overdue,
+        # of their inbox: who has none sees no claim about it
+        "overdue": counts.overdue if visit.allows(STAFF) else None,
         "place": section,
         "up": next(
             ((one.path, one.label) for one in SECTIONS if one.path == section != visit.path), ()

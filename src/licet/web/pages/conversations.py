@@ -287,8 +287,8 @@ async def _after_form(
     fields: Mapping[str, Any],
     done: str,
 ) -> Response[Any]:
-    """The page to see after a form. What the person saw, and is not so any more, is told and not
-    done.
+    """The page to see after a form. What the person saw, and is not so any more, is reported and
+    not done.
     """
     try:
         await write(request, command, None)

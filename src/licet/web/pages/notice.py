@@ -244,8 +244,8 @@ def _load_prompt(
     *,
     reports: bool = False,
 ) -> Prompt:
-    """What the account is asked; a signal that came with the request is recorded. ``reports``: a form
-    answered it.
+    """What the account is asked; a signal that came with the request is recorded. ``reports``: a
+    form answered it.
     """
     at = installation.clock()
     asked = prompt.ask(

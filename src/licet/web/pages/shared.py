@@ -298,7 +298,9 @@ def page(
     values: Mapping[str, Any] | None = None,
     event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
-    """A whole page, or its content alone for a component, which tells its host what is ``event_detail``."""
+    """A whole page, or its content alone for a component, which tells its host what is
+    ``event_detail``.
+    """
     words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
     compressed = frame.gzip and reader.fragment and not reader.csrf
