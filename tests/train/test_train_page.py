@@ -154,7 +154,7 @@ def test_trls_own_packing_is_refused_before_the_run_and_the_refusal_names_packed
 
     with pytest.raises(UsageError) as refused:
         gate_trainer(Trainer)(args=Config(), gate=None)
-    assert "packed(rows, tokens)" in refused.value.hint == PACKING
+    assert "pack_rows(rows, tokens)" in refused.value.hint == PACKING
 
 
 def test_the_page_s_mix_runs_as_it_is_written(house: House, dsn: str, tmp_path: Path) -> None:

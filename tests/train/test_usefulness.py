@@ -208,7 +208,7 @@ def test_the_cost_of_planted_damage_ranks_apart_in_dialogues_of_people_within_th
 
 def test_damage_that_is_in_both_models_is_in_no_cost_and_is_counted() -> None:
     rows = pages_of_docs(0.1)
-    alike = [msgspec.structs.replace(row, said=row.leaves) for row in rows]
+    alike = [msgspec.structs.replace(row, original=row.leaves) for row in rows]
     held_out = usefulness.people_held_out({bytes([n]): n for n in range(100)}, ())
     cost = usefulness.measure(alike, TrainingSettings(), seeds=1, held_out=held_out).costs[0]
     assert (cost.low_ppm, cost.high_ppm) == (0, 0)

@@ -572,7 +572,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from licet.store.connect import open_pool
 from licet.erasure import key_rotation
-from licet.keys.chain import epochs
+from licet.keys.chain import list_epochs
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 

@@ -88,14 +88,14 @@ def test_what_one_host_allowed_counts_on_the_other_from_its_first_exchange_on(ho
 
 def test_nothing_is_asked_of_the_database_where_nothing_was_counted(hosts) -> None:
     world, (one, _) = hosts
-    assert one.rates.told() == {}
+    assert one.rates.take_new() == {}
     one.rates.take(b"ana", 60, 1_000.0)
     one.rates.take(b"ana", 60, 1_000.0)
-    assert len(one.rates.told()) == 1, "many requests of a caller are one row"
-    assert one.rates.told() == {}
+    assert len(one.rates.take_new()) == 1, "many requests of a caller are one row"
+    assert one.rates.take_new() == {}
     assert not world.site.shares_rates, "without a bucket there is one host"
     world.site.rates.take(b"ana", 60, 1_000.0)
-    assert world.site.rates.told() == {}
+    assert world.site.rates.take_new() == {}
 
 
 def test_whoever_is_due_is_swept_and_others_stay(hosts) -> None:

@@ -81,7 +81,7 @@ from licet.store.connect import open_pool
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.web.app import create_app
-from licet.web.access.connections import bound
+from licet.web.access.connections import bind_socket
 from licet.web.serve import log_as_json, server
 dsn, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 log_as_json()
@@ -95,7 +95,7 @@ with open_pool(dsn) as pool:
         clock=utc_now,
     )
     load_previews(here)  # as `licet serve` does before it answers
-    with bound("127.0.0.1", 0) as listener:
+    with bind_socket("127.0.0.1", 0) as listener:
         print(listener.getsockname()[1], file=sys.stderr, flush=True)
         server(create_app(here, web), "127.0.0.1", 0, web).run(sockets=[listener])
 """

@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS sessions (
     session TEXT PRIMARY KEY, folder TEXT NOT NULL, keep_out INTEGER NOT NULL, incognito INTEGER NOT NULL,
-    told INTEGER NOT NULL, met INTEGER NOT NULL
+    sent INTEGER NOT NULL, met INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS turns (turn BLOB PRIMARY KEY, session BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NULL, at REAL NOT NULL) STRICT;
@@ -120,7 +120,7 @@ class AgentMemory:
 
     def session(self, session: str) -> Session:
         row = self._db.execute(
-            "SELECT keep_out, incognito, told FROM sessions WHERE session = ?", [session]
+            "SELECT keep_out, incognito, sent FROM sessions WHERE session = ?", [session]
         ).fetchone()
         if row is None:
             return Session(session=session)
@@ -131,9 +131,9 @@ class AgentMemory:
     def save_session(self, chosen: Session) -> None:
         """Remembers what the person chose, and whether Licet has it."""
         self._db.execute(
-            """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :told, 0)
+            """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :is_sent, 0)
                ON CONFLICT (session) DO UPDATE
-                 SET keep_out = :keep_out, incognito = :incognito, told = :told""",
+                 SET keep_out = :keep_out, incognito = :incognito, sent = :is_sent""",
             msgspec.structs.asdict(chosen),
         )
 

@@ -238,7 +238,7 @@ class AgentRecorder:
     def _keep_out(self, chosen: Session) -> None:
         """Has Licet keep out a session that it knows; an unknown session starts kept out."""
         if not chosen.is_sent and self._transport.keep_out(chosen.session, True):
-            self._state.save_session(msgspec.structs.replace(chosen, told=True))
+            self._state.save_session(msgspec.structs.replace(chosen, is_sent=True))
 
 
 def _with_repository(turn: ReadTurn, kept_out: bool) -> ReadTurn:

@@ -87,10 +87,10 @@ def keep_out(session: str | None, as_json: bool) -> None:
     Example:  licet session keep-out
     """
     with _choosing(session) as (config, state, chosen):
-        state.save_session(msgspec.structs.replace(chosen, keep_out=True, told=False))
+        state.save_session(msgspec.structs.replace(chosen, keep_out=True, is_sent=False))
         done = _tell(config, chosen.session, out=True)
         if done:
-            state.save_session(msgspec.structs.replace(chosen, keep_out=True, told=True))
+            state.save_session(msgspec.structs.replace(chosen, keep_out=True, is_sent=True))
         _say(as_json, chosen.session, "kept out", done)
 
 

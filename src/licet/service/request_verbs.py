@@ -122,8 +122,8 @@ def answer(call: AnyCall, done: RightsRequest | None) -> SeenRequest:
 
 ENTER: StaffVerb[NewEnteredRequest, RightsRequest] = StaffVerb(
     name="enter_request",
-    about="Enters a request that came by letter, mail or telephone, with how its sender was "
-    "identified. Its clock begins with its receipt.",
+    about="Enters a request that came by letter, mail or telephone. How its sender was "
+    "identified is recorded with it. Its clock begins with its receipt.",
     who=OFFICER,
     takes=NewEnteredRequest,
     run=_enter,
