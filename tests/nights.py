@@ -92,6 +92,7 @@ class NightHost(Host):
             for name in ("turns", "yes", "no"):
                 # on a machine that is busy a service may be taken to be silent
                 wait_until(partial(self.takes, name), "it takes accounts and choices")
+            wait_until(self.is_complete, "all workers are ready")
             yield
         finally:
             self.end()
@@ -129,6 +130,9 @@ class NightHost(Host):
         with suppress(httpx.TransportError):
             return httpx.get(f"{self.url}/readyz", timeout=HTTP_SECONDS).status_code == 200
         return False
+
+    def is_complete(self) -> bool:
+        return self.gauge("licet_workers_ready") == self.gauge("licet_workers_wanted")
 
     def is_quiet(self) -> bool:
         """Whether it is ready, and nothing that it depends on is silent."""
