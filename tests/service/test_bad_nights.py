@@ -458,8 +458,8 @@ def test_a_night_is_found_from_its_first_alert(night: Night, tmp_path: Path) -> 
     (tmp_path / "service").mkdir()
     with night.service(tmp_path / "service") as service, ExitStack() as stack:
         host = NightHost(tmp_path, **service.settings)
-        stack.enter_context(host.up(*night.words))
         host.licet("backup", "make", str(tmp_path / "backups"))
+        stack.enter_context(host.up(*night.words))
         wait_until(lambda: host.traffic() and host.is_quiet(), "all is well")
         before = host.scrape()
         wait_until(host.traffic, "a minute of traffic")
