@@ -3,9 +3,9 @@
     ./run bench hanging [DEPENDENCY]
 
 `licet serve` really runs, and so do the services: PostgreSQL, SeaweedFS, OpenBao, an identity
-provider, an endpoint and a witness; and, of a second server, a token of SoftHSM2 behind p11-kit and
-a disk. Each in turn is stopped with SIGSTOP, is a black hole (a wire before it takes connections and
-says nothing), and is slow (each answer waits for thirty seconds); the disk of the restriction
+provider, an endpoint and a witness; and, of a second server, a token of SoftHSM2 behind p11-kit
+and a disk. Each in turn is stopped with SIGSTOP, is a black hole (a wire before it takes
+connections and says nothing), and is slow (each answer waits for thirty seconds); the disk of the restriction
 journal is full. Then it is let go on, and everything has to work again without a restart.
 `tests/hanging.py` has the worlds, `tests/web/test_hanging.py` the same with SIGSTOP alone. A disk
 that failed needs a restart: `tests/web/test_silent_dependencies.py`.

@@ -331,8 +331,7 @@ def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFin
             "database",
             f"{now.slow:,} statements run for longer than a second; the longest, for "
             f"{now.slowest_seconds:,.0f} s, waits for {now.slowest_waits_for}",
-            "IO: its disk is slow or busy, with a dump or a build perhaps; the processor: see "
-            "`top`",
+            "IO: its disk is slow, or busy with a dump or a build; the processor: see `top`",
         )
     for one in now.blocking:
         state = f"{one.state} " if one.state else ""

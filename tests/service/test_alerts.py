@@ -155,6 +155,17 @@ def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_
     assert "ana" not in text
 
 
+def test_the_time_of_a_no_is_measured(pool, tmp_path) -> None:
+    world = World(pool, tmp_path / "data")
+    world.open("ana")
+    measured = r'licet_restriction_seconds_count\{outcome="done"\} (\S+)'
+    with TestClient(world.app) as api:
+        for count, allow in enumerate((True, False, False)):
+            path, body = "/v1/accounts/me/choices", {"allow": allow}
+            assert api.post(path, json=body, headers=world.person("ana")).status_code == 201
+            assert float(re.findall(measured, api.get("/metrics").text)[0]) == count
+
+
 def test_the_figures_are_read_without_counting_a_large_table(pool, tmp_path) -> None:
     """What may be long is counted up to a bound, in the order of an index that holds only what
     waits.

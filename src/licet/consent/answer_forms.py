@@ -86,6 +86,10 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
     later: bool = False
     showing: str = ""
 
+    @property
+    def may_restrict(self) -> bool:
+        return "no" in self.answers.values()
+
     def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """A yes needs its question and terms as they were shown, a no needs neither: it is never
         lost beside a stale yes.

@@ -95,6 +95,10 @@ class ChoiceRequest(VerbRequest, frozen=True, kw_only=True):
     gpc: bool = False
     fault: ChoiceFault | None = None
 
+    @property
+    def may_restrict(self) -> bool:
+        return not self.allow
+
     def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """One command. The age counts, and so does a no, even if a reference is unknown."""
         answered = (

@@ -108,6 +108,10 @@ class TakeBackRequest(VerbRequest, frozen=True, kw_only=True):
 
     feedback: UUID
 
+    @property
+    def may_restrict(self) -> bool:
+        return True
+
     def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError for one that the account never gave."""
         conversation = feedback.conversation_of(tx, self.account, self.feedback)

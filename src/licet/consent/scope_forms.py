@@ -172,6 +172,10 @@ class ScopeForm(VerbRequest, frozen=True, kw_only=True):
     surface: str = "app"
     gpc: bool = False
 
+    @property
+    def may_restrict(self) -> bool:
+        return self.act is not ScopeAct.use
+
     def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """RefusedError (`stale`) if the state has changed since the page and the act would give a
         permission.

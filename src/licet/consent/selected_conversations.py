@@ -47,6 +47,10 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
     conversations: tuple[UUID, ...]
     narrowings: tuple[tuple[UUID, int], ...] = ()
 
+    @property
+    def may_restrict(self) -> bool:
+        return self.act is not SelectedAct.let_in
+
     def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         """NotFoundError if one is not the account's; UsageError for more than `SELECTED_MAX`."""
         ids = tuple(dict.fromkeys(self.conversations))
@@ -110,6 +114,10 @@ class DeleteEverything(VerbRequest, frozen=True, kw_only=True):
     `WriteResult.finished` is how many it deleted. Crash: each batch is deleted whole or not, and
     the next goes on.
     """
+
+    @property
+    def may_restrict(self) -> bool:
+        return True
 
     def prepare(self, tx: Transaction, versions: Policies) -> VerbStep:
         ids = account_view.kept_conversation_ids(tx, self.account, EVERYTHING_BATCH, deleted=False)

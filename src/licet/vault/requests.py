@@ -24,7 +24,7 @@ from licet.masked import Masked
 from licet.policy.file import Policies
 from licet.store.connect import Transaction
 from licet.vault import apply, idempotency, policy_versions, restriction
-from licet.vault.commands import Command, CommandResult, Outcome, check
+from licet.vault.commands import Command, CommandResult, Outcome, check, may_restrict
 from licet.vault.idempotency import IdempotentCall
 
 
@@ -50,6 +50,11 @@ class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
     account: UUID
     at: datetime
 
+    @property
+    def may_restrict(self) -> bool:
+        """Whether it may take something back: its time is then measured as a withdrawal's."""
+        return False
+
     @abstractmethod
     def prepare(self, tx: Transaction, policies: Policies) -> VerbStep:
         """The commands; a LicetError refuses this request alone, and it must not have written
@@ -62,6 +67,12 @@ class Write(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
     command: Command | VerbRequest
     once: IdempotentCall | None = None
+
+    @property
+    def may_restrict(self) -> bool:
+        if isinstance(self.command, VerbRequest):
+            return self.command.may_restrict
+        return may_restrict(self.command)
 
 
 class WriteResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ from licet.store.connect import (
     statement,
     transaction,
 )
-from licet.vault import account_view, commands, idempotency, policy_versions
+from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
 from licet.vault.commands import Command, Say, check
 from licet.vault.idempotency import IdempotentCall
@@ -155,7 +155,7 @@ class Site:
             error.because = error.because or self.dependencies.held_up_by
             raise
         finally:
-            if commands.may_restrict(write.command):
+            if write.may_restrict:
                 is_lost = written is None or (
                     isinstance(written, LicetError) and written.status >= 500
                 )

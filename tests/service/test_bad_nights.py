@@ -1,0 +1,481 @@
+"""Bad nights, each found from its first alert alone by what its runbook says: the cause, the next
+step, and afterwards that it is over. `tests/nights.py` says how a night is played.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+from bench.hanging import IDENTITY_PROVIDER
+
+from licet.store import embedded
+
+from .. import hanging, nights, seaweed
+from ..keys import bao, softhsm
+from ..nights import NO_ROUTE, NightHost
+from ..waiting import wait_until
+from ..web.test_silent_dependencies import stopped
+
+FAILING_ENDPOINT = IDENTITY_PROVIDER.replace("send_response(200)", "send_response(500)")
+DISK_BYTES = 1_200 << 20  # more than LicetDiskLow asks for
+FREE_BYTES = 40 << 20
+SLOW_DISK_MICROSECONDS = 1_150_000
+
+
+class Service(NamedTuple):
+    """What a night's server depends on: its settings, its processes, and its folder, if any."""
+
+    settings: Mapping[str, str] = {}
+    pids: Callable[[], list[int]] = list
+    folder: Path = Path()
+    port: int = 0
+
+
+# Services
+
+
+@contextmanager
+def nothing(_: Path) -> Iterator[Service]:
+    yield Service()
+
+
+@contextmanager
+def bucket(folder: Path) -> Iterator[Service]:
+    with seaweed.running(folder) as s3:
+        yield Service(s3.settings("STORE", "own"), lambda: [s3.process.pid])
+
+
+@contextmanager
+def open_bao(folder: Path) -> Iterator[Service]:
+    with bao.running(folder) as vault:
+        settings = {
+            "LICET_KEYS__PROVIDER": "bao",
+            "LICET_KEYS__ADDRESS": vault.address,
+            "LICET_KEYS__TOKEN_FILE": str(vault.token_file),
+        }
+        yield Service(settings, lambda: [vault.pid])
+
+
+@contextmanager
+def token(folder: Path) -> Iterator[Service]:
+    with softhsm.running(folder) as held:
+        yield Service(held.settings(), lambda: held.pids)
+
+
+@contextmanager
+def identity_provider(_: Path) -> Iterator[Service]:
+    with hanging.other_program(IDENTITY_PROVIDER) as (pid, port):
+        settings = {
+            "LICET_WEB__OIDC_ISSUER": f"http://127.0.0.1:{port}",
+            "LICET_WEB__OIDC_CLIENT_ID": "licet",
+        }
+        yield Service(settings, lambda: [pid])
+
+
+@contextmanager
+def endpoint(_: Path) -> Iterator[Service]:
+    with hanging.other_program(FAILING_ENDPOINT) as (pid, port):
+        yield Service({"LICET_WEBHOOKS__INSIDE": "127.0.0.1"}, lambda: [pid], port=port)
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[Service]:
+    """A disk of the restriction journal's own."""
+    with mounted("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)):
+        yield Service({"LICET_RESTRICTIONS": str(folder / "journal")}, folder=folder)
+
+
+@contextmanager
+def log_disk(folder: Path) -> Iterator[Service]:
+    """A disk of the log's own."""
+    log = folder.parent / "data" / "log"
+    log.mkdir(parents=True)
+    with mounted("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(log)):
+        yield Service(folder=log)
+
+
+@contextmanager
+def mounted(*words: str) -> Iterator[None]:
+    made = subprocess.run(["mount", *words], check=False)
+    if made.returncode:
+        pytest.skip("no disk can be mounted here: that needs root, and the right to mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", words[-1]], check=True)
+
+
+def busy(host: NightHost) -> NightHost:
+    """The host, after a minute's traffic."""
+    host.traffic()
+    return host
+
+
+def lately(host: NightHost) -> str:
+    return host.run("doctor", "--since", "1h").stdout
+
+
+# Faults: each is mended where its block ends
+
+
+@contextmanager
+def silent(host: NightHost, service: Service, dependency: str) -> Iterator[None]:
+    with stopped(*service.pids()):
+        wait_until(lambda: host.shows_silent(dependency), f"{dependency} is silent")
+        yield
+    wait_until(host.is_quiet, f"{dependency} answers")
+
+
+def bucket_hangs(host: NightHost, service: Service) -> AbstractContextManager[None]:
+    return silent(host, service, "bucket")
+
+
+def provider_hangs(host: NightHost, service: Service) -> AbstractContextManager[None]:
+    return silent(host, service, "key_provider")
+
+
+def sign_in_hangs(host: NightHost, service: Service) -> AbstractContextManager[None]:
+    return silent(host, service, "identity_provider")
+
+
+def database_stops(host: NightHost, _: Service) -> AbstractContextManager[None]:
+    cluster = host.data / "postgres" / embedded.CLUSTER
+    return silent(host, Service(pids=lambda: embedded.workers(cluster)), "database")
+
+
+@contextmanager
+def witness_hangs(host: NightHost, service: Service) -> Iterator[None]:
+    environment = dict(host.environment)
+    with hanging.witness(environment, host.data, host.folder) as (pids, port):
+        words = ("witness", "key", str(host.folder / "witness.key"), "--name", "w")
+        key = hanging.licet_without_data(environment, *words).strip()
+        (host.data / "witnesses.txt").write_text(
+            f"witness w {key} http://127.0.0.1:{port}\nquorum w\n"
+        )
+        host.end()
+        host.begin()
+        with stopped(*pids):
+            wait_until(lambda: busy(host).shows_silent("witness"), "the witness is silent")
+            yield
+        wait_until(lambda: busy(host).is_quiet(), "the witness answers")
+
+
+@contextmanager
+def disk_is_slow(host: NightHost, _: Service) -> Iterator[None]:
+    """Each write that PostgreSQL waits for takes longer than a second."""
+    cluster = host.data / "postgres" / embedded.CLUSTER
+    program = shutil.which("strace")
+    if program is None:
+        pytest.skip("strace is not here: apt-get install --no-install-recommends strace")
+    each = [word for pid in embedded.workers(cluster) for word in ("-p", str(pid))]
+    delay = f"--inject=fdatasync,fsync:delay_enter={SLOW_DISK_MICROSECONDS}"
+    with subprocess.Popen(
+        [program, "-f", *each, "--trace=fdatasync,fsync", "-o", os.devnull, delay],
+        stderr=subprocess.DEVNULL,
+    ) as tracer:
+        try:
+            wait_until(
+                lambda: host.traffic() or "database_slow" in lately(host),
+                "it is seen",
+                alive=lambda: tracer.poll() is None,
+            )
+            yield
+        finally:
+            tracer.terminate()
+            tracer.wait()
+    lasts = "statements take longer"
+    wait_until(lambda: lasts not in lately(host), "it is over")
+
+
+@contextmanager
+def somebody_locks(host: NightHost, _: Service) -> Iterator[None]:
+    """A session of a person, who went home."""
+    with host.database() as open_:
+        open_.execute("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE")
+        wait_until(lambda: "database_locked" in lately(busy(host)), "it is seen")
+        yield
+        open_.rollback()
+    lasts = "holds up others"
+    wait_until(lambda: lasts not in lately(host), "it is over")
+
+
+@contextmanager
+def log_is_locked(host: NightHost, _: Service) -> Iterator[None]:
+    """So that nothing gets its place in the log."""
+    with host.database() as open_:
+        open_.execute("SELECT * FROM logs FOR UPDATE")
+        wait_until(lambda: busy(host).gauge("licet_log_waiting"), "entries wait")
+        wait_until(lambda: "database_locked" in lately(host), "it is seen")
+        yield
+        open_.rollback()
+    wait_until(lambda: host.gauge("licet_log_waiting") == 0, "the log is written")
+
+
+@contextmanager
+def log_takes_nothing(host: NightHost, service: Service) -> Iterator[None]:
+    """Its disk is full."""
+    with filled(host, service, 0):
+        wait_until(
+            lambda: busy(host).gauge("licet_log_unpublished_since_seconds"), "it is not published"
+        )
+        with host.database() as conn:  # twenty minutes ago
+            conn.execute("UPDATE logs SET logged_at = logged_at - interval '20 minutes'")
+        yield
+    wait_until(
+        lambda: host.gauge("licet_log_unpublished_since_seconds") == 0, "the log is published"
+    )
+
+
+@contextmanager
+def filled(host: NightHost, service: Service, left: int) -> Iterator[None]:
+    file = service.folder / "filling"
+    with file.open("wb") as filling:
+        free = shutil.disk_usage(service.folder).free
+        os.posix_fallocate(filling.fileno(), 0, free - left)
+    yield
+    file.unlink()
+    wait_until(host.is_quiet, "it has room")
+
+
+def disk_fills(host: NightHost, service: Service) -> AbstractContextManager[None]:
+    return filled(host, service, FREE_BYTES)
+
+
+@contextmanager
+def disk_is_full(host: NightHost, service: Service) -> Iterator[None]:
+    with filled(host, service, 0):
+        wait_until(lambda: busy(host).shows_silent("disk"), "the disk is named")
+        yield
+
+
+@contextmanager
+def journal_is_damaged(host: NightHost, _: Service) -> Iterator[None]:
+    """A byte of it, and the next start of the server."""
+    host.end()
+    (journal, *_) = sorted((host.data / "restrictions").glob("*.log")) or sorted(
+        one for one in (host.data / "restrictions").iterdir() if one.stat().st_size
+    )
+    kept = journal.read_bytes()
+    journal.write_bytes(
+        kept[: len(kept) // 2] + bytes([kept[len(kept) // 2] ^ 1]) + kept[len(kept) // 2 + 1 :]
+    )
+    host.spawn()
+    wait_until(lambda: not host.is_running(), "it ends")
+    yield
+    journal.write_bytes(kept)
+    host.begin()
+
+
+@contextmanager
+def key_is_revoked(host: NightHost, _: Service) -> Iterator[None]:
+    host.licet("api-key", "revoke", "host", "--reason", "it lay in a log")
+    wait_until(lambda: host.gate("turns").status_code == 401, "it is refused")
+    yield
+    host.licet("api-key", "create", "second", "--scope", "gate:read")
+
+
+@contextmanager
+def endpoint_fails(host: NightHost, service: Service) -> Iterator[None]:
+    """It answers 500."""
+    host.licet("webhooks", "add", "chat", f"http://127.0.0.1:{service.port}")
+    wait_until(lambda: busy(host).gauge("licet_webhook_endpoints_failing"), "it fails")
+    yield
+    host.licet("webhooks", "remove", "chat", "--reason", "it is gone")
+
+
+@contextmanager
+def endpoint_is_paused(host: NightHost, service: Service) -> Iterator[None]:
+    """By a colleague, who forgot it."""
+    host.licet("webhooks", "add", "chat", f"http://127.0.0.1:{service.port}")
+    host.licet("webhooks", "pause", "chat", "--reason", "it is being moved")
+    wait_until(lambda: host.gauge("licet_webhook_endpoints_disabled"), "it is paused")
+    yield
+    host.licet("webhooks", "replay", "chat")
+
+
+@contextmanager
+def backups_end(host: NightHost, _: Service) -> Iterator[None]:
+    """The newest is of three days ago."""
+    made = host.gauge("licet_backup_made_seconds")
+    with host.database() as conn:
+        conn.execute("UPDATE backups SET made_at = made_at - interval '3 days'")
+    wait_until(lambda: host.gauge("licet_backup_made_seconds") < made, "it is old")
+    yield
+    host.licet("backup", "make", str(host.folder / "backups"))
+
+
+@contextmanager
+def drills_end(host: NightHost, _: Service) -> Iterator[None]:
+    """There is a backup of today, and one of half a year ago from which drills count."""
+    with host.database() as conn:
+        conn.execute("UPDATE backups SET made_at = made_at - interval '190 days'")
+    host.licet("backup", "make", str(host.folder / "backups"))
+    wait_until(
+        lambda: host.gauge("licet_drill_due_seconds") < host.gauge("licet_backup_made_seconds"),
+        "a drill is due",
+    )
+    yield
+    host.licet("backup", "drill")
+
+
+@contextmanager
+def erasure_is_late(host: NightHost, _: Service) -> Iterator[None]:
+    """A chat was deleted a month ago, and was to be erased three days ago."""
+    made = host.licet("api-key", "create", "support", "--scope", "conversations:write", "--json")
+    headers = {"authorization": f"Bearer {json.loads(made)['key']}"}
+    chat = host.say("turns", "last").json()["conversation"]
+    gone = host.ask("DELETE", f"/v1/conversations/{chat}", **headers)
+    assert gone.is_success, gone.text
+    with host.database() as conn:
+        conn.execute("UPDATE erasures SET requested_at = requested_at - interval '30 days'")
+        conn.execute("UPDATE segments SET keep_until = now() - interval '3 days'")
+    wait_until(lambda: host.gauge("licet_queue_overdue", kind="erasure"), "it is late")
+    yield
+    host.run("sweep")
+    host.run("sweep", "approve")
+    host.licet("sweep")
+
+
+def kill_worker(host: NightHost) -> None:
+    """One that is ready."""
+    wait_until(lambda: host.gauge("licet_workers_ready") == 2, "both are ready")
+    workers = [
+        one for one in psutil.Process(host.pid).children() if "licet.web.worker" in one.cmdline()
+    ]
+    os.kill(workers[0].pid, signal.SIGKILL)
+    wait_until(lambda: host.gauge("licet_workers_ready") < 2, "one is missing", step=0.02)
+
+
+@contextmanager
+def worker_is_missing(host: NightHost, _: Service) -> Iterator[None]:
+    """The next is not started at once, since two ended soon after they began."""
+    for _ in range(2):
+        kill_worker(host)
+    yield
+    wait_until(lambda: host.gauge("licet_workers_ready") == 2, "both are ready")
+
+
+@contextmanager
+def workers_are_killed(host: NightHost, _: Service) -> Iterator[None]:
+    for _ in range(5):
+        kill_worker(host)
+    wait_until(lambda: host.gauge("licet_workers_ready") == 2, "both are ready")
+    yield
+
+
+class Night(NamedTuple):
+    """``alert`` fires first, together with those ``beside`` it. ``names`` has to be in what the
+    first commands of its page print, ``over`` in what its last check prints after the mend and
+    ``lasting`` no longer. Of the times that `/metrics` has those in ``stuck`` stand still, and how
+    long the routes take counts for those that ``timed`` matches.
+    """
+
+    name: str
+    fault: Callable[[NightHost, Service], AbstractContextManager[None]]
+    alert: str
+    names: tuple[str, ...]
+    over: tuple[str, ...]
+    service: Callable[[Path], AbstractContextManager[Service]] = nothing
+    lasting: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    timed: str = NO_ROUTE
+    beside: tuple[str, ...] = ()
+
+
+READY = '"status":"ready"'
+SILENT = ('"silent"',)
+STILL = ("to still",)
+NIGHTS = (
+    Night("a bucket hangs", bucket_hangs, "LicetDependencySilent",
+          ('"silent":["bucket"]', "bucket ", "next: licet doctor"), (READY,), bucket, SILENT),
+    Night("the database stops", database_stops, "LicetDependencySilent",
+          ("database_silent", "next: licet db status"), (READY,), nothing, SILENT,
+          ("licet_figures_read_seconds",)),
+    Night("the disk of the database is slow", disk_is_slow, "LicetSlow",
+          ("database_slow", "next: licet doctor"), ("database_slow",), nothing, STILL,
+          timed="turns|choices"),
+    Night("somebody leaves a transaction open", somebody_locks, "LicetWithdrawalsFail",
+          (READY, "database_locked", "`report`, idle in transaction", "next: kill "), (),
+          nothing, STILL),
+    Night("a disk is full", disk_is_full, "LicetDependencySilent",
+          ('"silent":["disk"]', "next: df -h"), (READY,), disk, SILENT),
+    Night("a disk fills", disk_fills, "LicetDiskLow",
+          ("warning  disk", "make room", "tmpfs"), ("well     disk",), disk, ("warning  disk",)),
+    Night("the restriction journal is damaged", journal_is_damaged, "LicetDown",
+          ("Active: failed", "the restriction journal is damaged",
+          "docs/runbooks/journal-damaged.md"), (READY,)),
+    Night("OpenBao hangs", provider_hangs, "LicetDependencySilent",
+          ('"silent":["key_provider"]', "next: licet keys status"), (READY,), open_bao, SILENT),
+    Night("a token of PKCS #11 hangs", provider_hangs, "LicetDependencySilent",
+          ('"silent":["key_provider"]', "next: licet keys status"), (READY,), token, SILENT),
+    Night("nobody can sign in", sign_in_hangs, "LicetDependencySilent",
+          ('"silent":["identity_provider"]', "next: curl"), (READY,), identity_provider, SILENT),
+    Night("a plugin's key is revoked", key_is_revoked, "LicetKeyRefused",
+          ("host was revoked", "next: licet api-key list"), ("second",)),
+    Night("an endpoint fails", endpoint_fails, "LicetEndpointFailing",
+          ("chat takes nothing", "500", "next: licet webhooks list"), ("no endpoints",),
+          endpoint),
+    Night("an endpoint is paused", endpoint_is_paused, "LicetEndpointDisabled",
+          ("chat is told nothing", "next: licet webhooks replay chat"), ("chat",), endpoint,
+          ("paused",)),
+    Night("a witness hangs", witness_hangs, "LicetOutsideSilent",
+          ('"silent":["witness"]', "next: licet ledger status"), (READY,), nothing, SILENT),
+    Night("backups end", backups_end, "LicetBackupLate",
+          ("no backup was begun after this one", "next: licet backup make"), ("bak_",)),
+    Night("drills end", drills_end, "LicetDrillLate",
+          ("no backup was restored as a test", "next: licet backup drill"), ("well     drills",)),
+    Night("the log is held up", log_is_locked, "LicetLogBehind",
+          ("database_locked", "next: kill "), (), nothing, ("waiting",),
+          ("licet_log_waiting_since_seconds",)),
+    Night("the log is not published", log_takes_nothing, "LicetPublicationLate",
+          ("not published", "next: licet ledger status"), (), log_disk, (),
+          ("licet_log_waiting_since_seconds", "licet_log_unpublished_since_seconds"),
+          beside=("LicetLogBehind",)),
+    Night("an erasure is late", erasure_is_late, "LicetErasuresLate",
+          ("1 erasures are overdue", "next: licet erase status"), (), nothing, ("overdue",)),
+    Night("a worker is missing", worker_is_missing, "LicetWorkersMissing",
+          ("workers ", "next: journalctl", "worker has ended"), ("licet_workers_ready 2.0",),
+          words=("--workers", "2")),
+    Night("workers are killed", workers_are_killed, "LicetWorkersEnding",
+          ("workers ", "worker has ended", '"because":"killed"'), ("licet_workers_ready 2.0",),
+          words=("--workers", "2")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name.replace(" ", "-"))
+def test_a_night_is_found_from_its_first_alert(night: Night, tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    with night.service(tmp_path / "service") as service, ExitStack() as stack:
+        host = NightHost(tmp_path, **service.settings)
+        stack.enter_context(host.up(*night.words))
+        host.licet("backup", "make", str(tmp_path / "backups"))
+        wait_until(lambda: host.traffic() and host.is_quiet(), "all is well")
+        before = host.scrape()
+        wait_until(host.traffic, "a minute of traffic")
+        well = [before, host.scrape()]
+        first, last = nights.runbook(night.alert)
+        with night.fault(host, service):
+            before = host.scrape()
+            host.traffic()
+            fault = [before, host.scrape()]
+            told = "\n".join(host.shell(command) for command in first)
+        minute, fired = nights.first_alerts(tmp_path, well, fault, night.stuck, night.timed)
+        assert fired == {night.alert, *night.beside}, (minute, fired)
+        for word in night.names:
+            assert word in told, f"{word!r} is not in what the page's commands print:\n{told}"
+        checked = "\n".join(host.shell(command) for command in last)
+        for word in night.over:
+            assert word in checked, checked
+        for word in night.lasting:
+            assert word not in checked, checked
