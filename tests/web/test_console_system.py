@@ -398,11 +398,13 @@ def test_a_hold_that_was_reviewed_has_its_new_day_and_one_of_another_matter_is_n
         "matter": "Smith v. Jones",
         "reason": "regulator",
     }
-    asked = api.post("/console/holds/act", **form(officer, **again, review="2026-06-01"))
+    asked = api.post("/console/holds/act", **form(officer, **again, review_at="2026-06-01"))
     assert "Held for this matter already" in asked.text
     ((reason, review),) = lived.rows("SELECT reason, review_at FROM holds")
     assert (reason, review.year) == ("litigation", 2026)
-    api.post("/console/holds/act", **form(officer, **again, review="2027-06-01", confirmed="yes"))
+    api.post(
+        "/console/holds/act", **form(officer, **again, review_at="2027-06-01", confirmed="yes")
+    )
     ((reason, review),) = lived.rows("SELECT reason, review_at FROM holds")
     assert (reason, review.year) == ("regulator", 2027)
     other = api.post(

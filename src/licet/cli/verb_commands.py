@@ -173,7 +173,7 @@ def run_verb(
             printing.value(call, done),
             lambda: printing.text(call, done) if printing.text is not None else sentence,
         )
-    return EXIT_NO if verb.failed(done) else 0
+    return EXIT_NO if verb.failed is not None and verb.failed(done) else 0
 
 
 def _member(installation: Installation, verb: AnyVerb, email: str) -> StaffMember:

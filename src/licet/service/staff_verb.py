@@ -136,7 +136,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     noun: str = "NAME"
     by: Literal["", "user", "member"] = "user"  # whom a command names by `--by`, for the record
     example: str = ""
-    failed: Callable[[Done], bool] = lambda _: False  # whether it exits 1
+    failed: Callable[[Done], bool] | None = None  # whether it exits 1; None: never
 
     @property
     def may(self) -> May:
