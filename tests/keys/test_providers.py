@@ -352,6 +352,13 @@ def test_a_provider_that_is_another_one_is_found_out_before_anything_is_made_in_
 # A token that hangs
 
 
+@pytest.fixture
+def distant_token(tmp_path: Path) -> Iterator[softhsm.DistantToken]:
+    with softhsm.running(tmp_path) as token:
+        os.environ["P11_KIT_SERVER_ADDRESS"] = token.address
+        yield token
+
+
 def once_answered(ask: Callable[[], Answer]) -> Answer:
     """What ``ask`` answers once the token is not busy: on a busy machine a token that runs may take
     longer than it is given.
@@ -368,14 +375,9 @@ def once_answered(ask: Callable[[], Answer]) -> Answer:
 
 
 def test_a_token_that_hangs_holds_nobody_up_and_goes_on_when_it_is_back(
-    tmp_path: Path,
+    distant_token: softhsm.DistantToken,
 ) -> None:
-    with softhsm.running(tmp_path) as token:
-        os.environ["P11_KIT_SERVER_ADDRESS"] = token.address
-        hangs_and_goes_on(token)
-
-
-def hangs_and_goes_on(token: softhsm.DistantToken) -> None:
+    token = distant_token
     provider = Pkcs11Provider(Path(P11_KIT_CLIENT), softhsm.LABEL, token.pin)
     epoch = once_answered(provider.newest)
     wrapped = once_answered(lambda: provider.wrap(epoch, KEY, b"place"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from licet.ledger.checkpoint import Checkpoint
 from licet.ledger.log import BATCH_ENTRIES_MAX, LogHead, LogWriter, prune
 from licet.ledger.storage import Folder, Lock
 
+from ..hanging import small_disk
 from .world import ORIGIN, SIGNER, STRANGER, WITNESS, Disk, Held, Mount, entry_of, naive_root
 
 TRUST = verifier.trust(SIGNER.verifier.vkey)
@@ -59,6 +61,26 @@ def test_a_reopened_log_goes_on(tmp_path: Path) -> None:
         with opened(tmp_path) as log:
             assert log.checkpoint == Checkpoint(ORIGIN, size, naive_root(ENTRIES[:size]))
             log.append(ENTRIES[size : size + 60])
+
+
+def test_a_full_disk_refuses_a_batch_and_takes_it_once_there_is_room(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    with small_disk(folder, 1 << 20):
+        created(folder, 100).close()
+        with suppress(OSError), (folder / "full").open("wb", buffering=0) as full:
+            while True:
+                full.write(bytes(4_096))
+        with (
+            pytest.raises(BusyError, match="disk of the log") as refused,
+            opened(folder) as log,
+        ):
+            log.append(ENTRIES[100:400])
+        assert refused.value.because == "disk_full"
+        (folder / "full").unlink()
+        with opened(folder) as log:
+            assert log.checkpoint == Checkpoint(ORIGIN, 100, naive_root(ENTRIES[:100]))
+            log.append(ENTRIES[100:400])
+            assert log.checkpoint == Checkpoint(ORIGIN, 400, naive_root(ENTRIES[:400]))
 
 
 def test_a_log_is_created_once_and_never_by_opening(tmp_path: Path) -> None:

@@ -34,7 +34,6 @@ and it was acknowledged to nobody.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import threading
@@ -66,7 +65,7 @@ from licet.keys.journal_frames import (
     strict_frames,
 )
 from licet.keys.material import Random
-from licet.store.files import make_folder, sync
+from licet.store.files import make_folder, sync, write_some
 from licet.undecodable import UNDECODABLE
 
 NEWEST_RECORDS_MAX = 1_000  # an opening looks no further back: an earlier opening recorded the rest
@@ -695,7 +694,7 @@ class FolderSegments:
                 self._seek_end()
             rest = memoryview(frames)
             while rest:
-                rest = rest[_write_some(self._file, rest) :]
+                rest = rest[write_some(self._file, rest, "the restriction journal") :]
             self._size += len(frames)
             os.fsync(self._file)
 
@@ -736,20 +735,6 @@ def _encode_restriction(record: Restriction) -> bytes:
     payload = _encode(record)
     refuse_long(payload)
     return payload
-
-
-def _write_some(file: int, data: memoryview) -> int:
-    """How many bytes of ``data`` were written; BusyError where the disk has no room."""
-    try:
-        return os.write(file, data)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise BusyError(
-            "the disk of the restriction journal is full",
-            "make room on it, then make the change again",
-            because="disk_full",
-        ) from None
 
 
 def _join_frames(frames: Sequence[bytes]) -> Iterator[bytes]:

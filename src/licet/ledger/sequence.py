@@ -33,7 +33,6 @@ first.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -364,8 +363,7 @@ def open_sequencer(
 
 def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading.Event) -> None:
     """Appends rows to the log until ``stop``; starts again after the database was unreachable or
-    the disk of the log had no room, and raises what is broken. Each file of a batch is written
-    whole under another name before any is renamed: what a full disk left is written anew.
+    the disk of the log had no room, and raises what is broken.
     """
     while not stop.is_set():
         try:
@@ -374,10 +372,6 @@ def run(opened: Callable[[], AbstractContextManager[Sequencer]], stop: threading
                     if sequencer.run_once() < BATCH_ROWS_MAX:
                         stop.wait(WAIT_SECONDS)
         except BusyError:
-            stop.wait(RETRY_SECONDS)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
             stop.wait(RETRY_SECONDS)
 
 

@@ -3,7 +3,8 @@
 Promise of `Durable.write`: when it returns, every file is on the disk completely, under its name,
 reachable from the root; if it does not return, each name still has its former content, or already
 the new bytes. A failed step is never retried, because after a failed fsync the kernel may have
-dropped exactly those bytes: the caller stops.
+dropped exactly those bytes: the caller stops. A write without room is none of these: it raises
+BusyError before any name is changed, and the caller writes all of it anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Protocol, TypeVar
 
 from licet.errors import BrokenError, BusyError
 from licet.store.bucket import Bucket
-from licet.store.files import make_folder, sync
+from licet.store.files import make_folder, sync, write_some
 
 TMP = ".tmp"
 FILE_BYTES_MAX = 1 << 28
@@ -33,7 +34,7 @@ _T = TypeVar("_T")
 
 class Backend(Protocol):
     """A folder, by relative paths with `/`; the root is the empty path. Any step may raise
-    `OSError`.
+    `OSError`, and `create` BusyError where there is no room for the files.
     """
 
     def create(self, files: Mapping[str, bytes]) -> None:
@@ -86,7 +87,7 @@ class Folder:
         try:
             rest = memoryview(data)
             while rest:
-                rest = rest[os.write(descriptor, rest) :]
+                rest = rest[write_some(descriptor, rest, "the log") :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

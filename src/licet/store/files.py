@@ -5,11 +5,14 @@ The plugins, which run in other programs, have their own.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from licet.errors import BusyError
 
 
 def sync(path: Path) -> None:
@@ -19,6 +22,24 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_some(descriptor: int, data: memoryview, what: str) -> int:
+    """How many bytes of ``data`` were written; BusyError where the disk of ``what`` has no room.
+
+    Nothing of a refused write is left to be synced, so that it may be tried again. What only an
+    fsync reports stays an OSError: the kernel may have dropped what was written before.
+    """
+    try:
+        return os.write(descriptor, data)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BusyError(
+            f"the disk of {what} is full",
+            "make room on it, then make the change again",
+            because="disk_full",
+        ) from None
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
