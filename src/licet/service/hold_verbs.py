@@ -89,7 +89,7 @@ class EndHold(VerbBody, frozen=True, kw_only=True):
 
 class HoldReview(VerbBody, frozen=True, kw_only=True):
     matter: Matter
-    review_at: datetime
+    review_at: datetime | None  # None is refused
 
 
 class HeldAnswer(Masked, wire.Done, frozen=True, kw_only=True):

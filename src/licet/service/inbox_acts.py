@@ -200,7 +200,7 @@ _ACTS: dict[ItemKind, tuple[InboxAct, ...]] = {
         act_of(
             hold_verbs.REVIEW,
             "review",
-            lambda values: HoldReview(matter=values.matter, review_at=values.review_at),  # type: ignore[arg-type]  # None is refused
+            lambda values: HoldReview(matter=values.matter, review_at=values.review_at),
             fields=(ActField.matter, ActField.review_at),
         ),
         act_of(
