@@ -96,8 +96,10 @@ with open_pool(dsn) as pool:
     )
     load_previews(here)  # as `licet serve` does before it answers
     with bind_socket("127.0.0.1", 0) as listener:
-        print(listener.getsockname()[1], file=sys.stderr, flush=True)
-        server(create_app(here, web), "127.0.0.1", 0, web).run(sockets=[listener])
+        port = listener.getsockname()[1]
+        running = server(create_app(here, web), "127.0.0.1", 0, web)
+        running.on_listening = lambda: print(port, file=sys.stderr, flush=True)
+        running.run(sockets=[listener])
 """
 
 
