@@ -47,8 +47,8 @@ class SetupError(UsageError):
     """A setting of the client is wrong: ``because`` says which mistake it is."""
 
     def __init__(self, because: ReasonCode, what: str = "") -> None:
-        said = SENTENCES[because]
-        super().__init__(f"{said}: {what}" if what else said, REMEDIES[because])
+        sentence = SENTENCES[because]
+        super().__init__(f"{sentence}: {what}" if what else sentence, REMEDIES[because])
         self.because: ReasonCode = because
 
 
@@ -60,8 +60,8 @@ class UnansweredError(BusyError):
     def __init__(
         self, because: ReasonCode, what: str = "", hint: str = "", retry_after: float = 0.0
     ) -> None:
-        said = SENTENCES[because]
-        super().__init__(f"{said}: {what}" if what else said, hint or REMEDIES[because])
+        sentence = SENTENCES[because]
+        super().__init__(f"{sentence}: {what}" if what else sentence, hint or REMEDIES[because])
         self.because, self.retry_after = because, retry_after
 
 
@@ -189,8 +189,8 @@ def gate_reason(error: BaseException) -> ReasonCode:
 
 def sentence_of(error: BaseException, because: ReasonCode) -> str:
     """What is said of an error beside its code."""
-    told = isinstance(error, LicetError) and because is not ReasonCode.no_account
-    return str(error) if told else SENTENCES[because]
+    is_shown = isinstance(error, LicetError) and because is not ReasonCode.no_account
+    return str(error) if is_shown else SENTENCES[because]
 
 
 def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
