@@ -92,7 +92,7 @@ _ALERTS = {
         "find out what moved the dates",
     ),
     "sweep-late": (
-        "no sweep has ended for six hours: what is due is not erased",
+        "no sweep has ended for six hours: content that is due is not erased",
         'find `failed` with `"work":"sweep"` in the log: `because` names the cause',
     ),
     "erasures-late": (
@@ -159,8 +159,8 @@ _ALERTS = {
     "log-slips": (
         "entries have waited for the log for more than two minutes so often that the "
         "objective is missed",
-        "`/readyz` says whether the sequencer has stopped, and what is silent; otherwise see "
-        "what blocks the database",
+        "`/readyz` says whether the sequencer has stopped, and names the silent dependencies; "
+        "otherwise see what blocks the database",
     ),
 }
 ALERTS = tuple(
