@@ -654,7 +654,7 @@ NIGHTS = (
           ("database_locked", "`report`, idle in transaction", "next: kill "), ("last ended",),
           sweeping_each_second, (), ("licet_sweep_ended_seconds",)),
     Night("rotations fail", rotations_fail, "LicetRotationLate",
-          ("a rotation of the keys is due", "next: licet keys rotate", "Read-only file system"),
+          ("a rotation of the keys is due", "next: licet keys rotate", "read-only file system"),
           ("nothing is due",), key_disk),
     Night("a request is late", request_is_late, "LicetRequestsLate",
           ("requests of people are overdue: 1", "next: licet request list", "OVERDUE"),
