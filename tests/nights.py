@@ -90,7 +90,7 @@ class NightHost(Host):
             },
         )
         self.url = f"http://127.0.0.1:{self.port}"
-        self.machines = [self]
+        self.machines, self.asks_at_once = [self], True
         self._server: subprocess.Popen[bytes] | None = None
         self._words: tuple[str, ...] = ()
         self._count = 0
@@ -168,8 +168,8 @@ class NightHost(Host):
         return self.is_ready() and "silent" not in self.ready().json()
 
     def traffic(self) -> bool:
-        """A minute's worth: gates, a turn, and choices of both kinds, beside each other; whether
-        each is answered.
+        """A minute's worth: gates, a turn, and choices of both kinds, beside each other if it
+        ``asks_at_once``; whether each is answered.
         """
         self._count += 1
         yes, no = {"allow": True}, {"allow": False}
@@ -179,7 +179,7 @@ class NightHost(Host):
             [("POST", "/v1/accounts/host:yes/choices", yes)],
             [("POST", "/v1/accounts/host:no/choices", choice) for choice in (yes, no)],
         )
-        with ThreadPoolExecutor(len(beside)) as threads:
+        with ThreadPoolExecutor(len(beside) if self.asks_at_once else 1) as threads:
             return all([*threads.map(self._are_answered, beside)])
 
     def _are_answered(self, requests: Sequence[tuple[str, str, dict[str, Any] | None]]) -> bool:

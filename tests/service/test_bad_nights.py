@@ -165,6 +165,7 @@ def lately(host: NightHost) -> str:
 def silent(host: NightHost, service: Service, dependency: str) -> Iterator[None]:
     with stopped(*service.pids()):
         wait_until(lambda: host.shows_silent(dependency), f"{dependency} is silent")
+        wait_until(lambda: dependency in lately(host), "it is on record")
         yield
     wait_until(host.is_quiet, f"{dependency} answers")
 
@@ -199,6 +200,7 @@ def witness_hangs(host: NightHost, service: Service) -> Iterator[None]:
         host.begin()
         with stopped(*pids):
             wait_until(lambda: busy(host).shows_silent("witness"), "the witness is silent")
+            wait_until(lambda: "witness " in lately(busy(host)), "it is on record")
             yield
         wait_until(lambda: busy(host).is_quiet(), "the witness answers")
 
@@ -226,6 +228,7 @@ def delayed(host: NightHost, calls: str, microseconds: int) -> Iterator[Callable
 @contextmanager
 def disk_is_slow(host: NightHost, _: Service) -> Iterator[None]:
     """Each write that PostgreSQL waits for takes longer than a second."""
+    host.asks_at_once = False  # a withdrawal that waits for the writes of others is late as well
     with delayed(host, "fdatasync,fsync", SLOW_DISK_MICROSECONDS) as is_slow:
         wait_until(
             lambda: host.traffic() or "database_slow" in lately(host), "it is seen", alive=is_slow
@@ -305,6 +308,7 @@ def disk_fills(host: NightHost, service: Service) -> AbstractContextManager[None
 def disk_is_full(host: NightHost, service: Service) -> Iterator[None]:
     with filled(host, service, 0):
         wait_until(lambda: busy(host).shows_silent("disk"), "the disk is named")
+        wait_until(lambda: "disk " in lately(host), "it is on record")
         yield
 
 
