@@ -40,6 +40,8 @@ _OF_TYPE = {
     "fenced": ReasonCode.fenced,
     "broken": ReasonCode.broken,
 }
+# of something before Licet, a proxy above all
+_OF_STATUS = {413: ReasonCode.too_large, 429: ReasonCode.rate_limited}
 _GATEWAY = frozenset({429, 502, 503, 504})
 
 
@@ -47,8 +49,8 @@ class SetupError(UsageError):
     """A setting of the client is wrong: ``because`` says which mistake it is."""
 
     def __init__(self, because: ReasonCode, what: str = "") -> None:
-        said = SENTENCES[because]
-        super().__init__(f"{said}: {what}" if what else said, REMEDIES[because])
+        sentence = SENTENCES[because]
+        super().__init__(f"{sentence}: {what}" if what else sentence, REMEDIES[because])
         self.because: ReasonCode = because
 
 
@@ -60,8 +62,8 @@ class UnansweredError(BusyError):
     def __init__(
         self, because: ReasonCode, what: str = "", hint: str = "", retry_after: float = 0.0
     ) -> None:
-        said = SENTENCES[because]
-        super().__init__(f"{said}: {what}" if what else said, hint or REMEDIES[because])
+        sentence = SENTENCES[because]
+        super().__init__(f"{sentence}: {what}" if what else sentence, hint or REMEDIES[because])
         self.because, self.retry_after = because, retry_after
 
 
@@ -188,16 +190,16 @@ def gate_reason(error: BaseException) -> ReasonCode:
 
 
 def sentence_of(error: BaseException, because: ReasonCode) -> str:
-    """What is said of an error beside its code."""
-    told = isinstance(error, LicetError) and because is not ReasonCode.no_account
-    return str(error) if told else SENTENCES[because]
+    """The sentence of an error beside its code."""
+    has_own = isinstance(error, LicetError) and because is not ReasonCode.no_account
+    return str(error) if has_own else SENTENCES[because]
 
 
 def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
     if not problem.type:
         if 300 <= came.status < 400:
             return ReasonCode.redirected
-        return ReasonCode.rate_limited if came.status == 429 else ReasonCode.not_licet
+        return _OF_STATUS.get(came.status, ReasonCode.not_licet)
     if problem.because in SILENT or problem.because == ReasonCode.token_refused:
         return ReasonCode(problem.because)
     return _OF_TYPE.get(problem.type.removeprefix(URN), ReasonCode.refused)
