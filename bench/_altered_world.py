@@ -296,7 +296,7 @@ class _Story:
         self.tell("cem", do.Narrow, chat="cem/one")
         with transaction(self.here.pool) as tx:
             assert self.here.keyring.restrictions is not None
-            journal_evidence.tell_head(
+            journal_evidence.log_head(
                 tx,
                 self.here.keyring.restrictions,
                 self.here.keyring.restrictions.durable,
@@ -320,7 +320,7 @@ class _Story:
     def open(self, name: str, plan: str) -> None:
         at, account = self.world.now, uuid7(self.world.now, self.here.keyring.random(10))
         self.world.accounts[name] = account
-        verbs.tell(
+        verbs.execute(
             self.here,
             [
                 do.OpenAccount(
@@ -333,13 +333,13 @@ class _Story:
 
     def tell(self, name: str, kind: type, chat: str = "", **more: object) -> None:
         named = {"conversation": self.world.chats[chat]} if chat else {}
-        verbs.tell(
+        verbs.execute(
             self.here, [kind(account=self.world.accounts[name], at=self.world.now, **named, **more)]
         )
 
     def say(self, name: str, chat: str, host_project: bytes | None = None) -> None:
         self.turns += 1
-        said = do.Say(
+        said = do.AddTurn(
             account=self.world.accounts[name],
             at=self.world.now,
             host_conversation=self.host("conversation", chat),
@@ -348,7 +348,7 @@ class _Story:
             host_project=host_project,
             content=encode(Content(text=f"{name} talks of {chat}")),
         )
-        answer = verbs.tell(self.here, [said])[0]
+        answer = verbs.execute(self.here, [said])[0]
         assert answer.conversation is not None
         self.world.chats[chat] = answer.conversation
 

@@ -110,18 +110,18 @@ class On:
     def _tell(self, commands: list[do.Command]) -> list[do.CommandResult]:
         return self._writer.submit(commands).result() if commands else []
 
-    def _say(self, account: UUID, source: random.Random) -> do.Say:
-        return do.Say(account=account, at=now(), content=encode(Content(text=text(source))))
+    def _add_turn(self, account: UUID, source: random.Random) -> do.AddTurn:
+        return do.AddTurn(account=account, at=now(), content=encode(Content(text=text(source))))
 
     def create(self, source: random.Random, place: int) -> None:
         account = self.records.keys[place][0]
-        answer = self._tell([self._say(account, source)])[0]
+        answer = self._tell([self._add_turn(account, source)])[0]
         assert answer.outcome is do.Outcome.done, answer
 
     def update_data(self, source: random.Random, place: int) -> None:
         account, conversation = self.records.keys[place]
         gone = do.Delete(account=account, at=now(), conversation=conversation)
-        answer = self._tell([gone, self._say(account, source)])[1]
+        answer = self._tell([gone, self._add_turn(account, source)])[1]
         assert answer.conversation is not None, answer
         self.records.keys[place] = (account, answer.conversation)
 

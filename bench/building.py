@@ -92,15 +92,15 @@ def fill(
         role = (TurnRole.user, TurnRole.assistant)[number % 2]
         content = Content(text=" ".join(random.choices(words, k=words_a_turn)))
         queue.append(
-            commands.Say(
+            commands.AddTurn(
                 account=account, at=SAID, host_conversation=host, role=role, content=encode(content)
             )
         )
         if len(queue) >= BATCH:
-            verbs.tell(here, queue)
+            verbs.execute(here, queue)
             queue = []
     if queue:
-        verbs.tell(here, queue)
+        verbs.execute(here, queue)
     return accounts
 
 

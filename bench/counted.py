@@ -145,17 +145,17 @@ def _open(here: Installation, count: int) -> list[do.OpenAccount]:
         )
         for _ in range(count)
     ]
-    verbs.tell(here, people)
-    verbs.tell(here, [do.Choose(account=one.account, at=NOW, allow=True) for one in people])
+    verbs.execute(here, people)
+    verbs.execute(here, [do.Choose(account=one.account, at=NOW, allow=True) for one in people])
     return people
 
 
 def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None:
     content = encode(Content(text="How do I plant a pear tree?"))
-    verbs.tell(
+    verbs.execute(
         here,
         [
-            do.Say(
+            do.AddTurn(
                 account=people[turn % CHOICES].account,
                 at=NOW,
                 content=content,
@@ -168,7 +168,7 @@ def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None
 
 def _choose(here: Installation, people: list[do.OpenAccount], *, allow: bool) -> None:
     for one in people:
-        verbs.tell(here, [do.Choose(account=one.account, at=NOW, allow=allow)])
+        verbs.execute(here, [do.Choose(account=one.account, at=NOW, allow=allow)])
 
 
 def _cost(here: Installation, run: Callable[[], object]) -> float:

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> list[Row]:
             account = _person(here, messages)
             floor = _floor(here, data)
             began = time.perf_counter()
-            verbs.tell(here, [do.CloseAccount(account=account, at=AT)])
+            verbs.execute(here, [do.CloseAccount(account=account, at=AT)])
             unreadable = time.perf_counter() - began
             plain = _plain_delete(here, account)
             began = time.perf_counter()
@@ -101,7 +101,7 @@ def _plain_delete(here: installation.Installation, account: UUID) -> float:
 def _person(here: installation.Installation, messages: int) -> UUID:
     key = installation.host_key(here)
     account = uuid7(AT, here.keyring.random(10))
-    verbs.tell(
+    verbs.execute(
         here,
         [
             do.OpenAccount(
@@ -109,10 +109,10 @@ def _person(here: installation.Installation, messages: int) -> UUID:
             )
         ],
     )
-    verbs.tell(here, [do.Choose(account=account, at=AT, allow=True)])
+    verbs.execute(here, [do.Choose(account=account, at=AT, allow=True)])
     words = encode(Content(text="w" * TURN_BYTES))
     says = [
-        do.Say(
+        do.AddTurn(
             account=account,
             at=AT,
             host_conversation=host_hmac(key, "conversation", str(n % CHATS)),
@@ -123,7 +123,7 @@ def _person(here: installation.Installation, messages: int) -> UUID:
         for n in range(messages)
     ]
     for start in range(0, len(says), 1_000):
-        verbs.tell(here, says[start : start + 1_000])
+        verbs.execute(here, says[start : start + 1_000])
     return account
 
 

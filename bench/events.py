@@ -74,7 +74,7 @@ class Bench:
 
     def batched(self, commands: list[Any]) -> None:
         for first in range(0, len(commands), BATCH):
-            verbs.tell(self.here, commands[first : first + BATCH])
+            verbs.execute(self.here, commands[first : first + BATCH])
 
     def choose(self, allow: bool) -> None:
         self.batched([do.Choose(account=a, at=AT, allow=allow) for a in self.accounts])
@@ -82,7 +82,7 @@ class Bench:
     def say(self) -> None:
         content = encode(Content(text="How do I plant a pear tree?"))
         self.batched(
-            [do.Say(account=a, at=self.here.clock(), content=content) for a in self.accounts]
+            [do.AddTurn(account=a, at=self.here.clock(), content=content) for a in self.accounts]
         )
 
 

@@ -295,7 +295,7 @@ def build(here: installation.Installation, accounts: int) -> list[Key]:
         ]
         replay(choices)
         says = [
-            do.Say(account=one, at=at, content=encode(Content(text=text(source))))
+            do.AddTurn(account=one, at=at, content=encode(Content(text=text(source))))
             for place, one in enumerate(some)
             for at in sorted(_said_at(source, start, short=place % 3 == 0) for _ in range(RECORDS))
         ]

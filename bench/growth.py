@@ -173,7 +173,9 @@ def live(here: Installation) -> None:
         do.OpenAccount(account=one, at=at, host=one.bytes, plan="pro", age=30) for one in people
     ]
     commands += [do.Choose(account=one, at=at, allow=True) for one in people]
-    commands += [do.Say(account=one, at=at, content=body) for one in people for _ in range(CHATS)]
+    commands += [
+        do.AddTurn(account=one, at=at, content=body) for one in people for _ in range(CHATS)
+    ]
     verbs.replay(here.pool, here.keyring, known, commands)
 
 
@@ -199,7 +201,7 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
     chats, known = living(here), installation.policies(here)
 
     def told(make: Callable[[_Living, int], do.Command]) -> Callable[[int], object]:
-        return lambda number: verbs.tell(here, [make(chats[number % len(chats)], number)])
+        return lambda number: verbs.execute(here, [make(chats[number % len(chats)], number)])
 
     def asked(path: str, who: str) -> Callable[[int], object]:
         def ask(_: int) -> None:
@@ -228,18 +230,18 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
     now = here.clock
     return [
         Unit("gate", read(lambda tx, one: account_view.gate_of(tx, one.account, known, now()))),
-        Unit("open an account", lambda _: verbs.tell(here, [_opening(now())])),
+        Unit("open an account", lambda _: verbs.execute(here, [_opening(now())])),
         Unit(
             "say",
             told(
-                lambda one, _: do.Say(
+                lambda one, _: do.AddTurn(
                     account=one.account, at=now(), conversation=one.conversation, content=body
                 )
             ),
         ),
         Unit(
             "begin a conversation",
-            told(lambda one, _: do.Say(account=one.account, at=now(), content=body)),
+            told(lambda one, _: do.AddTurn(account=one.account, at=now(), content=body)),
         ),
         Unit(
             "choose",

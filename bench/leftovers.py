@@ -136,10 +136,10 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
             opening = do.OpenAccount(
                 account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30
             )
-            verbs.tell(here, [opening, do.Choose(account=account, at=at, allow=True)])
+            verbs.execute(here, [opening, do.Choose(account=account, at=at, allow=True)])
             chat = secrets.token_bytes(16)
             said = [
-                do.Say(
+                do.AddTurn(
                     account=account,
                     at=at,
                     host_conversation=chat,
@@ -147,11 +147,11 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
                 )
                 for one in planted
             ]
-            (*_, last) = verbs.tell(here, said)
+            (*_, last) = verbs.execute(here, said)
             dump = folder / "yesterday.sql"
             dump.write_bytes(_dumped(dsn))
             assert last.conversation is not None
-            verbs.tell(here, [do.Delete(account=account, at=at, conversation=last.conversation)])
+            verbs.execute(here, [do.Delete(account=account, at=at, conversation=last.conversation)])
             certificates.advance_erasures(here, at_once=True)
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute("CHECKPOINT")

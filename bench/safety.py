@@ -32,7 +32,7 @@ from licet.curate.similarity import clusters
 from licet.curate.sketches import SIGNATURE_BYTES, normalised, signatures
 from licet.misuse.classifier import (
     FALSE_ALARMS,
-    TOLD_AT,
+    REPORTED_POINT,
     Figures,
     LabelledExample,
     Model,
@@ -47,7 +47,7 @@ EACH_MISUSE, EACH_HARMLESS = 150, 450  # of each domain
 FORGOTTEN = 30
 RETRAINED = 3_000
 GOALS = {"sms-spam": 0.985, "jailbreak-prompts": 0.84}
-POINT = FALSE_ALARMS[TOLD_AT]
+POINT = FALSE_ALARMS[REPORTED_POINT]
 
 
 def main(arguments: list[str]) -> list[Row]:
@@ -167,7 +167,7 @@ def measured(
     begun = process_time()
     scores = model.score([example.text for example in test])
     rate = len(test) / (process_time() - begun)
-    whole, *slices = figures(scores, test, model.card.points[TOLD_AT].threshold)
+    whole, *slices = figures(scores, test, model.card.points[REPORTED_POINT].threshold)
     plain = tf_idf(learnt, test)
     goal = f" (goal {GOALS[name]})" if name in GOALS else ""
     rows = [

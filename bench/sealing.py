@@ -166,7 +166,9 @@ def ends(
             if number == QUIET:
                 padded.wait()
             begun = time.monotonic()
-            verbs.tell(here, [commands.Delete(account=account, conversation=conversation, at=NOW)])
+            verbs.execute(
+                here, [commands.Delete(account=account, conversation=conversation, at=NOW)]
+            )
             waits.put(time.monotonic() - begun)
             if stop.is_set():
                 break

@@ -46,11 +46,11 @@ def go_on(here: installation.Installation, accounts: Sequence[UUID], turns: int)
             )
             host = number.to_bytes(16, "big")
             queue.append(
-                commands.Say(
+                commands.AddTurn(
                     account=account, at=SAID, host_conversation=host, role=role, content=content
                 )
             )
-    verbs.tell(here, queue)
+    verbs.execute(here, queue)
 
 
 def main(arguments: list[str]) -> list[Row]:

@@ -300,7 +300,7 @@ def enforced(folder: Path) -> Row:
         for account in people:
             ordinal = of[account]
             time.sleep(Random(ordinal).random())
-            verbs.tell(
+            verbs.execute(
                 here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")]
             )
             began = time.perf_counter()
@@ -335,7 +335,7 @@ def town(here: installation.Installation) -> list[Any]:
             "at": at,
             "host_conversation": host_hmac(key, "conversation", f"c{number}"),
         }
-        verbs.tell(
+        verbs.execute(
             here,
             [
                 do.OpenAccount(
@@ -346,11 +346,11 @@ def town(here: installation.Installation) -> list[Any]:
                     age=30,
                 ),
                 do.Choose(account=account, at=at, allow=True, via="notice"),
-                do.Say(
+                do.AddTurn(
                     **said,
                     content=encode(Content(text=f"How does neighbour {number} plant pear trees?")),
                 ),
-                do.Say(
+                do.AddTurn(
                     **said, role=TurnRole.assistant, content=encode(Content(text="In November."))
                 ),
             ],

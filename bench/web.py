@@ -45,7 +45,7 @@ from licet.intake.import_records import RecordedAccount
 from licet.service import policy_changes
 from licet.store.connect import transaction
 from licet.vault import installation, verbs
-from licet.vault.commands import Choose, OpenAccount, Say
+from licet.vault.commands import AddTurn, Choose, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 
@@ -277,8 +277,8 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
         )
         for n in range(ACCOUNTS)
     ]
-    verbs.tell(here, commands)
-    verbs.tell(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
+    verbs.execute(here, commands)
+    verbs.execute(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
     with transaction(here.pool) as tx:
         tx.execute(
             """CREATE TABLE bare_choices (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id uuid NOT NULL,
@@ -363,19 +363,19 @@ def withdrawal(here: installation.Installation) -> float:
     now, host_key = here.clock(), installation.host_key(here)
     account = uuid7(now, os.urandom(10))
     host = host_hmac(host_key, "account", "many")
-    verbs.tell(here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)])
-    verbs.tell(here, [Choose(account=account, at=now, allow=True)])
+    verbs.execute(here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)])
+    verbs.execute(here, [Choose(account=account, at=now, allow=True)])
     content = encode(Content(text="hello"))
     for start in range(0, SEGMENTS, 1_000):
-        verbs.tell(
+        verbs.execute(
             here,
             [
-                Say(account=account, at=now, content=content)
+                AddTurn(account=account, at=now, content=content)
                 for _ in range(min(1_000, SEGMENTS - start))
             ],
         )
     begun = time.perf_counter()
-    verbs.tell(here, [Choose(account=account, at=here.clock(), allow=False)])
+    verbs.execute(here, [Choose(account=account, at=here.clock(), allow=False)])
     spent = time.perf_counter() - begun
     with transaction(here.pool) as tx:
         row = tx.execute(

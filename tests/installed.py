@@ -120,10 +120,10 @@ class House:
 
     def saying(
         self, name: str, chat: str, said: Content | str, role: TurnRole = TurnRole.user, **more: Any
-    ) -> do.Say:
+    ) -> do.AddTurn:
         number = self._turns[chat] = self._turns.get(chat, 0) + 1
         content = said if isinstance(said, Content) else Content(text=said)
-        return do.Say(
+        return do.AddTurn(
             account=self.accounts[name],
             at=self.now,
             host_conversation=self.host("conversation", chat),

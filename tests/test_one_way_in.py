@@ -44,7 +44,7 @@ from .waiting import wait_until
 from .web.served import AFTER, NOTICE, World, listening
 
 SRC = Path(__file__).parent.parent / "src" / "licet"
-SAY, FEEDBACK = "licet.vault.commands.Say", "licet.vault.commands.GiveFeedback"
+SAY, FEEDBACK = "licet.vault.commands.AddTurn", "licet.vault.commands.GiveFeedback"
 # Where a command with content is made. The demonstration and the canary audit make them in a folder
 # of their own.
 MAKERS = {

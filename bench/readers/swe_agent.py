@@ -47,7 +47,7 @@ from licet.intake.records import (
     UnreadableRecord,
     decode,
     decode_or,
-    nothing_said,
+    empty_record,
     part_of_role,
     stable_id,
 )
@@ -130,7 +130,7 @@ def _read_run(place: str, run: _Run) -> Iterator[Read]:
     dialogue = Dialogue(setting, model=model)
     statement = (problem.text or "").strip() if problem.type in (None, "text") else ""
     if not run.history:
-        yield nothing_said(place)
+        yield empty_record(place)
     # the statement can only be in the first message that is no system's and no demonstration
     prompted = False
     for index, raw in enumerate(run.history):

@@ -27,7 +27,7 @@ from licet.intake import json_stream
 from licet.intake.lines import Source
 from licet.intake.messages import Dialogue, canonical, read_message
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
-from licet.intake.records import Pass, Setting, UnreadableRecord, decode, nothing_said, stable_id
+from licet.intake.records import Pass, Setting, UnreadableRecord, decode, empty_record, stable_id
 from licet.policy.state import ConversationKind, TurnRole
 
 name = "tau-bench"
@@ -83,7 +83,7 @@ def _read_run(place: str, raw: bytes) -> Iterator[Read]:
         return
     dialogue = _dialogue(_trajectory.encode(run.traj))
     if not run.traj:
-        yield nothing_said(place)
+        yield empty_record(place)
     for index, message in enumerate(run.traj):
         for item in read_message(f"{place}.traj[{index}]", dialogue, str(index), bytes(message)):
             yield _without_sign(item)

@@ -83,7 +83,9 @@ def send(
 
 
 def lives_in(house: House, name: str, region: str | None) -> None:
-    verbs.tell(house.here, [SetRegion(account=house.accounts[name], at=house.now, region=region)])
+    verbs.execute(
+        house.here, [SetRegion(account=house.accounts[name], at=house.now, region=region)]
+    )
 
 
 def act(

@@ -116,4 +116,9 @@ def test_each_cluster_is_of_one_size(counts: list[int]) -> None:
 
 
 def test_how_many_accounts_a_small_cluster_is_of_is_not_told() -> None:
-    assert [duplicates.told_accounts(count) for count in (1, 9, 10, 11)] == [None, None, 10, 11]
+    assert [duplicates.published_accounts(count) for count in (1, 9, 10, 11)] == [
+        None,
+        None,
+        10,
+        11,
+    ]

@@ -52,7 +52,7 @@ class Life:
         self.backups = here.config.data.parent / "backups"
 
     def tell(self, *commands: do.Command) -> list[CommandResult]:
-        return vault_verbs.tell(self.here, commands)
+        return vault_verbs.execute(self.here, commands)
 
     def ack(self, what: str, **more: Any) -> None:
         os.write(self._told, json.dumps({"did": what, **more}).encode() + b"\n")
@@ -87,7 +87,9 @@ class Life:
             str(self.choose.randrange(4)) + account.hex,
         )
         content = encode(Content(text=text))
-        (said,) = self.tell(do.Say(account=account, at=at, host_conversation=chat, content=content))
+        (said,) = self.tell(
+            do.AddTurn(account=account, at=at, host_conversation=chat, content=content)
+        )
         if said.outcome is Outcome.done and said.conversation is not None:
             self.ack("say", conversation=said.conversation.hex, turn=said.turn, text=text)
         return None

@@ -20,7 +20,7 @@ from licet.errors import BusyError
 from licet.store import connect
 from licet.store.connect import OutcomeUnknownError, UnreachableError, open_pool, transaction
 from licet.vault import installation, verbs
-from licet.vault.commands import Choose, Delete, OpenAccount, Say
+from licet.vault.commands import AddTurn, Choose, Delete, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.installation import Installation
@@ -57,7 +57,7 @@ def person(here: Installation) -> tuple[UUID, UUID]:
     """Somebody who allowed it, and one conversation."""
     account, now = uuid7(utc_now(), os.urandom(10)), utc_now()
     key = installation.host_key(here)
-    verbs.tell(
+    verbs.execute(
         here,
         [
             OpenAccount(
@@ -65,14 +65,14 @@ def person(here: Installation) -> tuple[UUID, UUID]:
             )
         ],
     )
-    verbs.tell(
+    verbs.execute(
         here, [Choose(account=account, at=now, allow=True, question="training", via="notice")]
     )
     chat = host_hmac(key, "conversation", "chat")
-    said = Say(
+    said = AddTurn(
         account=account, at=now, content=encode(Content(text="boils")), host_conversation=chat
     )
-    (answer,) = verbs.tell(here, [said])
+    (answer,) = verbs.execute(here, [said])
     assert answer.conversation is not None
     return account, answer.conversation
 
@@ -91,8 +91,8 @@ def test_commits_that_a_failover_lost_are_noticed_and_restrictions_come_back(
             and "restriction journal" in found.seen
         )
         second.stop()
-        verbs.tell(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
-        verbs.tell(here, [Choose(account=account, at=utc_now(), allow=False, via="settings")])
+        verbs.execute(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
+        verbs.execute(here, [Choose(account=account, at=utc_now(), allow=False, via="settings")])
     first.stop()
     second.start()
     second.promote()
@@ -120,7 +120,7 @@ def test_a_replica_is_asked_nothing_and_a_promotion_that_lost_nothing_begins_a_l
     (first, second), data = two, tmp_path / "data"
     with installation.installation(configuration(data, first)) as here:
         account, conversation = person(here)
-        verbs.tell(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
+        verbs.execute(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
     caught_up(first, second)
     behind = licet(data, second.dsn, "status")
     assert (behind.returncode, behind.stdout) == (75, "")

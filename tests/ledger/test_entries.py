@@ -214,7 +214,7 @@ def office(pool: Pool, keyring: Keyring, tmp_path: Path) -> Office:
 def test_no_content_no_host_id_and_no_id_of_ours_is_in_the_logs_folders(office: Office) -> None:
     ana = office.account(HOST)
     office.choose(ana, True)
-    said = do.Say(
+    said = do.AddTurn(
         account=ana,
         at=office.tick(),
         host_conversation=b"\xc0" * 16,

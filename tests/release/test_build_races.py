@@ -175,7 +175,7 @@ class Racers:
                 ev.SayEvent(
                     at=at, account=name, conversation=chat, turn=turn, role=role, surface=surface
                 ),
-                do.Say(
+                do.AddTurn(
                     at=at,
                     account=self.house.accounts[name],
                     host_conversation=self.house.host("conversation", chat),

@@ -41,7 +41,7 @@ from licet.train import bitmap, gate_files, node
 from licet.train.gate import TrainingGate, WhenStale
 from licet.train.remote import Keeper, Remote, read_key_file
 from licet.vault import installation
-from licet.vault.commands import Choose, Delete, GiveFeedback, Narrow, Say, Widen
+from licet.vault.commands import AddTurn, Choose, Delete, GiveFeedback, Narrow, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
@@ -177,7 +177,7 @@ def test_the_bitmap_holds_what_a_lease_would_refuse_whatever_people_do(trained: 
             case 6:
                 host = host_hmac(world.site.host_key, "conversation", f"new{draw.random()}")
                 world.tell(
-                    Say(
+                    AddTurn(
                         account=about["account"],
                         at=about["at"],
                         host_conversation=host,

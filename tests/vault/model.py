@@ -233,13 +233,13 @@ class Pair:
             case _:
                 return self._about(event, account)
 
-    def _say(self, event: ev.SayEvent, account: UUID) -> do.Say | None:
+    def _say(self, event: ev.SayEvent, account: UUID) -> do.AddTurn | None:
         owned = self.world.conversations.get(event.conversation)
         theirs = owned is not None and owned.account != event.account
         known = self.world.turns.get(event.turn)
         if known is not None and known[0] != event.conversation and not theirs:
             return None  # in the vault a turn's name is its conversation's own
-        return do.Say(
+        return do.AddTurn(
             account=account,
             at=event.at,
             conversation=self.conversations[event.conversation] if theirs else None,

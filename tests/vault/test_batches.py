@@ -46,7 +46,7 @@ def test_a_refusal_in_the_batch_of_the_turn_dates_the_turn_from_the_refusal(
     town: Town, together: bool
 ) -> None:
     said = town.say(town.account())
-    later = do.Say(
+    later = do.AddTurn(
         account=said.account,
         at=SAID + DAY,
         conversation=said.conversation,

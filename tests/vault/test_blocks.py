@@ -246,9 +246,9 @@ def shapes(tx: Transaction) -> list[tuple[int, int, str]]:
     ).fetchall()
 
 
-def telling(account: UUID, turn: int, chat: str = "chat", **more: Any) -> do.Say:
+def telling(account: UUID, turn: int, chat: str = "chat", **more: Any) -> do.AddTurn:
     role = TurnRole.user if turn % 2 else TurnRole.assistant
-    return do.Say(
+    return do.AddTurn(
         **{
             "account": account,
             "at": AT,

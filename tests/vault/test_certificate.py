@@ -520,7 +520,7 @@ def test_of_a_hold_that_is_ended_and_placed_again_at_once_the_last_words_hold(ho
         do.Hold(**on, reason=again, review_at=house.now + 30 * DAY),
     )
     with transaction(house.here.pool) as tx:
-        (held,) = holds.told_of(tx, house.accounts["ana"], [house.chats["chat"]])
+        (held,) = holds.list_disclosed(tx, house.accounts["ana"], [house.chats["chat"]])
     assert (held.reason, held.review_at) == (again, house.now + 30 * DAY)
 
 

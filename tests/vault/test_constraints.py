@@ -254,8 +254,8 @@ NO_COMMAND = [
     do.LetProjectIn(account=NOBODY, at=SAID, project=NOBODY, host_project=b"h"),
     do.Choose(account=NOBODY, at=SAID, allow=True, evidence="Ana's secret \ud800"),
     do.Choose(account=NOBODY, at=SAID, allow=True, evidence="Ana's secret" * 10_000),
-    do.Say(account=NOBODY, at=SAID, content=None, surface="Ana's secret"),
-    do.Say(account=NOBODY, at=SAID, content=None, origin="Ana's secret"),
+    do.AddTurn(account=NOBODY, at=SAID, content=None, surface="Ana's secret"),
+    do.AddTurn(account=NOBODY, at=SAID, content=None, origin="Ana's secret"),
     do.Flag(**ABOUT, score=1.01),
     do.Flag(**ABOUT, score=float("nan")),
     do.Hold(**ABOUT, matter="Ana's secret \udfff"),
@@ -282,10 +282,10 @@ def test_what_names_nothing_that_is_there_is_answered_unknown(pool: Pool, keyrin
         nowhere = {"account": ben, "at": SAID, "conversation": NOBODY}
         answers = town.take(
             do.SetPlan(account=NOBODY, at=SAID, plan="pro"),
-            do.Say(account=NOBODY, at=SAID, host_conversation=hashed("c"), content=words("t")),
-            do.Say(**nowhere, content=words("t")),
+            do.AddTurn(account=NOBODY, at=SAID, host_conversation=hashed("c"), content=words("t")),
+            do.AddTurn(**nowhere, content=words("t")),
             *(
-                do.Say(**theirs, content=words("t")),
+                do.AddTurn(**theirs, content=words("t")),
                 do.Delete(**theirs),
                 do.Narrow(**theirs),
                 do.Widen(**nowhere),

@@ -77,14 +77,14 @@ def histories(account: UUID) -> dict[str, list[do.Command | tuple[str, do.Comman
             }
         )
 
-    def said(turn: str = "t1", at: datetime = SAID, **more: Any) -> do.Say:
+    def said(turn: str = "t1", at: datetime = SAID, **more: Any) -> do.AddTurn:
         base = {
             "host_conversation": hashed("chat"),
             "host_turn": hashed(turn),
             "title": WORDS,
             "content": WORDS,
         }
-        return do.Say(account=account, at=at, **{**base, **more})
+        return do.AddTurn(account=account, at=at, **{**base, **more})
 
     def choose(allow: bool, at: datetime = SAID, **more: Any) -> do.Choose:
         return do.Choose(account=account, at=at, allow=allow, evidence="a click", **more)

@@ -174,12 +174,14 @@ def test_an_overturned_flag_ends_the_safety_copy_at_once_and_its_key_stays_dead(
     said = town.say(ana)
     base = {"account": ana, "at": SAID, "conversation": said.conversation}
     town.take(do.Flag(**base), do.Unflag(**base), do.Flag(**base), do.Unflag(**base))
-    fresh = do.Say(account=ana, at=SAID, host_conversation=hashed("next"), content=words("next"))
+    fresh = do.AddTurn(
+        account=ana, at=SAID, host_conversation=hashed("next"), content=words("next")
+    )
     town.take(
         fresh,
         do.Flag(**base),
         do.Unflag(**base),
-        do.Say(account=ana, at=SAID, content=words("last")),
+        do.AddTurn(account=ana, at=SAID, content=words("last")),
     )
     assert [dead for _, dead in sorted(destroyed(town.tx).items())] == [
         False,
@@ -366,7 +368,7 @@ def test_a_withdrawal_and_a_new_grant_in_one_batch_leave_the_date_that_the_last_
     town.take(
         do.Choose(account=ana, at=SAID, allow=False),
         do.Choose(account=ana, at=SAID, allow=True),
-        do.Say(account=ana, at=SAID, conversation=said.conversation, content=words("t2")),
+        do.AddTurn(account=ana, at=SAID, conversation=said.conversation, content=words("t2")),
     )
     assert [s.keep_until for s in town.seen(said)[0].turns.segments] == [before, before]
 
@@ -424,7 +426,7 @@ def test_a_turn_that_moved_the_date_between_candidate_and_lock_is_not_erased(
             keyring,
             POLICIES,
             [
-                do.Say(
+                do.AddTurn(
                     account=resumed.account,
                     at=at,
                     conversation=resumed.conversation,

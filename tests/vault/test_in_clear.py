@@ -263,7 +263,7 @@ def test_what_holds_content_or_a_key_masks_its_repr() -> None:
     values = [
         content,
         content.tool_calls[0],
-        do.Say(account=account, at=SAID, content=envelope, title=envelope),
+        do.AddTurn(account=account, at=SAID, content=envelope, title=envelope),
         do.Choose(account=account, at=SAID, allow=True, evidence=PLANTED),
         do.Hold(account=account, at=SAID, conversation=account, matter=PLANTED),
         do.Unhold(account=account, at=SAID, conversation=account, matter=PLANTED),

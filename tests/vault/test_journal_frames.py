@@ -263,7 +263,7 @@ def test_a_journal_that_lost_what_the_database_remembers_is_refused(
 def test_the_log_is_told_of_a_journal_that_grows_and_at_most_once_an_hour(house: House) -> None:
     def told_now() -> bool:
         with transaction(house.here.pool) as tx:
-            return journal_evidence.tell_head_if_due(tx, journal_of(house), house.now)
+            return journal_evidence.log_head_if_due(tx, journal_of(house), house.now)
 
     assert not told_now(), "an empty journal has no head"
     house.choose("ana", False)

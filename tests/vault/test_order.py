@@ -62,8 +62,8 @@ def opening(name: str, at: datetime = OPENED) -> do.OpenAccount:
 
 def saying(
     account: UUID, chat: str, turn: str, at: datetime, role: TurnRole = TurnRole.user
-) -> do.Say:
-    return do.Say(
+) -> do.AddTurn:
+    return do.AddTurn(
         account=account,
         at=at,
         host_conversation=hashed(chat),
@@ -331,7 +331,7 @@ ENDING = {
     "unflag": lambda said: do.Unflag(
         account=said.account, at=BEGIN, conversation=said.conversation
     ),
-    "resume out of scope": lambda said: do.Say(
+    "resume out of scope": lambda said: do.AddTurn(
         account=said.account,
         at=BEGIN,
         conversation=said.conversation,
@@ -347,7 +347,7 @@ NOT_ENDING = {
     "let a project in": lambda said: do.LetProjectIn(
         account=said.account, at=BEGIN, host_project=hashed("project")
     ),
-    "say": lambda said: do.Say(
+    "say": lambda said: do.AddTurn(
         account=said.account, at=BEGIN, conversation=said.conversation, content=words("t2")
     ),
     "widen": lambda said: do.Widen(account=said.account, at=BEGIN, conversation=said.conversation),

@@ -53,8 +53,8 @@ class Mistake(NamedTuple):
     more: Mapping[str, Any] = MappingProxyType({})
 
 
-def said(**more: Any) -> do.Say:
-    return do.Say(account=ANA, at=LATER, content=b"words", **more)
+def said(**more: Any) -> do.AddTurn:
+    return do.AddTurn(account=ANA, at=LATER, content=b"words", **more)
 
 
 def on(what: Callable[..., Any], **more: Any) -> Any:
@@ -176,7 +176,7 @@ OPENINGS = [
 
 @pytest.mark.parametrize("mistake", TURNS)
 def test_a_turn_is_refused_or_taken(mistake: Mistake) -> None:
-    assert isinstance(mistake.command, do.Say)
+    assert isinstance(mistake.command, do.AddTurn)
     replay = bool(mistake.more)
     answer = refusals.of_turn(
         mistake.command, mistake.account, mistake.state, POLICIES, mistake.at, replay=replay

@@ -65,7 +65,7 @@ class Town:
     ) -> CommandResult:
         content = encode(Content(text=text)) if text else words(turn)
         (answer,) = self.take(
-            do.Say(
+            do.AddTurn(
                 account=account,
                 at=at,
                 role=role,

@@ -29,7 +29,7 @@ from licet.service import answers as service_answers
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import installation, verbs
-from licet.vault.commands import Choose, Command, CommandResult, OpenAccount, Say
+from licet.vault.commands import AddTurn, Choose, Command, CommandResult, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac, uuid7
 from licet.vault.simulated_clock import SimulatedClock
@@ -72,7 +72,7 @@ class Town:
         self.accounts: dict[str, UUID] = {}
 
     def tell(self, command: Command) -> CommandResult:
-        return verbs.tell(self.here, [command])[0]
+        return verbs.execute(self.here, [command])[0]
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30) -> UUID:
         account = uuid7(self.clock.now, os.urandom(10))
@@ -108,7 +108,7 @@ class Town:
         """A turn of the person and its answer; returns the conversation."""
         account = self.accounts[name]
         host = host_hmac(self.key, "conversation", chat)
-        asked = Say(
+        asked = AddTurn(
             account=account,
             at=self.clock.now,
             host_conversation=host,
@@ -117,14 +117,14 @@ class Town:
             **more,
         )
         self.clock.set(self.clock.now + timedelta(seconds=20))
-        replied = Say(
+        replied = AddTurn(
             account=account,
             at=self.clock.now,
             host_conversation=host,
             role=TurnRole.assistant,
             content=encode(Content(text="In November, with its roots spread wide.")),
         )
-        answers = verbs.tell(self.here, [asked, replied])
+        answers = verbs.execute(self.here, [asked, replied])
         conversation = answers[0].conversation
         assert conversation is not None, answers[0].because
         return conversation

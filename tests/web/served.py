@@ -29,7 +29,7 @@ from licet.policy.state import TurnRole
 from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import installation, verbs
-from licet.vault.commands import Choose, Command, CommandResult, Flag, OpenAccount, Say
+from licet.vault.commands import AddTurn, Choose, Command, CommandResult, Flag, OpenAccount
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown, uuid7
 from licet.vault.simulated_clock import SimulatedClock
@@ -75,7 +75,7 @@ class World:
         self.accounts: dict[str, UUID] = {}
 
     def tell(self, *commands: Command) -> list[CommandResult]:
-        return verbs.tell(self.here, commands)
+        return verbs.execute(self.here, commands)
 
     def open(
         self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None
@@ -132,7 +132,7 @@ class World:
         """`say` in many conversations, each of a name, in one transaction."""
         answers = self.tell(
             *(
-                Say(
+                AddTurn(
                     account=self.accounts[name],
                     at=self.clock.now,
                     role=role,

@@ -8,7 +8,7 @@ import json
 
 from licet.access.roles import Scope
 from licet.store.connect import transaction
-from licet.vault.commands import Outcome, Say
+from licet.vault.commands import AddTurn, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 from licet.vault.refusals import SEGMENTS_MAX
@@ -19,8 +19,8 @@ from .served import NOTICE, World, api, world
 __all__ = ["api", "world"]  # fixtures
 
 
-def said(world: World, place: int, surface: str) -> Say:
-    return Say(
+def said(world: World, place: int, surface: str) -> AddTurn:
+    return AddTurn(
         account=world.accounts["ana"],
         at=world.clock.now,
         content=encode(Content(text=f"turn {place}")),

@@ -15,7 +15,7 @@ from licet.policy.file import from_document
 from licet.policy.period import instant
 from licet.service import policy_changes
 from licet.vault import installation
-from licet.vault.commands import Outcome, Say
+from licet.vault.commands import AddTurn, Outcome
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
@@ -135,7 +135,7 @@ def test_somebody_misses_the_last_day_exports_deletes_and_then_decides(site: Sit
     page.goto(site.url + "/notice")
     assert "Writing waits for your answer" in text(page)
     assert page.locator("main").get_by_role("button").all_inner_texts() == ["Save my answer"]
-    blocked = Say(
+    blocked = AddTurn(
         account=town.accounts["ana"],
         at=town.clock.now,
         host_conversation=host_hmac(town.key, "conversation", "Late"),

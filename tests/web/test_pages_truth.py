@@ -18,7 +18,7 @@ from licet.policy.period import instant
 from licet.service import answers, policy_changes
 from licet.store.connect import Pool
 from licet.vault import installation
-from licet.vault.commands import CloseAccount, Outcome, Say, SetAge, SetPlan
+from licet.vault.commands import AddTurn, CloseAccount, Outcome, SetAge, SetPlan
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
@@ -246,7 +246,7 @@ def test_writing_waits_once_the_last_day_is_over_and_either_answer_opens_it(
     world.clock.set(instant("2025-09-30"))
     for name, allow in (("ana", "yes"), ("ben", "no")):
         headers = world.browser(name)
-        turn = Say(
+        turn = AddTurn(
             account=world.accounts[name],
             at=world.clock.now,
             content=encode(Content(text="Bees")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from licet import client
 from licet.client import Client
-from licet.vault.commands import Say
+from licet.vault.commands import AddTurn
 from licet.vault.content import Content, encode
 from licet.vault.ids import host_hmac
 
@@ -34,7 +34,7 @@ def test_a_person_sees_what_would_be_learnt_before_a_yes_and_after(world: World,
 def test_a_project_is_named_by_the_hosts_id_or_by_ours(world: World, api) -> None:
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
-    said = Say(
+    said = AddTurn(
         account=world.accounts["ana"],
         at=world.clock.now,
         content=encode(Content(text="in a project")),

@@ -11,7 +11,7 @@ from licet.consent.catalogue import catalogue
 from licet.curate import preview_engine
 from licet.curate.rules import IdentifierKind
 from licet.service.preview_result import BeyondBound, PreviewBound, PreviewedConversation
-from licet.vault.commands import Say
+from licet.vault.commands import AddTurn
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown
 from licet.web.app import create_app
@@ -51,7 +51,7 @@ def test_a_project_and_everything_have_a_page_of_their_own(world: World, api: An
     world.clock.set(NOTICE)
     world.open("ana", allow=True)
     world.tell(
-        Say(
+        AddTurn(
             account=world.accounts["ana"],
             at=world.clock.now,
             content=encode(Content(text="of the project")),

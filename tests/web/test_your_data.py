@@ -21,7 +21,7 @@ from licet.erasure import sweeper
 from licet.policy.state import TurnRole
 from licet.store.connect import transaction
 from licet.vault import installation
-from licet.vault.commands import Delete, Hold, Say, Widen
+from licet.vault.commands import AddTurn, Delete, Hold, Widen
 from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import host_hmac
 from licet.web.pages import conversations, selection
@@ -149,14 +149,14 @@ def test_chats_are_filtered_by_use_by_keeping_out_and_by_project(ana: World, api
     narrow(ana, out)
     account = ana.accounts["ana"]
     host = ana.site.host_key
-    secret = Say(
+    secret = AddTurn(
         account=account,
         at=ana.clock.now,
         content=encode(Content(text="psst")),
         incognito=True,
         host_conversation=host_hmac(host, "conversation", "secret"),
     )
-    within = Say(
+    within = AddTurn(
         account=account,
         at=ana.clock.now,
         content=encode(Content(text="at work")),
@@ -395,7 +395,7 @@ def test_what_a_message_holds_beside_its_text_and_what_is_cut_is_said(
         attachments=("plan.pdf",),
         tool_calls=(ToolCall(id="1", name="weather", arguments="{}"),),
     )
-    said = Say(
+    said = AddTurn(
         account=ana.accounts["ana"],
         at=ana.clock.now,
         conversation=UUID(hex=chat[5:]),
@@ -453,7 +453,7 @@ def test_as_many_chats_as_are_counted_are_not_more(
 
 def test_why_an_act_did_nothing_is_said_from_what_the_chat_is(ana: World, api: Any) -> None:
     flagged, bees, gone = ana.say("ana", "Flagged"), ana.say("ana", "Bees"), ana.say("ana", "Gone")
-    secret = Say(
+    secret = AddTurn(
         account=ana.accounts["ana"],
         at=ana.clock.now,
         content=encode(Content(text="psst")),

@@ -29,7 +29,7 @@ from licet.store.rows import select
 from licet.vault.ids import Prefix, shown
 
 REASON_CHARACTERS_MAX = 500
-SAID_CHARACTERS_MAX = 500
+RESULT_CHARACTERS_MAX = 500
 
 
 class OrderKind(StrEnum):
@@ -127,7 +127,7 @@ def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, now: dat
     tx.execute(
         "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
         "%s AND ended_at IS NULL",
-        [now, outcome.value, said[:SAID_CHARACTERS_MAX], order],
+        [now, outcome.value, said[:RESULT_CHARACTERS_MAX], order],
     )
 
 
@@ -135,7 +135,7 @@ def report(tx: Transaction, order: UUID, said: str) -> None:
     """Records how far an open order is."""
     tx.execute(
         "UPDATE staff_orders SET said = %s WHERE order_id = %s AND ended_at IS NULL",
-        [said[:SAID_CHARACTERS_MAX], order],
+        [said[:RESULT_CHARACTERS_MAX], order],
     )
 
 

@@ -24,7 +24,7 @@ from licet.store import embedded
 from licet.store.connect import transaction
 from licet.store.core_dumps import harden
 from licet.vault import account_choices, account_view, installation, tables, verbs
-from licet.vault.commands import Choose, ChosenScope, Narrow, Outcome, Say, Widen
+from licet.vault.commands import AddTurn, Choose, ChosenScope, Narrow, Outcome, Widen
 from licet.vault.content import Content, encode
 from licet.vault.ids import Prefix, host_hmac, shown
 
@@ -71,13 +71,13 @@ class LocalTransport:
         )
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
-        answers = verbs.tell(self._here, [self._say(turn) for turn in turns])
+        answers = verbs.execute(self._here, [self._add_turn(turn) for turn in turns])
         taken = (Outcome.done, Outcome.duplicate)
         return ["" if a.outcome in taken else a.because or a.outcome.value for a in answers]
 
-    def _say(self, turn: ReadTurn) -> Say:
+    def _add_turn(self, turn: ReadTurn) -> AddTurn:
         session = turn.host_conversation
-        return Say(
+        return AddTurn(
             account=self._account,
             at=self._here.clock(),
             host_conversation=host_hmac(self._host_key, "conversation", session),
@@ -106,7 +106,7 @@ class LocalTransport:
         if conversation is None:
             return False
         kind = Narrow if out else Widen
-        verbs.tell(
+        verbs.execute(
             self._here,
             [kind(account=self._account, at=self._here.clock(), conversation=conversation)],
         )
@@ -184,6 +184,6 @@ class LocalTransport:
             scope=scope,
             via="cli",
         )
-        (done,) = verbs.tell(self._here, [yes])
+        (done,) = verbs.execute(self._here, [yes])
         effect = done.answers[0].effect.value if done.answers else Effect.none.value
         return Allowed(question=question, effect=effect, because=done.because)

@@ -216,7 +216,7 @@ def _register(
     with transaction(
         installation.pool
     ) as tx:  # the journal has the backup by now, and the backup has where the journal stood
-        journal_evidence.tell_head(tx, journal, head := journal.durable, now)
+        journal_evidence.log_head(tx, journal, head := journal.durable, now)
         logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), installation.keyring.wrapped_log_seed(tx)
     return BackupManifest(

@@ -154,7 +154,7 @@ def bring_forward(
     withdrawn, revoked = _withdraw_unexplained(installation, tx, plan, misfits, finish)
     done = forward.bring_forward(tx, keys, place, seed, known, names)
     fence.begin(tx, life, journal, now, account_journal.last_position(tx), backup)
-    journal_evidence.tell_head(tx, journal, journal.durable, now)
+    journal_evidence.log_head(tx, journal, journal.durable, now)
     if begun_anew:
         journal_heads.record_restart(tx, journal.id, journal.durable)
     account_journal.skip_positions(tx, forward.OUTBOX_GAP)
@@ -261,11 +261,11 @@ def _apply_again(
     )
     applied: Counter[str] = Counter()
     gone = 0
-    for is_told, group in groupby(records, lambda record: record.account is not None):
+    for has_account, group in groupby(records, lambda record: record.account is not None):
         for batch in _split_batches(group, BATCH_COMMANDS_MAX):
             done = (
                 _check_existing(tx, keyring, batch)
-                if is_told
+                if has_account
                 else [_register_again(tx, record) for record in batch]
             )
             applied.update(
@@ -306,7 +306,7 @@ def _check_existing(tx: Transaction, keyring: Keyring, batch: Sequence[Restricti
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
         raise BrokenError("the database has no policy")
-    answers = verbs.tell_in(
+    answers = verbs.execute_in(
         tx, keyring, known, [restriction.command_of(record, host_key) for record in batch]
     )
     for record in batch:

@@ -65,7 +65,7 @@ def hook() -> None:
 
 def _answer(event: _Event) -> dict[str, str] | None:
     config = Configuration.from_environment(os.environ)
-    with agent(config, tell=tell_broken) as installation:
+    with agent(config, tell=report_broken) as installation:
         standing = installation.way.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
             installation.state.save_active_session(event.session_id, event.cwd or "")
@@ -161,20 +161,20 @@ def _watch(
     every: float,
     as_json: bool,
 ) -> None:
-    with agent(config, start=True, tell=tell_broken) as installation:
+    with agent(config, start=True, tell=report_broken) as installation:
         while True:
             counts = installation.agent.poll(folder, lambda: not ends.is_set())
-            _tell(counts, as_json, always=once)
+            _report(counts, as_json, always=once)
             if once or ends.wait(every):
                 return
 
 
-def tell_broken(broken: BrokenRecord) -> None:
+def report_broken(broken: BrokenRecord) -> None:
     """A line on standard error: what could not be read, and where; nothing of what it says."""
     click.echo(f"licet: left out: {broken.place}: {broken.message}", err=True)
 
 
-def _tell(counts: Counter[str], as_json: bool, *, always: bool) -> None:
+def _report(counts: Counter[str], as_json: bool, *, always: bool) -> None:
     found = {what: count for what, count in sorted(counts.items()) if count}
     if found or always:
         text = ", ".join(f"{count:,} {what}" for what, count in found.items()) or "nothing new"

@@ -88,10 +88,10 @@ def keep_out(session: str | None, as_json: bool) -> None:
     """
     with _choosing(session) as (config, state, chosen):
         state.save_session(msgspec.structs.replace(chosen, keep_out=True, is_sent=False))
-        done = _tell(config, chosen.session, out=True)
+        done = _send_choice(config, chosen.session, out=True)
         if done:
             state.save_session(msgspec.structs.replace(chosen, keep_out=True, is_sent=True))
-        _say(as_json, chosen.session, "kept out", done)
+        _print_choice(as_json, chosen.session, "kept out", done)
 
 
 @session.command("let-in")
@@ -110,7 +110,7 @@ def let_in(session: str | None, as_json: bool) -> None:
         with agent(config, start=True) as installation:
             installation.way.keep_out(chosen.session, False)
         state.save_session(Session(session=chosen.session))
-        _say(as_json, chosen.session, "let in from here on", True)
+        _print_choice(as_json, chosen.session, "let in from here on", True)
 
 
 @session.command("allow")
@@ -197,7 +197,7 @@ def incognito(session: str | None, as_json: bool) -> None:
     """
     with _choosing(session) as (_, state, chosen):
         state.save_session(msgspec.structs.replace(chosen, incognito=True))
-        _say(as_json, chosen.session, "incognito", True)
+        _print_choice(as_json, chosen.session, "incognito", True)
 
 
 @session.command("status-line")
@@ -307,7 +307,7 @@ def _choosing(
         )
 
 
-def _tell(config: Configuration, name: str, *, out: bool) -> bool:
+def _send_choice(config: Configuration, name: str, *, out: bool) -> bool:
     """Tells Licet of a choice that narrows. If Licet cannot be reached, it is sent before anything
     further is recorded.
     """
@@ -318,7 +318,7 @@ def _tell(config: Configuration, name: str, *, out: bool) -> bool:
         return False
 
 
-def _say(as_json: bool, name: str, what: str, is_sent: bool) -> None:
+def _print_choice(as_json: bool, name: str, what: str, is_sent: bool) -> None:
     text = f"{name} is {what}" + (
         "" if is_sent else "; Licet hears of it before anything more is recorded"
     )

@@ -75,8 +75,8 @@ def key_in(file: Path) -> str:
     except FileNotFoundError:
         raise SetupError(ReasonCode.key_file_missing, str(file)) from None
     except OSError as error:
-        what = f"{file}: {error.strerror or type(error).__name__}"
-        raise SetupError(ReasonCode.key_file_unreadable, what) from None
+        message = f"{file}: {error.strerror or type(error).__name__}"
+        raise SetupError(ReasonCode.key_file_unreadable, message) from None
     except UnicodeDecodeError:
         raise SetupError(ReasonCode.key_characters) from None
 

@@ -241,7 +241,7 @@ def _visible_holds(
     """The holds that may be disclosed, oldest first."""
     found: dict[UUID, list[VisibleHold]] = {}
     if ids:
-        for hold in vault_holds.told_of(tx, account, ids):
+        for hold in vault_holds.list_disclosed(tx, account, ids):
             visible = VisibleHold(
                 reason=hold.reason, placed_at=hold.placed_at, review_at=hold.review_at
             )

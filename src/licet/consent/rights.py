@@ -73,7 +73,7 @@ class RefusalReason(StrEnum):
 
 
 # For training, these count as the account's no: the policy has no other meaning of them.
-SAYS_NO = frozenset({RightKind.restriction, RightKind.objection})
+REFUSES = frozenset({RightKind.restriction, RightKind.objection})
 
 
 class RequestClock(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from licet.consent.choices import ChoiceRequest
 from licet.consent.deadlines import PauseReason, RightKind
 from licet.consent.request_register import NewRequestStep, RequestRow, SeenStep
 from licet.consent.rights import (
-    SAYS_NO,
+    REFUSES,
     ExtensionReason,
     ReceivedVia,
     RefusalReason,
@@ -109,7 +109,7 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
                 because="too_many_requests",
             )
         region = account_region.of_accounts(tx, [self.account])[self.account]
-        if self.kind in SAYS_NO and versions.in_force(self.at).asks:
+        if self.kind in REFUSES and versions.in_force(self.at).asks:
             no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(
                 None
             )

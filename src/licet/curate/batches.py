@@ -24,7 +24,7 @@ BATCH_BYTES_MAX = 4 * 2**20  # of text; one document that has more is a batch of
 BATCH_DOCUMENTS_MAX = 512
 
 T = TypeVar("T")
-SAID = frozenset({Voice.user, Voice.assistant, Voice.tool, Voice.call})
+SPOKEN = frozenset({Voice.user, Voice.assistant, Voice.tool, Voice.call})
 PROSE = frozenset({Voice.user, Voice.assistant})
 STRING, BINARY = pa.large_string(), pa.large_binary()
 STRINGS = pa.large_list(STRING)

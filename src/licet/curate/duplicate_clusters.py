@@ -37,7 +37,7 @@ from licet.store.connect import transaction
 from licet.vault.conversation_pages import START
 from licet.vault.installation import Installation, policies
 
-ASKED_MAX = 1_000  # conversations of a cluster that are looked for among the rows
+CHATS_LOOKED_UP_MAX = 1_000  # conversations of a cluster that are looked for among the rows
 
 
 def count_clusters(
@@ -105,13 +105,13 @@ class _Read:
         self, installation: Installation, release: Release, kept_by: NDArray[np.int32], number: int
     ) -> DuplicateCluster:
         members = np.concatenate([[number], np.flatnonzero(kept_by == number + 1)])
-        some = members[:ASKED_MAX]
+        some = members[:CHATS_LOOKED_UP_MAX]
         with transaction(installation.pool) as tx:
             chats = list(zip(self._accounts.at(some), self._chats.at(some), strict=True))
             rows = [row.ordinal for row in registry.rows_of(tx, release.release_id, chats)]
         return DuplicateCluster(
             conversations=len(members),
-            accounts=duplicates.told_accounts(len(set(self._accounts.at(members)))),
+            accounts=duplicates.published_accounts(len(set(self._accounts.at(members)))),
             row=min(rows, default=None),
         )
 

@@ -25,7 +25,7 @@ from licet.curate.batches import (
     BINARY,
     NUMBERS,
     PROSE,
-    SAID,
+    SPOKEN,
     STRING,
     STRINGS,
     append_columns,
@@ -101,7 +101,7 @@ class SketchKernel(msgspec.Struct, frozen=True, kw_only=True):
             return append_columns(
                 batch, order=order, **sketch_columns(batch, texts, is_code, self.key, made)
             )
-        messages = _texts_of_voices(batch, SAID)
+        messages = _texts_of_voices(batch, SPOKEN)
         exact = [sketches.exact_each(texts, self.key) for texts in messages]
         chats = [
             "" if code else "\n".join(texts) for code, texts in zip(is_code, messages, strict=True)
@@ -348,7 +348,7 @@ class CompareKernel(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, batch: pa.RecordBatch, /) -> pa.RecordBatch:
         if not self.benchmarks.sizes:
             return append_columns(batch, benchmark=(pa.bool_(), [False] * batch.num_rows))
-        messages = _texts_of_voices(batch, SAID)
+        messages = _texts_of_voices(batch, SPOKEN)
         held = self.benchmarks.held([text for texts in messages for text in texts])
         sizes = [len(texts) for texts in messages]
         return append_columns(

@@ -17,7 +17,7 @@ from licet.curate.batches import (
     BINARIES,
     BINARY,
     NUMBERS,
-    SAID,
+    SPOKEN,
     Values,
     arrow_column,
     list_column,
@@ -42,7 +42,7 @@ def sketch_columns(
     batch: pa.RecordBatch, texts: BatchTexts, is_code: Sequence[bool], key: bytes, made: ModuleType
 ) -> dict[str, tuple[pa.DataType, Values]]:
     """All columns of a sketch but ``order`` by name, for `adding`."""
-    is_message = is_of_voices(batch, SAID)
+    is_message = is_of_voices(batch, SPOKEN)
     whole, turns, weights = _exact(texts, is_message, key, made)
     signed, turns_signed = _signatures(texts, is_message, np.array(is_code, np.bool_), key, made)
     return {
@@ -77,7 +77,7 @@ def _signatures(
     )
     rows = signed.view(np.uint8).reshape(-1, SIGNATURE_BYTES)
     return binaries(rows, of_documents), list_column(
-        binaries(rows, of_texts[is_message]), _said_ends(texts, is_message)
+        binaries(rows, of_texts[is_message]), _message_ends(texts, is_message)
     )
 
 
@@ -96,7 +96,7 @@ def _exact(
                 digest(one, view[start:end] if count >= 0 else normalised(texts.text(number)))
             )
         start = end
-    said_ends = _said_ends(texts, is_message)
+    said_ends = _message_ends(texts, is_message)
     rows = np.frombuffer(b"".join(each), np.uint8).reshape(-1, one.digest_size)[:, :8]
     weights = np.minimum(np.abs(characters[is_message]), WEIGHT_MAX).astype(np.uint32)
     return (
@@ -106,7 +106,7 @@ def _exact(
     )
 
 
-def _said_ends(texts: BatchTexts, is_message: NDArray[np.bool_]) -> Ends:
+def _message_ends(texts: BatchTexts, is_message: NDArray[np.bool_]) -> Ends:
     """How many ``is_message`` texts there are up to the end of each document, from 0."""
     before = np.zeros(len(is_message) + 1, np.int64)
     np.cumsum(is_message, out=before[1:])

@@ -18,7 +18,7 @@ from licet.release.build_order import BuildResult
 from licet.release.curation import LeftOut
 from licet.store.connect import transaction
 from licet.vault import account_view, integrity, verbs
-from licet.vault.commands import Outcome, Say
+from licet.vault.commands import AddTurn, Outcome
 from licet.vault.installation import Installation, policies
 
 PAGE_TURNS = 2_000
@@ -172,14 +172,14 @@ def _twice_is_once(installation: Installation, town: Town) -> DemoPromise:
     """The newest turn, sent again, adds nothing."""
 
     (conversation, number), (account, name) = next(reversed(town.said.items()))
-    again = Say(
+    again = AddTurn(
         account=town.person(account).id,
         at=installation.clock(),
         conversation=conversation,
         host_turn=town.host(installation, "turn", name),
         content=None,
     )
-    answer = verbs.tell(installation, [again])[0]
+    answer = verbs.execute(installation, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
     return DemoPromise(text="a turn sent twice is kept once", kept=kept, seen=answer.outcome.value)
 

@@ -175,7 +175,7 @@ class Talk:
             if "{" in thing:
                 self.things[slot] = thing.format_map(_Slots(random, self.of, {}))
 
-    def _say(self, random: Random, sentences: Sequence[str]) -> str:
+    def _fill(self, random: Random, sentences: Sequence[str]) -> str:
         slots = _Slots(random, self.of, self.things)
         return self.of.between.join([sentence.format_map(slots) for sentence in sentences])
 
@@ -190,7 +190,7 @@ class Talk:
             *([random.choice(of.style)] if random.random() < 0.4 else []),
             *([random.choice(of.personal)] if random.random() < 0.15 else []),
         ]
-        return self._say(random, parts)
+        return self._fill(random, parts)
 
     def follow(self, random: Random) -> str:
         """The person's next message; sometimes another question about the same subject."""
@@ -198,7 +198,7 @@ class Talk:
         parts = [random.choice(of.follow if random.random() < 0.7 else self.topic.ask)]
         if random.random() < 0.15:
             parts.append(random.choice(of.personal))
-        return self._say(random, parts)
+        return self._fill(random, parts)
 
     def answer(self, random: Random) -> str:
         """An answer: some of the topic's sentences, as a paragraph or list."""
@@ -208,12 +208,12 @@ class Talk:
         end = random.sample(of.general, random.randrange(1, 3))
         shape = random.random()
         if shape < 0.55:
-            return self._say(random, [*begin, *own, *end])
+            return self._fill(random, [*begin, *own, *end])
         is_numbered = shape < 0.8
         items = [f"{n}. {point}" if is_numbered else f"- {point}" for n, point in enumerate(own, 1)]
-        items = [self._say(random, [point]) for point in items]
+        items = [self._fill(random, [point]) for point in items]
         return "\n".join(
-            [*([self._say(random, begin)] if begin else []), *items, self._say(random, end)]
+            [*([self._fill(random, begin)] if begin else []), *items, self._fill(random, end)]
         )
 
 
@@ -223,8 +223,8 @@ def common_exchange(random: Random, name: str) -> tuple[str, str]:
     # the same in every town
     fixed = Random(f"{name} {random.randrange(REPEATED_EACH.get(name, 1))}")  # noqa: S311
     talk = Talk(fixed, name)
-    question = talk._say(fixed, [fixed.choice(of.lead), fixed.choice(talk.topic.ask)])
-    answer = talk._say(fixed, [*fixed.sample(talk.topic.answer, 8), *of.general[:3]])
+    question = talk._fill(fixed, [fixed.choice(of.lead), fixed.choice(talk.topic.ask)])
+    answer = talk._fill(fixed, [*fixed.sample(talk.topic.answer, 8), *of.general[:3]])
     return (question if random.random() < 0.5 else f"{question}{of.between}{of.thanks}"), answer
 
 
@@ -234,7 +234,7 @@ def scam(random: Random, name: str) -> tuple[str, str]:
     number = random.randrange(len(of.scam))
     fixed = Random(f"{name} scam {number}")  # noqa: S311 the same in every town
     talk = Talk(fixed, name)
-    return talk._say(fixed, [of.scam[number]]), talk._say(
+    return talk._fill(fixed, [of.scam[number]]), talk._fill(
         fixed, [of.refusal[number % len(of.refusal)]]
     )
 

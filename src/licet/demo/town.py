@@ -620,7 +620,7 @@ class _Play:
                     narrow=narrow,
                     project=chat.project,
                 ),
-                commands.Say(
+                commands.AddTurn(
                     at=now,
                     account=person.id,
                     host_conversation=self.town.host(self.installation, "conversation", name),
@@ -671,7 +671,7 @@ class _Play:
         if not self.queue:
             return
         queue, self.queue = self.queue, []
-        answers = verbs.tell(self.installation, [command for _, command in queue])
+        answers = verbs.execute(self.installation, [command for _, command in queue])
         for (event, command), answer in zip(queue, answers, strict=True):
             self.town.apply(event, command, answer)
             self._count(event, answer)

@@ -275,7 +275,9 @@ def _certify(
         return None
     journal = installation.keyring.restrictions
     if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
-        restriction.keep_asked(tx, journal, erasure.account, erasure.conversation, erasure.erasure)
+        restriction.journal_request(
+            tx, journal, erasure.account, erasure.conversation, erasure.erasure
+        )
     if erasure.cause is ErasureCause.closure:
         _destroy_account_keys(tx, erasure, at)
     leasable: dict[UUID, int] = {}
@@ -508,7 +510,7 @@ def _erasure_status(
         if erasure.state is not ErasureState.verified
         else Waits(keys=0, bodies=0, due_at=None, held=False)
     )
-    if for_person and waits.held and not certificate.is_told_hold(tx, erasure):
+    if for_person and waits.held and not certificate.is_under_disclosed_hold(tx, erasure):
         waits = replace(waits, held=False)
     recalls = tuple(list_recalls_by_erasure(tx, at, erasure))
     hosts = tuple(acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, at))

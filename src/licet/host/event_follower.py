@@ -62,8 +62,8 @@ class EventFollower:
             except Exception as error:  # whatever it is: the same events come again
                 failed += 1
                 wait = min(0.2 * 2 ** min(failed, 20), WAIT_SECONDS_MAX)
-                reason = error.message if isinstance(error, LicetError) else type(error).__name__
-                _log.warning("events cannot be followed, again in %.1f s: %s", wait, reason)
+                message = error.message if isinstance(error, LicetError) else type(error).__name__
+                _log.warning("events cannot be followed, again in %.1f s: %s", wait, message)
                 self._ends.wait(wait)
 
     def _take(self, event: Event) -> None:

@@ -99,8 +99,8 @@ class Spool:
             )
             self._place, self._held = _locked_place(folder)
         except OSError as error:
-            what = f"{folder}: {error.strerror or type(error).__name__}"
-            raise SetupError(ReasonCode.spool_unwritable, what) from None
+            message = f"{folder}: {error.strerror or type(error).__name__}"
+            raise SetupError(ReasonCode.spool_unwritable, message) from None
         self._lock = threading.Lock()  # of the files; held while one is written and synced
         self._size_lock = threading.Lock()  # of `_bytes` alone: `put` waits for no disk
         self._closed = sorted(_files(self._place), key=lambda file: file.number)

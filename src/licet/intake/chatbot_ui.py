@@ -15,7 +15,7 @@ from licet.intake import json_stream
 from licet.intake.lines import Source
 from licet.intake.messages import Dialogue, read_message
 from licet.intake.read_turn import Read
-from licet.intake.records import Pass, Setting, nothing_said, read_each, stable_id
+from licet.intake.records import Pass, Setting, empty_record, read_each, stable_id
 from licet.policy.state import ConversationKind
 
 name = "chatbot-ui"
@@ -55,6 +55,6 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> I
     )
     dialogue = Dialogue(setting, model=(conversation.model or _Model()).id or "")
     if not conversation.messages:
-        yield nothing_said(place)
+        yield empty_record(place)
     for index, message in enumerate(conversation.messages):
         yield from read_message(f"{place}.messages[{index}]", dialogue, str(index), bytes(message))

@@ -36,10 +36,10 @@ from licet.intake.records import (
     branch,
     decode,
     elsewhere,
+    empty_record,
     join_texts,
     mend,
     moment,
-    nothing_said,
     part_of_role,
     read_each,
     stable_id,
@@ -167,7 +167,7 @@ def _read_conversation(place: str, conversation: _Conversation, raw: bytes) -> I
         if node_id not in shown and _has_message(node):
             yield elsewhere(f"{place}.mapping[{number[node_id]}]")
     if not any(map(_has_message, mapping.values())):
-        yield nothing_said(place)
+        yield empty_record(place)
 
 
 def _branch_tip(conversation: _Conversation) -> str | None:
@@ -206,7 +206,7 @@ def _read_message(place: str, state: _Branch, node_id: str, raw: bytes) -> Itera
             place, host_turn, moment(message.create_time), [part_of_role(role, content)]
         )
     else:
-        yield nothing_said(place)
+        yield empty_record(place)
     parts = (message.content or _Body()).parts or []
     yield from unread(
         place, (UNKNOWN_PART for part in parts if not isinstance(part, str) and not _has_text(part))

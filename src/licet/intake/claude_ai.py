@@ -45,10 +45,10 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    empty_record,
     join_texts,
     json_text,
     moment,
-    nothing_said,
     part_of_role,
     parts_of,
     read_each,
@@ -164,7 +164,7 @@ def _read_conversation(
         else:
             yield elsewhere(message_place)
     if not conversation.chat_messages:
-        yield nothing_said(place)
+        yield empty_record(place)
 
 
 def _visible_messages(conversation: _Conversation) -> frozenset[int]:

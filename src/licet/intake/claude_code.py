@@ -63,11 +63,11 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    empty_record,
     join_texts,
     json_text,
     limit_turn,
     moment,
-    nothing_said,
     parts_of,
     unread,
 )
@@ -368,7 +368,7 @@ def _read_record(
         return
     parts = list(_split_by_author(file, record, message, thread)) if message else []
     if not parts:
-        yield nothing_said(place)
+        yield empty_record(place)
     for number, part in enumerate(parts, 1):
         turn = limit_turn(
             _turn(file, place, record, host_turn if number == 1 else f"{host_turn}#{number}", part)

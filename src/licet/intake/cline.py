@@ -45,10 +45,10 @@ from licet.intake.records import (
     UnreadableRecord,
     decode,
     decode_or,
+    empty_record,
     join_texts,
     json_text,
     moment,
-    nothing_said,
     part_of_role,
     parts_of,
     unread,
@@ -161,7 +161,7 @@ def _read_session(place: str, path: Source, raw: bytes) -> Iterator[Read]:
         _setting(session.sessionId or path.name), thread="" if agent == _LEAD else agent
     )
     if not session.messages:
-        yield nothing_said(place)
+        yield empty_record(place)
     for index, message in enumerate(session.messages):
         yield from _read_message(f"{place}.messages[{index}]", reading, str(index), bytes(message))
 

@@ -133,9 +133,11 @@ class NamedConversation(NamedTuple):
     turn_name: Callable[[str], bytes]
 
 
-def say_command(account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool) -> commands.Say:
+def add_turn_command(
+    account: UUID, at: datetime, turn: SpooledTurn, *, stored: bool
+) -> commands.AddTurn:
     """The command for a spooled turn; without ``stored``, only its time and place count."""
-    return commands.Say(
+    return commands.AddTurn(
         account=account,
         at=at,
         host_conversation=turn.conversation,

@@ -38,10 +38,10 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    empty_record,
     join_texts,
     mend,
     moment,
-    nothing_said,
     part_of_role,
     stable_id,
     unread,
@@ -157,7 +157,7 @@ def _read_conversation(
     for _ in range(flat.odd):
         yield BrokenRecord(place=place, message="a message that is no object")
     if not flat.messages and not flat.odd:
-        yield nothing_said(place)
+        yield empty_record(place)
 
 
 @dataclass(slots=True)

@@ -39,8 +39,8 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     decode,
+    empty_record,
     moment,
-    nothing_said,
     read_each,
     stable_id,
 )
@@ -160,7 +160,7 @@ def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[
     if choices[1:]:
         yield SkippedRecord(place=place, reason="other answers to the same call")
     if not recorded and not isinstance(response, UnreadableRecord):
-        yield nothing_said(place)
+        yield empty_record(place)
 
 
 def _unread_answer(place: str, raw: bytes, record: UnreadableRecord) -> Read:

@@ -36,9 +36,9 @@ from licet.intake.records import (
     Setting,
     UnreadableRecord,
     decode,
+    empty_record,
     join_texts,
     moment,
-    nothing_said,
     part_of_role,
     read_each,
     stable_id,
@@ -171,7 +171,7 @@ def _read_line(place: str, line: _Line, raw: bytes) -> Iterator[Read]:
         model=line.model or "",
     )
     if not line.messages:
-        yield nothing_said(place)
+        yield empty_record(place)
     dialogue.offered = offered_text(line.tools or line.functions)
     read = (
         item

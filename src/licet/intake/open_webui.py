@@ -43,10 +43,10 @@ from licet.intake.records import (
     decode,
     decode_or,
     elsewhere,
+    empty_record,
     join_texts,
     mend,
     moment,
-    nothing_said,
     part_of_role,
     read_each,
     stable_id,
@@ -213,7 +213,7 @@ def _read_conversation(
     for n in sorted(number[message_id] for message_id in hidden):
         yield elsewhere(f"{place}.messages[{n}]")
     if not history.messages:
-        yield nothing_said(place)
+        yield empty_record(place)
 
 
 def _current_branch(history: _History) -> list[str]:

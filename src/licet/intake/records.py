@@ -237,8 +237,8 @@ class Setting:
         number = 0
         for part in parts:
             content = part.content
-            has_said = content.text or content.tool_calls or content.attachments or content.tools
-            if part.role is not TurnRole.tool and not has_said:
+            has_content = content.text or content.tool_calls or content.attachments or content.tools
+            if part.role is not TurnRole.tool and not has_content:
                 continue
             number += 1
             yield limit_turn(
@@ -261,7 +261,7 @@ class Setting:
                 )
             )
         if not number:
-            yield nothing_said(place)
+            yield empty_record(place)
 
 
 def branch(parents: Mapping[str, str | None], tip: str | None) -> list[str]:
@@ -301,7 +301,7 @@ def format_bytes(count: int) -> str:
     return f"{count // 2**20} MiB" if count and count % 2**20 == 0 else f"{count} bytes"
 
 
-def nothing_said(place: str) -> SkippedRecord:
+def empty_record(place: str) -> SkippedRecord:
     return SkippedRecord(place=place, reason="nothing is said in it")
 
 

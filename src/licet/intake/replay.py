@@ -41,8 +41,8 @@ from licet.intake.import_records import (
     PlacedEvent,
     RecordedAccount,
     RecordedChoice,
+    add_turn_command,
     place_choices,
-    say_command,
 )
 from licet.intake.read_turn import (
     BrokenRecord,
@@ -332,7 +332,7 @@ class Import:
                 for turn in fresh
                 if turn.host in accounts
             }
-            stored = account_view.said_already(tx, list(asked)) if asked else []
+            stored = account_view.turns_already_stored(tx, list(asked)) if asked else []
         return {(asked[key], key[2]) for key in stored}
 
     def _spooled_turn(self, fresh: _Fresh) -> SpooledTurn:
@@ -368,7 +368,7 @@ class Import:
         for chunk in self._chunks(sorted(hosts, key=self._opened_at)):
             done = verbs.replay(self._pool, self._keyring, self._policies, chunk)
             self._count(chunk, done, conversations)
-            progress(sum(isinstance(command, commands.Say) for command in chunk))
+            progress(sum(isinstance(command, commands.AddTurn) for command in chunk))
         self._sweep()
         self.close()
         return Imported(
@@ -400,7 +400,7 @@ class Import:
         for command, answer in zip(chunk, done, strict=True):
             if answer.account is not account:
                 self._accounts.add(account := answer.account)
-            if isinstance(command, commands.Say):
+            if isinstance(command, commands.AddTurn):
                 self._count_turn(command, answer)
                 if (
                     answer.outcome is Outcome.done
@@ -422,7 +422,7 @@ class Import:
                         _RATING_LATE if answer.because == commands.LATE else _RATING_OVER
                     ] += 1
 
-    def _count_turn(self, command: commands.Say, answer: CommandResult) -> None:
+    def _count_turn(self, command: commands.AddTurn, answer: CommandResult) -> None:
         self._counts["other_projects"] += answer.other_project
         if answer.outcome is Outcome.done:
             self._counts["stored"] += command.content is not None
@@ -472,7 +472,7 @@ class Import:
                     chunk, size = [given] if given is not None else [], 0
                     continue
                 chunk.append(command)
-                size += len(command.content or b"") if isinstance(command, commands.Say) else 0
+                size += len(command.content or b"") if isinstance(command, commands.AddTurn) else 0
                 if len(chunk) >= self._chunk_commands_max or size >= CHUNK_BYTES_MAX:
                     yield chunk
                     chunk, size = [], 0
@@ -561,7 +561,7 @@ class Import:
                 yield self._choose(account_id, choices[event.number])
             else:
                 turn = self._spool.get(event.place)
-                yield say_command(account_id, event.at, turn, stored=event.number not in dead)
+                yield add_turn_command(account_id, event.at, turn, stored=event.number not in dead)
 
     def _load_known(self, tx: Transaction, account: UUID) -> _Known:
         last_at = account_view.accounts(tx, [account])[account].state.last_at

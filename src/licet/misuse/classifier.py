@@ -44,7 +44,7 @@ EXAMPLES_EACH_MIN = 10  # of each kind: fewer do not allow calibration
 DOMAIN_WEIGHT_MAX = 4.0
 _REGULARISATION = 20.0
 FALSE_ALARMS = (0.001, 0.005, 0.01, 0.05)
-TOLD_AT = 2  # index of the operating point used: a false positive rate of at most 1 %
+REPORTED_POINT = 2  # index of the operating point used: a false positive rate of at most 1 %
 
 
 class LabelledExample(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +96,7 @@ class DomainFigures(Figures, frozen=True, kw_only=True):
 
 
 class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The share of alarms at `TOLD_AT` on ordinary prompts that look dangerous."""
+    """The share of alarms at `REPORTED_POINT` on ordinary prompts that look dangerous."""
 
     prompts: int
     alarms: float
@@ -105,7 +105,7 @@ class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """The model's description. Counts are of examples; ``slope`` and ``bias`` make a probability of
     the model's raw score; ``slices`` and ``domains`` are figures on examples not trained on, at the
-    point `TOLD_AT`; ``limits`` is, by domain that was learnt, the share of unknown n-grams above
+    point `REPORTED_POINT`; ``limits`` is, by domain that was learnt, the share of unknown n-grams above
     which the model abstains; ``weights`` is the hash of the file beside it.
     """
 
@@ -224,7 +224,7 @@ def train(examples: Sequence[LabelledExample]) -> Model:
         limits = abstention_limits(held_out_shares(counts, folds), domains)
     scores, weights = _logistic(slope * raw + bias), fitted.weights()
     points = _points(scores, truth)
-    by_domain = _by_domain(scores, truth, domains, points[TOLD_AT].threshold)
+    by_domain = _by_domain(scores, truth, domains, points[REPORTED_POINT].threshold)
     learnt = {domain.slice for domain in by_domain if domain.is_learnt}
     card = Card(
         examples=len(examples),
@@ -232,13 +232,13 @@ def train(examples: Sequence[LabelledExample]) -> Model:
         slope=slope,
         bias=bias,
         points=points,
-        slices=tuple(figures(scores, examples, points[TOLD_AT].threshold)),
+        slices=tuple(figures(scores, examples, points[REPORTED_POINT].threshold)),
         domains=by_domain,
         limits={domain: limit for domain, limit in limits.items() if domain in learnt},
         ordinary=OrdinaryFigures(prompts=0, alarms=0.0),
         weights=sha256(_pack_weights(weights)).hexdigest(),
     )
-    alarms = Model(card, weights).score(ORDINARY_PROMPTS) > points[TOLD_AT].threshold
+    alarms = Model(card, weights).score(ORDINARY_PROMPTS) > points[REPORTED_POINT].threshold
     ordinary = OrdinaryFigures(prompts=len(ORDINARY_PROMPTS), alarms=float(alarms.mean()))
     return Model(msgspec.structs.replace(card, ordinary=ordinary), weights)
 

@@ -312,10 +312,8 @@ def _withdrawn_since_opening(
 
 def _examples(of: _Rows) -> Iterator[LabelledExample]:
     for conversation, rows in of.items():
-        texts_said = [
-            m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"
-        ]
-        text = "\n".join(texts_said).strip()
+        texts = [m["content"] for row in rows for m in row.row["messages"] if m["role"] == "user"]
+        text = "\n".join(texts).strip()
         if text:
             labels = rows[0].row.get("labels")
             slice_ = f"{labels['language']} {labels['topic']}" if labels is not None else ""
@@ -333,7 +331,7 @@ def _measure_domains(model: Model, held_out: Sequence[LabelledExample]) -> tuple
         return ()
     scores = model.score([example.text for example in held_out])
     return tuple(
-        classifier.figures(scores, held_out, model.card.points[classifier.TOLD_AT].threshold)
+        classifier.figures(scores, held_out, model.card.points[classifier.REPORTED_POINT].threshold)
     )
 
 
@@ -403,7 +401,7 @@ def _write_model_files(
 
 
 def _results(model: Model) -> dict[str, int | float]:
-    whole, point = model.card.slices[0], model.card.points[classifier.TOLD_AT]
+    whole, point = model.card.slices[0], model.card.points[classifier.REPORTED_POINT]
     found = {"auprc": whole.auprc, "auroc": whole.auroc}
     return {
         "examples": model.card.examples,

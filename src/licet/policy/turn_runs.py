@@ -36,17 +36,17 @@ def extend(
     period, spoken = policies.period(since), set[bool]()
     then = fold.as_of(account, under)
     count, at = 0, since
-    for said_at, role, origin in turns:
+    for turn_at, role, origin in turns:
         speaks = role is TurnRole.user
-        if said_at >= passes or origin not in last.origins or (speaks and not last.has_user):
+        if turn_at >= passes or origin not in last.origins or (speaks and not last.has_user):
             break
-        if said_at is not at and policies.period(said_at) != period:
+        if turn_at is not at and policies.period(turn_at) != period:
             break
         if speaks not in spoken:
-            if fold.stamp(then, conversation, policies, said_at, role, surface) != last.stamp:
+            if fold.stamp(then, conversation, policies, turn_at, role, surface) != last.stamp:
                 break
             spoken.add(speaks)
-        count, at = count + 1, said_at
+        count, at = count + 1, turn_at
     if not count:
         return conversation, 0
     longer = replace(last, last_turn=last.last_turn + count, last_at=at)

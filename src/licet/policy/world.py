@@ -102,7 +102,7 @@ class World:
             case ChooseEvent():
                 self._choose(event, at)
             case SayEvent():
-                self._say(event, at, is_late=self.replay and event.at < account.last_at)
+                self._add_turn(event, at, is_late=self.replay and event.at < account.last_at)
             case NarrowEvent() | WidenEvent() if event.project is not None:
                 self._change_project(event, event.project, at)
             case GiveFeedbackEvent():
@@ -185,7 +185,7 @@ class World:
             event.account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
         )
 
-    def _say(self, event: SayEvent, at: datetime, *, is_late: bool) -> None:
+    def _add_turn(self, event: SayEvent, at: datetime, *, is_late: bool) -> None:
         owned = self.conversations.get(event.conversation)
         account = self.accounts[event.account]
         if event.turn in self.turns or (owned is not None and owned.account != event.account):

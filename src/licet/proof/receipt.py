@@ -423,7 +423,7 @@ def sign(payload: dict[str, Canonical], seed: bytes, typ: str = RECEIPT) -> str:
 
 # For a person
 
-_SAID = {
+_ANSWERED = {
     "ConsentGiven": "Yes: {what} may be used.",
     "RenewedConsentGiven": "Yes, again: {what} may go on being used.",
     "ConsentWithdrawn": "No, from now on: you took your permission back{kept}.",
@@ -491,7 +491,7 @@ def describe(receipt: Receipt) -> str:
     event = _event_of(receipt)
     state = str(event["event_state"]).removeprefix("dpv:")
     why = _WHY.get(NoEffect(event["because"])) if event["because"] else None
-    return _SAID[state].format(
+    return _ANSWERED[state].format(
         what=_WHAT[ScopeKind(event["scope"])],
         kept=", but for what you kept" if event["kept"] else "",
         why=why or "for your account it permits nothing",

@@ -285,7 +285,7 @@ class Builder:
         self._hold_to_usual(release, order)
         now = self._clock()
         question = self._policies.in_force(now).question_of(release.purpose)
-        row_counts.tell(self._pool, release.release_id, question, release.begun_at.year, now)
+        row_counts.log_counts(self._pool, release.release_id, question, release.begun_at.year, now)
         decided_as = self._decide_again(release, kept, order.folder, proofs)
         sealed = self._seal(release, order, decided_as, proofs)
         draft.forget_sealed(self._pool)

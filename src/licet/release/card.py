@@ -202,12 +202,12 @@ _OF = {
 }  # fmt: skip
 
 
-def breakdowns(told: ReleaseContents) -> Iterator[tuple[str, str, int]]:
+def breakdowns(contents: ReleaseContents) -> Iterator[tuple[str, str, int]]:
     """What the rows contain by their values: of what, the value, and its count; the most frequent
     of each first.
     """
     for name, of in _OF.items():
-        values = getattr(told, name)
+        values = getattr(contents, name)
         for value, count in _by_count(values) if values is not msgspec.UNSET else ():
             yield of, value, count
 
@@ -216,25 +216,25 @@ def _contents(manifest: ReleaseManifest) -> str:
     """What the rows contain, as a table; empty for a manifest of before it was counted, and for one
     without rows.
     """
-    told = manifest.contents
-    if told is msgspec.UNSET or not manifest.rows:
+    contents = manifest.contents
+    if contents is msgspec.UNSET or not manifest.rows:
         return ""
-    lines = [f"| {of} | `{value}` | {count:,} |" for of, value, count in breakdowns(told)]
-    if told.languages is msgspec.UNSET:
+    lines = [f"| {of} | `{value}` | {count:,} |" for of, value, count in breakdowns(contents)]
+    if contents.languages is msgspec.UNSET:
         lines.append("| rows, language | not looked for | |")
-    if told.gapped is not msgspec.UNSET:
-        lines.append(f"| rows, a turn left out before a message | | {told.gapped:,} |")
+    if contents.gapped is not msgspec.UNSET:
+        lines.append(f"| rows, a turn left out before a message | | {contents.gapped:,} |")
     accounts = (
         f"Fewer than {ACCOUNTS_MIN} accounts"
-        if told.accounts is None
-        else f"{told.accounts:,} accounts"
+        if contents.accounts is None
+        else f"{contents.accounts:,} accounts"
     )
     return _CONTENTS.format(
         accounts=accounts,
-        first=told.first_month,
-        last=told.last_month,
-        bytes=told.bytes,
-        tokens=told.tokens,
+        first=contents.first_month,
+        last=contents.last_month,
+        bytes=contents.bytes,
+        tokens=contents.tokens,
         unit=UNIT,
         breakdowns="\n".join(lines),
         rule=RULE,
@@ -414,16 +414,16 @@ def _write(folder: Path, made: str) -> None:
 
 
 def _costs(stated: StatedMeasurement) -> str:
-    said = stated.statement
+    statement = stated.statement
     lines = (
         f"| {cost.of if cost.of == DEIDENTIFICATION else f'leaving out `{cost.of}`'} |"
         f" {_slice(cost.slice, cost.value)} | {cost.rows:,} | {cost.people:,} | "
         f"{percent(cost.cost_ppm)} |"
         f" {percent(cost.low_ppm)} | {percent(cost.high_ppm)} |"
-        for cost in said.costs
+        for cost in statement.costs
     )
     return _MEASURED.format(
-        sentences="\n".join(sentences(said)), lines="\n".join(lines), sha256=stated.sha256
+        sentences="\n".join(sentences(statement)), lines="\n".join(lines), sha256=stated.sha256
     )
 
 
@@ -432,19 +432,19 @@ def _slice(by: CostSlice, value: str) -> str:
 
 
 def _reviewed(stated: StatedReview) -> str:
-    said = stated.statement
+    statement = stated.statement
     rows = {
-        "drawn": (said.chance.drawn, said.risk.drawn),
-        "read": (said.chance.read, said.risk.read),
+        "drawn": (statement.chance.drawn, statement.risk.drawn),
+        "read": (statement.chance.read, statement.risk.read),
     }
-    rows["out of reach by then"] = (said.chance.out_of_reach, said.risk.out_of_reach)
-    for kind in sorted({*said.chance.findings, *said.risk.findings}):
+    rows["out of reach by then"] = (statement.chance.out_of_reach, statement.risk.out_of_reach)
+    for kind in sorted({*statement.chance.findings, *statement.risk.findings}):
         rows[f"with a `{kind}`"] = (
-            said.chance.findings.get(kind, 0),
-            said.risk.findings.get(kind, 0),
+            statement.chance.findings.get(kind, 0),
+            statement.risk.findings.get(kind, 0),
         )
     lines = "\n".join(f"| {what} | {one:,} | {other:,} |" for what, (one, other) in rows.items())
-    return _REVIEWED.format(bound=sentence(said.bound), rows=lines, sha256=stated.sha256)
+    return _REVIEWED.format(bound=sentence(statement.bound), rows=lines, sha256=stated.sha256)
 
 
 def _front_matter(manifest: ReleaseManifest) -> str:

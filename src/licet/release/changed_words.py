@@ -120,8 +120,8 @@ def shares(counts: Mapping[str, int]) -> list[ChangedShare]:
     for key, changed in sorted(counts.items()):
         if key.count(" ") != 2:
             continue
-        language, told, kind = key.split(" ")
-        place = ChangePlace(told)
+        language, place_kind, kind = key.split(" ")
+        place = ChangePlace(place_kind)
         beside = (
             [place]
             if place in (ChangePlace.prose, ChangePlace.code)

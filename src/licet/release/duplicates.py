@@ -69,6 +69,6 @@ def sizes(conversations: Iterable[int]) -> tuple[ClusterSizes, ...]:
     )
 
 
-def told_accounts(accounts: int) -> int | None:
+def published_accounts(accounts: int) -> int | None:
     """The number of accounts as it may be told."""
     return accounts if accounts >= ACCOUNTS_MIN else None

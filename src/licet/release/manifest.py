@@ -472,7 +472,7 @@ def _input_error(message: str, file: str) -> InputError:
         return InputError(
             "key is missing", "copy the file from the release again", file=file, key=key
         )
-    said = _AT.sub("", message)
+    text = _AT.sub("", message)
     return InputError(
-        said[:1].lower() + said[1:], "copy the file from the release again", file=file, key=key
+        text[:1].lower() + text[1:], "copy the file from the release again", file=file, key=key
     )

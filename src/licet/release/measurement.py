@@ -194,7 +194,7 @@ def add(
     tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, at: datetime
 ) -> None:
     """Puts a statement on record, with its leaf."""
-    said, digest = stated.statement, stated.sha256
+    statement, digest = stated.statement, stated.sha256
     tx.execute(
         """INSERT INTO release_measurements (measurement_id, release_id, measured_at, statement,
            statement_sha256)
@@ -203,9 +203,9 @@ def add(
     )
     facts: dict[str, str | int | bool | None] = {
         "release": release_id.hex,
-        "manifest_sha256": said.manifest_sha256,
+        "manifest_sha256": statement.manifest_sha256,
         "sha256": digest,
-        "rows": said.rows,
+        "rows": statement.rows,
     }
     outbox.append(tx, [Entry(kind=EntryKind.release_measured, occurred_at=at, facts=facts)])
 

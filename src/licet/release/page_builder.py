@@ -336,28 +336,32 @@ def _kept_threads(
             page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
             continue
         messages = row_messages(thread.said, made.texts)
-        said = sum(len(text) if text.isascii() else len(text.encode()) for text in made.texts)
-        if said + _other_bytes(messages) > ROW_BYTES_MAX:
+        text_bytes = sum(len(text) if text.isascii() else len(text.encode()) for text in made.texts)
+        if text_bytes + _other_bytes(messages) > ROW_BYTES_MAX:
             page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
             continue
-        yield number, WrittenRow(thread, messages, made, said)
+        yield number, WrittenRow(thread, messages, made, text_bytes)
 
 
 def _figures(written: WrittenRow) -> RowFigures:
     """What a row adds to the contents of the release."""
     labels, thread = written.made.labels, written.thread
-    row, said, state = thread.row, thread.said, thread.row.state
+    row, opened_turns, state = thread.row, thread.said, thread.row.state
     stamps = [state.segments[source.segment].stamp for source in thread.of.sources]
     turns = tuple(
         (source.origin, stamp.surface, stamp.plan, source.count)
         for source, stamp in zip(thread.of.sources, stamps, strict=True)
     )
     stated = Counter(
-        [opened.content.model for opened, turn, _ in said if turn.role is TurnRole.assistant]
+        [
+            opened.content.model
+            for opened, turn, _ in opened_turns
+            if turn.role is TurnRole.assistant
+        ]
     )
     models = _summed((contents.model_named(model), count) for model, count in stated.items())
     profile = _profile(state.kind, turns, tuple(models.items()), labels and labels.language)
-    times = [turn.occurred_at for _, turn, _ in said]
+    times = [turn.occurred_at for _, turn, _ in opened_turns]
     return RowFigures(
         contents.account_mark(row.account_id),
         contents.month(min(times)),

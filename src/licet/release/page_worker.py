@@ -180,14 +180,14 @@ def make_pages(channel: BuildChannel) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the build has ended
     except LicetError as error:
-        _tell(channel, WorkerFailed.of(error))
+        _send_failure(channel, WorkerFailed.of(error))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        said = (
+        message = (
             f"a worker of the build failed: `{type(error).__name__}` in "
             f"`{Path(place.filename).name}:{place.lineno}`"
         )
-        _tell(channel, WorkerFailed(BrokenError.__name__, said))
+        _send_failure(channel, WorkerFailed(BrokenError.__name__, message))
 
 
 def _make_pages(channel: BuildChannel) -> None:
@@ -225,7 +225,7 @@ def _make_pages(channel: BuildChannel) -> None:
             channel.send(PageBuilt(builder.build(task.number, task.after, turn)))
 
 
-def _tell(channel: BuildChannel, failed: WorkerFailed) -> None:
+def _send_failure(channel: BuildChannel, failed: WorkerFailed) -> None:
     with contextlib.suppress(OSError):
         channel.send(failed)
 

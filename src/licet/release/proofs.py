@@ -266,9 +266,9 @@ class Proofs:
         """A row that was affected by an ending, was decided again and stays in; `salted` provided
         the salt of its account.
         """
-        told: dict[str, Any] = _decode(self._rows.line(row.ordinal))
-        told |= decided_of(seen, policies, self._purpose, row, self._salts[row.account])
-        self._rows.replace(row.ordinal, _encode(told))
+        line_values: dict[str, Any] = _decode(self._rows.line(row.ordinal))
+        line_values |= decided_of(seen, policies, self._purpose, row, self._salts[row.account])
+        self._rows.replace(row.ordinal, _encode(line_values))
 
     def gone(self, ordinal: int, account: UUID, reasons: Mapping[str, int]) -> None:
         """A row that was removed before the seal, with its turns by reason; `salted` provided the
@@ -302,11 +302,11 @@ class Proofs:
             if moved is None:
                 yield line
                 continue
-            told: dict[str, Any] = _decode(line)
-            told["in"] -= moved.turns
-            told["out"] = dict(Counter(told["out"]) + moved.out)
-            told["salted"] = dict(Counter(told["salted"]) + moved.salted)
-            yield _encode(told)
+            line_values: dict[str, Any] = _decode(line)
+            line_values["in"] -= moved.turns
+            line_values["out"] = dict(Counter(line_values["out"]) + moved.out)
+            line_values["salted"] = dict(Counter(line_values["salted"]) + moved.salted)
+            yield _encode(line_values)
 
     def __enter__(self) -> Self:
         return self

@@ -88,8 +88,8 @@ def rated(
     }
     usable = _usable(tx, given, rows, policies, at)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
-    said = account_view.turns_of(tx, sorted({(row.account, row.conversation) for row in placed}))
-    places = {row.ordinal: _places(row, said[row.conversation]) for row in placed}
+    turns = account_view.turns_of(tx, sorted({(row.account, row.conversation) for row in placed}))
+    places = {row.ordinal: _places(row, turns[row.conversation]) for row in placed}
     found: dict[int, list[RatedMessage]] = {}
     for ordinal, _, turn, (rating, check, score), _ in usable:
         place = places[ordinal].get(turn) if turn else None
@@ -148,7 +148,7 @@ def _usable(
     ]
 
 
-def _places(row: RowSources, said: Sequence[TurnState]) -> dict[int, int]:
+def _places(row: RowSources, turns: Sequence[TurnState]) -> dict[int, int]:
     """The message of the row for each turn; empty if some turns of its sources are not in it.
 
     A row records, for each segment and origin, the last turn and the count. If these are all turns
@@ -156,8 +156,8 @@ def _places(row: RowSources, said: Sequence[TurnState]) -> dict[int, int]:
     turns for this alone is not worth it.
     """
     of = {(source.segment, source.origin): source for source in row.sources}
-    placed = [(turn.number, (turn.segment, turn.origin)) for turn in said]
-    turns = [(number, key) for number, key in placed if key in of and number <= of[key].turn]
-    if Counter(key for _, key in turns) != {key: source.count for key, source in of.items()}:
+    placed = [(turn.number, (turn.segment, turn.origin)) for turn in turns]
+    used = [(number, key) for number, key in placed if key in of and number <= of[key].turn]
+    if Counter(key for _, key in used) != {key: source.count for key, source in of.items()}:
         return {}
-    return {number: place for place, (number, _) in enumerate(turns)}
+    return {number: place for place, (number, _) in enumerate(used)}

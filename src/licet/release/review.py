@@ -307,14 +307,14 @@ def sentence(bound: LeakBound, of: Callable[[int], str] = "{:,}".format) -> str:
     if not bound.rows:
         return "No row was read that chance alone chose: nothing can be said of the whole."
     share, worst = (f"{ppm / 10_000:.4g} %" for ppm in (bound.ppm, bound.worst_ppm))
-    told = (
+    outcome = (
         f"{of(bound.found)} of {of(bound.rows)} rows drawn by chance hold something that identifies: "
         "with confidence of "
         f"{bound.confidence_percent} % it is at most {share} of the rows that could be opened then."
     )
     if not bound.unread:
-        return told
+        return outcome
     return (
-        f"{told} {of(bound.unread)} more were drawn and not read: as if each held something, it "
+        f"{outcome} {of(bound.unread)} more were drawn and not read: as if each held something, it "
         f"is at most {worst}."
     )

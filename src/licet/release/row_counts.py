@@ -23,19 +23,19 @@ from licet.vault.tables import AccountRow, lock_accounts
 GRANTS_MAX = 500
 
 
-def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
+def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
     """Adds leaves for what the rows of a release rest on and the log of ``year`` lacks; returns the
     number of leaves.
 
     ``question`` is the one that covers the release's purpose.
     """
     with transaction(pool) as tx:
-        told = _tell_policies(tx, year, at)
+        added = _log_policies(tx, year, at)
     while question is not None:
         with transaction(pool) as tx:
             untold = _untold(tx, release_id, question, year)
             if not untold:
-                return told
+                return added
             rows = lock_accounts(tx, {account for account, _ in untold})
             leaves = [
                 _standing_entry(rows[account], grant, at)
@@ -44,17 +44,17 @@ def tell(pool: Pool, release_id: UUID, question: str | None, year: int, at: date
                 if grant.number == number
             ]
             outbox.append(tx, leaves)
-        told += len(leaves)
-    return told
+        added += len(leaves)
+    return added
 
 
-def _tell_policies(tx: Transaction, year: int, at: datetime) -> int:
+def _log_policies(tx: Transaction, year: int, at: datetime) -> int:
     policy_versions.stop_changes(tx)
-    known, told = policy_versions.applied(tx), outbox.logged_policies(tx, year)
+    known, added = policy_versions.applied(tx), outbox.logged_policies(tx, year)
     facts: list[dict[str, str | int | bool | None]] = [
         {"number": number, "sha256": sha256}
         for number, sha256 in enumerate(one.sha256().hex() for one in known.versions)
-        if sha256 not in told
+        if sha256 not in added
     ]
     outbox.append(
         tx, [Entry(kind=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts]

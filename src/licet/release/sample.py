@@ -526,19 +526,19 @@ def undo(tx: Transaction, review: Review, staff: UUID, *, second: bool = False) 
 
 def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -> None:
     """Closes a sample with its signed statement, and its leaf."""
-    said = stated.statement
+    statement = stated.statement
     tx.execute(
         """UPDATE reviews SET (closed_at, statement, statement_sha256, bound_ppm) = (%s, %s, %s, %s)
             WHERE review_id = %s AND closed_at IS NULL""",
-        [at, stated.jws, bytes.fromhex(stated.sha256), said.bound.ppm, review.review_id],
+        [at, stated.jws, bytes.fromhex(stated.sha256), statement.bound.ppm, review.review_id],
     )
     facts: dict[str, str | int | bool | None] = {
         "release": review.release_id.hex,
         "manifest_sha256": review.manifest_sha256.hex(),
         "sha256": stated.sha256,
-        "rows": said.read,
-        "findings": said.found,
-        "bound_ppm": said.bound.ppm,
+        "rows": statement.read,
+        "findings": statement.found,
+        "bound_ppm": statement.bound.ppm,
     }
     outbox.append(tx, [Entry(kind=EntryKind.release_reviewed, occurred_at=at, facts=facts)])
 

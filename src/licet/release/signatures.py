@@ -335,7 +335,7 @@ def _state(installation: Installation, tx: Transaction, copy: ReleaseCopy, drawn
             f"`{left}` rows of the sample have no finding yet", "read them first", because="open"
         )
     readers = len({staff for row in rows for staff in _readers_of(row)} - {None})
-    said = review.state(
+    statement = review.state(
         release=copy.manifest.release,
         manifest_sha256=drawn.manifest_sha256.hex(),
         review=drawn.review_id.hex,
@@ -344,8 +344,8 @@ def _state(installation: Installation, tx: Transaction, copy: ReleaseCopy, drawn
         rows=results,
         readers=readers,
     )
-    jws = signed(said.payload(), installation.keyring.log_seed(tx), review.SIGNED.typ)
-    sample.close(tx, drawn, StatedReview(statement=said, jws=jws), at)
+    jws = signed(statement.payload(), installation.keyring.log_seed(tx), review.SIGNED.typ)
+    sample.close(tx, drawn, StatedReview(statement=statement, jws=jws), at)
 
 
 def reader_role(reader: StaffMember) -> ReaderRole:

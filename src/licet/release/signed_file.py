@@ -40,13 +40,13 @@ class Statement(Protocol):
         ...
 
 
-Said = TypeVar("Said", bound=Statement)
+StatementT = TypeVar("StatementT", bound=Statement)
 
 
-class Stated(msgspec.Struct, Generic[Said], frozen=True, kw_only=True):
+class Stated(msgspec.Struct, Generic[StatementT], frozen=True, kw_only=True):
     """A statement and its signed form."""
 
-    statement: Said
+    statement: StatementT
     jws: str
 
     @property
@@ -54,7 +54,7 @@ class Stated(msgspec.Struct, Generic[Said], frozen=True, kw_only=True):
         return sha256(self.jws.encode()).hexdigest()
 
 
-class SignedFile(Generic[Said]):
+class SignedFile(Generic[StatementT]):
     """One kind of statement: its ``name``, the ``typ`` of its JWS, its type, and whether its
     figures follow from one another.
     """
@@ -63,19 +63,24 @@ class SignedFile(Generic[Said]):
         self,
         name: str,
         typ: str,
-        said: type[Said],
-        follows: Callable[[Said], bool],
+        statement_type: type[StatementT],
+        follows: Callable[[StatementT], bool],
         *,
         bytes_max: int,
     ) -> None:
         self.file, self.typ = f"{name}.json", typ
-        self._name, self._said, self._follows, self._bytes_max = name, said, follows, bytes_max
+        self._name, self._statement_type, self._follows, self._bytes_max = (
+            name,
+            statement_type,
+            follows,
+            bytes_max,
+        )
 
     def encode(self, jws: str) -> bytes:
         """The file of a signed statement."""
         return canonical({self._name: jws, "v": 1})
 
-    def decode(self, data: bytes, *, file: str = "") -> Stated[Said]:
+    def decode(self, data: bytes, *, file: str = "") -> Stated[StatementT]:
         """The statement in ``data``; its signature is not checked. InputError if it is not one, or
         does not reconcile.
         """
@@ -85,7 +90,7 @@ class SignedFile(Generic[Said]):
             if not isinstance(jws, str):
                 raise InputError(f"is not a {self._name}", _AGAIN, file=where)
             payload = self._payload(jws)
-            statement = msgspec.json.decode(payload, type=self._said)
+            statement = msgspec.json.decode(payload, type=self._statement_type)
             whole = (
                 self.encode(jws) == data
                 and canonical(statement.payload()) == payload
@@ -105,7 +110,7 @@ class SignedFile(Generic[Said]):
             raise ValueError("another kind of JWS")
         return payload
 
-    def read(self, folder: Path) -> Stated[Said] | None:
+    def read(self, folder: Path) -> Stated[StatementT] | None:
         """The statement beside a manifest, if there is one; InputError if it is invalid or of
         another manifest.
         """

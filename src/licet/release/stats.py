@@ -135,9 +135,9 @@ class _Counts:
         self._number(TURNS, turns)
         self._number(TOKENS, tokens)
         labels = row.get("labels")
-        said = {"split": NONE, "language": NONE, "topic": NONE}
+        words = {"split": NONE, "language": NONE, "topic": NONE}
         if labels is not None:
-            said = {
+            words = {
                 "split": labels["split"],
                 "language": labels["language"],
                 "topic": labels["topic"] or NONE,
@@ -147,7 +147,7 @@ class _Counts:
                 self._number(f"quality.{signal}", value)
             for scorer, value in labels["scores"].items():
                 self._number(f"scores.{scorer}", value)
-        for what, word in said.items():
+        for what, word in words.items():
             of = self.words.setdefault(what, {}).setdefault(word, Counter())
             of.update({"rows": 1, "turns": turns, "tokens": tokens})
 

@@ -280,7 +280,7 @@ class _Planting:
         for number, (text, role) in enumerate(
             zip(texts, (TurnRole.user, TurnRole.assistant), strict=True)
         ):
-            command = do.Say(
+            command = do.AddTurn(
                 account=self._accounts[name],
                 at=self._clock(),
                 role=role,
@@ -296,7 +296,7 @@ class _Planting:
         """Executes a command and advances the clock by a second, so that ids have the same order
         each run.
         """
-        (answer,) = verbs.tell(self._installation, [command])
+        (answer,) = verbs.execute(self._installation, [command])
         if answer.outcome is not do.Outcome.done:
             raise RefusedError(
                 f"a canary could not be planted: `{answer.because}`", because=answer.because

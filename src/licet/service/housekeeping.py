@@ -109,11 +109,11 @@ class DailySteps:
                 self._steps = None
 
 
-def _tell_journal(installation: Installation) -> None:
+def _log_journal_head(installation: Installation) -> None:
     if installation.keyring.restrictions is not None:
         with transaction(installation.pool) as tx:
             fence.check(tx)
-            journal_evidence.tell_head_if_due(
+            journal_evidence.log_head_if_due(
                 tx, installation.keyring.restrictions, installation.clock()
             )
 
@@ -125,5 +125,5 @@ def _fold(installation: Installation) -> None:
 
 _WORK: dict[str, Callable[[Installation], object]] = {
     "sweep": sweeper.sweep, "erasures": certificates.advance_erasures, "recalls": _recall, "keys": _rotate,
-    "withdrawn": _withdraw, "counts": _fold, "journal": _tell_journal,
+    "withdrawn": _withdraw, "counts": _fold, "journal": _log_journal_head,
 }  # fmt: skip

@@ -446,16 +446,16 @@ def subject_of(tx: Transaction, item: str) -> ItemSubject:
             account = account_view.owner(tx, conversation)
             if account is None:
                 raise NotFoundError(f"no item `{item}`")
-            tells = kind is not ItemKind.hold or _is_told(tx, account, subject)
+            tells = kind is not ItemKind.hold or _is_disclosed_hold(tx, account, subject)
             return ItemSubject(item=item, account=account, tells=tells)
         case _:
             return ItemSubject(item=item)
 
 
-def _is_told(tx: Transaction, account: UUID, subject: str) -> bool:
+def _is_disclosed_hold(tx: Transaction, account: UUID, subject: str) -> bool:
     """Whether the person may see a hold; False once it has ended."""
     try:
         conversation, matter = hold_keys(subject)
     except ValueError:
         raise NotFoundError(f"no hold `{subject}`") from None
-    return holds.is_told(tx, account, conversation, matter)
+    return holds.is_disclosed(tx, account, conversation, matter)

@@ -424,7 +424,7 @@ def _configure(conn: Transaction) -> None:
     conn.commit()
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     known = weakref.ref(conn)
-    conn.add_notice_handler(lambda said: _note_warning(known(), said))
+    conn.add_notice_handler(lambda notice: _note_warning(known(), notice))
 
 
 def _note_warning(conn: Transaction | None, diagnostic: psycopg.errors.Diagnostic) -> None:

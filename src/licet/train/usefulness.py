@@ -49,7 +49,7 @@ DRAWS = 2_000
 LOW, HIGH = 2.5, 97.5  # percentiles
 HELD_OUT_SHARE = 5  # one person in this many
 MILLION = 1_000_000
-SAID = "as said"
+ORIGINAL = "as said"
 
 Losses = NDArray[np.float64]  # (seeds, held-out rows), nats
 Ended = Callable[[], Collection[bytes]]
@@ -146,11 +146,11 @@ def _arms(rows: Sequence[MeasuredRow]) -> dict[str, list[MeasuredRow]]:
     kept = [row for row in rows if not row.left_out]
     filters = sorted({row.left_out for row in rows} - {""})
     with_them = {name: [row for row in rows if row.left_out in ("", name)] for name in filters}
-    return {"": kept, SAID: kept, **with_them}
+    return {"": kept, ORIGINAL: kept, **with_them}
 
 
 def _in_words(arm: str) -> str:
-    if arm in ("", SAID):
+    if arm in ("", ORIGINAL):
         return f"rows as they {'were said' if arm else 'leave'}"
     return f"with what `{arm}` left out"
 
@@ -167,7 +167,7 @@ class _WordBench:
         self, arms: Mapping[str, Sequence[MeasuredRow]], held_out: Sequence[MeasuredRow]
     ) -> None:
         self._arms = {
-            name: _fitting(rows, word_model.words_of, is_original=name == SAID)
+            name: _fitting(rows, word_model.words_of, is_original=name == ORIGINAL)
             for name, rows in arms.items()
         }
         held = _fitting(held_out, word_model.words_of, is_original=True)
@@ -208,11 +208,11 @@ class _BaseBench:
         recipe.check([row.leaves for row in arms[""]], base)
         self._tokenizer = recipe.load_base(base)[1]
         made = {
-            name: _fitting(rows, self._example, is_original=name == SAID)
+            name: _fitting(rows, self._example, is_original=name == ORIGINAL)
             for name, rows in arms.items()
         }
-        both = set.intersection(*({id(row) for row, _ in made[name]} for name in ("", SAID)))
-        for name in ("", SAID):  # the same rows, so that a seed draws the same batches of them
+        both = set.intersection(*({id(row) for row, _ in made[name]} for name in ("", ORIGINAL)))
+        for name in ("", ORIGINAL):  # the same rows, so that a seed draws the same batches of them
             made[name] = [each for each in made[name] if id(each[0]) in both]
         held = _fitting(held_out, self._example, is_original=True)
         self._arms = made
@@ -275,7 +275,7 @@ def _costs(losses: Mapping[str, Losses], held: Sequence[MeasuredRow]) -> Iterato
             )
             cost, low, high = interval(with_it, without)
             yield MeasuredCost(
-                of=DEIDENTIFICATION if arm == SAID else arm,
+                of=DEIDENTIFICATION if arm == ORIGINAL else arm,
                 slice=by,
                 value=value,
                 rows=len(places),

@@ -90,7 +90,7 @@ class AccountVerbs(BatchState):
         self.opened[command.host] = command.account
         self.writes.new_account(row)
         self.writes.journal(row, at, "account_opened", None, ends=False)
-        self.tell(row, at, EntryKind.account_opened)
+        self.log_entry(row, at, EntryKind.account_opened)
         return CommandResult(outcome=Outcome.done, at=at, account=command.account)
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
@@ -112,7 +112,7 @@ class AccountVerbs(BatchState):
             # A version's first instant may be earlier than a sweep that ran before the version was
             # known.
             at = max(ending.at, last_at)
-            self._tell_ended(account, at, ending.at, ending.cause, ending.grants)
+            self._log_ended(account, at, ending.at, ending.cause, ending.grants)
             whole = any(grant.scope == WHOLE_ACCOUNT for grant in ending.grants)
             if ending.cause is outcomes.EndingCause.lapsed and whole:
                 self._lapsed(account, at, ending)
@@ -122,10 +122,10 @@ class AccountVerbs(BatchState):
                 ):
                     self.note_event(_leaving(account.account_id, at, ending))
                 else:
-                    self._tell_leaving(account, at, ending)
+                    self._note_leaving(account, at, ending)
             self._after_ending(account, ending, whole=whole)
 
-    def _tell_ended(
+    def _log_ended(
         self,
         account: AccountRow,
         at: datetime,
@@ -136,11 +136,11 @@ class AccountVerbs(BatchState):
         self.journal(account, at, f"ended_{cause.value}", None, ends=True)
         for grant in grants:
             self.ended.append(grant)
-            self.tell(
+            self.log_entry(
                 account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number
             )
 
-    def _tell_leaving(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
+    def _note_leaving(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
         """Grants for projects and conversations ended: each conversation gets an event of its
         own.
         """
@@ -208,7 +208,7 @@ class AccountVerbs(BatchState):
         self.note(account, row, at, EntryKind.narrowed, ends=True)
         for grant in kept.ended:
             self.ended.append(grant)
-            self.tell(
+            self.log_entry(
                 account,
                 at,
                 EntryKind.grant_ended,
@@ -242,7 +242,7 @@ class AccountVerbs(BatchState):
         # An age, a region or a plan can make content unusable without ending a grant: the rule
         # reads them at the moment.
         self.journal(account, at, told.value, None, ends=True)
-        self.tell(account, at, told)
+        self.log_entry(account, at, told)
         self._changed(account, changed)
         outcome = Outcome.unchanged if changed.account == before else Outcome.done
         erasure = None
@@ -353,7 +353,7 @@ class AccountVerbs(BatchState):
         is_aged = aged.account.age != before.age
         if is_aged:
             self.journal(account, at, EntryKind.age_found.value, None, ends=True)
-            self.tell(account, at, EntryKind.age_found)
+            self.log_entry(account, at, EntryKind.age_found)
         told = len(self.happened)
         self._changed(
             account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
@@ -468,11 +468,11 @@ class AccountVerbs(BatchState):
                 if effect is outcomes.Effect.began
                 else EntryKind.grant_affirmed
             )
-            self.tell_grant(
+            self.log_grant(
                 account, at, kind, Grant(answer.grant, answer.question, answer.scope), version
             )
         for grant in answer.kept:
-            self.tell_grant(account, at, EntryKind.grant_affirmed, grant, version)
+            self.log_grant(account, at, EntryKind.grant_affirmed, grant, version)
 
     def _log_choice(
         self,
@@ -495,7 +495,7 @@ class AccountVerbs(BatchState):
         # the leaf commits to its hash; what an amendment may change stands beside it
         terms = self.policies[version]
         why = answer.because if answer is not None else because
-        self.tell(
+        self.log_entry(
             account,
             at,
             EntryKind.choice,

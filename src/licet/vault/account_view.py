@@ -426,7 +426,7 @@ def naming_turns(
     return read
 
 
-def said_already(
+def turns_already_stored(
     tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]
 ) -> list[tuple[UUID, bytes, bytes]]:
     """Which of these turns are here: by account, and the HMACs of the host's ids of conversation

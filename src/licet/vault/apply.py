@@ -28,6 +28,7 @@ from licet.vault.commands import (
     BATCH_COMMANDS_MAX,
     About,
     AboutProject,
+    AddTurn,
     Choose,
     CloseAccount,
     Command,
@@ -36,7 +37,6 @@ from licet.vault.commands import (
     LetProjectIn,
     OpenAccount,
     Outcome,
-    Say,
     SetAge,
     SetPlan,
     SetRegion,
@@ -79,8 +79,8 @@ def apply(
 
 def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
     """The commands in order; turns that name the same together."""
-    for is_said, several in groupby(commands, lambda command: isinstance(command, Say)):
-        if is_said:
+    for are_turns, several in groupby(commands, lambda command: isinstance(command, AddTurn)):
+        if are_turns:
             yield from (list(run) for _, run in groupby(several, _TURNS_NAME))
         else:
             yield from ([one] for one in several)
@@ -121,8 +121,8 @@ class _Batch(ConversationVerbs):
         if account is None:
             unknown = Outcome.unknown
             return [CommandResult(outcome=unknown, at=c.at, account=c.account) for c in commands]
-        if isinstance(command, Say):
-            return self._take_turns(account, cast("Sequence[Say]", commands))
+        if isinstance(command, AddTurn):
+            return self._take_turns(account, cast("Sequence[AddTurn]", commands))
         return [self._take_other(account, command)]
 
     def _take_other(

@@ -39,11 +39,11 @@ from licet.vault.certificate import BegunErasure, ErasureCause
 from licet.vault.commands import (
     About,
     AboutProject,
+    AddTurn,
     Choose,
     ChosenScope,
     Command,
     OpenAccount,
-    Say,
 )
 from licet.vault.host_events import LeaveReason as Leaving
 from licet.vault.host_events import NewHostEvent
@@ -65,7 +65,7 @@ def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
 
 
 def _host_turns(
-    says: Sequence[Say],
+    says: Sequence[AddTurn],
 ) -> tuple[dict[tuple[UUID, UUID], list[bytes]], dict[tuple[UUID, bytes], list[bytes]]]:
     """The host's ids of turns, by the conversation's id and by the host's: a repeated turn adds
     nothing.
@@ -112,10 +112,10 @@ class BatchState:
 
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
-        says = [c for c in commands if isinstance(c, Say)]
+        says = [c for c in commands if isinstance(c, AddTurn)]
         # hashing a UUID is Python: once a run, not once a turn
         named = [next(run) for _, run in groupby(says, _NAMES)]
-        others = [c for c in commands if not isinstance(c, Say)]
+        others = [c for c in commands if not isinstance(c, AddTurn)]
         opening = [c for c in others if isinstance(c, OpenAccount)]
         if opening:
             self.opened = account_view.accounts_by_host(self.tx, [c.host for c in opening])
@@ -163,7 +163,7 @@ class BatchState:
         self.life = opened.life
         self.writes.prepare(opened.keys, pages)
 
-    def _load_projects(self, others: Sequence[Command], named: Sequence[Say]) -> None:
+    def _load_projects(self, others: Sequence[Command], named: Sequence[AddTurn]) -> None:
         about = [c for c in others if isinstance(c, AboutProject)]
         ids = {(c.account, c.project) for c in about if c.project is not None}
         ids |= {
@@ -287,13 +287,13 @@ class BatchState:
         ends: bool = False,
     ) -> None:
         self.journal(account, at, entry.value, None, ends=ends)
-        self.tell(account, at, entry, project=project.project_id.hex)
+        self.log_entry(account, at, entry, project=project.project_id.hex)
 
-    def tell_grant(
+    def log_grant(
         self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int
     ) -> None:
         within = scope_facts(grant.scope)
-        self.tell(
+        self.log_entry(
             account,
             at,
             kind,
@@ -321,7 +321,7 @@ class BatchState:
             self._noted = (row, self.turns_by_host.setdefault(row.conversation_id, {}))
         self._noted[1][host_turn] = turn
 
-    def find(self, command: Say) -> ConversationRow | None:
+    def find(self, command: AddTurn) -> ConversationRow | None:
         """The conversation that a turn continues: a run of turns of one is looked up once."""
         account, name = command.account, command.host_conversation
         if command.conversation is not None:
@@ -346,7 +346,7 @@ class BatchState:
         **facts: str | int | bool | None,
     ) -> None:
         self.journal(account, at, entry.value, row.conversation_id, ends=ends)
-        self.tell(account, at, entry, conversation=row.conversation_id.hex, **facts)
+        self.log_entry(account, at, entry, conversation=row.conversation_id.hex, **facts)
 
     def journal(
         self,
@@ -361,7 +361,7 @@ class BatchState:
         self.writes.change(account)
         self.writes.journal(account, at, event, conversation, ends)
 
-    def tell(
+    def log_entry(
         self, account: AccountRow, at: datetime, entry: EntryKind, **facts: str | int | bool | None
     ) -> None:
         self.writes.entries.append(

@@ -491,7 +491,7 @@ def _read_waits(row: Sequence[Any]) -> Waits:
     )
 
 
-def is_told_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
+def is_under_disclosed_hold(tx: Transaction, erasure: ErasureRecord) -> bool:
     """Whether it is under a hold that may be disclosed to its person."""
     return (
         tx.execute(

@@ -146,9 +146,9 @@ def cool(
                 written + 1,
                 size + sum(block.length for block in moved),
             )
-            said = sum(block.turns for block in moved)
-            turns += said
-            progress(said)
+            moved_turns = sum(block.turns for block in moved)
+            turns += moved_turns
+            progress(moved_turns)
     return CoolingResult(
         segments=segments, turns=turns, bytes=size, objects=written, deleted=deleted
     )

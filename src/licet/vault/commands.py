@@ -157,7 +157,7 @@ class LetProjectIn(_AboutProject, frozen=True, kw_only=True):
     out_at: datetime | None = None
 
 
-class Say(_Command, frozen=True, kw_only=True):
+class AddTurn(_Command, frozen=True, kw_only=True):
     """A turn. ``conversation`` is Licet's id of an existing one; without it the host's id finds or
     begins one.
 
@@ -283,7 +283,15 @@ About: TypeAlias = (
 )
 AboutProject: TypeAlias = KeepProjectOut | LetProjectIn
 Command: TypeAlias = (
-    OpenAccount | SetPlan | SetAge | SetRegion | CloseAccount | Choose | Say | About | AboutProject
+    OpenAccount
+    | SetPlan
+    | SetAge
+    | SetRegion
+    | CloseAccount
+    | Choose
+    | AddTurn
+    | About
+    | AboutProject
 )
 
 
@@ -301,7 +309,7 @@ def check(command: Command) -> None:
     """
     _require(command.at.tzinfo is not None, "at", "has no UTC offset")
     match command:
-        case Say():  # the first, because most are
+        case AddTurn():  # the first, because most are
             _name("surface", command.surface)
             _name("origin", command.origin or command.role.value)
         case OpenAccount():

@@ -29,6 +29,7 @@ from licet.vault.certificate import ErasureCause
 from licet.vault.commands import (
     HELD_ALREADY,
     About,
+    AddTurn,
     CommandResult,
     Delete,
     Flag,
@@ -36,7 +37,6 @@ from licet.vault.commands import (
     Hold,
     Narrow,
     Outcome,
-    Say,
     TakeBackFeedback,
     Unflag,
     Unhold,
@@ -56,7 +56,7 @@ class _TurnProject(TypedDict):
     other_project: bool
 
 
-def _origin(command: Say) -> str:
+def _origin(command: AddTurn) -> str:
     return command.origin or ("typed" if command.role is TurnRole.user else command.role.value)
 
 
@@ -80,7 +80,7 @@ def _refused(
 class ConversationVerbs(AccountVerbs):
     """What a batch does to a conversation, folded one command at a time."""
 
-    def _take_turns(self, account: AccountRow, commands: Sequence[Say]) -> list[CommandResult]:
+    def _take_turns(self, account: AccountRow, commands: Sequence[AddTurn]) -> list[CommandResult]:
         """Turns that name the same conversation, surface and project, one after another.
 
         Those that have one answer with the turn before them are folded together.
@@ -93,7 +93,7 @@ class ConversationVerbs(AccountVerbs):
         return answers
 
     def _take_like_turns(
-        self, account: AccountRow, commands: Sequence[Say], before: CommandResult
+        self, account: AccountRow, commands: Sequence[AddTurn], before: CommandResult
     ) -> list[CommandResult]:
         """As many of the turns as have one answer with the one that was just taken."""
         row = self.find(commands[0])
@@ -106,7 +106,7 @@ class ConversationVerbs(AccountVerbs):
         ):
             return []
         known = self.turns_by_host.get(row.conversation_id, {})
-        said: list[tuple[datetime, TurnRole, str]] = []
+        accepted: list[tuple[datetime, TurnRole, str]] = []
         names = set[bytes]()
         at = since
         for command in commands:
@@ -118,25 +118,25 @@ class ConversationVerbs(AccountVerbs):
             if command.at < at if self.replay else command.at > at:
                 break
             at = max(at, command.at)
-            said.append((at, command.role, _origin(command)))
+            accepted.append((at, command.role, _origin(command)))
         row.state, count = turn_runs.extend(
-            account.state, row.state, self.policies, since, surface, said, under=under
+            account.state, row.state, self.policies, since, surface, accepted, under=under
         )
         if not count:
             return []
-        account.state = replace(account.state, last_at=said[count - 1][0])
+        account.state = replace(account.state, last_at=accepted[count - 1][0])
         self.writes.change_conversation(row)
-        self.writes.turns(account, row, before.turn + 1, before.segment, said[:count], commands)
+        self.writes.turns(account, row, before.turn + 1, before.segment, accepted[:count], commands)
         answers = []
         for turn, ((at, _, _), command) in enumerate(
-            zip(said[:count], commands, strict=False), before.turn + 1
+            zip(accepted[:count], commands, strict=False), before.turn + 1
         ):
             if command.host_turn is not None:
                 self.note_turn(row, command.host_turn, turn)
             answers.append(replace(before, at=at, turn=turn))
         return answers
 
-    def _take_turn(self, account: AccountRow, command: Say) -> CommandResult:
+    def _take_turn(self, account: AccountRow, command: AddTurn) -> CommandResult:
         """A turn, unless it is stored already."""
         row = self.find(command)
         turn = None
@@ -158,48 +158,48 @@ class ConversationVerbs(AccountVerbs):
         at = max(command.at, account.state.last_at)
         self.bring_to(account, at)
         self.ended = []
-        return self._say(account, row, command, at)
+        return self._add_turn(account, row, command, at)
 
-    def _say(
-        self, account: AccountRow, row: ConversationRow | None, command: Say, at: datetime
+    def _add_turn(
+        self, account: AccountRow, row: ConversationRow | None, command: AddTurn, at: datetime
     ) -> CommandResult:
         before = row.state if row is not None else None
         refusal = refusals.of_turn(
             command, account.state, before, self.policies, at, replay=self.replay
         )
-        said = self._folded(account, row, command, at) if row is not None and not refusal else None
-        refusal = refusal or (refusals.of_segment(said.segment) if said is not None else None)
+        taken = self._folded(account, row, command, at) if row is not None and not refusal else None
+        refusal = refusal or (refusals.of_segment(taken.segment) if taken is not None else None)
         if refusal is not None:
             return _refused(refusal, account, at, row)
         # after this point, the turn is taken
-        said_at = command.at if self.replay and command.at < at else at
+        turn_at = command.at if self.replay and command.at < at else at
         if row is None:
-            row = self._begin(account, command, said_at)
-        if said is None:
-            said = self._folded(account, row, command, at)
-        row.state = said.conversation
-        if said.segment == len(row.keys):
+            row = self._begin(account, command, turn_at)
+        if taken is None:
+            taken = self._folded(account, row, command, at)
+        row.state = taken.conversation
+        if taken.segment == len(row.keys):
             row.keys.append(SegmentKeys())
-            self._began_segment(account, row, said, at)
+            self._began_segment(account, row, taken, at)
         self.writes.change_conversation(row)
-        if said.turn == 1 and command.content is not None and command.title is not None:
-            self.writes.title(account, row, said_at, command.title)
-        taken = (said_at, command.role, _origin(command))
-        self.writes.turns(account, row, said.turn, said.segment, [taken], [command])
+        if taken.turn == 1 and command.content is not None and command.title is not None:
+            self.writes.title(account, row, turn_at, command.title)
+        stamped = (turn_at, command.role, _origin(command))
+        self.writes.turns(account, row, taken.turn, taken.segment, [stamped], [command])
         if command.host_turn is not None:
-            self.note_turn(row, command.host_turn, said.turn)
+            self.note_turn(row, command.host_turn, taken.turn)
         return CommandResult(
             outcome=Outcome.done,
             at=at,
             account=command.account,
             conversation=row.conversation_id,
-            turn=said.turn,
-            segment=said.segment,
+            turn=taken.turn,
+            segment=taken.segment,
             **self._project_of(row, command),
         )
 
     def _folded(
-        self, account: AccountRow, row: ConversationRow, command: Say, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: AddTurn, at: datetime
     ) -> outcomes.TurnTaken:
         """What the rule makes of a turn that is not refused; changes nothing."""
         is_late = self.replay and command.at < at
@@ -217,7 +217,7 @@ class ConversationVerbs(AccountVerbs):
             return fold.add_late_turn(*about, now=at, is_erased=is_erased)
         return fold.add_turn(*about, under=command.under, is_erased=is_erased)
 
-    def _project_of(self, row: ConversationRow, command: Say) -> _TurnProject:
+    def _project_of(self, row: ConversationRow, command: AddTurn) -> _TurnProject:
         """The project that a conversation began in, and whether a turn of it names another one."""
         project = UUID(hex=row.state.project) if row.state.project else None
         if command.host_project is None:
@@ -227,7 +227,7 @@ class ConversationVerbs(AccountVerbs):
             project=project, other_project=named is None or named.project_id != project
         )
 
-    def _begin(self, account: AccountRow, command: Say, at: datetime) -> ConversationRow:
+    def _begin(self, account: AccountRow, command: AddTurn, at: datetime) -> ConversationRow:
         project = None
         if command.host_project is not None:
             project = self.find_project(
@@ -256,12 +256,12 @@ class ConversationVerbs(AccountVerbs):
         return row
 
     def _began_segment(
-        self, account: AccountRow, row: ConversationRow, said: outcomes.TurnTaken, at: datetime
+        self, account: AccountRow, row: ConversationRow, taken: outcomes.TurnTaken, at: datetime
     ) -> None:
         """A turn with another stamp may remove rows from a release: the whole conversation may be
         excluded now.
         """
-        if any(s.stamp.grants for s in row.state.segments[: said.segment]):
+        if any(s.stamp.grants for s in row.state.segments[: taken.segment]):
             self.journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
 
     def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:

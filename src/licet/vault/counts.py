@@ -213,7 +213,7 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
             if under is None
             else policies[under].effective
         )
-        said = [each.split(":") for each in answers.split(",") if each]
+        standings = [each.split(":") for each in answers.split(",") if each]
         yield (
             int(count),
             AccountState(
@@ -228,11 +228,11 @@ def _kinds(tx: Transaction, policies: Policies) -> Iterable[tuple[int, AccountSt
                     Standing(
                         question, GrantStanding(standing), int(version) if version else None, False
                     )
-                    for question, standing, version, _ in said
+                    for question, standing, version, _ in standings
                 ),
                 grants=tuple(
                     Grant(number, question, WHOLE_ACCOUNT)
-                    for number, (question, _, _, is_granted) in enumerate(said, 1)
+                    for number, (question, _, _, is_granted) in enumerate(standings, 1)
                     if is_granted == "1"
                 ),
             ),

@@ -88,12 +88,12 @@ _IN_FORCE = """ARRAY(SELECT t.grant_no FROM standings t WHERE t.account_id = a.a
                      AND t.grant_no IS NOT NULL
                      UNION ALL SELECT g.grant_no FROM scoped_grants g
                        WHERE g.account_id = a.account_id)"""
-_ASKED_FOR = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL
+_REQUESTED = """(SELECT a.closed_at IS NOT NULL OR c.deleted_at IS NOT NULL
                      OR (c.narrowed AND NOT s.narrowed)
                      OR ({}) FROM conversations c JOIN accounts a USING (account_id)
                   WHERE c.account_id = s.account_id AND c.conversation_id = s.conversation_id)"""
-_SEGMENT_ASKED_FOR = _ASKED_FOR.format(f"s.grants <> '{{}}' AND NOT s.grants && {_IN_FORCE}")
-_FEEDBACK_ASKED_FOR = _ASKED_FOR.format(
+_SEGMENT_REQUESTED = _REQUESTED.format(f"s.grants <> '{{}}' AND NOT s.grants && {_IN_FORCE}")
+_FEEDBACK_REQUESTED = _REQUESTED.format(
     f"s.grant_no IS NOT NULL AND s.grant_no <> ALL({_IN_FORCE})"
 )
 _SAFETY_DUE = f"""
@@ -227,17 +227,17 @@ def due_content(
 _DUE_CONTENT = f"""
     (SELECT 'segment', s.account_id, s.conversation_id, s.segment, NULL::uuid, s.key_slot,
       {_REASON},
-            s.last_turn - s.first_turn + 1, {_SEGMENT_ASKED_FOR}
+            s.last_turn - s.first_turn + 1, {_SEGMENT_REQUESTED}
        {_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment LIMIT %(limit)s)
     UNION ALL
     (SELECT 'safety', s.account_id, s.conversation_id, s.segment, NULL, s.safety_slot, NULL, NULL,
-      {_SEGMENT_ASKED_FOR}
+      {_SEGMENT_REQUESTED}
        {_SAFETY_DUE} AND {_MINE} ORDER BY s.account_id, s.conversation_id, s.segment
          LIMIT %(limit)s)
     UNION ALL
     (SELECT 'feedback', s.account_id, s.conversation_id, NULL, s.feedback_id, s.key_slot, NULL,
       NULL,
-            s.taken_back_at IS NOT NULL OR {_FEEDBACK_ASKED_FOR}
+            s.taken_back_at IS NOT NULL OR {_FEEDBACK_REQUESTED}
        {_FEEDBACK_DUE} AND {_MINE} ORDER BY s.account_id, s.feedback_id LIMIT %(limit)s)"""
 
 

@@ -154,8 +154,8 @@ def shared(
             found.setdefault(feedback, []).append((turn, content))
     return {
         feedback: SharedFeedback(
-            comment=next((content.text for turn, content in said if turn == COMMENT), ""),
-            turns=tuple((turn, content) for turn, content in said if turn != COMMENT),
+            comment=next((content.text for turn, content in contents if turn == COMMENT), ""),
+            turns=tuple((turn, content) for turn, content in contents if turn != COMMENT),
         )
-        for feedback, said in found.items()
+        for feedback, contents in found.items()
     }

@@ -40,7 +40,7 @@ from licet.vault.hold_coverage import HoldCount, HoldCoverage
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
-from licet.vault.verbs import tell
+from licet.vault.verbs import execute
 
 CONVERSATIONS_MAX = 1_000
 MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the host
@@ -87,7 +87,7 @@ def place(
     with transaction(installation.pool) as tx:
         found = _owners(tx, conversations)
         known = _held_by_matter(installation, tx, found, matter)
-    told = [
+    holds = [
         Hold(
             account=account,
             at=at,
@@ -100,7 +100,7 @@ def place(
         )
         for account, conversation in found
     ]
-    done = dict(zip(found, _tell(installation, told, dry_run), strict=False))
+    done = dict(zip(found, _execute_unless_dry(installation, holds, dry_run), strict=False))
     covered = _coverage(installation, found, matter, placing=True)
     acts = []
     for name in found:
@@ -154,7 +154,7 @@ def end(
             f"no hold for that matter on `{free[0]}`",
             "write it exactly as when it was placed; `licet hold list` shows what is held",
         )
-    _tell(
+    _execute_unless_dry(
         installation,
         [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found],
         dry_run,
@@ -222,7 +222,7 @@ class StoredHold(msgspec.Struct, frozen=True, kw_only=True):
     turns_not_held: int
 
 
-def is_told(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
+def is_disclosed(tx: Transaction, account: UUID, conversation: UUID, matter_hmac: bytes) -> bool:
     """Whether a hold may be disclosed to the person; not of one that is not there."""
     row = tx.execute(
         "SELECT is_told FROM holds WHERE account_id = %s AND conversation_id = %s AND "
@@ -302,7 +302,9 @@ LISTING = Listing(
 )
 
 
-def told_of(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> list[StoredHold]:
+def list_disclosed(
+    tx: Transaction, account: UUID, conversations: Sequence[UUID]
+) -> list[StoredHold]:
     """The holds on these conversations of an account that may be disclosed to its person, oldest
     first.
     """
@@ -340,12 +342,12 @@ def _parse_hold(row: Sequence[Any]) -> StoredHold:
     )
 
 
-def _tell(
-    installation: Installation, told: Sequence[Command], dry_run: bool
+def _execute_unless_dry(
+    installation: Installation, orders: Sequence[Command], dry_run: bool
 ) -> list[CommandResult]:
-    for command in told:
+    for command in orders:
         commands.check(command)
-    return tell(installation, told) if told and not dry_run else []
+    return execute(installation, orders) if orders and not dry_run else []
 
 
 def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, UUID]]:

@@ -51,7 +51,7 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
     return count, walk.finish()
 
 
-def tell_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime) -> None:
+def log_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime) -> None:
     """Remembers ``head``, which is durable, and tells it to the log."""
     if head.number:
         journal_heads.save_head(tx, journal.id, head)
@@ -59,14 +59,14 @@ def tell_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime
         journal_heads.record_logged(tx, journal.id, head, at)
 
 
-def tell_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
-    """`tell_head` where the journal has grown since the log was told, `HEAD_MINUTES_MAX` ago or
+def log_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
+    """`log_head` where the journal has grown since the log was told, `HEAD_MINUTES_MAX` ago or
     earlier.
     """
     head = journal.current_head()
     if not journal_heads.is_due(tx, journal.id, head, at - timedelta(minutes=HEAD_MINUTES_MAX)):
         return False
-    tell_head(tx, journal, head, at)
+    log_head(tx, journal, head, at)
     return True
 
 

@@ -273,8 +273,8 @@ def counts_of(plan: PolicyPlan) -> dict[str, int]:
         for name in ("asked_again", "grants_ended", "nearer", "shortened_on_request")
     }
     found |= {f"gate {move}": count for move, count in plan.gates.items()}
-    for question, told in plan.questions.items():
-        found |= {f"{question} asked": told.asked, f"{question} ended": told.ended}
+    for question, affected in plan.questions.items():
+        found |= {f"{question} asked": affected.asked, f"{question} ended": affected.ended}
     for purpose, rows in plan.purposes.items():
         found |= {f"{purpose} {name}": getattr(rows, name) for name in rows.__struct_fields__}
     return found

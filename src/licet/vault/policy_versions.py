@@ -100,9 +100,9 @@ def check_newer(policies: Policies, policy: Policy, at: datetime) -> None:
     if policy == newest:
         raise RefusedError(f"version `{policy.version}` is already applied", because="exists")
     if msgspec.structs.replace(policy, decide_by=newest.decide_by) == newest:
-        told = "no day" if newest.decide_by is None else f"`{newest.decide_by}`"
+        deadline = "no day" if newest.decide_by is None else f"`{newest.decide_by}`"
         raise RefusedError(
-            f"version `{policy.version}` was applied with {told} to decide by, but "
+            f"version `{policy.version}` was applied with {deadline} to decide by, but "
             f"`{policy.decide_by}` is earlier",
             "people were told how long they may wait: only a later `decide_by` can amend a version",
             because="earlier_deadline",

@@ -24,6 +24,7 @@ from licet.vault.commands import (
     STALE,
     About,
     AboutProject,
+    AddTurn,
     Delete,
     Flag,
     GiveFeedback,
@@ -32,7 +33,6 @@ from licet.vault.commands import (
     Narrow,
     OpenAccount,
     Outcome,
-    Say,
     TakeBackFeedback,
     Unflag,
     Unhold,
@@ -67,7 +67,7 @@ def of_opening(command: OpenAccount, known: AccountState | None) -> CommandRefus
 
 
 def of_turn(
-    command: Say,
+    command: AddTurn,
     account: AccountState,
     before: ConversationState | None,
     policies: Policies,

@@ -95,7 +95,7 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
     after_commit(tx, write)
 
 
-def keep_asked(
+def journal_request(
     tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID
 ) -> None:
     """Writes the deletion or closure of an erasure to the journal at once, before it is certified.

@@ -272,13 +272,13 @@ def shorten_batch(
             [one.becomes for one in dates],
         ],
     )
-    _tell(tx, agreed, new, now)
+    _log_shortened(tx, agreed, new, now)
     return ShortenedBatch(
         segments=len(dates), changed_accounts=len(changes) - len(agreed), last=last
     )
 
 
-def _tell(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
+def _log_shortened(tx: Transaction, accounts: list[UUID], new: Policy, now: datetime) -> None:
     leaves = [
         Entry(
             kind=EntryKind.shortened,

@@ -88,12 +88,12 @@ def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
 
 def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
     """Writes each account's standing in each question if it differs from the table."""
-    said = [
+    with_consent = [
         row for row in rows if row.saved is None or _answers_of(row.saved) != _answers_of(row.state)
     ]
-    if not said:
+    if not with_consent:
         return
-    fresh = [(row, standing) for row in said for standing in row.state.standings]
+    fresh = [(row, standing) for row in with_consent for standing in row.state.standings]
     added, changed = (
         [
             (
@@ -105,7 +105,7 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
                 row.state.grant(s.question),
             )
             for row, s in fresh
-            if (s.question not in _asked_questions(row.saved)) == is_new
+            if (s.question not in _questions_of(row.saved)) == is_new
         ]
         for is_new in (True, False)
     )
@@ -117,7 +117,7 @@ def _save_standings(tx: Transaction, rows: Sequence[AccountRow]) -> None:
         change(tx, [Change(_CHANGE_STANDINGS, values)])
     ended = [
         (row.account_id, grant.number)
-        for row in said
+        for row in with_consent
         for grant in _scoped(row.saved)
         if grant not in row.state.grants
     ]
@@ -164,7 +164,7 @@ def _answers_of(state: AccountState) -> tuple[object, ...]:
     return state.standings, state.grants
 
 
-def _asked_questions(state: AccountState | None) -> set[str]:
+def _questions_of(state: AccountState | None) -> set[str]:
     return set() if state is None else {standing.question for standing in state.standings}
 
 

@@ -105,7 +105,7 @@ _consent = msgspec.json.Decoder(Consent)
 
 def read_account(row: Sequence[Any]) -> AccountRow:
     """An `AccountRow` from `ACCOUNT_COLUMNS` of accounts `a`."""
-    *own, said = row
+    *own, consent_columns = row
     (
         account_id,
         last_seq,
@@ -121,7 +121,7 @@ def read_account(row: Sequence[Any]) -> AccountRow:
         granted,
         region,
     ) = own
-    consent = _consent.decode(said)
+    consent = _consent.decode(consent_columns)
     state = AccountState(
         plan=plan,
         age=age,
@@ -519,11 +519,11 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
     ).fetchall()
     accounts: dict[UUID, AccountRow] = {}
     found: list[_Read] = []
-    for account, said, conversation in rows:
+    for account, consent_columns, conversation in rows:
         if account is None:
             found.append(_conversations.decode(conversation))
         else:
-            one = _accounts.decode(account).row(_consent.decode(said))
+            one = _accounts.decode(account).row(_consent.decode(consent_columns))
             accounts[one.account_id] = one
     return AccountTables(
         accounts=accounts,

@@ -45,7 +45,7 @@ from licet.store.rows import (
 from licet.vault import account_journal, account_keys, blocks, copies, table_changes
 from licet.vault.account_journal import JournalRow
 from licet.vault.blocks import PendingBlock
-from licet.vault.commands import HOLD_REVIEW, Choose, GiveFeedback, Hold, Say
+from licet.vault.commands import HOLD_REVIEW, AddTurn, Choose, GiveFeedback, Hold
 from licet.vault.copies import Copy, CopyPlace
 from licet.vault.ids import host_hmac
 from licet.vault.table_changes import AddedBytes
@@ -251,18 +251,18 @@ class Writes:
         row: ConversationRow,
         first: int,
         segment: int,
-        said: Sequence[tuple[datetime, TurnRole, str]],
-        commands: Sequence[Say],
+        stamped: Sequence[tuple[datetime, TurnRole, str]],
+        commands: Sequence[AddTurn],
     ) -> None:
         """Turns of one segment, numbered from ``first``: the time, the role and the origin of each,
         and its command. The segment's key is made with the segment's first content.
         """
         self.change(account)
-        self._turns += len(said)
+        self._turns += len(stamped)
         seq = account.last_seq
         block = self._open_blocks.get((row.conversation_id, segment))
         for turn, ((at, role, origin), command) in enumerate(
-            zip(said, commands, strict=False), first
+            zip(stamped, commands, strict=False), first
         ):
             seq += 1
             if block is None or block.is_full or block.next_turn != turn:

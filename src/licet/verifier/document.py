@@ -356,7 +356,7 @@ class _DocumentCheck:
         if raw is None:
             check_shape(
                 {key: stated.get(key) for key in OF_A_MANIFEST},
-                SAID_OF_A_MANIFEST,
+                MANIFEST_EVENT_FIELDS,
                 self.place,
                 "a release",
             )
@@ -395,7 +395,7 @@ class _DocumentCheck:
 
 
 COUNTS = {"*": "int"}
-SAID_OF_A_MANIFEST = {
+MANIFEST_EVENT_FIELDS = {
     "name": "text?",
     "candidates": "int?",
     "turns": "int?",

@@ -355,10 +355,10 @@ class GrantStory:
         target, is_again = self.numbers.get(grant), self.restored and grant in self.numbers
         if target is None and not is_again and not self._may_predate_log(grant):
             raise ContradictionError(place, "a `grant_ended` follows from the grant in force")
-        is_told = self.must_end.pop(grant, cause) == cause
+        is_logged = self.must_end.pop(grant, cause) == cause
         if cause in ENDED_BY and not self.rest and not (is_again and target is None):
-            is_told = is_told and self.act[0] in ENDED_BY[cause] and self.act[1] == time
-        if not is_told:
+            is_logged = is_logged and self.act[0] in ENDED_BY[cause] and self.act[1] == time
+        if not is_logged:
             raise ContradictionError(place, "a grant ends by what is logged with it")
         self._end(grant)
         if cause == "refused" and owed_target is None:

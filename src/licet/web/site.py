@@ -37,7 +37,7 @@ from licet.store.connect import (
 )
 from licet.vault import account_view, idempotency, policy_versions
 from licet.vault.account_view import GateSeen
-from licet.vault.commands import Command, Say, check
+from licet.vault.commands import AddTurn, Command, check
 from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
 from licet.vault.installation import Installation, host_key
@@ -134,7 +134,7 @@ class Site:
         if not isinstance(command, VerbRequest):
             check(command)
         write = Write(command=command, once=once)
-        if isinstance(command, Say):
+        if isinstance(command, AddTurn):
             written = await self._turns.submit(write)
         else:
             written = await self._change(write)
@@ -289,11 +289,11 @@ class Site:
         """Tells the other hosts what was allowed here since the last time, and learns what they
         allowed these callers.
         """
-        told = self.rates.take_new()
-        if told:
-            seconds = {mark: taken for mark, (_, taken) in told.items()}
+        samples = self.rates.take_new()
+        if samples:
+            seconds = {mark: taken for mark, (_, taken) in samples.items()}
             due = await self.reading(lambda tx: rate_counts.count_requests(tx, seconds))
-            self.rates.learn(told, due, now)
+            self.rates.learn(samples, due, now)
 
     def _policy(self, tx: Transaction) -> str:
         migrate.refuse_contracted(tx, self._steps_known)

@@ -24,7 +24,7 @@ class HostDelivery(EventDelivery, frozen=True, kw_only=True):
     """
 
 
-_TOLD = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by,
+_DELIVERED = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.acknowledge_by,
     d.acknowledged_at
     FROM deliveries d JOIN events e USING (account_id, event_id)
       JOIN endpoints p USING (endpoint_id)"""
@@ -35,7 +35,7 @@ def deliveries_of_erasure(
 ) -> list[HostDelivery]:
     """The endpoints notified of an erasure, and each one's acknowledgement."""
     rows = tx.execute(
-        f"""{_TOLD} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
+        f"""{_DELIVERED} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
              ORDER BY e.row_no, p.name, p.endpoint_id""",
         [account, erasure],
     )
@@ -45,7 +45,7 @@ def deliveries_of_erasure(
 def list_overdue(tx: Transaction, now: datetime, limit: int) -> list[HostDelivery]:
     """The overdue acknowledgements at ``now``, the most overdue first."""
     rows = tx.execute(
-        f"""{_TOLD} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s
+        f"""{_DELIVERED} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s
              AND p.removed_at IS NULL
              ORDER BY d.acknowledge_by, e.row_no, p.name LIMIT %s""",
         [now, limit],
@@ -98,7 +98,7 @@ def acknowledge(tx: Transaction, event: UUID, endpoint: str, now: datetime) -> H
         [now, row[0], event, row[1]],
     )
     delivery = tx.execute(
-        f"{_TOLD} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s",
+        f"{_DELIVERED} WHERE d.account_id = %s AND d.event_id = %s AND d.endpoint_id = %s",
         [row[0], event, row[1]],
     ).fetchone()
     assert delivery is not None

@@ -256,7 +256,7 @@ def _stood(stood: QuestionStatus) -> schema.QuestionStandingAnswer:
         answered=stood.answered,
         unanswered=stood.unanswered,
         grant=stood.grant,
-        said=_said(stood.act),
+        said=_said_answer(stood.act),
     )
 
 
@@ -270,7 +270,7 @@ def _item(place: StandingPlace) -> schema.StandingItemAnswer:
         incognito=stored.incognito,
         project=shown(Prefix.project, stored.project) if stored.project is not None else None,
         conversation=shown(Prefix.conversation, conversation) if conversation is not None else None,
-        kept_out=_said(place.kept_out),
+        kept_out=_said_answer(place.kept_out),
         own=tuple(_given(grant, act) for grant, act in place.own),
         in_force=tuple(map(shell.grant_shown, place.in_force)),
     )
@@ -280,12 +280,12 @@ def _given(grant: Grant, act: ConsentAct | None) -> schema.GivenGrantAnswer:
     return schema.GivenGrantAnswer(
         number=grant.number,
         question=grant.question,
-        said=_said(act),
+        said=_said_answer(act),
         **shell.scope_shown(grant.scope),
     )
 
 
-def _said(act: ConsentAct | None) -> schema.SaidAnswer | None:
+def _said_answer(act: ConsentAct | None) -> schema.SaidAnswer | None:
     if act is None:
         return None
     return schema.SaidAnswer(

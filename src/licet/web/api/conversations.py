@@ -139,16 +139,16 @@ async def list_turns(
 
     def read(tx: Transaction) -> schema.TurnPage:
         known = policy_versions.current(tx)
-        said = own_conversations.list_turns(
+        turns = own_conversations.list_turns(
             tx, site.here.keyring, known, holder, named, site.now(), after=after, limit=limit + 1
         )
-        if said is None:
+        if turns is None:
             raise not_found()
         return schema.TurnPage(
             items=tuple(
-                shell.turn_shown(named, one.turn, one.at, one.content) for one in said[:limit]
+                shell.turn_shown(named, one.turn, one.at, one.content) for one in turns[:limit]
             ),
-            next=shell.cursor_of(said[limit - 1].turn.number) if len(said) > limit else None,
+            next=shell.cursor_of(turns[limit - 1].turn.number) if len(turns) > limit else None,
         )
 
     return await site.reading(read)

@@ -65,7 +65,8 @@ def _feedback_answer(given: PersonFeedback, is_own: bool) -> schema.KeptFeedback
         until=decision.until,
         comment=given.shared.comment if is_own else "",
         shared=tuple(
-            schema.SharedTurnAnswer(number=n, text=said.text) for n, said in given.shared.turns
+            schema.SharedTurnAnswer(number=n, text=content.text)
+            for n, content in given.shared.turns
         )
         if is_own
         else (),

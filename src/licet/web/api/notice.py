@@ -30,7 +30,7 @@ ShowingRef = Annotated[
     str, PathParameter(description="As `POST ../showings` answered.", min_length=1, max_length=200)
 ]
 ASKED = may(person=True, scope=Scope.gate_read)
-TELLS = may(person=True, scope=Scope.choices_write)
+SUBMITS = may(person=True, scope=Scope.choices_write)
 _WRITES = shell.refusals(404, 409, 413)
 
 
@@ -93,7 +93,7 @@ def _text(published: PublishedNotice) -> schema.NoticeText:
     )
 
 
-@post("/v1/accounts/{account:str}/showings", may=TELLS, responses=_WRITES, tags=TAG)
+@post("/v1/accounts/{account:str}/showings", may=SUBMITS, responses=_WRITES, tags=TAG)
 async def record_showing(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.NewShowing]
 ) -> schema.Showing:
@@ -137,7 +137,7 @@ def _showing(asked: Prompt, made: ShowingRecord) -> schema.Showing:
 
 @post(
     "/v1/accounts/{account:str}/showings/{showing:str}/put-off",
-    may=TELLS,
+    may=SUBMITS,
     responses=_WRITES,
     status_code=200,
     tags=TAG,
@@ -159,7 +159,7 @@ async def put_off(request: AnyRequest, account: AccountRef, showing: ShowingRef)
     return await site.reading(put)
 
 
-@post("/v1/accounts/{account:str}/terms", may=TELLS, responses=_WRITES, status_code=200, tags=TAG)
+@post("/v1/accounts/{account:str}/terms", may=SUBMITS, responses=_WRITES, status_code=200, tags=TAG)
 async def accept_terms(
     request: AnyRequest, account: AccountRef, data: JSONBody[schema.Accepted]
 ) -> schema.ChangeAnswer:

@@ -36,7 +36,7 @@ from licet.intake.spans import DropReason, ModelCall
 from licet.policy.decide import Gate
 from licet.store.connect import Transaction, retrying, transaction
 from licet.vault import account_view, policy_versions, verbs
-from licet.vault.commands import BEFORE_THE_YES, CommandResult, Outcome, Say, check
+from licet.vault.commands import BEFORE_THE_YES, AddTurn, CommandResult, Outcome, check
 from licet.vault.ids import host_hmac
 from licet.web.access.limits import OTLP_BYTES_MAX, OTLP_INFLATED_BYTES_MAX
 from licet.web.api import schema, turn_command
@@ -67,16 +67,16 @@ class _Traces(Operation):
         )
         for status, answer in (self.responses or {}).items():
             if isinstance(answer, OpenAPIResponse):
-                said = (
+                description = (
                     "An ExportTraceServiceResponse of OTLP."
                     if status == "200"
                     else "A Status: why nothing was taken."
                 )
-                answer.content = {**(answer.content or {}), **_bodies(said)}
+                answer.content = {**(answer.content or {}), **_bodies(description)}
 
 
-def _bodies(said: str) -> dict[str, OpenAPIMediaType]:
-    schema = Schema(description=said)
+def _bodies(description: str) -> dict[str, OpenAPIMediaType]:
+    schema = Schema(description=description)
     return {encoding.value: OpenAPIMediaType(schema=schema) for encoding in Encoding}
 
 
@@ -118,8 +118,8 @@ async def take_spans(request: AnyRequest) -> Response[bytes]:
         reason: count for reason, count in sorted(counts.items()) if reason not in _NOT_REJECTED
     }
     why = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
-    said = otlp.answer(encoding, sum(rejected.values()), f"{why}; {_MORE}" if why else "")
-    return Response(said, status_code=200, media_type=encoding.value)
+    body = otlp.answer(encoding, sum(rejected.values()), f"{why}; {_MORE}" if why else "")
+    return Response(body, status_code=200, media_type=encoding.value)
 
 
 def _take(site: Site, body: bytes, encoding: Encoding, compression: str) -> Counter[str]:
@@ -198,30 +198,32 @@ def _write_in(tx: Transaction, site: Site, calls: Sequence[_Fitting]) -> list[st
     known, now = policy_versions.current(tx), site.now()
     accounts = _accounts(tx, site.host_key, {call.account for call in calls})
     outcomes: dict[int, str] = {}
-    said: dict[int, list[Say]] = {}
+    commands_by_span: dict[int, list[AddTurn]] = {}
     for place, call in enumerate(calls):
         account = accounts.get(call.account)
         try:
-            said[place] = [] if account is None else _commands(call, account, site.host_key, now)
+            commands_by_span[place] = (
+                [] if account is None else _commands(call, account, site.host_key, now)
+            )
         except UsageError:
             outcomes[place] = UNFIT
         if account is None:
             outcomes[place] = UNKNOWN_ACCOUNT
     # Locked, so that no choice comes between the check and the turns.
     gates = account_view.locked_gates(tx, set(accounts.values()), known, now)
-    since = account_view.permitted_since(tx, _firsts(said.values()))
-    for place, commands in said.items():
+    since = account_view.permitted_since(tx, _firsts(commands_by_span.values()))
+    for place, commands in commands_by_span.items():
         refusal = _refusal(gates, since, calls[place].started_at, commands) if commands else None
         if refusal is not None:
             outcomes[place] = refusal
     taken = [
         (place, one)
-        for place, commands in said.items()
+        for place, commands in commands_by_span.items()
         if place not in outcomes
         for one in commands
     ]
     answers: dict[int, list[CommandResult]] = {}
-    applied = verbs.tell_in(tx, site.here.keyring, known, [one for _, one in taken])
+    applied = verbs.execute_in(tx, site.here.keyring, known, [one for _, one in taken])
     for (place, _), answer in zip(taken, applied, strict=True):
         answers.setdefault(place, []).append(answer)
     return [outcomes.get(place) or _outcome(answers[place]) for place in range(len(calls))]
@@ -235,16 +237,16 @@ def _accounts(tx: Transaction, host_key: bytes, names: Iterable[str]) -> dict[st
     }
 
 
-def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> list[Say]:
+def _commands(call: _Fitting, account: UUID, host_key: bytes, now: datetime) -> list[AddTurn]:
     commands = [turn_command.command(turn, account, host_key, now) for turn in call.turns]
     for command in commands:
         check(command)
     return commands
 
 
-def _firsts(said: Iterable[Sequence[Say]]) -> list[tuple[UUID, bytes]]:
+def _firsts(batches: Iterable[Sequence[AddTurn]]) -> list[tuple[UUID, bytes]]:
     """The account and the host's conversation of each call that has turns."""
-    firsts = [commands[0] for commands in said if commands]
+    firsts = [commands[0] for commands in batches if commands]
     return [
         (one.account, one.host_conversation) for one in firsts if one.host_conversation is not None
     ]
@@ -254,7 +256,7 @@ def _refusal(
     gates: Mapping[UUID, Gate],
     since: Mapping[tuple[UUID, bytes], datetime],
     started_at: datetime,
-    commands: Sequence[Say],
+    commands: Sequence[AddTurn],
 ) -> str | None:
     """Why a call is not accepted, as far as its account decides; the vault decides about its
     conversation.

@@ -107,7 +107,7 @@ OfAccount = Annotated[
 ]
 LIMIT = PAGE_ROWS
 
-_SAID = {
+_COMMON = {
     400: "The request cannot be understood",
     401: "Who is calling is not known",
     403: "The caller may not do this",
@@ -130,7 +130,7 @@ def refusals(*more: int) -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(
             data_container=Problem,
-            description=_SAID[status],
+            description=_COMMON[status],
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from licet.errors import UsageError
 from licet.policy.state import TurnRole
-from licet.vault.commands import Say
+from licet.vault.commands import AddTurn
 from licet.vault.content import Content, ToolCall, encode, offered_tools
 from licet.vault.ids import Prefix, host_hmac, parse
 from licet.web.api.references import HOST, host_project
 from licet.web.api.schema import NewTurn
 
 
-def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
+def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> AddTurn:
     """The command; NotFoundError for a conversation that is not named by an id of ours, UsageError
     for text that is not Unicode.
     """
@@ -24,7 +24,7 @@ def command(turn: NewTurn, account: UUID, host_key: bytes, at: datetime) -> Say:
         host_conversation = host_hmac(host_key, "conversation", named.removeprefix(HOST))
     elif named is not None:
         conversation = parse(Prefix.conversation, named)
-    return Say(
+    return AddTurn(
         account=account,
         at=at,
         conversation=conversation,

@@ -24,7 +24,7 @@ from licet.errors import BrokenError, BusyError, LicetError, NotFoundError, Usag
 from licet.store.connect import Transaction, transaction
 from licet.undecodable import UNDECODABLE
 from licet.vault import account_view, verbs
-from licet.vault.commands import CommandResult, Say, check
+from licet.vault.commands import AddTurn, CommandResult, check
 from licet.vault.ids import Prefix, host_hmac, parse, shown, shown_turn
 from licet.web.access.limits import BULK_BYTES_MAX, BULK_LINES_MAX, TURN_REQUEST_BYTES_MAX
 from licet.web.api import schema, turn_command
@@ -166,7 +166,7 @@ def _take(site: Site, first: int, lines: Sequence[bytes]) -> bytes:
     now = site.now()
     with transaction(site.here.pool) as tx:
         accounts = _accounts(tx, site, turns.values())
-    commands: dict[int, Say] = {}
+    commands: dict[int, AddTurn] = {}
     for place, turn in turns.items():
         try:
             commands[place] = _command(site, turn, accounts, now)
@@ -194,7 +194,7 @@ def _line(item: schema.BulkItemAnswer | None) -> bytes:
     return msgspec.json.encode(item) + b"\n"
 
 
-def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetError]:
+def _apply(site: Site, commands: Sequence[AddTurn]) -> list[CommandResult | LicetError]:
     """Applies commands in one transaction; if the database refuses it, applies each half, so that
     only the refused one fails.
     """
@@ -202,7 +202,7 @@ def _apply(site: Site, commands: Sequence[Say]) -> list[CommandResult | LicetErr
         return []
 
     try:
-        return list(verbs.tell(site.here, commands))
+        return list(verbs.execute(site.here, commands))
     except BrokenError as error:
         if len(commands) == 1:
             note(error)
@@ -220,7 +220,7 @@ def _accounts(tx: Transaction, site: Site, turns: Iterable[schema.NewTurn]) -> d
     }
 
 
-def _command(site: Site, turn: schema.NewTurn, accounts: dict[str, UUID], now: datetime) -> Say:
+def _command(site: Site, turn: schema.NewTurn, accounts: dict[str, UUID], now: datetime) -> AddTurn:
     account = (
         accounts.get(turn.account)
         if turn.account.startswith(HOST)

@@ -134,12 +134,14 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
         )
     except (InputError, UsageError, RefusedError) as error:
         return _listing(
-            visit, text.decode("utf-8", "replace"), Faults((("text", "text", _told(error)),))
+            visit,
+            text.decode("utf-8", "replace"),
+            Faults((("text", "text", _error_sentence(error)),)),
         )
     return seen_other(f"{SECTION}/proposals/{made.proposal.id}?said={PROPOSE.name}")
 
 
-def _told(error: LicetError) -> str:
+def _error_sentence(error: LicetError) -> str:
     """An error with its line and its key, as a sentence."""
     return shell.sentence(": ".join(filter(None, [error.message, error.hint])))
 
@@ -194,7 +196,7 @@ def _refused(
         visit,
         policy_proposals.show(visit.here, proposal),
         reason=str(data.get("reason", "")),
-        faults=Faults((("reason", "reason", _told(error)),)),
+        faults=Faults((("reason", "reason", _error_sentence(error)),)),
         status=409 if isinstance(error, RefusedError) else 422,
     )
 

@@ -18,7 +18,7 @@ from licet.consent import deadlines, request_register, rights_requests
 from licet.consent.catalogue import Catalogue
 from licet.consent.deadlines import RightKind
 from licet.consent.request_register import RequestRow, SeenStep
-from licet.consent.rights import SAYS_NO, ReceivedVia, RequestState, RequestStep
+from licet.consent.rights import REFUSES, ReceivedVia, RequestState, RequestStep
 from licet.consent.rights_requests import (
     NEEDS_WORDS,
     WORDS_CHARACTERS_MAX,
@@ -138,7 +138,7 @@ def _form(
         else words.say("rights.due.whole")
     )
     lines.append(_law(words, region))
-    if kind in SAYS_NO:
+    if kind in REFUSES:
         lines.insert(0, words.say("rights.no"))
     values = {
         "kind": kind.value,
@@ -148,7 +148,7 @@ def _form(
         "needed": kind in NEEDS_WORDS,
         "kept": kept,
         "words_max": WORDS_CHARACTERS_MAX,
-        "danger": kind in SAYS_NO,
+        "danger": kind in REFUSES,
     }
     return shell.page(
         "right.html",
@@ -185,7 +185,7 @@ async def send(
     assert isinstance(written.finished, RequestRow)
     named = shown(Prefix.request, written.finished.request)
     return shell.redirect_to(
-        who, f"/rights/requests/{named}", said="no" if right in SAYS_NO else "sent", place="said"
+        who, f"/rights/requests/{named}", said="no" if right in REFUSES else "sent", place="said"
     )
 
 

@@ -100,7 +100,7 @@ def timeline(request: AnyRequest) -> Response[Any]:
     about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
     given = [*_given(here, who), *_certified(here, who)]
     with one_moment(here) as (tx, known):
-        found = [*_told(tx, here, who, known, start), *given]
+        found = [*_entry_lines(tx, here, who, known, start), *given]
         page, more = _page(found, about, start)
         titles = _titles(tx, here, who, known, page)
     values = {
@@ -154,7 +154,7 @@ def _cursor(text: str) -> tuple[datetime, str] | None:
 # What happened
 
 
-def _told(
+def _entry_lines(
     tx: Transaction,
     installation: Installation,
     reader: PageReader,
