@@ -143,6 +143,8 @@ def test_an_answer_is_used_for_as_long_as_it_says_and_refreshed_before(beside: B
         refused = made.gate_now("host:bo")
         assert (refused.may_write, refused.because) == (False, ReasonCode.must_decide)
         assert refused.choice == f"{url}/notice"
+        last = made.gates.last("host:bo")
+        assert last is not None and last.fresh_seconds == 5, "who answers can write soon"
         made.close()
 
 

@@ -47,7 +47,7 @@ _ALERTS = {
         "see that PostgreSQL runs and takes connections",
     ),
     "dependency-silent": (
-        "something that the server depends on has not answered it for half a minute",
+        "something that the server depends on does not answer it",
         "its label `dependency` names it: see that it runs and can be reached; what was "
         "acknowledged is kept, and the server goes on when it answers",
     ),
@@ -126,7 +126,7 @@ _ALERTS = {
         "`licet backup drill`; its timer's log says why it did not run",
     ),
     "outside-silent": (
-        "an endpoint or a witness of others has not answered for ten minutes",
+        "an endpoint or a witness of others does not answer",
         "its label `dependency` says which kind: `licet webhooks list` and `licet ledger status` "
         "say which one; ask whoever runs it",
     ),
