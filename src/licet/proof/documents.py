@@ -51,7 +51,7 @@ KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
 RETENTION_FILE = "retention.txt"
 PRUNED = "pruned"
-WITNESS_SECONDS = 4.0  # and a call is late after five: one that hangs is named within ten
+WITNESS_SECONDS = 3.0  # and a call is late after five: one that hangs is named within ten
 
 
 def place(installation: Installation) -> LogPlace:

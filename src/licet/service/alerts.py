@@ -51,7 +51,7 @@ _ALERTS = {
         "check that PostgreSQL runs, accepts connections and is not blocked",
     ),
     "dependency-silent": (
-        "something that the server depends on has not answered for half a minute",
+        "something that the server depends on does not answer",
         "its label `dependency` names it: restore it; the server continues by itself, and "
         "nothing that was acknowledged is lost",
     ),
@@ -133,7 +133,7 @@ _ALERTS = {
         "run `licet backup drill`; the log of its timer says why it did not run",
     ),
     "outside-silent": (
-        "an endpoint or a witness of somebody else has not answered for ten minutes",
+        "an endpoint or a witness of somebody else does not answer",
         "its label `dependency` names the kind; `licet webhooks list` and `licet ledger "
         "status` print which one: ask its operator",
     ),
