@@ -50,7 +50,7 @@ with open_pool(dsn) as pool, BatchWriter(pool, lambda tx, items: apply(tx, keyri
     print("open", flush=True)
     waiting = deque()
     for n in range(1_000_000):
-        say = do.Say(
+        say = do.AddTurn(
             account=account, at=at + timedelta(seconds=n), host_conversation=b"c%015d" % (n // 8),
             content=encode(Content(text=f"{name} says {n}")),
         )
