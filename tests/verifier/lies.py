@@ -38,7 +38,7 @@ from licet.ledger.note import Signer
 from licet.ledger.proof import InclusionProof
 from licet.policy.period import instant
 from licet.policy.state import GrantScope, ScopeKind
-from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, document, sign
+from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, build_payload, sign
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Disk, Held
 from ..terms import preset
@@ -286,7 +286,7 @@ def receipt_of(
         kept=kept,
         question=facts.get("question", None if "scope" in facts else "training"),
     )
-    payload: dict[str, Any] = document(
+    payload: dict[str, Any] = build_payload(
         choice, POLICY, Controller(name="Example"), None, BEGIN + timedelta(days=1)
     )
     payload["log"] = {
