@@ -110,7 +110,9 @@ def evening(databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eve
     with open_pool(databases()) as pool:
         house = House(pool, tmp_path_factory.mktemp("house"))
         (folder / "quorum.txt").write_text(lived(house, folder))
-        (folder / "receipts.zip").write_bytes(papers.archive(house.here, house.accounts["ana"]))
+        (folder / "receipts.zip").write_bytes(
+            papers.zip_receipts(house.here, house.accounts["ana"])
+        )
         with zipfile.ZipFile(folder / "receipts.zip") as archive:
             archive.extractall(folder / "papers")
         keys = {f"KEY_{year}": documents.key(house.here, year).vkey for year in YEARS}

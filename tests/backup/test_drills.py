@@ -102,12 +102,12 @@ def test_without_a_backup_or_beside_another_drill_nothing_is_recorded(
     talk(place)
     with installation.installation(place.config, place.clock) as here:
         (tmp_path / "empty").mkdir()
-        with pytest.raises(NotFoundError, match="no backup below"):
+        with pytest.raises(NotFoundError, match="no unexpired backup below"):
             drills.drill(here, tmp_path / "empty", by="user:me")
         with drills._lock_scratch(here), pytest.raises(BusyError, match="another drill"):
             drills.drill(here, by="user:me")
         place.now += 30 * DAY
-        with pytest.raises(NotFoundError, match="has not expired"):
+        with pytest.raises(NotFoundError, match="no unexpired backup"):
             drills.drill(here, by="user:me")
         assert drills.list_newest(here, 5) == []
 

@@ -269,7 +269,7 @@ def test_the_page_says_what_a_yes_was_for_and_why_one_had_no_effect(office: Offi
         "You said yes, but nobody asks that question, and it permits nothing.",
         "No: your chats are not used, but for what you kept.",
     ]
-    said = [dict(receipts.lines(receipt)) for receipt in found]
+    said = [dict(receipts.list_fields(receipt)) for receipt in found]
     assert [one["Question"] for one in said] == ["training"] * 4 + [
         "none that is asked",
         "training",

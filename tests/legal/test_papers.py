@@ -226,11 +226,11 @@ OPERATOR = (
     (put("policy", "document", "keep", "opted_in", value="P1D"), "has the hash"),
     (put("policy", "purposes", value=["research"]), "its purposes"),
     (put("policy", "number", value=4), "newest that the log names"),
-    (put("at", "time", value="2025-09-01T00:00:00Z"), "last entry that counts"),
+    (put("at", "time", value="2025-09-01T00:00:00Z"), "last counted entry"),
     (put("at", "entries", value=3), "of its position"),
     (
         put("sections", 0, "lines", 0, "says", value="{figures.totals.nothing}"),
-        "value that is there",
+        "an existing value",
     ),
     (put("sections", 0, "lines", 0, "says", value="{v}"), "a figure, the policy"),
 )

@@ -186,7 +186,7 @@ def test_a_crash_within_is_finished_by_the_next_call(house: House, crash: str) -
 
 def test_a_folder_of_somebody_else_is_not_taken_for_a_crash(house: House) -> None:
     (house.here.config.data / "log" / "2025.pruned").mkdir()
-    with pytest.raises(UsageError, match="not made by Licet"):
+    with pytest.raises(UsageError, match="not created by Licet"):
         log_retention.prune(house.here)
 
 

@@ -230,7 +230,7 @@ def test_a_lock_of_a_process_is_had_by_one_connection(pool: Pool) -> None:
         assert again
 
 
-@pytest.mark.parametrize("one", [archives._lock_installation, log_retention._alone])
+@pytest.mark.parametrize("one", [archives._lock_installation, log_retention._lock_sequencer])
 def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
     house: House, one: Any
 ) -> None:

@@ -100,7 +100,7 @@ def form_lies() -> Iterator[Lie]:
         (
             "project",
             "left out of what is kept out",
-            "brings that of the project",
+            "comes with that of the project",
             drop(OUT, "facts", "project"),
         ),
         (
@@ -138,25 +138,25 @@ def story_lies() -> Iterator[Lie]:
         (
             "grant",
             "begun for another chat than was chosen",
-            "follows a choice that says so",
+            "follows its choice",
             put(BEGUN, "facts", "handle", value=OTHER),
         ),
         (
             "grant",
             "begun for another question than was chosen",
-            "follows a choice that says so",
+            "follows its choice",
             put(BEGUN, "facts", "question", value="research"),
         ),
         (
             "grant",
             "begun for the account by a project's yes",
-            "follows a choice that says so",
+            "follows its choice",
             put(PROJECT_BEGUN, "facts", value={"grant": 2, "version": 1, **FOR}),
         ),
         (
             "grant",
             "begun out of nothing",
-            "follows a choice that says so",
+            "follows its choice",
             lambda e: e.pop(YES) and None,
         ),
         (
@@ -207,14 +207,14 @@ def story_lies() -> Iterator[Lie]:
         (
             "no",
             "that ended a grant, left out",
-            "was refused is followed by the no",
+            "refused grant is followed by the no",
             lambda e: e.__setitem__(
                 slice(NO_AGAIN, PROJECT_KEPT + 1), again(e, NO_AGAIN, LEFT_YES, LEFT_BEGUN, grant=4)
             ),
         ),
         (
             "no",
-            "what it kept not affirmed",
+            "kept grants not affirmed",
             "was followed by a `grant_affirmed`",
             lambda e: e.__setitem__(
                 CHAT_KEPT,
@@ -237,14 +237,14 @@ def story_lies() -> Iterator[Lie]:
         ),
         (
             "kept",
-            "a grant that it ended",
-            "follows a choice that says so",
+            "a no that ended a grant",
+            "follows its choice",
             lambda e: e[CHAT_KEPT].update(facts={**e[LEFT_BEGUN]["facts"]}),
         ),
         (
             "kept",
             "by no no",
-            "follows a choice that says so",
+            "follows its choice",
             lambda e: e.__setitem__(ENDED, {**e[CHAT_KEPT], "logged": e[ENDED]["logged"]}),
         ),
         (
@@ -439,19 +439,19 @@ def row_lies() -> Iterator[Lie]:
         (
             "project",
             "told beside an account's grant",
-            "and only there",
+            "names its project exactly",
             put_in("rows", A1, "project", value=project("kept")),
         ),
         (
             "project",
             "told beside a chat's grant",
-            "and only there",
+            "names its project exactly",
             put_in("rows", D1, "project", value=project("kept")),
         ),
         (
             "project",
             "told where nothing rests on a grant",
-            "and only there",
+            "names its project exactly",
             put_in("rows", E1, "project", value=project("kept")),
         ),
         (
@@ -493,7 +493,7 @@ def row_lies() -> Iterator[Lie]:
         (
             "kept out",
             "the chat, let in again, and its grant's end not told",
-            "ends its grants",
+            "ends the grants",
             together(
                 tell("narrowed", DAN, conversation=CHATS["d1"].hex),
                 tell("widened", DAN, conversation=CHATS["d1"].hex),
@@ -560,17 +560,17 @@ def row_lies() -> Iterator[Lie]:
         (
             "narrowing",
             "fewer than were told",
-            "was kept out, or let in again",
+            "was kept out, or included again",
             put_in("rows", A2, "sources", 0, "narrowing", value=0),
         ),
         (
             "said_on",
             "before the project's grant",
-            "said under the grant",
+            "written under the grant",
             put_in("rows", D2, "sources", 0, "said_on", value="2026-02-25"),
         ),
-        ("form", "of before there were questions", "before there were questions", older(A1)),
-        ("form", "of before, under a chat's grant", "before there were questions", older(D1)),
+        ("form", "of before there were questions", "precedes the first question", older(A1)),
+        ("form", "of before, under a chat's grant", "precedes the first question", older(D1)),
         ("form", "of a version that is not", "fields of a row", put_in("rows", A1, "v", value=3)),
         (
             "field",
@@ -578,7 +578,7 @@ def row_lies() -> Iterator[Lie]:
             "fields of a row",
             put_in("rows", A1, "sources", 0, "widening", value=0),
         ),
-        ("answer", "of a no, older than the terms", "newer terms were answered", stale(kept)),
+        ("answer", "of a no, older than the terms", "newer terms had been answered", stale(kept)),
     )
     for place, operation, promise, change in tables:
         yield Lie(f"decision with questions, {place}", operation, promise, by_operator(change))
@@ -748,18 +748,24 @@ def receipt_lies() -> Iterator[Lie]:
         (
             "kept",
             "one less",
-            "what it kept",
+            "its kept grants",
             NO_AGAIN,
             lambda said: said["record"]["events"][0]["kept"].pop(),
         ),
         (
             "kept",
             "one more",
-            "what it kept",
+            "its kept grants",
             NO,
             put_at(*event, "kept", value=[{"grant": 1, "scope": "conversation", "of": chat}]),
         ),
-        ("kept", "another", "what it kept", NO_AGAIN, put_at(*event, "kept", 0, "grant", value=7)),
+        (
+            "kept",
+            "another",
+            "its kept grants",
+            NO_AGAIN,
+            put_at(*event, "kept", 0, "grant", value=7),
+        ),
         (
             "log.record",
             "another chat",

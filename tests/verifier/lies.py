@@ -38,7 +38,7 @@ from licet.ledger.note import Signer
 from licet.ledger.proof import InclusionProof
 from licet.policy.period import instant
 from licet.policy.state import GrantScope, ScopeKind
-from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, document, sign
+from licet.proof.receipt import KeptGrant, Receipt, ReceiptChoice, build_payload, sign
 
 from ..ledger.world import ORIGIN, SIGNER, STRANGER, Disk, Held
 from ..terms import preset
@@ -286,7 +286,7 @@ def receipt_of(
         kept=kept,
         question=facts.get("question", None if "scope" in facts else "training"),
     )
-    payload: dict[str, Any] = document(
+    payload: dict[str, Any] = build_payload(
         choice, POLICY, Controller(name="Example"), None, BEGIN + timedelta(days=1)
     )
     payload["log"] = {
@@ -492,7 +492,7 @@ def story_lies() -> Iterator[Lie]:
         (
             "choice.effect",
             "a no without effect",
-            "follows a choice",
+            "follows its choice",
             put(4, "facts", "effect", value="none"),
         ),
         (
@@ -543,24 +543,24 @@ def story_lies() -> Iterator[Lie]:
             "keys of its kind",
             put(0, "who", value="0" * 64),
         ),
-        ("choice", "left out before its grant", "follows a choice", lambda e: e.pop(4) and None),
+        ("choice", "left out before its grant", "follows its choice", lambda e: e.pop(4) and None),
         (
             "choice",
             "put after its grant",
-            "follows a choice",
+            "follows its choice",
             lambda e: e.__setitem__(slice(4, 6), _swapped(e[4], e[5])),
         ),
         (
             "grant_begun",
             "out of nothing",
-            "follows a choice",
+            "follows its choice",
             lambda e: e.insert(17, {**e[5], "logged": e[16]["logged"], "commit": "7" * 64}),
         ),
         ("grant_begun", "left out", "was followed by a `grant_begun`", lambda e: e.pop(5) and None),
         (
             "grant_begun",
             "given to somebody else",
-            "follows a choice",
+            "follows its choice",
             lambda e: e[5].update(who=e[20]["who"]),
         ),
         (
@@ -572,13 +572,13 @@ def story_lies() -> Iterator[Lie]:
         (
             "grant_affirmed",
             "where it began",
-            "follows a choice",
+            "follows its choice",
             lambda e: e[5].update(t="grant_affirmed"),
         ),
         (
             "grant_begun",
             "where it was affirmed",
-            "follows a choice",
+            "follows its choice",
             lambda e: e[11].update(t="grant_begun"),
         ),
         (
@@ -1160,7 +1160,7 @@ def receipt_lies() -> Iterator[Lie]:
         (
             "created",
             "before the choice",
-            "was before it",
+            "precedes the receipt",
             set_in("created", value="2026-02-01T00:00:00Z"),
         ),
         ("receipt_id", "another's number", "its number", renumbered),
@@ -1210,7 +1210,7 @@ def receipt_lies() -> Iterator[Lie]:
         (
             "policy",
             "no text",
-            "not proved: it brings no text of its policy",
+            "not proved: it does not contain the policy's text",
             lambda payload: payload["record"]["policy"].pop("document") and None,
         ),
         (

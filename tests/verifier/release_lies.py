@@ -210,7 +210,7 @@ def base_lies() -> Iterator[Lie]:
     yield Lie(
         "manifest, base",
         "sealed after it",
-        "tells of its base",
+        "names its base",
         by_operator(lambda w: w.after.append(based(w).told.pop())),
     )
 
@@ -239,8 +239,8 @@ def contents(world: World) -> dict[str, Any]:
 CONTENT_CHANGES: tuple[tuple[str, Any, str], ...] = (
     ("accounts", 10, "can be"), ("accounts", 4, "can be"), ("first_month", "2026-04", "can be"),
     ("first_month", "2026-13", "can be"), ("first_month", None, "can be"), ("last_month", "2026-04", "can be"),
-    ("bytes", 1005, "tokens and models"), ("tokens", 250, "tokens and models"), ("tokens", -1, "fields of a manifest"),
-    ("models", {"other": 18}, "tokens and models"), ("kinds", {"other": 7}, "`kinds` add up"),
+    ("bytes", 1005, "its tokens follow"), ("tokens", 250, "its tokens follow"), ("tokens", -1, "fields of a manifest"),
+    ("models", {"other": 18}, "its tokens follow"), ("kinds", {"other": 7}, "`kinds` add up"),
     ("languages", {"other": 9}, "`languages` add up"), ("origins", {"other": 16}, "`origins` add up"),
     ("origins", {"other": 15, "typed": 2}, "turns by `origins`"), ("surfaces", {"app": 17}, "turns by `surfaces`"),
     ("plans", {"other": 16, "pro": 1}, "turns by `plans`"), ("kinds", {"a word or two": 8}, "is a name"),
@@ -272,7 +272,10 @@ def names_lies() -> Iterator[Lie]:
     """A release that left names in although a version of its policy has them replaced, or that does
     not say so.
     """
-    allowed, said = "each version of its policy so far allows that", "it says that it left names in"
+    allowed, said = (
+        "each version of its policy so far allows that",
+        "it states that it left names in",
+    )
     yield Lie("manifest, names", "left in against a version", allowed, by_operator(replaces_names))
     yield Lie(
         "manifest, names",
@@ -648,7 +651,7 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         (
             "conversation",
             "said while it was kept out",
-            "not said while",
+            "not written while",
             together(
                 lambda w: (
                     w.told.pop(7),
@@ -666,14 +669,14 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         (
             "conversation",
             "said before it was let in again",
-            "said under the grant",
+            "written under the grant",
             put("rows", A2, "sources", 0, "said_on", value="2026-03-01"),
         ),
         ("grant", "ended before", "grant that decides it", together(*withdrawal)),
         (
             "grant",
             "ended before, and another begun by a restore, of before",
-            "follows a choice that says so",
+            "follows its choice",
             together(
                 *withdrawal,
                 tell("restored", None, life=1, entries=1),
@@ -779,7 +782,7 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         (
             "grant",
             "begun after it was said",
-            "said under the grant",
+            "written under the grant",
             put("rows", A1, "sources", 0, "said_on", value="2026-02-20"),
         ),
         (
@@ -811,22 +814,22 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         (
             "key",
             "destroyed before",
-            "keys of its sources lived",
+            "keys of its sources existed",
             tell("key_destroyed", ANA, because="expired", segment=0, **about["a1"]),
         ),
         (
             "key",
             "of the safety copy destroyed before",
-            "keys of its sources lived",
+            "keys of its sources existed",
             tell("key_destroyed", EVA, because="safety", segment=0, **about["e1"]),
         ),
         (
             "flag",
             "overturned before",
-            "the flag that it rests on",
+            "its flag was in force",
             tell("unflagged", EVA, **about["e1"]),
         ),
-        ("flag", "never raised", "the flag that it rests on", lambda w: w.told.pop(9)),
+        ("flag", "never raised", "its flag was in force", lambda w: w.told.pop(9)),
         (
             "flag",
             "of a year before, of which nothing tells",
@@ -841,13 +844,13 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         (
             "flag",
             "of another conversation",
-            "the flag that it rests on",
+            "its flag was in force",
             lambda w: w.told.__setitem__(9, ("flagged", "2026-03-02", EVA, about["gone"])),
         ),
         (
             "flag",
             "kept longer",
-            "the flag that it rests on",
+            "its flag was in force",
             put("rows", E1, "sources", 0, "keep_until", value="2028-03-03"),
         ),
         (
@@ -903,7 +906,7 @@ def decision_lies(before: bool) -> Iterator[Lie]:
         (
             "stale",
             "older terms answered",
-            "newer terms were answered",
+            "newer terms had been answered",
             together(put("told", 5, 3, "version", value=0), put("told", 6, 3, "version", value=0)),
         ),
         (
@@ -989,11 +992,11 @@ def tree_lies() -> Iterator[Lie]:
     """Rows and candidates smuggled in or out, and what the manifest and the leaf say of them."""
     smuggled = row("a1", 50, source(), until="2031-03-03")
     tables: tuple[tuple[str, str, str, Callable[[World], Any]], ...] = (
-        ("row", "smuggled in", "turns that are in", lambda w: w.rows.append(smuggled)),
+        ("row", "smuggled in", "its included turns", lambda w: w.rows.append(smuggled)),
         (
             "row",
             "smuggled in, and counted at its candidate",
-            "as many as the manifest says",
+            "as many as the manifest states",
             lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5})),
         ),
         (
@@ -1002,44 +1005,49 @@ def tree_lies() -> Iterator[Lie]:
             "each row of the parts",
             lambda w: (w.rows.append(smuggled), w.candidates[0].update({"in": 5}), more(w, 2)),
         ),
-        ("row", "smuggled out", "turns that are in", lambda w: w.rows.pop(A1_AGAIN)),
+        ("row", "smuggled out", "its included turns", lambda w: w.rows.pop(A1_AGAIN)),
         (
             "row",
             "smuggled out, counts and all",
             "each row of the parts",
             lambda w: (w.rows.pop(A1_AGAIN), w.candidates[0].update({"in": 2}), more(w, -1)),
         ),
-        ("row", "of no candidate", "each row is of a candidate", lambda w: w.candidates.pop(0)),
+        (
+            "row",
+            "of no candidate",
+            "each row belongs to a candidate",
+            lambda w: w.candidates.pop(0),
+        ),
         (
             "row",
             "of a conversation that was left out",
-            "turns that are in",
+            "its included turns",
             lambda w: w.rows[B1].update(conversation=handle("gone")),
         ),
-        ("row", "twice", "none comes twice", lambda w: w.rows.append(deepcopy(w.rows[A1]))),
+        ("row", "twice", "without duplicates", lambda w: w.rows.append(deepcopy(w.rows[A1]))),
         ("row", "under another's ordinal", "", put("rows", A1, "ordinal", value=2)),
         (
             "row",
             "with other sealed bytes",
-            "as the manifest's root",
+            "under the manifest's root",
             put("rows", A1, "sealed_sha256", value="7" * 64),
         ),
         (
             "row",
             "with another id",
-            "as the manifest's root",
+            "under the manifest's root",
             put("rows", A1, "row_id", value="7" * 32),
         ),
         (
             "row",
             "ending another day than in its part",
-            "as the manifest's root",
+            "under the manifest's root",
             put("rows", A1, "until", value="2031-03-02"),
         ),
         (
             "rows",
             "out of order",
-            "in order, and none",
+            "in order without",
             lambda w: (
                 setattr(w, "ordered", False),
                 w.rows.sort(key=lambda one: (one["conversation"], -one["ordinal"])),
@@ -1049,19 +1057,19 @@ def tree_lies() -> Iterator[Lie]:
         (
             "candidate",
             "smuggled out",
-            "as many as the manifest says",
+            "as many as the manifest states",
             lambda w: w.candidates.pop(4),
         ),
         (
             "candidate",
             "smuggled in",
-            "as many as the manifest says",
+            "as many as the manifest states",
             lambda w: w.candidates.append({**w.candidates[5], "conversation": "5" * 64}),
         ),
         (
             "candidate",
             "twice",
-            "none comes twice",
+            "without duplicates",
             lambda w: w.candidates.append(deepcopy(w.candidates[5])),
         ),
         (
@@ -1076,17 +1084,17 @@ def tree_lies() -> Iterator[Lie]:
             "a candidate has turns",
             put("candidates", 5, "out", value={}),
         ),
-        ("candidate", "a turn more in", "turns that are in", put("candidates", 0, "in", value=4)),
+        ("candidate", "a turn more in", "its included turns", put("candidates", 0, "in", value=4)),
         (
             "candidate",
             "a turn fewer out",
-            "as many as the manifest says",
+            "as many as the manifest states",
             put("candidates", 0, "out", "origin", value=1),
         ),
         (
             "candidate",
             "another open reason",
-            "reasons it gives",
+            "its reasons are counted",
             put("candidates", 5, "out", value={"expired": 1}),
         ),
         (
@@ -1098,7 +1106,7 @@ def tree_lies() -> Iterator[Lie]:
         (
             "candidate",
             "an open reason hidden under a salt",
-            "reasons it gives",
+            "its reasons are counted",
             lambda w: w.candidates[5].update(out={}, salted={commitment("old", "before_grant"): 1}),
         ),
         (
@@ -1129,25 +1137,25 @@ def tree_lies() -> Iterator[Lie]:
         (
             "policy",
             "another text, told nowhere",
-            "those that the log tells of",
+            "those that the log names",
             lambda w: w.policies[0]["keep"].update(opted_in="P9Y"),
         ),
         ("policy", "left out", "", lambda w: w.policies.pop(0)),
         (
             "policy",
             "in another order",
-            "order of their first instants",
+            "order of their effective times",
             lambda w: w.policies.reverse(),
         ),
         (
             "policy",
             "a version more",
-            "those that the log tells of",
+            "those that the log names",
             lambda w: w.policies.append(
                 {**SECOND.document(), "version": "x", "effective": "2027-01-01T00:00:00Z"}
             ),
         ),
-        ("policy", "none", "order of their first instants", lambda w: w.policies.clear()),
+        ("policy", "none", "order of their effective times", lambda w: w.policies.clear()),
         ("counts", "a drop hidden", "", lambda w: w.counts["dropped"].pop("deleted")),
         (
             "counts",
@@ -1161,7 +1169,7 @@ def tree_lies() -> Iterator[Lie]:
         (
             "counts",
             "one reason for another",
-            "reasons it gives",
+            "its reasons are counted",
             lambda w: (w.counts["dropped"].pop("origin"), w.counts["dropped"].update(expired=2)),
         ),
         (
@@ -1174,7 +1182,7 @@ def tree_lies() -> Iterator[Lie]:
             (
                 f"leaf, {key}",
                 "another",
-                "manifest that was sealed",
+                "it is the sealed manifest",
                 (lambda w, key=key, value=value: w.leaf.update({key: value})),
             )
             for key, value in (
@@ -1188,7 +1196,7 @@ def tree_lies() -> Iterator[Lie]:
         (
             "leaf, version",
             "another",
-            "version that its leaf names",
+            "version that its log entry names",
             lambda w: w.leaf.update(version=0),
         ),
         (

@@ -175,19 +175,19 @@ def since_lies() -> Iterator[Lie]:
         (
             "addendum",
             "dated before the release",
-            "after what came before",
+            "later than the one before it",
             by_operator(put("purge", "purged_at", value="2026-01-01T00:00:00Z")),
         ),
         (
             "addendum",
             "a row twice",
-            "each row goes once",
+            "each row is removed once",
             by_operator(put("purge", "parts", 0, "gone", value=[[3, 3], [3, 3]])),
         ),
         (
             "addendum",
             "a row that never was",
-            "what went out was in",
+            "every removed row was in it",
             by_operator(put("purge", "parts", 0, "gone", value=[[9, 9]])),
         ),
         (
@@ -241,7 +241,7 @@ def since_lies() -> Iterator[Lie]:
         (
             "review",
             "of more rows than there are",
-            "there are as many rows",
+            "in enough rows",
             by_operator(
                 lambda said: said["review"].update(
                     chance={"drawn": 300_000, "read": 300_000, "out_of_reach": 0, "findings": {}},
@@ -259,19 +259,19 @@ def since_lies() -> Iterator[Lie]:
         (
             "review",
             "drawn before the release",
-            "there are as many rows",
+            "in enough rows",
             by_operator(put("review", "drawn_at", value="2026-03-01T00:00:00Z")),
         ),
         (
             "measurement",
             "of more rows than there are",
-            "its rows in the release",
+            "rows in the release",
             by_operator(put("measurement", "rows", value=10**9)),
         ),
         (
             "measurement",
             "held out more rows than there are",
-            "its rows in the release",
+            "rows in the release",
             by_operator(put("measurement", "held_out", "rows", value=5)),
         ),
         (
@@ -303,7 +303,7 @@ def since_lies() -> Iterator[Lie]:
         (
             "measurement",
             "of another release",
-            "manifest that lies beside",
+            "manifest beside",
             by_operator(put("measurement", "release", value="5" * 32)),
         ),
         (
@@ -315,7 +315,7 @@ def since_lies() -> Iterator[Lie]:
         (
             "measurement",
             "a cost outside its interval",
-            "lie in their intervals",
+            "are in their intervals",
             by_operator(put("measurement", "costs", 0, "cost_ppm", value=6)),
         ),
         (
@@ -353,14 +353,14 @@ def certificate_lies() -> Iterator[Lie]:
     first = "0001-01-01T00:00:00Z"
     tables: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
         ("all", "nothing at all", "fields of a certificate", lambda said: said.clear()),
-        ("places", "none", "names a place", put("places", value=[])),
+        ("places", "none", "names the place of", put("places", value=[])),
         ("places", "a mapping", "fields of a certificate", put("places", value={})),
         ("places", "a word", "fields of a certificate", put("places", value="")),
         ("places", "of no fields", "fields of a certificate", put("places", value=[{}])),
         (
             "places",
             "something found",
-            "nothing was found",
+            "only kept data was found",
             put("places", 0, "read_back", "left", value=1),
         ),
         (
@@ -372,7 +372,7 @@ def certificate_lies() -> Iterator[Lie]:
         (
             "places",
             "nobody looked",
-            "read back where that can be",
+            "exactly the places that can be read back",
             put("places", 0, "read_back", value=None),
         ),
         (
@@ -384,13 +384,13 @@ def certificate_lies() -> Iterator[Lie]:
         (
             "places",
             "read back at a recipient's",
-            "read back where that can be",
+            "exactly the places that can be read back",
             put("places", 1, "read_back", value={"at": "2026-03-01T14:00:00Z", "left": 0}),
         ),
         (
             "places",
             "a deed of another place",
-            "what its place admits",
+            "one that its place allows",
             put("places", 0, "done", value="recalled"),
         ),
         (
@@ -408,13 +408,13 @@ def certificate_lies() -> Iterator[Lie]:
         (
             "places",
             "answered, without an answer",
-            "those of its deed",
+            "fit the action",
             put("places", 1, "done", value="answered"),
         ),
         (
             "places",
             "recalled, and answered",
-            "those of its deed",
+            "fit the action",
             put("places", 2, "done", value="recalled"),
         ),
         (
@@ -432,7 +432,7 @@ def certificate_lies() -> Iterator[Lie]:
         (
             "places",
             "answered after it was certified",
-            "asked and answered too",
+            "recalled and answered",
             put("places", 2, "answered", "at", value="2026-03-03T00:00:00Z"),
         ),
         (

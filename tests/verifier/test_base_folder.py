@@ -132,13 +132,13 @@ def another_row(world: World) -> None:
     world.rows[A1]["sealed_sha256"] = "5" * 64
 
 
-NAMED, ALIKE = "the release that the other manifest names", "curated in the same way"
+NAMED, ALIKE = "the base that the release's manifest names", "curated in the same way"
 LIES: dict[str, tuple[dict[str, Any], str]] = {
     "more carried than can have been": (
         {"own": said(carried=7, rebuilt=1, dropped=1)},
-        "of the same turns as rows of",
+        "the same turns as rows of",
     ),
-    "all carried": ({"own": said(carried=8, rebuilt=0, dropped=0)}, "of the same turns as rows of"),
+    "all carried": ({"own": said(carried=8, rebuilt=0, dropped=0)}, "the same turns as rows of"),
     "another release's folder": ({"carrier": lambda f: f.update(honest().folder)}, NAMED),
     "its root changed": (
         {
@@ -148,14 +148,14 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
         },
         NAMED,
     ),
-    "its manifest changed": ({"carrier": renamed}, "leaf of the release names its hash"),
+    "its manifest changed": ({"carrier": renamed}, "release's log entry names its hash"),
     "its lines changed": ({"carrier": lines_changed}, "lead to its root"),
     "its lines missing": (
         {"carrier": lambda f: f.pop("proof/rows.jsonl.gz")},
         "it holds `8` lines",
     ),
     "no manifest": ({"carrier": lambda f: f.pop("manifest.json")}, "has a manifest"),
-    "a line of no row": ({"base": another_row}, "as the manifest's root has them"),
+    "a line of no row": ({"base": another_row}, "under the manifest's root"),
     "other software": ({"base": lambda w: w.manifest.update(licet="1")}, ALIKE),
     "other rules": (
         {
@@ -238,7 +238,7 @@ def test_the_one_file_finds_the_base_beside_a_release_or_where_it_is_told(tmp_pa
         alone.stdout
     )
     told = run(*call, "--base", tmp_path / "elsewhere/winter")
-    assert (told.returncode, "of the same turns as rows of its base" in told.stdout) == (1, True), (
+    assert (told.returncode, "the same turns as rows of the base" in told.stdout) == (1, True), (
         told.stdout
     )
     (tmp_path / "elsewhere/winter").rename(tmp_path / "releases/winter")

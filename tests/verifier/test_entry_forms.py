@@ -19,7 +19,7 @@ import pytest
 
 from licet.ledger.canonical_json import canonical
 from licet.verifier.answer import ContradictionError
-from licet.verifier.entries import KINDS, OF_NOBODY, REQUIRED, SHAPES, parse_entry, read_entry
+from licet.verifier.entries import KINDS, REQUIRED, SHAPES, WITHOUT_ACCOUNT, parse_entry, read_entry
 from licet.verifier.forms import time_text
 
 from ..tiers import seeds
@@ -117,9 +117,9 @@ def _every() -> Iterator[bytes]:
                         ]
                         for name in names
                     }
-                    if kind not in OF_NOBODY:
+                    if kind not in WITHOUT_ACCOUNT:
                         entry["commit"] = f"{place:064x}"
-                    if kind not in OF_NOBODY and who:
+                    if kind not in WITHOUT_ACCOUNT and who:
                         entry["who"] = f"{place + 1:064x}"
                     yield canonical(entry)
 

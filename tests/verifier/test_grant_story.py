@@ -257,11 +257,11 @@ def test_what_did_happen_is_no_contradiction(told: list[Told]) -> None:
 
 LIES: dict[str, tuple[str, list[Told]]] = {
     "a restore begins the grant of who withdrew": (
-        "follows a choice",
+        "follows its choice",
         [*yes(MODELS, 1), *no(MODELS, 1), RESTORED, yes(MODELS, 2)[1]],
     ),
     "a restore between a choice and its grant": (
-        "follows a choice",
+        "follows its choice",
         [chose(MODELS, "began"), RESTORED, yes(MODELS, 1)[1], *no(MODELS, 1)],
     ),
     "a restore makes a grant stand of which nothing was told": (
@@ -279,28 +279,28 @@ LIES: dict[str, tuple[str, list[Told]]] = {
         ],
     ),
     "what is kept out keeps its grant": (
-        "ends its grants",
+        "ends the grants",
         [*no(MODELS), *yes(IN_CHAT, 1), ("narrowed", {"handle": CHAT}), *yes(SAFETY, 2)],
     ),
     "a closed account keeps a grant": (
-        "ends its grants",
+        "ends the grants",
         [*yes(MODELS, 1), ("closed", {}), ("deleted", {"handle": CHAT})],
     ),
     "a closed account begins a grant": (
         "account that is closed",
         [("closed", {}), *yes(MODELS, 1)],
     ),
-    "a number left out": ("given in order", [*yes(MODELS, 1), *yes(SAFETY, 3)]),
+    "a number left out": ("are consecutive", [*yes(MODELS, 1), *yes(SAFETY, 3)]),
     "carried over, and a grant of this year begins without its choice": (
-        "follows a choice",
+        "follows its choice",
         [CARRIED, yes(MODELS, 4)[1]],
     ),
     "a grant before its choice's moment": (
-        "moment and the version",
+        "time and the version",
         [chose(MODELS, "began"), *late(yes(MODELS, 1)[1:])],
     ),
     "a grant under another version than its choice": (
-        "moment and the version",
+        "time and the version",
         [chose(MODELS, "began"), yes(MODELS, 1, version=1)[1]],
     ),
     "a restore revives what was refused": (
@@ -312,7 +312,7 @@ LIES: dict[str, tuple[str, list[Told]]] = {
         [*yes(MODELS, 1), RESTORED, stands(2, MODELS)],
     ),
     "a restore is no yes": (
-        "follows a choice",
+        "follows its choice",
         [
             *yes(MODELS, 1),
             RESTORED,
@@ -329,11 +329,11 @@ LIES: dict[str, tuple[str, list[Told]]] = {
         [CARRIED, *no(MODELS, 7), ("grant_ended", {"grant": 7, "cause": "lapsed"})],
     ),
     "carried over, and no choice for a second grant": (
-        "follows a choice",
+        "follows its choice",
         [CARRIED, *no(MODELS), ("grant_begun", {"grant": 9, "version": 0, **MODELS})],
     ),
     "carried over, and what a no kept was never kept": (
-        "follows a choice",
+        "follows its choice",
         [
             CARRIED,
             *no(MODELS, 7),

@@ -370,7 +370,7 @@ def test_a_paper_with_a_text_of_its_own_is_not_proved(change: Any) -> None:
 
 def test_the_words_of_a_receipt_are_those_that_the_product_writes() -> None:
     assert {name: one.address for name, one in purposes.PURPOSES.items()} == receipts.PURPOSES
-    assert {kind.value: text for kind, text in receipt._CONCERNS.items()} == receipts.CONCERNS
+    assert {kind.value: text for kind, text in receipt._CONCERNS.items()} == receipts.SCOPE_TEXTS
 
 
 def test_every_field_of_the_statement_about_a_model_has_a_level_and_no_other_is_taken() -> None:

@@ -141,7 +141,7 @@ def test_a_drill_that_cannot_be_made_ends_as_failed_and_the_page_of_backups_says
     (order,) = given(lived)
     assert order.outcome is OrderOutcome.failed
     page = api.get("/console/backups", headers=owner).text
-    assert "no backup is on record that has not expired" in page
+    assert "no unexpired backup is registered" in page
 
 
 def test_the_page_of_backups_shows_each_drill_with_its_result(api: Any, lived: World) -> None:

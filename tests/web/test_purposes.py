@@ -77,7 +77,7 @@ def test_a_third_purpose_makes_no_page_fail_and_is_named_wherever_purposes_are(
         )
         found = documents.receipts(world.here, world.accounts["ana"])[-1]
         assert "urn:licet:purpose:public_research" in found.encode().decode() + str(found.payload)
-        assert "public" in dict(receipt.lines(found))["About"]
+        assert "public" in dict(receipt.list_fields(found))["About"]
         staff = world.staff(*StaffRole)
         account = f"acc_{world.accounts['ana'].hex}"
         for path in (

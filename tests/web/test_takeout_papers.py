@@ -423,7 +423,7 @@ def test_feedback_and_safety_copies_can_be_read_in_a_browser(world: World, api: 
 
 def test_the_archive_is_the_papers(pool: Pool, world: World) -> None:
     lived(world)
-    made = zipfile.ZipFile(io.BytesIO(papers.archive(world.here, world.accounts["ana"])))
+    made = zipfile.ZipFile(io.BytesIO(papers.zip_receipts(world.here, world.accounts["ana"])))
     assert {name: made.read(name) for name in made.namelist()}.keys() == dict(
         papers.receipt_files(world.here, world.accounts["ana"])
     ).keys()

@@ -1,36 +1,37 @@
-"""Backups, and a restore that applies every withdrawal and deletion made since the backup.
+"""Backups, and a restore that reapplies every withdrawal and deletion made since the backup.
 
 A backup is a folder with a dump of the database or a base backup of its server, and a manifest that
-describes it. With the WAL that was archived since (`wal_receiver`), a base backup can be restored
-to any moment after it. A backup contains sealed content and wrapped keys. It does not contain the
-epoch keys (the key folder, stored apart), the log, or the restriction journal (the file of
-withdrawals and deletions outside the database); copy these elsewhere as they grow. Each backup is
-registered in the database and in the journal before it is taken, with the day on which it expires:
-a certificate of erasure names the backups that may still hold what was erased.
+describes it. With the WAL archived since (`wal_receiver`), a base backup can be restored to any
+later moment. A backup contains sealed content and wrapped keys, but not the epoch keys (the key
+folder, stored apart), the log, or the restriction journal (the file of withdrawals and deletions
+outside the database); copy these elsewhere as they grow. Each backup is registered in the database
+and in the journal before it is taken, with its expiry: a certificate of erasure names the backups
+that may still contain the erased data.
 
-A restore takes these steps. If it is killed at any point, run the same command again:
+A restore takes these steps. After a crash at any point, run the same command again:
 
-    1. prove that the backup is this installation's and unchanged (`backup_manifest`), and copy it to a folder that
-       nobody else can write to
-    2. take every lock that a running server would hold; if one is held, refuse before anything is changed
-    3. raise the fence, which refuses every request, in a transaction of its own and in a table that no backup contains;
-       check that the backup's journal, log and keys are those of this installation
-    4. replace the database with the dump, in one transaction; or the cluster with the base backup, which was recovered
-       beside it and contains the fence before it takes the cluster's name (`base_recovery`)
-    5. in one transaction, behind the fence: apply every restriction that the journal or the log has and the backup lacks,
-       at the time at which it was made (`log_union`); bring the database up to the log, with an entry `restored`; end all
-       sessions
-    6. lower the fence
+1. prove that the backup is this installation's and unchanged (`backup_manifest`), and copy it to a
+   folder that nobody else can write to
+2. take every lock that a running server would hold; if one is held, refuse before anything is
+   changed
+3. raise the fence, which refuses every request, in a separate transaction and in a table that no
+   backup contains; check that the backup's journal, log and keys are those of this installation
+4. replace the database with the dump, in one transaction; or the cluster with the base backup,
+   which was recovered beside it and contains the fence before it takes the cluster's name
+   (`base_recovery`)
+5. in one transaction, behind the fence: apply every restriction that the journal or the log has and
+   the backup lacks, at the time at which it was made (`log_union`); bring the database up to the
+   log, with an entry `restored`; end all sessions
+6. lower the fence
 
-The journal must be the one that the backup, the present database and the log remember, from there
-on without a record that is missing or was changed, and the log must go on from what the backup
-knows: both are checked in step 3, so that a refusal changes nothing. What only step 5 can find, a
-leaf that nothing explains, leaves the fence up. `RestoreFinish.narrow` finishes either: the chain
-of the journal begins anew, and what cannot be matched counts as withdrawn.
+The journal must be the one recorded in the backup, the present database and the log, with no later
+record missing or changed, and the log must extend the backup's: both are checked in step 3, so that
+a refusal changes nothing. An unexplained log entry is found only in step 5, and leaves the fence
+up. `RestoreFinish.narrow` finishes either: the journal's chain restarts, and whatever cannot be
+matched counts as withdrawn.
 
-Between 3 and 6 nothing is read, leased, built or written. A database that somebody restored by
-other means is refused wherever it is opened, until steps 2, 3, 5 and 6 have been taken (`restore`
-without a backup).
+Between 3 and 6 nothing is read, leased, built or written. A database restored by other means is
+refused wherever it is opened, until steps 2, 3, 5 and 6 are done (`restore` without a backup).
 """
 
 from __future__ import annotations
@@ -114,9 +115,9 @@ BACKUPS_MAX = 10_000
 
 
 class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore would do. ``life`` is that of the database to replace, None if there is none;
-    ``since`` counts the restrictions to apply again, by kind. ``unfit`` names damage in the
-    journal, with which a restore is refused without `RestoreFinish.narrow`.
+    """What a restore would do. ``life`` is that of the database to replace, if any; ``since``
+    counts the restrictions to reapply, by kind. ``unfit`` describes damage in the journal, which
+    needs `RestoreFinish.narrow`.
     """
 
     backup: str | None
@@ -130,7 +131,7 @@ class RestoreForecast(msgspec.Struct, frozen=True, kw_only=True):
 def back_up(
     installation: Installation, target: Path, form: BackupForm = BackupForm.dump
 ) -> KeptBackup:
-    """Takes a backup into a new folder below ``target``; complete when this returns."""
+    """Takes a backup into a new folder below ``target``; it is complete on return."""
     now = installation.clock()
     if form is BackupForm.base:
         with transaction(installation.pool) as tx:
@@ -195,9 +196,7 @@ def _register(
     until: datetime,
     folder: Path,
 ) -> BackupManifest:
-    """Registers the backup before it is taken, so that it contains the state of that time or
-    later.
-    """
+    """Registers the backup before it is taken, so that it has the state of that time or later."""
     journal = journal_of(installation)
     with transaction(installation.pool) as tx:
         fence.check(tx)
@@ -215,7 +214,7 @@ def _register(
         restriction.keep_records(tx, journal, [record])
     with transaction(
         installation.pool
-    ) as tx:  # the journal has the backup by now, and the backup has where the journal stood
+    ) as tx:  # after the journal's record: the backup has the journal's head
         journal_evidence.log_head(tx, journal, head := journal.durable, now)
         logs = sequence.standings(tx)
         epochs, proof = bucket_epochs(tx), installation.keyring.wrapped_log_seed(tx)
@@ -250,7 +249,7 @@ def _register(
 
 
 def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
-    """The backups below ``target``, oldest first, including unfinished ones."""
+    """Lists the backups below ``target``, oldest first, including unfinished ones."""
     if not target.is_dir():
         raise UsageError(
             f"`{target}` is not a folder", "name the folder that the backups were written to"
@@ -271,7 +270,9 @@ def list_backups(installation: Installation, target: Path) -> list[KeptBackup]:
 
 
 def _list_undamaged(installation: Installation, target: Path) -> list[KeptBackup]:
-    """As `list_backups`; ContradictedError for a damaged one, whose day and WAL are not known."""
+    """Like `list_backups`; ContradictedError for a damaged one, whose expiry and WAL are
+    unknown.
+    """
     found = list_backups(installation, target)
     for kept in found:
         if kept.damage:
@@ -283,8 +284,8 @@ def _list_undamaged(installation: Installation, target: Path) -> list[KeptBackup
 
 
 class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup on record. ``base``: of the whole server. ``folder`` is where it was written, None
-    if only the restriction journal has it.
+    """A registered backup. ``base``: of the whole server. ``folder`` is None if only the
+    restriction journal has the backup.
     """
 
     backup: str
@@ -298,7 +299,7 @@ class RegisteredBackup(msgspec.Struct, frozen=True, kw_only=True):
 def list_registered(
     installation: Installation, limit: int, tx: Transaction | None = None
 ) -> list[RegisteredBackup]:
-    """The newest ``limit`` registered backups, pruned ones included."""
+    """Lists the newest ``limit`` registered backups, including pruned ones."""
     with joined(installation.pool, tx) as own:
         rows = own.execute(
             """SELECT backup_id, made_at, expires_at, pruned_at, base, folder FROM backups
@@ -328,7 +329,7 @@ class PrunedBackups(msgspec.Struct, frozen=True, kw_only=True):
 def prune(installation: Installation, target: Path, *, dry_run: bool = False) -> PrunedBackups:
     """Removes expired and unfinished backups, and the WAL that only they needed.
 
-    A dry run returns what would be removed, and removes nothing.
+    A dry run returns the same and removes nothing.
     """
     found = _list_undamaged(installation, target)
     with _lock_folder(target, fcntl.LOCK_EX):
@@ -373,11 +374,11 @@ def _prune_wal(installation: Installation, target: Path) -> int:
 def _unneeded_wal(
     installation: Installation, target: Path
 ) -> Iterator[tuple[Path, list[Path], bool]]:
-    """Each archive below ``target`` with its segments that no unexpired base backup needs, and
-    whether nothing needs the archive.
+    """Yields each archive below ``target``, its segments that no unexpired base backup needs, and
+    whether the whole archive is unneeded.
 
-    A segment is needed by the base backups that were begun before it, so it is kept no longer than
-    the backup window. An expired base backup that still exists does not need it.
+    A segment is needed by the unexpired base backups begun before it, so it is kept no longer than
+    the backup window.
     """
     bases = [
         backup_manifest.read_manifest(kept.folder)
@@ -405,8 +406,8 @@ def _unneeded_wal(
 
 
 def verify(config: Configuration, folder: Path, until: datetime | None = None) -> BackupManifest:
-    """The manifest of a backup that is proved, complete and readable; asks the key provider, and no
-    database.
+    """Proves that a backup is complete and readable, with the key provider and no database; returns
+    its manifest.
     """
     return backup_manifest.verify(_keyring(config), folder, until)
 
@@ -426,10 +427,9 @@ def restore(
     date instead.
 
     A base backup is restored with all the WAL archived since, or to the moment ``until``, by the
-    server's clock. With ``finish`` a journal that lost records, and leaves that nothing explains,
-    are no reason to refuse. RefusedError, with nothing changed, if the backup is another
-    installation's or its keys are destroyed; ContradictedError if it is not the one that was taken;
-    BusyError if a server is running.
+    server's clock. With ``finish`` a damaged journal and unexplained log entries are accepted.
+    RefusedError, with nothing changed, if the backup is another installation's or its keys are
+    destroyed; ContradictedError if it was changed; BusyError if a server is running.
     """
     manifest = (
         backup_manifest.verify_mac(_keyring(config), source)[0] if source is not None else None
@@ -444,8 +444,8 @@ def restore(
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
         done = _restore_base(config, source, clock, until, finish)
     else:
-        with installation(config, clock, upgrade=True, behind_fence=True) as here:
-            done = restore_dump(here, source, finish)
+        with installation(config, clock, upgrade=True, behind_fence=True) as opened:
+            done = restore_dump(opened, source, finish)
     return msgspec.structs.replace(done, set_aside=set_aside)
 
 
@@ -456,10 +456,8 @@ def forecast(
     until: datetime | None = None,
     finish: RestoreFinish | None = None,
 ) -> RestoreForecast:
-    """What `restore` would do with the same arguments, and raises what it would raise before it
-    changes anything.
-
-    The whole backup is proved, with the WAL that would be replayed. Nothing is restored or applied.
+    """Returns what `restore` would do, and raises its refusals; changes nothing. Proves the whole
+    backup with the WAL that would be replayed.
     """
     manifest = verify(config, source, until) if source is not None else None
     _check_until(manifest, until)
@@ -470,19 +468,22 @@ def forecast(
     if not is_made(config):
         return _forecast(manifest, None, ())
     with (
-        installation(config, clock, behind_fence=True) as here,
-        _lock_installation(here),
-        transaction(here.pool) as tx,
+        installation(config, clock, behind_fence=True) as opened,
+        _lock_installation(opened),
+        transaction(opened.pool) as tx,
     ):
-        _refuse_other_journal(here, tx, manifest, finish)
-        life, remembered = fence.current_life(tx), journal_heads.load_head(tx, journal_of(here).id)
-        walk = journal_of(here).walk(remembered, accepted_head(here, tx, manifest))
+        _refuse_other_journal(opened, tx, manifest, finish)
+        life, remembered = (
+            fence.current_life(tx),
+            journal_heads.load_head(tx, journal_of(opened).id),
+        )
+        walk = journal_of(opened).walk(remembered, accepted_head(opened, tx, manifest))
         if manifest is None:
             return _forecast(
-                None, life, list_lacking(tx, journal_of(here), life, walk), walk.finish()
+                None, life, list_lacking(tx, journal_of(opened), life, walk), walk.finish()
             )
         begun, lives = manifest.made_at, manifest.life
-        found = [numbered.record for numbered in journal_of(here).survey(walk)]
+        found = [numbered.record for numbered in journal_of(opened).survey(walk)]
         since = [
             kept
             for kept in found
@@ -526,25 +527,24 @@ def _check_until(manifest: BackupManifest | None, until: datetime | None) -> Non
 def restore_dump(
     installation: Installation, source: Path | None, finish: RestoreFinish | None = None
 ) -> RestoreResult:
-    """`restore` of a dump, or of no backup, in an installation that was opened behind its fence."""
+    """`restore` of a dump or of no backup, for an installation opened behind its fence."""
     if source is None:
         with _lock_installation(installation):
             _raise_fence(installation, None, finish)
-            return _finish(installation, None, finish)
+            return _complete(installation, None, finish)
     with _proved_copy(installation, source) as (manifest, dumped), _lock_installation(installation):
         _raise_fence(installation, manifest, finish)
-        # A server reads sessions, keys and rates behind the fence too; where both wait for each
-        # other, it may win once.
+        # A server reads sessions, keys and rates behind the fence too, and may win a deadlock once.
         retrying(lambda: dump.restore_rows(_dsn(installation.config), dumped, manifest.schema))
         with installation.pool.connection() as conn:
             migrate(conn)
-        return _finish(installation, manifest, finish)
+        return _complete(installation, manifest, finish)
 
 
 @contextmanager
 def _proved_copy(installation: Installation, source: Path) -> Iterator[tuple[BackupManifest, Path]]:
-    """Copies a dump to a folder that nobody else can write to, and proves it there; that copy is
-    restored, whatever happens to ``source``.
+    """Copies a dump to a private folder and proves the copy, which is restored whatever happens to
+    ``source``.
     """
     manifest, _ = backup_manifest.verify_mac(installation.keyring, source)
     make_folder(installation.config.data, 0o700)
@@ -559,11 +559,8 @@ def _proved_copy(installation: Installation, source: Path) -> Iterator[tuple[Bac
 
 @contextmanager
 def _lock_installation(installation: Installation) -> Iterator[None]:
-    """Takes every lock that a restore needs, before it changes anything; BusyError if a sequencer,
-    a sweep or a rotation runs.
-
-    The locks belong to a separate connection until the end, so that no server appends to the log,
-    sweeps or rotates meanwhile.
+    """Holds every lock that a restore needs, on a separate connection, so that no server appends to
+    the log, sweeps or rotates meanwhile; BusyError if one does.
     """
     with translated(), installation.pool.connection() as conn:
         try:
@@ -598,11 +595,11 @@ def _restore_base(
     refuse_own_server(config, source)
     archive = backup_manifest.archive_of(source, manifest)
 
-    def hold(copied: Path) -> None:
+    def check_copied(copied: Path) -> None:
         backup_manifest.check_copy(manifest, copied)
         base_backup.check(copied)
 
-    def bring(target: Path) -> None:
+    def copy_wal(target: Path) -> None:
         if archive is not None:
             wal_seals.copy(archive, made, manifest.begins, target)
             if until is None:
@@ -610,34 +607,34 @@ def _restore_base(
 
     with base_recovery.begin_recovery(config.data / "postgres") as recovery:
         with (
-            installation(config, clock, upgrade=True, behind_fence=True) as here,
-            _lock_installation(here),
+            installation(config, clock, upgrade=True, behind_fence=True) as opened,
+            _lock_installation(opened),
         ):
-            was_up = _raise_fence(here, manifest, finish)
+            was_up = _raise_fence(opened, manifest, finish)
             try:
                 recovery.recover(
                     source / BASE,
-                    hold,
-                    bring if archive is not None else None,
+                    check_copied,
+                    copy_wal if archive is not None else None,
                     until,
                     lambda dsn: _fence_restored(dsn, clock()),
                 )
             except BaseException:
                 if not was_up:  # nothing was changed
-                    with transaction(here.pool) as tx:
+                    with transaction(opened.pool) as tx:
                         fence.lift_fence(tx)
                 raise
         recovery.put_in_place()
     with (
-        installation(config, clock, upgrade=True, behind_fence=True) as here,
-        _lock_installation(here),
+        installation(config, clock, upgrade=True, behind_fence=True) as opened,
+        _lock_installation(opened),
     ):
-        _raise_fence(here, manifest, finish)
-        return _finish(here, manifest, finish)
+        _raise_fence(opened, manifest, finish)
+        return _complete(opened, manifest, finish)
 
 
 def refuse_own_server(config: Configuration, source: Path) -> None:
-    """RefusedError if a base backup is of a server of the operator's own."""
+    """Raises RefusedError for a base backup of the operator's own server."""
     if config.database_url or not (source / BASE / "licet.conf").is_file():
         raise RefusedError(
             "a base backup of your own server is restored with that server's tools",
@@ -654,12 +651,12 @@ def _fence_restored(dsn: str, now: datetime) -> None:
 def _raise_fence(
     installation: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
 ) -> bool:
-    """Raises the fence; returns whether it stood already. If anything fails from here on, it stays
-    up, unless nothing was changed.
+    """Raises the fence; returns whether it was up already. After a later failure it stays up,
+    unless nothing was changed.
     """
     with transaction(installation.pool) as tx:
-        # Destroying an epoch takes this lock and then checks the fence: the keys found here stay
-        # until it is lowered.
+        # Destroying an epoch takes this lock and then checks the fence: keys present now stay until
+        # it is lowered.
         tx.execute("SELECT pg_advisory_xact_lock(%s)", [EPOCHS_LOCK])
         was_up = fence.is_standing(tx)
         fence.raise_fence(tx, installation.clock())
@@ -675,7 +672,7 @@ def _raise_fence(
     return was_up
 
 
-def _finish(
+def _complete(
     installation: Installation, manifest: BackupManifest | None, finish: RestoreFinish | None
 ) -> RestoreResult:
     with transaction(installation.pool) as tx:
@@ -691,8 +688,8 @@ def check_restorable(
     manifest: BackupManifest | None,
     finish: RestoreFinish | None,
 ) -> None:
-    """Refuses, before any change, a backup of another journal, a journal that lost records or was
-    changed, and a log other than the backup's. With ``finish`` the last two are accepted.
+    """Refuses, before any change, another journal's backup, a damaged journal, and a log that does
+    not extend the backup's. ``finish`` accepts the last two.
     """
     _refuse_other_journal(installation, tx, manifest, finish)
     if finish is None:
@@ -705,8 +702,8 @@ def _refuse_other_journal(
     manifest: BackupManifest | None,
     finish: RestoreFinish | None,
 ) -> None:
-    """RefusedError if the backup, or without one the database, belongs to another restriction
-    journal.
+    """Raises RefusedError if the backup, or without one the database, belongs to another
+    restriction journal.
     """
     journal_of(installation).unlock(journal_key(log_seed(installation, tx, manifest)))
     if manifest is not None:
@@ -728,7 +725,7 @@ def _refuse_foreign(
 ) -> None:
     if finish is None and manifest.journal != journal_of(installation).id:
         raise RefusedError(
-            "the backup belongs to another restriction journal than the one found here",
+            "the backup belongs to another restriction journal than the configured one",
             "only its own journal has the later withdrawals and deletions: set LICET_RESTRICTIONS "
             "to its folder; "
             f"{FINISH_WITHOUT}",
@@ -745,9 +742,7 @@ def _refuse_foreign(
 def _refuse_unfit(
     installation: Installation, tx: Transaction, manifest: BackupManifest | None
 ) -> None:
-    """BrokenError, with nothing changed, for a journal that lost records or was changed, and for
-    another log than the backup knows.
-    """
+    """Raises BrokenError for a damaged journal, and for a log that does not extend the backup's."""
     journal = journal_of(installation)
     if misfits := journal.find_misfits(
         journal_heads.load_head(tx, journal.id), accepted_head(installation, tx, manifest)

@@ -1,7 +1,7 @@
 """The manifest of a backup: its contents, and the proof that it is this installation's and
 unchanged.
 
-A backup may lie where others can write. Its manifest therefore carries an HMAC whose key is not
+A backup may be stored where others can write. Its manifest therefore has an HMAC whose key is not
 stored with it: the key is derived from the secret that signs the log, which the manifest contains
 wrapped under an epoch key (``proof``). Anyone who has this installation's key provider can check
 the HMAC without a database; nobody else can make one. After that check the manifest is trusted, and
@@ -9,12 +9,12 @@ the dump or the base backup is compared with the hash in it. A dump is hashed as
 backup is hashed over the list of all its files, including those that PostgreSQL's own manifest
 leaves out (its WAL, `postgresql.auto.conf`).
 
-    proved        the manifest has a valid HMAC, and every byte is the one that was taken
-    contradicted  `ContradictedError`: a byte differs, or there is a file that was not taken
-    not proved    `RefusedError`: the keys to check it are not here, or an older licet took it without a proof
+    proved        the manifest has a valid HMAC, and every byte is unchanged
+    contradicted  `ContradictedError`: a byte differs, or there is an extra file
+    not proved    `RefusedError`: the keys to check it are missing, or an older licet took it
 
-No file of a backup reaches a PostgreSQL program before it is proved. What is restored is a copy
-that was proved, not what lies in the folder.
+No file of a backup reaches a PostgreSQL program before it is proved. A restore uses a proved copy,
+not the files in the folder.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LoggedState(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
     def standing(self, now: datetime) -> LogStanding:
-        """The same as the database had it; ``now`` is the backup's moment."""
+        """Converts it to the database's form; ``now`` is the time of the backup."""
         return LogStanding(
             year=self.year,
             origin=self.origin,
@@ -116,14 +116,14 @@ def derive_key(log_seed: bytes) -> bytes:
 
 
 def write(manifest: BackupManifest, log_seed: bytes) -> bytes:
-    """The manifest's file, with its HMAC."""
+    """Encodes the manifest's file, with its HMAC."""
     proved = msgspec.structs.replace(manifest, mac=_mac(manifest, derive_key(log_seed)))
     return msgspec.json.format(msgspec.json.encode(proved, order="sorted"), indent=2) + b"\n"
 
 
 class KeptBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup in a folder; ``expired``: its last day has passed; ``whole``: its manifest was
-    written, and can be read; ``damage``: why it cannot.
+    """A backup in a folder. ``whole``: its manifest exists and can be read; ``damage``: why it
+    cannot.
     """
 
     folder: Path
@@ -148,7 +148,7 @@ def read_manifest(folder: Path) -> BackupManifest:
         ) from None
     except UNDECODABLE as error:
         raise ContradictedError(
-            f"the manifest in `{folder}` is not the one that was written: {error}",
+            f"the manifest in `{folder}` was changed: {error}",
             "use another backup",
         ) from None
     if manifest.v > VERSION:
@@ -161,8 +161,8 @@ def read_manifest(folder: Path) -> BackupManifest:
 
 
 def inspect(folder: Path, now: datetime, days: Mapping[str, datetime]) -> KeptBackup:
-    """The backup in a folder. ``days`` are the registered expiry days, which override the
-    manifest's: a changed manifest cannot extend one.
+    """Describes the backup in a folder. The registered expiries ``days`` override the manifest's,
+    so that a changed manifest cannot extend one.
     """
     unfinished = KeptBackup(
         folder=folder,
@@ -198,32 +198,26 @@ def verify_mac(keyring: Keyring, folder: Path) -> tuple[BackupManifest, bytes]:
     manifest = read_manifest(folder)
     if manifest.v < VERSION:
         raise RefusedError(
-            "not proved: an older licet took the backup, which has nothing to prove that it "
-            "is unchanged",
-            "if you trust the place where it lay, restore it with the licet that took it",
+            "not proved: an older licet took the backup, without a proof that it is unchanged",
+            "if you trust its storage, restore it with the licet that took it",
             because="not_proved",
         )
     try:
         made = derive_key(keyring.unwrap_secret("log", manifest.proof))
     except (BrokenError, OverflowError):
         raise RefusedError(
-            "not proved: the keys of this backup's epochs are destroyed or not here, so "
-            "nothing in it can be opened",
-            "use a backup that has not expired, with the key provider that it was made under",
+            "not proved: its epoch keys are destroyed or missing, so it cannot be opened",
+            "use an unexpired backup, with the key provider that it was taken under",
             because="dead_epoch",
         ) from None
     if not hmac.compare_digest(_mac(manifest, made), manifest.mac):
-        raise ContradictedError(
-            f"the manifest in `{folder}` is not the one that was written", "use another backup"
-        )
+        raise ContradictedError(f"the manifest in `{folder}` was changed", "use another backup")
     return manifest, made
 
 
 def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> BackupManifest:
-    """The manifest of a backup that is proved, complete and readable.
-
-    The WAL that was archived since a base backup is checked to its end, or up to the moment
-    ``until``.
+    """Proves that a backup is complete and readable; returns its manifest. The WAL archived since a
+    base backup is proved too; without ``until`` it must be complete to its end.
     """
     manifest, made = verify_mac(keyring, folder)
     check_copy(manifest, folder / (DUMP if manifest.form is BackupForm.dump else BASE))
@@ -245,8 +239,8 @@ def verify(keyring: Keyring, folder: Path, until: datetime | None = None) -> Bac
 
 
 def check_copy(manifest: BackupManifest, held: Path) -> None:
-    """ContradictedError if the dump or the base backup at ``held`` is not the one that the manifest
-    describes.
+    """Raises ContradictedError if the dump or base backup at ``held`` does not match the
+    manifest.
     """
     try:
         found = digest_of(held)
@@ -259,8 +253,8 @@ def check_copy(manifest: BackupManifest, held: Path) -> None:
 
 
 def digest_of(held: Path) -> tuple[int, str]:
-    """The size in bytes and the SHA-256 of a dump or a base backup: of the file, or of the list of
-    all files of the folder.
+    """Returns the size in bytes and the SHA-256: of a dump's file, or of the list of a base
+    backup's files.
     """
     if not held.is_dir():
         return held.stat().st_size, _file_digest(held)
@@ -269,8 +263,7 @@ def digest_of(held: Path) -> tuple[int, str]:
         name = path.relative_to(held).as_posix().encode()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ContradictedError(
-                f"`{path}` is neither a file nor a folder, and no base backup of Licet "
-                "contains one",
+                f"`{path}` is neither a file nor a folder, which no base backup of Licet contains",
                 "",
             )
         if path.is_file():
@@ -281,9 +274,7 @@ def digest_of(held: Path) -> tuple[int, str]:
 
 
 def archive_of(folder: Path, manifest: BackupManifest) -> Path | None:
-    """The WAL archive that a base backup continues in; NotFoundError if it is not beside the
-    backup.
-    """
+    """Returns the WAL archive that continues a base backup; NotFoundError if it is missing."""
     if not manifest.archive:
         return None
     archive = folder.absolute().parent / ARCHIVES / manifest.archive

@@ -28,14 +28,14 @@ _BEGINS = re.compile(
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the WAL that a base backup needs begins: the position, and the name of its segment."""
+    """The start of the WAL that a base backup needs: position, and name of its segment."""
 
     place: str
     segment: str
 
 
 def may_replicate(tx: Transaction) -> None:
-    """RefusedError if the role may neither take a base backup nor receive WAL."""
+    """Raises RefusedError unless the role may take base backups and receive WAL."""
     row = tx.execute(
         "SELECT current_user, rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
@@ -60,8 +60,8 @@ def take_base_backup(dsn: str, target: Path) -> None:
 
 
 def check(source: Path) -> None:
-    """BrokenError if a file differs from PostgreSQL's manifest, or the WAL in the base backup
-    cannot be read.
+    """Raises BrokenError if a file differs from PostgreSQL's manifest, or the WAL in the base
+    backup is unreadable.
     """
     postgres_programs.run_program(
         ["pg_verifybackup", "--quiet", str(source)], hint="use another backup"

@@ -1,19 +1,20 @@
 """Restores a base backup: recovers it beside the embedded server, then puts it in that server's
 place.
 
-Promise: the cluster under the server's name is either the one that was there before, or one that
-went through ``prepare`` (which raises the fence) and was stopped cleanly. If it is killed at any
-point, run it again.
+Promise: the cluster under the server's name is either the previous one, or one that went through
+``prepare`` (which raises the fence) and was stopped cleanly. After a crash at any point, run it
+again.
 
-    1. copy the base backup and the WAL to `cluster.restoring`, beside the cluster in use, and compare the copies with
-       what was taken
-    2. recover it with a separate server, from its own WAL and the archive's, to the end or to a moment; call
-       ``prepare`` with a connection to it; set today's password; stop it
-    3. stop the server in use, which must have no users; two renames put the recovered cluster in its place
+1. copy the base backup and the WAL to `cluster.restoring`, beside the cluster in use, and prove the
+   copies
+2. recover it with a separate server, from its own WAL and the archive's, to the end or to a moment;
+   call ``prepare`` with a connection to it; set today's password; stop it
+3. stop the server in use, which must have no users; two renames put the recovered cluster in its
+   place
 
-The separate server trusts everybody who reaches its socket, because a base backup contains an old
-password. The socket lies in a folder of mode 0700: only somebody who could also write the cluster's
-files can reach it.
+The separate server trusts every connection to its socket, because a base backup contains an old
+password. The socket's folder has mode 0700: only somebody who could also write the cluster's files
+can connect.
 """
 
 from __future__ import annotations
@@ -69,24 +70,22 @@ class Recovery:
     def recover(
         self,
         base: Path,
-        hold: Callable[[Path], None],
-        bring: Callable[[Path], None] | None,
+        check_copy: Callable[[Path], None],
+        copy_wal: Callable[[Path], None] | None,
         until: datetime | None,
         prepare: Callable[[str], None],
     ) -> None:
-        """Steps 1 and 2. UsageError if the base backup and its archive do not reach ``until``;
-        nothing in use is changed.
-
-        ``hold`` raises if the copy of the base backup is not what was taken; ``bring`` makes a
-        folder of the archived WAL.
+        """Steps 1 and 2. UsageError if the base backup and its archive end before ``until``;
+        nothing in use is changed. ``check_copy`` raises if the copy of the base backup was changed;
+        ``copy_wal`` creates a folder of the archived WAL.
         """
         side = self._side
         shutil.copytree(base, side.data, symlinks=True)
-        hold(side.data)
+        check_copy(side.data)
         side.data.chmod(0o700)
-        if bring is not None:
+        if copy_wal is not None:
             (side.data / "recovery.signal").touch(0o600)
-            bring(side.data / _ARCHIVE)
+            copy_wal(side.data / _ARCHIVE)
         side.write(side.data / _TRUST, "local all all trust\n")
         _change_owner(side)
         side.prepare_folders()
@@ -142,9 +141,7 @@ class Recovery:
 
 @contextlib.contextmanager
 def begin_recovery(folder: Path, options: Options | None = None) -> Iterator[Recovery]:
-    """The only restore that may run; BusyError if another one is running, or anybody uses the
-    server.
-    """
+    """Begins the only restore; BusyError if another one is running, or the server is in use."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(folder / "restoring", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -200,7 +197,7 @@ def _recovery_error(log: Path, until: datetime | None) -> LicetError:
     if until is not None and "before configured recovery target" in output:
         return UsageError(
             "the WAL ends before the moment of --until",
-            "omit --until to restore everything that there is",
+            "omit --until to restore all of it",
         )
     fatal = [line.partition("FATAL:")[2] for line in output.splitlines() if "FATAL:" in line]
     reason = " ".join((fatal or output.splitlines() or ["no reason given"])[-1].split())

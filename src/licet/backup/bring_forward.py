@@ -1,8 +1,8 @@
 """The last step of a restore: brings the restored database, behind its fence, up to its journal and
-its log.
+log.
 
-Everything happens in one transaction, so that a refusal or a crash leaves the database as it was
-restored, with the fence up, and the restore can be run again.
+It is one transaction: after a refusal or crash the database is as restored, with the fence up, and
+the restore can be repeated.
 """
 
 from __future__ import annotations
@@ -57,14 +57,11 @@ FINISH_WITHOUT = (
 
 
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore did. ``applied`` counts the restrictions that were applied again, by kind, and
-    ``from_log`` those of them that only the log had; ``gone`` counts those whose account or
-    conversation the backup does not contain.
-
-    ``withdrawn`` counts the accounts that count as withdrawn: a record of theirs could widen and
-    the log lacks it, or nothing explained what the log tells. ``unfit`` names what did not fit,
-    ``set_aside`` the parts of the journal that were replaced; ``keys_revoked`` counts services'
-    keys that were revoked because records are missing.
+    """What a restore did. ``applied`` counts the reapplied restrictions by kind, ``from_log`` those
+    that only the log had; ``gone`` counts those whose account or conversation the backup lacks.
+    ``withdrawn`` counts accounts withdrawn because the log lacks a record that could widen, or has
+    an unexplained entry. ``unfit`` describes the mismatches, ``set_aside`` the replaced parts of
+    the journal; ``keys_revoked`` counts service keys revoked because records are missing.
     """
 
     backup: str | None
@@ -85,7 +82,9 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
 def log_seed(
     installation: Installation, tx: Transaction, manifest: BackupManifest | None
 ) -> KeyMaterial:
-    """The secret that signs the log, from the backup, as the database may be empty."""
+    """Returns the secret that signs the log; from the backup if given, as the database may be
+    empty.
+    """
     return (
         installation.keyring.unwrap_secret("log", manifest.proof)
         if manifest is not None
@@ -94,7 +93,7 @@ def log_seed(
 
 
 def backup_head(installation: Installation, manifest: BackupManifest | None) -> JournalHead | None:
-    """The journal's head when the backup was taken, None for a backup of another journal."""
+    """Returns the journal's head when the backup was taken; None for another journal's backup."""
     if manifest is None or manifest.journal != journal_of(installation).id:
         return None
     return JournalHead(manifest.head, bytes.fromhex(manifest.chain))
@@ -103,7 +102,9 @@ def backup_head(installation: Installation, manifest: BackupManifest | None) -> 
 def accepted_head(
     installation: Installation, tx: Transaction, manifest: BackupManifest | None
 ) -> JournalHead | None:
-    """The record up to which the backup, or without one the database, has the whole journal."""
+    """Returns the record up to which the backup, or without one the database, has the whole
+    journal.
+    """
     if manifest is not None:
         return backup_head(installation, manifest)
     return next(iter(journal_heads.load_head(tx, journal_of(installation).id)), None)
@@ -115,8 +116,8 @@ def bring_forward(
     manifest: BackupManifest | None,
     finish: RestoreFinish | None,
 ) -> RestoreResult:
-    """Applies the restrictions made since the backup, brings the database up to the log, and begins
-    a new life of the database.
+    """Reapplies the restrictions made since the backup, brings the database up to the log, and
+    begins a new life of the database.
     """
     journal, now = journal_of(installation), installation.clock()
     backup = parse(Prefix.backup, manifest.backup) if manifest is not None else None
@@ -127,7 +128,7 @@ def bring_forward(
     heads = [head for log in known for head in journal_evidence.heads_in(log.entries, journal)]
     misfits = journal.find_misfits(heads, begins)
     if (lived := fence.newest_life(tx)) is not None and lived.journal != journal.id:
-        misfits.append(JournalMisfit(1, 1, "the journal", "it is another one than the database's"))
+        misfits.append(JournalMisfit(1, 1, "the journal", "it is not the database's"))
     if misfits and finish is None:
         raise misfit_error(misfits)
     newest = max((record.life for record in journal.newest(NEWEST_RECORDS_MAX)), default=0)
@@ -136,8 +137,7 @@ def bring_forward(
     begun_anew = finish is not None and _restart_journal(
         tx, journal, [*heads, *([begins] if begins else [])], life
     )
-    # Written before anything is read: from here on nothing of an earlier life is added, so nothing
-    # is missed.
+    # Written before reading: afterwards no record of an earlier life is added, so none is missed.
     journal.append([Restriction(life=life, kind=RestrictionKind.life, at=now)])
     keys = LogKeys(installation.keyring)
     names = {
@@ -186,8 +186,8 @@ def _logged_lives(known: Sequence[Ahead]) -> Iterator[int]:
 def _restart_journal(
     tx: Transaction, journal: Journal, heads: Sequence[JournalHead], life: int
 ) -> bool:
-    """Restarts the journal's chain with the next record if any record does not fit; returns whether
-    it does.
+    """Restarts the journal's chain with the next record if a record is missing or changed; returns
+    whether it did.
     """
     if not journal.find_misfits(heads, journal_heads.load_restart(tx, journal.id)):
         return False
@@ -220,9 +220,9 @@ def _withdraw_unexplained(
     misfits: Sequence[JournalMisfit],
     finish: RestoreFinish | None,
 ) -> tuple[int, int]:
-    """Withdraws the accounts that the plan names, and with ``finish`` those of unexplained leaves;
-    returns counts of accounts and of revoked service keys. RefusedError without ``finish`` for
-    unexplained leaves.
+    """Withdraws the plan's accounts, and with ``finish`` those of unexplained entries; returns the
+    numbers of accounts and of revoked service keys. Without ``finish``, RefusedError for
+    unexplained entries.
     """
     open_still = restriction_targets.in_force(tx, plan.grants)
     unexplained = plan.unexplained + [
@@ -250,8 +250,8 @@ def _withdraw_unexplained(
 def _apply_again(
     installation: Installation, tx: Transaction, records: Sequence[Restriction]
 ) -> tuple[dict[str, int], int]:
-    """Applies missing restrictions in order, by the same verbs as at first, without writing them to
-    the journal again.
+    """Reapplies missing restrictions in order, by the original verbs, without journaling them
+    again.
     """
     keyring = Keyring(
         installation.keyring.provider,
@@ -264,7 +264,7 @@ def _apply_again(
     for has_account, group in groupby(records, lambda record: record.account is not None):
         for batch in _split_batches(group, BATCH_COMMANDS_MAX):
             done = (
-                _check_existing(tx, keyring, batch)
+                _execute_again(tx, keyring, batch)
                 if has_account
                 else [_register_again(tx, record) for record in batch]
             )
@@ -280,8 +280,8 @@ def _apply_again(
 def list_lacking(
     tx: Transaction, journal: Journal, present: int, walk: ChainWalk
 ) -> list[Restriction]:
-    """The restrictions that a database in the life ``present`` lacks, determined before any of them
-    is applied.
+    """Lists the restrictions that a database in the life ``present`` lacks; call it before applying
+    any.
     """
     found: list[Restriction] = []
     for part in _split_batches((numbered.record for numbered in journal.survey(walk)), RECORDS_MAX):
@@ -299,9 +299,9 @@ def _split_batches(records: Iterable[Restriction], size: int) -> Iterator[list[R
         yield batch
 
 
-def _check_existing(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
-    """Whether each record's account and conversation exist. An erasure keeps the id that its person
-    was given.
+def _execute_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restriction]) -> list[bool]:
+    """Executes the records' commands; returns for each whether its account and conversation exist.
+    An erasure keeps the id that its person received.
     """
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
@@ -319,9 +319,7 @@ def _check_existing(tx: Transaction, keyring: Keyring, batch: Sequence[Restricti
 
 
 def _register_again(tx: Transaction, record: Restriction) -> bool:
-    """Registers again a policy version, a backup that was taken since, or the revocation or limits
-    of a service's key.
-    """
+    """Registers again a policy version, a later backup, or a service key's revocation or limits."""
     if record.kind is RestrictionKind.key_revoked:
         assert record.key is not None
         return service_keys.restore_revocation(tx, record.key, record.at)

@@ -1,19 +1,18 @@
-"""Backup drills: restore the newest backup into a scratch folder and verify it; nothing in use is
-touched.
+"""Backup drills: restore the newest backup into a scratch folder and verify it, without touching
+data in use.
 
 A drill takes these steps, and records its outcome:
 
-    1. prove the backup and its files (`archives.verify`)
-    2. restore it into a database server of its own, in a folder of mode 0700 below the data folder, which listens on no
-       network: a dump into an empty database, a base backup with its WAL to the end
-    3. bring its schema up to date, and prove in it that every turn has its segment, no turn outlives its key, every kept
-       segment is registered, every account's keys are under its bucket's and those under an epoch that the key provider
-       has, and that what it knows of the log is the beginning of the log as it is published
-    4. stop the server and remove the folder
+1. prove the backup and its files (`archives.verify`)
+2. restore it into a separate database server without network, in a folder of mode 0700 below the
+   data folder: a dump into an empty database, a base backup with its WAL to the end
+3. bring its schema up to date, and prove in it that every turn has its segment, no turn outlives
+   its key, every kept segment is registered, every account's keys are under its bucket's and those
+   under an epoch that the key provider has, and that the published log extends its log
+4. stop the server and remove the folder
 
-No content is opened, no event is sent, nothing is logged and no withdrawal is applied: the restore
-itself does the last (`archives.restore`). Killed at any point, a drill leaves a folder that the
-next one removes, and no record.
+No content is opened, no event is sent, nothing is logged and no withdrawal is reapplied (only
+`archives.restore` does). A killed drill leaves no record, and a folder that the next one removes.
 """
 
 from __future__ import annotations
@@ -47,9 +46,9 @@ from licet.vault.ids import Prefix, parse, shown, uuid7
 from licet.vault.installation import Installation
 
 SCRATCH, LOCK = "drill", "drill.lock"
-ACCOUNTS_MAX = 10_000  # whose keys are unwrapped at once
+ACCOUNTS_MAX = 10_000  # unwrapped per batch
 BACKUPS_MAX = 1_000
-UNSYNCED = embedded.Options(durable=False)  # what a crash leaves of a drill is removed
+UNSYNCED = embedded.Options(durable=False)  # files of a crashed drill are removed
 
 
 class DrillOutcome(StrEnum):
@@ -60,10 +59,8 @@ class DrillOutcome(StrEnum):
 
 
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded drill. ``failure`` is why it failed, else empty.
-
-    ``segments`` and ``entries`` are those of the restored database, ``keys`` the accounts whose
-    keys were unwrapped.
+    """A recorded drill. ``failure`` is its reason, else "". ``accounts``, ``segments`` and
+    ``entries`` count those of the restored database, ``keys`` the accounts with unwrapped keys.
     """
 
     backup: str
@@ -77,7 +74,7 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     entries: int = 0
 
 
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
+class _DatabaseCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Counts in the restored database."""
 
     accounts: int
@@ -87,10 +84,9 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drill(installation: Installation, folder: Path | None = None, *, by: str) -> DrillResult:
-    """Restores a backup into a scratch place, proves it, and records the result: the backup in
-    ``folder``, the newest one below it, or without a folder the newest one on record.
-
-    NotFoundError if there is none, BusyError while another drill runs; both record nothing.
+    """Restores a backup into a scratch folder, proves it, and records the result. The backup is the
+    one in ``folder``, the newest below it, or without a folder the newest registered. NotFoundError
+    without a backup, BusyError while another drill runs; neither is recorded.
     """
     source = choose_backup(installation, folder)
     with _lock_scratch(installation) as scratch:
@@ -122,7 +118,7 @@ def drill(installation: Installation, folder: Path | None = None, *, by: str) ->
 
 
 def choose_backup(installation: Installation, folder: Path | None) -> Path:
-    """The folder of the backup to restore; NotFoundError if there is none."""
+    """Returns the folder of the backup to restore; NotFoundError if there is none."""
     if folder is not None and (folder / MANIFEST).is_file():
         return folder
     if folder is not None:
@@ -133,7 +129,7 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
         ]
         if not found:
             raise NotFoundError(
-                f"no backup below `{folder}` that has not expired", "make one: `licet backup make`"
+                f"no unexpired backup below `{folder}`", "make one: `licet backup make`"
             )
         return found[-1]
     now = installation.clock()
@@ -145,7 +141,7 @@ def choose_backup(installation: Installation, folder: Path | None) -> Path:
         ):
             return registered.folder
     raise NotFoundError(
-        "no backup is on record that has not expired",
+        "no unexpired backup is registered",
         "make one: `licet backup make`, or name a folder",
     )
 
@@ -175,8 +171,8 @@ def list_newest(installation: Installation, limit: int) -> list[DrillResult]:
 
 
 def due_at(installation: Installation) -> datetime | None:
-    """When the next drill is due: the interval of the configuration after the last that was proved,
-    or after the first backup on record; None if there is no backup.
+    """Returns when the next drill is due: the configured interval after the last proved one, else
+    after the first backup; None without backups.
     """
     with transaction(installation.pool) as tx:
         row = tx.execute(
@@ -221,19 +217,21 @@ def _clear_leftovers(scratch: Path) -> None:
         shutil.rmtree(scratch)
 
 
-def _restore_and_examine(installation: Installation, source: Path, scratch: Path) -> _Found:
+def _restore_and_examine(
+    installation: Installation, source: Path, scratch: Path
+) -> _DatabaseCounts:
     manifest = archives.verify(installation.config, source)
-    found: list[_Found] = []
+    found: list[_DatabaseCounts] = []
 
-    def look(dsn: str) -> None:
+    def examine(dsn: str) -> None:
         found.append(_examine_database(installation, dsn))
 
     if manifest.form is BackupForm.dump:
         with embedded.running(scratch, UNSYNCED) as dsn:
             dump.restore_rows(dsn, source / DUMP, manifest.schema)
-            look(dsn)
+            examine(dsn)
     else:
-        _recover(installation, source, manifest, scratch, look)
+        _recover(installation, source, manifest, scratch, examine)
     return found[0]
 
 
@@ -242,39 +240,39 @@ def _recover(
     source: Path,
     manifest: BackupManifest,
     scratch: Path,
-    look: Callable[[str], None],
+    examine: Callable[[str], None],
 ) -> None:
-    """Recovers a base backup in the scratch folder; RefusedError for one of a server of the
-    operator's own.
+    """Recovers a base backup in the scratch folder; RefusedError if it is of the operator's own
+    server.
     """
     archives.refuse_own_server(installation.config, source)
     _, made = backup_manifest.verify_mac(installation.keyring, source)
     archive = backup_manifest.archive_of(source, manifest)
 
-    def hold(copied: Path) -> None:
+    def check_copied(copied: Path) -> None:
         backup_manifest.check_copy(manifest, copied)
         base_backup.check(copied)
 
-    def bring(target: Path) -> None:
+    def copy_wal(target: Path) -> None:
         if archive is not None:
             wal_seals.copy(archive, made, manifest.begins, target)
 
-    # The recovered server is given a password of its own: it is reached by its socket alone, and
-    # then removed.
+    # The recovered server gets a new password: it is reached by its socket alone, and then removed.
     password = scratch / "password"
     password.touch(0o600)
     password.write_text(f"*:*:*:*:{secrets.token_urlsafe(32)}\n")
     with base_recovery.begin_recovery(scratch) as recovery:
-        recovery.recover(source / BASE, hold, bring if archive is not None else None, None, look)
+        recovery.recover(
+            source / BASE, check_copied, copy_wal if archive is not None else None, None, examine
+        )
 
 
-def _examine_database(installation: Installation, dsn: str) -> _Found:
+def _examine_database(installation: Installation, dsn: str) -> _DatabaseCounts:
     """Step 3, on a restored database."""
     with open_pool(dsn, 1) as pool:
         with pool.connection() as conn:
             migrate(conn)
-        # A restored database is behind no fence of its own, and a base backup may have been taken
-        # behind one.
+        # A base backup may have been taken behind a fence, which no restore lifts here.
         keyring = Keyring(
             installation.keyring.provider,
             installation.keyring.random,
@@ -287,13 +285,13 @@ def _examine_database(installation: Installation, dsn: str) -> _Found:
                 (integrity.blocks_without_key, "sealed blocks whose key is destroyed"),
                 (
                     integrity.segments_unregistered,
-                    "kept segments that are not in the register of copies",
+                    "kept segments that are missing in the register of copies",
                 ),
             ):
                 if found := count(tx):
                     raise BrokenError(f"the restored database has `{found:,}` {what}")
             accounts, keys = _count_keys(tx, keyring)
-            return _Found(
+            return _DatabaseCounts(
                 accounts=accounts,
                 segments=expiry.kept_count(tx),
                 keys=keys,
@@ -302,7 +300,7 @@ def _examine_database(installation: Installation, dsn: str) -> _Found:
 
 
 def _count_keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
-    """Counts the accounts, and those whose keys were unwrapped: all without destroyed keys."""
+    """Counts the accounts, and those with keys, after unwrapping the keys."""
     accounts = keys = 0
     after = UUID(int=0)
     while some := account_view.accounts_behind(tx, after, ACCOUNTS_MAX):
@@ -312,9 +310,7 @@ def _count_keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
 
 
 def _count_entries(installation: Installation, tx: Transaction, keyring: Keyring) -> int:
-    """Counts the entries of the logs that the database knows, after checking that each published
-    log extends them.
-    """
+    """Counts the database's log entries, after checking that each published log extends them."""
     place, seed = documents.place(installation), keyring.log_seed(tx)
     known = sequence.standings(tx)
     for standing in known:
@@ -327,7 +323,9 @@ def _count_entries(installation: Installation, tx: Transaction, keyring: Keyring
 
 
 def _backup_id(installation: Installation, source: Path) -> str:
-    """The registered id of the backup in a folder, as its manifest may be damaged."""
+    """Returns the id of the backup in a folder, by the register first: its manifest may be
+    damaged.
+    """
     folder = source.absolute()
     for backup in archives.list_registered(installation, BACKUPS_MAX):
         if backup.folder == folder:

@@ -1,16 +1,13 @@
-r"""Dumps of the database, made by PostgreSQL's own programs while it runs, and restored completely
-or not at all.
+r"""Dumps of the running database by PostgreSQL's own programs, restored completely or not at all.
 
 A dump is `pg_dump`'s custom format of one snapshot. Nothing in a dump is executed when it is
 restored. The schema is created by Licet's migrations, not taken from the dump. Of the output of
-`pg_restore`, only rows and sequence positions are used, only for tables, columns and sequences of
-that schema, and by statements that are written here. Any other line is refused, among them `\!` and
-`COPY .. TO PROGRAM`. The rows are inserted by a role that may use these tables and nothing else: it
-can run no program, read no file and create no role.
+`pg_restore`, only rows and sequence positions of that schema are used, by statements of this
+module; any other line, such as `\!` or `COPY .. TO PROGRAM`, is refused. A role that may use only
+these tables inserts the rows: it can run no program, read no file and create no role.
 
-A restore is one transaction, which drops every table of the database first: if it is killed or
-fails, the database is as it was before. The tables named in ``KEPT`` are in no dump and are not
-dropped, so their content stands before, during and after.
+A restore is one transaction, which first drops every table: if it is killed or fails, the database
+is unchanged. The tables in ``KEPT`` are in no dump and are never dropped.
 """
 
 from __future__ import annotations
@@ -33,34 +30,33 @@ from licet.store.files import sync
 from licet.store.migrate import migrate, migrations
 
 KEPT = ("fence",)
-COPY_BYTES_MAX = 256 * 2**10  # of rows that are sent at once
+COPY_BYTES_MAX = 256 * 2**10  # of rows per message
 LISTED_CHARACTERS_MAX = 60
 _DROP = """
 DO $$
-DECLARE one record;
+DECLARE item record;
 BEGIN
-    FOR one IN SELECT format('DROP %%s IF EXISTS public.%%I CASCADE', CASE relkind WHEN 'v'
+    FOR item IN SELECT format('DROP %%s IF EXISTS public.%%I CASCADE', CASE relkind WHEN 'v'
       THEN 'VIEW'
                              WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
-                               ELSE 'TABLE' END, relname) AS told
+                               ELSE 'TABLE' END, relname) AS statement
                  FROM pg_class WHERE relnamespace = 'public'::regnamespace
                    AND relkind IN ('r', 'p', 'v', 'm', 'S')
                   AND relname <> ALL (ARRAY[%s]) ORDER BY relkind = 'S' LOOP
-        EXECUTE one.told;
+        EXECUTE item.statement;
     END LOOP;
-    FOR one IN SELECT format('DROP ROUTINE IF EXISTS %%s CASCADE', oid::regprocedure) AS told
+    FOR item IN SELECT format('DROP ROUTINE IF EXISTS %%s CASCADE', oid::regprocedure) AS statement
       FROM pg_proc p
                 WHERE pronamespace = 'public'::regnamespace
                   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid
                     AND d.deptype = 'e') LOOP
-        EXECUTE one.told;
+        EXECUTE item.statement;
     END LOOP;
 END $$;
 """
-# The entries that a table of contents may list, by PostgreSQL's names, and which of them are
-# relations of ours.
+# The entries that a dump's table of contents may list, by PostgreSQL's names.
 _RELATIONS = ("TABLE DATA", "TABLE", "SEQUENCE OWNED BY", "SEQUENCE SET", "SEQUENCE")
-_NAMED = ("FUNCTION", "TRIGGER", "VIEW")  # named here alone: those of the dump are never made
+_NAMED = ("FUNCTION", "TRIGGER", "VIEW")  # accepted, but never created from the dump
 _LISTED = (
     *_RELATIONS,
     *_NAMED,
@@ -102,8 +98,8 @@ def dump_database(dsn: str, target: Path) -> None:
 
 
 def check(source: Path) -> None:
-    """Reads a dump to its end; ContradictedError if it contains anything that a dump of Licet does
-    not.
+    """Reads a dump to its end; ContradictedError if it contains anything that no dump of Licet
+    does.
     """
     known = _known_objects()
     with _output(["pg_restore", "--list", str(source)]) as lines:
@@ -114,11 +110,11 @@ def check(source: Path) -> None:
                 raise _foreign_error(line.partition(";")[2])
     with _script(source) as lines:
         for raw in lines:
-            line = _text(raw)
+            line = _decode_line(raw)
             if copied := _COPY.fullmatch(line):
                 if copied[1] not in known:
                     raise _foreign_error(line)
-                for _ in _rows(lines):
+                for _ in _read_rows(lines):
                     pass
             elif not _SETVAL.fullmatch(line) and not _SILENT.fullmatch(line):
                 raise _foreign_error(line)
@@ -134,10 +130,10 @@ def restore_rows(dsn: str, source: Path, schema: int | None = None) -> None:
         conn.execute("SET LOCAL client_min_messages = warning")
         conn.execute(_DROP % ", ".join(f"'{name}'" for name in KEPT))
         migrate(conn, steps[: len(steps) if schema is None else schema])
-        made_again = _drop_constraints(conn)
+        to_restore = _drop_constraints(conn)
         with _restricted_role(conn):
             _copy_rows(conn, source)
-        for statement in made_again:
+        for statement in to_restore:
             conn.execute(statement)
 
 
@@ -160,19 +156,19 @@ def _output(command: list[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _script(source: Path) -> Iterator[IO[bytes]]:
-    """The output of `pg_restore` for the rows; it gets no connection to a server."""
+    """Yields the rows as printed by `pg_restore`, which gets no connection to a server."""
     with _output(
         ["pg_restore", "--data-only", "--no-owner", "--no-privileges", "--file=-", str(source)]
     ) as lines:
         yield lines
 
 
-def _text(raw: bytes) -> str:
+def _decode_line(raw: bytes) -> str:
     return raw.decode("utf-8", "replace").removesuffix("\n")
 
 
-def _rows(lines: IO[bytes]) -> Iterator[bytes]:
-    """The rows of one table in COPY format, in chunks of whole rows."""
+def _read_rows(lines: IO[bytes]) -> Iterator[bytes]:
+    """Yields the rows of one table in COPY format, in chunks of whole rows."""
     piece: list[bytes] = []
     size = 0
     for raw in lines:
@@ -188,14 +184,14 @@ def _rows(lines: IO[bytes]) -> Iterator[bytes]:
 
 
 def _known_objects() -> frozenset[str]:
-    """The tables, sequences, views, functions and triggers that Licet's migrations create."""
+    """Returns the names of all objects that Licet's schema creates."""
     text = "\n".join(step.sql.decode() for step in migrations())
     return frozenset(_MADE.findall(text)) | {"migrations"}
 
 
 def _is_known(entry: re.Match[str], known: frozenset[str]) -> bool:
     kind, name = entry[1], entry[2]
-    if kind == "TRIGGER":  # its table, then its own name
+    if kind == "TRIGGER":  # the table's name, then the trigger's
         return name in known and (entry[3] or "").split()[:1] != [] and entry[3].split()[0] in known
     is_own = kind.startswith("SEQUENCE") and name.endswith("_seq")
     return kind not in (*_RELATIONS, *_NAMED) or name in known or is_own
@@ -213,8 +209,8 @@ def _foreign_error(found: str) -> ContradictedError:
 
 
 def _drop_constraints(conn: Transaction) -> list[str]:
-    """Empties the new schema of rows, indexes and references, and silences its triggers: they would
-    count rows whose counts are in the dump. Returns the statements that undo all but the first.
+    """Removes the new schema's rows, indexes and references, and disables its triggers, which would
+    count rows whose counts are in the dump. Returns the statements that restore all but the rows.
     """
     indexes = conn.execute(
         """SELECT pg_get_indexdef(i.indexrelid), c.relname FROM pg_index i
@@ -228,11 +224,11 @@ def _drop_constraints(conn: Transaction) -> list[str]:
             JOIN pg_class c ON c.oid = k.conrelid
             WHERE k.connamespace = 'public'::regnamespace AND k.contype = 'f'"""
     ).fetchall()
-    again = [definition for definition, _ in indexes]
+    to_restore = [definition for definition, _ in indexes]
     for table, name, definition in references:
         what = sql.SQL("ALTER TABLE {} {} CONSTRAINT {}")
         conn.execute(what.format(sql.Identifier(table), sql.SQL("DROP"), sql.Identifier(name)))
-        again.append(
+        to_restore.append(
             what.format(sql.Identifier(table), sql.SQL("ADD"), sql.Identifier(name)).as_string(conn)
             + f" {definition}"
         )
@@ -242,19 +238,19 @@ def _drop_constraints(conn: Transaction) -> list[str]:
     ).fetchall():
         switch = sql.SQL("ALTER TABLE {} {} TRIGGER USER")
         conn.execute(switch.format(sql.Identifier(table), sql.SQL("DISABLE")))
-        again.append(switch.format(sql.Identifier(table), sql.SQL("ENABLE")).as_string(conn))
+        to_restore.append(switch.format(sql.Identifier(table), sql.SQL("ENABLE")).as_string(conn))
     for _, name in indexes:
         conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     conn.execute(
         sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, _columns(conn))))
     )
-    return again
+    return to_restore
 
 
 @contextmanager
 def _restricted_role(conn: Transaction) -> Iterator[None]:
-    """Runs the block as a temporary role that may use these tables only; without a superuser as the
-    present role.
+    """Runs the block as a temporary role that may use only these tables; unless superuser, as the
+    current role.
     """
     row = conn.execute(
         "SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user"
@@ -284,7 +280,7 @@ _OWNED = """SELECT relname FROM pg_class c WHERE relnamespace = 'public'::regnam
 
 
 def _columns(conn: Transaction) -> dict[str, set[str]]:
-    """The columns that rows are copied into, by table."""
+    """Returns the columns that rows are copied into, by table."""
     rows = conn.execute(
         """SELECT c.relname, array_agg(a.attname::text) FROM pg_class c
             JOIN pg_attribute a ON a.attrelid = c.oid
@@ -297,16 +293,16 @@ def _columns(conn: Transaction) -> dict[str, set[str]]:
 
 
 def _copy_rows(conn: Transaction, source: Path) -> None:
-    """Copies the rows in; ContradictedError for an unknown table or column, or if a table is
-    missing or occurs twice.
+    """Inserts the rows; ContradictedError for an unknown column, or a table that is unknown,
+    missing or repeated.
     """
-    left = _columns(conn)
+    missing = _columns(conn)
     with _script(source) as lines:
         for raw in lines:
-            line = _text(raw)
+            line = _decode_line(raw)
             if copied := _COPY.fullmatch(line):
                 columns = [name.strip('" ') for name in copied[2].split(",")]
-                if left.pop(copied[1], None) != set(columns):
+                if missing.pop(copied[1], None) != set(columns):
                     raise _foreign_error(line)
                 _copy(conn, copied[1], columns, lines)
             elif placed := _SETVAL.fullmatch(line):
@@ -316,8 +312,8 @@ def _copy_rows(conn: Transaction, source: Path) -> None:
                 )
             elif not _SILENT.fullmatch(line):
                 raise _foreign_error(line)
-    if left:
-        raise ContradictedError(f"the dump lacks the table `{min(left)}`", "use another backup")
+    if missing:
+        raise ContradictedError(f"the dump lacks the table `{min(missing)}`", "use another backup")
 
 
 def _copy(conn: Transaction, table: str, columns: list[str], lines: IO[bytes]) -> None:
@@ -325,7 +321,7 @@ def _copy(conn: Transaction, table: str, columns: list[str], lines: IO[bytes]) -
     into = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
     try:
         with conn.cursor().copy(into) as copy:
-            for piece in _rows(lines):
+            for piece in _read_rows(lines):
                 copy.write(piece)
     except psycopg.DataError as error:
         raise BrokenError(

@@ -1,22 +1,20 @@
-"""Plans which restrictions a restore applies: those that the journal or the log has and the
-database lacks.
+"""Plans the restrictions that a restore applies: those in the journal or the log that the database
+lacks.
 
-The journal has whole records, the log has leaves: a kind, a moment, the account's pseudonym of the
-year, and the pseudonym of a conversation or a project. Both are held against each other,
-restriction by restriction:
+The journal has whole records; the log has leaves: a kind, a time, the account's pseudonym of the
+year, and that of a conversation or project. They are compared restriction by restriction:
 
     in both                 the record is applied
     in the journal alone    a record that can only narrow is applied; one that could widen is not (`_WIDENS`), and its
                             account counts as withdrawn. A policy is refused
-    in the log alone        applied where the leaf says all that is needed (`_FROM_LOG`); otherwise nothing explains it
+    in the log alone        applied if the leaf is sufficient (`_FROM_LOG`), else unexplained
 
-What nothing explains is refused, and named. An operator finishes it (`RestoreFinish.narrow`): its
-account counts as withdrawn, or everybody, if nobody can know whose it was. An account that counts
-as withdrawn has no grant and no flag, so that nothing of it may be used for anything until its
-person says yes again.
+An unexplained leaf is named and refused. `RestoreFinish.narrow` continues: its account counts as
+withdrawn, or every account if its own is unknown. A withdrawn account has no grant and no flag, so
+none of its data may be used until its person says yes again.
 
-Pseudonyms are recomputed from the keys of the accounts that the database has: entries about other
-accounts concern nothing in the database.
+Pseudonyms are recomputed from the keys of the database's accounts; entries about other accounts are
+ignored.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 from licet.vault import account_view, restriction_targets
 
-# The leaves that a record explains, of the same account and moment.
+# The leaves that a record explains, of the same account and time.
 _EXPLAINS: Mapping[RestrictionKind, frozenset[str]] = {
     RestrictionKind.plan: frozenset({EntryKind.plan_set}),
     RestrictionKind.age: frozenset({EntryKind.age_found}),
@@ -55,7 +53,7 @@ _EXPLAINS: Mapping[RestrictionKind, frozenset[str]] = {
     RestrictionKind.held: frozenset({EntryKind.held}),
     RestrictionKind.feedback_taken_back: frozenset({EntryKind.feedback_taken_back}),
 }
-# Records that are applied only where the log has this leaf of theirs.
+# Records that could widen: applied only if the log has this leaf.
 _WIDENS: Mapping[RestrictionKind, str] = {
     RestrictionKind.plan: EntryKind.plan_set,
     RestrictionKind.age: EntryKind.age_found,
@@ -63,8 +61,7 @@ _WIDENS: Mapping[RestrictionKind, str] = {
     RestrictionKind.unflagged: EntryKind.unflagged,
     RestrictionKind.unheld: EntryKind.unheld,
 }
-# Leaves from which the restriction can be applied without a record, and leaves from which it
-# cannot.
+# Leaves that suffice to apply the restriction, and leaves that need the record.
 _FROM_LOG = frozenset(
     {
         EntryKind.choice,
@@ -88,13 +85,13 @@ _NO_EFFECT = "none"
 
 
 class RestoreFinish(StrEnum):
-    """How to finish a refused restore: what cannot be matched counts as withdrawn."""
+    """How to finish a refused restore; ``narrow``: unmatched accounts count as withdrawn."""
 
     narrow = "narrow"
 
 
 class Unexplained(NamedTuple):
-    """A leaf or record that nothing explains, with its place, and its account if known."""
+    """An unexplained leaf or record: its place, a description, and its account if known."""
 
     place: str
     what: str
@@ -105,8 +102,8 @@ class Unexplained(NamedTuple):
 
 
 class LoggedRestriction(NamedTuple):
-    """A leaf that the database lacks; ``account`` is None if it has no pseudonym of an account that
-    the database has.
+    """A leaf that the database lacks. ``account`` is None without a pseudonym of one of the
+    database's accounts; ``is_erased``: the leaf's account was erased.
     """
 
     place: str
@@ -114,14 +111,14 @@ class LoggedRestriction(NamedTuple):
     at: str
     year: int
     account: UUID | None
-    is_anybodys: bool
+    is_erased: bool
     facts: Mapping[str, Any]
 
 
 class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """``records`` are applied, in order; ``from_log`` counts those of them that only the log has,
-    by kind. ``withdrawn`` are accounts of records that could widen and that the log lacks;
-    ``grants`` the grants that the log tells the end of.
+    """``records`` are applied, in order; ``from_log`` counts those that only the log has, by kind.
+    ``withdrawn``: accounts of widening records that the log lacks; ``grants``: grants whose end the
+    log has.
     """
 
     records: list[Restriction]
@@ -132,31 +129,29 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogUnion:
-    """Plans the restrictions for a database that lacks the entries ``known`` of its log.
-
-    ``names`` are the pseudonyms of its accounts by year, ``keys`` their log keys, ``waits`` the
-    leaves that it has and that no log had when it was left.
+    """Plans the restrictions for a database that lacks the log entries ``ahead``. ``names`` are its
+    accounts' pseudonyms by year, ``keys`` their log keys, ``outbox`` its outbox rows.
     """
 
     def __init__(
         self,
         tx: Transaction,
         policies: Policies,
-        known: Sequence[Ahead],
+        ahead: Sequence[Ahead],
         names: Mapping[int, Mapping[UUID, str]],
         keys: Mapping[int, Mapping[UUID, bytes]],
-        waits: Sequence[OutboxRow],
+        outbox: Sequence[OutboxRow],
     ) -> None:
-        self._tx, self._policies, self._known = tx, policies, known
+        self._tx, self._policies, self._ahead = tx, policies, ahead
         self._accounts = {
             year: {pseudonym: account for account, pseudonym in each.items()}
             for year, each in names.items()
         }
-        self._keys, self._waits = keys, waits
+        self._keys, self._outbox = keys, outbox
         self._handles: dict[tuple[int, UUID], dict[str, UUID]] = {}
 
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
-        """The plan, given the records ``lacking`` in the database."""
+        """Plans for the journal records ``lacking`` in the database."""
         present = account_view.existing(
             self._tx,
             {restriction.account for restriction in lacking if restriction.account is not None},
@@ -187,28 +182,28 @@ class LogUnion:
     @cached_property
     def _leaves(self) -> list[LoggedRestriction]:
         found = []
-        for log in self._known:
+        for log in self._ahead:
             accounts = self._accounts.get(log.year, {})
             for index, entry in enumerate(log.entries, log.first):
                 place = f"entry {index} of the log of {log.year}"
                 account = accounts.get(entry.get("who", ""))
-                anybodys = "commit" in entry and "who" not in entry
+                erased = "commit" in entry and "who" not in entry
                 found.append(
                     LoggedRestriction(
-                        place, entry["t"], entry["at"], log.year, account, anybodys, entry["facts"]
+                        place, entry["t"], entry["at"], log.year, account, erased, entry["facts"]
                     )
                 )
         return found
 
     @cached_property
     def _logged_keys(self) -> set[tuple[UUID | None, str, str]]:
-        """Account, kind and moment of each entry in the log or waiting for it."""
+        """(account, kind, time) of each entry in the log or the outbox."""
         logged = {
             (leaf.account, leaf.kind, leaf.at)
             for leaf in self._leaves
-            if leaf.account or leaf.is_anybodys
+            if leaf.account or leaf.is_erased
         }
-        return logged | {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._waits}
+        return logged | {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._outbox}
 
     @cached_property
     def _logged_policies(self) -> set[str]:
@@ -216,11 +211,11 @@ class LogUnion:
             leaf.facts["sha256"] for leaf in self._leaves if leaf.kind == EntryKind.policy_applied
         }
         return logged | {
-            str(row.facts["sha256"]) for row in self._waits if row.kind == EntryKind.policy_applied
+            str(row.facts["sha256"]) for row in self._outbox if row.kind == EntryKind.policy_applied
         }
 
     def _may_be_applied(self, record: Restriction, present: Mapping[UUID, int | None]) -> bool:
-        """Whether the log has the record's leaf, or it cannot widen anything."""
+        """Whether the record cannot widen anything, or the log has its leaf."""
         if record.kind is RestrictionKind.policy:
             return _policy_hash(record) in self._logged_policies
         leaf = _WIDENS.get(record.kind)
@@ -229,21 +224,21 @@ class LogUnion:
         at = rfc3339(record.at)
         if (record.account, leaf, at) in self._logged_keys or (None, leaf, at) in self._logged_keys:
             return True
-        if record.kind is RestrictionKind.plan:  # out of the scope nothing is permitted
+        if record.kind is RestrictionKind.plan:  # a plan out of scope permits nothing
             return record.plan not in self._policies.in_force(record.at).plans
         before = present[record.account]
         lower = record.age is None or (before is not None and record.age <= before)
         return record.kind is RestrictionKind.age and lower
 
     def _from_log(self, kept: Iterable[Restriction]) -> tuple[list[Restriction], list[Unexplained]]:
-        """The restrictions that only the log has, and the unexplained leaves."""
-        explained = {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._waits}
-        anybodys = {(row.kind, rfc3339(row.occurred_at)) for row in self._waits}
+        """Returns the restrictions that only the log has, and the unexplained leaves."""
+        explained = {(row.account, row.kind, rfc3339(row.occurred_at)) for row in self._outbox}
+        erased = {(row.kind, rfc3339(row.occurred_at)) for row in self._outbox}
         policies = {version.sha256().hex() for version in self._policies.versions}
         for record in kept:
             for kind in _EXPLAINS.get(record.kind, ()):
                 explained.add((record.account, kind, rfc3339(record.at)))
-                anybodys.add((kind, rfc3339(record.at)))
+                erased.add((kind, rfc3339(record.at)))
             if record.kind is RestrictionKind.policy:
                 policies.add(_policy_hash(record))
         found: list[Restriction] = []
@@ -255,9 +250,9 @@ class LogUnion:
                         leaf.place, f"policy version {leaf.facts['number']} of {leaf.at}", None
                     )
                 )
-            if leaf.kind not in _FROM_LOG | _RECORD_ALONE or not _restricts(leaf):
+            if leaf.kind not in _FROM_LOG | _RECORD_ALONE or not _is_restriction(leaf):
                 continue
-            if leaf.is_anybodys and (leaf.kind, leaf.at) not in anybodys:
+            if leaf.is_erased and (leaf.kind, leaf.at) not in erased:
                 others.append(
                     Unexplained(
                         leaf.place,
@@ -275,8 +270,8 @@ class LogUnion:
         return found, others
 
     def _record_of(self, leaf: LoggedRestriction, account: UUID) -> tuple[Restriction | None, bool]:
-        """The restriction that a leaf states completely, or None and whether its subject is missing
-        in the database.
+        """Returns the restriction that a leaf states completely, or None; and whether its
+        conversation is missing.
         """
         at = instant(leaf.at)
         match leaf.kind:
@@ -308,16 +303,16 @@ class LogUnion:
                 return None, False
 
     def _conversation(self, leaf: LoggedRestriction, account: UUID) -> UUID | None:
-        known = self._handles.get((leaf.year, account))
-        if known is None:
+        by_handle = self._handles.get((leaf.year, account))
+        if by_handle is None:
             salt = entries.derive_salt(self._keys[leaf.year][account])
             of_account = restriction_targets.conversations(self._tx, account)
-            known = {
+            by_handle = {
                 entries.conversation_pseudonym(salt, conversation): conversation
                 for conversation in of_account
             }
-            self._handles[leaf.year, account] = known
-        return known.get(leaf.facts.get("handle", ""))
+            self._handles[leaf.year, account] = by_handle
+        return by_handle.get(leaf.facts.get("handle", ""))
 
     def _project(self, leaf: LoggedRestriction, account: UUID) -> tuple[UUID, bytes] | None:
         name, salt = leaf.facts.get("project"), entries.derive_salt(self._keys[leaf.year][account])
@@ -332,8 +327,8 @@ class LogUnion:
         )
 
     def _ended_grants(self) -> frozenset[tuple[UUID, int]]:
-        """The grants that the log says were ended by their person or a closure; lapses follow from
-        the rule.
+        """Returns the grants ended by their person or a closure, by the log; lapses follow from the
+        rule.
         """
         return frozenset(
             (leaf.account, leaf.facts["grant"])
@@ -345,10 +340,8 @@ class LogUnion:
         )
 
 
-def _restricts(leaf: LoggedRestriction) -> bool:
-    """Whether the leaf restricts: a choice may be a yes, or a no to a question that is not
-    asked.
-    """
+def _is_restriction(leaf: LoggedRestriction) -> bool:
+    """Whether the leaf restricts: a choice may be a yes, or a no without effect."""
     if leaf.kind != EntryKind.choice:
         return True
     return not leaf.facts.get("allow") and leaf.facts.get("effect") != _NO_EFFECT
@@ -385,8 +378,8 @@ def _record(
 
 
 def withdrawals(tx: Transaction, accounts: Iterable[UUID], now: datetime) -> list[Restriction]:
-    """The restrictions after which nothing of ``accounts`` may be used for anything: a no, and
-    every flag overturned.
+    """Returns the restrictions that end every use of ``accounts``: a no, and every flag
+    overturned.
     """
     found: list[Restriction] = []
     for account in sorted(accounts):

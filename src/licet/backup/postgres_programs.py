@@ -1,7 +1,7 @@
-"""Runs PostgreSQL's own programs: those of the embedded server, or else those of the system.
+"""Runs PostgreSQL's programs: the embedded server's, else the system's.
 
-The parts of the connection are passed in the environment, because every user of the machine can
-read a command line.
+Connection parameters are passed in the environment, because every user of the machine can read
+command lines.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def start_program(
     """Starts a program without waiting for it."""
     program = embedded.binaries() / command[0]
     found = [str(program) if program.is_file() else command[0], *command[1:]]
-    return subprocess.Popen(  # noqa: S603 programs of PostgreSQL, with arguments of our making
+    return subprocess.Popen(  # noqa: S603 PostgreSQL's programs, with arguments of ours
         found, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, env=_environment(dsn)
     )
 
@@ -45,7 +45,7 @@ def wait_program(running: subprocess.Popen[bytes], hint: str = "") -> None:
     if running.stderr is not None:
         running.stderr.close()
     if running.wait() != 0:
-        # The later lines of the programs' output may quote rows; the first one names the problem.
+        # Later output may quote rows, so only the first line with an error is reported.
         lines = output.decode("utf-8", "replace").splitlines()
         named = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
         program = Path(

@@ -1,10 +1,9 @@
-"""The WAL archive: every change that a server makes, received as it is made, in a folder of
-segments.
+"""The WAL archive: every change of a server, received continuously, in a folder of segments.
 
 PostgreSQL's `pg_receivewal` writes the segments and syncs each one as it arrives; the last one is
-named `.partial` until it is full. A replication slot keeps the server from removing WAL that was
-not received yet. An archive belongs to one slot, and a slot to one server's history: a restored
-server gets another slot, so that its WAL is never mixed with the old.
+named `.partial` until it is full. A replication slot keeps the server from removing WAL before it
+is received. An archive belongs to one slot, and a slot to one server's history: a restored server
+gets another slot, so that its WAL is never mixed with the old.
 """
 
 from __future__ import annotations
@@ -36,10 +35,8 @@ def receive(
     meanwhile: Callable[[], None],
 ) -> None:
     """Receives WAL into ``folder`` until ``stop``; calls ``report`` with the reason of each
-    interruption, and ``meanwhile`` often.
-
-    BrokenError if the server has removed WAL that was not received: the archive has a gap and ends
-    there.
+    interruption, and ``meanwhile`` several times a second. BrokenError if the server removed WAL
+    before it was received: the archive ends with a gap.
     """
     command = ["pg_receivewal", "--no-password", "--no-loop", "--synchronous", f"--slot={slot}"]
     while not stop.is_set():
@@ -50,14 +47,13 @@ def receive(
                 while running.poll() is None and not stop.wait(_POLL_SECONDS):
                     meanwhile()
             finally:
-                # it closes its file, and reports its position to the server
+                # closes its file, and reports its position to the server
                 running.send_signal(signal.SIGINT)
                 postgres_programs.wait_program(running, ALLOWED)
         except BrokenError as error:
             if "already been removed" in error.message:
                 raise BrokenError(
-                    f"the WAL archive `{folder}` has a gap: the server has removed WAL that "
-                    "was not received",
+                    f"the WAL archive `{folder}` has a gap: the server removed WAL too early",
                     "run `licet backup wal --end`, begin another archive, and take a base backup",
                 ) from None
             if not stop.is_set():
@@ -66,13 +62,13 @@ def receive(
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """The segments in an archive, oldest first; the last one may be partial."""
+    """Lists the segments in an archive, oldest first; the last one may be partial."""
     return sorted((path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name)), key=_order)
 
 
 def list_unneeded(folder: Path, oldest: str | None) -> list[Path]:
-    """The segments before ``oldest``, the first that a base backup needs; all complete ones if it
-    is None.
+    """Lists the segments before ``oldest``, the first that a base backup needs; if None, all
+    complete ones.
     """
     found = list_segments(folder)
     if oldest is None:
@@ -81,9 +77,8 @@ def list_unneeded(folder: Path, oldest: str | None) -> list[Path]:
 
 
 def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) -> None:
-    """BrokenError if a segment between the base backup and the archive's end is missing or damaged.
-
-    ``names`` are the files to look at, by default all; any other file counts as missing.
+    """Raises BrokenError if a segment between the base backup and the archive's end is missing or
+    damaged. Files that are not in ``names``, if given, count as missing.
     """
     found = [path for path in list_segments(folder) if path.name[8:24] >= begins.segment[8:]]
     found = [path for path in found if names is None or path.name in names]
@@ -118,8 +113,8 @@ def check(folder: Path, begins: Beginning, names: frozenset[str] | None = None) 
 
 
 def _stopped_segment(output: str, bytes_each: int) -> int | None:
-    """The number of the segment at which reading stopped: the end of an archive looks like a
-    damaged last segment.
+    """Returns the number of the segment at which reading stopped: an archive's end looks like a
+    damaged segment.
     """
     if absent := _ABSENT.search(output):
         return _number(absent[1], bytes_each)

@@ -1,10 +1,9 @@
-"""The WAL archive of an installation: received continuously, in a folder below that of its base
-backups.
+"""An installation's WAL archive: received continuously, in a folder below that of its base backups.
 
-An archive has the name of its replication slot. A base backup names the archive that existed when
-it was begun, and a restore continues through that archive. The restored server has no slot: its WAL
-goes to another archive, which needs another base backup. What is received is sealed (`wal_seals`);
-a restore takes nothing else.
+An archive has the name of its replication slot. A base backup names the archive at its beginning,
+and a restore continues through that archive. The restored server has no slot: its WAL goes to
+another archive, which needs another base backup. Received WAL is sealed (`wal_seals`); a restore
+uses only sealed WAL.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from licet.store.files import make_folder
 from licet.vault.installation import Installation
 
 PRUNE_SECONDS = 3600.0
-SEAL_SECONDS = 1.0  # of WAL at most that a restore leaves out if the receiver was killed
+SEAL_SECONDS = 1.0  # WAL lost at most if the receiver is killed
 _LOCK = 0x6C69636577  # ASCII of `licew`
 
 
 def slot(tx: Transaction, journal: Journal) -> str | None:
-    """The slot of this installation, which is also the name of its archive; None if no WAL is
+    """Returns this installation's slot, which is also its archive's name; None if no WAL is
     archived.
     """
     row = tx.execute(
@@ -43,7 +42,7 @@ def slot(tx: Transaction, journal: Journal) -> str | None:
 
 
 def prefix(journal: Journal) -> str:
-    """The prefix of the names of an installation's slots and archives."""
+    """Returns the prefix of an installation's slot and archive names."""
     return f"licet_{journal.id.hex[:12]}_"
 
 
@@ -91,8 +90,8 @@ def archive(
 
 
 def end(installation: Installation) -> str | None:
-    """Ends the archive: drops its slot, so that the server keeps no more WAL for it. Returns its
-    name, if there was one.
+    """Ends the archive by dropping its slot, so that the server keeps no more WAL for it; returns
+    its name, if any.
     """
     with _lock_receiver(installation), transaction(installation.pool) as tx:
         name = slot(tx, _journal(installation))
@@ -103,7 +102,7 @@ def end(installation: Installation) -> str | None:
 
 
 def _begin(installation: Installation) -> str:
-    """The slot, created if there is none; from then on the server keeps WAL that was not
+    """Returns the slot, creating it if needed; from then on the server keeps WAL until it is
     received.
     """
     journal = _journal(installation)
@@ -119,8 +118,8 @@ def _begin(installation: Installation) -> str:
 
 
 def _end_stale_receiver(tx: Transaction, name: str) -> None:
-    """Ends the connection of a receiver that was killed: the caller holds the lock, so an active
-    one belongs to no living program.
+    """Ends the connection of a killed receiver: the caller holds the lock, so no living program
+    uses the slot.
     """
     tx.execute(
         "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE "

@@ -1,15 +1,15 @@
-"""Seals of archived WAL: which bytes of a segment this installation received, proved by a key that
-is not in the archive.
+"""Seals of archived WAL: prove which bytes this installation received, with a key that is not in
+the archive.
 
 PostgreSQL's checksums of WAL detect damage, but not forgery: an attacker who writes WAL can write
-them too. The program that receives WAL therefore seals it: a complete segment once, and the one
-being written every second, as far as it goes.
+them too. The receiver therefore seals it: a complete segment once, and the segment being written
+every second.
 
     NAME.seal   {"size": the first bytes of NAME that are sealed, "mac": HMAC-SHA256 of archive, name, size and bytes}
 
-A restore copies sealed bytes and nothing else: a segment whose bytes differ is refused, and bytes
-after the last seal are left out. Somebody who can write to the folder while no receiver runs can
-get bytes of theirs sealed at the next start: only the receiver may have access to the folder.
+A restore copies only sealed bytes: a segment whose bytes differ is refused, and bytes after the
+last seal are left out. Bytes written to the folder while no receiver runs are sealed at its next
+start, so only the receiver may have write access.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def seal(archive: Path, key: bytes) -> int:
-    """Seals what is new in ``archive``, and removes seals whose file is gone; returns the number of
-    files sealed.
+    """Seals new bytes in ``archive``, and removes seals without a file; returns the number of
+    sealed files.
     """
     done = 0
     for path in _files(archive):
@@ -66,10 +66,8 @@ def seal(archive: Path, key: bytes) -> int:
 
 
 def verify_seals(archive: Path, key: bytes, begins: str) -> dict[str, bytes | None]:
-    """The names of the sealed files from the segment ``begins`` on; ContradictedError if the bytes
-    differ.
-
-    The value is None for a complete segment, and the proved bytes for one that was being written.
+    """Returns the sealed files from the segment ``begins`` on, by name: None for a complete
+    segment, the proved bytes for a partial one. ContradictedError if bytes differ.
     """
     found: dict[str, bytes | None] = {}
     for path in _files(archive):
@@ -82,9 +80,7 @@ def verify_seals(archive: Path, key: bytes, begins: str) -> dict[str, bytes | No
 
 
 def copy(archive: Path, key: bytes, begins: str, target: Path) -> None:
-    """Copies what is sealed to ``target``, which it creates; exactly the bytes that were proved are
-    copied.
-    """
+    """Creates ``target`` and copies the sealed files there; exactly the proved bytes are copied."""
     target.mkdir(mode=0o700)
     for name in verify_seals(archive, key, begins):
         path = archive / name
@@ -102,7 +98,7 @@ def remove(segment: Path) -> None:
 
 
 def _prove_file(archive: Path, path: Path, key: bytes) -> bytes | None:
-    """The sealed bytes of a file; None if it has no seal."""
+    """Returns the sealed bytes of a file; None if it has no seal."""
     known = _read_seal(path)
     if known is None:
         return None
@@ -113,8 +109,7 @@ def _prove_file(archive: Path, path: Path, key: bytes) -> bytes | None:
         known.mac, _mac(key, archive.name, path.name, held)
     ):
         raise ContradictedError(
-            f"the segment `{path.name}` of the WAL archive `{archive.name}` is not the one "
-            "that was received",
+            f"the segment `{path.name}` of the WAL archive `{archive.name}` was changed",
             "restore with --until a moment before it, or from an intact copy of the archive",
         )
     return held
@@ -127,7 +122,7 @@ def _files(archive: Path) -> list[Path]:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """The bytes of a file, as far as they are written; None if it was renamed meanwhile."""
+    """Returns the bytes written to a file so far; None if it was renamed meanwhile."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -64,7 +64,7 @@ def receipt(account: str, number: int | None, out: Path | None, call: CliCall) -
             show([issued_receipt.payload for issued_receipt in chosen], True, str)
             return
         if out.suffix == ".zip" and number is None and issued:
-            out.write_bytes(papers.archive(installation, holder))
+            out.write_bytes(papers.zip_receipts(installation, holder))
         elif len(chosen) != 1:
             raise UsageError(
                 f"a file takes one receipt, and the account has `{len(issued)}`",

@@ -1,4 +1,4 @@
-"""Appends the outbox to the log, issues receipts, and publishes the log: one function for each use
+"""Appends the outbox to the log, publishes the log, and issues receipts: one function per use
 case.
 """
 
@@ -51,11 +51,11 @@ KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
 RETENTION_FILE = "retention.txt"
 PRUNED = "pruned"
-WITNESS_SECONDS = 3.0  # and a call is late after five: one that hangs is named within ten
+WITNESS_SECONDS = 3.0  # a call is late after five, so a hanging one is reported within ten
 
 
 def place(installation: Installation) -> LogPlace:
-    """The folders and the name of the logs, in the installation's bucket or data folder."""
+    """Returns the logs' folders and name, in the installation's bucket or data folder."""
     data, bucket = installation.config.data, buckets.open_bucket(installation.config.store)
     if bucket is not None:
         folder, state = bucket_folders(bucket.guarded)
@@ -104,8 +104,8 @@ def append(installation: Installation) -> int:
 def follow(
     installation: Installation, stop: threading.Event, watch: CallWatch | None = None
 ) -> None:
-    """Appends what is committed, within a second, until ``stop``; another thread asks the
-    witnesses, if any, to cosign, and tells ``watch`` whether they answer.
+    """Appends committed rows within a second, until ``stop``. With witnesses, another thread asks
+    them to cosign, and reports to ``watch`` whether they answer.
     """
     if witnesses(installation) is None:
         sequence.run(partial(open_sequencer, installation), stop)
@@ -138,26 +138,28 @@ def witnesses(installation: Installation) -> Quorum | None:
 def cosign(installation: Installation) -> tuple[GatheredCosignatures, ...]:
     """Asks witnesses to cosign each year's checkpoint that they have not cosigned yet.
 
-    NotFoundError without witnesses, BusyError while another process asks.
+    NotFoundError without witnesses, BusyError while another process asks them.
     """
-    asked = witnesses(installation)
-    if asked is None:
+    witness_quorum = witnesses(installation)
+    if witness_quorum is None:
         raise NotFoundError(
             "there are no witnesses",
             f"list them in `{installation.config.data / WITNESSES_FILE}`: see docs/audit.md",
         )
     return tuple(
-        gather(place(installation).folder / year, key(installation, int(year)), asked)
+        gather(place(installation).folder / year, key(installation, int(year)), witness_quorum)
         for year in years(installation)
     )
 
 
 def _keep_cosigned(installation: Installation, stop: threading.Event, watch: CallWatch) -> None:
-    """Errors here cost cosignatures only, which `status` shows; they never stop the log."""
+    """Keeps asking the witnesses. Errors cost only cosignatures, as `status` shows, and never stop
+    the log.
+    """
     while not stop.is_set():
         with watch.calling("witness") as answered:
             try:
-                is_silent = any(one.missing for one in cosign(installation))
+                is_silent = any(gathered.missing for gathered in cosign(installation))
             except (LicetError, OSError):  # another process asks, or the log cannot be read
                 is_silent = False
             if not is_silent:
@@ -171,8 +173,8 @@ def years(installation: Installation) -> list[str]:
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A log as its readers see it. ``size`` is its checkpoint's, ``placed`` what the database
-    knows, ``cosigned`` the size of the newest cosigned checkpoint.
+    """A published log. ``size`` is its checkpoint's, ``placed`` the database's, ``cosigned`` that
+    of the newest cosigned checkpoint.
 
     Without a checkpoint ``begun`` is false and ``size`` is 0: the log is new, or its folder is
     missing.
@@ -206,7 +208,7 @@ def status(installation: Installation) -> LedgerSeen:
 
 
 def unpublished_since(installation: Installation) -> datetime | None:
-    """When the oldest log that is not published whole was last appended to; None if none is."""
+    """Returns the last append to the oldest log that is not published whole; None if all are."""
     with transaction(installation.pool) as tx:
         known = sequence.standings(tx)
     logs = [_log_seen(installation, standing) for standing in known]
@@ -246,7 +248,7 @@ class WitnessSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
-    """The check of one log. ``fault`` describes what does not hold, empty if nothing.
+    """The check of one log. ``fault`` describes the first failure, "" if there is none.
 
     ``met``: the cosignatures satisfy the operator's quorum; None without witnesses.
     """
@@ -258,17 +260,20 @@ class LogChecked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_years(installation: Installation) -> list[LogChecked]:
-    """Quickly checks each year's log: its checkpoint is signed by its key and extends what the
-    database knows. `licet verify log` checks all entries.
+    """Checks each year's checkpoint: signed by its key, and extending the log as the database has
+    it. `licet verify log` checks all entries.
     """
-    asked = witnesses(installation)
+    witness_quorum = witnesses(installation)
     with transaction(installation.pool) as tx:
         known, seed = sequence.standings(tx), installation.keyring.log_seed(tx)
-    return [_check_year(installation, standing, seed, asked) for standing in known]
+    return [_check_year(installation, standing, seed, witness_quorum) for standing in known]
 
 
 def _check_year(
-    installation: Installation, standing: sequence.LogStanding, seed: bytes, asked: Quorum | None
+    installation: Installation,
+    standing: sequence.LogStanding,
+    seed: bytes,
+    witness_quorum: Quorum | None,
 ) -> LogChecked:
     log = place(installation).signer(seed, standing.year).verifier
     seen: dict[Verifier, tuple[int, int | None]] = {}
@@ -276,10 +281,10 @@ def _check_year(
     try:
         shown = PublishedLog(place(installation).folder / str(standing.year), log)
         forward.check_beginning(shown, standing)
-        if shown.cosigned is not None and asked is not None:
+        if shown.cosigned is not None and witness_quorum is not None:
             raw, checkpoint = shown.cosigned
             signed = note.verify(
-                raw, [log, *(witnesse.verifier for witnesse in asked.witnesses)]
+                raw, [log, *(witness.verifier for witness in witness_quorum.witnesses)]
             ).signed
             seen = {
                 signature.by: (checkpoint.size, signature.at)
@@ -290,18 +295,18 @@ def _check_year(
         fault = error.message
     return LogChecked(
         origin=standing.origin,
-        met=asked.is_met(seen) if asked is not None else None,
+        met=witness_quorum.is_met(seen) if witness_quorum is not None else None,
         fault=fault,
         witnesses=tuple(
             WitnessSeen(
-                name=witnesse.name,
-                url=witnesse.url,
-                size=seen[witnesse.verifier][0] if witnesse.verifier in seen else None,
-                cosigned_at=_moment(seen[witnesse.verifier][1])
-                if witnesse.verifier in seen
+                name=witness.name,
+                url=witness.url,
+                size=seen[witness.verifier][0] if witness.verifier in seen else None,
+                cosigned_at=_moment(seen[witness.verifier][1])
+                if witness.verifier in seen
                 else None,
             )
-            for witnesse in (asked.witnesses if asked is not None else ())
+            for witness in (witness_quorum.witnesses if witness_quorum is not None else ())
         ),
     )
 
@@ -311,9 +316,8 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a publication contains: each year's log size, and the number of new files.
-
-    ``missing`` says, by year and witness, why a cosignature is missing.
+    """A publication: each year's log size, and the number of new files. ``missing`` has the year,
+    witness and reason of each missing cosignature.
     """
 
     folder: Path
@@ -323,12 +327,12 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(installation: Installation, target: Path) -> PublishResult:
-    """Copies the logs to ``target`` for any web server, with keys, policies, notices, public papers
-    and the verifier.
+    """Copies the logs to ``target`` for any web server, with keys, policies, notices, public legal
+    documents and the verifier.
 
-    Copies each checkpoint last, so that a reader never sees one without its tiles. Refuses a target
-    ahead of the log, which belongs to another log. Asks the witnesses first; an unreachable
-    witness's cosignature is missing from the checkpoint.
+    Each checkpoint is copied last, so that no reader sees it without its tiles. RefusedError for a
+    target ahead of the log: it is another log's. Witnesses are asked first; those that do not
+    answer are missing from the checkpoint.
     """
     known = years(installation)
     if not known:
@@ -340,7 +344,7 @@ def publish(installation: Installation, target: Path) -> PublishResult:
             place(installation).folder / year, target / year, key(installation, int(year)), found
         )
         sizes[year], files = size, files + copied
-    Durable(Folder(target)).write(_beside(installation, known))
+    Durable(Folder(target)).write(_referenced_files(installation, known))
     missing = tuple(
         (year, name, why)
         for year in known
@@ -351,8 +355,8 @@ def publish(installation: Installation, target: Path) -> PublishResult:
 
 
 def _gather_cosignatures(installation: Installation) -> dict[str, GatheredCosignatures]:
-    """The witnesses' answers by origin; empty without witnesses or while another process asks
-    them.
+    """Returns the witnesses' answers by origin; none without witnesses or while another process
+    asks.
     """
     try:
         return {cosignatures.origin: cosignatures for cosignatures in cosign(installation)}
@@ -360,8 +364,8 @@ def _gather_cosignatures(installation: Installation) -> dict[str, GatheredCosign
         return {}
 
 
-def _beside(installation: Installation, known: list[str]) -> dict[str, bytes]:
-    """The files published beside the logs: whatever a leaf or receipt refers to."""
+def _referenced_files(installation: Installation, known: list[str]) -> dict[str, bytes]:
+    """Returns the files published beside the logs: everything that a leaf or receipt refers to."""
     with transaction(installation.pool) as tx:
         applied, published = policy_versions.texts(tx), notice.texts_by_hash(tx)
         seed = installation.keyring.log_seed(tx)
@@ -406,12 +410,12 @@ def _publish_year(
     if before is not None and checkpoints.verify(before, log.name, log).size > checkpoint.size:
         raise RefusedError(
             f"`{target}` is ahead of the log",
-            "publish to another folder, and find out why",
+            "publish to another folder, and look for the cause",
             because="ahead",
         )
     read = open_files(source).read
     new = [path for path in list_files(source, "tile") if not (target / path).exists()]
-    # a published file never changes a byte, so those that are there need no second look
+    # published files never change, so existing ones are skipped
     for path in new:
         if (data := read(path)) is not None:
             written.write({path: data})
@@ -429,9 +433,7 @@ def account_named(installation: Installation, name: str) -> UUID:
     with transaction(installation.pool) as tx:
         found = account_by_host(tx, host_hmac(installation.keyring.host_key(tx), "account", name))
     if found is None:
-        raise NotFoundError(
-            f"no account has the host's id `{name}`", "an id of Licet's begins with acc_"
-        )
+        raise NotFoundError(f"no account has the host's id `{name}`", "Licet's ids begin with acc_")
     return found
 
 
@@ -447,7 +449,7 @@ def controller(installation: Installation) -> Controller:
 
 
 def receipts(installation: Installation, account: UUID) -> list[Receipt]:
-    """The receipt of each choice of an account, oldest first, with a proof if it is in the log."""
+    """Issues the receipt of each choice, oldest first, with a proof if it is in the log."""
     versions = policies(installation)
     stated = controller(installation)
     with transaction(installation.pool) as tx:
@@ -468,9 +470,7 @@ def receipt_page(installation: Installation, receipt: Receipt) -> str:
 
 
 def receipt_key(installation: Installation, receipt: Receipt) -> Verifier:
-    """The key that verifies a receipt: that of the log in its proof, or the current one without a
-    proof.
-    """
+    """Returns the key that verifies a receipt: of the log in its proof, else of this year's."""
     return key(installation, _year_of(receipt) or installation.clock().year)
 
 

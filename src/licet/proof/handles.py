@@ -1,9 +1,8 @@
-"""Handles, by which people find their conversations in the log and in release proofs; and that
-search.
+"""Handles, with which people find their conversations in the log and in releases, and that search.
 
-A handle is a conversation's name in the log for one year, derived from the account's key: nobody
-can compute it after erasure. Pseudonyms follow from a salt by a public computation, so the operator
-cannot hand out a salt that does not match the log.
+A handle is a conversation's pseudonym in one year's log, derived from the account's key: nobody can
+compute it after erasure. Pseudonyms follow from a salt by a public computation, so a salt that does
+not match the log is detected.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Handles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handles(installation: Installation, account: UUID, year: int | None = None) -> Handles:
-    """The handles of ``year``, by default the present one; RefusedError if the account's key was
+    """Returns the handles of ``year`` (default: this one); RefusedError if the account's key was
     destroyed.
     """
     log_year = installation.clock().year if year is None else year
@@ -52,8 +51,8 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
         key = LogKeys(installation.keyring).log_keys(tx, [account], log_year).get(account)
         if key is None:
             raise RefusedError(
-                "the account was erased, and the salt of its handles with its key",
-                "handles that its person received before stay valid",
+                "the account was erased, and with its key the salt of its handles",
+                "handles issued earlier stay valid",
                 because="erased",
             )
         ids = account_view.conversation_ids(tx, account, CONVERSATIONS_MAX)
@@ -75,10 +74,9 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
 
 
 class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release contains of a conversation, in a sentence and as a proof that needs only the
-    release's manifest.
-
-    ``answer`` is `not proved` unless a log with the manifest was given; ``lacks`` says so.
+    """A release's content of one conversation, as text and as a proof that needs only the manifest.
+    ``answer`` is `not proved`, with a reason in ``lacks``, unless a log with the manifest was
+    given.
     """
 
     answer: Verdict
@@ -101,11 +99,11 @@ def search_release(
     kept_proof: Path | None = None,
     logs: Sequence[tuple[verifier.Trust, verifier.Files]] = (),
 ) -> LogSearch:
-    """Whether and why a conversation, named by its handle, or by Licet's id and ``salt``, is in a
+    """Finds whether and why a conversation (by handle, or by Licet's id with ``salt``) is in a
     release.
 
-    ``kept_proof`` is an earlier printed proof. The manifest in ``folder`` is checked against
-    ``logs``, each with its key.
+    ``kept_proof`` is a file printed earlier. The manifest in ``folder`` is checked against
+    ``logs``.
     """
     salt_bytes = _parse_salt(salt) if salt is not None else None
     handle = _resolve_pseudonym(conversation, salt_bytes)

@@ -1,9 +1,9 @@
-"""Signed legal papers in the database, each with a leaf that names its hash.
+"""Signed legal documents in the database, each with a log entry that names its hash.
 
     file = {"document":"<JWS>","entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","v":1}   entry, proof: or null
 
-`legal` makes their content; here they are stored, proved and published. Identical papers are stored
-once.
+`legal` creates their content; this module stores, proves and publishes them. Identical documents
+are stored once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from licet.ledger.sequence import LogPlace
 from licet.store.connect import Transaction
 
 VERSION = 1
-# the law makes them public; the others are for an authority that asks
+# public by law; the others are for authorities on request
 PUBLIC = ("training-summary", "ab2013")
 LISTED_MAX = 1_000
 
 
 class ListedDocument(msgspec.Struct, frozen=True):
-    """A stored paper; it counts ``entries`` entries of the log of ``log_year``."""
+    """A stored document; its figures cover ``entries`` entries of the log of ``log_year``."""
 
     sha256: str
     kind: str
@@ -40,7 +40,7 @@ class ListedDocument(msgspec.Struct, frozen=True):
 
 
 class KeptDocument(ListedDocument, frozen=True, kw_only=True):
-    """A signed paper."""
+    """A stored document with its signed text."""
 
     document: str
 
@@ -53,7 +53,7 @@ def hash_of(document: str) -> str:
 
 
 def keep(tx: Transaction, document: KeptDocument) -> bool:
-    """Stores a paper with its leaf; False if it is stored already."""
+    """Stores a document with its log entry; False if it is already stored."""
     added = tx.execute(
         """INSERT INTO documents (sha256, kind, log_year, entries, made_at, made_by, document)
            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (sha256) DO NOTHING""",
@@ -71,11 +71,11 @@ def keep(tx: Transaction, document: KeptDocument) -> bool:
 
 
 def newest(tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX) -> list[KeptDocument]:
-    """The newest papers, of one kind or all, newest first."""
+    """Lists documents of one kind or all, newest first."""
     rows = tx.execute(
         f"""SELECT {_COLUMNS} FROM documents WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
-             ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(most)s""",
-        {"kind": kind, "most": limit},
+             ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(limit)s""",
+        {"kind": kind, "limit": limit},
     ).fetchall()
     return [_to_document(row) for row in rows]
 
@@ -83,18 +83,18 @@ def newest(tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX) ->
 def list_newest(
     tx: Transaction, kind: str | None = None, limit: int = LISTED_MAX
 ) -> list[ListedDocument]:
-    """`newest`, without the papers' content."""
+    """Like `newest`, without content."""
     rows = tx.execute(
         """SELECT encode(sha256, 'hex'), kind, log_year, entries, made_at, made_by FROM documents
             WHERE %(kind)s::text IS NULL OR kind = %(kind)s::text
-            ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(most)s""",
-        {"kind": kind, "most": limit},
+            ORDER BY made_at DESC, entries DESC, sha256 LIMIT %(limit)s""",
+        {"kind": kind, "limit": limit},
     ).fetchall()
     return [ListedDocument(*row) for row in rows]
 
 
 def get(tx: Transaction, prefix: str) -> KeptDocument:
-    """The paper with this hash prefix; NotFoundError if there is none or more than one."""
+    """Returns the document with this hash prefix; NotFoundError unless there is exactly one."""
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM documents WHERE starts_with(encode(sha256, 'hex'), %s) LIMIT 2",
         [prefix],
@@ -108,7 +108,7 @@ def get(tx: Transaction, prefix: str) -> KeptDocument:
 
 
 def encode_file(tx: Transaction, place: LogPlace, seed: bytes, document: KeptDocument) -> bytes:
-    """A paper's file, with its proof once its leaf is in the log."""
+    """Encodes a document's file, with its proof once it is in the log."""
     payload = msgspec.json.encode(
         {"kind": document.kind, "sha256": document.sha256}, order="sorted"
     ).decode()

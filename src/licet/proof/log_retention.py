@@ -4,18 +4,17 @@ Promise: unless the operator has published a retention period, no entry is remov
 (c2sp.org/tlog-tiles requires this). A year's log is removed as a whole, oldest first, once the
 period has passed since its end and it proves nothing in force: no grant logged in it is in force or
 ended within the period, no policy version logged in it was in force within the period, and no
-release sealed in it is registered. The database rows that it was made from are removed with it. Its
-last checkpoint is kept for ever: proofs can still be shown, and nobody can be shown another log of
-that year.
+release sealed in it is registered. Its database rows are removed with it. Its last checkpoint is
+kept for ever: issued proofs stay verifiable, and no other log of that year can be presented.
 
 Partial tiles may be removed once the full tile exists: readers fall back to it.
 
-A year is removed in four steps. After a crash between any two of them, the same call continues:
+A year is removed in four steps. After a crash between any two, the next call continues:
 
-    1. its last checkpoint is copied to `pruned`
-    2. its folders are renamed: from here on the sequencer finds them missing and refuses to start
-    3. the log and the rows in it are deleted from the database, in one transaction
-    4. the renamed folders are deleted
+1. its last checkpoint is copied to `pruned`
+2. its folders are renamed: the sequencer then finds them missing and refuses to start
+3. the log and the rows in it are deleted from the database, in one transaction
+4. the renamed folders are deleted
 
 In a bucket, where nothing can be renamed, only partial tiles are removed.
 
@@ -48,11 +47,11 @@ from licet.store.files import sync
 from licet.vault.installation import Installation, policies
 
 RETENTION_BYTES_MAX = 100
-_GONE = ".pruned"
+_RENAMED_SUFFIX = ".pruned"
 
 
 class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A year's log. It may be removed if ``kept_because`` is empty; its retention ends at
+    """A year's log. It is removable if ``kept_because`` is empty; its retention ends at
     ``until``.
     """
 
@@ -63,15 +62,15 @@ class YearSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PrunedLogs(msgspec.Struct, frozen=True, kw_only=True):
-    """What was removed: whole years, and superseded partial tiles in the others."""
+    """Removed years, and the number of superseded partial tiles removed from the others."""
 
     years: tuple[int, ...]
     tiles: int
 
 
 def retention(installation: Installation) -> Period | None:
-    """The published retention of a year's log after its end, from ``retention.txt`` in the
-    installation's folder.
+    """Reads the published retention after a year's end from ``retention.txt`` in the data
+    folder.
     """
     file = installation.config.data / RETENTION_FILE
     if not file.is_file():
@@ -87,7 +86,7 @@ def retention(installation: Installation) -> Period | None:
 
 
 def plan(installation: Installation) -> tuple[YearSeen, ...]:
-    """Each year that has a log, oldest first, and why it is kept."""
+    """Lists each year with a log, oldest first, and why it is kept."""
     period = retention(installation)
     seen: list[YearSeen] = []
     with transaction(installation.pool) as tx:
@@ -107,29 +106,29 @@ def plan(installation: Installation) -> tuple[YearSeen, ...]:
 
 
 def prune(installation: Installation) -> PrunedLogs:
-    """Removes years that may be removed, and superseded partial tiles in the others; BusyError
-    while a sequencer runs.
+    """Removes removable years, and superseded partial tiles of the others; BusyError while a
+    sequencer runs.
     """
-    with _alone(installation):
-        at = place(installation)
-        if isinstance(at.folder, Path) and isinstance(at.state, Path):
-            _finish(installation, at.folder, at.state)
-        going = [seen.year for seen in plan(installation) if not seen.kept_because]
-        for year in going:
-            if not (isinstance(at.folder, Path) and isinstance(at.state, Path)):
+    with _lock_sequencer(installation):
+        logs = place(installation)
+        if isinstance(logs.folder, Path) and isinstance(logs.state, Path):
+            _resume_removals(installation, logs.folder, logs.state)
+        removable = [seen.year for seen in plan(installation) if not seen.kept_because]
+        for year in removable:
+            if not (isinstance(logs.folder, Path) and isinstance(logs.state, Path)):
                 raise UsageError(
                     f"the log of `{year}` is in a bucket",
                     "years are removed from a log in folders only",
                 )
-            _take_away(installation, year, at.folder, at.state)
+            _remove_year(installation, year, logs.folder, logs.state)
         tiles = 0
         for kept in years(installation):
-            folder = at.folder / kept
+            folder = logs.folder / kept
             tiles += prune_overtaken(
                 open_prunable(folder),
                 PublishedLog(folder, key(installation, int(kept))).checkpoint.size,
             )
-    return PrunedLogs(years=tuple(going), tiles=tiles)
+    return PrunedLogs(years=tuple(removable), tiles=tiles)
 
 
 def _kept_because(
@@ -145,13 +144,15 @@ def _kept_because(
         yield f"{running:,} grants logged in it are in force"
     if ended_last is not None and period.after(ended_last) > now:
         yield "a grant logged in it ended within the retention period"
-    if any(_in_force(versions, number, period, now) for number in outbox.logged_versions(tx, year)):
+    if any(
+        _was_in_force(versions, number, period, now) for number in outbox.logged_versions(tx, year)
+    ):
         yield "a policy version logged in it is in force, or was within the retention period"
     if releases := registry.names(tx, outbox.logged_releases(tx, year)):
         yield f"{len(releases):,} releases sealed in it are registered"
 
 
-def _in_force(versions: Policies, number: int, period: Period, now: datetime) -> bool:
+def _was_in_force(versions: Policies, number: int, period: Period, now: datetime) -> bool:
     """Whether the version is the newest, or was in force within the retention period."""
     return number + 1 >= len(versions) or period.after(versions[number + 1].effective) > now
 
@@ -161,7 +162,7 @@ def _end(year: int) -> datetime:
 
 
 @contextmanager
-def _alone(installation: Installation) -> Iterator[None]:
+def _lock_sequencer(installation: Installation) -> Iterator[None]:
     """Holds the sequencer's lock."""
     with translated(), installation.pool.connection() as conn:
         if not _try_lock(conn):
@@ -183,36 +184,37 @@ def _try_lock(conn: Connection[tuple[object, ...]]) -> bool:
     return found == (True,)
 
 
-def _take_away(installation: Installation, year: int, folder: Path, state: Path) -> None:
+def _remove_year(installation: Installation, year: int, folder: Path, state: Path) -> None:
     shown = PublishedLog(folder / str(year), key(installation, year))
     last = shown.note
     if shown.cosigned is not None and shown.cosigned[1] == shown.checkpoint:
         last = shown.cosigned[0]
     Durable(Folder(folder)).write({f"{PRUNED}/{year}": last})
     for parent in (folder, state):
-        _rename(parent / str(year), parent / f"{year}{_GONE}")
-    _forget(installation, year, folder, state)
+        _rename(parent / str(year), parent / f"{year}{_RENAMED_SUFFIX}")
+    _delete_year(installation, year, folder, state)
 
 
-def _forget(installation: Installation, year: int, folder: Path, state: Path) -> None:
+def _delete_year(installation: Installation, year: int, folder: Path, state: Path) -> None:
     with transaction(installation.pool) as tx:
         outbox.forget_year(tx, year)
     for parent in (folder, state):
-        shutil.rmtree(parent / f"{year}{_GONE}", ignore_errors=True)
+        shutil.rmtree(parent / f"{year}{_RENAMED_SUFFIX}", ignore_errors=True)
 
 
-def _finish(installation: Installation, folder: Path, state: Path) -> None:
-    """Completes a removal interrupted after its folders were renamed."""
+def _resume_removals(installation: Installation, folder: Path, state: Path) -> None:
+    """Completes a removal that was interrupted after step 2."""
     for gone in sorted(
-        {path.stem for parent in (folder, state) for path in parent.glob(f"*{_GONE}")}
+        {path.stem for parent in (folder, state) for path in parent.glob(f"*{_RENAMED_SUFFIX}")}
     ):
         if not (folder / PRUNED / gone).is_file():
             raise UsageError(
-                f"`{gone}{_GONE}` was not made by Licet", "move it out of the folder of the logs"
+                f"`{gone}{_RENAMED_SUFFIX}` was not created by Licet",
+                "move it out of the log folder",
             )
         for parent in (folder, state):
-            _rename(parent / gone, parent / f"{gone}{_GONE}")
-        _forget(installation, int(gone), folder, state)
+            _rename(parent / gone, parent / f"{gone}{_RENAMED_SUFFIX}")
+        _delete_year(installation, int(gone), folder, state)
 
 
 def _rename(old: Path, new: Path) -> None:

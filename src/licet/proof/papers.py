@@ -1,12 +1,12 @@
-"""An account's receipts, with everything needed to verify them offline, for ever.
+"""An archive of an account's receipts with everything needed to verify them offline, for ever.
 
     receipts/001.json ..  the receipt of each choice, oldest first; with its proof once it is in the log
     receipts/README.txt   how to check them, line by line
-    notices/<sha256>.json the notices that were shown, policies/<sha256>.json the terms: what a receipt names by hash
+    notices/<sha256>.json policies/<sha256>.json   everything that receipts refer to by hash
     vkeys.txt             the public keys of the logs that prove them; worth comparing with a copy from elsewhere
-    verifier.py           the program that checks; it needs Python and the package `cryptography`
+    verifier.py           the verifier; it needs Python and the package `cryptography`
 
-Promise: they contain nothing about anybody else, and verifying them needs no service.
+Promise: it contains no data about anybody else, and verifying it needs no service.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ you trust wrote down from elsewhere, as a log's owner who wanted to deceive you 
 
 
 def receipt_files(installation: Installation, account: UUID) -> list[tuple[str, bytes]]:
-    """The files by name; none if the account's key was destroyed, since receipts are derived from
-    it.
+    """Returns (name, content) of each file; none if the account's key, which receipts need, was
+    destroyed.
     """
     try:
         issued = documents.receipts(installation, account)
@@ -63,7 +63,7 @@ def receipt_files(installation: Installation, account: UUID) -> list[tuple[str, 
     ]
 
 
-def archive(installation: Installation, account: UUID) -> bytes:
+def zip_receipts(installation: Installation, account: UUID) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in receipt_files(installation, account):

@@ -1,26 +1,25 @@
-"""Receipts: for every choice, including refusals and withdrawals, a document that the person keeps
-and anybody can verify.
+"""Receipts: for every choice, also a refusal or withdrawal, a document that the person keeps and
+anybody can verify.
 
 A receipt is a consent receipt of ISO/IEC TS 27560:2023 in the terms of the W3C's DPV 2 (whose guide
 to that standard gives the form), signed with the log's Ed25519 key as a compact JWS (RFC 7515, RFC
-8037) over canonical JSON (RFC 8785). Training is a processing (`ai#ModelTraining`), its purpose is
-`ImproveExistingProductsAndServices`. The event's type says how the person spoke (expressly), its
-state what they said.
+8037) over canonical JSON (RFC 8785). Training is a processing (`ai#ModelTraining`) for the purpose
+`ImproveExistingProductsAndServices`. The event's type is how consent was expressed (explicitly),
+its state the answer.
 
 Each question and scope has a receipt of its own, with the purposes of that question only. The event
 names the question, the scope, the project or conversation, and for a no the grants that it kept. A
 receipt replaces the earlier one for the same question and scope.
 
-Once the choice is in the log, the receipt also opens its leaf. It contains the private record and
-the nonce that the leaf commits to, the evidence and the policy hashed in the record, the leaf, its
-inclusion proof, and the salt of the person's pseudonyms of that year, with which they find their
-conversations in release proofs. The person's copy opens the leaf for ever. The operator's database
-does not store the nonce: it is derived from the account's key. After erasure only the holder of a
-receipt can open the leaf, and no receipt can be issued.
+Once the choice is logged, the receipt also opens its leaf: it contains the private record and the
+nonce that the leaf commits to, the evidence and policy that the record hashes, the leaf, its
+inclusion proof, and the salt of the person's pseudonyms of that year, which finds their
+conversations in release proofs. The nonce is derived from the account's key and not stored. After
+erasure only the holder of a receipt can open the leaf, and no receipt can be issued.
 
-What neither the policy nor the choice states (the controller, where data is stored) comes from the
-operator's `Controller`, or is marked as not stated. Every receipt states that conversations may
-contain special categories of data such as health and beliefs, because nobody has examined them.
+Facts outside policy and choice (controller, storage locations) come from the operator's
+`Controller` or are marked as not stated. Every receipt states that conversations may contain
+special categories of data, such as health and beliefs, because nobody has examined them.
 
     file = {"entry":"<the leaf>","proof":"<c2sp.org/tlog-proof@v1>","receipt":"<JWS>","v":1}      entry, proof: or null
 """
@@ -58,7 +57,7 @@ from licet.vault.account_choices import StoredChoice
 from licet.vault.projects import scope_of
 
 VERSION = 1
-# so that one cannot be mistaken for the other
+# distinct types, so that one cannot be mistaken for the other
 RECEIPT, CERTIFICATE = "licet-receipt+jws", "licet-certificate+jws"
 CHOICES_MAX = 1_000
 DPV = "https://w3id.org/dpv#"
@@ -84,9 +83,9 @@ class KeptGrant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of an account. ``evidence`` is None if recorded elsewhere in other words;
-    ``statement`` is its exact text, whose hash the leaf commits to. ``question`` is None if it
-    answered none; ``because`` says why it had no effect.
+    """One choice of an account. ``statement`` is the exact text of the evidence, whose hash the
+    leaf commits to; ``evidence`` is None if that text is free-form. ``question`` is None if none
+    was answered; ``because`` is why the choice had no effect.
     """
 
     account: UUID
@@ -106,7 +105,7 @@ class ReceiptChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The state of TS 27560. A yes that the policy rejects (other plan, too young) permits
+        """The consent state of TS 27560. A yes that the policy rejects (plan, age) permits
         nothing.
         """
         return STATES.get(self.effect, "ConsentInvalidated" if self.allow else "ConsentRefused")
@@ -136,7 +135,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issuer:
-    """Issues the receipts of one account, oldest first, as of ``at``."""
+    """Issues the receipts of accounts, created at ``now``."""
 
     def __init__(
         self,
@@ -154,8 +153,8 @@ class Issuer:
         self._logs: dict[int, PublishedLog | None] = {}
 
     def receipts(self, account: UUID) -> list[Receipt]:
-        """One receipt for each choice; RefusedError if the account's key was destroyed,
-        NotFoundError for an unknown account.
+        """Issues one receipt per choice, oldest first; RefusedError if the account's key was
+        destroyed, NotFoundError for an unknown account.
         """
         made = choices(self._tx, self._keyring, self._policies, account)
         placed = sequence.list_leaves(self._tx, account, EntryKind.choice)
@@ -169,7 +168,7 @@ class Issuer:
 
     def _issue(self, choice: ReceiptChoice, before: str | None, leaf: PlacedRow | None) -> Receipt:
         is_committed = leaf is None or "policy" in leaf.row.facts
-        payload = document(
+        payload = build_payload(
             choice,
             self._terms(choice, leaf),
             self._controller,
@@ -186,7 +185,9 @@ class Issuer:
         return Receipt(receipt=sign(payload, self._seed), entry=entry, proof=proof, payload=payload)
 
     def _terms(self, choice: ReceiptChoice, leaf: PlacedRow | None) -> Policy:
-        """The policy as the leaf commits to it: an amendment may have moved its deadline since."""
+        """Returns the policy as committed to by the leaf: an amendment may have moved its deadline
+        since.
+        """
         policy = self._policies[choice.number]
         decide_by = policy.decide_by if leaf is None else leaf.row.facts.get("decide_by")
         if isinstance(decide_by, str):
@@ -220,7 +221,7 @@ class Issuer:
 def choices(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
 ) -> list[ReceiptChoice]:
-    """The choices of an account, oldest first, with their evidence."""
+    """Loads the choices of an account, oldest first, with their evidence."""
     holder = account_view.accounts(tx, [account]).get(account)
     if holder is None:
         raise NotFoundError("no such account")
@@ -228,7 +229,7 @@ def choices(
     if account not in chain:
         raise RefusedError(
             "the account was erased, and with its key all data that a receipt needs",
-            "receipts that its person has stay valid",
+            "receipts issued earlier stay valid",
             because="erased",
         )
     key = chain[account].own
@@ -269,7 +270,7 @@ def _choice(
     )
 
 
-def document(
+def build_payload(
     choice: ReceiptChoice,
     policy: Policy,
     controller: Controller,
@@ -278,9 +279,8 @@ def document(
     *,
     with_text: bool = True,
 ) -> dict[str, Canonical]:
-    """The content of a receipt, without its place in the log.
-
-    Entries older than policy commitments have no policy text.
+    """Builds a receipt's payload without its log opening. ``with_text``: includes the policy's
+    text, which old entries do not commit to.
     """
     principal = f"urn:licet:account:{choice.account.hex}"
     return {
@@ -299,7 +299,8 @@ def document(
             "pii_principal_id": principal,
             "privacy_notice": _notice(choice, policy),
             "processes": [
-                _terms(choice, policy, controller, purpose) for purpose in _purposes(choice, policy)
+                _describe_process(choice, policy, controller, purpose)
+                for purpose in _purposes(choice, policy)
             ],
             "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
             "privacy_rights": [f"eu-gdpr:{right}" for right in RIGHTS],
@@ -316,13 +317,13 @@ def document(
 
 
 def _purposes(choice: ReceiptChoice, policy: Policy) -> list[str]:
-    """The purposes of its question; of all questions if it answered none."""
+    """Returns the purposes of the answered question; of all questions if none was answered."""
     covers = {asked.question: asked.covers for asked in policy.questions}
     return sorted(covers.get(choice.question or "", policy.covers))
 
 
 def _notice(choice: ReceiptChoice, policy: Policy) -> dict[str, Canonical]:
-    """The answered notice, by the hash of its bytes, and what was pre-selected in it."""
+    """Describes the answered notice, by the hash of its bytes, and its pre-selected answer."""
     shown = choice.evidence or Evidence(v=1, default_state="", surface="", gpc=False)
     return {
         "@type": "dpv:ConsentNotice",
@@ -348,7 +349,7 @@ _CONCERNS = {
 }
 
 
-def _terms(
+def _describe_process(
     choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str
 ) -> dict[str, Canonical]:
     given = choice.effect in ("began", "affirmed")
@@ -409,7 +410,7 @@ def _event(choice: ReceiptChoice, principal: str) -> dict[str, Canonical]:
 
 
 def _scope_urn(scope: GrantScope) -> str | None:
-    """The project or conversation by our id; None for the account."""
+    """Returns the project's or conversation's URN; None for the account."""
     return None if scope.kind is ScopeKind.account else f"urn:licet:{scope.kind.value}:{scope.name}"
 
 
@@ -417,7 +418,7 @@ def _scope_urn(scope: GrantScope) -> str | None:
 
 
 def sign(payload: dict[str, Canonical], seed: bytes, typ: str = RECEIPT) -> str:
-    """The compact JWS of a payload. Its `kid` is the JWK thumbprint (RFC 7638) of the key."""
+    """Signs a payload as a compact JWS. Its `kid` is the key's JWK thumbprint (RFC 7638)."""
     return jws.sign(payload, seed, typ)
 
 
@@ -456,10 +457,10 @@ _WHY = {
 
 
 def page(receipt: Receipt, vkey: str) -> str:
-    """A standalone, printable page. ``vkey`` is the log's, for anyone who checks the receipt."""
+    """Renders a standalone, printable page. ``vkey`` is the log's, for verifying the receipt."""
     rows = "\n".join(
         f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-        for name, value in lines(receipt)
+        for name, value in list_fields(receipt)
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -471,7 +472,7 @@ pre{{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.75rem}}@media print{
 <p><strong>{html.escape(describe(receipt))}</strong></p>
 <table>{rows}</table>
 <h2>What this proves</h2>
-<p>{proves(receipt)}</p>
+<p>{describe_proof(receipt)}</p>
 <p>Keep the file. Anybody can check it without asking us: save it as <code>receipt.json</code>, take
 <code>verifier.py</code> from beside our public log, and run
 <code>python verifier.py receipt receipt.json --key {html.escape(vkey)}</code></p>
@@ -487,7 +488,7 @@ proof."""
 
 
 def describe(receipt: Receipt) -> str:
-    """The choice, in a sentence."""
+    """Describes the choice in a sentence."""
     event = _event_of(receipt)
     state = str(event["event_state"]).removeprefix("dpv:")
     why = _WHY.get(NoEffect(event["because"])) if event["because"] else None
@@ -502,21 +503,21 @@ def _event_of(receipt: Receipt) -> dict[str, Any]:
     return cast("dict[str, Any]", _value_at(receipt.payload, "record", "events", 0))
 
 
-def proves(receipt: Receipt) -> str:
-    """What the receipt proves now, in a few sentences."""
+def describe_proof(receipt: Receipt) -> str:
+    """Describes what the receipt proves now."""
     return _PROVES if receipt.proof else _WAITS
 
 
-def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
-    """The content of a receipt, in words and in order."""
+def list_fields(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """Yields the receipt's content as (label, text) pairs."""
     record = ("record",)
     yield "When", _text(receipt.payload, *record, "events", 0, "event_time")
     yield "By way of", _text(receipt.payload, *record, "events", 0, "indication_method")
     event = _event_of(receipt)
     yield "Question", event["question"] or "none that is asked"
-    yield "For", _for(event)
+    yield "For", _describe_target(event)
     if event["kept"]:
-        yield "Kept all the same", ", ".join(_for(kept) for kept in event["kept"])
+        yield "Kept all the same", ", ".join(_describe_target(kept) for kept in event["kept"])
     processes = cast("Sequence[Canonical]", _value_at(receipt.payload, *record, "processes"))
     yield (
         "About",
@@ -548,14 +549,14 @@ def lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
         )
 
 
-def _for(event: Mapping[str, Any]) -> str:
+def _describe_target(event: Mapping[str, Any]) -> str:
     kind, _, name = (event["of"] or "").removeprefix("urn:licet:").partition(":")
     return f"{_FOR[ScopeKind(event['scope'])]} ({name})" if kind else _FOR[ScopeKind.account]
 
 
 def _value_at(value: Canonical, *path: str | int) -> Canonical:
     for step in path:
-        value = value[step]  # type: ignore[index]  # the shape is `document`'s
+        value = value[step]  # type: ignore[index]  # the shape is `build_payload`'s
     return value
 
 

@@ -3,7 +3,8 @@ written before each step.
 
     licet-consumed-1 {"manifest_sha256":"..","release":".."}\
       then frames, each: length (4 bytes), CRC-32 (4), body
-    body 0x01: length of a signed head (4), the head, a roaring bitmap: the rows withdrawn since the head before
+    body 0x01: length of a signed head (4), the head, roaring bitmap of the rows withdrawn since
+      the previous head
     body 0x02: gate's number (4), first and last step (8, 8), a roaring bitmap: the rows that went into these steps
 
 Numbers are big-endian; bitmaps are in the portable format of RoaringFormatSpec, over the ordinals

@@ -2,15 +2,15 @@
 
     python verifier.py log FOLDER|URL --key VKEY [--older FILE]...  every entry, tile byte and root of a log
     python verifier.py receipt FILE --key VKEY                      a person's choice, as signed and as logged
-    python verifier.py certificate FILE --key VKEY                  that it was given, and what it says of each place
+    python verifier.py certificate FILE --key VKEY                  an erasure certificate, and its statement per place
     python verifier.py release FOLDER --log FOLDER --key VKEY       every row of a release decided again, without content
     python verifier.py conversation FOLDER HANDLE [--salt HEX] --log FOLDER --key VKEY
-                                                                    what a release holds of one conversation
+                                                                    what a release contains of one conversation
     python verifier.py text FILE.. --log FOLDER --key VKEY          policies and notices that the log names
     python verifier.py model FOLDER --key MODELS_VKEY --key GATE_VKEY [--release FOLDER --log FOLDER --key VKEY]
                                                                     its files, and which rows it was trained on
     python verifier.py document FILE --log FOLDER --release FOLDER --key VKEY
-                                                                    a paper of the law, its numbers counted again
+                                                                    a legal document, its figures recounted
     python verifier.py proof FILE --entry FILE --key VKEY           one entry under one signed checkpoint
     python verifier.py checkpoint OLD NEW --key VKEY --log FOLDER   the old log is the beginning of the new one
     python verifier.py checkpoint OLD NEW --key VKEY --proof FILE   the same, by a consistency proof
@@ -20,8 +20,8 @@ parts that it rests on:
     proved          exit 0    follows from the log that a key given here signed, and from what it commits to
     consistent      exit 4    agrees with the rest, and could have been invented with it
     stated          exit 4    the operator's word, signed
-    contradicted    exit 1    it breaks a promise: the place and the promise are named
-    not proved      exit 3    nothing contradicts it, but something that would prove it is missing: what, is said
+    contradicted    exit 1    a promise is broken: the place and the promise are named
+    not proved      exit 3    nothing contradicts it, but evidence is missing; it is named
 Each field of an artefact is proved, consistent or stated (`--json`: `fields`), and one line names
 the stated ones; an unknown field is refused. Where the whole is not proved, or is contradicted, no
 field is. A file that is not of the expected kind gets no answer: exit 65. Wrong usage: 64; a log's
@@ -37,8 +37,8 @@ signs.
 
 Promise: it believes the keys given to it and nothing else. It imports nothing of licet and shares
 no code with the writer: where the writer folds subtrees bit by bit, this follows the recursive
-definitions of RFC 6962 section 2.1, so that one misunderstanding does not pass both. Every field
-that is compared is there, and of its type, before it is. It does not show that the operator logged
+definitions of RFC 6962 section 2.1, so that one misunderstanding does not pass both. Each field is
+checked for presence and type before it is compared. It does not show that the operator logged
 everything, nor, without a witness, that others were shown the same log.
 
 Formats: c2sp.org/signed-note, tlog-checkpoint, tlog-cosignature (Ed25519), tlog-tiles, tlog-proof,

@@ -1,8 +1,8 @@
 """Addenda of a sealed release: purges of rows, the review of a sample, and a measurement.
 
 Rows whose keys were destroyed may be removed from the parts: purge-1.json, purge-2.json and so on
-state for each part its hash before and after and the removed ordinals. review.json has the findings
-of people who read a sample, measurement.json the measured cost of curation: both are the operator's
+give each part's hash before and after, and the removed ordinals. review.json contains the findings
+of a review of a sample, measurement.json the measured cost of curation: both are the operator's
 word, checked for consistency and against the manifest's number of rows. Each is signed and logged
 in its year. The proofs of the rows stay, and so do the manifest's root and counts.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from licet.verifier.answer import ContradictionError
 from licet.verifier.forms import Null, read_time
-from licet.verifier.manifest import MEASUREMENT, PART, REVIEW, RUN
+from licet.verifier.manifest import MEASUREMENT, ORDINAL_RANGE, PART, REVIEW
 
 PURGE_FILE = {"v": "int", "purge": "text"}
 PURGE = {
@@ -23,7 +23,7 @@ PURGE = {
     "number": "pos",
     "before": "hash",
     "purged_at": "time",
-    "parts": [{"file": "text", "was": "hash", "after": Null(PART), "gone": [RUN]}],
+    "parts": [{"file": "text", "was": "hash", "after": Null(PART), "gone": [ORDINAL_RANGE]}],
 }
 REVIEW_FILE = {"v": "one", "review": "text"}
 KINDS_FOUND = ("contact", "name", "number", "other", "place", "secret")
@@ -62,17 +62,21 @@ def apply_purge(
     """
     after: dict[str, Any] | None = change["after"]
     if part is None or change["was"] != part["sha256"]:
-        raise ContradictionError(path, "it takes rows out of a part as it lay there")
+        raise ContradictionError(path, "it changes a part that has the stated hash")
     taken: set[int] = set()
     for first, last in change["gone"]:
         if not part["first_ordinal"] <= first <= last < next_first or last - first >= part["rows"]:
-            raise ContradictionError(path, "the rows that it takes out are of that part")
+            raise ContradictionError(path, "the removed rows are in that part")
         if not taken.isdisjoint(range(first, last + 1)):
-            raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
+            raise ContradictionError(
+                path, "it reconciles: each row is removed once, and the others stay"
+            )
         taken.update(range(first, last + 1))
     remaining = part["rows"] - len(taken)
     if not taken or taken & purged or remaining != (after["rows"] if after else 0):
-        raise ContradictionError(path, "it reconciles: each row goes once, and the rest stays")
+        raise ContradictionError(
+            path, "it reconciles: each row is removed once, and the others stay"
+        )
     if after is not None and (
         after["file"] != change["file"] or after["first_ordinal"] < part["first_ordinal"]
     ):
@@ -82,7 +86,7 @@ def apply_purge(
 
 
 def is_consistent_review(statement: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Whether the counts of a review add up and give its bound, for at most the release's rows."""
+    """Whether a review's counts add up, give its bound, and cover at most the release's rows."""
     if statement["chance"]["drawn"] + statement["risk"]["drawn"] > manifest["rows"]:
         return False
     for part in (statement["chance"], statement["risk"]):
@@ -138,9 +142,9 @@ def _is_consistent_cost(cost: dict[str, Any], held: dict[str, Any]) -> bool:
 
 
 def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
-    """Whether ``ppm`` millionths are the upper bound of Clopper and Pearson at 95 %: the least
-    share that makes so few findings rarer than 1 in 20. It is 1 if every row had a finding or none
-    was read.
+    """Whether ``ppm`` millionths are the upper bound of Clopper and Pearson at 95 %: the smallest
+    share for which so few findings have a probability of at most 5 %. It is 1 if every row had a
+    finding or none was read.
     """
     if findings >= rows:
         return ppm == 1_000_000
@@ -149,7 +153,9 @@ def _is_upper_bound(findings: int, rows: int, ppm: int) -> bool:
 
 
 def _binomial_cdf(findings: int, rows: int, share: float) -> float:
-    """The probability of at most ``findings`` in ``rows`` rows, if ``share`` of all have one."""
+    """The probability of at most ``findings`` in ``rows`` rows if a ``share`` of all rows has
+    one.
+    """
     if not 0 < share < 1:
         return 1.0 if share <= 0 else 0.0
     return math.fsum(

@@ -1,11 +1,11 @@
 """The verdicts, and the report that collects them part by part.
 
-A check raises `ContradictionError` with the place and the promise that is broken, or
-`UnreadableError` where the file is not of the expected form at all. A report turns each check into
-a part with its own verdict; the whole has the worst verdict of the parts that it rests on.
-Invariants: a report without a proved part is never `proved`; nor is one that rests on a part that
-is merely `consistent` or `stated`. Where the whole is not proved, no field of it is: a signature
-alone makes a field `stated`.
+A check raises `ContradictionError` with the place and the broken promise, or `UnreadableError` if
+the file does not have the expected form. A report turns each check into a part with its own
+verdict; the whole has the worst verdict of the parts that it rests on. Invariants: a report without
+a proved part is never `proved`; nor is one that rests on a part that is merely `consistent` or
+`stated`. Where the whole is not proved, no field of it is: a signature alone makes a field
+`stated`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FINDINGS_MAX = 100
 
 
 class Verdict(StrEnum):
-    """What can be said of an artefact, of a part of it or of a field; the worst last.
+    """The verdict on an artefact, a part or a field, from best to worst.
 
     ``proved``: follows from the signed log and what it commits to. ``consistent``: agrees with the
     rest, and could have been invented with it. ``stated``: the operator's word. ``unproved``:
-    evidence is missing. ``unreadable``: it is not of the expected form, so the question has no
-    answer. A field has one of the first three.
+    evidence is missing. ``unreadable``: it does not have the expected form, so nothing was checked.
+    A field has one of the first three.
     """
 
     proved = "proved"
@@ -58,7 +58,7 @@ class ContradictionError(Exception):
 
 
 class UnreadableError(ContradictionError):
-    """``place`` is not of the form that ``promise`` names; nothing more was checked."""
+    """``place`` does not have the form that ``promise`` names; nothing more was checked."""
 
     readable = False
 
@@ -76,7 +76,7 @@ class VerifierFinding:
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What keeps a part from being proved, and what would prove it."""
+    """Missing evidence: why a part is not proved, and what would prove it."""
 
     place: str
     why: str
@@ -85,8 +85,8 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class ArtefactPart:
-    """One part of an artefact with its own answer. The whole does not rest on a part that
-    ``is_aside``, unless something contradicts it or its evidence is missing.
+    """One part of an artefact and its verdict. A part that ``is_aside`` affects the whole only if
+    it is contradicted or its evidence is missing.
     """
 
     what: str
@@ -95,7 +95,7 @@ class ArtefactPart:
     is_aside: bool = False
 
 
-# Errors that a malicious file can cause while it is parsed; each means that the file is malformed.
+# Errors that parsing a malformed file may raise.
 MALFORMED_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -123,12 +123,12 @@ class VerifierReport:
     lacks: list[Lack] = field(default_factory=list)
     parts: list[ArtefactPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    # of each artefact's fields (`levels.FIELDS`)
+    # by artefact and field (`levels.FIELDS`)
     levels: dict[str, dict[str, Verdict]] = field(default_factory=dict)
 
     @property
     def answer(self) -> Verdict:
-        """The worst answer of the parts that it rests on; `not proved` without any part."""
+        """The worst verdict of the parts that the whole rests on; `not proved` without parts."""
         answers = [
             part.answer for part in self.parts if not (part.is_aside and part.answer in LEVELS)
         ]
@@ -176,8 +176,8 @@ class VerifierReport:
         level: Verdict = Verdict.proved,
         is_aside: bool = False,
     ) -> bool:
-        """Makes one check and adds it as a part, whose answer is ``level`` if the check holds; True
-        if it found no contradiction.
+        """Runs one check and adds it as a part with the verdict ``level`` if it holds. Returns
+        False after a contradiction.
         """
         found, lacks = len(self.findings), len(self.lacks)
         try:
@@ -185,7 +185,7 @@ class VerifierReport:
         except ContradictionError as contradiction:
             self.findings.append(contradiction.finding)
         except MALFORMED_ERRORS:
-            self.findings.append(VerifierFinding(name, "it has the form that such a file has"))
+            self.findings.append(VerifierFinding(name, "it has the form of its kind"))
         new_findings = self.findings[found:]
         if new_findings:
             answer = (
@@ -204,8 +204,8 @@ class VerifierReport:
     def steps(
         self, checks: Sequence[tuple[str, str, Callable[[], object], *tuple[Any, ...]]]
     ) -> bool:
-        """Runs the checks in order, with the arguments of `step`. After a contradiction the
-        remaining ones are skipped, and their parts are not proved.
+        """Runs the checks (the arguments of `step`) in order; after a contradiction the rest are
+        skipped and not proved.
         """
         for number, step in enumerate(checks):
             if not self.step(*step):
@@ -213,7 +213,7 @@ class VerifierReport:
                 for other, *_ in checks[number + 1 :]:
                     self.parts.append(
                         ArtefactPart(
-                            other, Verdict.unproved, f"not looked at: `{what}` does not hold"
+                            other, Verdict.unproved, f"not checked: `{what}` does not hold"
                         )
                     )
                 return False

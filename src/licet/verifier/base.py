@@ -1,4 +1,4 @@
-"""Checks the base of a release, from which rows were carried over, if its folder is given.
+"""Checks the base of a release, from which rows were carried over, if its folder is given:
 
 Proved: the folder is the release that the manifest names, with the manifest hash of its log entry
 and rows that lead to the stated root; it was curated in the same way; and no more rows are stated
@@ -35,7 +35,7 @@ from licet.verifier.rows import check_root, leaf_of_row, read_row
 
 Row = dict[str, Any]
 CURATED_ALIKE = "it was curated in the same way, by the same software, for the same purpose"
-CARRIED = "no more rows are said to be carried than are made of the same turns as rows of its base"
+CARRIED = "no more rows are stated as carried than have the same turns as rows of the base"
 
 
 def check_base(
@@ -45,8 +45,8 @@ def check_base(
     facts: dict[str, Any] | None,
     report: VerifierReport,
 ) -> None:
-    """Checks what ``manifest`` states of its base against the base's folder; ``facts`` are those of
-    the base's entry.
+    """Checks ``manifest``'s statement about its base against the base's folder; ``facts`` are those
+    of the base's log entry.
     """
     stated = manifest["base"]
     try:
@@ -70,42 +70,40 @@ def check_base(
 def _read_base_manifest(
     base: Files, manifest: dict[str, Any], facts: dict[str, Any] | None, report: VerifierReport
 ) -> dict[str, Any]:
-    """Reads the base's manifest, which must be the one that ``manifest`` and the log entry name."""
+    """Reads the base's manifest and checks that ``manifest`` and the log entry name it."""
     stated, raw = manifest["base"], read_bounded(base, MANIFEST, report)
     base_manifest = read_manifest(raw)
     if any(base_manifest[name] != stated[name] for name in ("release", "root", "rows")):
-        raise ContradictionError(
-            MANIFEST, "it is the release that the other manifest names as its base"
-        )
+        raise ContradictionError(MANIFEST, "it is the base that the release's manifest names")
     if facts is not None and facts["manifest_sha256"] != hashlib.sha256(raw).hexdigest():
-        raise ContradictionError(MANIFEST, "the log's leaf of the release names its hash")
+        raise ContradictionError(MANIFEST, "the release's log entry names its hash")
     first, then = (
         read_time(either["built_at"], MANIFEST, "built_at") for either in (base_manifest, manifest)
     )
-    if first > then or _curation_of(base_manifest) != _curation_of(manifest):
+    if first > then or _curation_settings(base_manifest) != _curation_settings(manifest):
         raise ContradictionError(MANIFEST, CURATED_ALIKE)
     return base_manifest
 
 
-def _curation_of(manifest: dict[str, Any]) -> tuple[Any, ...]:
-    """What a release must have in common with its base."""
+def _curation_settings(manifest: dict[str, Any]) -> tuple[Any, ...]:
+    """The curation settings that a release shares with its base."""
     cleaned = manifest["deidentification"]
     plan = manifest.get("curation", {}).get("plan")
     return manifest["purpose"], manifest["licet"], plan, cleaned["sha256"], cleaned.get("names")
 
 
 def count_carriable(rows: Iterable[Row], base_rows: Iterable[Row], is_same_year: bool) -> int:
-    """How many of ``rows`` match a row of ``base_rows``, each at most once; both ordered by
+    """Counts the ``rows`` that match a row of ``base_rows``, each used once; both are ordered by
     handle.
     """
     if not is_same_year:
-        return (Counter(map(_turns_of, rows)) & Counter(map(_turns_of, base_rows))).total()
+        return (Counter(map(_count_turns, rows)) & Counter(map(_count_turns, base_rows))).total()
     sides = merge(_with_side(rows, 0), _with_side(base_rows, 1), key=itemgetter(0))
     count = 0
     for _, chat in groupby(sides, itemgetter(0)):
         found: tuple[Counter[Any], Counter[Any]] = Counter(), Counter()
         for _, side, row in chat:
-            found[side][row["who"], _turns_of(row)] += 1
+            found[side][row["who"], _count_turns(row)] += 1
         count += (found[0] & found[1]).total()
     return count
 
@@ -114,8 +112,8 @@ def _with_side(rows: Iterable[Row], side: int) -> Iterator[tuple[str, int, Row]]
     return ((row["conversation"], side, row) for row in rows)
 
 
-def _turns_of(row: Row) -> tuple[Any, ...]:
-    """How many turns of each origin a row has, by segment."""
+def _count_turns(row: Row) -> tuple[Any, ...]:
+    """The number of turns by segment and origin."""
     counts: Counter[tuple[int, str]] = Counter()
     for source in row["sources"]:
         for origin, turns in source["turns"].items():
@@ -137,7 +135,7 @@ def _read_rows(
         place = f"{PROOFS['rows']} line {number}"
         row = read_row(raw, place)
         if row["conversation"] < before:
-            raise ContradictionError(place, "the lines are in order, and none comes twice")
+            raise ContradictionError(place, "the lines are in order without duplicates")
         before = row["conversation"]
         if leaves is not None:
             leaves.append((row["ordinal"], leaf_of_row(row)))
@@ -145,7 +143,7 @@ def _read_rows(
 
 
 def find_base(files: Files) -> Files | None:
-    """The folder beside a release's that holds its base, if there is one."""
+    """The folder of the release's base, if it lies beside the release's folder."""
     if not isinstance(files, FolderFiles):
         return None
     try:

@@ -1,12 +1,12 @@
-"""Bundles the modules of this package into the single file for third parties, `verifier.py`.
+"""Bundles this package into one file for third parties, `verifier.py`.
 
-It contains the modules whole, in the order of ``PARTS``, each under its name and docstring as a
-comment; imports are gathered at the top. `source` generates it when it is served or published;
-`python -m licet.verifier.bundle` writes it to standard output.
+It contains each module in the order of ``PARTS``, headed by its name and docstring as a comment;
+all imports come first. `source` generates it when it is served or published; `python -m
+licet.verifier.bundle` writes it to standard output.
 
-Promises: the same sources give the same bytes, and the file means what the package means: a module
-has only imports and definitions, a name has one meaning in all modules, and a module imports only
-from those above it. Otherwise `join_modules` raises `ValueError`.
+Promises: the same sources give the same bytes, and the file behaves as the package does: modules
+have only imports and definitions, a name has one meaning in all of them, and a module imports only
+from modules before it. Otherwise `join_modules` raises `ValueError`.
 """
 
 from __future__ import annotations
@@ -35,16 +35,15 @@ from __future__ import annotations
 
 {imports}
 
-# Made of the package {package} by its bundle.py: each part below is one of its modules, without the imports.
+# Generated from the package {package} by its bundle.py: each part below is one module, without its
+# imports.
 '''
-_START = "if __name__ == '__main__':\n    sys.exit(main())"
+_MAIN_BLOCK = "if __name__ == '__main__':\n    sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True)
 class BundlePart:
-    """A module taken apart. ``imports`` are (module, name), where `import module` has an empty
-    name.
-    """
+    """A parsed module. ``imports`` are (module, name); for `import module` the name is empty."""
 
     name: str
     docstring: str
@@ -55,35 +54,34 @@ class BundlePart:
 
 @cache
 def source() -> bytes:
-    """The file, as UTF-8."""
+    """The bundle as UTF-8."""
     package_files = files(PACKAGE)
     texts = [(name, package_files.joinpath(f"{name}.py").read_text("utf-8")) for name in PARTS]
     return join_modules(package_files.joinpath("__init__.py").read_text("utf-8"), texts).encode()
 
 
 def join_modules(package: str, texts: Sequence[tuple[str, str]]) -> str:
-    """One module with the docstring of ``package``, from modules given as (name, text) in import
-    order.
+    """Joins modules, given as (name, text) in import order, into one with the docstring of
+    ``package``.
     """
-    parts = [take_apart(name, text) for name, text in texts]
-    above: dict[str, str] = {}  # where a name is defined
-    outside: dict[str, str] = {}  # what a name means that comes from another package
+    parts = [parse_module(name, text) for name, text in texts]
+    above: dict[str, str] = {}  # name -> defining module
+    outside: dict[str, str] = {}  # imported name -> its meaning
     for part in parts:
         for module, name in part.imports:
             if _is_ours(module):
                 if module != f"{PACKAGE}.{above.get(name)}":
                     raise ValueError(
-                        f"{part.name}: `{name}` is not defined above it, in `{module}`"
+                        f"{part.name}: `{name}` is not defined before it, in `{module}`"
                     )
                 continue
             bound, meaning = (name, f"{module}.{name}") if name else (module.partition(".")[0], "")
             if outside.setdefault(bound, meaning) != meaning:
-                raise ValueError(f"{part.name}: `{bound}` has another meaning above it")
+                raise ValueError(f"{part.name}: `{bound}` has another meaning before it")
         for name in part.defines:
-            if name in above or _START in above or hasattr(builtins, name):
+            if name in above or _MAIN_BLOCK in above or hasattr(builtins, name):
                 raise ValueError(
-                    f"{part.name}: `{name}` has another meaning above it, or the program "
-                    "starts there"
+                    f"{part.name}: `{name}` has another meaning before it, or follows the program"
                 )
             above[name] = part.name
     for name in sorted(above.keys() & outside.keys()):
@@ -95,8 +93,8 @@ def join_modules(package: str, texts: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def take_apart(name: str, text: str) -> BundlePart:
-    """Raises `ValueError` for a module that is not a docstring, then imports, then definitions."""
+def parse_module(name: str, text: str) -> BundlePart:
+    """Raises `ValueError` unless a module is a docstring, then imports, then definitions."""
     module = ast.parse(text)
     docstring = ast.get_docstring(module)
     imports: list[tuple[str, str]] = []
@@ -106,7 +104,7 @@ def take_apart(name: str, text: str) -> BundlePart:
         found = _imported_names(node)
         if docstring is None or (found and defines):
             raise ValueError(
-                f"{name}: line {node.lineno}: its docstring and its imports come first"
+                f"{name}: line {node.lineno}: the docstring and the imports come first"
             )
         if found:
             imports += found
@@ -115,8 +113,7 @@ def take_apart(name: str, text: str) -> BundlePart:
             defines += names
         else:
             raise ValueError(
-                f"{name}: line {node.lineno}: it is no definition, and no import without "
-                "another name"
+                f"{name}: line {node.lineno}: neither a definition nor an import without `as`"
             )
     code = "\n".join(text.splitlines()[end:]).strip("\n")
     kept = tuple(name for name in imports if name[0] != "__future__")
@@ -145,8 +142,8 @@ def _defined_names(node: ast.stmt) -> list[str]:
             return [name]
         case ast.Assign([ast.Tuple(places)]):
             return [place.id for place in places if isinstance(place, ast.Name)]
-        case ast.If() if ast.unparse(node) == _START:
-            return [_START]
+        case ast.If() if ast.unparse(node) == _MAIN_BLOCK:
+            return [_MAIN_BLOCK]
         case _:
             return []
 

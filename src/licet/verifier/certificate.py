@@ -1,10 +1,10 @@
-"""Checks a certificate of erasure: its signature, its log entry, and what it states of each place
+"""Checks a certificate of erasure: its signature, its log entry, and its statement about each place
 of a closed list.
 
-The log proves that this certificate was issued, and when. What was done in each place is the
-operator's word, but must be one of the actions that the place allows. A place that was read back
-states when, and that nothing was left, or what is kept until when; one that could not be read back
-has no count. A recipient's signed answer is verified if the recipient's key is given.
+The log proves that this certificate was issued, and when. The action in each place is the
+operator's word, but must be one that the place allows. A place that was read back states when, and
+that nothing was left or until when the rest is kept; other places have no count. A recipient's
+signed answer is verified if the recipient's key is given.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ from licet.verifier.answer import ContradictionError, Verdict, VerifierReport
 from licet.verifier.forms import Null, check_shape, read_time
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
-from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
+from licet.verifier.statement import (
+    UNLOGGED,
+    includes_facts,
+    logged_entry,
+    open_jws,
+    read_signed_file,
+)
 
 CERTIFIED = ("requested", "fenced", "shredded", "swept", "verified")
-# What may have been done in a place. Nobody can read back what a recipient was given.
-DEEDS = {
+# The actions that each place allows. Copies handed to a recipient cannot be read back.
+PLACE_ACTIONS = {
     "vault": ("erased",),
     "feedback": ("erased",),
     "safety": ("erased", "kept"),
     "release": ("refused",),
     "export": ("recalled", "answered", "untouched"),
 }
-LOOKED_AT = ("erased", "kept", "refused")
+READ_BACK_ACTIONS = ("erased", "kept", "refused")
 CERTIFICATE_FILE = {"v": "one", "certificate": "text", "entry": "text?", "proof": "text?"}
 PLACE = {
-    "place": frozenset(DEEDS),
+    "place": frozenset(PLACE_ACTIONS),
     "reference": "id?",
     "registered": "time",
     "copies": "pos",
-    "done": frozenset(deed for deeds in DEEDS.values() for deed in deeds),
+    "done": frozenset(deed for deeds in PLACE_ACTIONS.values() for deed in deeds),
     "kept_until": "time?",
     "read_back": Null({"at": "time", "left": "int"}),
     "recalled": Null({"at": "time", "due": "time"}),
@@ -98,12 +104,12 @@ def check_certificate(
 
     def check_entry() -> None:
         if (file["entry"], file["proof"]) == (None, None):
-            report.add_lack(place, UNLOGGED, "fetch it again once the log has taken it")
+            report.add_lack(place, UNLOGGED, "fetch it again once it is logged")
             return
         logged, _ = logged_entry(file, place, trusted, report)
         sha256 = hashlib.sha256(file["certificate"].encode()).hexdigest()
         if logged["t"] != "certificate" or logged["facts"]["sha256"] != sha256:
-            raise ContradictionError(place, "its entry tells this certificate")
+            raise ContradictionError(place, "its entry names this certificate")
         if logged["at"] != statement["verified"]:
             raise ContradictionError(place, "its time is that of its entry")
 
@@ -112,7 +118,9 @@ def check_certificate(
             (
                 "file",
                 "a certificate of version 1",
-                lambda: file.update(read_statement(raw, place, CERTIFICATE_FILE, "a certificate")),
+                lambda: file.update(
+                    read_signed_file(raw, place, CERTIFICATE_FILE, "a certificate")
+                ),
             ),
             (
                 "signature",
@@ -123,13 +131,13 @@ def check_certificate(
             ),
             (
                 "statement",
-                "its states follow one another",
+                "its times are in order",
                 lambda: _check_certificate(statement, place, report),
             ),
-            ("entry", "the log has the hash of this very certificate", check_entry),
+            ("entry", "the log has the hash of this certificate", check_entry),
             (
                 "places",
-                "the operator's word, within what each place admits: nobody else can look",
+                "the operator's word, limited to the actions that each place allows",
                 lambda: _check_places(statement, place),
                 Verdict.stated,
             ),
@@ -145,10 +153,7 @@ def check_certificate(
                 report,
             )
         report.notes += [_describe_place(seen) for seen in statement["places"]] or [
-            (
-                "it names no place: the operator states that nothing of the account was stored, "
-                "so there was nothing to erase"
-            )
+            ("it names no place: the operator states that nothing of the account was stored")
         ]
     return report
 
@@ -158,13 +163,13 @@ def _check_certificate(certificate: dict[str, Any], place: str, report: Verifier
     report.levels["certificate"] = levels_of("certificate", certificate, place)
     times = [read_time(certificate[state], place, state) for state in CERTIFIED]
     if times != sorted(times):
-        raise ContradictionError(place, "its states follow one another")
+        raise ContradictionError(place, "its times are in order")
     if not certificate["places"] and certificate["conversation"] is not None:
-        raise ContradictionError(place, "it names a place where the conversation was")
+        raise ContradictionError(place, "it names the place of the conversation")
 
 
 def _check_places(certificate: dict[str, Any], place: str) -> None:
-    """Checks that each place had an allowed action, and reading it back found only what is kept."""
+    """Checks that each place states an allowed action and that only kept data was read back."""
     verified = read_time(certificate["verified"], place, "verified")
     for place_stated in certificate["places"]:
         done = place_stated["done"]
@@ -174,32 +179,35 @@ def _check_places(certificate: dict[str, Any], place: str) -> None:
             value["at"] for value in (place_stated["recalled"], place_stated["answered"]) if value
         ] + [place_stated["registered"]]
         for promise, holds in (
-            ("what was done is one of what its place admits", done in DEEDS[place_stated["place"]]),
             (
-                "it was read back where that can be, and nowhere else",
-                (read_back is not None) == (done in LOOKED_AT),
+                "the action is one that its place allows",
+                done in PLACE_ACTIONS[place_stated["place"]],
+            ),
+            (
+                "exactly the places that can be read back were",
+                (read_back is not None) == (done in READ_BACK_ACTIONS),
             ),
             (
                 "it was read back when the certificate was made",
                 read_back is None or read_back["at"] == certificate["verified"],
             ),
             (
-                "nothing was found in any place, but for what is kept",
+                "only kept data was found in a place",
                 not read_back or not read_back["left"] or done == "kept",
             ),
             (
-                "what is kept has a date of its own, after it was read back",
+                "kept data has a date of its own, after it was read back",
                 (kept is not None) == (done == "kept")
                 and (kept is None or read_time(kept, place, "kept_until") > verified),
             ),
             (
-                "a recall and an answer are those of its deed",
+                "a recall and an answer fit the action",
                 (place_stated["answered"] is not None) == (done == "answered")
                 and (place_stated["recalled"] is not None or done != "recalled")
                 and (place_stated["recalled"] is None or done in ("recalled", "answered")),
             ),
             (
-                "each place was known before it was read back, and what was asked and answered too",
+                "a place was registered, recalled and answered before it was read back",
                 all(read_time(time, place, "at") <= verified for time in later),
             ),
         ):
@@ -214,9 +222,7 @@ def _check_answer(
     keys: dict[str, Trust],
     report: VerifierReport,
 ) -> None:
-    """Verifies a signed answer with its recipient's key, if given; a part that the whole does not
-    rest on.
-    """
+    """Verifies a recipient's signed answer if its key is given; the whole does not rest on it."""
     answer = stated_place["answered"]
     if answer is None or answer["signed"] is None or answer["by"] not in keys:
         return
@@ -224,7 +230,9 @@ def _check_answer(
     def check() -> None:
         stated = open_jws(answer["signed"], keys[answer["by"]].key, place, ANSWER_TYPE)
         check_shape(stated, ANSWER, place, "a recipient's answer")
-        if not has_facts(stated, {"erasure": certificate["erasure"], "recipient": answer["by"]}):
+        if not includes_facts(
+            stated, {"erasure": certificate["erasure"], "recipient": answer["by"]}
+        ):
             raise ContradictionError(place, "the recipient answered for this erasure")
 
     report.step(
@@ -245,7 +253,7 @@ def _describe_place(stated_place: dict[str, Any]) -> str:
                 f"read back at {left['at']}: {left['left']} kept until {stated_place['kept_until']}"
             )
         case "refused":
-            text = f"read back at {left['at']}: no key of a row of it is given out any more"
+            text = f"read back at {left['at']}: the keys of its rows are no longer released"
         case "recalled":
             text = (
                 "nobody looked: its recipient was asked to delete it by "
@@ -258,5 +266,5 @@ def _describe_place(stated_place: dict[str, Any]) -> str:
                 f"({signed})"
             )
         case _:
-            text = "nobody looked: it holds nothing of what was to go"
+            text = "nobody looked: it contains nothing that was to be erased"
     return f"  {stated_place['place']}: {text}"

@@ -1,4 +1,4 @@
-"""The command line: calls, answers in words or JSON, and exit codes."""
+"""The command line: arguments, answers as text or JSON, and exit codes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     except Exception as error:  # a traceback exits with 1, which would read as an answer
-        print(f"error: it cannot be read: {type(error).__name__}", file=sys.stderr)
+        print(f"error: malformed input: {type(error).__name__}", file=sys.stderr)
         return EXITS[Verdict.unreadable]
 
 
@@ -84,7 +84,7 @@ def _print_report(call: argparse.Namespace, report: VerifierReport) -> int:
 
 
 def report_lines(report: VerifierReport) -> list[str]:
-    """The answer in words: the whole, broken promises, what is missing, and each part."""
+    """The answer as text: the whole, broken promises, missing evidence, and each part."""
     what = f"{report.checked} of `{report.origin}`" if report.origin else report.checked
     size = f": {report.size} entries, root {report.root}" if report.root else ""
     fields = report.fields()
@@ -99,8 +99,7 @@ def report_lines(report: VerifierReport) -> list[str]:
     lines += [f"  {part.what}: {part.answer}: {part.why}" for part in report.parts]
     if report.purged:
         lines.append(
-            f"purged: {report.purged} rows of it were taken out since, as its addenda say; "
-            "their proofs stay"
+            f"purged: {report.purged} rows were removed since, by its addenda; their proofs stay"
         )
     lines += [*level_lines(fields), *report.notes]
     if report.answer in LEVELS:
@@ -162,7 +161,9 @@ def _run_log_after(
         check_carried(report, story, before)
 
     report.step(
-        "what is carried over", f"it is no more than the log of {before.year} ended with", count
+        "what is carried over",
+        f"no more than was in force at the end of the log of {before.year}",
+        count,
     )
     return report
 
@@ -176,7 +177,7 @@ def _run_release(call: argparse.Namespace, keys: Sequence[Trust]) -> VerifierRep
 
 
 def _run_conversation(call: argparse.Namespace, keys: Sequence[Trust]) -> int:
-    """What a manifest proves of a conversation; the manifest itself is proved only by a log."""
+    """Checks a conversation against a manifest; only a log proves the manifest itself."""
     files = _open_files(call.folder)
     kept_proof = (
         parse_proof(call.proof.read_bytes(), str(call.proof)) if call.proof is not None else None
@@ -235,20 +236,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = _Parser(prog="verifier", description="check a licet log from outside")
+    parser = _Parser(prog="verifier", description="check a licet log independently")
     commands = parser.add_subparsers(dest="what", required=True, parser_class=_Parser)
-    log = commands.add_parser("log", help="a published folder, from its entries to its root")
-    log.add_argument("folder", help="or the URL of one")
+    log = commands.add_parser("log", help="a published log, from its entries to its root")
+    log.add_argument("folder", help="the log's folder or URL")
     log.add_argument(
         "--older", type=Path, action="append", default=[], help="a checkpoint seen before"
     )
     log.add_argument(
         "--before",
-        help="the log of the year before: what this one carries over is held against its end",
+        help="the previous year's log, to check what this one carries over",
     )
-    log.add_argument(
-        "--plain", action="store_true", help="any tlog: do not read what the entries tell"
-    )
+    log.add_argument("--plain", action="store_true", help="any tlog: do not interpret the entries")
     release = commands.add_parser("release", help="a release's folder, every row decided again")
     release.add_argument("folder")
     release.add_argument(
@@ -258,9 +257,10 @@ def _arguments() -> argparse.ArgumentParser:
         help="the log of the release's year, or the published folder; repeatable",
     )
     release.add_argument(
-        "--base", help="the folder of the release that rows were carried from; looked for beside it"
+        "--base",
+        help="the folder of the base that rows were carried from; by default found beside it",
     )
-    text = commands.add_parser("text", help="a policy or a notice, as an entry names it")
+    text = commands.add_parser("text", help="a policy or a notice, by the hash in its log entry")
     text.add_argument("files", type=Path, nargs="+")
     text.add_argument(
         "--log",
@@ -269,25 +269,21 @@ def _arguments() -> argparse.ArgumentParser:
         help="the log that names it, or the published folder",
     )
     chat = commands.add_parser(
-        "conversation", help="what a release holds of one conversation, and why"
+        "conversation", help="what a release contains of one conversation, and why"
     )
-    chat.add_argument(
-        "folder", help="the release's; with --proof, it needs no more than its manifest"
-    )
+    chat.add_argument("folder", help="the release's folder; with --proof its manifest is enough")
     chat.add_argument("handle")
     chat.add_argument(
         "--salt",
         type=bytes.fromhex,
-        help="in hex: opens the reasons that tell something of a person",
+        help="in hex: opens the reasons that reveal something about a person",
     )
     chat.add_argument(
         "--proof",
         type=Path,
-        help="a file that another call printed with --json, in place of the rows",
+        help="a file printed by --json, used in place of the rows",
     )
-    chat.add_argument(
-        "--log", action="append", default=[], help="the log that tells of the release"
-    )
+    chat.add_argument("--log", action="append", default=[], help="the log that names the release")
     signed = _signed_arguments(commands)
     proof = commands.add_parser("proof", help="one entry under one checkpoint")
     proof.add_argument("file", type=Path)
@@ -307,11 +303,13 @@ def _signed_arguments(
     commands: argparse._SubParsersAction[_Parser],
 ) -> list[argparse.ArgumentParser]:
     """The commands for self-contained signed artefacts."""
-    certificate = commands.add_parser("certificate", help="of an erasure, as signed and as logged")
+    certificate = commands.add_parser(
+        "certificate", help="a certificate of erasure, as signed and as logged"
+    )
     certificate.add_argument("file", type=Path)
     receipt = commands.add_parser("receipt", help="a person's choice, as signed and as logged")
     receipt.add_argument("file", type=Path)
-    paper = commands.add_parser("document", help="a paper of the law, its numbers counted again")
+    paper = commands.add_parser("document", help="a legal document, its figures recounted")
     paper.add_argument("file", type=Path)
     paper.add_argument(
         "--log",
@@ -337,7 +335,7 @@ def _signed_arguments(
 
 
 def _add_trust(command: argparse.ArgumentParser) -> None:
-    """The options of every command: whom to trust, and the form of the answer."""
+    """Adds the options of every command: trusted keys and the form of the answer."""
     command.add_argument("--key", action="append", default=[], help="the log's vkey")
     command.add_argument(
         "--policy", type=Path, help="a tlog-policy file: which witnesses must have cosigned"

@@ -2,9 +2,9 @@
 roots.
 
 A proof is {"conversation":handle,"release":id,"candidates":[..],"rows":[..],"v":1}, and each of its
-lines is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's own line, or the
-two between which it would be. Rows: all of the conversation's, with the lines before and after
-them, or the two neighbours. They are found by the index in the proof file, or by reading it whole.
+lines is {"index":n,"line":text,"path":[hex,..]}. Candidates: the conversation's line, or the two
+lines between which it would be. Rows: all of the conversation's with the lines before and after, or
+the two neighbours. The index in the proof file finds them; without one the whole file is read.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from licet.verifier.rows import read_candidate, read_row
 from licet.verifier.tree import leaf, path_of, root_of_path
 
 LINE = {"index": "int", "line": "text", "path": ["hash"]}
-SHOWN = {
+PROOF_SHAPE = {
     "v": "one",
     "release": "text",
     "conversation": "text",
     "candidates": [LINE],
     "rows": [LINE],
 }
-PROMISED = {
+MANIFEST_PROOF_SHAPE = {
     "release": "text", "counts": {"dropped": {"*": "int"}, "...": None},
     "proof": {"candidates": {"lines": "int", "root": "hash", "...": None},
               "rows": {"lines": "int", "root": "hash", "...": None}, "...": None}, "...": None,
@@ -51,7 +51,7 @@ PROMISED = {
 
 
 def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
-    """Makes the proof of a conversation from a release's folder."""
+    """Builds a conversation's proof from a release's folder."""
     report = VerifierReport("conversation")
     manifest = _parse_manifest(read_bounded(files, MANIFEST, report))
     proof: dict[str, Any] = {"v": 1, "release": manifest["release"], "conversation": handle}
@@ -64,7 +64,9 @@ def prove_conversation(files: Files, handle: str) -> dict[str, Any]:
 def _lookup_lines(
     files: Files, manifest: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]] | None:
-    """The lines of a handle by the file's index; None unless one leads to the root."""
+    """Looks up a handle's lines by the file's index; None if there is no index or a line does not
+    lead to the root.
+    """
     promised = manifest["proof"][name]
     if not isinstance(files, SeekableFiles) or not HEX.fullmatch(handle):
         return None
@@ -105,8 +107,8 @@ def _scan_lines(
 
 
 def _proof_range(name: str, first: int, last: int, size: int) -> range:
-    """The lines that prove those from ``first`` to before ``last``: they and their neighbours, or a
-    candidate's alone.
+    """The lines that prove the range ``first`` to ``last`` (exclusive): the range and its
+    neighbours, or a candidate's line alone.
     """
     if name == "candidates" and last - first == 1:
         return range(first, last)
@@ -118,11 +120,11 @@ def _proof_line(index: int, line: bytes, path: list[bytes]) -> dict[str, Any]:
 
 
 def _parse_manifest(raw: bytes) -> dict[str, Any]:
-    """The fields of a manifest that prove a conversation; the others are checked only with a
-    log.
+    """Parses a manifest; checks only the fields that prove a conversation (a log is needed for the
+    others).
     """
     manifest = read_json(raw, MANIFEST, UnreadableError)
-    check_shape(manifest, PROMISED, MANIFEST, "a manifest", UnreadableError)
+    check_shape(manifest, MANIFEST_PROOF_SHAPE, MANIFEST, "a manifest", UnreadableError)
     return manifest
 
 
@@ -131,16 +133,16 @@ def parse_proof(raw: bytes, place: str) -> dict[str, Any]:
     try:
         file = json.loads(raw)
     except (ValueError, RecursionError):
-        raise UnreadableError(place, "it reads as JSON") from None
+        raise UnreadableError(place, "it is JSON") from None
     shown = file.get("proof", file) if isinstance(file, dict) else file
-    check_shape(shown, SHOWN, place, "a conversation's proof", UnreadableError)
+    check_shape(shown, PROOF_SHAPE, place, "a conversation's proof", UnreadableError)
     proof: dict[str, Any] = shown
     return proof
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationFound:
-    """What a release contains of a conversation; ``why`` needs the salt."""
+    """What a release contains of a conversation; ``why`` is complete only with the salt."""
 
     candidate: bool
     turns_in: int
@@ -152,9 +154,9 @@ class ConversationFound:
     @property
     def text(self) -> str:
         if not self.candidate:
-            return "out: nothing of this conversation was there to come into question"
+            return "out: none of its turns was a candidate"
         left = ", ".join(f"{count} for `{word}`" for word, count in sorted(self.why.items()))
-        left += f", {self.hidden} for reasons that only its salt opens" * bool(self.hidden)
+        left += f", {self.hidden} for reasons that need its salt" * bool(self.hidden)
         if not self.turns_in:
             return f"out: {self.turns_out} turns were left out: {left.removeprefix(', ')}"
         rows = ", ".join(map(str, self.rows))
@@ -172,7 +174,7 @@ def check_conversation(
     Raises `ContradictionError`; check the manifest itself against the log (`check_manifest`).
     """
     try:
-        check_shape(proof, SHOWN, "proof", "a conversation's proof", UnreadableError)
+        check_shape(proof, PROOF_SHAPE, "proof", "a conversation's proof", UnreadableError)
         return _check_conversation(_parse_manifest(raw), proof, handle, salt)
     except MALFORMED_ERRORS:
         raise ContradictionError("proof", "it has the fields of a conversation's proof") from None
@@ -182,19 +184,19 @@ def _check_conversation(
     manifest: dict[str, Any], proof: dict[str, Any], handle: str, salt: bytes | None
 ) -> ConversationFound:
     if (proof["release"], proof["conversation"]) != (manifest["release"], handle):
-        raise ContradictionError("proof", "it is of this release and this conversation")
+        raise ContradictionError("proof", "it is for this release and this conversation")
     candidates = _verify_lines(manifest, proof, "candidates", handle)
     rows = _verify_lines(manifest, proof, "rows", handle)
     turns_in = sum(sum(source["turns"].values()) for row in rows for source in row["sources"])
     if not candidates:
         if rows:
-            raise ContradictionError("proof", "each row is of a candidate")
+            raise ContradictionError("proof", "each row belongs to a candidate")
         return ConversationFound(False, 0, 0, (), {}, 0)
     candidate = candidates[0]
     if turns_in != candidate["in"]:
-        raise ContradictionError("proof", "its turns that are in are those of its rows")
+        raise ContradictionError("proof", "its included turns are those of its rows")
     if salt is not None and any(row["who"] != pseudonym(salt) for row in rows):
-        raise ContradictionError("proof", "its rows stand under the pseudonym of its person")
+        raise ContradictionError("proof", "its rows have its person's pseudonym")
     turns_out = sum(candidate["out"].values()) + sum(candidate["salted"].values())
     why = candidate["out"] | (_open_reasons(candidate, manifest, salt) if salt is not None else {})
     ordinals = tuple(row["ordinal"] for row in rows)
@@ -206,19 +208,19 @@ def _check_conversation(
 def _open_reasons(
     candidate: dict[str, Any], manifest: dict[str, Any], salt: bytes
 ) -> dict[str, int]:
-    """The committed reasons in clear: compares each known reason's commitment under the salt."""
+    """Opens the committed reasons by comparing each known reason's commitment under the salt."""
     about = b"why" + bytes.fromhex(manifest["release"]) + bytes.fromhex(candidate["conversation"])
     words = set(manifest["counts"]["dropped"]) - OPEN_REASONS
     made = {hmac.digest(salt, about + word.encode(), "sha256").hex(): word for word in words}
     if not set(candidate["salted"]) <= set(made):
-        raise ContradictionError("proof", "the salt opens the reasons that were committed to")
+        raise ContradictionError("proof", "the salt opens the committed reasons")
     return {made[commitment]: count for commitment, count in candidate["salted"].items()}
 
 
 def _verify_lines(
     manifest: dict[str, Any], proof: dict[str, Any], name: str, handle: str
 ) -> list[dict[str, Any]]:
-    """The lines of the conversation, if their neighbours prove that they are complete."""
+    """The conversation's lines, proved complete by their neighbours."""
     promised = manifest["proof"][name]
     size, root = promised["lines"], bytes.fromhex(promised["root"])
     found, keys, indexes = [], [], []
@@ -239,14 +241,12 @@ def _verify_lines(
         range(indexes[0] if indexes else 0, size)[: len(indexes)]
     ):
         raise ContradictionError("proof", "its lines are neighbours, in order")
-    # candidates have each handle once
+    # a handle occurs once among the candidates
     is_single = name == "candidates" and len(keys) == 1 and bool(found)
     before = not indexes or indexes[0] == 0 or keys[0] < handle
     after = not indexes or indexes[-1] == size - 1 or keys[-1] > handle
     if not is_single and not (before and after and (indexes or size == 0)):
-        raise ContradictionError(
-            "proof", "its neighbours leave no room for a line that is not shown"
-        )
+        raise ContradictionError("proof", "its neighbours prove that no line is missing")
     return found
 
 
@@ -275,7 +275,7 @@ def check_conversation_in(
             report.add_lack(
                 MANIFEST,
                 "no log was given that names it",
-                "the log of the release's year and its key do",
+                "give the log of the release's year and its key",
             )
             return
         report.origin = own[0].origin
@@ -284,7 +284,7 @@ def check_conversation_in(
     report.steps(
         (
             ("conversation", "its lines lead to the roots of the manifest", check_lines),
-            (MANIFEST, "the log's leaf of the release names its hash", check_manifest_logged),
+            (MANIFEST, "the release's log entry names its hash", check_manifest_logged),
         )
     )
     if report.lacks and not report.findings:

@@ -1,11 +1,11 @@
 """Checks a legal document: its signature, its log entry, and its figures, recounted from the log
 and the release manifests.
 
-Recounted is everything under `figures`: the entries up to the document's position, the manifests of
-the releases whose hashes the entries name, and the sums. The policy must be the newest that the log
-names there. The text is one of the templates that this file knows by their hashes, so that no
-number is typed by hand. What the operator states, what only its database records, and the choice of
-releases are signed and no more.
+Everything under `figures` is recounted: the entries up to the document's position, the manifests
+that the entries name by hash, and the sums. The policy must be the newest in the log at that
+position. The text must be a template known here by its hash, so that no number is typed by hand.
+The operator's statements, figures from its database alone, and the selection of releases are signed
+and not otherwise checked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from licet.verifier.manifest import MANIFEST, check_contents, check_sums, read_m
 from licet.verifier.statement import UNLOGGED, logged_entry, open_jws
 
 DOCUMENT_BYTES_MAX = 1 << 25
-# The SHA-256 of title, law and sections of each form, in canonical JSON, by its kind.
+# By kind: the SHA-256 of the form's title, law and sections in canonical JSON.
 FORMS = {
     "ropa": "1f8658d60d19b703795211cbca744f183d984aea571c2cc4fe0e4a9652da2bb1",
     "training-summary": "ece3d3e898b334f4aa6863e6d7b06b17d524b7ebdabdb1d20af44c85fe18ada7",
@@ -61,7 +61,7 @@ DOCUMENT = {
 COUNTED_OF_ROWS = ("kinds", "languages", "origins", "surfaces", "plans", "models")
 SIZE_BINS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
 TOP_SIZE_BIN = "more than 10 trillion tokens"
-OF_A_MANIFEST = (
+MANIFEST_FIGURES = (
     "name",
     "candidates",
     "turns",
@@ -76,14 +76,14 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)\}", re.ASCII)
 class EntryCounts:
     def __init__(self) -> None:
         self.entries, self.logged = 0, ""
-        # the newest that was applied, or that a release names as standing
+        # the newest that was applied or stands
         self.policy: tuple[int, str] | None = None
         self.kinds: dict[str, int] = {}
         self.answers: dict[str, int] = {}
         self.reads: dict[str, int] = {}
         self.keys: dict[str, int] = {}
         self.sealed: list[dict[str, Any]] = []
-        self.since: dict[str, list[dict[str, Any]]] = {}  # by release: its purges and reviews
+        self.since: dict[str, list[dict[str, Any]]] = {}  # by release: purges and reviews
 
     def take(self, entry: dict[str, Any]) -> None:
         kind, facts = entry["t"], entry["facts"]
@@ -123,7 +123,7 @@ class EntryCounts:
         }
 
     def releases(self, scope: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        """The logged figures of each release, in the order of its leaf."""
+        """The logged figures of each release, in log order."""
         for entry in self.sealed:
             facts = entry["facts"]
             if scope is None or facts["release"] in scope:
@@ -148,7 +148,7 @@ def _count_in(counts: dict[str, int], name: str) -> None:
 
 
 class DocumentStory(Story):
-    """A log's story that counts its first entries for a paper."""
+    """A story that also counts a log's first ``size`` entries."""
 
     def __init__(self, year: int, size: int, counts: EntryCounts) -> None:
         super().__init__(year)
@@ -170,41 +170,41 @@ def check_document(
     """Checks the signature and the log entry of a document, and recounts its figures."""
     trusted = _trusted_of(raw, [*(own for own, _ in logs), *keys])
     report = VerifierReport("document", origin=trusted.origin, files=1)
-    held = _DocumentCheck(report, logs, place)
+    check = _DocumentCheck(report, logs, place)
     report.steps(
         (
-            ("file", "a paper of version 1", partial(held.open, raw)),
+            ("file", "a document of version 1", partial(check.read_file, raw)),
             (
                 "signature",
                 f"the log's key `{trusted.key.name}` signed what it says",
-                partial(held.check_signature, trusted),
+                partial(check.check_signature, trusted),
             ),
             (
                 "statement",
-                "its text is the form of its kind, and its policy is the one that it names",
-                held.check_statement,
+                "its text is the form of its kind, and its policy has the stated hash",
+                check.check_statement,
             ),
             (
                 "entry",
-                "the log has the hash of this very paper",
-                partial(held.check_logged, trusted),
+                "the log has the hash of this document",
+                partial(check.check_logged, trusted),
             ),
-            ("the log", "its signed entries, up to the position of the paper", held.count_entries),
-            ("figures", "every number was counted again", partial(held.figures, releases)),
+            ("the log", "its signed entries, up to the document's position", check.count_entries),
+            ("figures", "every number was recounted", partial(check.check_figures, releases)),
         )
     )
     return report
 
 
 def _trusted_of(raw: bytes, keys: Sequence[Trust]) -> Trust:
-    """The key that must have signed: the same key signs the log of every year."""
+    """Selects the log key that must have signed; one key signs the logs of all years."""
     if not keys:
         raise ValueError("a document needs the key of a log")
     return next((key for key in keys if key.origin.encode() in raw), keys[0])
 
 
 class _DocumentCheck:
-    """The check of one paper, step by step."""
+    """The steps of one document's check."""
 
     def __init__(
         self, report: VerifierReport, logs: Sequence[tuple[Trust, Files]], place: str
@@ -213,12 +213,12 @@ class _DocumentCheck:
         self.file, self.payload = dict[str, Any](), dict[str, Any]()
         self.counts: EntryCounts | None = None
 
-    def open(self, raw: bytes) -> None:
+    def read_file(self, raw: bytes) -> None:
         if raw[-1:] != b"\n" or len(raw) > DOCUMENT_BYTES_MAX:
             raise UnreadableError(self.place, "it is canonical JSON and a newline")
         self.file = read_json(raw[:-1], self.place, UnreadableError)
         if find_misfit(self.file, DOCUMENT_FILE):
-            raise UnreadableError(self.place, "it is a paper of version 1")
+            raise UnreadableError(self.place, "it is a document of version 1")
 
     def check_signature(self, trusted: Trust) -> None:
         self.payload = open_jws(
@@ -226,14 +226,14 @@ class _DocumentCheck:
         )
 
     def check_statement(self) -> None:
-        check_shape(self.payload, DOCUMENT, self.place, "a paper")
+        check_shape(self.payload, DOCUMENT, self.place, "a document")
         self.report.levels["document"] = levels_of("document", self.payload, self.place)
         form = {key: self.payload[key] for key in ("kind", "title", "law", "sections")}
         if hashlib.sha256(_canonical_text(form)).hexdigest() != FORMS[self.payload["kind"]]:
             self.report.add_lack(
                 self.place,
-                "its text is none of the forms that this verifier knows",
-                "the verifier of the version that made it",
+                "its text is no form that this verifier knows",
+                "use the verifier of the version that made it",
             )
         policy, at, logs = self.payload["policy"], self.payload["at"], self.payload["logs"]
         if hashlib.sha256(_canonical_text(policy["document"])).hexdigest() != policy["sha256"]:
@@ -245,21 +245,19 @@ class _DocumentCheck:
         ):
             raise ContradictionError(self.place, "its purposes are those of its policy")
         if not logs or (logs[-1]["origin"], logs[-1]["size"]) != (at["log"], at["entries"]):
-            raise ContradictionError(
-                self.place, "the last log that counts is the one of its position"
-            )
+            raise ContradictionError(self.place, "the last counted log is the one of its position")
         if len({log["origin"] for log in logs}) != len(logs):
-            raise ContradictionError(self.place, "each log counts once")
+            raise ContradictionError(self.place, "each log is counted once")
         for part in self.payload["sections"]:
             for name in [part["rows"]] if part["rows"] else []:
-                _resolve_name(self.payload, name, self.place)
+                _check_reference(self.payload, name, self.place)
             for line in part["lines"]:
                 for name in _PLACE.findall(line["says"]):
-                    _resolve_name(self.payload, name, self.place)
+                    _check_reference(self.payload, name, self.place)
 
     def check_logged(self, trusted: Trust) -> None:
         if (self.file["entry"], self.file["proof"]) == (None, None):
-            self.report.add_lack(self.place, UNLOGGED, "fetch it again once the log has taken it")
+            self.report.add_lack(self.place, UNLOGGED, "fetch it again once it is logged")
             return
         entry, _ = logged_entry(
             self.file,
@@ -272,12 +270,10 @@ class _DocumentCheck:
             "sha256": hashlib.sha256(self.file["document"].encode()).hexdigest(),
         }
         if entry["t"] != "document_made" or entry["facts"] != facts:
-            raise ContradictionError(self.place, "its entry tells this paper")
+            raise ContradictionError(self.place, "its entry names this document")
 
     def count_entries(self) -> None:
-        """Reads the logs that count, up to the number of entries that the document names of
-        each.
-        """
+        """Counts the entries of each listed log, up to the stated number."""
         given = {trusted.origin: (trusted, log) for trusted, log in self.logs}
         counts = EntryCounts()
         for counted in self.payload["logs"]:
@@ -285,7 +281,7 @@ class _DocumentCheck:
                 self.report.add_lack(
                     counted["origin"],
                     "its numbers come from a log that was not given",
-                    "the published folder does: --log",
+                    "give the published folder: --log",
                 )
                 return
             trusted, log = given[counted["origin"]]
@@ -297,40 +293,40 @@ class _DocumentCheck:
             if story.counted < counted["size"]:
                 self.report.add_lack(
                     counted["origin"],
-                    f"it has fewer than {counted['size']} entries as given",
-                    "a newer copy of the log does",
+                    f"the given copy has fewer than {counted['size']} entries",
+                    "give a newer copy of the log",
                 )
                 return
         at = self.payload["at"]
         if read_time(counts.logged, self.place, "logged") != read_time(
             at["time"], self.place, "time"
         ):
-            raise ContradictionError(self.place, "its time is that of the last entry that counts")
+            raise ContradictionError(self.place, "its time is that of the last counted entry")
         self.counts = counts
 
-    def figures(self, releases: Sequence[Files]) -> None:
+    def check_figures(self, releases: Sequence[Files]) -> None:
         if self.counts is None:
             self.report.add_lack(
-                self.place, "no number was counted again", "the logs that it names do"
+                self.place, "no number was recounted", "give the logs that it names"
             )
             return
         policy = self.payload["policy"]
         if (policy["number"], policy["sha256"]) != self.counts.policy:
             raise ContradictionError(
-                self.place, "its policy is the newest that the log names up to there"
+                self.place, "its policy is the newest that the log names up to its position"
             )
         stated = self.payload["figures"]
         listed = list(self.counts.releases(self.payload["scope"]))
-        if [stated_one.get("release") for stated_one in stated["releases"]] != [
-            stated_one["release"] for stated_one in listed
+        if [item.get("release") for item in stated["releases"]] != [
+            item["release"] for item in listed
         ]:
             raise ContradictionError(
-                self.place, "it lists each release that the log tells of up to there, and no other"
+                self.place, "it lists each release in the log up to its position, and no other"
             )
         manifests = dict(_manifests_in(releases))
         counted = [
-            self._release(stated_one, logged, manifests)
-            for stated_one, logged in zip(stated["releases"], listed, strict=True)
+            self._recount_release(item, logged, manifests)
+            for item, logged in zip(stated["releases"], listed, strict=True)
         ]
         expected = {
             "log": self.counts.figures(),
@@ -341,39 +337,45 @@ class _DocumentCheck:
             if (found := _value_at(stated, where)) != value or type(found) is not type(value):
                 name = f"{self.place}, figures.{'.'.join(map(str, where))}"
                 raise ContradictionError(
-                    name, f"it is as counted from the log and the manifests: {value}"
+                    name, f"it equals the count from the log and the manifests: {value}"
                 )
         if _canonical_text(expected) != _canonical_text(stated):
             raise ContradictionError(
-                f"{self.place}, figures", "it holds what is counted, and nothing else"
+                f"{self.place}, figures", "it contains the recounted figures, and nothing else"
             )
 
-    def _release(
+    def _recount_release(
         self, stated: dict[str, Any], logged: dict[str, Any], manifests: Mapping[str, bytes]
     ) -> dict[str, Any]:
-        """The figures of one release, by its manifest; as stated if none was given."""
+        """Recounts one release's figures from its manifest; without one returns the stated
+        figures.
+        """
         name, raw = f"release {logged['release'][:12]}", manifests.get(logged["manifest_sha256"])
         if raw is None:
             check_shape(
-                {key: stated.get(key) for key in OF_A_MANIFEST},
+                {key: stated.get(key) for key in MANIFEST_FIGURES},
                 MANIFEST_EVENT_FIELDS,
                 self.place,
                 "a release",
             )
             if stated.get("name") is None:
                 self.report.add_lack(
-                    name, "the paper does not count its manifest", "nothing: it was made without it"
+                    name,
+                    "the document does not count its manifest",
+                    "nothing: the document was made without it",
                 )
             else:
                 self.report.add_lack(
-                    name, "its manifest was not given", "the folder of the release does: --release"
+                    name, "its manifest was not given", "give the folder of the release: --release"
                 )
-            return logged | {key: stated.get(key) for key in OF_A_MANIFEST}
+            return logged | {key: stated.get(key) for key in MANIFEST_FIGURES}
         if stated.get("name") is None:
             self.report.add_lack(
-                name, "the paper does not count its manifest", "a paper that is made again with it"
+                name,
+                "the document does not count its manifest",
+                "make the document again with the manifest",
             )
-            return logged | dict.fromkeys(OF_A_MANIFEST)
+            return logged | dict.fromkeys(MANIFEST_FIGURES)
         manifest = read_manifest(raw)
         check_sums(manifest)
         check_contents(manifest)
@@ -382,7 +384,7 @@ class _DocumentCheck:
             logged["rows"],
             logged["purpose"],
         ):
-            raise ContradictionError(name, "its manifest is the one that its leaf names")
+            raise ContradictionError(name, "its manifest is the one that its log entry names")
         return logged | {
             "name": manifest["name"],
             "candidates": manifest["counts"]["candidates"],
@@ -422,7 +424,7 @@ MANIFEST_EVENT_FIELDS = {
 
 
 def _trust_of_proof(proof: object, trusted: Trust, logs: Sequence[tuple[Trust, Files]]) -> Trust:
-    """The key of the log that a proof names: a paper may be logged in the year after its
+    """The key of the log that a proof names, which may be of the year after the document's
     position.
     """
     named = [own for own, _ in logs if isinstance(proof, str) and f"\n{own.origin}\n" in proof]
@@ -433,11 +435,11 @@ def _canonical_text(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _resolve_name(document: object, name: str, place: str) -> object:
+def _check_reference(document: object, name: str, place: str) -> object:
     value = document
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
-            raise ContradictionError(place, f"each answer names a value that is there: `{name}`")
+            raise ContradictionError(place, f"each answer names an existing value: `{name}`")
         value = value[key]
     if name.partition(".")[0] not in ("figures", "policy", "recorded", "stated"):
         raise ContradictionError(
@@ -454,14 +456,14 @@ def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for key in ("first_month", "last_month")
         if contents[key] is not None
     )
-    tokens = sum(one["tokens"] for one in counted)
+    tokens = sum(contents["tokens"] for contents in counted)
     return {
         "releases": len(releases),
         "uncounted": len(releases) - len(counted),
         "rows": sum(release["rows"] for release in releases),
         "user_data": any(release["rows"] for release in releases),
         "turns": sum(release["turns"] or 0 for release in releases),
-        "bytes": sum(one["bytes"] for one in counted),
+        "bytes": sum(contents["bytes"] for contents in counted),
         "tokens": tokens,
         "size_bin": next((name for end, name in SIZE_BINS if tokens < end), TOP_SIZE_BIN),
         "first_month": months[0] if months else None,
@@ -469,7 +471,7 @@ def _total_figures(releases: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "dropped": _summed_counts([release["dropped"] or {} for release in releases]),
         "replaced": _summed_counts([release["replaced"] or {} for release in releases]),
         **{
-            name: _summed_counts([one.get(name) or {} for one in counted])
+            name: _summed_counts([contents.get(name) or {} for contents in counted])
             for name in COUNTED_OF_ROWS
         },
         **{
@@ -488,7 +490,7 @@ def _summed_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
 
 
 def _manifests_in(releases: Sequence[Files]) -> Iterator[tuple[str, bytes]]:
-    """Each manifest by its hash, in folders of a release or of several."""
+    """Yields (SHA-256, bytes) of each manifest in folders of one release or several."""
     for files in releases:
         for path in files.paths():
             if path == MANIFEST or (path.endswith(f"/{MANIFEST}") and path.count("/") == 1):
@@ -500,7 +502,7 @@ def _manifests_in(releases: Sequence[Files]) -> Iterator[tuple[str, bytes]]:
 def _flat_values(
     value: object, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], object]]:
-    """Each simple value with its path."""
+    """Yields each scalar with its path."""
     if isinstance(value, dict | list):
         inners: Any = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in inners:

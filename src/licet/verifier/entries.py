@@ -2,8 +2,8 @@
 
 `read_entry` parses one entry and checks it against the shape of its kind. `Story` checks each entry
 against those before it: times never decrease, a grant begins with a yes and ends with a no, a
-policy follows the one before, nothing is logged twice. An entry about a conversation or a project
-has its pseudonym of the year exactly if it has the account's.
+policy follows the one before, nothing is logged twice. An entry about a conversation or project has
+that pseudonym exactly if it has the account's.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from licet.verifier.grants import OF_CHOICES
 from licet.verifier.invariants import (
     CLOSED,
     IMPLYING,
-    OF_A_GRANT,
     OWN_TIME,
+    STARTS_GRANT,
     AccountStory,
     CommonStory,
     begin_account,
 )
 from licet.verifier.permissions import Permissions
 
-# What a choice and a grant are for: named since there are questions, and by all of these or by
-# none.
-FOR = "question:question? scope:scope? handle:hash? project:hash?"
-# The facts of each kind of entry, as `name:type` (the types of `forms`); one whose type ends in `?`
-# may be missing.
+# The target of a choice or grant. Entries from before policies had questions have none of these.
+TARGET_FACTS = "question:question? scope:scope? handle:hash? project:hash?"
+# The facts of each kind of entry, as `name:type` (the types of `forms`); a fact whose type ends in
+# `?` may be missing.
 KINDS = {
     "policy_applied": "number:int sha256:hash amends:hash?",
     "policy_stands": "number:int sha256:hash",
@@ -43,10 +42,10 @@ KINDS = {
     "notice_shown": "number:int sha256:hash default_state:word",
     "terms_accepted": "number:int",
     "shortened": "version:word?",
-    "choice": f"allow:bool effect:word version:int {FOR}",
-    "grant_begun": f"grant:pos version:int {FOR}",
-    "grant_affirmed": f"grant:pos version:int {FOR}",
-    "grant_stands": f"grant:pos version:int {FOR}",
+    "choice": f"allow:bool effect:word version:int {TARGET_FACTS}",
+    "grant_begun": f"grant:pos version:int {TARGET_FACTS}",
+    "grant_affirmed": f"grant:pos version:int {TARGET_FACTS}",
+    "grant_stands": f"grant:pos version:int {TARGET_FACTS}",
     "grant_ended": "grant:pos? cause:word",
     "project_kept_out": "project:hash?",
     "project_let_in": "project:hash?",
@@ -84,17 +83,16 @@ REQUIRED = {
     kind: {name for name, shape in facts.items() if not shape.endswith("?")}
     for kind, facts in SHAPES.items()
 }
-OF_NOBODY = frozenset({
+WITHOUT_ACCOUNT = frozenset({
     "certificate", "restored", "policy_applied", "policy_stands", "notice_published", "release_sealed",
     "document_made", "release_reviewed", "release_measured", "release_signed", "release_purged", "work_acted",
     "journal_head", "release_decided"})  # fmt: skip
-# The keys of an entry, by those of them that tell whose it is.
+# The keys of an entry, by those of them that identify its account.
 KEYS = {
     own: {"v", "t", "at", "logged", "facts", *own} for own in [(), ("commit",), ("commit", "who")]
 }
-# Entries about a release that may come once only: the facts that, beside the release, tell one from
-# another of its kind.
-ONCE = {
+# Entries about a release that may be logged once: the facts that, with the release, identify one.
+IDENTIFYING_FACTS = {
     "release_sealed": (),
     "release_reviewed": ("sha256",),
     "release_measured": ("sha256",),
@@ -102,18 +100,17 @@ ONCE = {
     "release_purged": ("number", "sha256"),
 }
 EFFECTS = {"began": True, "affirmed": True, "withdrew": False, "declined": False, "none": None}
-ABOUT_A_CHAT = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
-OF_GRANTS = frozenset({"choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended"})
+CONVERSATION_KINDS = ("deleted", "flagged", "unflagged", "narrowed", "widened", "key_destroyed")
+GRANT_KINDS = frozenset({"choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended"})
 _OF_POLICIES = frozenset(
     {"policy_applied", "policy_stands", "choice", "terms_accepted", "notice_published"}
 )
-# Kinds of nobody's entries that imply others.
-_OF_ALL = frozenset({"restored", "notice_published", "release_decided", *ONCE})
+# Kinds without an account that imply other entries.
+_OF_ALL = frozenset({"restored", "notice_published", "release_decided", *IDENTIFYING_FACTS})
 _OF_TEXTS = frozenset({"policy_applied", "policy_stands", "notice_published"})
 
 
-# An entry in its canonical spelling, and a hash in it. Strings that need an escape, and facts of
-# facts, are not of it.
+# A canonical entry without escaped strings and nested facts, and a hash in it.
 _ENTRY = re.compile(
     rf'\{{"at":"({TIME})"(?:,"commit":"([0-9a-f]{{64}})")?,"facts":(\{{[^{{}}\\]{{0,512}}+\}}),"logged":"({TIME})",'
     r'"t":"([a-z_]++)","v":1(?:,"who":"([0-9a-f]{64})")?\}',
@@ -127,9 +124,9 @@ _FORMS_MAX = 1 << 14
 def read_entry(raw: bytes, place: str) -> dict[str, Any]:
     """Parses one entry of version 1, of a known kind, with the facts of that kind.
 
-    Entries have few forms, which differ in hashes and times: each form is checked once (`_form`),
-    and its entries are then split by one expression. An entry of no valid form is read whole, which
-    says what is wrong.
+    Entries of one form differ only in hashes and times: a form is checked once (`_parse_form`), and
+    its entries are split by one expression. An entry of no valid form is parsed whole to name its
+    defect.
     """
     match = _ENTRY.fullmatch(raw.decode("ascii", "replace"))
     if match is None:
@@ -154,8 +151,8 @@ def read_entry(raw: bytes, place: str) -> dict[str, Any]:
 def _parse_form(
     kind: str, has_commit: bool, has_who: bool, *pieces: str
 ) -> tuple[dict[str, Any], tuple[str, ...]] | None:
-    """The facts whose text is these pieces with a hash between each two, and the names of the
-    hashes; None if no entry may have them.
+    """The facts whose text is these pieces joined by hashes, and the names of the hashes; None if
+    invalid.
     """
     own, facts = f'"{"0" * 64}"', f'"{"0" * 64}"'.join(pieces)
     commit, who = f',"commit":{own}' if has_commit else "", f',"who":{own}' if has_who else ""
@@ -171,13 +168,13 @@ def parse_entry(raw: bytes, place: str) -> dict[str, Any]:
     entry = read_json(raw, place)
     kind = entry.get("t")
     if not fits_kind(entry.get("v"), "one") or not isinstance(kind, str) or kind not in KINDS:
-        raise ContradictionError(place, "it tells a kind of version 1")
+        raise ContradictionError(place, "it has a kind of version 1")
     is_epoch = kind == "key_destroyed" and "epoch" in _dict(
         entry.get("facts")
     )  # an epoch's key belongs to no one account
     own = (
         ()
-        if kind in OF_NOBODY or is_epoch
+        if kind in WITHOUT_ACCOUNT or is_epoch
         else ("commit", "who")
         if "who" in entry
         else ("commit",)
@@ -200,32 +197,36 @@ def parse_entry(raw: bytes, place: str) -> dict[str, Any]:
         None,
     ):
         raise ContradictionError(place, "a grant begins with a yes and ends with a no")
-    if kind in ABOUT_A_CHAT:
+    if kind in CONVERSATION_KINDS:
         _check_chat_pseudonym(entry, place)
     if kind.startswith("project_") and ("project" in facts) != ("who" in entry):
-        raise ContradictionError(place, "a pseudonym brings that of the project")
-    if kind in OF_GRANTS and kind != "grant_ended":
+        raise ContradictionError(place, "a pseudonym comes with that of the project")
+    if kind in GRANT_KINDS and kind != "grant_ended":
         _check_scope(entry, place)
     return entry
 
 
 def _check_chat_pseudonym(entry: dict[str, Any], place: str) -> None:
-    """An entry about a conversation has its handle exactly if it has the account's pseudonym."""
+    """Checks that an entry about a conversation has its handle exactly if it has the account's
+    pseudonym.
+    """
     facts = entry["facts"]
     if ("handle" in facts) != ("who" in entry):
-        raise ContradictionError(place, "a pseudonym brings the handle of the conversation")
+        raise ContradictionError(place, "a pseudonym comes with the handle of the conversation")
     is_segment = (
         "handle" in facts and entry["t"] == "key_destroyed" and facts["because"] != "feedback"
     )
     if is_segment and "segment" not in facts:
-        raise ContradictionError(place, "a key that was destroyed is named by its segment")
+        raise ContradictionError(place, "a destroyed key is named by its segment")
 
 
 def _check_scope(entry: dict[str, Any], place: str) -> None:
-    """A choice and a grant name question and scope, and the scope's project or conversation."""
+    """Checks that a choice or grant names question and scope, and the scope's project or
+    conversation.
+    """
     facts, kind = entry["facts"], entry["t"]
     scope = facts.get("scope")
-    # a choice that was about no question
+    # a choice without a question
     is_of_none = kind == "choice" and facts["effect"] == "none"
     if ("question" in facts) != (scope is not None) and not (is_of_none and scope is not None):
         raise ContradictionError(place, "a question and a scope are logged together")
@@ -242,7 +243,7 @@ def _check_scope(entry: dict[str, Any], place: str) -> None:
         and not (facts["allow"] and facts["effect"] != "affirmed")
     ):
         raise ContradictionError(
-            place, "a choice for a project or a conversation is a yes, and begins a grant"
+            place, "a choice for a project or a conversation is a yes that begins a grant"
         )
 
 
@@ -254,21 +255,21 @@ class Story:
     """Follows the entries of one year in order: times, pseudonyms, grants, policies."""
 
     def __init__(self, year: int) -> None:
-        self.year, self.of_year, self.logged = year, f"{year:04}-", ""
+        self.year, self.year_prefix, self.logged = year, f"{year:04}-", ""
         self.seen: set[str] = set()
         self.policy: tuple[int, str] | None = None
-        self.applied = False  # whether a policy was applied in it
-        self.is_late = False  # whether it carries over policies in force in the year before
+        self.applied = False  # whether this log has a policy_applied entry
+        self.is_late = False  # whether it carries over policies of the year before
         # whether this is the installation's first log, which has the first policy
         self.is_first = False
         self.accounts: dict[str, AccountStory] = {}  # by pseudonym
         self.common = CommonStory()
         self.restored = False
-        self.stands: dict[int, str] = {}  # the hash of each logged policy version
-        # by handle, or pseudonym of a project: its account's pseudonym
-        self.of: dict[str, str] = {}
-        # the projects and conversations that are kept out, and conversations deleted
-        self.out: set[str] = set()
+        self.policy_hashes: dict[int, str] = {}  # the hash of each logged policy version
+        # handle or project pseudonym -> account pseudonym
+        self.owners: dict[str, str] = {}
+        # projects and conversations kept out, and deleted conversations
+        self.excluded: set[str] = set()
         self.is_asked = False  # whether an entry named a question
         self.permissions: Permissions | None = None
         self.texts: set[str] = set()  # the hashes of logged policies and notices
@@ -307,11 +308,11 @@ class Story:
         """Called for each entry that contradicts nothing."""
 
     def _check_times(self, entry: dict[str, Any], place: str) -> str:
-        """Checks the entry's times; returns when it happened, to the microsecond."""
+        """Checks the entry's times; returns the time of the event, to the microsecond."""
         time, logged = time_text(entry["at"]), time_text(entry["logged"])
         if logged < self.logged:
-            raise ContradictionError(place, "the time of the log never goes back")
-        if time > logged or not logged.startswith(self.of_year):
+            raise ContradictionError(place, "the time of the log never decreases")
+        if time > logged or not logged.startswith(self.year_prefix):
             raise ContradictionError(place, f"it was logged after it happened, and in {self.year}")
         self.logged = logged
         return time
@@ -322,8 +323,8 @@ class Story:
             same = (
                 last is not None and facts["number"] == last[0] and facts.get("amends") == last[1]
             )
-            # What stands may have been logged in part: a restore lost the rest, or the log of the
-            # year before has it.
+            # Earlier versions may be missing here: a restore lost them, or the previous year's log
+            # has them.
             is_open = not self.applied and (self.restored or self.is_late)
             is_next = (
                 last is not None
@@ -335,13 +336,15 @@ class Story:
             if last is None and facts["number"] == 0 and "amends" not in facts:
                 self.is_first = not self.accounts
             self.policy, self.applied = (facts["number"], facts["sha256"]), True
-            self.stands[facts["number"]] = facts["sha256"]
+            self.policy_hashes[facts["number"]] = facts["sha256"]
         elif entry["t"] == "policy_stands":
-            known = self.stands.get(facts["number"], "" if self.is_first else facts["sha256"])
+            known = self.policy_hashes.get(
+                facts["number"], "" if self.is_first else facts["sha256"]
+            )
             if known != facts["sha256"]:
                 raise ContradictionError(place, "a policy that stands is the one that was applied")
-            self.stands[facts["number"]] = known
-            self.is_late |= time < self.of_year
+            self.policy_hashes[facts["number"]] = known
+            self.is_late |= time < self.year_prefix
             if last is None or facts["number"] > last[0]:
                 self.policy = facts["number"], facts["sha256"]
         elif (
@@ -369,7 +372,7 @@ class Story:
             case "release_decided":
                 self.common.decided[facts["release"]] = facts["position"]
             case "release_sealed":
-                self.common.take_sealed(facts, self.stands, time >= self.of_year, place)
+                self.common.take_sealed(facts, self.policy_hashes, time >= self.year_prefix, place)
             case _:
                 self.common.take_stated(kind, facts, self.is_first, place)
 
@@ -377,7 +380,7 @@ class Story:
         who, kind, facts = entry["who"], entry["t"], entry["facts"]
         account, handle, project = self.accounts.get(who), facts.get("handle"), facts.get("project")
         if account is None:
-            if self.of.setdefault(who, who) != who:
+            if self.owners.setdefault(who, who) != who:
                 raise ContradictionError(place, "an account has a pseudonym of its own")
             account = self.accounts[who] = begin_account(
                 kind, facts, self.year, self.is_first, place
@@ -385,28 +388,28 @@ class Story:
         elif kind in ("account_opened", "carried"):
             begin_account(kind, facts, 0, False, place)
             raise ContradictionError(place, "an account is opened once, by its first entry")
-        if handle is not None and self.of.setdefault(handle, who) != who:
+        if handle is not None and self.owners.setdefault(handle, who) != who:
             raise ContradictionError(place, "a conversation has one account")
-        if project is not None and self.of.setdefault(project, who) != who:
+        if project is not None and self.owners.setdefault(project, who) != who:
             raise ContradictionError(place, "a project has one account")
         if (
             account.is_rest
             and kind != "carried"
-            and (kind not in OF_CHOICES or time >= self.of_year)
+            and (kind not in OF_CHOICES or time >= self.year_prefix)
         ):
             account.is_rest = False
             if account.grants is not None:
                 account.grants.rest = False
         if kind in OWN_TIME:
             account.take_act(kind, facts, time, self.restored, place)
-        if kind in OF_GRANTS:
+        if kind in GRANT_KINDS:
             self._take_grant_entry(account, kind, facts, time, place)
         elif kind in ("narrowed", "deleted", "project_kept_out"):
-            self.out.add(handle or facts["project"])
+            self.excluded.add(handle or facts["project"])
         elif kind in ("widened", "project_let_in"):
             if handle is not None and account.was_deleted(handle):
-                raise ContradictionError(place, "what was deleted is not let in again")
-            self.out.discard(handle or facts["project"])
+                raise ContradictionError(place, "what was deleted is not included again")
+            self.excluded.discard(handle or facts["project"])
         elif (
             kind == "notice_shown" and self.is_first and facts["sha256"] not in self.common.notices
         ):
@@ -421,25 +424,29 @@ class Story:
             self.is_asked = True
         elif self.is_asked and kind != "grant_ended":
             raise ContradictionError(
-                place, "since there are questions, choices and grants tell what they are for"
+                place, "since there are questions, choices and grants name their target"
             )
-        if account.is_closed and kind in OF_A_GRANT:
+        if account.is_closed and kind in STARTS_GRANT:
             raise ContradictionError(place, CLOSED)
-        (account.grants or account.grant_story()).take(kind, facts, time, self.out, place)
+        (account.grants or account.grant_story()).take(kind, facts, time, self.excluded, place)
 
 
 def _release_entry_key(entry: dict[str, Any]) -> str:
-    """A key that recognises an entry about a release if it comes twice; "" for other entries."""
+    """The key that identifies an entry about a release; "" for other entries."""
     kind, facts = entry["t"], entry["facts"]
     return (
-        " ".join(str(part) for part in (kind, facts["release"], *map(facts.get, ONCE[kind])))
-        if kind in ONCE
+        " ".join(
+            str(part) for part in (kind, facts["release"], *map(facts.get, IDENTIFYING_FACTS[kind]))
+        )
+        if kind in IDENTIFYING_FACTS
         else ""
     )
 
 
 def new_story(origin: str) -> Story:
-    """The story of a log whose origin ends in its year; else `ValueError`."""
+    """Returns an empty story for the year at the end of a log's origin; `ValueError` without
+    one.
+    """
     year = origin.rpartition("/")[2]
     if len(year) != 4 or not year.isdecimal():
         raise ValueError("the origin of a licet log ends in its year; `--plain` is for other logs")

@@ -1,6 +1,6 @@
 """Sources of the files of a log or a release: a folder, a URL, or a folder within either.
 
-Also the paths of tiles and entry bundles (c2sp.org/tlog-tiles), which a URL cannot list.
+Paths of tiles and entry bundles: c2sp.org/tlog-tiles.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FolderFiles:
             return None
 
     def read_part(self, path: str, start: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``start``, which counts from the end if negative."""
+        """Up to ``length`` bytes from ``start``; a negative start counts from the end."""
         try:
             with (self.root / path).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -56,17 +56,15 @@ class FolderFiles:
 
 
 class HttpFiles:
-    """A published log at a URL, which cannot be listed: only files that its checkpoint requires are
-    read.
-    """
+    """A published log at a URL. It cannot be listed; the paths are derived from the checkpoint."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        # the checkpoint, and of each row the last and partial file
+        # the checkpoint and the partial tiles
         self._kept: dict[str, bytes | None] = {}
 
     def paths(self) -> Iterable[str]:
-        """The last file of each row is the partial one, or the full one that replaced it."""
+        """The last file of each level is the partial one, or the full one that replaced it."""
         lines = (self.read("checkpoint") or b"").split(b"\n")
         size = int(lines[1]) if len(lines) > 1 and re.fullmatch(rb"[0-9]{1,15}", lines[1]) else 0
         kinds = [("entries", size), ("0", size)]
@@ -91,7 +89,8 @@ class HttpFiles:
 
     def _get(self, path: str) -> bytes | None:
         try:
-            with urllib.request.urlopen(f"{self.url}/{path}", timeout=SECONDS_MAX) as answer:  # noqa: S310 the caller's
+            url = f"{self.url}/{path}"
+            with urllib.request.urlopen(url, timeout=SECONDS_MAX) as answer:  # noqa: S310 the caller's
                 data: bytes = answer.read(FILE_BYTES_MAX + 1)
         except urllib.error.HTTPError as error:
             error.close()
@@ -104,7 +103,7 @@ class HttpFiles:
 
 
 class FilesUnder:
-    """A folder of other files."""
+    """The files below one folder of other files."""
 
     def __init__(self, files: Files, folder: str) -> None:
         self._files, self._folder = files, folder
@@ -124,7 +123,7 @@ def read_required(files: Files, path: str, report: VerifierReport) -> bytes:
     report.files += 1
     data = files.read(path)
     if data is None:
-        raise ContradictionError(path, "a file that is listed can be read")
+        raise ContradictionError(path, "each listed file can be read")
     return data
 
 

@@ -1,8 +1,8 @@
 """Strict reading of text, numbers and JSON, and the types of fields.
 
-One spelling only: canonical base64, decimals without leading zeros, RFC 8785 JSON, times in UTC.
-Promise: a field that a later comparison uses is present and of its type, because a missing field
-equals another missing one and `true` equals 1.
+One spelling each: canonical base64, decimals without leading zeros, RFC 8785 JSON, UTC times.
+Promise: a field is present and of its type before it is compared, because a missing field equals
+another missing one and `true` equals 1.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def parse_number(text: str, place: str, promise: str) -> int:
 def read_json(
     raw: bytes, place: str, error: type[ContradictionError] = ContradictionError
 ) -> dict[str, Any]:
-    """A JSON object in the canonical spelling of RFC 8785: sorted keys, no duplicates or extra
+    """Parses a JSON object in canonical form (RFC 8785): sorted keys, no duplicates or extra
     bytes.
     """
     try:
@@ -75,7 +75,7 @@ def _strict_json() -> tuple[json.JSONDecoder, json.JSONEncoder]:
 # or a mapping of keys to shapes. In a mapping a key that ends in `?` may be missing, `*` gives the
 # shape of every other key, and `...` allows other keys of any shape.
 Shape = Any
-YEAR_MIN = 2000  # no statement is older: earlier dates are errors
+YEAR_MIN = 2000  # earlier dates are errors
 TIME = r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z"
 _TIME = re.compile(TIME, re.ASCII)
 _TIME_WIDTH = len("2026-03-01T10:15:31Z")
@@ -97,14 +97,14 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One shape for mappings, and another for anything else."""
+    """One shape for mappings, another for other values."""
 
     mapping: Shape
     other: Shape
 
 
 def find_misfit(value: object, shape: Shape, path: str = "") -> str | None:
-    """Where a value first differs from its shape; None if it fits."""
+    """The path at which a value first differs from its shape; None if it fits."""
     match shape:
         case str():
             fits = (value is None and shape[-1] == "?") or fits_kind(value, shape)
@@ -165,7 +165,7 @@ def check_shape(
 
 
 def fits_kind(value: object, shape: str) -> bool:
-    if isinstance(value, str):  # most are, and of those most are hashes
+    if isinstance(value, str):  # the most frequent: strings, mostly hashes
         kind = shape.rstrip("?")
         return HEX.fullmatch(value) is not None if kind == "hash" else _is_text(value, kind)
     match shape.rstrip("?"):
@@ -224,5 +224,5 @@ def read_time(value: object, place: str, name: str) -> datetime:
 
 
 def time_text(time: str) -> str:
-    """A time that `read_time` accepts, to the microsecond, so that texts sort as instants."""
+    """A valid time to the microsecond, so that texts sort as instants."""
     return time if len(time) > _TIME_WIDTH else f"{time[:-1]}.000000Z"

@@ -3,17 +3,16 @@
 A grant is a yes to one question, for the account, one of its projects or one conversation. Entries
 from before there were questions mean the question `training`, for the account.
 
-Checked for every account: a grant begins with a yes, at its time and under its version, and keeps
-its number and target; numbers are consecutive; a no for the account ends each grant of its
-question, in every scope, except those that it keeps; keeping out or closing ends the grants
-concerned; nothing begins for what is kept out. All entries of one act precede the account's next
-act. With questions, the grants that a no ends are logged before it, so that no prefix of a log
-contains a no beside a grant that it ended; without them, the end of the single grant comes after
-it.
+Checked per account: a grant begins with a yes, at its time and under its version, and keeps its
+number and target; numbers are consecutive; a no for the account ends each grant of its question, in
+every scope, except those that it keeps; keeping out or closing ends the grants concerned, and none
+begins for what is kept out. All entries of one act precede the account's next act. With questions,
+the grants that a no ends are logged before it, so that no prefix of a log contains a no beside a
+grant that it ended; without them, the end of the single grant comes after it.
 
-A restore takes the database back to an older copy and applies every restriction since. So the
-newest grants may be lost and their numbers reused; but none begins, is affirmed or stays in force
-without its requirements, and none whose end was logged comes back.
+A restore returns the database to an older copy and reapplies every restriction since. The newest
+grants may be lost and their numbers reused; but none begins, is affirmed or stays in force without
+its requirements, and none whose end was logged comes back.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from licet.verifier.answer import ContradictionError
 
 TRAINING, ACCOUNT = "training", "account"
 OWED = {"began": "grant_begun", "affirmed": "grant_affirmed", "withdrew": "grant_ended"}
-# Kinds that a choice, or what ends a grant, may bring beside others.
+# Kinds that a choice or the end of a grant may add.
 OF_CHOICES = ("choice", "grant_begun", "grant_affirmed", "grant_stands", "grant_ended", "age_found")
 CAUSES = frozenset({"refused", "lapsed", "narrowed", "closed"})
-# The act that ends a grant for a cause, at its own moment. A no is logged after the endings, and a
+# The act that ends a grant for a cause, at the same time. A no is logged after the endings, and a
 # lapse needs no act.
 ENDED_BY = {"narrowed": ("narrowed", "project_kept_out"), "closed": ("closed",)}
 
@@ -50,11 +49,13 @@ class OwedEntry(NamedTuple):
     kind: str
     at: str
     version: int
-    is_kept: bool = False  # by a no
+    is_kept: bool = False  # whether a no kept the grant
 
 
 def target_of(facts: dict[str, Any]) -> GrantTarget:
-    """The target of an entry; no question in a choice that named none, and so had no effect."""
+    """The target of an entry; its question is "" in a choice without a question, which had no
+    effect.
+    """
     scope = facts.get("scope")
     if scope is None:
         return _account_target(TRAINING)
@@ -75,9 +76,9 @@ class GrantStory:
     """The grants of one account.
 
     ``carried``: grants may have begun before this log; ``opened``: the account began in it.
-    ``rest``: the entries so far may complete an act that began in the previous year's log.
-    ``restored``: a restore was logged since. ``recount``: a restore may have reset the grant
-    numbers. ``asked``: an entry named a question.
+    ``rest``: the entries so far may complete an act of the previous year's log. ``restored``: a
+    restore was logged since. ``recount``: a restore may have reset the grant numbers. ``asked``: an
+    entry named a question.
     """
 
     carried: bool = False
@@ -86,33 +87,34 @@ class GrantStory:
     restored: bool = False
     recount: bool = False
     asked: bool = False
-    # the number in force; None: logged, and none in force
+    # the number in force; None: none is
     known: dict[GrantTarget, int | None] = field(default_factory=dict)
     # the target of each logged grant; None: ended
     numbers: dict[int, GrantTarget | None] = field(default_factory=dict)
     owed: dict[GrantTarget, OwedEntry] = field(default_factory=dict)
-    # grants that the newest act ends, with its cause
+    # grants that the newest act ends, and the cause
     must_end: dict[int, str] = field(default_factory=dict)
     act: tuple[str, str] = ("", "")  # the account's newest act, and its time
     first_begun: int = 0
     count: int = 0  # the newest number
-    # in force at a restore, which may have lost them
+    # targets of grants in force before a restore, which may have lost them
     lost: frozenset[GrantTarget] = frozenset()
-    # by question: the time of the endings of a no that is not logged yet
+    # by question: the time of logged endings whose no is not logged yet
     refused: dict[str, str] = field(default_factory=dict)
-    # questions whose endings were logged and whose no a restore lost
+    # questions with logged endings whose no a restore lost
     untold: frozenset[str] = frozenset()
-    # the number, question and kind of scope of each that began before this log
+    # number, question and scope kind of each grant from before this log
     before: tuple[tuple[int, str, str], ...] = ()
-    # grants that a no may have kept, which a restore left undecided
-    kept: dict[GrantTarget, int] = field(default_factory=dict)
-    # questions with choices since `rest` began
+    # grants that a no may have kept: a restore lost the entry
+    kept: dict[GrantTarget, int] = field(
+        default_factory=dict
+    )  # questions with choices while ``rest``
     settled: frozenset[str] = frozenset()
     noes: frozenset[str] = frozenset()  # questions whose newest choice was a no
     ended: frozenset[str] = frozenset()  # questions with a logged no
 
     def restore(self) -> None:
-        """After a restore the database is an older copy, and applies every restriction again."""
+        """Takes a restore: the database is an older copy that reapplies every restriction."""
         for number in self.must_end:
             self._end(number)
         self.kept = {
@@ -125,20 +127,16 @@ class GrantStory:
         self.owed, self.refused, self.must_end = {}, {}, {}
 
     def next_act(self, kind: str, facts: dict[str, Any], time: str, place: str) -> None:
-        """Begins the account's next act; everything owed by the previous act must have been
-        logged.
-        """
+        """Begins the account's next act; all entries owed by the previous one must be logged."""
         for owed in self.owed.values():
             raise ContradictionError(place, f"the choice before it was followed by a `{owed.kind}`")
         if self.refused and not (
             kind == "choice" and not facts["allow"] and self._is_refused(time)
         ):
-            raise ContradictionError(
-                place, "a grant that was refused is followed by the no that refused it"
-            )
+            raise ContradictionError(place, "a refused grant is followed by the no that refused it")
         if self.must_end and not (kind == "narrowed" and self.act == ("project_kept_out", time)):
             raise ContradictionError(
-                place, "what is kept out or closed ends its grants, and that is logged with it"
+                place, "keeping out or closing ends the grants, and the endings are logged with it"
             )
         for grant in self.kept.values():
             self._end(grant)
@@ -162,13 +160,17 @@ class GrantStory:
             grant = self.known[target]
             if grant is None:
                 continue
-            if target in self.lost:  # the database may not know it any more
+            if target in self.lost:  # the database may have lost it
                 self._end(grant)
             else:
                 self.must_end[grant] = cause
 
-    def take(self, kind: str, facts: dict[str, Any], time: str, out: set[str], place: str) -> None:
-        """Takes the next entry about choices and grants. ``out``: what is kept out or gone."""
+    def take(
+        self, kind: str, facts: dict[str, Any], time: str, excluded: set[str], place: str
+    ) -> None:
+        """Takes the next entry about choices and grants. ``excluded``: projects and conversations
+        kept out or deleted.
+        """
         target, names_question = target_of(facts), "scope" in facts
         if names_question:
             self.asked = True
@@ -176,36 +178,38 @@ class GrantStory:
             self._take_ending(facts, time, place)
             return
         if kind == "choice" and names_question:
-            self._take_choice(target, facts, time, out, place)
+            self._take_choice(target, facts, time, excluded, place)
             return
         if kind == "choice":
             self._take_choice_without_question(target, facts, time)
             return
         if kind == "grant_stands":
             if time < self.act[1]:
-                raise ContradictionError(place, "the time of an account never goes back")
+                raise ContradictionError(place, "the time of an account never decreases")
         else:
             self._check_owed(target, kind, facts, time, place)
         self._check_in_force(target, kind, facts["grant"], names_question, place)
-        if kind == "grant_begun" and target.place in out:
+        if kind == "grant_begun" and target.place in excluded:
             raise ContradictionError(place, "no grant begins for what is kept out or deleted")
 
     def _take_choice_without_question(
         self, target: GrantTarget, facts: dict[str, Any], time: str
     ) -> None:
-        """The entry that such a choice owes, also an ending, comes after it."""
+        """Takes a choice from before there were questions: the entry that it owes follows, even an
+        ending.
+        """
         self.rest = False
         if facts["effect"] in OWED:
             self.owed[target] = OwedEntry(OWED[facts["effect"]], time, facts["version"])
 
     def _take_choice(
-        self, target: GrantTarget, facts: dict[str, Any], time: str, out: set[str], place: str
+        self, target: GrantTarget, facts: dict[str, Any], time: str, excluded: set[str], place: str
     ) -> None:
         question, effect = target.question, facts["effect"]
         if effect == "none":
             return
         if facts["allow"]:
-            if target.place in out:
+            if target.place in excluded:
                 raise ContradictionError(place, "no grant begins for what is kept out or deleted")
             self.owed[target] = OwedEntry(OWED[effect], time, facts["version"])
             if question in self.noes:
@@ -216,8 +220,8 @@ class GrantStory:
             self.settled |= {question}
 
     def _take_refusal(self, question: str, facts: dict[str, Any], time: str, place: str) -> None:
-        """What it did not end is kept, and affirmed by a separate entry; the account's own grant
-        cannot be kept.
+        """Takes a no. Each grant that it did not end is kept by an entry that affirms it; the
+        account's own grant cannot be kept.
         """
         has_ended = not self.refused.keys().isdisjoint((question, ""))
         has_ending = (
@@ -228,7 +232,7 @@ class GrantStory:
         if facts["effect"] == "withdrew" and not has_ending:
             raise ContradictionError(place, "a no that ended a grant follows the ending of it")
         if facts["effect"] == "declined" and question in self.refused:
-            raise ContradictionError(place, "a no that ended a grant says so")
+            raise ContradictionError(place, "a no that ended a grant has the effect `withdrew`")
         for target in [about for about in self.lost if about.question == question]:
             grant = self.known[target]
             if grant is not None:
@@ -242,7 +246,7 @@ class GrantStory:
         }
         if any(about.kind == ACCOUNT for about in remaining):
             raise ContradictionError(
-                place, "a no ends the account's grant, and that is logged before it"
+                place, "a no ends the account's grant, and the ending is logged before it"
             )
         self.owed |= dict.fromkeys(
             remaining, OwedEntry("grant_affirmed", time, facts["version"], is_kept=True)
@@ -260,12 +264,12 @@ class GrantStory:
     def _check_owed(
         self, target: GrantTarget, kind: str, facts: dict[str, Any], time: str, place: str
     ) -> None:
-        """A grant begins or is affirmed by a choice that says so, or is kept by a no."""
+        """Checks that a choice begins or affirms the grant, or that a no keeps it."""
         owed = self.owed.get(target)
         if owed is not None and owed.kind == kind:
             if (owed.at, owed.version) != (time, facts["version"]):
                 raise ContradictionError(
-                    place, "a grant has the moment and the version of its choice"
+                    place, "a grant has the time and the version of its choice"
                 )
             del self.owed[target]
             return
@@ -281,12 +285,14 @@ class GrantStory:
         if not self._may_be_earlier_act(target.question) and not (
             is_kept and target not in self.known
         ):
-            raise ContradictionError(place, f"a `{kind}` follows a choice that says so")
+            raise ContradictionError(place, f"a `{kind}` follows its choice")
 
     def _check_in_force(
         self, target: GrantTarget, kind: str, grant: int, names_question: bool, place: str
     ) -> None:
-        """A grant keeps its number. The first entry about a carried-over grant gives its number."""
+        """Checks that a grant keeps its number; the first entry about a carried-over grant sets
+        it.
+        """
         is_new, current = target not in self.known, self.known.get(target)
         if kind == "grant_stands" and is_new and not self.carried:
             raise ContradictionError(place, "a grant that stands was begun, or carried over")
@@ -305,8 +311,8 @@ class GrantStory:
         self.known[target], self.numbers[grant] = grant, target
 
     def _begin(self, target: GrantTarget, grant: int, names_question: bool, place: str) -> None:
-        """Checks the number, which must be the next one; after a restore that lost grants it may be
-        a lost one's, and then all from there on are lost.
+        """Checks that the number is the next one. After a restore it may be that of a lost grant;
+        then all later ones are lost too.
         """
         current = self.known.get(target)
         follows = current is None or target in self.lost
@@ -322,7 +328,7 @@ class GrantStory:
         else:
             is_next = all(grant > other for other in self.numbers) or self.recount
         if names_question and not is_next:
-            raise ContradictionError(place, "the numbers of an account's grants are given in order")
+            raise ContradictionError(place, "the numbers of an account's grants are consecutive")
         if self.recount:
             for number in [number for number in self.numbers if number >= grant]:
                 self._end(number)
@@ -338,7 +344,9 @@ class GrantStory:
         self.numbers[number] = None
 
     def _take_ending(self, facts: dict[str, Any], time: str, place: str) -> None:
-        """Names its grant by number alone; none for an account closed without a grant."""
+        """Takes the end of a grant, which is named by its number; without one a closed account had
+        none.
+        """
         owed_target = next(
             (about for about, owed in self.owed.items() if owed.kind == "grant_ended"), None
         )
@@ -359,12 +367,12 @@ class GrantStory:
         if cause in ENDED_BY and not self.rest and not (is_again and target is None):
             is_logged = is_logged and self.act[0] in ENDED_BY[cause] and self.act[1] == time
         if not is_logged:
-            raise ContradictionError(place, "a grant ends by what is logged with it")
+            raise ContradictionError(place, "a grant ends by the act that is logged with it")
         self._end(grant)
         if cause == "refused" and owed_target is None:
             if not self._is_refused(time):
                 raise ContradictionError(
-                    place, "a grant that was refused is followed by the no that refused it"
+                    place, "a refused grant is followed by the no that refused it"
                 )
             self.refused[
                 ""
@@ -373,7 +381,7 @@ class GrantStory:
             ] = time
 
     def _is_refused(self, time: str) -> bool:
-        """Whether the endings so far belong to a no of that moment."""
+        """Whether the endings so far belong to a no of that time."""
         return all(moment == time for moment in self.refused.values())
 
     def _may_predate_log(self, grant: int) -> bool:
@@ -382,8 +390,8 @@ class GrantStory:
         return self.carried and is_older
 
     def _survives_refusals(self, target: GrantTarget, kind: str) -> bool:
-        """Whether a grant from before this log survived its noes, which end all grants of their
-        question but kept ones.
+        """Whether a grant from before this log can be in force after the logged noes to its
+        question.
         """
         return target.question not in self.ended or (
             kind == "grant_affirmed"

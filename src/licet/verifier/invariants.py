@@ -1,18 +1,18 @@
-"""The invariants of an honest log: which entries imply others, per account and for the whole log.
+"""The invariants of an honest log, per account and for the whole log.
 
-Each verb of the vault writes its leaves in one transaction, in order, at one moment of the
-account's clock. So a leaf implies others, and anyone who rewrites a log with its own key has to
-keep all of this:
+Each act of the vault writes its entries in one transaction, in order, at one time of the account's
+clock. So an entry implies others, and whoever rewrites a log with its own key has to keep all of
+these:
 
-    of an account       its first entry opens it, or carries it over from an earlier year (a year whose log was removed
-                        after its retention leaves neither); its clock and answered versions never decrease; all entries
-                        of an act precede the next act; a grant follows its choice (`grants`); what is closed begins
-                        nothing; a hold, a flag, feedback, a deletion and a closure precede what follows from them
-    of the whole log    the log's clock never decreases; a policy follows the one before; a log with the first policy is
-                        the installation's first: nothing in it is of an earlier year, and what it names it contains;
-                        a release is sealed before statements about it, which are of its manifest and sealed rows
-    of a restore        it begins a life after the one before it, and lacked no more entries than there were. It may lose
-                        the newest changes; it gives nothing back that the log took
+- Per account: its first entry opens it or carries it over from an earlier year (a year whose log
+  was removed after its retention leaves neither); its clock and answered versions never decrease;
+  all entries of an act precede the next act; a grant follows its choice (`grants`); a closed
+  account begins nothing; a hold, a flag, feedback, a deletion and a closure precede their effects.
+- Whole log: its clock never decreases; a policy follows the one before; a log with the first policy
+  is the installation's first: no entry is of an earlier year, and everything it refers to is in it;
+  a release is sealed before statements about it, which match its manifest and sealed rows.
+- Restore: it begins the next life, and lacked no more entries than existed. It may lose the newest
+  changes; it undoes no logged restriction.
 
 `Story` (`entries`) reads the entries in order and raises `ContradictionError` if one of these is
 broken.
@@ -28,7 +28,7 @@ from typing import Any
 from licet.verifier.answer import ContradictionError
 from licet.verifier.grants import GrantStory
 
-# Kinds that take something back. A restore applies them again, at their own moment.
+# Restrictions, which a restore reapplies with their original time.
 _RESTRICTS = {
     "plan_set",
     "age_found",
@@ -39,7 +39,7 @@ _RESTRICTS = {
     "project_kept_out",
 }
 _TAKES_BACK = frozenset(_RESTRICTS | {"unflagged", "held", "unheld", "feedback_taken_back"})
-# Kinds whose moment is on the account's own clock, which never goes back: each begins an act.
+# Kinds that begin an act, with a time on the account's own clock, which never decreases.
 OWN_TIME = _TAKES_BACK | {
     "account_opened",
     "choice",
@@ -48,7 +48,7 @@ OWN_TIME = _TAKES_BACK | {
     "flagged",
     "feedback",
 }
-# The entry that must precede, of the same account or conversation.
+# The entry that must precede each kind, of the same account or conversation.
 _AFTER = {
     "unheld": ("held", ""),
     "feedback_taken_back": ("feedback", ""),
@@ -59,14 +59,14 @@ _AFTER = {
 }
 _BEFORE = frozenset({"held", "flagged", "feedback", "deleted", "closed"})
 IMPLYING = _BEFORE | {"unheld", "feedback_taken_back", "key_destroyed"}
-OF_A_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
+STARTS_GRANT = frozenset({"grant_begun", "grant_affirmed", "grant_stands"})
 CLOSED = "nothing begins or ends for an account that is closed"
 
 
 @dataclass(slots=True)
 class AccountStory:
     """``at``: the newest time of its own clock; ``is_rest``: all entries so far may complete an act
-    that began in the previous year's log.
+    of the previous year's log.
     """
 
     at: str = ""
@@ -77,7 +77,7 @@ class AccountStory:
     is_closed: bool = False
     is_rest: bool = False
     grants: GrantStory | None = None
-    # the number of entries of each kind of `_BEFORE`, of a conversation by its handle
+    # the number of entries of each kind in `_BEFORE`, by account and by conversation
     marks: dict[str, int] | None = None
 
     def grant_story(self) -> GrantStory:
@@ -113,7 +113,7 @@ class AccountStory:
     def check_implied(
         self, kind: str, facts: dict[str, Any], is_restored: bool, place: str
     ) -> None:
-        """Checks that what the entry follows from was logged, if this log has the whole account."""
+        """Checks that the entry's cause was logged, if this log has the whole account."""
         if kind in _BEFORE:
             self.marks = counts = self.marks or {}
             for key in (kind, f"{kind} {facts['handle']}") if "handle" in facts else (kind,):
@@ -139,7 +139,7 @@ class AccountStory:
 def begin_account(
     kind: str, facts: dict[str, Any], year: int, is_first: bool, place: str
 ) -> AccountStory:
-    """An account at its first entry. ``is_first``: the log is the installation's first."""
+    """Starts an account at its first entry. ``is_first``: the log is the installation's first."""
     if kind == "account_opened":
         return AccountStory(is_opened=True)
     if kind == "carried" and facts["from"] < year and not is_first:
@@ -152,18 +152,16 @@ def begin_account(
         raise ContradictionError(
             place, "the first entry of an account opens it, or carries it over"
         )
-    # the logs of all its earlier years were removed: no grant in them was in force
+    # its earlier logs were removed: no grant in them was in force
     return AccountStory()
 
 
-# its number, its question, the kind of its scope: what two years' logs share
+# number, question and scope kind: these are comparable between two years' logs
 GrantKey = tuple[int, str, str]
 
 
 def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Counter[GrantKey]]:
-    """The number of accounts carried over from a year, and the grants said to have begun by
-    then.
-    """
+    """The number of accounts carried over from a year, and the grants stated to be from then."""
     carried = [account for account in accounts if account.carried_from == year]
     return len(carried), Counter(
         key for account in carried if account.grants is not None for key in account.grants.before
@@ -171,8 +169,8 @@ def carried_over(accounts: Iterable[AccountStory], year: int) -> tuple[int, Coun
 
 
 def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKey]]:
-    """The number of accounts that may have unlogged grants, and the grants in force at the end of a
-    year.
+    """The number of accounts that may have unlogged grants, and the grants in force at a year's
+    end.
     """
     stories = [account.grants for account in accounts if account.grants is not None]
     left = Counter(
@@ -190,13 +188,13 @@ def ended_with(accounts: Collection[AccountStory]) -> tuple[int, Counter[GrantKe
 
 @dataclass(slots=True)
 class ReleaseStory:
-    """A release's leaf, and the number of rows purged since, and of addenda."""
+    """A release's entry, the number of its purges and purged rows, and its reviews."""
 
     manifest_sha256: str
     rows: int
     purges: int = 0
     purged: int = 0
-    reviews: dict[str, int] = field(default_factory=dict)  # the signatures of each, by its hash
+    reviews: dict[str, int] = field(default_factory=dict)  # review hash -> number of signatures
 
 
 @dataclass(slots=True)
@@ -205,8 +203,8 @@ class CommonStory:
 
     notices: set[str] = field(default_factory=set)
     releases: dict[str, ReleaseStory] = field(default_factory=dict)
-    decided: dict[str, int] = field(default_factory=dict)  # by release, as of which position
-    # releases of which something was stated before their leaf
+    decided: dict[str, int] = field(default_factory=dict)  # release -> log position of its decision
+    # releases with statements before their entry
     early: set[str] = field(default_factory=set)
     life: int = 0
 
@@ -216,7 +214,7 @@ class CommonStory:
         if is_of_year and facts["version"] not in stands:
             raise ContradictionError(place, "the policy version of a release was logged before it")
         if facts["release"] in self.early:
-            raise ContradictionError(place, "a release is sealed before anything is stated of it")
+            raise ContradictionError(place, "a release is sealed before statements about it")
         if self.decided.get(facts["release"], facts["position"]) != facts["position"]:
             raise ContradictionError(
                 place, "a release is sealed as of the position of its decision"
@@ -224,18 +222,18 @@ class CommonStory:
         self.releases[facts["release"]] = ReleaseStory(facts["manifest_sha256"], facts["rows"])
 
     def take_stated(self, kind: str, facts: dict[str, Any], is_first: bool, place: str) -> None:
-        """Takes a purge, review, signature or measurement. A restore may take their numbers
-        back.
+        """Takes a purge, review, signature or measurement. After a restore their numbers may
+        repeat.
         """
         release = self.releases.get(facts["release"])
         if release is None and is_first:
-            raise ContradictionError(place, "a release is sealed before anything is stated of it")
+            raise ContradictionError(place, "a release is sealed before statements about it")
         if release is None:
             self.early.add(facts["release"])
             return
         if facts.get("manifest_sha256", release.manifest_sha256) != release.manifest_sha256:
             raise ContradictionError(
-                place, "what is stated of a release is of the manifest that was sealed"
+                place, "a statement about a release is for the sealed manifest"
             )
         match kind:
             case "release_purged":
@@ -244,7 +242,7 @@ class CommonStory:
                     release.purged > release.rows and not self.life
                 ):
                     raise ContradictionError(
-                        place, "purges follow one another, and take out rows that were sealed"
+                        place, "purges are numbered in order, and remove sealed rows"
                     )
                 release.purges = facts["number"]
             case "release_reviewed":
@@ -253,7 +251,7 @@ class CommonStory:
                 signed = release.reviews.get(facts["review_sha256"])
                 if signed is None or not self._is_next(facts["signature"], signed):
                     raise ContradictionError(
-                        place, "a signature is of a review, and follows the one before it"
+                        place, "a signature is for a review, and is numbered in order"
                     )
                 release.reviews[facts["review_sha256"]] = facts["signature"]
 
@@ -262,7 +260,7 @@ class CommonStory:
 
     def take_restored(self, facts: dict[str, Any], index: int, is_first: bool, place: str) -> None:
         if facts["life"] <= self.life:
-            raise ContradictionError(place, "a restore begins a life after the one before it")
+            raise ContradictionError(place, "a restore begins a later life")
         if is_first and facts["entries"] > index:
-            raise ContradictionError(place, "a restored database lacked entries that were there")
+            raise ContradictionError(place, "a restored database lacked entries that existed")
         self.life = facts["life"]

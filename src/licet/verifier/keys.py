@@ -2,7 +2,7 @@
 cosigned.
 
 A key is a vkey of c2sp.org/signed-note with Ed25519; a quorum is given by options or by a
-c2sp.org/tlog-policy file. Errors here are wrong calls, not answers: they raise `ValueError`.
+c2sp.org/tlog-policy file. Errors are usage errors, not verdicts: they raise `ValueError`.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def trust(
     group = QuorumGroup(needed, others)
     if policy is not None:
         if witnesses or quorum is not None:
-            raise ValueError(
-                "a policy says which witnesses count: it leaves no room for --witness and --quorum"
-            )
+            raise ValueError("a policy names the witnesses: give no --witness or --quorum with it")
         logs, others, group = read_policy(policy)
     if key is None and len(logs) != 1:
         raise ValueError("name the log's key: --key VKEY")
@@ -103,7 +101,7 @@ def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey,
         or re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", raw)
         or raw[-1:] != b"\n"
     ):
-        raise ValueError("the policy is no text of lines that each end in a newline")
+        raise ValueError("the policy is not text of lines that each end in a newline")
     logs: list[VerifierKey] = []
     named: dict[str, VerifierKey | QuorumGroup] = {}
     taken: set[str] = set()
@@ -129,7 +127,7 @@ def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey,
                 case ["quorum", name] if quorum is None:
                     quorum = QuorumGroup(1, (named[name],))
                 case _:
-                    raise ValueError("it is no log, witness, group or quorum of a name of its own")
+                    raise ValueError("not a log, witness, group or quorum line with an unused name")
         except (ValueError, KeyError) as error:
             what = (
                 f"`{error.args[0]}` is not defined above" if isinstance(error, KeyError) else error
@@ -143,7 +141,7 @@ def read_policy(raw: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey,
 def _new_key(vkey: str, kind: int, existing: Iterable[VerifierKey | QuorumGroup]) -> VerifierKey:
     key = read_key(vkey, kind)
     if any(isinstance(other, VerifierKey) and other.public == key.public for other in existing):
-        raise ValueError("its key is there twice")
+        raise ValueError("its key is listed twice")
     return key
 
 

@@ -1,11 +1,11 @@
-"""The level of every field of every artefact: one table, from which texts, JSON and docs/verify.md
-are made.
+"""The level of every field of every artefact: one table, the source for texts, JSON and
+docs/verify.md.
 
-Proved: follows from the signed log and what it commits to. Anyone who holds the log's key may
-rewrite the artefact, sign it, and log its new hash: another value in a proved field is contradicted
-all the same, by other entries, by an earlier entry's commitment, or by the files. Consistent:
-agrees with the rest or with the form, and could have been invented with it. Stated: the operator's
-word, which is signed, and in the log by its hash at most.
+Proved: follows from the signed log and what it commits to. Even if the holder of the log's key
+rewrites the artefact, signs it and logs its new hash, a changed proved field is contradicted by
+other entries, an earlier commitment or the files. Consistent: agrees with the rest or with the
+form, and could have been invented with it. Stated: the operator's word, which is signed, and in the
+log by its hash at most.
 
 A field is named by the keys that lead to it: `[]` for each element of a list, `*` for any key, and
 a final `**` for everything below. An artefact with a field that has no level is refused.
@@ -136,7 +136,7 @@ ELEMENT, ANY, BELOW = "[]", "*", "**"
 
 
 @lru_cache
-def patterns(artefact: str) -> dict[str, Verdict]:
+def levels_by_field(artefact: str) -> dict[str, Verdict]:
     """The level of each field that the artefact may have, by its name."""
     return {name: level for level, names in FIELDS[artefact].items() for name in names.split()}
 
@@ -148,7 +148,7 @@ def _keys_of(name: str) -> list[str]:
 @lru_cache
 def _field_tree(artefact: str) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for name in patterns(artefact):
+    for name in levels_by_field(artefact):
         node = tree
         for key in _keys_of(name):
             node = node.setdefault(key, {})
@@ -159,7 +159,7 @@ def _field_tree(artefact: str) -> dict[str, Any]:
 def _field_names(
     value: object, node: dict[str, Any], path: str
 ) -> Iterator[tuple[str, str | None]]:
-    """Each simple value and empty list or mapping: its path, and its field in the table, or
+    """Yields the path of each scalar and empty list or mapping, and its field in the table, or
     None.
     """
     if BELOW in node:
@@ -190,7 +190,7 @@ def _names_below(node: dict[str, Any]) -> Iterator[str]:
 
 def levels_of(artefact: str, value: object, place: str) -> dict[str, Verdict]:
     """The level of each field that ``value`` has; `ContradictionError` for a field without one."""
-    table, found = patterns(artefact), set[str]()
+    table, found = levels_by_field(artefact), set[str]()
     for at, name in _field_names(value, _field_tree(artefact), ""):
         if name is None:
             raise ContradictionError(place, f"it has the fields of its kind, and no other: `{at}`")
@@ -216,7 +216,7 @@ def short_names(names: Iterable[str], excluded: Iterable[str]) -> list[str]:
 
 
 def level_lines(fields: dict[str, dict[str, Verdict]]) -> list[str]:
-    """One line for each artefact and level, the levels of a field from the best to the worst."""
+    """One line for each artefact and level, from the best level to the worst."""
     lines = []
     for artefact, levels in fields.items():
         for level in LEVELS:

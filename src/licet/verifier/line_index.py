@@ -1,14 +1,13 @@
-"""The index of a proof file, by which one line and its Merkle path are found without reading the
-others.
+"""The index of a proof file, which finds one line and its Merkle path without reading the others.
 
 A proof file is gzip members of 256 lines each, followed by empty members, which hold the index in
 their extra field (RFC 1952, subfield "Li") and add no line, so that a reader of the whole file can
-ignore them. An entry is the first handle of what it covers (32 bytes), its offset (8) and length
-(4), and the root of its subtree (32); integers are big-endian. A group is up to 256 entries: of
-blocks of lines first, then of groups, until one is left. The last member has 22 bytes: the version
+ignore them. An entry is the first handle that it covers (32 bytes), its offset (8) and length (4),
+and the root of its subtree (32); integers are big-endian. A group is up to 256 entries: first of
+blocks of lines, then of groups, until one group is left. The last member has 22 bytes: the version
 1, offset (8) and length (4) of that group, the number of levels (1), and of lines (8).
 
-The index is not trusted: what is found must lead to the manifest's root, or the file is read whole.
+The index is not trusted: a found line must lead to the manifest's root, or the file is read whole.
 """
 
 from __future__ import annotations
@@ -47,15 +46,13 @@ class IndexEntry(NamedTuple):
 
 
 class IndexedLines:
-    """The lines of a proof file of ``size`` lines, by handle. Every method may raise
-    `NoIndexError`.
-    """
+    """Looks up lines in a proof file of ``size`` lines. Every method may raise `NoIndexError`."""
 
     def __init__(self, files: SeekableFiles, path: str, size: int) -> None:
         self._files, self._path, self.size = files, path, size
         self._groups: dict[tuple[int, int], list[IndexEntry]] = {}
         self._blocks: dict[int, list[bytes]] = {}
-        end = _field_of(files.read_part(path, -END_BYTES, END_BYTES))
+        end = _read_index_field(files.read_part(path, -END_BYTES, END_BYTES))
         if len(end) != INDEX_END.size:
             raise NoIndexError
         version, start, length, self._levels, lines = INDEX_END.unpack(end)
@@ -88,7 +85,7 @@ class IndexedLines:
             at = self._top if level == self._levels else self._entry(level + 1, number)
             if at.length > GROUP_BYTES_MAX:
                 raise NoIndexError
-            field = _field_of(self._files.read_part(self._path, at.start, at.length))
+            field = _read_index_field(self._files.read_part(self._path, at.start, at.length))
             if not field or len(field) % INDEX_ENTRY.size:
                 raise NoIndexError
             self._groups[level, number] = [
@@ -120,7 +117,7 @@ class IndexedLines:
         return self._blocks[number]
 
 
-def _field_of(member: bytes) -> bytes:
+def _read_index_field(member: bytes) -> bytes:
     head = len(INDEX_HEAD)
     extra, name, length = struct.unpack_from("<H2sH", member.ljust(head + 6, b"\0"), head)
     is_whole = member[:head] == INDEX_HEAD and member[head + 6 + length :] == INDEX_TAIL

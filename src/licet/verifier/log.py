@@ -98,11 +98,11 @@ def check_log(
 
 
 def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
-    """Compares what a log carries over with the log of the year before.
+    """Compares what a log carries over with the previous year's log.
 
-    Pseudonyms of two years cannot be linked, so this counts: no more accounts than that log has,
-    and of each number, question and kind of scope no more grants than were in force at its end. A
-    copy made before its end has too few.
+    Pseudonyms of two years cannot be linked, so this compares counts: no more accounts than that
+    log has, and per number, question and scope kind no more grants than were in force at its end. A
+    copy made earlier may have too few.
     """
     count, claims = carried_over(story.accounts.values(), before.year)
     unsure, left = ended_with(before.accounts.values())
@@ -111,13 +111,14 @@ def check_carried(report: VerifierReport, story: Story, before: Story) -> None:
     if count > len(before.accounts):
         report.add_lack(
             "carried",
-            f"{count} accounts are carried over, of {len(before.accounts)} that it tells of",
+            f"{count} accounts are carried over, but that log has {len(before.accounts)}",
             mend,
         )
     elif excess is not None:
-        what = f"number {excess[0]} for `{excess[1]}`, for {'an' if excess[2] == ACCOUNT else 'a'} {excess[2]}"
+        number, question, scope = excess
+        what = f"number {number} for `{question}`, for {'an' if scope == ACCOUNT else 'a'} {scope}"
         report.add_lack(
-            "carried", f"more grants of {what} are said to go on than it ended with", mend
+            "carried", f"more grants of {what} are carried over than were in force at its end", mend
         )
 
 
@@ -151,7 +152,7 @@ def _open_older(
             old = open_checkpoint(raw, name, Trust(trusted.key, trusted.origin))
             if old.size > head.size:
                 raise ContradictionError(
-                    "checkpoint", f"the log is not shorter than `{name}` says: {old.size} entries"
+                    "checkpoint", f"the log has at least the {old.size} entries of `{name}`"
                 )
             opened.append((name, old))
         except ContradictionError as contradiction:
@@ -204,9 +205,9 @@ def _check_bundle(
 ) -> list[bytes]:
     """The leaf hashes of one bundle; all of its files must hold the same entries."""
     source = _select_file(bundle_files, width, tile_path("entries", index, width))
-    entries = _entries(files, source, report)[:width]
+    entries = _read_entries(files, source, report)[:width]
     for piece in bundle_files:
-        others = entries if piece is source else _entries(files, piece, report)[:width]
+        others = entries if piece is source else _read_entries(files, piece, report)[:width]
         differing = next(
             (i for i, (a, b) in enumerate(zip(entries, others, strict=False)) if a != b), None
         )
@@ -222,14 +223,14 @@ def _check_bundle(
     return [leaf(entry) for entry in entries]
 
 
-def _entries(files: Files, piece: TileFile, report: VerifierReport) -> list[bytes]:
+def _read_entries(files: Files, piece: TileFile, report: VerifierReport) -> list[bytes]:
     entries: list[bytes] = []
     data, position = read_required(files, piece.path, report), 0
     while position < len(data):
         start = position + 2
         position = start + int.from_bytes(data[position:start], "big")
         if position > len(data):
-            raise ContradictionError(piece.path, f"its entry number {len(entries)} is whole")
+            raise ContradictionError(piece.path, f"its entry number {len(entries)} is complete")
         entries.append(data[start:position])
     if len(entries) != piece.width:
         raise ContradictionError(piece.path, f"it holds {piece.width} entries")
@@ -280,8 +281,8 @@ def check_texts(
         if not logs:
             report.add_lack(
                 "the log",
-                "none was found where one was named",
-                "a folder with a log, or with one a year, does",
+                "none was found in the given folder",
+                "give a folder with a log, or with one log a year",
             )
         for trusted, log in logs:
             story = new_story(trusted.origin)
@@ -308,16 +309,14 @@ def check_texts(
 
 
 def select_key(raw: bytes, keys: Sequence[Trust]) -> Trust:
-    """The key whose log the bytes name, or the first one. This only selects a key; the check
-    verifies with it.
-    """
+    """Selects the key whose log the bytes name, or the first; the check then verifies with it."""
     return next((key for key in keys if key.origin.encode() in raw), keys[0])
 
 
 def read_logs(
     places: Sequence[Files], keys: Sequence[Trust], origin: str | None = None
 ) -> list[tuple[Trust, Files]]:
-    """The logs in some folders, each of which holds one log or one a year, with their keys.
+    """The logs in folders of one log or one log a year, each with its key.
 
     A log of another year than a key's is trusted with the same public key under the year's name.
     """

@@ -7,7 +7,7 @@ its proofs:
     proof/rows.jsonl.gz         each row, by handle and ordinal: the inputs of its decision
 Each holds one canonical JSON object a line, in order. The lines of each file form an RFC 6962 tree,
 whose root and size the manifest names: a path proves that a line is in the file, and two neighbours
-prove that none lies between.
+that no line is between them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ PROOFS = {
     "rows": "proof/rows.jsonl.gz",
 }
 REVIEW, MEASUREMENT, PURGES_MAX, ORDINALS_MAX = "review.json", "measurement.json", 10_000, 1 << 32
-# derived from the rest and unsigned: not checked here
+# derived from the rest and unsigned: not checked
 DESCRIBES = {"README.md": "card", "croissant.json": "croissant"}
 LINE_BYTES_MAX = 1 << 23
 
-# Reasons that reveal nothing about a person are in clear; every other one is a commitment.
+# Reasons that reveal nothing about a person are in clear; others are commitments.
 OPEN_REASONS = frozenset({
     "before_grant", "empty", "erased", "expired", "incomplete_row", "origin", "purpose",
     "stale_terms", "too_large"})  # fmt: skip
 _PART = re.compile(r"part-[0-9]{5}\.parquet", re.ASCII)
 PART = {"file": "text", "sha256": "hash", "bytes": "pos", "rows": "pos", "first_ordinal": "int"}
 PROOF = {"file": "text", "sha256": "hash", "bytes": "int", "lines": "int", "root": "hash"}
-RUN = ("int", "int")
+ORDINAL_RANGE = ("int", "int")
 MANIFEST_SHAPE = {
     "format": frozenset({"licet-release-1"}),
     "release": "id",
@@ -88,20 +88,20 @@ MANIFEST_SHAPE = {
         "rebuilt": "int",
         "dropped": "int",
     },
-    "curation?": {"plan": "hash", "splits": {"*": [RUN]}, "...": None},
+    "curation?": {"plan": "hash", "splits": {"*": [ORDINAL_RANGE]}, "...": None},
 }
 
 
 def read_manifest(raw: bytes) -> dict[str, Any]:
-    """A manifest whose fields have their types, and whose parts and proofs their paths."""
+    """Parses a manifest; checks the types of its fields, the paths of its files, and its splits."""
     manifest = read_json(raw, MANIFEST, UnreadableError)
     check_shape(manifest, MANIFEST_SHAPE, MANIFEST, "a manifest", UnreadableError)
     if any(proof["file"] != PROOFS[name] for name, proof in manifest["proof"].items()):
-        raise UnreadableError(MANIFEST, "its proofs lie where proofs lie")
+        raise UnreadableError(MANIFEST, "its proofs have the paths of proofs")
     parts = manifest["parts"]
     for part in parts:
         if not _PART.fullmatch(part["file"]):
-            raise UnreadableError(MANIFEST, "its parts lie where parts lie")
+            raise UnreadableError(MANIFEST, "its parts have the paths of parts")
     for part, following in pairwise(parts):
         if (
             part["file"] >= following["file"]
@@ -122,7 +122,7 @@ def check_sums(manifest: dict[str, Any]) -> None:
     counts = manifest["counts"]
     if counts["candidates"] != counts["included"] + sum(counts["dropped"].values()):
         raise ContradictionError(
-            MANIFEST, "it reconciles: every candidate is in, or left out for a reason"
+            MANIFEST, "it reconciles: every candidate is included, or dropped for a reason"
         )
     if manifest["rows"] != sum(part["rows"] for part in manifest["parts"]):
         raise ContradictionError(MANIFEST, "it reconciles: its rows are those of its parts")
@@ -133,7 +133,7 @@ def check_sums(manifest: dict[str, Any]) -> None:
     ):
         raise ContradictionError(
             MANIFEST,
-            "it reconciles: rows carried and rebuilt are its own, carried and dropped its base's",
+            "it reconciles: carried and rebuilt rows are its own, carried and dropped its base's",
         )
 
 
@@ -147,8 +147,8 @@ def read_bounded(files: Files, path: str, report: VerifierReport) -> bytes:
 def lines_of(
     files: Files, manifest: dict[str, Any], name: str, report: VerifierReport
 ) -> Iterator[bytes]:
-    """The lines of a proof file; raises after the last unless number and root are those
-    promised.
+    """Yields the lines of a proof file; raises after the last one if their number or root differs
+    from the manifest's.
     """
     path, promised = PROOFS[name], manifest["proof"][name]
     report.files += 1
@@ -158,7 +158,7 @@ def lines_of(
             while line := lines.readline(LINE_BYTES_MAX + 1):
                 if line[-1:] != b"\n" or len(line) > LINE_BYTES_MAX:
                     raise ContradictionError(
-                        f"{path} line {len(leaves)}", "it is a whole line of a bounded length"
+                        f"{path} line {len(leaves)}", "it is a complete line of a bounded length"
                     )
                 if len(leaves) >= promised["lines"]:
                     break
@@ -179,7 +179,7 @@ OF_ROWS, OF_TURNS = ("kinds", "languages"), ("origins", "surfaces", "plans")
 
 
 def check_contents(manifest: dict[str, Any]) -> None:
-    """Compares the contents with the manifest's own counts; older manifests have no contents."""
+    """Compares the contents with the manifest's counts; older manifests have no contents."""
     contents, rows, turns = (
         manifest.get("contents"),
         manifest["rows"],
@@ -192,19 +192,21 @@ def check_contents(manifest: dict[str, Any]) -> None:
     ]
     for name, total in sums:
         if sum(contents[name].values()) != total:
-            raise ContradictionError(MANIFEST, f"its `{name}` add up to what is in it")
+            raise ContradictionError(MANIFEST, f"its `{name}` add up to its rows or turns")
     if sum(contents["models"].values()) > turns or contents["tokens"] != -(
         -contents["bytes"] // BYTES_PER_TOKEN
     ):
-        raise ContradictionError(MANIFEST, "its tokens and models follow from what is in it")
+        raise ContradictionError(
+            MANIFEST, "its tokens follow from its bytes, and its models are of its turns"
+        )
     if contents.get("gapped", 0) > rows:
-        raise ContradictionError(MANIFEST, "no more of its rows have gaps than there are")
+        raise ContradictionError(MANIFEST, "at most all of its rows have gaps")
     if not all(
         _VALUE.fullmatch(value)
         for name in (*OF_ROWS, *OF_TURNS, "models")
         for value in contents.get(name, ())
     ):
-        raise ContradictionError(MANIFEST, "what its contents name is a name")
+        raise ContradictionError(MANIFEST, "the names in its contents are well-formed")
     months = [contents["first_month"], contents["last_month"]]
     if not rows:
         fits = months == [None, None]
@@ -214,14 +216,14 @@ def check_contents(manifest: dict[str, Any]) -> None:
     if not fits or (
         contents["accounts"] is not None and not ACCOUNTS_MIN <= contents["accounts"] <= rows
     ):
-        raise ContradictionError(MANIFEST, "its months and accounts can be")
+        raise ContradictionError(MANIFEST, "its months and accounts are possible")
 
 
-class RowContents:
+class ContentsCount:
     def __init__(self) -> None:
         self.accounts = set[str]()
         self.turns: dict[tuple[str, str], int] = {}
-        self.of: dict[tuple[str, str], set[str]] = {}
+        self.accounts_by_value: dict[tuple[str, str], set[str]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
         self.accounts.add(row["who"])
@@ -230,7 +232,7 @@ class RowContents:
             for origin, count in source["turns"].items():
                 for key in (("origins", origin), ("surfaces", surface), ("plans", plan)):
                     self.turns[key] = self.turns.get(key, 0) + count
-                    self.of.setdefault(key, set()).add(row["who"])
+                    self.accounts_by_value.setdefault(key, set()).add(row["who"])
 
     def check(self, manifest: dict[str, Any]) -> None:
         contents = manifest.get("contents")
@@ -238,15 +240,15 @@ class RowContents:
             return
         named: dict[str, dict[str, int]] = {name: {} for name in OF_TURNS}
         for (name, value), count in self.turns.items():
-            shown = value if len(self.of[name, value]) >= ACCOUNTS_MIN else OTHER
+            shown = value if len(self.accounts_by_value[name, value]) >= ACCOUNTS_MIN else OTHER
             named[name][shown] = named[name].get(shown, 0) + count
         for name, counts in named.items():
             if contents[name] != counts:
                 raise ContradictionError(
-                    PROOFS["rows"], f"its turns by `{name}` are as many as the manifest says"
+                    PROOFS["rows"], f"its turns by `{name}` are as many as the manifest states"
                 )
         accounts = len(self.accounts)
         if contents["accounts"] != (accounts if accounts >= ACCOUNTS_MIN else None):
             raise ContradictionError(
-                PROOFS["rows"], "its accounts are as many as the manifest says"
+                PROOFS["rows"], "its accounts are as many as the manifest states"
             )

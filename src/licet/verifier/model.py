@@ -1,10 +1,10 @@
-"""Checks a model: its files, the signed statement about them, the rows consumed under each state of
-the gate, its release.
+"""Checks a model: its files, the signed statement about them, the rows consumed under each gate
+state, its release.
 
 A model's folder has the statement `run.intoto.jsonl` (in-toto v1 in a DSSE envelope), the
 consumption record `consumed.licet` and the manifest of its release, `release.json`. They must
-agree, each signed by the models' key or the gate's; models are not logged, so nothing is proved but
-the release, if its log is given.
+agree, each signed by the models' key or the gate's; models are not logged, so at most the release
+is proved, if its log is given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from licet.verifier.answer import ContradictionError, UnreadableError, Verdict, VerifierReport
-from licet.verifier.consumption_record import FRAME_BYTES_LIMIT, RECORD, ConsumedRows, key_named
+from licet.verifier.consumption_record import (
+    FRAME_BYTES_LIMIT,
+    RECORD,
+    ConsumedRows,
+    find_signer_key,
+)
 from licet.verifier.files import FILE_BYTES_MAX, Files, FolderFiles
 from licet.verifier.forms import check_shape, decode_base64, read_json, read_time
 from licet.verifier.keys import Trust, VerifierKey
@@ -49,40 +54,41 @@ def check_model(
     release: Files | None = None,
     logs: Sequence[tuple[Trust, Files]] = (),
 ) -> VerifierReport:
-    """Compares a model's folder with its statement, and the rows that it consumed with the gate and
-    the release.
+    """Compares a model's folder with its statement, and the consumed rows with the gate and the
+    release.
 
-    ``keys`` are the models' and the gate's. ``release`` is the release's folder: its rows are then
-    looked up in its proofs, and without it by the ranges of its parts. ``logs`` prove that release.
+    ``keys`` are the models' and the gate's. ``release`` is the release's folder: consumed rows are
+    looked up in its proofs; without it they are compared with the ordinals of its parts. ``logs``
+    prove that release.
     """
     report = VerifierReport("model")
-    held = _ModelCheck(files, keys, report)
+    check = _ModelCheck(files, keys, report)
     agreed = Verdict.consistent
     if not report.steps(
         (
-            (STATEMENT, "the models' key signed it", held.open, agreed),
+            (STATEMENT, "the models' key signed it", check.check_statement, agreed),
             (
                 "files",
-                "each is the one that the statement names, and no other lies beside them",
-                held.check_files,
+                "each has the stated hash, and there is no other",
+                check.check_files,
                 agreed,
             ),
             (
                 RECORD,
-                "the gate signed each state, and no row was used that it had withdrawn",
-                held.check_consumption,
+                "the gate signed each state, and no withdrawn row was used",
+                check.check_consumption,
                 agreed,
             ),
             (
                 OWN_MANIFEST,
                 "statement and record are about this release",
-                held.check_release_named,
+                check.check_release_named,
                 agreed,
             ),
             (
                 "rows",
-                "each that was used is one of the release",
-                lambda: held.rows(release),
+                "each used row is in the release",
+                lambda: check.check_rows(release),
                 agreed,
             ),
         )
@@ -93,11 +99,10 @@ def check_model(
         def decided() -> None:
             report.merge(check_release_in(release, logs))
 
-        report.step("release", "its rows were decided again by the log", decided)
-    report.notes.append(f"not looked at: {MODEL_SIGNATURE}: `model_signing` verifies it")
+        report.step("release", "its rows were decided again from the log", decided)
+    report.notes.append(f"not checked: {MODEL_SIGNATURE}: `model_signing` verifies it")
     report.notes.append(
-        f"{set_size(held.record.consumed)} rows were used; it does not show that nobody "
-        "read them otherwise"
+        f"{set_size(check.record.consumed)} rows were used; other uses of them cannot be excluded"
     )
     return report
 
@@ -108,20 +113,22 @@ class _ModelCheck:
         self.statement, self.manifest = dict[str, Any](), dict[str, Any]()
         self.record = ConsumedRows(keys, report)
 
-    def open(self) -> None:
+    def check_statement(self) -> None:
         raw = self._read(STATEMENT)
         envelope = read_json(raw[:-1], STATEMENT, UnreadableError) if raw[-1:] == b"\n" else {}
         check_shape(envelope, ENVELOPE, STATEMENT, "a DSSE envelope", UnreadableError)
         payload = decode_base64(envelope["payload"], STATEMENT, "its payload is canonical base64")
         self.statement = json.loads(payload.decode(), object_pairs_hook=_reject_duplicates)
         if (self.statement.get("_type"), self.statement.get("predicateType")) != TYPES:
-            raise ContradictionError(STATEMENT, "it is a statement of in-toto about provenance")
+            raise ContradictionError(STATEMENT, "it is an in-toto provenance statement")
         self.report.levels["model"] = levels_of("model", self.statement, STATEMENT)
         names = {sig["keyid"].rpartition("+")[0]: sig["sig"] for sig in envelope["signatures"]}
         name = next(
             (key.name for key in self.keys if key.name in names), next(iter(names), "nobody")
         )
-        key = key_named(self.keys, name, self.report, STATEMENT, "`licet models key` prints it")
+        key = find_signer_key(
+            self.keys, name, self.report, STATEMENT, "`licet models key` prints it"
+        )
         if key is None:
             return
         signature = decode_base64(names[name], STATEMENT, "its signature is canonical base64")
@@ -172,7 +179,7 @@ class _ModelCheck:
         if len(raw) > MANIFEST_BYTES_MAX:
             raise UnreadableError(OWN_MANIFEST, "a manifest has a bounded size")
         self.manifest, sha256 = read_manifest(raw), hashlib.sha256(raw).hexdigest()
-        if self.record.of != {"manifest_sha256": sha256, "release": self.manifest["release"]}:
+        if self.record.release != {"manifest_sha256": sha256, "release": self.manifest["release"]}:
             raise ContradictionError(RECORD, "it is about the release beside the model")
         build, run = (
             self.statement["predicate"]["buildDefinition"],
@@ -184,9 +191,9 @@ class _ModelCheck:
             raise ContradictionError(STATEMENT, "it names the release beside the model")
         for name, head in (("gate-first", self.record.first), ("gate-last", self.record.head)):
             if head is None or not _matches_head(named.get(name, {}), head):
-                raise ContradictionError(STATEMENT, f"its `{name}` is the state on record")
+                raise ContradictionError(STATEMENT, f"its `{name}` is the recorded gate state")
 
-    def rows(self, release: Files | None) -> None:
+    def check_rows(self, release: Files | None) -> None:
         if release is None:
             firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
             ends = [
@@ -198,21 +205,19 @@ class _ModelCheck:
             )
         else:
             raw = release.read(MANIFEST) or b""
-            if hashlib.sha256(raw).hexdigest() != self.record.of["manifest_sha256"]:
-                raise ContradictionError(
-                    MANIFEST, "the release that was given is that of the model"
-                )
+            if hashlib.sha256(raw).hexdigest() != self.record.release["manifest_sha256"]:
+                raise ContradictionError(MANIFEST, "the given release is that of the model")
             lines = lines_of(release, self.manifest, "rows", self.report)
             ordinals = [read_json(line, MANIFEST)["ordinal"] for line in lines]
             release_rows = set_of([(ordinal, ordinal) for ordinal in ordinals])
         if (row := set_excess(self.record.consumed, release_rows)) is not None:
             raise ContradictionError(
-                RECORD, f"each row that was consumed is in the release: {row} is not in the release"
+                RECORD, f"each consumed row is in the release: {row} is not in the release"
             )
 
 
 def _matches_head(dependency: dict[str, Any], head: dict[str, Any]) -> bool:
-    """Whether the statement agrees with a head of the record."""
+    """Whether a dependency of the statement names this head of the record."""
     about = dependency.get("annotations", {})
     if dependency.get("digest") != {"sha256": head["sha256"]} or about.keys() != {
         "number",
@@ -231,5 +236,5 @@ def _matches_head(dependency: dict[str, Any], head: dict[str, Any]) -> bool:
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ContradictionError(STATEMENT, "each of its fields is there once")
+        raise ContradictionError(STATEMENT, "each of its fields occurs once")
     return found

@@ -1,11 +1,9 @@
-"""The rows of a part: as much of Parquet as a part of a release needs, and nothing that Python
-lacks.
+"""The rows of a part: the subset of Parquet that a release's parts use, without dependencies.
 
-A part has four columns without nulls, neither compressed nor dictionary-encoded, so that each value
-stands in the file as it is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970,
-int64), sealed (bytes).
-Formats: Apache Parquet 2.6, Thrift's compact protocol. What differs is refused; columns that are
-compressed raise `CompressedError`.
+A part has four columns without nulls, neither compressed nor dictionary-encoded, so that the file
+contains each value as is: row_id (16 bytes), ordinal (uint32), until (microseconds since 1970,
+int64), sealed (bytes). Formats: Apache Parquet 2.6, Thrift's compact protocol. Anything else is
+refused; compressed columns raise `CompressedError`.
 """
 
 from __future__ import annotations
@@ -22,11 +20,11 @@ PART_COLUMNS = (("row_id", 7, 16), ("ordinal", 1, 4), ("until", 2, 8), ("sealed"
 
 
 class CompressedError(Exception):
-    """A column is compressed, as parts once were."""
+    """A column is compressed, as in parts of earlier versions."""
 
 
 class ThriftReader:
-    """Reads values of Thrift's compact protocol, one after the other, from ``at``."""
+    """Reads consecutive values of Thrift's compact protocol, from ``offset``."""
 
     def __init__(self, data: bytes, offset: int) -> None:
         self.data, self.at = data, offset
@@ -83,21 +81,21 @@ class ThriftReader:
             case 12:
                 return self.structure(depth)
             case _:
-                raise ValueError(f"Thrift's type {kind} is in no part")
+                raise ValueError(f"unexpected Thrift type {kind}")
 
 
 def rows_in_part(data: bytes, place: str) -> Iterator[tuple[int, bytes, int, bytes]]:
     """Each row of a part: its ordinal, row id, until, and sealed bytes."""
     try:
         if data[:4] != PARQUET_MAGIC or data[-4:] != PARQUET_MAGIC:
-            raise ValueError("no Parquet file")
+            raise ValueError("not a Parquet file")
         (size,) = struct.unpack("<I", data[-8:-4])
         footer = ThriftReader(data, len(data) - 8 - size).structure()
         found = [_row_group(data, group) for group in footer[4]]
         if footer[3] != sum(map(len, found)):
-            raise ValueError("other rows than it says")
+            raise ValueError("the row count differs")
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):
-        raise ContradictionError(place, "the part reads as sealed rows") from None
+        raise ContradictionError(place, "the part contains sealed rows") from None
     for group in found:
         yield from group
 
@@ -105,14 +103,14 @@ def rows_in_part(data: bytes, place: str) -> Iterator[tuple[int, bytes, int, byt
 def _row_group(data: bytes, group: dict[int, Any]) -> list[tuple[int, bytes, int, bytes]]:
     columns, rows = group[1], group[3]
     if len(columns) != len(PART_COLUMNS):
-        raise ValueError("other columns")
+        raise ValueError("unexpected columns")
     chunks = [column[3] for column in columns]
     if any(chunk[4] for chunk in chunks):
         raise CompressedError
     values = []
     for chunk, (name, kind, width) in zip(chunks, PART_COLUMNS, strict=True):
         if (chunk[1], chunk[3], chunk[5], 11 in chunk) != (kind, [name.encode()], rows, False):
-            raise ValueError("another column")
+            raise ValueError("unexpected column")
         values.append(_column(data, chunk[9], rows, width))
     row_ids, ordinals, untils, sealed = values
     return [
@@ -152,7 +150,7 @@ def _column(data: bytes, offset: int, rows: int, width: int) -> list[bytes]:
 def _plain(page: bytes, count: int, width: int) -> list[bytes]:
     if width:
         if len(page) != count * width:
-            raise ValueError("other values than it says")
+            raise ValueError("the value count differs")
         return [page[at : at + width] for at in range(0, len(page), width)]
     values, at = [], 0
     for _ in range(count):
@@ -160,5 +158,5 @@ def _plain(page: bytes, count: int, width: int) -> list[bytes]:
         at += 4 + size
         values.append(page[at - size : at])
     if at != len(page):
-        raise ValueError("other values than it says")
+        raise ValueError("the value count differs")
     return values

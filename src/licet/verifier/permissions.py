@@ -1,9 +1,8 @@
-"""The state of the log before the rows of a release were decided, by which they are decided.
+"""The log's state when the rows of a release were decided; they are decided again by it.
 
 Kept by pseudonym (accounts) and by handle (conversations). A `release_decided` entry divides the
-log: entries between it and the release's leaf are kept apart (`meanwhile`) and taken by `advance`.
-A release without one is decided as of its leaf. Purges, reviews and measurements of the release
-come after it.
+log: entries between it and the release's leaf are held in `meanwhile` until `advance`. A release
+without one is decided as of its leaf. Purges, reviews and measurements come after the leaf.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from licet.verifier.grants import ACCOUNT, GrantTarget, target_of
 
-# Kinds of entries that change an account's standing, and those about what it keeps out.
+# Kinds of entries that change an account's standing, or its projects' or conversations'.
 _STANDINGS = {
     "choice",
     "closed",
@@ -29,31 +28,32 @@ _CHATS = {"deleted", "narrowed", "widened", "flagged", "unflagged", "key_destroy
 
 @dataclass(slots=True)
 class GrantState:
-    """A grant in force: its target, the day of its beginning if this log has it, and the first day
-    on which the log shows it. ``owed``: a no was logged since, but not yet the entry that keeps it.
+    """A grant in force. ``begun_on``: the day it began, if in this log. ``first_logged_on``: the
+    day of its first entry. ``owed``: a no was logged since, but not yet the entry that keeps the
+    grant.
     """
 
     scope: GrantTarget
     begun_on: str = ""
-    told_on: str = ""
+    first_logged_on: str = ""
     owed: bool = False
 
 
 @dataclass(slots=True)
 class AccountStanding:
-    """``answers`` are the account's by question, each a day and the version answered."""
+    """``answers``: by question, the day and the version of each answer."""
 
     grants: dict[int, GrantState] = field(default_factory=dict)
-    # of the grant in force for exactly this
+    # target -> number of its grant in force
     numbers: dict[GrantTarget, int] = field(default_factory=dict)
     answers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
-    questions: frozenset[str] = frozenset()  # those of its grants
+    questions: frozenset[str] = frozenset()  # the questions of its grants
     closed: bool = False
     shortened: bool = False
 
     def grant_for(self, question: str, conversation: str, project: str | None) -> int | None:
-        """The narrowest grant in force for a conversation: its own, its project's or the
-        account's.
+        """The number of the narrowest grant in force for a conversation: its own, its project's or
+        the account's.
         """
         for kind, place in (
             ("conversation", conversation),
@@ -86,7 +86,7 @@ class AccountStanding:
 
 @dataclass(slots=True)
 class LoggedConversation:
-    """``destroyed``: segments, each with whether its safety copy's key was destroyed."""
+    """``destroyed``: (segment, whether it was its safety copy's key)."""
 
     who: str = ""
     deleted: bool = False
@@ -95,7 +95,7 @@ class LoggedConversation:
     widened: int = 0
     narrowed_on: str = ""
     widened_on: str = ""
-    # the days between which it was kept out
+    # (first, last) days on which it was kept out
     out: list[tuple[str, str]] = field(default_factory=list)
     unflagged: bool = False
     flagged_on: list[str] = field(default_factory=list)
@@ -103,7 +103,7 @@ class LoggedConversation:
 
 
 class Permissions:
-    """The state after a year's entries before the rows of one release were decided."""
+    """Builds the state from a year's entries up to one release's decision."""
 
     def __init__(self, release: str) -> None:
         self.release = release
@@ -112,14 +112,14 @@ class Permissions:
         # the entries between the last decision and the leaf
         self.meanwhile: list[dict[str, Any]] = []
         self.year = 0
-        self.broken = False  # whether the log does not hold
-        self.asked = False  # whether an entry named a question, or a project
+        self.broken = False  # whether the log is contradicted
+        self.asked = False  # whether an entry named a scope or a project
         self.accounts: dict[str, AccountStanding] = {}
         self.chats: dict[str, LoggedConversation] = {}
         self.policies: dict[int, str] = {}
-        # the facts of releases that were sealed before it
+        # facts of releases sealed before this one
         self.bases: dict[str, dict[str, Any]] = {}
-        # what was stated of it, by kind and hash
+        # (kind, hash) -> purge, review or measurement of this release
         self.since: dict[tuple[str, str], dict[str, Any]] = {}
 
     def take(self, entry: dict[str, Any]) -> None:
@@ -145,15 +145,15 @@ class Permissions:
         elif self.decided:
             self.meanwhile.append(entry)
         else:
-            self._tell(entry)
+            self._apply(entry)
 
     def advance(self) -> None:
-        """Takes the entries since the rows were decided."""
+        """Takes the entries between the decision and the leaf."""
         for entry in self.meanwhile:
-            self._tell(entry)
+            self._apply(entry)
         self.meanwhile = []
 
-    def _tell(self, entry: dict[str, Any]) -> None:
+    def _apply(self, entry: dict[str, Any]) -> None:
         kind, facts, who = entry["t"], entry["facts"], entry.get("who")
         self.asked = self.asked or "scope" in facts or kind in _PROJECTS
         if kind == "release_sealed":
@@ -195,11 +195,9 @@ class Permissions:
                 self._take_grant(account, kind, facts, day)
 
     def _take_choice(self, account: AccountStanding, facts: dict[str, Any], day: str) -> None:
-        """A no leaves only the grants of narrower scopes that it keeps, each affirmed by an entry
-        after it.
-
-        Without questions it ended the only grant, and `grant_ended` may come after the release's
-        entry. A no to a question that is not asked ends nothing.
+        """A no ends all grants of its question but those of narrower scopes that later entries
+        affirm. (From before there were questions, `grant_ended` may come after the release's
+        entry.)
         """
         scope = target_of(facts)
         if not facts["allow"]:
@@ -216,9 +214,9 @@ class Permissions:
         previous = account.grants.get(number)
         if kind == "grant_begun":
             state = GrantState(scope, day, day)
-        # a grant that lapsed does not go on under its number
+        # a lapsed grant does not continue under its number
         elif previous is not None and previous.scope == scope:
-            state = GrantState(scope, previous.begun_on, previous.told_on)
+            state = GrantState(scope, previous.begun_on, previous.first_logged_on)
         else:
             state = GrantState(scope, "", day)
         account.begin(number, state)
@@ -226,7 +224,7 @@ class Permissions:
             account.answers.setdefault(scope.question, []).append((day, facts["version"]))
 
     def _take_kept(self, account: AccountStanding, facts: dict[str, Any]) -> None:
-        """Completes a no that the release's leaf interrupted."""
+        """Completes a no whose entries the release's leaf interrupted."""
         state = account.grants.get(facts["grant"])
         if state is not None and state.scope == target_of(facts):
             state.owed = False

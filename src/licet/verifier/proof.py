@@ -1,5 +1,4 @@
-"""Single proofs: one entry under one signed checkpoint, and one checkpoint as the beginning of
-another.
+"""Single proofs: one entry under a signed checkpoint, and consistency of two checkpoints.
 
 Formats: c2sp.org/tlog-proof, and a consistency proof of RFC 6962 section 2.1.2 as one base64 hash a
 line.
@@ -20,7 +19,7 @@ PROOF_LINES_MAX = 63
 
 
 def check_proof(raw: bytes, entry: bytes, trusted: Trust, place: str = "proof") -> VerifierReport:
-    """Checks a `.tlog-proof` file and the entry's bytes against the signed checkpoint in it."""
+    """Checks a `.tlog-proof` file and the entry's bytes against the checkpoint in the file."""
     report = VerifierReport("proof", origin=trusted.origin, entry_bytes=len(entry), files=1)
     report.step(
         "entry",
@@ -46,7 +45,7 @@ def prove_entry(
     report.cosigned = list(head.cosigned)
     if index >= head.size:
         raise ContradictionError(
-            place, f"its checkpoint of {head.size} entries holds entry {index}"
+            place, f"its checkpoint of {head.size} entries contains entry {index}"
         )
     if root_of_path(index, head.size, leaf(entry), path) != head.root:
         raise ContradictionError(f"entry {index}", "its hashes lead to the root of the checkpoint")
@@ -79,14 +78,16 @@ def check_checkpoints(
             (
                 "continuation",
                 "the log of the old checkpoint is the beginning of the new one's",
-                lambda: _continues(heads[0], heads[1], proof),
+                lambda: _check_consistency(heads[0], heads[1], proof),
             ),
         )
     )
     return report
 
 
-def _continues(first: CheckpointHead, second: CheckpointHead, proof: Sequence[bytes]) -> None:
+def _check_consistency(
+    first: CheckpointHead, second: CheckpointHead, proof: Sequence[bytes]
+) -> None:
     if first.size > second.size:
         raise ContradictionError(
             "new checkpoint", f"the log never shrinks: it had {first.size} entries"

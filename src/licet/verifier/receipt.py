@@ -1,11 +1,10 @@
 """Checks a person's receipt (ISO/IEC TS 27560 in the W3C DPV form): its signature, and that the log
 has the same choice.
 
-The receipt opens its entry: its salt, nonce and record give the pseudonym and the commitment in the
-entry, and those of the choice's project or conversation. The record commits to the policy by its
-hash, and the receipt contains the policy's text: purposes, period and recipients follow from it.
-Who is responsible, where data is stored and when the receipt was made is the operator's word. A
-receipt from before there were questions names none, like its entry: it means the question
+The receipt opens its log entry: its salt, nonce and record give the entry's pseudonyms and
+commitment. The record commits to the policy by its hash, and the receipt contains the policy's
+text: purposes, period and recipients follow from it. The controller, storage locations and creation
+time are the operator's word. A receipt from before policies had questions means the question
 `training`, for the account; its entry commits to no policy, so it is not proved.
 """
 
@@ -22,7 +21,13 @@ from licet.verifier.forms import check_shape, fits_kind, read_time
 from licet.verifier.grants import ACCOUNT, TRAINING
 from licet.verifier.keys import Trust
 from licet.verifier.levels import levels_of
-from licet.verifier.statement import UNLOGGED, has_facts, logged_entry, open_jws, read_statement
+from licet.verifier.statement import (
+    UNLOGGED,
+    includes_facts,
+    logged_entry,
+    open_jws,
+    read_signed_file,
+)
 from licet.verifier.terms import parse_terms
 
 STATES = {
@@ -37,7 +42,7 @@ PURPOSES = {
     "improve_models": f"{DPV}ImproveExistingProductsAndServices",
     "safety_classifiers": f"{DPV}MisusePreventionAndDetection",
 }  # of any other: `urn:licet:purpose:` and its name
-CONCERNS = {
+SCOPE_TEXTS = {
     "account": "conversations begun or resumed after the choice",
     "project": "conversations of one project that are begun or resumed after the choice",
     "conversation": "one conversation, as it is resumed after the choice",
@@ -77,8 +82,8 @@ RECEIPT = {
 
 
 def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> VerifierReport:
-    """Checks the signature of a receipt, and by its proof that the log holds the same choice.
-    Without entry and proof it is only signed, which the operator can deny.
+    """Checks a receipt's signature, and by its proof that the log has the same choice. Without
+    entry and proof it is only signed.
     """
     report = VerifierReport("receipt", origin=trusted.origin, files=1)
     file: dict[str, Any] = {}
@@ -89,21 +94,23 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
             if "log" in receipt:
                 raise ContradictionError(place, "a receipt that opens an entry brings its proof")
             _check_event(receipt, place)
-            report.add_lack(place, UNLOGGED, "fetch it again once the log has taken the choice")
+            report.add_lack(place, UNLOGGED, "fetch it again once the choice is logged")
             return
         _check_opening(receipt, *logged_entry(file, place, trusted, report), trusted.origin, place)
         _check_event(receipt, place)
         if "document" not in receipt["record"]["policy"]:
             is_committed = "policy" in receipt["log"]["record"]["facts"]
             why = (
-                "it brings no text of its policy"
+                "it does not contain the policy's text"
                 if is_committed
                 else "its entry commits to no policy"
             )
             report.add_lack(
                 place,
                 why,
-                "a receipt that is issued anew" if is_committed else "nothing: it is of before",
+                "a newly issued receipt"
+                if is_committed
+                else "nothing: it precedes that commitment",
             )
 
     report.steps(
@@ -111,7 +118,7 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
             (
                 "file",
                 "a receipt of version 1",
-                lambda: file.update(read_statement(raw, place, RECEIPT_FILE, "a receipt")),
+                lambda: file.update(read_signed_file(raw, place, RECEIPT_FILE, "a receipt")),
             ),
             (
                 "signature",
@@ -120,10 +127,10 @@ def check_receipt(raw: bytes, trusted: Trust, place: str = "receipt") -> Verifie
             ),
             (
                 "statement",
-                "purposes, period and recipients follow from the policy that it brings",
+                "purposes, period and recipients follow from the policy in it",
                 lambda: _check_receipt(receipt, place, report),
             ),
-            ("entry", "the log holds this very choice", check_entry),
+            ("entry", "the log has this choice", check_entry),
         )
     )
     return report
@@ -155,9 +162,9 @@ def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) 
         "event_type": "dpv:ExplicitlyExpressedConsent",
     }
     if not (
-        has_facts(receipt, form)
-        and has_facts(record, of_record)
-        and has_facts(event, of_event)
+        includes_facts(receipt, form)
+        and includes_facts(record, of_record)
+        and includes_facts(event, of_event)
         and record["privacy_notice"].get("@type") == "dpv:ConsentNotice"
         and all(
             process.get("processing_method") == ["https://w3id.org/dpv/ai#ModelTraining"]
@@ -166,9 +173,7 @@ def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) 
         )
         and all(g["of"].startswith(f"urn:licet:{g['scope']}:") for g in event.get("kept", ()))
     ):
-        raise ContradictionError(
-            place, "its identifiers and the words of its form are those of a receipt"
-        )
+        raise ContradictionError(place, "its identifiers and fixed terms are those of a receipt")
     head, _, number = receipt["receipt_id"].rpartition(":")
     before, _, earlier = (receipt["replaces"] or f"{head}:0").rpartition(":")
     if (
@@ -181,7 +186,7 @@ def _check_receipt(receipt: dict[str, Any], place: str, report: VerifierReport) 
 
 
 def _check_terms(receipt: dict[str, Any], place: str) -> None:
-    """Purposes, period and recipients must be those of the receipt's policy text."""
+    """Checks that purposes, period and recipients are those of the receipt's policy text."""
     record, named = receipt["record"], receipt["record"]["policy"]
     document = json.dumps(
         named["document"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -196,7 +201,8 @@ def _check_terms(receipt: dict[str, Any], place: str) -> None:
         "retention_period": terms.opted_in if is_yes else terms.opted_out,
         "recipient_third_parties": sorted(recipients),
         "scope": (
-            f"{CONCERNS[event.get('scope', ACCOUNT)]}, under the plans and surfaces of the policy"
+            SCOPE_TEXTS[event.get("scope", ACCOUNT)]
+            + ", under the plans and surfaces of the policy"
         ),
     }
     for promise, holds in (
@@ -205,17 +211,17 @@ def _check_terms(receipt: dict[str, Any], place: str) -> None:
             (named["policy"], named["version"]) == (terms.name, terms.version),
         ),
         (
-            "its notice is of the version of its policy",
+            "its notice has the version of its policy",
             record["privacy_notice"]["version"] == terms.version,
         ),
         (
             "its purposes are those of its question, by its policy",
-            [(one["name"], one["purpose"]) for one in record["processes"]]
+            [(process["name"], process["purpose"]) for process in record["processes"]]
             == [(name, PURPOSES.get(name, f"urn:licet:purpose:{name}")) for name in sorted(covers)],
         ),
         (
             "its period and recipients are those of its policy",
-            all(has_facts(process, of_each) for process in record["processes"]),
+            all(includes_facts(process, of_each) for process in record["processes"]),
         ),
     ):
         if not holds:
@@ -228,7 +234,7 @@ def _check_event(receipt: dict[str, Any], place: str) -> None:
         read_time(time, place, "time") for time in (receipt["created"], event["event_time"])
     )
     if event["entity_id"] != receipt["record"]["pii_principal_id"] or created < at:
-        raise ContradictionError(place, "its event is its person's, and was before it")
+        raise ContradictionError(place, "its event is its person's, and precedes the receipt")
 
 
 def _check_opening(
@@ -243,7 +249,7 @@ def _check_opening(
     allow, effect = entry["facts"].get("allow"), entry["facts"].get("effect")
     state = STATES.get(str(effect), "ConsentInvalidated" if allow else "ConsentRefused")
     for promise, holds in (
-        ("its entry tells a choice", entry["t"] == "choice"),
+        ("its entry is a choice", entry["t"] == "choice"),
         ("it opens the commitment of its entry", committed == entry["commit"]),
         ("its pseudonym is that of its entry", log["who"] == entry.get("who")),
         ("its salt gives its pseudonym", pseudonym(bytes.fromhex(log["salt"])) == log["who"]),
@@ -255,8 +261,8 @@ def _check_opening(
             "its notice is the one of its evidence",
             _matches_evidence(receipt["record"]["privacy_notice"], log["evidence"]),
         ),
-        ("its log is the one that proves it", log["origin"] == origin),
-        ("its place is the one that is proved", log["index"] == index),
+        ("its log is the proved one", log["origin"] == origin),
+        ("its index is the proved one", log["index"] == index),
         ("its time is that of its entry", event["event_time"] == entry["at"] == record["at"]),
         (
             "its account is the one committed to",
@@ -268,7 +274,7 @@ def _check_opening(
         ),
         (
             "its facts are those committed to",
-            record["t"] == "choice" and has_facts(record["facts"], _without_pseudonyms(entry)),
+            record["t"] == "choice" and includes_facts(record["facts"], _without_pseudonyms(entry)),
         ),
         (
             "its project or conversation is the one committed to",
@@ -276,11 +282,11 @@ def _check_opening(
         ),
         ("it is for the question and the scope committed to", _has_target(event, record["facts"])),
         (
-            "what it kept is what was committed to",
+            "its kept grants are those committed to",
             _kept_grants(event) == (record["facts"].get("kept") or ""),
         ),
         ("its answer is that of its entry", (event["allow"], event["effect"]) == (allow, effect)),
-        ("its state is what the choice did", event["event_state"] == f"dpv:{state}"),
+        ("its state is the choice's effect", event["event_state"] == f"dpv:{state}"),
         (
             "a grant is in force after a yes that took effect",
             effect not in ("began", "affirmed") or event["grant"],
@@ -290,7 +296,7 @@ def _check_opening(
             _is_committed(receipt, "policy", receipt["record"]["policy"]["sha256"]),
         ),
         (
-            "its way, its grant and its reason are those committed to",
+            "its method, grant and reason are those committed to",
             _is_committed(receipt, "via", event["indication_method"])
             and _is_committed(receipt, "grant", event["grant"])
             and _is_committed(receipt, "because", event.get("because")),
@@ -300,17 +306,17 @@ def _check_opening(
             raise ContradictionError(place, promise)
 
 
-# the name of the id by that of its pseudonym
-NAMED = {"handle": "conversation", "project": "project"}
+# pseudonym's name -> id's name
+ID_OF_PSEUDONYM = {"handle": "conversation", "project": "project"}
 
 
 def _pseudonyms_in(entry: dict[str, Any]) -> dict[str, Any]:
     """The pseudonyms of the choice's target."""
-    return {name: fact for name, fact in entry["facts"].items() if name in NAMED}
+    return {name: fact for name, fact in entry["facts"].items() if name in ID_OF_PSEUDONYM}
 
 
 def _without_pseudonyms(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: fact for name, fact in entry["facts"].items() if name not in NAMED}
+    return {name: fact for name, fact in entry["facts"].items() if name not in ID_OF_PSEUDONYM}
 
 
 def _derive_pseudonyms(salt: str, facts: dict[str, Any]) -> dict[str, str]:
@@ -319,18 +325,19 @@ def _derive_pseudonyms(salt: str, facts: dict[str, Any]) -> dict[str, str]:
         name: hmac.digest(
             bytes.fromhex(salt), what.encode() + bytes.fromhex(facts[what]), "sha256"
         ).hex()
-        for name, what in NAMED.items()
+        for name, what in ID_OF_PSEUDONYM.items()
         if what in facts
     }
 
 
 def _has_target(event: dict[str, Any], facts: dict[str, Any]) -> bool:
-    asked = facts.get("question", TRAINING if "scope" not in facts else None)
+    question = facts.get("question", TRAINING if "scope" not in facts else None)
     target = next(
-        (f"urn:licet:{what}:{facts[what]}" for what in NAMED.values() if what in facts), None
+        (f"urn:licet:{what}:{facts[what]}" for what in ID_OF_PSEUDONYM.values() if what in facts),
+        None,
     )
     stated = (event.get("question", TRAINING), event.get("scope", ACCOUNT), event.get("of"))
-    return stated == (asked, facts.get("scope", ACCOUNT), target)
+    return stated == (question, facts.get("scope", ACCOUNT), target)
 
 
 def _kept_grants(event: dict[str, Any]) -> str:
@@ -338,7 +345,7 @@ def _kept_grants(event: dict[str, Any]) -> str:
 
 
 def _is_committed(receipt: dict[str, Any], fact: str, value: object) -> bool:
-    """Whether the record has the fact with that value; without a policy it may be missing."""
+    """Whether the record has the fact with that value; a record without a policy may lack it."""
     facts = receipt["log"]["record"]["facts"]
     if fact not in facts:
         return "policy" not in facts and "document" not in receipt["record"]["policy"]
@@ -352,9 +359,7 @@ def _matches_hash(text: str | None, sha256: str | None) -> bool:
 
 
 def _matches_evidence(notice: dict[str, Any], evidence: str | None) -> bool:
-    """Whether the receipt's notice is that of the evidence; evidence in plain words names no
-    notice.
-    """
+    """Whether the receipt's notice is that of the evidence; free-text evidence names no notice."""
     try:
         evidence_fields = json.loads(evidence or "{}")
     except (ValueError, RecursionError):

@@ -1,6 +1,5 @@
 """Checks a release: its manifest in the log, its files, its counts, and every row decided again,
-without content. Each part of the check depends on those before it; after a contradiction the rest
-is skipped.
+without content. Each step depends on those before it; after a contradiction the rest is skipped.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from licet.verifier.entries import new_story
 from licet.verifier.files import Files
 from licet.verifier.forms import check_shape, find_misfit, read_json, read_time
 from licet.verifier.keys import Trust
-from licet.verifier.levels import levels_of, patterns
+from licet.verifier.levels import levels_by_field, levels_of
 from licet.verifier.log import check_log
 from licet.verifier.manifest import (
     DESCRIBES,
@@ -47,7 +46,7 @@ from licet.verifier.manifest import (
 from licet.verifier.parquet import CompressedError, rows_in_part
 from licet.verifier.permissions import Permissions
 from licet.verifier.rows import check_rows, leaf_in_parts
-from licet.verifier.statement import has_facts, jws_parts, open_jws
+from licet.verifier.statement import includes_facts, jws_parts, open_jws
 from licet.verifier.terms import ReleasePolicies, read_policies
 
 ENDED_NAMED_MAX = 20
@@ -65,21 +64,21 @@ def check_release(
 
     ``other_logs`` are logs of other years, which may contain addenda and a review. ``base`` is the
     folder of the release that rows were carried from. Without a log nothing is proved: grants,
-    deletions and what was kept out are not checked, and nothing signed names the manifest.
+    deletions and exclusions are not checked, and nothing signed names the manifest.
     """
     report = VerifierReport("release", origin=trusted.origin if trusted else "")
     check = _ReleaseCheck(files, report, trusted, log, other_logs, base)
-    if not report.step(MANIFEST, "the log's leaf of the release names its hash", check.open):
+    if not report.step(MANIFEST, "the release's log entry names its hash", check.open_manifest):
         return report
     if not report.step(
         "the log", "its signed entries, up to the release's leaf and since", check.read_log
     ):
         return report
     check.check_addenda()
-    later = check.later_steps()
+    later = check.content_steps()
     if report.findings:
         report.parts += [
-            ArtefactPart(what, Verdict.unproved, "not looked at: what came before does not hold")
+            ArtefactPart(what, Verdict.unproved, "not checked: a part before it does not hold")
             for what, *_ in later
         ]
     else:
@@ -89,7 +88,7 @@ def check_release(
             ArtefactPart(
                 part.what,
                 Verdict.unproved,
-                f"it agrees with `{MANIFEST}`, which no log was given for",
+                f"it agrees with `{MANIFEST}`, but no log was given",
             )
             if part.answer in LEVELS
             else part
@@ -97,15 +96,13 @@ def check_release(
         ]
     if "base" in check.manifest and base is None:
         report.notes.append(
-            f"not looked at: the folder of its base `{check.manifest['base']['release']}`: "
+            f"not checked: the folder of its base `{check.manifest['base']['release']}`: "
             "give it with --base"
         )
     for path, what in DESCRIBES.items():
         if path in set(files.paths()):
-            report.levels[what] = patterns(what)
-            report.notes.append(
-                f"not looked at: {path}: it is made from the rest, and nothing signs it"
-            )
+            report.levels[what] = levels_by_field(what)
+            report.notes.append(f"not checked: {path}: it is derived from the rest and unsigned")
     if not report.findings:
         report.size, report.root = check.manifest["rows"], check.manifest["root"]
     return report
@@ -145,24 +142,24 @@ class _ReleaseCheck:
         self.other_logs, self.base_files = other_logs, base
         self.raw, self.manifest = b"", dict[str, Any]()
         self.permissions: Permissions | None = None
-        self.logs: list[Permissions] | None = None  # those of other years, once they were asked for
+        self.logs: list[Permissions] | None = None  # of other years, read on demand
         self.parts: dict[str, dict[str, Any] | None] = {}
         self.purged: set[int] = set()
         self.addendum_paths: list[str] = []
-        self.head = ("", "")  # the hash of the newest addendum, and its time
+        self.head = ("", "")  # hash and time of the newest addendum
         self.policies = ReleasePolicies(())
-        # each row that was decided, with its leaf in the tree over the parts
+        # ordinal of each decided row, and its leaf in the tree over the parts
         self.leaves: list[tuple[int, bytes]] = []
-        self.is_older = False  # whether its rows are of before there were questions
+        self.is_older = False  # whether all its rows have version 1
 
-    def open(self) -> None:
+    def open_manifest(self) -> None:
         self.raw = read_bounded(self.files, MANIFEST, self.report)
         self.manifest = read_manifest(self.raw)
         self.report.levels["manifest"] = levels_of("manifest", self.manifest, MANIFEST)
         self.parts = {part["file"]: part for part in self.manifest["parts"]}
         if self.trusted is None or self.log is None:
             self.report.add_lack(
-                MANIFEST, "nothing signed names it", "the log of its year and the log's key do"
+                MANIFEST, "nothing signed names it", "give the log of its year and the log's key"
             )
 
     def read_log(self) -> None:
@@ -192,14 +189,12 @@ class _ReleaseCheck:
             head, at = self.head
         if REVIEW in there:
             why = (
-                "signed, logged, and of no more rows than there are; what was read and "
-                "found is the operator's word"
+                "signed, logged, of at most the release's rows; its counts are the operator's word"
             )
             self.report.step(REVIEW, why, self._check_review, Verdict.stated, True)
         if MEASUREMENT in there:
             why = (
-                "signed, logged, and of no more rows than there are; its figures are "
-                "the operator's word"
+                "signed, logged, of at most the release's rows; its figures are the operator's word"
             )
             self.report.step(MEASUREMENT, why, self._check_measurement, Verdict.stated, True)
         self.report.purged = len(self.purged)
@@ -222,7 +217,7 @@ class _ReleaseCheck:
             read_time(purge["purged_at"], path, "purged_at") < read_time(at, path, "at")
             or not purge["parts"]
         ):
-            raise ContradictionError(path, "it takes something out, after what came before it")
+            raise ContradictionError(path, "it removes rows, and is later than the one before it")
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
         ends = dict(
             zip(
@@ -258,12 +253,11 @@ class _ReleaseCheck:
         if statement["release"] != self.manifest["release"]:
             raise ContradictionError(REVIEW, "it is a review of this release, of version 1")
         if statement["manifest_sha256"] != hashlib.sha256(self.raw).hexdigest():
-            raise ContradictionError(REVIEW, "it is of the manifest that lies beside it")
+            raise ContradictionError(REVIEW, "it is for the manifest beside it")
         if not is_consistent_review(statement, self.manifest):
             raise ContradictionError(
                 REVIEW,
-                "it reconciles: each row was read or out of reach, its bound follows, and "
-                "there are as many rows",
+                "it reconciles: each row was read or out of reach, its bound follows, in enough rows",
             )
         found = sum(
             sum(part["findings"].values()) for part in (statement["chance"], statement["risk"])
@@ -286,19 +280,18 @@ class _ReleaseCheck:
         self._add_levels("measurement", statement, MEASUREMENT)
         subject = (statement["release"], statement["manifest_sha256"])
         if subject != (self.manifest["release"], hashlib.sha256(self.raw).hexdigest()):
-            raise ContradictionError(MEASUREMENT, "it is of the manifest that lies beside it")
+            raise ContradictionError(MEASUREMENT, "it is for the manifest beside it")
         if not is_consistent_measurement(statement, self.manifest):
             raise ContradictionError(
                 MEASUREMENT,
-                "it reconciles: costs lie in their intervals, slices in the whole, and its "
-                "rows in the release",
+                "it reconciles: costs are in their intervals, slices in the whole, rows in the release",
             )
         facts = {"release": subject[0], "manifest_sha256": subject[1], "rows": statement["rows"]}
         sha256 = hashlib.sha256(file["measurement"].encode()).hexdigest()
         self._check_logged("release_measured", sha256, MEASUREMENT, statement["measured_at"], facts)
 
     def _verify(self, jws: str, path: str, typ: str) -> dict[str, Any]:
-        """The payload of a statement; without a key, an unchecked signature is a lack."""
+        """Opens a statement; without a key reports its unchecked signature as a lack."""
         if self.trusted is not None:
             return open_jws(jws, self.trusted.key, path, typ)
         self.report.add_lack(path, "its signature was not checked", "give the log's key")
@@ -310,7 +303,7 @@ class _ReleaseCheck:
         """Finds the leaf of a statement by its hash, in any of the given logs."""
         if self.permissions is None:
             self.report.add_lack(
-                path, "no log was given that tells of it", f"the log of {at[:4]} does"
+                path, "no log was given that names it", f"give the log of {at[:4]}"
             )
             return
         entry = self.permissions.since.get((kind, sha256))
@@ -322,11 +315,11 @@ class _ReleaseCheck:
             )
             self.report.add_lack(
                 path,
-                f"no entry of the logs given ({years}) tells of it",
-                f"the log of {at[:4]}, or of the year after, does",
+                f"no entry of the given logs ({years}) names it",
+                f"give the log of {at[:4]}, or of the year after",
             )
-        elif entry["at"] != at or not has_facts(entry["facts"], facts):
-            raise ContradictionError(path, "it says what its leaf tells of it, and when")
+        elif entry["at"] != at or not includes_facts(entry["facts"], facts):
+            raise ContradictionError(path, "it agrees with its log entry, and has its time")
 
     def _other_permissions(self) -> list[Permissions]:
         if self.logs is None:
@@ -336,7 +329,7 @@ class _ReleaseCheck:
         return self.logs
 
     def check_files(self) -> None:
-        """Every file must be named by the manifest or an addendum, and there must be no other."""
+        """Checks that exactly the files named by the manifest or an addendum exist."""
         named = [
             *(part for part in self.parts.values() if part is not None),
             *self.manifest["proof"].values(),
@@ -346,7 +339,7 @@ class _ReleaseCheck:
         for path in sorted(
             (known - there) | (there - known - DESCRIBES.keys() - {REVIEW, MEASUREMENT})
         ):
-            self.report.add_contradiction(path, "every file of the release is there, and no other")
+            self.report.add_contradiction(path, "every file of the release exists, and no other")
         for file in named:
             data = self.files.read(file["file"])
             self.report.files += 1
@@ -361,8 +354,8 @@ class _ReleaseCheck:
                 )
                 raise ContradictionError(file["file"], f"it has the size and hash that {by} names")
 
-    def later_steps(self) -> tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...]:
-        """The checks after manifest and log: title, promise, and function of each step."""
+    def content_steps(self) -> tuple[tuple[str, str, Callable[[], object], *tuple[Any, ...]], ...]:
+        """The steps after manifest and log: arguments of `VerifierReport.step`."""
         return (
             (
                 "parts and proofs",
@@ -371,40 +364,44 @@ class _ReleaseCheck:
             ),
             (
                 "counts",
-                "they add up: every candidate is in, or left out for a reason",
-                self.counts,
+                "they add up: every candidate is included, or dropped for a reason",
+                self.check_counts,
                 Verdict.consistent,
                 True,
             ),
             *self.base_step(),
-            ("policies", "they are the texts that the log tells of", self.read_policies),
+            ("policies", "they are the texts that the log names", self.read_policies),
             (
                 "rows and candidates",
-                "each was decided again, from what is stated of its turns",
-                self.rows,
+                "each was decided again, from the statements about its turns",
+                self.decide_rows,
             ),
             (
                 "rows in the parts",
-                "each part holds the rows that were decided, and no other",
-                self.rows_in_parts,
+                "each part contains the decided rows, and no other",
+                self.check_part_rows,
             ),
             self.names_step(),
             *self.carried_step(),
         )
 
     def base_step(self) -> tuple[tuple[str, str, Callable[[], object]], ...]:
-        what = ("base", "it was sealed before, and its rows were carried or left behind", self.base)
+        what = (
+            "base",
+            "it was sealed before, and its rows were carried or dropped",
+            self.check_base_logged,
+        )
         return (what,) if "base" in self.manifest else ()
 
-    def base(self) -> None:
+    def check_base_logged(self) -> None:
         stated = self.manifest.get("base")
         if stated is None or self.permissions is None or self.permissions.broken:
             return
         facts = self._base_facts()
         if facts is None:
-            mend = "the log of the year in which the base was sealed"
+            mend = "give the log of the year in which the base was sealed"
             self.report.add_lack(
-                MANIFEST, "no entry of the logs given, before its own, tells of its base", mend
+                MANIFEST, "no entry of the given logs, before its own, names its base", mend
             )
         elif (facts["root"], facts["rows"], facts["purpose"]) != (
             stated["root"],
@@ -420,7 +417,7 @@ class _ReleaseCheck:
             return ()
         what = (
             "carried rows",
-            "their base was curated alike, and has so many rows of the same turns",
+            "their base was curated alike, and has at least as many rows of the same turns",
             self.check_carried,
         )
         return (what,)
@@ -430,7 +427,7 @@ class _ReleaseCheck:
         check_base(self.files, self.manifest, self.base_files, self._base_facts(), self.report)
 
     def _base_facts(self) -> dict[str, Any] | None:
-        """The facts of the base's leaf."""
+        """The facts of the base's log entry."""
         known = (
             [self.permissions, *self._other_permissions()] if self.permissions is not None else []
         )
@@ -439,14 +436,14 @@ class _ReleaseCheck:
             (log.bases[release] for log in known if release in log.bases and not log.broken), None
         )
 
-    def counts(self) -> None:
+    def check_counts(self) -> None:
         check_sums(self.manifest)
         check_contents(self.manifest)
 
     def read_policies(self) -> None:
         self.policies = read_policies(self.files, self.manifest, self.permissions, self.report)
 
-    def rows(self) -> None:
+    def decide_rows(self) -> None:
         built_at = read_time(self.manifest["built_at"], MANIFEST, "built_at")
         pin = self.manifest["policy"]
         decider = Decider(
@@ -456,7 +453,7 @@ class _ReleaseCheck:
             self.policies,
             self.permissions,
         )
-        now = decider.now
+        now = decider.current
         if (now.sha256, now.name, now.version) != (pin["sha256"], pin["name"], pin["version"]):
             raise ContradictionError(MANIFEST, "its policy is the one in force when it was built")
         self.leaves = check_rows(self.files, self.manifest, decider, self.report)
@@ -468,29 +465,24 @@ class _ReleaseCheck:
                 f"not usable: `{len(ended)}` rows ended between their decision and its "
                 f"leaf: {named}"
             )
-        self.report.levels |= {name: patterns(name) for name in PROOFS}
+        self.report.levels |= {name: levels_by_field(name) for name in PROOFS}
         self.is_older = decider.is_older
         if decider.unlogged_flags:
-            why = (
-                f"`{len(set(decider.unlogged_flags))}` rows rest on a flag of a year before, of "
-                "which this log does not tell"
-            )
-            mend = (
-                "nothing that a stranger has: nobody can link the two years' names of a "
-                "conversation"
-            )
+            count = len(set(decider.unlogged_flags))
+            why = f"`{count}` rows rest on a flag of an earlier year, which is not in this log"
+            mend = "nothing: nobody outside can link the two years' pseudonyms of a conversation"
             self.report.add_lack(decider.unlogged_flags[0], why, mend)
         if not self.purged <= {ordinal for ordinal, _ in self.leaves}:
-            raise ContradictionError(self.addendum_paths[0], "what went out was in")
+            raise ContradictionError(self.addendum_paths[0], "every removed row was in it")
 
-    def rows_in_parts(self) -> None:
-        """The parts must hold the decided rows, except purged ones, with ordinal, id, end and
-        sealed bytes.
+    def check_part_rows(self) -> None:
+        """Checks that the parts contain the decided rows without the purged ones: ordinal, id, end
+        and sealed bytes.
         """
         remaining = [leaf for leaf in self.leaves if leaf[0] not in self.purged]
         firsts = [part["first_ordinal"] for part in self.manifest["parts"]]
         if remaining and (not firsts or remaining[0][0] < firsts[0]):
-            raise ContradictionError(MANIFEST, "each of its rows lies in one of its parts")
+            raise ContradictionError(MANIFEST, "each of its rows is in one of its parts")
         for was, end in zip(self.manifest["parts"], [*firsts, ORDINALS_MAX][1:], strict=True):
             held = remaining[
                 bisect_left(remaining, (was["first_ordinal"],)) : bisect_left(remaining, (end,))
@@ -499,12 +491,12 @@ class _ReleaseCheck:
             stated = (then["first_ordinal"], then["rows"]) if then else None
             if stated != ((held[0][0], len(held)) if held else None):
                 raise ContradictionError(
-                    was["file"], "it has the rows that lie between its first and the next part's"
+                    was["file"], "it has the rows between its first and the next part's"
                 )
             if then is not None:
-                self._rows_in_part(was["file"], held)
+                self._check_part(was["file"], held)
 
-    def _rows_in_part(self, path: str, expected: list[tuple[int, bytes]]) -> None:
+    def _check_part(self, path: str, expected: list[tuple[int, bytes]]) -> None:
         found = rows_in_part(self.files.read(path) or b"", path)
         try:
             leaves = [
@@ -513,24 +505,24 @@ class _ReleaseCheck:
             ]
         except CompressedError:
             self.report.add_lack(
-                path, "some of its columns are compressed", "`licet verify`, which opens it"
+                path, "some of its columns are compressed", "use `licet verify`, which can open it"
             )
             return
         if leaves != expected:
-            raise ContradictionError(path, "it holds each of its rows, and no other")
+            raise ContradictionError(path, "it contains each of its rows, and no other")
 
     def names_step(self) -> tuple[str, str, Callable[[], object], Verdict, bool]:
-        """Only a release that left names in, as its policy allows, needs no trust."""
+        """The step for names: proved only if the release left them in, as its policy allows."""
         stated = self.manifest["deidentification"]
         if "left_in" in stated and not _has_name_detection(stated):
-            why = "each policy version so far leaves them in, and so it says"
-            return ("names", why, self.names, Verdict.proved, True)
-        why = "the operator states that they were looked for"
-        return ("names", why, self.names, Verdict.stated, True)
+            why = "each policy version so far leaves them in, as the manifest states"
+            return ("names", why, self.check_names, Verdict.proved, True)
+        why = "the operator states that they were searched for"
+        return ("names", why, self.check_names, Verdict.stated, True)
 
-    def names(self) -> None:
-        """Names must be stated as searched for, unless every version up to the pinned one, and the
-        manifest, leave them in. A release from before there were questions predates that term.
+    def check_names(self) -> None:
+        """Checks that the manifest states a search for names, unless it and every policy version up
+        to the pinned one leave them in. A release of version 1 rows predates that term.
         """
         stated = self.manifest["deidentification"]
         if self.is_older or not self.manifest["rows"] or _has_name_detection(stated):
@@ -541,7 +533,7 @@ class _ReleaseCheck:
                 MANIFEST, "it left names in, and each version of its policy so far allows that"
             )
         if "left_in" not in stated:
-            raise ContradictionError(MANIFEST, "it says that it left names in")
+            raise ContradictionError(MANIFEST, "it states that it left names in")
 
 
 def _has_name_detection(deidentification: dict[str, Any]) -> bool:
@@ -549,9 +541,7 @@ def _has_name_detection(deidentification: dict[str, Any]) -> bool:
 
 
 def _read_log(trusted: Trust, log: Files, release: str, report: VerifierReport) -> Permissions:
-    """Checks a whole log; returns its state before the release's entry, and later entries about
-    it.
-    """
+    """Checks a whole log; returns its state for a release."""
     story = new_story(trusted.origin)
     story.permissions = permissions = Permissions(release)
     permissions.year = story.year
@@ -575,7 +565,7 @@ def check_manifest(raw: bytes, trusted: Trust, log: Files) -> VerifierReport:
             ),
             (
                 "the log",
-                "the log's leaf of the release names the manifest's hash",
+                "the release's log entry names the manifest's hash",
                 lambda: _check_leaf(
                     _read_log(trusted, log, manifest["release"], report), raw, manifest
                 ),
@@ -586,7 +576,7 @@ def check_manifest(raw: bytes, trusted: Trust, log: Files) -> VerifierReport:
 
 
 def _check_leaf(permissions: Permissions, raw: bytes, manifest: dict[str, Any]) -> None:
-    """Raises unless the release's entry names this manifest. Does nothing if the log itself is
+    """Checks that the release's entry names this manifest, unless the log itself is
     contradicted.
     """
     if permissions.broken:
@@ -603,14 +593,14 @@ def _check_leaf(permissions: Permissions, raw: bytes, manifest: dict[str, Any]) 
     ):
         if facts[key] != value:
             raise ContradictionError(
-                MANIFEST, f"it is the manifest that was sealed: its leaf tells its `{key}`"
+                MANIFEST, f"it is the sealed manifest: its log entry has its `{key}`"
             )
     if read_time(permissions.sealed["at"], MANIFEST, "at") != read_time(
         manifest["built_at"], MANIFEST, "built_at"
     ):
-        raise ContradictionError(MANIFEST, "it was built when its leaf says")
+        raise ContradictionError(MANIFEST, "it was built at the time of its log entry")
     if facts["version"] != logged_version(permissions, manifest["policy"]["sha256"]):
-        raise ContradictionError(MANIFEST, "its policy is the version that its leaf names")
+        raise ContradictionError(MANIFEST, "its policy is the version that its log entry names")
 
 
 def logged_version(permissions: Permissions, sha256: str) -> int | None:

@@ -16,7 +16,7 @@ RowSet = Mapping[int, int]
 
 
 def read_roaring(data: bytes) -> dict[int, int]:
-    """The set in ``data``; `ValueError` or `struct.error` for anything else, also surplus bytes."""
+    """Parses a set; `ValueError` or `struct.error` for other or surplus bytes."""
     (cookie,) = struct.unpack_from("<I", data)
     offset, has_runs = 4, cookie & 0xFFFF == RUN_COOKIE
     if has_runs:
@@ -27,16 +27,16 @@ def read_roaring(data: bytes) -> dict[int, int]:
         (count,) = struct.unpack_from("<I", data, offset)
         flags, offset = 0, offset + 4
     else:
-        raise ValueError("no roaring bitmap")
+        raise ValueError("not a roaring bitmap")
     if count > CHUNK_BITS:
-        raise ValueError("more containers than there can be")
+        raise ValueError("too many containers")
     heads = struct.unpack_from(f"<{2 * count}H", data, offset)
     offset += 4 * count + (0 if has_runs and count < OFFSETS_FROM else 4 * count)
     found: dict[int, int] = {}
     for n in range(count):
         bits, offset = _container(data, offset, heads[2 * n + 1] + 1, is_run=bool(flags >> n & 1))
         if bits.bit_count() != heads[2 * n + 1] + 1 or (n and heads[2 * n] <= heads[2 * n - 2]):
-            raise ValueError("a container is not in order, or has another size than it says")
+            raise ValueError("a container is not in order, or its size differs")
         found[heads[2 * n]] = bits
     if offset != len(data):
         raise ValueError("more bytes than containers")
@@ -52,11 +52,11 @@ def _container(data: bytes, offset: int, size: int, *, is_run: bool) -> tuple[in
         for first, more in zip(pairs[::2], pairs[1::2], strict=True):
             bits |= ((2 << more) - 1) << first
         if bits >> CHUNK_BITS:
-            raise ValueError("a run leaves its container")
+            raise ValueError("a run exceeds its container")
         return bits, offset + 2 + 4 * runs
     if size > ARRAY_MAX:
         if len(data) < offset + BITSET_BYTES:
-            raise ValueError("a container is cut short")
+            raise ValueError("a container is truncated")
         return int.from_bytes(data[offset : offset + BITSET_BYTES], "little"), offset + BITSET_BYTES
     bits = 0
     for number in struct.unpack_from(f"<{size}H", data, offset):
@@ -65,8 +65,8 @@ def _container(data: bytes, offset: int, size: int, *, is_run: bool) -> tuple[in
 
 
 def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
-    """The encodings of a set with minimal containers; up to `TIES_MAX` containers that have two
-    minimal forms are varied.
+    """Yields the encodings of a set with minimal containers, varying up to `TIES_MAX` containers
+    that have two minimal forms.
     """
     chosen = [(key, bits, _forms(bits)) for key, bits in sorted(numbers.items()) if bits]
     ties = [n for n, (_, _, forms) in enumerate(chosen) if len(forms) > 1][:TIES_MAX]
@@ -78,7 +78,7 @@ def roaring_forms(numbers: RowSet) -> Iterator[bytes]:
 
 
 def _forms(bits: int) -> list[tuple[bool, bytes]]:
-    """A container in its minimal form or forms: whether it is of runs, and its bytes."""
+    """The minimal encodings of a container: whether it is of runs, and its bytes."""
     starts, size = bits & ~(bits << 1), bits.bit_count()
     plain_bytes = min(2 * size, BITSET_BYTES)
     run_bytes = 4 * starts.bit_count() + 2

@@ -1,7 +1,7 @@
 """The rows and candidates of a release: each row decided again, and every candidate accounted for.
 
-Both proof files are in the order of the conversations' handles and are read side by side, so memory
-holds the hash of each row and nothing else of it.
+Both proof files are ordered by handle and read side by side, so that memory holds only a hash per
+row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from licet.verifier.answer import MALFORMED_ERRORS, ContradictionError, Verifier
 from licet.verifier.decision import Decider
 from licet.verifier.files import Files
 from licet.verifier.forms import HEX, check_shape, fits_kind, read_json
-from licet.verifier.manifest import OPEN_REASONS, PROOFS, RowContents, lines_of
+from licet.verifier.manifest import OPEN_REASONS, PROOFS, ContentsCount, lines_of
 from licet.verifier.tree import leaf, tree_hash
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -24,8 +24,8 @@ SOURCE_1 = {
     "segment": "int", "place": "word", "because": "word", "turns": {"*": "pos"}, "mark": "int", "last_on": "day",
     "keep_until": "day", "grant": "pos?", "widening": "int?", "said_on": "day?",
 }  # fmt: skip
-# A row from before there were questions, and a newer one. It has a project if its grant is for
-# the project.
+# Version 1 is from before policies had questions. A row has a project if its grant is for the
+# project.
 ROW_1 = {
     "v": "one", "conversation": "hash", "who": "hash", "ordinal": "int", "row_id": "id", "sealed_sha256": "hash",
     "until": "day", "policy_sha256": "hash", "last_on": "day", "marks": [("text", "text", "int")], "sources": [SOURCE_1],
@@ -46,8 +46,8 @@ def check_rows(
 ) -> list[tuple[int, bytes]]:
     """Checks each candidate with its rows; returns the ordinal and leaf of each row, in order."""
     leaves: list[tuple[int, bytes]] = []
-    contents = RowContents()
-    rows = _rows(files, manifest, decider, report, leaves, contents)
+    contents = ContentsCount()
+    rows = _check_each_row(files, manifest, decider, report, leaves, contents)
     row = next(rows, None)
     included = left_out = hidden = 0
     reasons: dict[str, int] = {}
@@ -56,13 +56,13 @@ def check_rows(
         place = f"{PROOFS['candidates']} line {number}"
         candidate = read_candidate(raw, place)
         if candidate["conversation"] <= before:
-            raise ContradictionError(place, "the lines are in order, and none comes twice")
+            raise ContradictionError(place, "the lines are in order without duplicates")
         before, turns = candidate["conversation"], 0
         while row is not None and row[0] == before:
             turns += row[1]
             row = next(rows, None)
         if turns != candidate["in"]:
-            raise ContradictionError(place, "its turns that are in are those of its rows")
+            raise ContradictionError(place, "its included turns are those of its rows")
         included += turns
         salted = sum(candidate["salted"].values())
         hidden += salted
@@ -73,7 +73,8 @@ def check_rows(
             break
     if row is not None:
         raise ContradictionError(
-            f"{PROOFS['rows']} {row[2]}", "each row is of a candidate, in the order of the handles"
+            f"{PROOFS['rows']} {row[2]}",
+            "each row belongs to a candidate, in the order of the handles",
         )
     _check_counts(manifest, included, left_out, hidden, reasons)
     check_root(manifest, leaves)
@@ -81,13 +82,13 @@ def check_rows(
     return leaves
 
 
-def _rows(
+def _check_each_row(
     files: Files,
     manifest: dict[str, Any],
     decider: Decider,
     report: VerifierReport,
     leaves: list[tuple[int, bytes]],
-    contents: RowContents,
+    contents: ContentsCount,
 ) -> Iterator[tuple[str, int, str]]:
     """Each row, decided again: its conversation, number of turns, and place."""
     before, account = ("", -1), ""
@@ -97,7 +98,7 @@ def _rows(
         current = (row["conversation"], row["ordinal"])
         if current <= before:
             raise ContradictionError(
-                f"{PROOFS['rows']} {place}", "the lines are in order, and none comes twice"
+                f"{PROOFS['rows']} {place}", "the lines are in order without duplicates"
             )
         if current[0] == before[0] and row["who"] != account:
             report.add_contradiction(f"row {row['ordinal']}", "a conversation has one account")
@@ -134,10 +135,10 @@ def read_candidate(raw: bytes, place: str) -> dict[str, Any]:
         raise ContradictionError(place, "its handle and its commitments are 32 bytes in hex")
     if not set(candidate["out"]) <= OPEN_REASONS:
         raise ContradictionError(
-            place, "what a reason reveals of a person is committed to, not disclosed"
+            place, "a reason that reveals something about a person is committed to, not disclosed"
         )
     if candidate["in"] + len(candidate["out"]) + len(candidate["salted"]) < 1:
-        raise ContradictionError(place, "a candidate has turns, in or left out for a reason")
+        raise ContradictionError(place, "a candidate has turns, included or dropped for a reason")
     return candidate
 
 
@@ -164,7 +165,9 @@ def _check_counts(
 ) -> None:
     counts, place = manifest["counts"], PROOFS["candidates"]
     if (included, left_out) != (counts["included"], counts["candidates"] - counts["included"]):
-        raise ContradictionError(place, "its turns, in and out, are as many as the manifest says")
+        raise ContradictionError(
+            place, "its included and dropped turns are as many as the manifest states"
+        )
     stated = {
         because: count
         for because, count in counts["dropped"].items()
@@ -173,17 +176,15 @@ def _check_counts(
     if reasons != stated or hidden != sum(
         n for because, n in counts["dropped"].items() if because not in OPEN_REASONS
     ):
-        raise ContradictionError(place, "the reasons it gives are counted in the manifest")
+        raise ContradictionError(place, "its reasons are counted in the manifest")
 
 
 def check_root(manifest: dict[str, Any], leaves: list[tuple[int, bytes]]) -> None:
     """Compares the leaves of all rows, by ordinal, with the root over the parts."""
     leaves.sort()
     if len({ordinal for ordinal, _ in leaves}) != len(leaves) or len(leaves) != manifest["rows"]:
-        raise ContradictionError(
-            PROOFS["rows"], "each row of the parts is there once, and no other"
-        )
+        raise ContradictionError(PROOFS["rows"], "each row of the parts occurs once, and no other")
     if tree_hash([digest for _, digest in leaves]).hex() != manifest["root"]:
         raise ContradictionError(
-            PROOFS["rows"], "its rows are those of the parts, as the manifest's root has them"
+            PROOFS["rows"], "its rows are those of the parts under the manifest's root"
         )

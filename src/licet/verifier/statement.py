@@ -1,8 +1,8 @@
 """A signed statement (compact JWS, RFC 7515, Ed25519) in a file with its log entry.
 
 Receipts and certificates are such files; purges and reviews of a release are statements beside its
-manifest. A file has both the entry and its proof, or neither: then the statement is signed and not
-in the log, which proves nothing that the operator cannot deny.
+manifest. A file has both the entry and its proof, or neither: then the statement is only signed,
+and the operator can deny it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from licet.verifier.proof import prove_entry
 UNLOGGED = "it is signed, and not in the log"
 
 
-def read_statement(raw: bytes, place: str, shape: Shape, what: str) -> dict[str, Any]:
+def read_signed_file(raw: bytes, place: str, shape: Shape, what: str) -> dict[str, Any]:
     if raw[-1:] != b"\n" or len(raw) > NOTE_BYTES_MAX:
         raise UnreadableError(place, "it is canonical JSON and a newline")
     file = read_json(raw[:-1], place, UnreadableError)
@@ -91,7 +91,7 @@ def _refuse(place: str, promise: str) -> NoReturn:
     raise ContradictionError(place, promise)
 
 
-def has_facts(whole: dict[str, Any], some: dict[str, Any]) -> bool:
+def includes_facts(whole: dict[str, Any], some: dict[str, Any]) -> bool:
     """Whether ``whole`` has each fact of ``some``, with the same type: `true` is not 1."""
     return all(
         key in whole and type(whole[key]) is type(fact) and whole[key] == fact

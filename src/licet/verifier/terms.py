@@ -1,9 +1,9 @@
 """Policy versions, as far as they decide rows, and the dates that follow from them.
 
-The log has days, not instants, so a query for a day returns every version in force on it. A policy
-lists its questions, each with the purposes that it covers; the older short form without a list asks
-the single question `training`. This and `decision` are a second implementation of the rule in
-`licet.policy`, without shared code.
+Rows have days, not instants, so a query for a day returns every version in force on it. A policy
+lists its questions with the purposes that each covers; the older short form without a list asks the
+single question `training`. This and `decision` implement the rule of `licet.policy` a second time,
+without shared code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from licet.verifier.grants import TRAINING
 from licet.verifier.manifest import PROOFS, lines_of
 from licet.verifier.permissions import Permissions
 
-NAMES_LEFT_IN = "left in"  # a version that does not say so has names replaced
+NAMES_LEFT_IN = "left in"  # otherwise names are replaced
 QUESTIONS = Either(
     {"covers": ["text"], "...": None}, [{"question": "question", "covers": ["text"]}]
 )
@@ -68,7 +68,7 @@ class Terms:
 
 
 class ReleasePolicies:
-    """The versions of a release, by day."""
+    """The policy versions of a release, by day."""
 
     def __init__(self, versions: Sequence[Terms]) -> None:
         self.versions = versions
@@ -76,9 +76,7 @@ class ReleasePolicies:
         self._after: dict[tuple[str, str], str] = {}
 
     def number(self, moment: datetime) -> int:
-        """The version in force at an instant: the newest effective one, or the first before any
-        is.
-        """
+        """The version in force at an instant: the newest effective one, else the first."""
         return max(
             [0, *(n for n, version in enumerate(self.versions) if version.effective <= moment)]
         )
@@ -92,8 +90,8 @@ class ReleasePolicies:
         return self._on[day]
 
     def after(self, day: str, period: str) -> str:
-        """The day on which a period that starts on ``day`` ends; where the target month lacks that
-        day, the month's last.
+        """The day on which a period from ``day`` ends; the month's last day if that month lacks the
+        day.
         """
         key = (day, period)
         if key not in self._after:
@@ -118,7 +116,7 @@ def _days_after(day: date, count: int, unit: str) -> date:
 
 
 def parse_terms(raw: bytes, place: str) -> Terms:
-    """Parses a policy's text. Its hash is that of its canonical bytes, which are its line's."""
+    """Parses a policy in canonical JSON, which gives its hash."""
     policy = read_json(raw, place)
     check_shape(policy, TERMS, place, "a policy")
     keep = policy["keep"]
@@ -155,7 +153,7 @@ def parse_questions(
         or len(set(purposes)) < len(purposes)
     ):
         raise ContradictionError(
-            place, "it asks each question once, and a purpose belongs to one of them"
+            place, "it has each question once, and each purpose in one question"
         )
     return questions
 
@@ -163,7 +161,7 @@ def parse_questions(
 def read_policies(
     files: Files, manifest: dict[str, Any], permissions: Permissions | None, report: VerifierReport
 ) -> ReleasePolicies:
-    """The versions in the proof file; with a log, exactly those that it named before the
+    """Reads the versions from the proof file; with a log, they must be those named before the
     release.
     """
     path = PROOFS["policies"]
@@ -172,10 +170,10 @@ def read_policies(
         for n, raw in enumerate(lines_of(files, manifest, "policies", report))
     ]
     if not versions or any(a.effective >= b.effective for a, b in pairwise(versions)):
-        raise ContradictionError(path, "it holds the versions in the order of their first instants")
+        raise ContradictionError(path, "its versions are in the order of their effective times")
     if (
         permissions is not None
         and {n: version.sha256 for n, version in enumerate(versions)} != permissions.policies
     ):
-        raise ContradictionError(path, "its policies are those that the log tells of")
+        raise ContradictionError(path, "its policies are those that the log names")
     return ReleasePolicies(versions)

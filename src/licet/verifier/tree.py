@@ -1,7 +1,7 @@
-"""The Merkle tree of RFC 6962, section 2.1: hashes, roots, and what proofs lead to.
+"""The Merkle tree of RFC 6962, section 2.1: hashes, roots and proofs.
 
-It follows the recursive definitions of the RFC. The writer folds subtrees bit by bit instead, so
-that one misunderstanding does not pass both.
+It follows the RFC's recursive definitions. The writer folds subtrees bit by bit, so that one
+misunderstanding does not pass both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def node(left: bytes, right: bytes) -> bytes:
 
 
 def tree_hash(row: Sequence[bytes]) -> bytes:
-    """The RFC 6962 hash over a row of equally high perfect subtrees, of which only the last may be
+    """The RFC 6962 hash over a row of perfect subtrees of equal height; only the last may be
     smaller.
 
     Pairing neighbours and carrying an odd last one up unchanged gives the same tree as the
@@ -36,9 +36,7 @@ def tree_hash(row: Sequence[bytes]) -> bytes:
 
 
 def root_of_path(index: int, size: int, digest: bytes, path: Sequence[bytes]) -> bytes | None:
-    """The root to which PATH(index, D[size]) of RFC 6962 section 2.1.1 leads; None where its length
-    is wrong.
-    """
+    """The root from PATH(index, D[size]) of RFC 6962 section 2.1.1; None if its length is wrong."""
     if size == 1:
         return None if path else digest
     if not path:
@@ -64,9 +62,7 @@ def path_of(index: int, row: Sequence[bytes]) -> list[bytes]:
 def roots_of_proof(
     old: int, size: int, old_root: bytes, proof: Sequence[bytes], whole: bool = True
 ) -> tuple[bytes, bytes] | None:
-    """The old and new root to which SUBPROOF(old, D[size], whole) of RFC 6962 section 2.1.2
-    leads.
-    """
+    """The old and new root from SUBPROOF(old, D[size], whole) of RFC 6962 section 2.1.2."""
     if old == size:
         if whole:
             return None if proof else (old_root, old_root)

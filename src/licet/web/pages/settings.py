@@ -110,8 +110,8 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     found = _receipt(here, who, name)
     values = {
         "said": receipt.describe(found),
-        "proves": receipt.proves(found),
-        "lines": [_readable(catalogue(), *line) for line in receipt.lines(found)],
+        "proves": receipt.describe_proof(found),
+        "lines": [_readable(catalogue(), *line) for line in receipt.list_fields(found)],
         "vkey": documents.receipt_key(here, found).vkey,
         "raw": found.encode().decode(),
         "name": name,
