@@ -615,7 +615,7 @@ def test_an_account_that_is_not_there_is_named(simulated: Run) -> None:
     what, hint = error(simulated("receipt", "bob", code=1))
     assert (what, hint) == (
         "no account has the host's id `bob`",
-        "an id of Licet's begins with acc_",
+        "an id of an account begins with acc_",
     )
 
 
