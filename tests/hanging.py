@@ -41,6 +41,8 @@ from .wires import ServiceWire
 
 DISK_BYTES, PAGE_RECORDS_MAX = 32 << 20, 100
 CHANGES = frozenset({"yes", "no", "account"})
+# keys are held in memory for a minute
+SEALED = CHANGES | {"turn", "explain"}
 EVERYTHING = frozenset({*CHANGES, "gate", "turn", "explain", "sign-in"})
 
 
@@ -233,7 +235,7 @@ def world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
                         provider,
                         lambda: [vault.pid],
                         "key_provider_silent",
-                        CHANGES,
+                        SEALED,
                     ),
                     wired(
                         "identity_provider",
@@ -326,7 +328,7 @@ def token_world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService
             yield (
                 server,
                 [
-                    wired("key_provider", wire, lambda: token.pids, because, CHANGES, title),
+                    wired("key_provider", wire, lambda: token.pids, because, SEALED, title),
                     HangingService("disk", full, "disk_full", CHANGES),
                     HangingService("disk", dead, "disk_failed", CHANGES),
                 ],

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 from bench.hanging import READY_SECONDS, stopped
 
 from licet.proof import documents
@@ -233,12 +234,17 @@ def test_a_bucket_that_hangs_stops_restrictions_alone_and_is_named_to_them(tmp_p
         assert "s3://licet/own" in refused_start.stderr
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", DISK_BYTES):
+        yield tmp_path / "small"
+
+
 def test_a_full_disk_of_the_journal_is_named_and_room_is_used_at_once(
-    tmp_path: Path,
+    tmp_path: Path, disk: Path
 ) -> None:
-    disk = tmp_path / "small"
     host = Host(tmp_path / "data", LICET_RESTRICTIONS=str(disk / "journal"))
-    with small_disk(disk, DISK_BYTES), host.serving():
+    with host.serving():
         for name in ("ana", "ben"):
             host.open(name)
         with suppress(OSError), (disk / "full").open("wb", buffering=0) as full:
