@@ -264,7 +264,7 @@ def controller_finding(data: Path, dsn: str, what: str = "controller") -> dict[s
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (OPTIONS[:2], "not stated: address, contact, jurisdictions, storage_locations"),
+        (OPTIONS[:2], "the controller is not complete: address, contact, jurisdictions"),
         ([*OPTIONS, "--controller-jurisdiction", "Eire"], "`Eire` is not a country code"),
     ],
 )

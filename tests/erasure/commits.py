@@ -13,6 +13,7 @@ from psycopg import pq
 from psycopg.rows import TupleRow
 
 from licet.store.connect import Pool, Transaction
+from licet.store.primary import Admission
 
 from .disk import Crash
 
@@ -158,6 +159,7 @@ class Undone:
         self._conn.execute("SET timezone = 'UTC'")
         self._conn.commit()
         self._names, self._savepoints = 0, True
+        self.admission, self.folder, self.lock_seconds = Admission(), None, None  # as a `Pool`'s
 
     def close(self) -> None:
         self._conn.close()
