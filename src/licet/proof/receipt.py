@@ -299,7 +299,7 @@ def build_payload(
             "pii_principal_id": principal,
             "privacy_notice": _notice(choice, policy),
             "processes": [
-                _describe_process(choice, policy, controller, purpose)
+                _processing_terms(choice, policy, controller, purpose)
                 for purpose in _purposes(choice, policy)
             ],
             "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
@@ -349,7 +349,7 @@ _CONCERNS = {
 }
 
 
-def _describe_process(
+def _processing_terms(
     choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str
 ) -> dict[str, Canonical]:
     given = choice.effect in ("began", "affirmed")
