@@ -20,13 +20,26 @@ NAMES_LEFT_IN = msgspec.structs.replace(preset("article-2025"), names=NamesTerm.
 
 class Row(NamedTuple):
     """One measured figure. ``ratio`` is to the floor, 1.00 as good; both are empty where there is
-    none.
+    none. Where the floor is a limit, the bench fails unless it ``is_held``.
     """
 
     what: str
     figure: str
     floor: str = ""
     ratio: str = ""
+    is_held: bool = True
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        return self.what, self.figure, self.floor, self.ratio
+
+
+def limited(what: str, figure: float, limit: float, digits: int = 2) -> Row:
+    """A figure that may be ``limit`` at most; a count has the limit 0."""
+    if limit == 0:
+        return Row(what, f"{figure:.0f}", "0", "", figure <= 0)
+    ratio = f"{figure / limit:.2f}"
+    return Row(what, f"{figure:.{digits}f}", f"{limit:.{digits}f}", ratio, figure <= limit)
 
 
 def server_seconds(conn: Transaction) -> float:

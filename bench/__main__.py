@@ -5,10 +5,10 @@
 
 Without a name every bench runs but the mutants and the removals, which take an hour or more, and
 the quickstarts, which download what they install; each in a process of its own, so that none finds
-the memory of another. With one, its part of the results
-is written anew and the others stay. ``--json`` prints the rows as an array of objects. ``--sizes``
-runs these benches, or all that have a size, at three sizes each (`bench._sizes`) and prints each
-figure with the exponent of its growth; the results stay as they are.
+the memory of another. With one, its part of the results is written anew and the others stay. It
+exits 1 where a figure is above its limit. ``--json`` prints the rows as an array of objects.
+``--sizes`` runs these benches, or all that have a size, at three sizes each (`bench._sizes`) and
+prints each figure with the exponent of its growth; the results stay as they are.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def section(name: str, arguments: list[str], rows: list[Row]) -> str:
     )
     lines = [f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {machine}", ""]
     lines += ["| what | figure | floor | ratio |", "|---|---:|---:|---:|"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += [f"| {' | '.join(row.cells)} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
     known = names()
     as_json = "--json" in arguments
     arguments = [argument for argument in arguments if argument != "--json"]
-    told = list[Row]()
+    measured_rows = list[Row]()
     if "--sizes" in arguments:
         arguments.remove("--sizes")
         unknown = [name for name in arguments if name not in SIZES]
@@ -106,15 +106,23 @@ def main(arguments: list[str]) -> int:
         return _refused(arguments[0], known)
     for name in arguments[:1] or [name for name in known if name not in BY_NAME_ALONE]:
         rows = run(name, arguments[1:])
-        told += rows
+        measured_rows += rows
         for row in [] if as_json else rows:
-            print(" | ".join(row), flush=True)
+            print(" | ".join(row.cells), flush=True)
         sections = {**written(), name: section(name, arguments[1:], rows)}
         parts = [HEAD, *(f"## {one}\n\n{sections[one]}\n" for one in sorted(sections))]
         RESULTS.write_text("\n".join(parts), encoding="utf-8")
     if as_json:
-        print(json.dumps([row._asdict() for row in told], indent=2))
-    return 0
+        print(json.dumps([row._asdict() for row in measured_rows], indent=2))
+    return exit_status(measured_rows)
+
+
+def exit_status(rows: list[Row]) -> int:
+    """1 where a limit is not held; standard error names each."""
+    broken = [row for row in rows if not row.is_held]
+    for row in broken:
+        print(f"error: {row.what}: {row.figure}, at most {row.floor}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -230,14 +230,16 @@ class On:
         decision = seen.decide(turn, self._known, PURPOSE)
         if not decision.use or seen.conversation.keys[turn.segment].key_slot is None:
             return None
-        return Permit.of(decision, seen.account, seen.conversation, turn)
+        of = turn.segment, [turn.number]
+        return Permit.of(decision, seen.account, seen.conversation, *of)
 
     def _own(self, seen: account_view.AccountView, turn: TurnState) -> Permit | None:
         if not Permit.readable(seen.turns, turn.segment, seen.at):
             return None
         if seen.conversation.keys[turn.segment].key_slot is None:
             return None
-        return Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, seen.at)
+        of = turn.segment, [turn.number]
+        return Permit.to_owner(seen.account, seen.conversation, seen.turns, *of, seen.at)
 
 
 def _by_turns(source: random.Random) -> type[do.Narrow | do.Widen]:

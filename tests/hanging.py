@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -17,6 +19,7 @@ import httpx
 import pytest
 from bench.hanging import (
     BLACK_HOLE,
+    DEAD,
     FULL,
     IDENTITY_PROVIDER,
     SLOW,
@@ -38,6 +41,8 @@ from .wires import ServiceWire
 
 DISK_BYTES, PAGE_RECORDS_MAX = 32 << 20, 100
 CHANGES = frozenset({"yes", "no", "account"})
+# keys are held in memory for a minute
+SEALED = CHANGES | {"turn", "explain"}
 EVERYTHING = frozenset({*CHANGES, "gate", "turn", "explain", "sign-in"})
 
 
@@ -123,29 +128,45 @@ def serving(environment: dict[str, str], data: Path) -> Iterator[AskedServer]:
     asked = [word for scope in scopes for word in ("--scope", scope)]
     key = json.loads(licet(environment, data, "api-key", "create", "host", *asked, "--json"))["key"]
     port = free_port()
-    with subprocess.Popen(
-        [*STARTED, "serve", "--data", str(data), "--port", str(port)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-    ) as server:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            wait_until(lambda: is_ready(url), "the server", alive=lambda: server.poll() is None)
-            for name in ("turns", "yes", "no"):
-                headers = {"authorization": f"Bearer {key}"}
-                body = {"host": name, "plan": "pro", "age": 30}
-                with httpx.Client(base_url=url, headers=headers, timeout=HANG_SECONDS) as client:
-                    path = f"/v1/accounts/host:{name}/choices"
-                    for to, sent in (("/v1/accounts", body), (path, {"allow": True})):
-                        # on a machine that is busy a service may be taken to be silent
-                        change = partial(client.post, to, json=sent)
-                        wait_until(partial(is_success, change), "it takes changes")
-            yield AskedServer(url, key, server.pid)
-            server.send_signal(signal.SIGTERM)
-            server.wait(HANG_SECONDS)
-            assert server.returncode == 0
-        finally:
+    url = f"http://127.0.0.1:{port}"
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> int:
+        server = subprocess.Popen(
+            [*STARTED, "serve", "--data", str(data), "--port", str(port)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        running.append(server)
+        wait_until(lambda: is_ready(url), "the server", alive=lambda: server.poll() is None)
+        return server.pid
+
+    def end() -> None:
+        server = running.pop()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(HANG_SECONDS) == 0
+
+    def restart() -> int:
+        end()
+        return start()
+
+    try:
+        pid = start()
+        for name in ("turns", "yes", "no"):
+            headers = {"authorization": f"Bearer {key}"}
+            body = {"host": name, "plan": "pro", "age": 30}
+            with httpx.Client(base_url=url, headers=headers, timeout=HANG_SECONDS) as client:
+                path = f"/v1/accounts/host:{name}/choices"
+                for to, sent in (("/v1/accounts", body), (path, {"allow": True})):
+                    # on a machine that is busy a service may be taken to be silent
+                    change = partial(client.post, to, json=sent)
+                    wait_until(partial(is_success, change), "it takes changes")
+        yield AskedServer(url, key, restart, pid)
+        end()
+    finally:
+        for server in running:
             server.kill()
+            server.wait(HANG_SECONDS)
 
 
 @contextmanager
@@ -214,7 +235,7 @@ def world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
                         provider,
                         lambda: [vault.pid],
                         "key_provider_silent",
-                        CHANGES,
+                        SEALED,
                     ),
                     wired(
                         "identity_provider",
@@ -259,6 +280,29 @@ def filled(folder: Path, server: AskedServer) -> Iterator[None]:
 
 
 @contextmanager
+def failing_fsync(pid: int) -> Iterator[None]:
+    """While each fsync of a process ends with EIO."""
+    program = shutil.which("strace")
+    if program is None:
+        pytest.skip("strace is not here: apt-get install --no-install-recommends strace")
+    inject = "--inject=fsync:error=EIO"
+    with subprocess.Popen(
+        [program, "-f", "-p", str(pid), "--trace=fsync", inject],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as tracer:
+        assert tracer.stderr is not None
+        try:
+            if "attached" not in tracer.stderr.readline():
+                pytest.skip("strace may not trace here")
+            threading.Thread(target=tracer.stderr.read, daemon=True).start()
+            yield
+        finally:
+            tracer.terminate()
+            tracer.wait(HANG_SECONDS)
+
+
+@contextmanager
 def token_world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService]]]:
     """A server whose keys are in a token that another process holds, behind a wire, and whose
     restriction journal has a disk of its own.
@@ -279,11 +323,13 @@ def token_world(folder: Path) -> Iterator[tuple[AskedServer, list[HangingService
         licet(environment, data, "init", "--preset", "article-2025")
         with serving(environment, data) as server:
             because, title = "key_provider_silent", "token"
-            harms = {FULL: lambda: filled(disk, server)}
+            full = {FULL: lambda: filled(disk, server)}
+            dead = {DEAD: lambda: failing_fsync(server.pid)}
             yield (
                 server,
                 [
-                    wired("key_provider", wire, lambda: token.pids, because, CHANGES, title),
-                    HangingService("disk", harms, "disk_full", CHANGES),
+                    wired("key_provider", wire, lambda: token.pids, because, SEALED, title),
+                    HangingService("disk", full, "disk_full", CHANGES),
+                    HangingService("disk", dead, "disk_failed", CHANGES),
                 ],
             )

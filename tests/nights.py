@@ -13,10 +13,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
+from copy import copy
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -32,14 +35,14 @@ from .web.test_serve import free_port
 from .web.test_silent_dependencies import Host
 
 WELL_MINUTES, FAULT_MINUTES = 370, 90  # an objective looks back for six hours
-HTTP_SECONDS = 20.0
+HTTP_SECONDS = 10.0
 # Where the commands of a page lead to on the machine that the page is about.
-PORT, BACKUPS = "8787", "/srv/backups"
+PORT, BACKUPS = "8787", "/var/backups/licet"
 JOURNALCTL = """#!/bin/sh
 # The log of the server by the words of `journalctl --unit licet`.
 grep='' lines='+1'
 while [ $# -gt 0 ]; do
-    case "$1" in --grep) grep=$2; shift;; --lines) lines=$2; shift;; esac
+    case "$1" in --grep) grep=$2; shift;; --lines) lines=$2; shift;; --since) shift;; esac
     shift
 done
 grep -E "$grep" "$NIGHT_LOG" | tail -n "$lines"
@@ -53,12 +56,19 @@ else
 fi
 """
 NO_ROUTE = "(?!)"
+INSTANCES = "ab"  # of the servers, in the order in which they are scraped
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+@cache
+def metrics_asked_for() -> set[str]:
+    """The metrics that the rules name."""
+    return {name for rule in all_rules() for name in re.findall(r"\blicet_\w+", rule["expr"])}
 
 
 class NightHost(Host):
     """A server that can be ended and begun again, with its log in a file, and the programs that
-    its pages name.
+    its pages name. ``machines`` are all servers of the installation, itself the first.
     """
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -80,6 +90,7 @@ class NightHost(Host):
             },
         )
         self.url = f"http://127.0.0.1:{self.port}"
+        self.machines, self.asks_at_once = [self], True
         self._server: subprocess.Popen[bytes] | None = None
         self._words: tuple[str, ...] = ()
         self._count = 0
@@ -96,6 +107,24 @@ class NightHost(Host):
             yield
         finally:
             self.end()
+
+    @contextmanager
+    def beside(self, **settings: str) -> Iterator[NightHost]:
+        """One more server of the installation, on a machine with these settings."""
+        other = copy(self)
+        other.port, other.log = free_port(), self.folder / "log-beside"
+        other.url = f"http://127.0.0.1:{other.port}"
+        other.set_to(NIGHT_PORT=str(other.port), NIGHT_LOG=str(other.log), **settings)
+        self.machines.append(other)
+        other.begin()
+        try:
+            yield other
+        finally:
+            other.end()
+
+    def set_to(self, **settings: str) -> None:
+        """For the programs that start from now on."""
+        self.environment = self.environment | settings
 
     def takes(self, name: str) -> bool:
         body = {"host": name, "plan": "pro", "age": 30}
@@ -139,17 +168,24 @@ class NightHost(Host):
         return self.is_ready() and "silent" not in self.ready().json()
 
     def traffic(self) -> bool:
-        """A minute's worth: gates, a turn, and choices of both kinds; whether each is answered."""
+        """A minute's worth: gates, a turn, and choices of both kinds, beside each other if it
+        ``asks_at_once``; whether each is answered.
+        """
         self._count += 1
+        yes, no = {"allow": True}, {"allow": False}
+        beside = (
+            [("GET", "/v1/accounts/host:turns/gate", None)] * 10,
+            [("POST", "/v1/turns", self._turn())],
+            [("POST", "/v1/accounts/host:yes/choices", yes)],
+            [("POST", "/v1/accounts/host:no/choices", choice) for choice in (yes, no)],
+        )
+        with ThreadPoolExecutor(len(beside) if self.asks_at_once else 1) as threads:
+            return all([*threads.map(self._are_answered, beside)])
+
+    def _are_answered(self, requests: Sequence[tuple[str, str, dict[str, Any] | None]]) -> bool:
         answered = True
         with httpx.Client(base_url=self.url, headers=self.headers, timeout=HTTP_SECONDS) as client:
-            for method, path, body in (
-                *[("GET", "/v1/accounts/host:turns/gate", None)] * 10,
-                ("POST", "/v1/turns", self._turn()),
-                ("POST", "/v1/accounts/host:yes/choices", {"allow": True}),
-                ("POST", "/v1/accounts/host:no/choices", {"allow": True}),
-                ("POST", "/v1/accounts/host:no/choices", {"allow": False}),
-            ):
+            for method, path, body in requests:
                 try:
                     answered &= client.request(method, path, json=body).status_code < 500
                 except httpx.TransportError:
@@ -170,21 +206,36 @@ class NightHost(Host):
             yield conn
 
     def scrape(self) -> Samples:
-        """What the server says of itself, and `up` with it."""
+        """The metrics of all machines, and `up` with them."""
+        found: Samples = {}
+        for instance, machine in zip(INSTANCES, self.machines, strict=False):
+            metrics = machine.metrics()
+            found["up", (("instance", instance),)] = float(metrics is not None)
+            for (name, labels), value in (metrics or {}).items():
+                found[name, tuple(sorted((*labels, ("instance", instance))))] = value
+        return found
+
+    def metrics(self) -> Samples | None:
+        """What the rules ask for; None if it does not answer."""
         try:
             text = httpx.get(f"{self.url}/metrics", timeout=HTTP_SECONDS).text
         except httpx.TransportError:
-            return {("up", ()): 0.0}
-        asked = {name for rule in all_rules() for name in re.findall(r"\blicet_\w+", rule["expr"])}
-        return {("up", ()): 1.0} | {
+            return None
+        return {
             (one.name, tuple(sorted(one.labels.items()))): one.value
             for family in text_string_to_metric_families(text)
             for one in family.samples
-            if one.name in asked
+            if one.name in metrics_asked_for()
         }
 
     def gauge(self, name: str, **labels: str) -> float:
-        return self.scrape().get((name, tuple(sorted(labels.items()))), 0.0)
+        return (self.metrics() or {}).get((name, tuple(sorted(labels.items()))), 0.0)
+
+    def type_in(self, commands: Sequence[str]) -> str:
+        """What the commands of a page print on each machine."""
+        return "\n".join(
+            machine.shell(command) for machine in self.machines for command in commands
+        )
 
     def shell(self, command: str) -> str:
         """What a command of a page prints, both of its streams."""
@@ -200,11 +251,11 @@ class NightHost(Host):
         return f"$ {command}\n{done.stdout}"
 
 
-def first_alerts(
+def alerts_by_minute(
     folder: Path, well: list[Samples], fault: list[Samples], stuck: tuple[str, ...], timed: str
-) -> tuple[int, set[str]]:
-    """The first minute of the fault in which alerts fire, and their names. Each list has the
-    samples before and after a minute's traffic. A time, in seconds since 1970, follows the clock, unless it
+) -> dict[int, set[str]]:
+    """The alerts that fire in each minute of the fault in which any does. Each list has the samples
+    before and after a minute's traffic. A time, in seconds since 1970, follows the clock, unless it
     is ``stuck``: work that goes on renews it. What is no route that ``timed`` matches counts as
     answered at once: how fast it is on a busy machine is no part of a night.
     """
@@ -239,12 +290,11 @@ def first_alerts(
     document = {"rule_files": ["alerts.yaml"], "evaluation_interval": "1m", "tests": [test]}
     (folder / "night.yaml").write_text(yaml.safe_dump(document))
     ran = promtool("test", "rules", str(folder / "night.yaml"))
-    said = re.split(r"(?m)^\s+expr: ", ran.stdout + ran.stderr)[1:]
-    fired = {_minute(one): set(re.findall(r'alertname=\\?"(\w+)', one)) for one in said}
+    failed = re.split(r"(?m)^\s+expr: ", ran.stdout + ran.stderr)[1:]
+    fired = {_minute(one): set(re.findall(r'alertname=\\?"(\w+)', one)) for one in failed}
     assert WELL_MINUTES - 1 not in fired, f"before the fault: {fired[WELL_MINUTES - 1]}"
     assert fired, f"no alert fires within {FAULT_MINUTES} minutes: {ran.stdout}{ran.stderr}"
-    first = min(fired)
-    return first - WELL_MINUTES, fired[first]
+    return {minute - WELL_MINUTES: names for minute, names in sorted(fired.items())}
 
 
 def _at_once(samples: Samples, timed: str) -> Samples:
@@ -259,18 +309,17 @@ def _at_once(samples: Samples, timed: str) -> Samples:
     return found
 
 
-def _minute(said: str) -> int:
+def _minute(failed: str) -> int:
     """Of `6h10m`, as promtool writes it."""
-    found = re.search(r"time: (?:(\d+)h)?(?:(\d+)m)?", said)
-    assert found is not None, said
+    found = re.search(r"time: (?:(\d+)h)?(?:(\d+)m)?", failed)
+    assert found is not None, failed
     return int(found[1] or 0) * 60 + int(found[2] or 0)
 
 
 def _labels(labels: tuple[tuple[str, str], ...]) -> str:
-    return ",".join(f'{name}="{value}"' for name, value in (*labels, *LABELS))
+    return ",".join(f'{name}="{value}"' for name, value in (*labels, ("job", "licet")))
 
 
-LABELS = (("instance", "a"), ("job", "licet"))
 COUNTED = ("_total", "_count", "_bucket")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from enum import StrEnum
@@ -48,6 +49,7 @@ DISK_BYTES_MIN, DISK_SHARE_MIN = 1 << 30, 0.05  # as of LicetDiskLow
 CLOCK_SECONDS_MAX = 60
 OVERDUE_DAYS_MAX = 2
 LOG_MINUTES_MAX = 5
+ROUND_TRIPS, ROUND_TRIP_SECONDS_MAX = 5, 0.02  # a gate is to be answered within 0.05
 
 
 DoctorLook = Callable[[Installation, Transaction], Iterator["DoctorFinding"]]
@@ -307,6 +309,13 @@ def _server(installation: Installation, tx: Transaction) -> Iterator[DoctorFindi
         )
     else:
         yield _well("database", f"PostgreSQL {row[0]}, {where}, fsync on")
+    seconds = min(_round_trip_seconds(tx) for _ in range(ROUND_TRIPS))
+    if seconds > ROUND_TRIP_SECONDS_MAX:
+        yield _warning(
+            "database",
+            f"a round trip to it takes {seconds * 1_000:,.0f} ms, a gate needs one within 50 ms",
+            "check the network to it, and with `top` the processor of its host",
+        )
     logging = tx.execute(
         """SELECT name, setting FROM pg_settings
               WHERE (name = 'log_statement' AND setting <> 'none')
@@ -321,6 +330,12 @@ def _server(installation: Installation, tx: Transaction) -> Iterator[DoctorFindi
             f"statements may be logged: {names}",
             "set them off: a log outlives what it quotes",
         )
+
+
+def _round_trip_seconds(tx: Transaction) -> float:
+    began = time.monotonic()
+    tx.execute("SELECT 1")
+    return time.monotonic() - began
 
 
 def _activity(installation: Installation, tx: Transaction) -> Iterator[DoctorFinding]:

@@ -52,7 +52,6 @@ from licet.keys.restriction_journal import Restriction, RestrictionKind
 from licet.ledger import publication
 from licet.ledger.sequence import SEQUENCER_LOCK
 from licet.policy.decide import DecisionReason
-from licet.policy.state import TurnState
 from licet.proof import documents
 from licet.service import policy_changes
 from licet.store import embedded
@@ -125,9 +124,9 @@ class Home(House):
             seen = account_view.seen(
                 tx, [(self.accounts[name], self.chats[chat])], known, self.now
             )[self.chats[chat]]
-            turn: TurnState = account_view.turns(tx, self.accounts[name], self.chats[chat])[0]
-            permit = Permit.to_owner(seen.account, seen.conversation, seen.turns, turn, self.now)
-            return open_content(tx, self.here.keyring, [permit])[0].content.text
+            of = seen.conversation, seen.turns, 0, [1]
+            permit = Permit.to_owner(seen.account, *of, self.now)
+            return open_content(tx, self.here.keyring, [permit])[0].contents[0].text
 
 
 @pytest.fixture

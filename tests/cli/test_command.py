@@ -615,7 +615,7 @@ def test_an_account_that_is_not_there_is_named(simulated: Run) -> None:
     what, hint = error(simulated("receipt", "bob", code=1))
     assert (what, hint) == (
         "no account has the host's id `bob`",
-        "Licet's ids begin with acc_",
+        "Licet's account ids begin with acc_",
     )
 
 

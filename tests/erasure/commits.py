@@ -11,7 +11,6 @@ from typing import Any, Self, cast
 import psycopg
 from psycopg import pq
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
 
 from licet.store.connect import Pool, Transaction
 
@@ -85,7 +84,7 @@ def counted(dsn: str, count: Count) -> Pool:
         psycopg.Connection.commit(conn)
         conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
-    pool = ConnectionPool(
+    return Pool(
         dsn,
         connection_class=One,
         min_size=1,
@@ -94,7 +93,6 @@ def counted(dsn: str, count: Count) -> Pool:
         configure=configure,
         open=True,
     )
-    return cast(Pool, pool)
 
 
 class _Inner:

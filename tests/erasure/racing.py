@@ -16,7 +16,6 @@ from typing import Any, cast
 import psycopg
 from psycopg import pq
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
 
 from licet.store.connect import Pool
 
@@ -99,7 +98,7 @@ def paused(dsn: str) -> Pool:
         psycopg.Connection.commit(conn)
         conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
-    pool = ConnectionPool(
+    return Pool(
         dsn,
         connection_class=_Paused,
         min_size=6,
@@ -108,7 +107,6 @@ def paused(dsn: str) -> Pool:
         configure=configure,
         open=True,
     )
-    return cast(Pool, pool)
 
 
 class Race:

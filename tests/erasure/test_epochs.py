@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -84,6 +85,21 @@ def test_an_erased_key_is_out_of_reach_within_the_published_days(
             epochs.rotate(house.here, due)
         gone = epochs.destroy_due(house.here)
     assert (house.now - erased_at).days == epochs.status(house.here).out_of_reach_days[kind.value]
+
+
+def test_a_first_rotation_is_due_at_once_and_becomes_late(house: House) -> None:
+    with transaction(house.here.pool) as tx:
+        life = "INSERT INTO lives (life, journal, position, begun_at) VALUES (1, %s, 0, %s)"
+        tx.execute(life, [UUID(int=1), house.now])
+    begun = house.now
+    house.talk("ana", "kettles")
+    house.about(do.Delete, "ana", "kettles")
+    house.passes(6 * 365)
+    assert sweeper.sweep(house.here).segments == 1
+    assert epochs.next_rotation(house.here) is Rotation.daily
+    for _ in range(2):
+        assert epochs.status(house.here).due["daily"] == begun
+        house.passes(3)
 
 
 def test_a_rotation_that_was_begun_is_told_and_finished_first(house: House) -> None:

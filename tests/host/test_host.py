@@ -17,8 +17,9 @@ import httpx
 import msgspec
 import pytest
 
+from licet import client
 from licet.access.roles import Scope
-from licet.client import ConversationTurn, GateResult
+from licet.client import BulkItem, ConversationTurn, GateResult
 from licet.host import Event, GatePermit, Host, HostSettings, Outage, ReasonCode, delivery
 from licet.host.exchange import ChatExchange
 from licet.store.connect import Pool
@@ -142,6 +143,8 @@ def test_an_answer_is_used_for_as_long_as_it_says_and_refreshed_before(beside: B
         refused = made.gate_now("host:bo")
         assert (refused.may_write, refused.because) == (False, ReasonCode.must_decide)
         assert refused.choice == f"{url}/notice"
+        last = made.gates.last("host:bo")
+        assert last is not None and last.fresh_seconds == 5, "who answers can write soon"
         made.close()
 
 
@@ -161,13 +164,18 @@ def test_while_nobody_answers_a_chat_is_blocked_or_kept(beside: Beside, outage: 
 
 class Gates:
     """A server that answers every gate as open, but for the account `late`, whose answer waits for
-    ``goes_on``, and those in ``failing``, about which it answers 500.
+    ``goes_on``, and those in ``failing``, about which it answers 500. It takes turns, but a proxy
+    before it answers 413 to bodies of more than ``body_bytes_max``, and while ``proxy_status`` is
+    set that status to all.
     """
 
     def __init__(self) -> None:
         self.goes_on, self.begun = threading.Event(), threading.Event()
         self.failing = set[str]()
         self.asked: list[str] = []
+        self.taken: list[str] = []  # the ids of turns
+        self.proxied = 0
+        self.proxy_status, self.body_bytes_max = 0, 2**30
         gates = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -198,6 +206,21 @@ class Gates:
                     self.send_header("content-length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                status = gates.proxy_status or 413 * (len(body) > gates.body_bytes_max)
+                answer = b"<html>a proxy answers</html>"
+                if not status:
+                    ids = [str(msgspec.json.decode(line)["id"]) for line in body.splitlines()]
+                    gates.taken += ids
+                    items = [BulkItem(line=n, status=201, outcome="done") for n in range(len(ids))]
+                    answer = b"\n".join(map(msgspec.json.encode, items))
+                self.send_response(status or 200)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+                gates.proxied += bool(status)
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
@@ -384,6 +407,38 @@ def test_what_licet_refuses_is_counted_by_reason_and_let_go(beside: Beside) -> N
         "refused: no_account": 1,
         "delivered: done": 1,
     }
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 408, 502])
+def test_turns_wait_while_a_proxy_answers_for_licet(
+    open_gates: tuple[Gates, Host], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "WAIT_SECONDS_MAX", 0.05)
+    server, made = open_gates
+    server.proxy_status = status
+    recorded(made, ("ana", 1, 1), ("ana", 1, 2))
+    wait_until(lambda: server.proxied > 2)
+    assert made.spool.size > 0
+    server.proxy_status = 0
+    assert delivered(made) == {"spooled": 2, "delivered: done": 2}
+    assert server.taken == ["1", "2"]
+
+
+@pytest.mark.parametrize("limit", ["the proxy's", "the client's"])
+def test_turns_are_sent_in_requests_as_large_as_are_taken(
+    open_gates: tuple[Gates, Host], limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, made = open_gates
+    small = [msgspec.structs.replace(turn("ana", n), text="x" * 300) for n in range(9)]
+    large = msgspec.structs.replace(turn("ana", 10), text="x" * 3_000)
+    if limit == "the proxy's":
+        server.body_bytes_max = 2_000
+    else:
+        monkeypatch.setattr(client, "BULK_BYTES_MAX", 2_000)
+    assert made.record(permit("ana", 1), [*small, large]).result()
+    counts = delivered(made)
+    assert counts == {"spooled": 10, "delivered: done": 9, "refused: too_large": 1}
+    assert server.taken == [str(n) for n in range(9)]
 
 
 def test_what_was_streamed_when_a_person_leaves_is_what_is_recorded(beside: Beside) -> None:

@@ -17,14 +17,16 @@ import pytest
 from tools import client_package, host_package
 
 from licet.access.roles import Scope
+from licet.host import Host
 from licet.host.settings import HostSettings
 from licet.webhooks import endpoints
 
+from ..waiting import wait_until
 from ..web import npm
 from ..web.served import listening
-from .test_host import HEARD_OF_HOLD, Beside, beside, hold_and_delete
+from .test_host import HEARD_OF_HOLD, Beside, Gates, beside, hold_and_delete, open_gates
 
-__all__ = ["beside"]  # a fixture
+__all__ = ["beside", "open_gates"]  # fixtures
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,47 @@ def test_it_follows_what_must_be_held_and_what_must_leave(
     heard = json.loads(done.stdout)
     assert [event["type"] for event in heard] == HEARD_OF_HOLD
     assert {event["data"]["conversation"] for event in heard} == {conversation}
+
+
+RECORD = """
+import {{ Host }} from {index};
+const warnings = [];
+const log = (message) => warnings.push(message);
+const host = new Host({{ url: {url}, keyFile: {key}, spool: {spool}, log }});
+await host.verify();
+const permit = await host.gate("host:ana");
+const turns = [300, 300, 300, 3000].map((size, number) =>
+  ({{ conversation: "host:c", id: String(number), text: "x".repeat(size) }}));
+await host.record(permit, turns);
+while (await host.waiting()) await new Promise((done) => setTimeout(done, 20));
+await host.close();
+process.stdout.write(JSON.stringify([Object.fromEntries(host.counts), warnings]));
+"""
+
+
+def test_turns_wait_while_a_proxy_answers_and_are_sent_in_requests_as_large_as_it_takes(
+    built: Path, open_gates: tuple[Gates, Host], tmp_path: Path
+) -> None:
+    server, _ = open_gates
+    server.proxy_status, server.body_bytes_max = 400, 2_000
+    given = {"url": server.url, "key": str(tmp_path / "key"), "spool": str(tmp_path / "node")}
+    program = RECORD.format(
+        index=json.dumps(str(built / "index.js")),
+        **{name: json.dumps(value) for name, value in given.items()},
+    )
+    with subprocess.Popen(
+        ["node", "--input-type=module", "--eval", program], stdout=subprocess.PIPE, text=True
+    ) as running:
+        wait_until(lambda: server.proxied > 2, alive=lambda: running.poll() is None)
+        assert server.taken == []
+        server.proxy_status = 0
+        printed, _ = running.communicate(timeout=600)
+    counts, warnings = json.loads(printed)
+    assert counts == {"spooled": 4, "delivered: done": 3, "refused: too_large": 1}
+    assert server.taken == ["0", "1", "2"]
+    assert any("not delivered, again in" in one for one in warnings)
+    assert any("not recorded: too_large" in one for one in warnings)
+    assert "xxx" not in "".join(warnings)
 
 
 def test_two_builds_are_the_same_bytes(built: Path, tmp_path: Path) -> None:

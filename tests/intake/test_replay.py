@@ -375,7 +375,7 @@ CHOICES = "account,time,allow,version,channel,evidence\n"
     [
         ("", 0, "", "is empty"),
         ("ana,pro,30,\n", 1, "account", "is not in the header"),
-        ("account,tier\nana,pro\n", 2, "tier", "unknown column"),
+        ("account,tier\nana,pro\n", 1, "tier", "unknown column"),
         ("account,age\nana,30\n", 2, "plan", "is missing"),
         (ACCOUNTS + ",pro,30,\n", 2, "account", "is missing"),
         (ACCOUNTS + "ana,,30,\n", 2, "plan", "is missing"),
@@ -431,7 +431,7 @@ def check_mistake(error: InputError, file: Path, line: int, key: str, said: str)
 @pytest.mark.parametrize(
     ("text", "line", "key", "said"),
     [
-        ("account,when,allow\nana,2025-09-01,yes\n", 2, "when", "unknown column"),
+        ("account,when,allow\nana,2025-09-01,yes\n", 1, "when", "unknown column"),
         ("account,time\nana,2025-09-01\n", 2, "allow", "is missing"),
         (CHOICES + "ana,2025-09-01,,,,\n", 2, "allow", "is missing"),
         (CHOICES + "ana,2025-09-01,maybe,,,\n", 2, "allow", "`maybe` is neither yes nor no"),

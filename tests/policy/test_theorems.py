@@ -17,7 +17,7 @@ import pytest
 
 from licet.policy import events as ev
 from licet.policy import fold
-from licet.policy.decide import Decision, DecisionReason, decide, decide_each
+from licet.policy.decide import Decision, DecisionReason, decide
 from licet.policy.file import Policies, Reach, preset
 from licet.policy.state import (
     WHOLE_ACCOUNT,
@@ -852,23 +852,18 @@ def test_deciding_is_pure() -> None:
         assert (before.turns, before.feedback) == (world.turns, world.feedback)
 
 
-def test_turns_decided_together_are_decided_as_each_by_itself() -> None:
+def test_turns_of_a_segment_alike_in_origin_and_flag_are_decided_alike() -> None:
     for drawn in histories(100):
         world, at = at_the_end(drawn)
-        by_chat: dict[str, list[str]] = {}
-        for turn, (chat, _) in world.turns.items():
-            by_chat.setdefault(chat, []).append(turn)
-        for chat, turns in by_chat.items():
-            owned = world.conversations[chat]
-            stated = [world.turns[turn][1] for turn in turns]
+        alike: dict[tuple[str, int, str, bool], list[str]] = {}
+        for turn, (chat, state) in world.turns.items():
+            segment = world.conversations[chat].conversation.segments[state.segment]
+            is_flagged = state.number <= segment.flagged_turn
+            alike.setdefault((chat, state.segment, state.origin, is_flagged), []).append(turn)
+        for turns in alike.values():
             for purpose in PURPOSES:
-                account = world.accounts[owned.account]
-                together = decide_each(
-                    account, owned.conversation, stated, world.policies, purpose, at
-                )
-                assert together == [world.decide(turn, purpose, at) for turn in turns], (
-                    f"seed {drawn.seed}"
-                )
+                decided = {world.decide(turn, purpose, at) for turn in turns}
+                assert len(decided) == 1, f"seed {drawn.seed}"
 
 
 # One person

@@ -21,7 +21,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
 
 from licet import verifier
 from licet.curate import release_build
@@ -101,10 +100,10 @@ def watched(dsn: str, before: Callable[[str, Any], None]) -> Iterator[Pool]:
         psycopg.Connection.execute(conn, "SET timezone = 'UTC'")
         conn.commit()
 
-    with ConnectionPool(
+    with Pool(
         dsn, connection_class=Watched, min_size=1, max_size=4, configure=configure, open=True
     ) as pool:
-        yield pool  # type: ignore[misc]  # a generator
+        yield pool
 
 
 def sealed_among(

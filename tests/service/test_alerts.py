@@ -10,16 +10,20 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from litestar.testing import TestClient
 
+from licet.cli.command import main
 from licet.service import alerts
 
 from ..cli.test_command import runner
+from ..forking import FORKED
 from ..web.served import World
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +134,58 @@ def test_the_doctor_knows_each_alert_and_says_what_the_rule_says() -> None:
     shown = run("doctor", "--alert", "LicetBackupLate", "--json")
     assert json.loads(shown.output)["mend"] == said["LicetBackupLate"].mend
     run("doctor", "--alert", "LicetNothing", code=64)
+
+
+def test_each_command_of_a_page_can_be_typed_as_it_stands(dsn: str, tmp_path: Path) -> None:
+    environment = {"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")}
+    run = runner(environment)
+    run("init", "--preset", "strict", "--names-left-in")
+    backups = tmp_path / "backups"
+    run("backup", "make", str(backups))
+    typed = {
+        line.strip()
+        for page in RUNBOOKS.glob("*.md")
+        for line in page.read_text("utf-8").splitlines()
+        if line.startswith("    licet ") and "restore" not in line
+    }
+    assert "licet doctor --since 1h" in typed
+    for command in sorted(typed):
+        words = command.removeprefix("licet ").replace("/var/backups/licet", str(backups)).split()
+        ended = CliRunner(env=environment).invoke(main, words)
+        assert ended.exit_code in (0, 1), (command, ended.stderr)
+
+
+def test_the_shell_of_the_runbooks_runs_licet_with_the_settings_of_the_service(
+    tmp_path: Path,
+) -> None:
+    page = (RUNBOOKS / "index.md").read_text("utf-8")
+    (function,) = re.findall(r"(?m)^    licet\(\) \{ \( .*\n.+$", page)
+    (tmp_path / "licet.env").write_text("LICET_WEB__PORT=nowhere\n")
+    for there, here in (
+        ("/etc/licet/licet.env", str(tmp_path / "licet.env")),
+        ("setpriv --reuid=licet --regid=licet --clear-groups /opt/licet/bin/licet", str(FORKED)),
+        ("/var/lib/licet", str(tmp_path / "data")),
+    ):
+        assert there in function
+        function = function.replace(there, here)
+    ended = subprocess.run(
+        ["sh", "-c", f"{function}\nlicet status"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 64
+    assert "LICET_WEB__PORT" in ended.stderr
+
+
+def test_a_request_that_is_overdue_is_counted(dsn: str, tmp_path: Path) -> None:
+    run = runner({"LICET_DATABASE_URL": dsn, "LICET_DATA": str(tmp_path / "data")})
+    run("init", "--preset", "strict", "--names-left-in")
+    letter = tmp_path / "letter"
+    letter.write_text("Please delete what you have about me.")
+    received = (datetime.now(UTC) - timedelta(days=100)).isoformat()
+    written = ("--words", letter, "--identity", letter)
+    run("request", "enter", "erasure", *written, "--received", received)
+    shown = run("doctor", "--since", "1h", code=1)
+    assert "requests of people are overdue: 1" in shown.output
+    assert "next: licet request list" in shown.output
 
 
 def test_every_expression_names_metrics_that_the_server_has_and_each_of_them_is_asked_for(

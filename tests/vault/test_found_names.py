@@ -108,15 +108,16 @@ def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
     """The only segment of a chat, as a build opens it."""
     place, known = (house.accounts["ana"], house.chats[chat]), installation.policies(house.here)
     seen = account_view.seen(tx, [place], known, house.now)[place[1]]
-    turn = turns_with_content(tx, [place])[place[1]][0]
-    decision = seen.decide(turn, known, "improve_models")
+    turns = turns_with_content(tx, [place])[place[1]][0]
+    of = turns.segment, turns.numbers
+    decision = seen.decide_segment(turns.segment, 1, ["typed"], known, "improve_models")["typed"]
     (one,) = open_permits(
-        tx, house.here.keyring, [Permit.of(decision, seen.account, seen.conversation, turn)]
+        tx, house.here.keyring, [Permit.of(decision, seen.account, seen.conversation, *of)]
     )
     return NamedSegment(
         account=place[0],
         conversation=place[1],
-        segment=turn.segment,
+        segment=turns.segment,
         slot=one.permit.slot,
         key=one.key,
     )

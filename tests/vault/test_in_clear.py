@@ -136,7 +136,7 @@ def plant(town: Town) -> None:
     assert len(town.tx.execute("SELECT FROM safety_bodies").fetchall()) == 3
     assert len(town.tx.execute("SELECT FROM feedback_bodies").fetchall()) == 4 + 2
     (opened_turn,) = open_permits(town.tx, town.keyring, [town.permit(said, "safety_classifiers")])
-    assert opened_turn.content.text == PLANTED * 3
+    assert opened_turn.contents[0].text == PLANTED * 3
 
 
 def refused(pool: Pool) -> str:

@@ -32,7 +32,7 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
 
 def text(town: Town, permit: Permit) -> str:
     (opened,) = open_permits(town.tx, town.keyring, [permit])
-    return opened.content.text
+    return opened.contents[0].text
 
 
 def test_a_permitted_turn_opens_to_what_was_said(town: Town) -> None:
@@ -40,8 +40,8 @@ def test_a_permitted_turn_opens_to_what_was_said(town: Town) -> None:
     asked = town.say(ana, turn="t1", text="how do tides work")
     answered = town.say(ana, turn="t2", role=TurnRole.assistant, text="the moon pulls")
     opened = open_permits(town.tx, town.keyring, [town.permit(answered), town.permit(asked)])
-    assert [o.content.text for o in opened] == ["the moon pulls", "how do tides work"]
-    assert [o.permit.turn for o in opened] == [2, 1]
+    assert [o.contents[0].text for o in opened] == ["the moon pulls", "how do tides work"]
+    assert [o.permit.turns for o in opened] == [[2], [1]]
     assert opened[0].key == opened[1].key
 
 
@@ -53,7 +53,7 @@ def test_no_decision_that_refuses_gives_a_permit(town: Town, because: DecisionRe
     said = town.say(town.account())
     seen, turn = town.seen(said)
     with pytest.raises(DeniedError, match=because.value):
-        Permit.of(Decision(because), seen.account, seen.conversation, turn)
+        Permit.of(Decision(because), seen.account, seen.conversation, turn.segment, [turn.number])
 
 
 def test_the_rule_refuses_before_any_key_is_read(town: Town) -> None:
@@ -191,7 +191,7 @@ def test_a_permit_shows_neither_key_nor_content(town: Town) -> None:
         assert "unmistakable" not in shown
         assert repr(permit.account.wrapped_key)[2:-1] not in shown
         assert repr(opened.key)[2:-1] not in shown
-    assert msgspec.structs.asdict(opened)["content"].text == "unmistakable"
+    assert msgspec.structs.asdict(opened)["contents"][0].text == "unmistakable"
 
 
 def test_time_moves_a_permit_never(town: Town) -> None:

@@ -46,7 +46,7 @@ def turns_read(town: Town, said: CommandResult, at: datetime) -> list[int]:
     opened = staff_reads.read(
         town.tx, town.keyring, seen, account_view.turns(town.tx, *key), reading, os.urandom
     )
-    return sorted(one.permit.turn for one in opened)
+    return sorted(opened)
 
 
 def test_the_copy_for_an_investigation_is_read_to_its_last_instant_and_no_turn_after_the_flag(

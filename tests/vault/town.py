@@ -120,7 +120,11 @@ class Town:
         """What the rule permits for a turn; raises as `Permit.of` does."""
         seen, turn = self.seen(said, at)
         return Permit.of(
-            seen.decide(turn, self.policies, purpose), seen.account, seen.conversation, turn
+            seen.decide(turn, self.policies, purpose),
+            seen.account,
+            seen.conversation,
+            turn.segment,
+            [turn.number],
         )
 
     def seen(

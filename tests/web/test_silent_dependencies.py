@@ -7,12 +7,12 @@ it waits until the test lets it go on.
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,18 +20,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from bench.hanging import READY_SECONDS, stopped
 
-from licet.keys import openbao, pkcs11
-from licet.ledger import witness_http
 from licet.proof import documents
-from licet.store import bucket as buckets
-from licet.store import circuit, connect, embedded
-from licet.web import dependencies, site
-from licet.web.access import oidc
-from licet.webhooks import outbound_http
+from licet.store import circuit, embedded
+from licet.web import dependencies
 
 from .. import seaweed
 from ..forking import FORKED, STARTED
+from ..hanging import DISK_BYTES, failing_fsync, small_disk
 from ..waiting import HANG_SECONDS, wait_until
 from .test_serve import answers, free_port
 
@@ -39,23 +36,45 @@ TEXT = "How do I plant a pear tree?"
 # Of an answer that does not depend on what is stopped, on a machine that is busy.
 ANSWER_SECONDS = HANG_SECONDS / 2
 PAGE_RECORDS_MAX = 100
-
-
-OPERATE = Path(__file__).parents[2] / "docs" / "operate.md"
+ROOT = Path(__file__).parents[2]
+OPERATE = ROOT / "docs" / "operate.md"
+# the rows of the table of docs/operate.md, in its order
 TIME_OUTS = (
-    dependencies.SILENT_SECONDS,
-    connect.WAIT_SECONDS_MAX,
-    connect.CONNECT_SECONDS_MAX,
-    site.CHANGE_SECONDS_MAX,
-    buckets.PROMPT_SECONDS_MAX,
-    buckets.REQUEST_SECONDS_MAX,
-    openbao.TIMEOUT_SECONDS_MAX,
-    pkcs11.TIMEOUT_SECONDS_MAX,
-    oidc.TIMEOUT_SECONDS,
-    dependencies.PROBE_SECONDS_MAX,
-    outbound_http.ANSWER_SECONDS,
-    witness_http.ASK_SECONDS_MAX,
+    "web.dependencies.SILENT_SECONDS",
+    "store.connect.WAIT_SECONDS_MAX",
+    "store.connect.CONNECT_SECONDS_MAX",
+    "store.connect.SILENT_SECONDS_MAX",
+    "store.writer.WAIT_SECONDS_MAX",
+    "web.site.CHANGE_SECONDS_MAX",
+    "store.bucket.PROMPT_SECONDS_MAX",
+    "store.bucket.CONNECT_SECONDS_MAX",
+    "store.bucket.REQUEST_SECONDS_MAX",
+    "keys.openbao.TIMEOUT_SECONDS_MAX",
+    "keys.pkcs11.TIMEOUT_SECONDS_MAX",
+    "web.access.oidc.TIMEOUT_SECONDS",
+    "web.access.oidc.PROBE_SECONDS_MAX",
+    "web.dependencies.PROBE_SECONDS_MAX",
+    "webhooks.outbound_http.CONNECT_SECONDS",
+    "webhooks.outbound_http.ANSWER_SECONDS",
+    "ledger.witness_http.ASK_SECONDS_MAX",
+    "ledger.witness_http.GATHER_SECONDS_MAX",
 )
+# waits for nothing outside the process and its database's own locks
+OTHER_WAITS = {
+    "cli.witness.GRACE_SECONDS",  # requests under way when a server ends
+    "web.serve.GRACE_SECONDS",
+    "web.serve.IDLE_SECONDS",  # a connection of a caller's
+    "web.probes.WAITED_SECONDS_MAX",  # what /readyz waits for the probe of the first row
+    "curate.ray_workers.START_SECONDS_MAX",  # a build on a cluster, no server
+    "keys.fence.READERS_SECONDS_MAX",  # locks of tables
+    "release.page_worker.LOCK_SECONDS_MAX",
+    "store.migrate.LOCK_MILLISECONDS_MAX",
+    "vault.primary.LOCK_SECONDS_MAX",
+    "service.preview.WAIT_SECONDS_MAX",  # another preview
+    "webhooks.outbound_http.DISCARD_SECONDS",  # the rest of a response that was read
+}
+# programs beside a server, with settings of their own
+PROGRAMS = {"agent", "client", "demo", "host", "plugins", "train", "verifier"}
 
 
 class Host:
@@ -143,17 +162,6 @@ class Host:
         return f'licet_dependency_silent{{dependency="{name}"}} 1.0' in metrics
 
 
-@contextmanager
-def stopped(*processes: int) -> Iterator[None]:
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
-
-
 def test_a_database_that_hangs_is_named_in_each_answer_and_all_goes_on_when_it_is_back(
     tmp_path: Path,
 ) -> None:
@@ -227,25 +235,19 @@ def test_a_bucket_that_hangs_stops_restrictions_alone_and_is_named_to_them(tmp_p
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own with little room."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder], check=False)
-    if made.returncode:
-        pytest.skip("no disk can be mounted here: that needs root, and the right to mount")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", DISK_BYTES):
+        yield tmp_path / "small"
 
 
 def test_a_full_disk_of_the_journal_is_named_and_room_is_used_at_once(
-    tmp_path: Path, small_disk: Path
+    tmp_path: Path, disk: Path
 ) -> None:
-    host = Host(tmp_path / "data", LICET_RESTRICTIONS=str(small_disk / "journal"))
+    host = Host(tmp_path / "data", LICET_RESTRICTIONS=str(disk / "journal"))
     with host.serving():
         for name in ("ana", "ben"):
             host.open(name)
-        with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as full:
+        with suppress(OSError), (disk / "full").open("wb", buffering=0) as full:
             while True:
                 full.write(bytes(4_096))
         # the last page of the journal has some room
@@ -261,7 +263,7 @@ def test_a_full_disk_of_the_journal_is_named_and_room_is_used_at_once(
         assert host.say("ben", "still").status_code == 201
         wait_until(lambda: host.ready().json().get("silent") == ["disk"], "it is named")
         wait_until(lambda: host.shows_silent("disk"), "the metric says it")
-        (small_disk / "full").unlink()
+        (disk / "full").unlink()
         assert host.choose("ben", False).status_code == 201, "without a restart"
         assert host.choose("ana", False).status_code == 201
         wait_until(lambda: "silent" not in host.ready().json(), "it has room")
@@ -294,36 +296,57 @@ def test_a_dead_disk_of_the_journal_is_named_and_nothing_more_is_acknowledged(
         assert host.choose("ben", False).status_code == 201
 
 
-@contextmanager
-def failing_fsync(pid: int) -> Iterator[None]:
-    """While each fsync of a process ends with EIO."""
-    program = shutil.which("strace")
-    if program is None:
-        pytest.skip("strace is not here: apt-get install --no-install-recommends strace")
-    inject = "--inject=fsync:error=EIO"
-    with subprocess.Popen(
-        [program, "-f", "-p", str(pid), "--trace=fsync", inject],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as tracer:
-        assert tracer.stderr is not None
-        try:
-            if "attached" not in tracer.stderr.readline():
-                pytest.skip("strace may not trace here")
-            threading.Thread(target=tracer.stderr.read, daemon=True).start()
-            yield
-        finally:
-            tracer.terminate()
-            tracer.wait(HANG_SECONDS)
-
-
-def test_a_witness_that_hangs_is_named_within_ten_seconds() -> None:
+def test_what_is_asked_seldom_is_named_within_ten_seconds() -> None:
     """By `/readyz`, and by `licet doctor --since`, which reads what the server wrote of it."""
-    noticed = documents.WITNESS_SECONDS + circuit.LATE_SECONDS + dependencies.ASK_SECONDS
-    assert noticed < 10
+    ask = dependencies.ASK_SECONDS
+    assert documents.WITNESS_SECONDS + circuit.LATE_SECONDS + ask < READY_SECONDS - 1
+    identities = dependencies.IDENTITY_PROBE_SECONDS + dependencies.PROBE_SECONDS_MAX
+    assert identities + ask < READY_SECONDS - 1
 
 
 def test_the_table_of_time_outs_is_that_of_the_code() -> None:
     section = OPERATE.read_text("utf-8").split("## Time-outs\n")[1].split("\nEach of")[0]
     rows = [line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| ")]
-    assert [float(seconds) for seconds in rows[1:]] == list(TIME_OUTS)
+    assert [float(seconds) for seconds in rows[1:]] == [_value(name) for name in TIME_OUTS]
+
+
+def test_every_wait_of_the_code_for_something_outside_is_in_the_table() -> None:
+    folder = ROOT / "src" / "licet"
+    found = set[str]()
+    for path in folder.rglob("*.py"):
+        module = path.relative_to(folder).with_suffix("")
+        if module.parts[0] not in PROGRAMS:
+            named = ".".join(module.parts)
+            found |= {f"{named}.{name}" for name in _waited(ast.parse(path.read_text("utf-8")))}
+    # a module's own names; one of another module is found there
+    own = {name for name in found if _value(name) is not None}
+    assert own <= {*TIME_OUTS, *OTHER_WAITS}
+    assert own >= OTHER_WAITS
+
+
+def _value(name: str) -> float | None:
+    module, _, constant = name.rpartition(".")
+    value: float | None = getattr(importlib.import_module(f"licet.{module}"), constant, None)
+    return value
+
+
+def _waited(tree: ast.Module) -> Iterator[str]:
+    """The constants of seconds that are given as a time-out of something."""
+    for node in ast.walk(tree):
+        given: list[ast.expr] = []
+        match node:
+            case ast.keyword(arg=str(name), value=value) if "timeout" in name:
+                given = [value]
+            case ast.Dict(keys=keys, values=values):
+                given = [
+                    value
+                    for key, value in zip(keys, values, strict=True)
+                    if isinstance(key, ast.Constant) and "timeout" in str(key.value)
+                ]
+            case ast.Call(func=ast.Attribute(attr="settimeout" | "create_connection"), args=args):
+                given = args
+            case ast.Call(args=args) if any("_timeout" in ast.unparse(one) for one in args):
+                given = args
+        for name in (inner for one in given for inner in ast.walk(one)):
+            if isinstance(name, ast.Name) and "SECONDS" in name.id:
+                yield name.id

@@ -93,6 +93,9 @@ const OF_TYPE: Record<string, ReasonCode> = {
   idempotency_key_running: "busy",
 };
 
+/** Of something before Licet, a proxy above all. */
+const OF_STATUS: Record<number, ReasonCode> = { 413: "too_large", 429: "rate_limited" };
+
 /** The code of any error that a call rejected with. */
 export function reasonOf(error: unknown): ReasonCode {
   if (!(error instanceof LicetError)) return "no_answer";
@@ -105,13 +108,14 @@ function reasonIn(type: ErrorType, status: number): ReasonCode {
     if (word !== undefined && Object.hasOwn(REASONS, word)) return word as ReasonCode;
   }
   if (status >= 300 && status < 400) return "redirected";
-  return type !== "unknown" ? "refused" : status === 429 ? "rate_limited" : "not_licet";
+  if (type !== "unknown") return "refused";
+  return OF_STATUS[status] ?? "not_licet";
 }
 
 /** What is wrong in words, with the values that were rejected. */
 function messageOf(type: ErrorType, status: number, { detail, title, faults = [] }: Problem): string {
-  const said = detail || title || `${REASONS[reasonIn(type, status)][0]}: status ${status}`;
-  return [said, ...faults.map(({ key, message }) => `\`${key}\`: ${message}`)].join("; ");
+  const sentence = detail || title || `${REASONS[reasonIn(type, status)][0]}: status ${status}`;
+  return [sentence, ...faults.map(({ key, message }) => `\`${key}\`: ${message}`)].join("; ");
 }
 
 /** The problem's type without its namespace; `unknown` if something before Licet answered. */

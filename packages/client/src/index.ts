@@ -201,9 +201,9 @@ export class Licet {
       return { ...gate, may_write: gate.may_write === true, because: because as ReasonCode | "" };
     } catch (error) {
       const because = error instanceof NotFoundError ? "no_account" : reasonOf(error);
-      const told = error instanceof Error && because !== "no_account" ? error.message : REASONS[because][0];
+      const detail = error instanceof Error && because !== "no_account" ? error.message : REASONS[because][0];
       const wait = error instanceof LicetError ? error.retryAfter : 0;
-      return { gate: "unknown", may_write: false, because, detail: told, retry_after: wait };
+      return { gate: "unknown", may_write: false, because, detail, retry_after: wait };
     }
   }
 
@@ -222,8 +222,8 @@ export class Licet {
       if (error instanceof NotFoundError) throw new SetupError(because === "not_found" ? "address_path" : "not_licet");
       const outage = error instanceof BusyError && because !== "not_licet";
       if (!(error instanceof LicetError) || outage || because === "broken") throw error;
-      const said = because === "token_refused" ? error.message : because === "not_licet" && error.status ? `status ${error.status}` : "";
-      throw new SetupError(because, said);
+      const detail = because === "token_refused" ? error.message : because === "not_licet" && error.status ? `status ${error.status}` : "";
+      throw new SetupError(because, detail);
     }
     if (!Array.isArray(caller.scopes)) throw new SetupError("unreadable");
     const missing = scopes.filter((scope) => !caller.scopes.includes(scope));
@@ -236,7 +236,7 @@ export class Licet {
    * every turn has the host's ids, with which it is stored once.
    */
   async sayAll(turns: readonly Schemas["NewTurn"][], options: CallOptions = {}): Promise<BulkItem[]> {
-    if (turns.length > LINES_MAX) throw wrong(`${turns.length} turns in one request: at most ${LINES_MAX}`);
+    if (turns.length > LINES_MAX) throw wrong(`${turns.length} turns in one request: at most ${LINES_MAX}`, "too_large");
     const body = turns.map((turn) => JSON.stringify(turn)).join("\n");
     const again = turns.every((turn) => turn.conversation != null && turn.id != null);
     const text = (await this.#sent({ ...this.#wire(OPERATIONS.say_in_bulk, { ...options, body }), again })) as string;
@@ -354,8 +354,8 @@ function entryOf(operation: OperationName): Entry {
   return OPERATIONS[operation];
 }
 
-function wrong(detail: string): UsageError {
-  return new UsageError("bad_request", 0, { detail });
+function wrong(detail: string, because: ReasonCode = "bad_request"): UsageError {
+  return new UsageError(because, 0, { detail, because });
 }
 
 /** Node says in the `cause` of a failed fetch what failed; other platforms do not. */

@@ -39,7 +39,7 @@ export class ChatExchange {
     }
   }
 
-  /** Records what was said until now, as `Host.record` does; a second call adds nothing. */
+  /** Records the turns so far, as `Host.record` does; a second call adds nothing. */
   finish(): Promise<boolean> {
     while (this.#open[0]) this.#close(this.#open[0]);
     const turns = this.#turns;

@@ -5,7 +5,7 @@
 
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { BusyError, type BulkItem, checkedAccount, Licet, LicetError, type ReasonCode, type Schemas, SetupError, UsageError } from "@licet/client";
+import { BusyError, type BulkItem, checkedAccount, Licet, LicetError, type ReasonCode, reasonOf, type Schemas, SetupError, UsageError } from "@licet/client";
 import { GateCache, isAboutAccount, isUnanswered } from "./gates.js";
 import { Spool, SpoolError } from "./spool.js";
 
@@ -41,6 +41,8 @@ export interface HostSettings {
   onEvent?: (event: HostEvent) => void | Promise<void>;
   /** Is given each turn that Licet has, with its ids there. */
   recorded?: (turn: RecordedTurn, item: BulkItem) => void;
+  /** Is given each warning, without content and names: `console.warn` by default. */
+  log?: (message: string) => void;
 }
 
 /** The answer of the gate for one message, and what its turns are recorded under. */
@@ -63,10 +65,11 @@ export interface GatePermit {
 const BATCH_TURNS_MAX = 1_000;
 const GATHER_MS = 200;
 const WAIT_MS_MAX = 30_000;
-const AGAIN = new Set([429, 500, 502, 503, 504]);
+const RETRIED = new Set([429, 500, 502, 503, 504]);
 const DROPPED = new Set<string>(["must_decide", "no_account"]);
+const SPLIT = new Set<ReasonCode>(["bad_request", "too_large"]);
 
-/** One per process. It is made even while Licet is away; `verify` says what can only be seen by asking. */
+/** One per process. It is made even while Licet is away; `verify` finds what can only be seen by asking. */
 export class Host {
   /** The outcomes of gates and turns, by reason. */
   readonly counts = new Map<string, number>();
@@ -81,45 +84,46 @@ export class Host {
   constructor(settings: HostSettings) {
     this.settings = settings;
     const checkTimeout = settings.gateTimeout ?? 2_000;
-    this.#client = new Licet(settings.url, () => keyIn(settings.keyFile), { checkTimeout, attemptsMax: 3 });
+    this.#client = new Licet(settings.url, () => readKey(settings.keyFile), { checkTimeout, attemptsMax: 3 });
     this.#gates = new GateCache(this.#client);
     if (!settings.spool) throw new SetupError("spool_unwritable", "no folder is given");
     const keyFile = settings.spoolKeyFile ?? join(settings.spool, "spool.key");
     this.#opening = Spool.open(settings.spool, keyFile, settings.spoolBytesMax ?? 256 * 2 ** 20);
-    this.#opening.catch(() => undefined); // `verify` and `record` say it
+    this.#opening.catch(() => undefined); // `verify` and `record` reject with it
     this.#running = Promise.all([this.#deliver(), settings.onEvent ? this.#follow(settings.onEvent) : undefined]);
   }
 
   /** Rejects with a `SetupError` that says which setting is wrong; an outage is none. */
   async verify(): Promise<void> {
-    keyIn(this.settings.keyFile);
+    readKey(this.settings.keyFile);
     await this.#opening;
     try {
       await this.#client.verify("gate:read", "turns:write", ...(this.settings.onEvent ? ["events:read"] : []));
     } catch (error) {
       if (error instanceof SetupError) throw error;
+      this.#log(`the settings cannot be checked now: ${reasonOf(error)}`);
     }
   }
 
   /** The permit for one message of an account. */
   async gate(account: string): Promise<GatePermit> {
-    const seen = await this.#gates.ask(checkedAccount(account));
-    const unanswered = isUnanswered(seen);
-    const last = unanswered ? this.#gates.last(account) : seen;
+    const current = await this.#gates.ask(checkedAccount(account));
+    const unanswered = isUnanswered(current);
+    const last = unanswered ? this.#gates.last(account) : current;
     const keeps = unanswered && this.settings.outage === "allow_and_keep";
-    const may = seen.may_write || (keeps && (last === undefined || last.may_write));
-    const told = keeps && last && isAboutAccount(last) ? last : seen;
-    if (!seen.may_write) this.count(`gate: ${seen.gate}, ${seen.because}`);
+    const may = current.may_write || (keeps && (last === undefined || last.may_write));
+    const answer = keeps && last && isAboutAccount(last) ? last : current;
+    if (!current.may_write) this.count(`gate: ${current.gate}, ${current.because}`);
     return {
       account,
-      gate: told.gate,
+      gate: answer.gate,
       mayWrite: may,
       mayRecord: may,
       grant: last && "grant" in last ? last.grant : 0,
-      because: told.because,
-      detail: told.detail ?? "",
+      because: answer.because,
+      detail: answer.detail ?? "",
       choice: this.settings.choiceUrl ?? `${this.settings.url.replace(/\/+$/, "")}/notice`,
-      retryAfter: told.gate === "unknown" ? told.retry_after : 0,
+      retryAfter: answer.gate === "unknown" ? answer.retry_after : 0,
     };
   }
 
@@ -127,7 +131,7 @@ export class Host {
   async record(permit: GatePermit, turns: readonly HostTurn[]): Promise<boolean> {
     if (!turns.length) return false;
     if (!permit.mayRecord) {
-      this.count("refused: no permit", turns.length);
+      this.#refuse("no permit", turns.length);
       return false;
     }
     try {
@@ -135,7 +139,7 @@ export class Host {
       const under = turns.map((turn) => ({ ...turn, account: permit.account, grant: permit.grant }));
       await spool.put(Buffer.from(JSON.stringify(under)));
     } catch (error) {
-      this.count(`refused: ${error instanceof SpoolError || error instanceof LicetError ? error.because : "spool_disk"}`, turns.length);
+      this.#refuse(error instanceof SpoolError || error instanceof LicetError ? error.because : "spool_disk", turns.length);
       return false;
     }
     this.count("spooled", turns.length);
@@ -145,6 +149,15 @@ export class Host {
 
   count(reason: string, number = 1): void {
     this.counts.set(reason, (this.counts.get(reason) ?? 0) + number);
+  }
+
+  #refuse(reason: string, turns = 1): void {
+    this.count(`refused: ${reason}`, turns);
+    this.#log(`not recorded: ${reason}`);
+  }
+
+  #log(message: string): void {
+    (this.settings.log ?? console.warn)(`licet: ${message}`);
   }
 
   /** Bytes that wait in the spool. */
@@ -164,14 +177,14 @@ export class Host {
     const spool = await this.#opening.catch(() => undefined);
     if (!spool) return;
     for (let failed = 0; !this.#ends.signal.aborted; ) {
-      const news = new Promise<void>((heard) => (this.#news = heard));
+      const news = new Promise<void>((resolve) => (this.#news = resolve));
       let more = false;
       try {
         more = await this.#deliverFile(spool);
         failed = 0;
-      } catch {
+      } catch (error) {
         failed += 1;
-        await this.#pause(Math.min(GATHER_MS * 2 ** Math.min(failed, 20), WAIT_MS_MAX));
+        await this.#pauseAfter("not delivered", error, failed);
         continue;
       }
       if (!more) {
@@ -184,13 +197,16 @@ export class Host {
   async #deliverFile(spool: Spool): Promise<boolean> {
     const taken = spool.take();
     if (!taken) return false;
-    if (taken.unreadable) this.count("spool: unreadable", taken.unreadable);
+    if (taken.unreadable) {
+      this.count("spool: unreadable", taken.unreadable);
+      this.#log(`${taken.unreadable} records of the spool cannot be decrypted: their file is set aside`);
+    }
     const turns: Schemas["NewTurn"][] = [];
     for (const record of taken.records) {
       const added = JSON.parse(record.toString()) as Schemas["NewTurn"][];
       const gate = await this.#gates.askNow(added[0]?.account ?? "");
-      if (isUnanswered(gate)) throw new BusyError("busy", 0, { detail: "nobody answers" });
-      if (DROPPED.has(gate.because)) this.count(`refused: ${gate.because}`, added.length);
+      if (isUnanswered(gate)) throw new BusyError("busy", 0, { detail: gate.detail ?? "", because: gate.because });
+      if (DROPPED.has(gate.because)) this.#refuse(gate.because, added.length);
       else turns.push(...added);
     }
     for (let at = 0; at < turns.length; at += BATCH_TURNS_MAX) await this.#send(turns.slice(at, at + BATCH_TURNS_MAX));
@@ -203,19 +219,24 @@ export class Host {
     try {
       items = await this.#client.sayAll(turns, { signal: this.#ends.signal });
     } catch (error) {
-      if (!(error instanceof UsageError) || error instanceof SetupError) throw error;
-      if (turns.length === 1) return this.count(`refused: ${error.type}`);
+      // any other refusal is not about the turns: a proxy's, or the key's
+      const because = reasonOf(error);
+      if (!(error instanceof UsageError) || !SPLIT.has(because)) throw error;
+      if (turns.length === 1) return this.#refuse(because);
       const middle = turns.length >> 1; // one of them makes the whole request invalid
       await this.#send(turns.slice(0, middle));
       return this.#send(turns.slice(middle));
     }
-    if (items.length !== turns.length || items.some((item) => AGAIN.has(item.status))) {
+    if (items.length !== turns.length || items.some((item) => RETRIED.has(item.status))) {
       throw new BusyError("busy", 0, { detail: "some turns were not taken" });
     }
     for (const [number, item] of items.entries()) {
       const reason = item.because || item.problem?.split(":").at(-1) || String(item.status);
-      this.count(item.status === 201 ? `delivered: ${item.outcome}` : `refused: ${reason}`);
-      if (item.status === 201) this.settings.recorded?.(turns[number]!, item);
+      if (item.status !== 201) this.#refuse(reason);
+      else {
+        this.count(`delivered: ${item.outcome}`);
+        this.settings.recorded?.(turns[number]!, item);
+      }
     }
   }
 
@@ -230,15 +251,23 @@ export class Host {
           const account = (event.data as { account?: unknown }).account;
           if (event.type === "choice.changed" && typeof account === "string") this.#gates.forget(account);
           await onEvent(event);
-          since = saved(file, event.cursor);
+          since = saveCursor(file, event.cursor);
         }
-        if (page.next !== since) since = saved(file, page.next);
+        if (page.next !== since) since = saveCursor(file, page.next);
         failed = 0;
-      } catch {
+      } catch (error) {
         failed += 1;
-        await this.#pause(Math.min(200 * 2 ** Math.min(failed, 20), WAIT_MS_MAX));
+        await this.#pauseAfter("events cannot be followed", error, failed);
       }
     }
+  }
+
+  /** Waits longer after each failure in a row. */
+  async #pauseAfter(what: string, error: unknown, failed: number): Promise<void> {
+    const milliseconds = Math.min(GATHER_MS * 2 ** Math.min(failed, 20), WAIT_MS_MAX);
+    const reason = error instanceof LicetError ? error.because : (error as Error)?.name;
+    if (!this.#ends.signal.aborted) this.#log(`${what}, again in ${milliseconds / 1_000} s: ${reason}`);
+    await this.#pause(milliseconds);
   }
 
   #pause(milliseconds: number): Promise<void> {
@@ -256,8 +285,8 @@ export class Host {
   }
 }
 
-/** The key that a file has now. */
-function keyIn(file: string): string {
+/** Reads the key's file. */
+function readKey(file: string): string {
   try {
     return fs.readFileSync(file, "utf-8").trim();
   } catch (error) {
@@ -266,7 +295,8 @@ function keyIn(file: string): string {
   }
 }
 
-function saved(file: string, cursor: string): string {
+/** Writes the cursor of the last event to disk and returns it. */
+function saveCursor(file: string, cursor: string): string {
   const descriptor = fs.openSync(`${file}.new`, "w");
   fs.writeSync(descriptor, cursor);
   fs.fsyncSync(descriptor);

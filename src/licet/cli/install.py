@@ -155,8 +155,8 @@ def _require_complete(stated: Mapping[str, Any]) -> controller.Controller:
     if made.missing:
         wanted = ", ".join(made.missing)
         raise UsageError(
-            f"of who is responsible this is not stated: {wanted}",
-            "give all of it, or none and fill in the file",
+            f"the controller is not complete: {wanted} missing",
+            "give all options `--controller-..`, or none and fill in `controller.yaml`",
         )
     return made
 

@@ -198,6 +198,7 @@ def usage(error: click.ClickException) -> tuple[str, str]:
     # click's own text would repeat the names
     message = error.message if near else error.format_message()
     message = re.sub(r"'([^']*)'", r"`\1`", message.rstrip("."))
+    message = re.sub(r"Got unexpected extra arguments? \((.*)\)", r"`\1` is too much", message)
     hints = [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
     if isinstance(error, click.BadOptionUsage):
         hints.append(f"write its value behind it: `{error.option_name} VALUE`;")

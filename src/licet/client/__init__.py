@@ -294,13 +294,10 @@ def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
     """
     taken = list(turns)
     if len(taken) > BULK_LINES_MAX:
-        raise UsageError(f"`{len(taken)}` turns in one request: at most {BULK_LINES_MAX}")
+        raise _too_large(f"`{len(taken)}` turns in one request: at most {BULK_LINES_MAX}")
     body = b"\n".join(map(msgspec.json.encode, taken))
     if len(body) > BULK_BYTES_MAX:
-        raise UsageError(
-            f"`{len(body)}` bytes in one request: at most {BULK_BYTES_MAX}",
-            "send fewer turns at a time",
-        )
+        raise _too_large(f"`{len(body)}` bytes in one request: at most {BULK_BYTES_MAX}")
     return ApiRequest(
         method="POST",
         path="/v1/turns:bulk",
@@ -311,6 +308,12 @@ def say_all(turns: Iterable[ConversationTurn]) -> ApiRequest[list[BulkItem]]:
         ],
         again=all(turn.conversation is not None and turn.id is not None for turn in taken),
     )
+
+
+def _too_large(message: str) -> UsageError:
+    error = UsageError(message, "send fewer turns at a time")
+    error.because = ReasonCode.too_large
+    return error
 
 
 def conversations(account: str, cursor: str | None = None) -> ApiRequest[Conversations]:

@@ -40,6 +40,8 @@ _OF_TYPE = {
     "fenced": ReasonCode.fenced,
     "broken": ReasonCode.broken,
 }
+# of something before Licet, a proxy above all
+_OF_STATUS = {413: ReasonCode.too_large, 429: ReasonCode.rate_limited}
 _GATEWAY = frozenset({429, 502, 503, 504})
 
 
@@ -188,16 +190,16 @@ def gate_reason(error: BaseException) -> ReasonCode:
 
 
 def sentence_of(error: BaseException, because: ReasonCode) -> str:
-    """What is said of an error beside its code."""
-    is_shown = isinstance(error, LicetError) and because is not ReasonCode.no_account
-    return str(error) if is_shown else SENTENCES[because]
+    """The sentence of an error beside its code."""
+    has_own = isinstance(error, LicetError) and because is not ReasonCode.no_account
+    return str(error) if has_own else SENTENCES[because]
 
 
 def _because(came: Reply, problem: ReceivedProblem) -> ReasonCode:
     if not problem.type:
         if 300 <= came.status < 400:
             return ReasonCode.redirected
-        return ReasonCode.rate_limited if came.status == 429 else ReasonCode.not_licet
+        return _OF_STATUS.get(came.status, ReasonCode.not_licet)
     if problem.because in SILENT or problem.because == ReasonCode.token_refused:
         return ReasonCode(problem.because)
     return _OF_TYPE.get(problem.type.removeprefix(URN), ReasonCode.refused)

@@ -14,7 +14,7 @@ from enum import StrEnum
 class ReasonCode(StrEnum):
     """A code. `SENTENCES` and `REMEDIES` have each of them."""
 
-    # the account, and what was said
+    # the account and its content
     must_decide = "must_decide"
     closed = "closed"
     no_account = "no_account"

@@ -23,14 +23,14 @@ from licet.keys.keyring import Keyring
 from licet.masked import Masked
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
-from licet.policy.state import ConversationKind, ScopeKind, TurnRole, TurnState
+from licet.policy.state import ConversationKind, ScopeKind, TurnState
 from licet.store.connect import Transaction
 from licet.vault import account_choices, account_view
 from licet.vault import holds as vault_holds
 from licet.vault.commands import HoldReason
 from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown
-from licet.vault.permit import Permit
+from licet.vault.permit import Permit, contents_by_turn
 from licet.vault.permit import open as open_content
 
 PAGE_CONVERSATIONS_MAX = 25
@@ -365,18 +365,18 @@ def load_titles_measured(
         if batch and held + size > OPENED_BYTES_MAX:
             named |= _first_words(tx, keyring, batch)
             batch, held = [], 0
-        first = TurnState(number=number, segment=0, role=TurnRole.user, origin="typed")
-        batch.append(Permit.to_owner(about.account, about.conversation, about.turns, first, now))
+        row = about.conversation
+        batch.append(Permit.to_owner(about.account, row, about.turns, 0, [number], now))
         total, held = total + size, held + size
     return named | _first_words(tx, keyring, batch), total
 
 
 def _first_words(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> dict[UUID, str]:
-    opened = open_content(tx, keyring, permits)
-    return {
-        o.permit.conversation: truncate(" ".join(o.content.text[:BEGINNING_CHARACTERS_MAX].split()))
-        for o in opened
+    texts = {
+        opened.permit.conversation: opened.contents[0].text[:BEGINNING_CHARACTERS_MAX]
+        for opened in open_content(tx, keyring, permits)
     }
+    return {conversation: truncate(" ".join(text.split())) for conversation, text in texts.items()}
 
 
 def truncate(title: str) -> str:
@@ -427,13 +427,15 @@ def _open_turns(
 ) -> list[OwnTurn]:
     """Turns with their content, if the person may still read it."""
     permits = [
-        Permit.to_owner(view.account, view.conversation, view.turns, turn, view.at)
+        Permit.to_owner(
+            view.account, view.conversation, view.turns, turn.segment, [turn.number], view.at
+        )
         for turn, _, size in turns
         if size is not None
         and Permit.readable(view.turns, turn.segment, view.at)
         and view.conversation.keys[turn.segment].key_slot is not None
     ]
-    opened = {turn.permit.turn: turn.content for turn in open_content(tx, keyring, permits)}
+    opened = contents_by_turn(open_content(tx, keyring, permits))
     return [OwnTurn(turn=turn, at=when, content=opened.get(turn.number)) for turn, when, _ in turns]
 
 

@@ -51,7 +51,7 @@ from licet.store.connect import Transaction
 from licet.vault import account_region, account_view
 from licet.vault.content import Content
 from licet.vault.ids import Prefix, shown, shown_turn
-from licet.vault.permit import Permit
+from licet.vault.permit import Permit, contents_by_turn
 from licet.vault.permit import open as open_content
 from licet.vault.safety_copies import copied_turns
 from licet.vault.tables import AccountRow
@@ -358,14 +358,17 @@ def _lines(
         if any(turn.number > 0 for turn, _ in turns)
     ]
     permits = (
-        Permit.to_owner(view.account, view.conversation, view.turns, turn, now)
+        Permit.to_owner(
+            view.account, view.conversation, view.turns, turn.segment, [turn.number], now
+        )
         for view, turns in readable
         for turn, _ in turns
     )
     contents = (
-        turn.content
+        content
         for batch in iter(lambda: list(islice(permits, OPENED_TURNS_MAX)), [])
-        for turn in open_content(tx, keyring, batch)
+        for opened in open_content(tx, keyring, batch)
+        for content in opened.contents
     )
     for view, turns in readable:
         yield _line(view, turns, list(islice(contents, len(turns))))
@@ -465,14 +468,18 @@ def _safety_copy(
     messages: list[dict[str, Any]] = []
     for start in range(0, len(turns), OPENED_TURNS_MAX):
         batch = turns[start : start + OPENED_TURNS_MAX]
-        permits = [Permit.of_safety_copy(view.account, row, state, turn, now) for turn in batch]
+        permits = [
+            Permit.of_safety_copy(view.account, row, state, turn.segment, [turn.number], now)
+            for turn in batch
+        ]
+        opened = contents_by_turn(open_content(tx, keyring, permits))
         messages += [
             {
                 "id": shown_turn(row.conversation_id, turn.number),
                 "role": turn.role.value,
-                "text": opened.content.text,
+                "text": opened[turn.number].text,
             }
-            for turn, opened in zip(batch, open_content(tx, keyring, permits), strict=True)
+            for turn in batch
         ]
     line = {
         "conversation": shown(Prefix.conversation, row.conversation_id),

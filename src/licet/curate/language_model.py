@@ -18,15 +18,17 @@ import shutil
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from licet.curate import heap
 from licet.curate.hash_constants import GOLDEN, LANGUAGE_COLUMNS, LANGUAGE_SCALE
 from licet.errors import BrokenError
 
@@ -46,6 +48,7 @@ _SAME = {
 # less likely.
 _NEIGHBOURS = frozenset({"gl", "ext", "an", "oc", "vec", "lij"})
 _ROWS_AT_ONCE = 4_096
+_RUNS_AT_ONCE = 1 << 15
 
 
 class LanguageModel(NamedTuple):
@@ -72,17 +75,19 @@ def model() -> LanguageModel:
     # it ships neither stubs nor py.typed
     from py3langid.langid import MODEL_DIR, MODEL_FILE  # type: ignore[import-untyped]
 
-    # Each array is read alone and brought into shape: `load_model` has all in memory twice.
+    # Large arrays are read and brought into shape slice by slice: `load_model` has all in memory
+    # twice.
     with tempfile.TemporaryFile() as unpacked:
         with lzma.open(MODEL_DIR / MODEL_FILE) as packed:
             shutil.copyfileobj(packed, unpacked, 1 << 20)
         unpacked.seek(0)
         with np.load(unpacked) as held:
-            blocks, block_of = _shared_blocks(held["nextmove"])
-            table = _scaled(held["ptc"])
+            blocks, block_of = _shared_blocks(held)
+            heap.trim()
+            table = _scaled(held)
             of_class = [_SAME.get(name, name) for name in held["classes"].tolist()]
             names = tuple(dict.fromkeys(of_class))
-            return LanguageModel(
+            made = LanguageModel(
                 blocks=blocks,
                 block_of=block_of,
                 rows=held["nextmove_row"],
@@ -93,35 +98,63 @@ def model() -> LanguageModel:
                 is_neighbour=np.array([name in _NEIGHBOURS for name in names], np.bool_),
                 names=names,
             )
+    heap.trim()
+    return made
 
 
-def _shared_blocks(moves: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
-    """The distinct runs of 16 of the ``moves``, one behind another, and of each run its number: an
+def _slices(held: NpzFile, name: str, values: int) -> Iterator[NDArray[Any]]:
+    """An array of the file in slices of so many values."""
+    assert held.zip is not None  # it is open
+    with held.zip.open(f"{name}.npy") as stream:
+        np.lib.format.read_magic(stream)
+        _, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        while data := stream.read(values * dtype.itemsize):
+            yield np.frombuffer(data, dtype)
+
+
+def _runs(held: NpzFile) -> Iterator[NDArray[np.uint32]]:
+    """The moves in runs of 16."""
+    return (own.reshape(-1, 16) for own in _slices(held, "nextmove", 16 * _RUNS_AT_ONCE))
+
+
+def _shared_blocks(held: NpzFile) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """The distinct runs of 16 of the moves, one behind another, and of each run its number: an
     eighth of the bytes, most of which a core's cache holds.
     """
-    runs = moves.reshape(-1, 16)
+    keys = np.concatenate(list(map(_keys, _runs(held))))
+    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+    number = number.astype(np.uint16 if len(first) < 1 << 16 else np.uint32)
+    blocks, start = np.empty((len(first), 16), np.uint32), 0
+    for own in _runs(held):
+        stop = start + len(own)
+        here = np.flatnonzero((first >= start) & (first < stop))
+        blocks[here] = own[first[here] - start]
+        if not np.array_equal(blocks[number[start:stop]], own):
+            raise BrokenError("two states of the model of languages have the same key")
+        start = stop
+    return blocks.ravel(), number
+
+
+def _keys(runs: NDArray[np.uint32]) -> NDArray[np.uint64]:
     keys = np.zeros(len(runs), np.uint64)
     for column in range(16):
         keys *= np.uint64(GOLDEN)
         keys += runs[:, column]
-    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
-    blocks = runs[first].astype(np.uint32)
-    for column in range(16):
-        if not np.array_equal(blocks[number, column], runs[:, column]):
-            raise BrokenError("two states of the model of languages have the same key")
-    return blocks.ravel(), number.astype(np.uint16 if len(blocks) < 1 << 16 else np.uint32)
+    return keys
 
 
-def _scaled(entries: NDArray[np.float16]) -> NDArray[np.int16]:
+def _scaled(held: NpzFile) -> NDArray[np.int16]:
     """The entries times `LANGUAGE_SCALE`, in rows of `LANGUAGE_COLUMNS`."""
-    table = np.zeros((len(entries), LANGUAGE_COLUMNS), np.int16)
-    for start in range(0, len(entries), _ROWS_AT_ONCE):
-        wide = entries[start : start + _ROWS_AT_ONCE].astype(np.float32) * LANGUAGE_SCALE
-        own = table[start : start + _ROWS_AT_ONCE, : entries.shape[1]]
+    table, classes = np.zeros((len(held["out_feat"]), LANGUAGE_COLUMNS), np.int16), len(held["pc"])
+    start = 0
+    for entries in _slices(held, "ptc", classes * _ROWS_AT_ONCE):
+        wide = entries.reshape(-1, classes).astype(np.float32) * LANGUAGE_SCALE
+        own = table[start : start + len(wide), :classes]
         own[:] = wide
         if not np.array_equal(own, wide):
             raise BrokenError("an entry of the model of languages is no multiple of 1 / 512")
-    return table
+        start += len(wide)
+    return table[:start]
 
 
 def model_version() -> str:

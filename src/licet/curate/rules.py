@@ -31,7 +31,7 @@ import msgspec
 import re2  # type: ignore[import-untyped]  # google-re2 ships neither stubs nor py.typed
 import yaml
 
-from licet.curate import national_numbers
+from licet.curate import heap, national_numbers
 from licet.curate.validators import VALIDATORS
 from licet.errors import InputError
 
@@ -40,6 +40,7 @@ RULES_MAX = 1_000
 # the lazily built automaton of the prefilter; the default 8 MB is too small for it
 SET_MEMORY_BYTES_MAX = 256 << 20
 RULE_MEMORY_BYTES_MAX = 64 << 20
+LARGE_PROGRAM = 50_000  # instructions of RE2, of which making it leaves much of the heap free
 # triggers this near to one another are many: what comes next is tried without asking for them
 NEAR_BYTES = 256
 UNASKED_BYTES_MAX = 1 << 16
@@ -258,11 +259,14 @@ class _Compiled:
 
     def _made(self, pattern: str, what: str) -> re2._Regexp:
         try:
-            return re2.compile(pattern.encode(), _options(RULE_MEMORY_BYTES_MAX))
+            made = re2.compile(pattern.encode(), _options(RULE_MEMORY_BYTES_MAX))
         except re2.error as error:
             raise InputError(
                 f"the {what} does not compile: {error!s}", file=self._file, key=self.rule.name
             ) from None
+        if made.programsize > LARGE_PROGRAM:
+            heap.trim()
+        return made
 
     def reaches(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where the rule is tried: the lines with its trigger, with the breaks around them.

@@ -113,8 +113,8 @@ def find_unfinished(epochs: Sequence[Epoch]) -> Epoch | None:
 def due_rotations(
     tx: Transaction, epochs: Sequence[Epoch], at: datetime
 ) -> dict[Rotation, datetime | None]:
-    """When each rotation is due: its period after the last one of its kind, None if nothing waits
-    for it.
+    """When each rotation is due: its period after the last one of its kind, the beginning of the
+    installation if there was none, and None if nothing waits for it.
 
     A weekly rotation gives new keys to all marked accounts, so it counts as a daily one too.
     """
@@ -130,7 +130,7 @@ def due_rotations(
         if not waiting[rotation]
         else last[rotation] + rotation.every
         if rotation in last
-        else at
+        else min(fence.begun_at(tx) or at, at)
         for rotation in Rotation
     }
 

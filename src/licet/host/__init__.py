@@ -84,8 +84,8 @@ class GatePermit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host:
-    """One per process. It is made even while Licet is away; `SetupError` says which setting is
-    wrong, and what can only be seen by asking is said by `verify`.
+    """One per process. It is made even while Licet is away; `SetupError` names a setting that is
+    wrong. `verify` finds what can only be seen by asking.
 
     ``on_event`` is given each event; ``recorded`` each turn that Licet has, with its ids there.
     """
@@ -174,9 +174,9 @@ class Host:
             return self._delivery.put(under)
         if turns:
             self._delivery.refused("refused: no permit", "its gate was closed", len(turns))
-        told: Future[bool] = Future()
-        told.set_result(False)
-        return told
+        refused: Future[bool] = Future()
+        refused.set_result(False)
+        return refused
 
     def close(self) -> None:
         """Stops delivering; what is in the spool stays for the next start."""
@@ -199,19 +199,19 @@ class Host:
         last = (self.gates.last(account) or NO_ANSWER) if unanswered else seen
         keeps = unanswered and self.settings.outage is Outage.allow_and_keep
         may = seen.may_write or (keeps and (last.may_write or last is NO_ANSWER))
-        told = last if unanswered and last.because in ABOUT_ACCOUNT and keeps else seen
+        answer = last if unanswered and last.because in ABOUT_ACCOUNT and keeps else seen
         if not seen.may_write:
             self.count(
                 f"gate: {seen.gate}, {seen.because}" if seen.because else f"gate: {seen.gate}"
             )
         return GatePermit(
             account=account,
-            gate=told.gate,
+            gate=answer.gate,
             may_write=may,
             may_record=may,
             grant=last.grant,
-            because=told.because,
-            detail=told.detail,
+            because=answer.because,
+            detail=answer.detail,
             choice=self.settings.choice,
-            retry_after=told.retry_after,
+            retry_after=answer.retry_after,
         )

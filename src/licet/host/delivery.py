@@ -1,7 +1,7 @@
 """The delivery of recorded turns: from the spool on disk to Licet, in order, each stored once.
 
 * `put` spools what one exchange added. It never raises: what is not taken is counted by its reason
-  and said in the log; content and names never are.
+  and logged, without content and names.
 * A thread delivers the spool through the API. Every turn has the host's ids, so that a turn that is
   delivered again, after a kill or a lost answer, is stored once. Turns that cannot be delivered yet
   wait, the oldest first; turns that Licet refuses are counted and dropped.
@@ -63,7 +63,7 @@ class Delivery:
         """Spools the turns of one exchange. The future is true once they are on disk, false if they
         are not taken.
         """
-        told: Future[bool] = Future()
+        outcome: Future[bool] = Future()
 
         def written(done: Future[None]) -> None:
             error = done.exception()
@@ -72,19 +72,19 @@ class Delivery:
                 self._news.set()
             else:
                 self._not_spooled(error, len(turns))
-            told.set_result(error is None)
+            outcome.set_result(error is None)
 
         try:
             self.spool.put(_encode(turns)).add_done_callback(written)
         except SpoolFullError as error:
             self._not_spooled(error, len(turns))
-            told.set_result(False)
-        return told
+            outcome.set_result(False)
+        return outcome
 
-    def refused(self, reason: str, said: str, turns: int = 1) -> None:
-        """Counts and logs what is not recorded, without its content."""
+    def refused(self, reason: str, detail: str, turns: int = 1) -> None:
+        """Counts and logs turns that are not recorded, without their content."""
         self.count(reason, turns)
-        _log.warning("not recorded: %s", said)
+        _log.warning("not recorded: %s", detail)
 
     def count(self, reason: str, number: int = 1) -> None:
         with self._lock:
@@ -110,8 +110,8 @@ class Delivery:
             except Exception as error:  # whatever it is: nothing is lost, and the thread goes on
                 failed += 1
                 wait = min(GATHER_SECONDS * 2 ** min(failed, 20), WAIT_SECONDS_MAX)
-                said = error.message if isinstance(error, LicetError) else type(error).__name__
-                _log.warning("not delivered, again in %.1f s: %s", wait, said)
+                reason = error.message if isinstance(error, LicetError) else type(error).__name__
+                _log.warning("not delivered, again in %.1f s: %s", wait, reason)
                 self.ends.wait(wait)
                 continue
             if not more:

@@ -1,4 +1,4 @@
-"""One message of a person and what was answered: what a middleware hands to the program."""
+"""One message of a person with its answer: what a middleware hands to the program."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from licet.host import ConversationTurn, GatePermit, Host
 
 
 class ChatExchange:
-    """Turns are recorded together, in order, by `finish`: a program says what was said, and the
-    middleware finishes after the response. ``conversation`` and ``id`` are the program's own; a
-    turn without an id is given one.
+    """Turns are recorded together, in order, by `finish`: a program adds them, and the middleware
+    finishes after the response. ``conversation`` and ``id`` are the program's own; a turn without
+    an id is given one.
     """
 
     def __init__(self, host: Host, permit: GatePermit, surface: str = "app") -> None:
@@ -54,7 +54,7 @@ class ChatExchange:
                 yield part
 
     def finish(self) -> Future[bool]:
-        """Records what was said until now, as `Host.record` does; a second call adds nothing."""
+        """Records the turns so far, as `Host.record` does; a second call adds nothing."""
         while self._open:
             self._close(self._open[0])
         turns, self._turns = self._turns, []

@@ -42,7 +42,7 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``outage`` (default `block`): what happens to a chat while nobody answers for its gate. `block`
     refuses it. `allow_and_keep` lets it through, and its turns wait in the spool; they are stamped
-    under no permission that was not known when they were said.
+    under no permission that was not known when they were written.
 
     ``gate_timeout_seconds`` (default 2): how long a chat waits for its gate, at most.
 

@@ -212,7 +212,9 @@ def _records(
                     line=place.line,
                 )
             for key in sorted(fields.keys() - columns):
-                raise place.mistake(
+                is_csv = lines is _csv_lines  # its first line names the columns
+                where = _Place(str(path), 1) if is_csv else place
+                raise where.mistake(
                     key, "unknown column", f"columns are {', '.join(sorted(columns))}"
                 )
             for key in sorted(needed):

@@ -130,3 +130,9 @@ def newest_life(tx: Transaction) -> DatabaseLife | None:
 def lock_lives(tx: Transaction) -> None:
     """Prevents a new life from beginning until ``tx`` ends."""
     tx.execute("LOCK TABLE lives IN SHARE ROW EXCLUSIVE MODE")
+
+
+def begun_at(tx: Transaction) -> datetime | None:
+    """When this installation's first life began."""
+    row = tx.execute("SELECT min(begun_at) FROM lives").fetchone()
+    return None if row is None else row[0]

@@ -105,8 +105,8 @@ class OrdinaryFigures(msgspec.Struct, frozen=True, kw_only=True):
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """The model's description. Counts are of examples; ``slope`` and ``bias`` make a probability of
     the model's raw score; ``slices`` and ``domains`` are figures on examples not trained on, at the
-    point `REPORTED_POINT`; ``limits`` is, by domain that was learnt, the share of unknown n-grams above
-    which the model abstains; ``weights`` is the hash of the file beside it.
+    point `REPORTED_POINT`; ``limits`` is, by domain that was learnt, the share of unknown n-grams
+    above which the model abstains; ``weights`` is the hash of the file beside it.
     """
 
     format: str = FORMAT

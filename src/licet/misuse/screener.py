@@ -231,4 +231,4 @@ def _read_text(
             )
         except DeniedError:  # erased or deleted since it was listed
             return None, 0
-        return "\n".join(turn.content.text for turn in opened), turns[-1].number
+        return "\n".join(content.text for content in opened.values()), turns[-1].number

@@ -12,7 +12,6 @@ first (`fold.advance`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -140,32 +139,6 @@ def decide(
         if because is DecisionReason.permitted:
             until = segment.keep_until
     return Decision(because, until, taken, number, question, grant)
-
-
-def decide_each(
-    account: AccountState,
-    conversation: ConversationState,
-    turns: Iterable[TurnState],
-    policies: Policies,
-    purpose: str,
-    at: datetime,
-) -> list[Decision]:
-    """`decide` for turns of one conversation. Those of a segment differ in their origin and in
-    whether a flag covers them, and in nothing else that the rule reads: each kind is decided once.
-    """
-    known: dict[tuple[int, str, bool], Decision] = {}
-    decided = []
-    for turn in turns:
-        kind = (
-            turn.segment,
-            turn.origin,
-            turn.number <= conversation.segments[turn.segment].flagged_turn,
-        )
-        decision = known.get(kind)
-        if decision is None:
-            decision = known[kind] = decide(account, conversation, turn, policies, purpose, at)
-        decided.append(decision)
-    return decided
 
 
 def is_useful(

@@ -51,7 +51,7 @@ KEYS_FILE = "vkeys.txt"
 WITNESSES_FILE = "witnesses.txt"
 RETENTION_FILE = "retention.txt"
 PRUNED = "pruned"
-WITNESS_SECONDS = 4.0  # a call is late after five, so a hanging one is reported within ten
+WITNESS_SECONDS = 3.0  # a call is late after five, so a hanging one is reported within ten
 
 
 def place(installation: Installation) -> LogPlace:
@@ -433,7 +433,12 @@ def account_named(installation: Installation, name: str) -> UUID:
     with transaction(installation.pool) as tx:
         found = account_by_host(tx, host_hmac(installation.keyring.host_key(tx), "account", name))
     if found is None:
-        raise NotFoundError(f"no account has the host's id `{name}`", "Licet's ids begin with acc_")
+        kind = next((kind for kind in Prefix if name.startswith(f"{kind}_")), None)
+        what = f"it is the id of a {kind.name}; " if kind else ""
+        raise NotFoundError(
+            f"no account has the host's id `{name}`",
+            f"{what}Licet's account ids begin with acc_",
+        )
     return found
 
 

@@ -299,7 +299,7 @@ def build_payload(
             "pii_principal_id": principal,
             "privacy_notice": _notice(choice, policy),
             "processes": [
-                _processing_terms(choice, policy, controller, purpose)
+                _describe_purpose(choice, policy, controller, purpose)
                 for purpose in _purposes(choice, policy)
             ],
             "jurisdiction": list(controller.jurisdictions) or [NOT_STATED],
@@ -349,7 +349,7 @@ _CONCERNS = {
 }
 
 
-def _processing_terms(
+def _describe_purpose(
     choice: ReceiptChoice, policy: Policy, controller: Controller, purpose: str
 ) -> dict[str, Canonical]:
     given = choice.effect in ("began", "affirmed")

@@ -96,7 +96,7 @@ class BaseRelease:
             return None
 
     def _is_alike(self, payload: Payload, thread: Thread) -> bool:
-        if payload.kind is not thread.row.state.kind or len(payload.messages) != len(thread.said):
+        if payload.kind is not thread.row.state.kind or len(payload.messages) != thread.turns:
             return False
         mark = surrogates_mark(self.known.release_id.bytes, thread.document.key)
         return not payload.replaced or payload.surrogates == mark

@@ -1,5 +1,10 @@
-"""A page of a build: the next conversations in the order of account and id, decided turn by turn
-and opened.
+"""A page of a build: the next conversations in the order of account and id, decided segment by
+segment and opened.
+
+A segment's turns were taken under the same conditions: the rule answers alike for all that have the
+same origin and are on the same side of a flag's end (`AccountView.decide_segment`). So each such
+kind is decided once, and the answer holds for its turns as columns. What is left out of a thread
+for its own sake (an empty message, another thread's) is found turn by turn once it is opened.
 
 A page is bounded in conversations and in bytes of content, and is read from one snapshot: its
 caller's transaction is REPEATABLE READ, so that a sweep cannot remove a key between a decision and
@@ -9,11 +14,11 @@ its use.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -21,9 +26,10 @@ import msgspec
 
 from licet.errors import DeniedError
 from licet.keys.keyring import Keyring
+from licet.keys.material import KeyMaterial
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
-from licet.policy.state import TurnRole, TurnState
+from licet.policy.state import TurnRole
 from licet.release.curation import Document, Voice
 from licet.release.quality_counts import JudgedRows
 from licet.release.row_runs import RowSource
@@ -38,10 +44,11 @@ from licet.release.rows import (
 from licet.store.connect import Transaction
 from licet.vault import account_view
 from licet.vault.account_view import AccountView
+from licet.vault.blocks import TurnColumns
 from licet.vault.content import Content
-from licet.vault.conversation_pages import Place, StoredTurn, turns_with_content
+from licet.vault.conversation_pages import Place, turns_with_content
 from licet.vault.copies import CopyPlace
-from licet.vault.permit import OpenedTurn, Permit, content_bytes
+from licet.vault.permit import Permit, content_bytes
 from licet.vault.permit import open as open_permits
 from licet.vault.tables import AccountRow, ConversationRow
 
@@ -52,8 +59,26 @@ _VOICES = {role: (Voice(role.value), Voice.name) for role in TurnRole} | {
     TurnRole.system: (Voice.system, Voice.offered)
 }
 
-Said: TypeAlias = tuple[OpenedTurn, StoredTurn, datetime]  # a turn, opened, and when its use ends
-GivePermit: TypeAlias = Callable[[Decision, AccountRow, ConversationRow, TurnState], Permit]
+GivePermit: TypeAlias = Callable[
+    [Decision, AccountRow, ConversationRow, int, Sequence[int]], Permit
+]
+
+
+class ThreadPart(NamedTuple):
+    """Turns of a thread that one permit opened: of one segment, with a content each, the key that
+    opened them, and when their use ends.
+    """
+
+    turns: TurnColumns
+    contents: Sequence[Content]
+    permit: Permit
+    key: KeyMaterial
+    until: datetime
+
+    def select(self, places: Sequence[int]) -> ThreadPart:
+        """The turns at these places."""
+        contents = [self.contents[place] for place in places]
+        return self._replace(turns=self.turns.select(places), contents=contents)
 
 
 class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,16 +90,18 @@ class ThreadSources(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[RowSource, ...]
 
     @classmethod
-    def of(cls, said: Sequence[Said]) -> ThreadSources:
-        origins = [(turn.segment, turn.origin) for _, turn, _ in said]
-        last = dict(zip(origins, [turn.number for _, turn, _ in said], strict=True))
+    def of(cls, parts: Sequence[ThreadPart]) -> ThreadSources:
+        counts, last = Counter[tuple[int, str]](), dict[tuple[int, str], int]()
+        for turns, *_ in parts:
+            newest = dict(zip(turns.origins, turns.numbers, strict=True))
+            for origin, count in Counter(turns.origins).items():
+                counts[turns.segment, origin] += count
+                last[turns.segment, origin] = newest[origin]
         return cls(
-            keys={
-                (opened.permit.segment, opened.permit.place): opened.key for opened, _, _ in said
-            },
+            keys={(part.permit.segment, part.permit.place): part.key for part in parts},
             sources=tuple(
                 RowSource(segment=segment, origin=origin, turn=last[segment, origin], count=count)
-                for (segment, origin), count in Counter(origins).items()
+                for (segment, origin), count in counts.items()
             ),
         )
 
@@ -86,11 +113,16 @@ class Thread(NamedTuple):
     """
 
     row: ConversationRow
-    said: Sequence[Said]
+    parts: Sequence[ThreadPart]
     document: Document
     gaps: tuple[int, ...]
     results_left_out: tuple[int, ...]
     of: ThreadSources
+
+    @property
+    def turns(self) -> int:
+        """How many turns it has."""
+        return sum(len(part.contents) for part in self.parts)
 
 
 class DecisionPage:
@@ -118,139 +150,213 @@ class DecisionPage:
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}
-        # Results of tools, and instructions of the host, that are left out for their origin, by
-        # number.
-        self._results: dict[UUID, set[int]] = {}
-        self._instructions: dict[UUID, set[int]] = {}
+        # Turns that are left out for their origin, by number: results of tools, and instructions of
+        # the host.
+        self._by_origin: dict[UUID, dict[TurnRole, set[int]]] = {}
         # conversations of which the policy leaves out what goes with them
         self._leaves_out_rows: set[UUID] = set()
         # what the rule of quality saw by language, once the page was curated
         self.judged: Sequence[JudgedRows] = ()
-        self._chosen: list[tuple[ConversationRow, list[tuple[Permit, StoredTurn, datetime]]]] = []
+        self._chosen: list[tuple[ConversationRow, list[_Chosen]]] = []
         for _, conversation in places:
-            here, mine = self.seen[conversation], []
-            turns = self.candidates.get(conversation, ())
-            for turn, decision in zip(
-                turns, here.decide_each(turns, policies, purpose), strict=True
-            ):
-                if decision.until is None:
-                    self.drop(conversation, decision.because.value)
-                    if decision.because is DecisionReason.origin and turn.role is TurnRole.tool:
-                        self._results.setdefault(conversation, set()).add(turn.number)
-                    elif decision.because is DecisionReason.origin and turn.role is TurnRole.system:
-                        self._instructions.setdefault(conversation, set()).add(turn.number)
-                    continue
-                try:
-                    given = permit(decision, here.account, here.conversation, turn)
-                except DeniedError:  # a sweep with a clock ahead of this one
-                    self._leave_out(conversation, ERASED, turn)
-                else:
-                    mine.append((given, turn, decision.until))
+            here, mine = self.seen[conversation], list[_Chosen]()
+            for turns in self.candidates.get(conversation, ()):
+                for alike in _by_flag(turns, here.turns.segments[turns.segment].flagged_turn):
+                    decided = here.decide_segment(
+                        alike.segment, alike.numbers[0], set(alike.origins), policies, purpose
+                    )
+                    mine += self._permitted(here, alike, decided, permit)
             if mine:
                 self._chosen.append((here.conversation, mine))
-            if conversation in self._results and policies.leaves_out_rows(
+            if self._numbers(conversation, TurnRole.tool) and policies.leaves_out_rows(
                 here.turns.segments[0].stamp.version, policies.number(here.at)
             ):
                 self._leaves_out_rows.add(conversation)
 
+    def _permitted(
+        self,
+        here: AccountView,
+        turns: TurnColumns,
+        decided: Mapping[str, Decision],
+        permit: GivePermit,
+    ) -> Iterator[_Chosen]:
+        """Those of ``turns`` that may be used, by the decision on each origin; the others are
+        counted. All decisions that permit use are the same.
+        """
+        conversation, given = here.conversation.conversation_id, None
+        for origin, decision in decided.items():
+            if decision.until is not None:
+                given = decision
+            else:
+                self._drop_origin(conversation, turns, origin, decision.because)
+        if given is None or given.until is None:
+            return
+        if any(decision.until is None for decision in decided.values()):
+            turns = turns.select(
+                [n for n, origin in enumerate(turns.origins) if decided[origin].until is not None]
+            )
+        try:
+            row = here.conversation
+            allowed = permit(given, here.account, row, turns.segment, turns.numbers)
+        except DeniedError:  # a sweep with a clock ahead of this one
+            self._leave_out(conversation, ERASED, turns.numbers)
+        else:
+            yield _Chosen(allowed, turns, given.until)
+
+    def _drop_origin(
+        self, conversation: UUID, turns: TurnColumns, origin: str, because: DecisionReason
+    ) -> None:
+        self.drop(conversation, because.value, turns.origins.count(origin))
+        if because is DecisionReason.origin:
+            known = self._by_origin.setdefault(conversation, {})
+            for number, role, own in zip(turns.numbers, turns.roles, turns.origins, strict=True):
+                if own == origin:
+                    known.setdefault(role, set()).add(number)
+
+    def _numbers(self, conversation: UUID, role: TurnRole) -> Collection[int]:
+        """The turns of a role that were left out for their origin."""
+        return self._by_origin.get(conversation, {}).get(role, ())
+
     @property
     def turns(self) -> int:
         """How many turns were decided."""
-        return sum(len(turns) for turns in self.candidates.values())
+        return sum(map(self.turns_of, self.candidates))
+
+    def turns_of(self, conversation: UUID) -> int:
+        """How many of them are of a conversation."""
+        return sum(len(turns.numbers) for turns in self.candidates.get(conversation, ()))
 
     def drop(self, conversation: UUID, because: str, turns: int = 1) -> None:
         """Counts turns that are excluded."""
         self.dropped.setdefault(conversation, Counter())[because] += turns
 
-    def _leave_out(self, conversation: UUID, because: str, *turns: TurnState) -> None:
-        self.drop(conversation, because, len(turns))
-        self.left_out.setdefault(conversation, {}).update((turn.number, because) for turn in turns)
+    def _leave_out(self, conversation: UUID, because: str, numbers: Sequence[int]) -> None:
+        self.drop(conversation, because, len(numbers))
+        self.left_out.setdefault(conversation, {}).update(dict.fromkeys(numbers, because))
 
     def reasons(self) -> Counter[str]:
         """All excluded turns so far, by reason."""
         return sum(self.dropped.values(), Counter())
 
+    def _permits(self) -> list[Permit]:
+        return [one.permit for _, mine in self._chosen for one in mine]
+
     def content_bytes(self, tx: Transaction, keyring: Keyring, limit: int) -> int:
         """How many bytes of content `threads` would open; above ``limit`` as `permit.content_bytes`
         reports it.
         """
-        return content_bytes(
-            tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine], limit
-        )
+        return content_bytes(tx, keyring, self._permits(), limit)
 
     def threads(self, tx: Transaction, keyring: Keyring) -> list[Thread]:
         """The candidate rows, opened, conversation by conversation."""
-        opened = iter(
-            open_permits(tx, keyring, [permit for _, mine in self._chosen for permit, _, _ in mine])
-        )
+        opened = iter(open_permits(tx, keyring, self._permits()))
         threads: list[Thread] = []
         for row, mine in self._chosen:
-            threads += self._threads(row, [(next(opened), turn, until) for _, turn, until in mine])
+            parts = [
+                ThreadPart(one.turns, made.contents, one.permit, made.key, one.until)
+                for one, made in zip(mine, opened, strict=False)
+            ]
+            threads += self._threads(row, parts)
         return threads
 
-    def _threads(self, row: ConversationRow, said: Sequence[Said]) -> Iterator[Thread]:
+    def _threads(self, row: ConversationRow, opened: Sequence[ThreadPart]) -> Iterator[Thread]:
         """The candidate rows of one conversation: the conversation itself, and each side thread in
         it.
         """
-        threads: dict[str, list[Said]] = {}
-        for item in said:
-            if _has_words(item[0].content):
-                threads.setdefault(item[0].content.thread, []).append(item)
-            else:
-                self._leave_out(row.conversation_id, EMPTY, item[1])
-        if row.conversation_id in self._leaves_out_rows:
+        conversation = row.conversation_id
+        threads: dict[str, list[ThreadPart]] = {}
+        for part in opened:
+            places: dict[str | None, list[int]] = {}  # by thread; None: without words
+            for place, content in enumerate(part.contents):
+                name = content.thread if _has_words(content) else None
+                places.setdefault(name, []).append(place)
+            for name, own in places.items():
+                if name is not None:
+                    threads.setdefault(name, []).append(part.select(own))
+                else:
+                    empty = part.select(own)
+                    self._leave_out(conversation, EMPTY, empty.turns.numbers)
+        if conversation in self._leaves_out_rows:
             for thread in threads.values():
-                self._leave_out(row.conversation_id, INCOMPLETE, *(turn for _, turn, _ in thread))
+                self._leave_out(conversation, INCOMPLETE, turn_numbers(thread))
             return
-        surrogates = hashlib.sha256(b"licet surrogates" + said[0][0].key).digest()
+        surrogates = hashlib.sha256(b"licet surrogates" + opened[0].key).digest()
         for name, thread in threads.items():
-            of = ThreadSources.of(thread)
+            of, numbers = ThreadSources.of(thread), turn_numbers(thread)
             if (
-                len(thread) > MESSAGES_MAX
+                len(numbers) > MESSAGES_MAX
                 or len(of.keys) > SOURCES_MAX
                 or _letters(thread) > ROW_BYTES_MAX
             ):
-                self._leave_out(row.conversation_id, TOO_LARGE, *(turn for _, turn, _ in thread))
+                self._leave_out(conversation, TOO_LARGE, numbers)
             else:
-                instructions = self._instructions.get(row.conversation_id, frozenset[int]())
-                places = gaps(name, thread, said, instructions)
-                results = self._results.get(row.conversation_id)
-                filled = results_left_out(thread, places, results, instructions) if results else ()
+                instructions = self._numbers(conversation, TurnRole.system)
+                places_left = gaps(name, numbers, opened, instructions)
+                results = self._numbers(conversation, TurnRole.tool)
+                filled = (
+                    results_left_out(thread, places_left, results, instructions) if results else ()
+                )
                 yield Thread(
-                    row, thread, document(row, name, thread, surrogates), places, filled, of
+                    row, thread, document(row, name, thread, surrogates), places_left, filled, of
                 )
 
 
+class _Chosen(NamedTuple):
+    """Turns that may be used, until when, and the permit that opens them."""
+
+    permit: Permit
+    turns: TurnColumns
+    until: datetime
+
+
+def _by_flag(turns: TurnColumns, flagged_turn: int) -> Sequence[TurnColumns]:
+    """The turns that a flag covers, and those behind its end."""
+    covered = bisect_right(turns.numbers, flagged_turn)
+    if covered in (0, len(turns.numbers)):
+        return (turns,)
+    return turns.select(range(covered)), turns.select(range(covered, len(turns.numbers)))
+
+
+def turn_numbers(parts: Sequence[ThreadPart]) -> Sequence[int]:
+    """The numbers of all turns, in order."""
+    if len(parts) == 1:
+        return parts[0].turns.numbers
+    return [number for part in parts for number in part.turns.numbers]
+
+
+def spoken(parts: Sequence[ThreadPart]) -> Iterator[tuple[Content, TurnRole]]:
+    """The content and the role of each turn, in order."""
+    return chain.from_iterable(zip(part.contents, part.turns.roles, strict=True) for part in parts)
+
+
 def gaps(
-    name: str, thread: Sequence[Said], said: Sequence[Said], instructions: Collection[int]
+    name: str, thread: Sequence[int], opened: Sequence[ThreadPart], instructions: Collection[int]
 ) -> tuple[int, ...]:
-    """The places in ``thread`` before which a turn is missing, of all that was opened of its
-    conversation.
+    """The places in a thread of these numbers before which a turn is missing, of all that was
+    opened of its conversation.
 
     A turn that was not opened may be of any thread, so it is missing in each that goes on around
     it. An empty message is missing unless it is the assistant's: an answer that was broken off
     before its first word separates nothing. Nor do the ``instructions`` of the host that were left
     out, by number: nobody answers them.
     """
-    last = thread[-1][1].number
+    last = thread[-1]
     if len(thread) == last:  # every turn up to its last, as of most conversations
         return ()
     here = {
-        turn.number
-        for opened, turn, _ in said
-        if opened.content.thread != name
-        or _has_words(opened.content)
-        or turn.role is TurnRole.assistant
+        number
+        for number, (content, role) in zip(turn_numbers(opened), spoken(opened), strict=True)
+        if content.thread != name or _has_words(content) or role is TurnRole.assistant
     }
     missing = [
         number for number in range(1, last) if number not in here and number not in instructions
     ]
-    before = [bisect_left(missing, turn.number) for _, turn, _ in thread]
+    before = [bisect_left(missing, number) for number in thread]
     return tuple(place for place, (one, other) in enumerate(pairwise([0, *before])) if one < other)
 
 
 def results_left_out(
-    thread: Sequence[Said],
+    thread: Sequence[ThreadPart],
     places: Sequence[int],
     results: Collection[int],
     instructions: Collection[int],
@@ -262,52 +368,52 @@ def results_left_out(
     With fewer results than calls one was never recorded, and a marker would stand for what nobody
     left out.
     """
-    found, gaps_before = [], set(places)
+    found, gaps_before, numbers = [], set(places), turn_numbers(thread)
+    messages = list(spoken(thread))
     for place in places:
         if place == 0:
             continue
-        between = range(thread[place - 1][1].number + 1, thread[place][1].number)
+        between = range(numbers[place - 1] + 1, numbers[place])
         missing = [number for number in between if number not in instructions]
-        calls = _calls_before(thread, place, gaps_before)
+        calls = _calls_before(messages, place, gaps_before)
         if calls and len(missing) >= calls and all(number in results for number in missing):
             found.append(place)
     return tuple(found)
 
 
-def _calls_before(thread: Sequence[Said], place: int, gaps_before: Collection[int]) -> int:
+def _calls_before(
+    messages: Sequence[tuple[Content, TurnRole]], place: int, gaps_before: Collection[int]
+) -> int:
     """How many tools the assistant called in the messages that stand together before ``place``."""
     calls = 0
     while place:
         place -= 1
-        opened, turn, _ = thread[place]
-        if turn.role is not TurnRole.assistant:
+        content, role = messages[place]
+        if role is not TurnRole.assistant:
             break
-        calls += len(opened.content.tool_calls)
+        calls += len(content.tool_calls)
         if place in gaps_before:
             break
     return calls
 
 
 def _has_words(content: Content) -> bool:
-    return bool(content.text.strip() or content.tool_calls or content.tools)
+    text = content.text
+    return bool((text and not text.isspace()) or content.tool_calls or content.tools)
 
 
-def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes) -> Document:
+def document(row: ConversationRow, name: str, thread: Sequence[ThreadPart], key: bytes) -> Document:
     """A thread as curation expects it: for each turn its text and its tool's name (of the host's
     instructions its descriptions of tools), then for each call its name and arguments.
     """
     texts: list[str] = []
     voices: list[Voice] = []
-    for opened, turn, _ in thread:
-        content = opened.content
-        texts += [
-            content.text,
-            content.tools if turn.role is TurnRole.system else content.tool_name,
-        ]
-        voices += _VOICES[turn.role]
+    for content, role in spoken(thread):
+        texts += content.text, content.tools if role is TurnRole.system else content.tool_name
+        voices += _VOICES[role]
         for call in content.tool_calls:
-            texts += [call.name, call.arguments]
-            voices += [Voice.name, Voice.call]
+            texts += call.name, call.arguments
+            voices += Voice.name, Voice.call
     return Document(
         account=row.account_id.bytes,
         name=row.conversation_id.bytes + name.encode(),
@@ -318,23 +424,24 @@ def document(row: ConversationRow, name: str, thread: Sequence[Said], key: bytes
     )
 
 
-def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessage, ...]:
+def row_messages(thread: Sequence[ThreadPart], texts: Sequence[str]) -> tuple[RowMessage, ...]:
     """The messages of a thread with the texts that curation gave back for it, in the order of
     `document`.
     """
-    text = iter(texts)
-    messages = []
-    for opened, turn, _ in thread:
-        content = opened.content
+    text, messages = iter(texts), list[RowMessage]()
+    for content, role in spoken(thread):
         body, name = next(text), next(text)
+        if not (name or content.tool_calls or content.tool_call_id):  # most
+            messages.append(RowMessage(role=role, content=body))
+            continue
         calls = tuple(
             RowCall(id=c.id, function=CalledFunction(name=next(text), arguments=next(text)))
             for c in content.tool_calls
         )
-        beside = {"tools" if turn.role is TurnRole.system else "name": name}
+        beside = {"tools" if role is TurnRole.system else "name": name}
         messages.append(
             RowMessage(
-                role=turn.role,
+                role=role,
                 content=body,
                 tool_calls=calls,
                 tool_call_id=content.tool_call_id,
@@ -344,10 +451,9 @@ def row_messages(thread: Sequence[Said], texts: Sequence[str]) -> tuple[RowMessa
     return tuple(messages)
 
 
-def _letters(thread: Sequence[Said]) -> int:
-    arguments = sum(
-        len(call.arguments) for opened, _, _ in thread for call in opened.content.tool_calls
-    )
-    return arguments + sum(
-        len(opened.content.text) + len(opened.content.tools) for opened, _, _ in thread
+def _letters(thread: Sequence[ThreadPart]) -> int:
+    contents = [content for part in thread for content in part.contents]
+    calls = [call for content in contents for call in content.tool_calls]
+    return sum(len(call.arguments) for call in calls) + sum(
+        len(content.text) + len(content.tools) for content in contents
     )

@@ -86,19 +86,15 @@ def _segments(thread: Thread) -> Iterator[NamedSegment | None]:
     """Of each text of the thread's document the segment of its turn: two of a turn, and two of each
     call.
     """
-    segments: dict[int, NamedSegment] = {}
-    for opened, turn, _ in thread.said:
+    for part in thread.parts:
         segment = None
-        if opened.permit.place is CopyPlace.vault:
-            segment = segments.setdefault(
-                turn.segment,
-                NamedSegment(
-                    account=thread.row.account_id,
-                    conversation=thread.row.conversation_id,
-                    segment=turn.segment,
-                    slot=opened.permit.slot,
-                    key=opened.key,
-                ),
+        if part.permit.place is CopyPlace.vault:
+            segment = NamedSegment(
+                account=thread.row.account_id,
+                conversation=thread.row.conversation_id,
+                segment=part.turns.segment,
+                slot=part.permit.slot,
+                key=part.key,
             )
-        for _ in range(2 + 2 * len(opened.content.tool_calls)):
-            yield segment
+        for content in part.contents:
+            yield from [segment] * (2 + 2 * len(content.tool_calls))

@@ -34,7 +34,6 @@ from licet.keys.material import (
 from licet.ledger import jws
 from licet.policy.decide import DecisionReason
 from licet.policy.file import Policies
-from licet.policy.state import TurnRole, TurnState
 from licet.release import ratings, registry
 from licet.release.ratings import IS_RATED
 from licet.release.reader import LEASE_SECONDS, LEASE_SECONDS_MAX, Lease
@@ -96,10 +95,8 @@ def verdicts(
         refused: dict[DecisionReason, int] = {}
         until = datetime.max.replace(tzinfo=at.tzinfo)
         for source in row.sources:
-            turn = TurnState(
-                number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin
-            )
-            decision = here.decide(turn, policies, purpose)
+            of = source.segment, source.turn, [source.origin]
+            decision = here.decide_segment(*of, policies, purpose)[source.origin]
             if decision.until is None:
                 refused[decision.because] = refused.get(decision.because, 0) + source.count
             else:

@@ -40,6 +40,7 @@ from licet.release.decision_pages import (
     DecisionPage,
     Thread,
     row_messages,
+    spoken,
 )
 from licet.release.draft import Draft, End, KeptPage
 from licet.release.known_names import KnownNames
@@ -51,6 +52,7 @@ from licet.release.row_runs import RowSources
 from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage, row_id_of, surrogates_mark
 from licet.release.tally import microseconds
 from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.blocks import moment
 from licet.vault.conversation_pages import Place, page_after
 from licet.vault.tables import ConversationRow
 
@@ -262,7 +264,7 @@ class PageBuilder:
         made = ReleaseRow(
             row_id=row_id,
             ordinal=ordinal,
-            until=min(until for _, _, until in thread.said),
+            until=min(part.until for part in thread.parts),
             messages=messages,
             kind=row.state.kind,
             sources=len(of.keys),
@@ -300,7 +302,7 @@ class PageBuilder:
         proofs = PageProofs(self._release.release_id, self._release.purpose, salts)
         for account, conversation in page.places:
             dropped: Mapping[str, int] = page.dropped.get(conversation, {})
-            included = len(page.candidates.get(conversation, ())) - sum(dropped.values())
+            included = page.turns_of(conversation) - sum(dropped.values())
             if included or dropped:
                 proofs.candidate(account, conversation, included, dropped)
         for (sealed, row), digest in zip(rows, digests, strict=True):
@@ -320,7 +322,7 @@ def _not_lost(page: DecisionPage, threads: Sequence[Thread], turn: PageTurn) -> 
     lost = turn.lost([thread.document.name for thread in threads])
     for thread, is_lost in zip(threads, lost, strict=True):
         if is_lost:
-            page.drop(thread.row.conversation_id, LeftOut.duplicate.value, len(thread.said))
+            page.drop(thread.row.conversation_id, LeftOut.duplicate.value, thread.turns)
         else:
             yield thread
 
@@ -333,12 +335,12 @@ def _kept_threads(
     """
     for number, (thread, made) in enumerate(zip(threads, curated, strict=True)):
         if made.dropped:
-            page.drop(thread.row.conversation_id, made.dropped.value, len(thread.said))
+            page.drop(thread.row.conversation_id, made.dropped.value, thread.turns)
             continue
-        messages = row_messages(thread.said, made.texts)
+        messages = row_messages(thread.parts, made.texts)
         text_bytes = sum(len(text) if text.isascii() else len(text.encode()) for text in made.texts)
         if text_bytes + _other_bytes(messages) > ROW_BYTES_MAX:
-            page.drop(thread.row.conversation_id, TOO_LARGE, len(thread.said))
+            page.drop(thread.row.conversation_id, TOO_LARGE, thread.turns)
             continue
         yield number, WrittenRow(thread, messages, made, text_bytes)
 
@@ -346,26 +348,23 @@ def _kept_threads(
 def _figures(written: WrittenRow) -> RowFigures:
     """What a row adds to the contents of the release."""
     labels, thread = written.made.labels, written.thread
-    row, opened_turns, state = thread.row, thread.said, thread.row.state
+    row, state = thread.row, thread.row.state
     stamps = [state.segments[source.segment].stamp for source in thread.of.sources]
     turns = tuple(
         (source.origin, stamp.surface, stamp.plan, source.count)
         for source, stamp in zip(thread.of.sources, stamps, strict=True)
     )
     stated = Counter(
-        [
-            opened.content.model
-            for opened, turn, _ in opened_turns
-            if turn.role is TurnRole.assistant
-        ]
+        [content.model for content, role in spoken(thread.parts) if role is TurnRole.assistant]
     )
     models = _summed((contents.model_named(model), count) for model, count in stated.items())
     profile = _profile(state.kind, turns, tuple(models.items()), labels and labels.language)
-    times = [turn.occurred_at for _, turn, _ in opened_turns]
+    first = min(min(part.turns.times) for part in thread.parts)
+    last = max(max(part.turns.times) for part in thread.parts)
     return RowFigures(
         contents.account_mark(row.account_id),
-        contents.month(min(times)),
-        contents.month(max(times)),
+        contents.month(moment(first)),
+        contents.month(moment(last)),
         written.text_bytes,
         profile,
         bool(thread.gaps),

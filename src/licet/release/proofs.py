@@ -50,7 +50,7 @@ from licet.ledger import entries
 from licet.ledger.canonical_json import Canonical
 from licet.policy.decide import Decision, DecisionReason
 from licet.policy.file import Policies
-from licet.policy.state import WHOLE_ACCOUNT, ScopeKind, TurnRole, TurnState
+from licet.policy.state import WHOLE_ACCOUNT, ScopeKind
 from licet.release.manifest import PROOF_FOLDER, PROOF_NAMES, ProofPins
 from licet.release.proof_lines import write_lines
 from licet.release.row_keys import SealedRow
@@ -357,10 +357,8 @@ def decided_of(
     turns: dict[tuple[int, DecisionReason], Counter[str]] = {}
     decided: dict[tuple[int, DecisionReason], Decision] = {}
     for source in row.sources:
-        asked = TurnState(
-            number=source.turn, segment=source.segment, role=TurnRole.user, origin=source.origin
-        )
-        decision = seen.decide(asked, policies, purpose)
+        of = source.segment, source.turn, [source.origin]
+        decision = seen.decide_segment(*of, policies, purpose)[source.origin]
         key = (source.segment, decision.because)
         decided[key] = decision
         turns.setdefault(key, Counter())[source.origin] += source.count

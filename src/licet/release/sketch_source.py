@@ -8,8 +8,7 @@ lose, before it reads anything else.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -19,10 +18,17 @@ from licet.release import registry
 from licet.release.base import BaseRelease
 from licet.release.changed_words import SAMPLES_MAX, ChangedPlace, sampled
 from licet.release.curation import Curation, Document, Duplicates, SurveyProtocol
-from licet.release.decision_pages import READ_AT_ONE_MOMENT, DecisionPage, Thread, document
+from licet.release.decision_pages import (
+    READ_AT_ONE_MOMENT,
+    DecisionPage,
+    Thread,
+    ThreadSources,
+    document,
+)
 from licet.release.known_names import KnownNames
 from licet.release.row_runs import RowSources
 from licet.store.connect import Pool, Transaction, transaction
+from licet.vault.blocks import TurnColumns
 from licet.vault.conversation_pages import START, Place, page_after
 
 
@@ -104,16 +110,20 @@ def _of_rows(
 
 def _as_of(row: RowSources, thread: Thread) -> Document | None:
     """The thread as it was when it became the row; None if it has changed."""
-    of, said, now, *_ = thread
     last = {(source.segment, source.origin): source.turn for source in row.sources}
-    mine = [one for one in said if one[1].number <= last.get((one[1].segment, one[1].origin), -1)]
-    counts = Counter((turn.segment, turn.origin) for _, turn, _ in mine)
-    newest = {(turn.segment, turn.origin): turn.number for _, turn, _ in mine}
-    if newest != last or counts != {
-        (source.segment, source.origin): source.count for source in row.sources
-    }:
+    mine = [part.select(list(_up_to(last, part.turns))) for part in thread.parts]
+    mine = [part for part in mine if part.contents]
+    if ThreadSources.of(mine).sources != row.sources:
         return None
-    return document(of, now.name[16:].decode(), mine, now.key)
+    now = thread.document
+    return document(thread.row, now.name[16:].decode(), mine, now.key)
+
+
+def _up_to(last: Mapping[tuple[int, str], int], turns: TurnColumns) -> Iterator[int]:
+    """The places of the turns up to the last of their segment and origin."""
+    for place, (number, origin) in enumerate(zip(turns.numbers, turns.origins, strict=True)):
+        if number <= last.get((turns.segment, origin), -1):
+            yield place
 
 
 def enter_rows(

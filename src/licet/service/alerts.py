@@ -24,134 +24,143 @@ RUNBOOKS = "https://docs.licet.example/runbooks/"
 _ALERTS = {
     "down": (
         "the server does not answer Prometheus",
-        "`systemctl status licet`, then its log: start it, or repair what it names",
+        "run `systemctl status licet` and read the end of its log; fix what the log names, "
+        "then start it",
     ),
     "workers-missing": (
-        "fewer processes serve than should",
-        "read the log for `worker has ended` and `worker is killed`",
+        "fewer server processes run than are configured",
+        "find `worker has ended` and `worker is killed` in the log: the lines before them "
+        "name the cause",
     ),
     "workers-ending": (
-        "processes of the server end again and again",
-        "read the log for `worker has ended`: its `because` and `status` say how",
+        "server processes end again and again",
+        "find `worker has ended` in the log: `because` and `status` give the cause",
     ),
     "errors": (
-        "more than one request in a hundred is answered with an error of the server",
-        "read the log for `broken`; for 503, see that the database answers",
+        "more than 1 % of requests are answered with a server error",
+        "see what `/readyz` and `licet doctor --since 1h` name; for status 500, find `broken`"
+        " in the log",
     ),
     "slow": (
         "one request in a hundred takes longer than a second",
-        "find the route on the board, then see whether the database or the processor is busy",
+        "`licet doctor` shows whether the database is slow, `top` whether the processor is busy",
     ),
     "figures-old": (
-        "the figures of the installation are old: the database has not answered for five minutes",
-        "see that PostgreSQL runs and takes connections",
+        "the figures of the installation are more than five minutes old: the server cannot "
+        "read them from the database",
+        "check that PostgreSQL runs, accepts connections and is not blocked",
     ),
     "dependency-silent": (
-        "something that the server depends on has not answered it for half a minute",
-        "its label `dependency` names it: see that it runs and can be reached; what was "
-        "acknowledged is kept, and the server goes on when it answers",
+        "something that the server depends on does not answer",
+        "its label `dependency` names it: restore it; the server continues by itself, and "
+        "nothing that was acknowledged is lost",
     ),
     "log-behind": (
-        "entries wait for the log for longer than five minutes",
-        "`/readyz` says whether the sequencer has stopped; else see that one server runs",
+        "entries have waited for the log for longer than five minutes",
+        "`/readyz` says whether the sequencer has stopped; otherwise check that a server runs"
+        " and that nothing blocks the database",
     ),
     "publication-late": (
-        "entries have a place in the log, and were not published for five minutes",
-        "`licet ledger status` says how far it is published: see that the disk or the bucket of "
-        "the log takes writes",
+        "entries were not published for five minutes after they had their place in the log",
+        "check that the disk or the bucket of the log accepts writes; `licet ledger status` "
+        "prints how far it is published",
     ),
     "webhooks-behind": (
-        "messages to endpoints are a quarter of an hour late",
-        "see that a server runs: one of its workers sends",
+        "events are sent to endpoints more than fifteen minutes late",
+        "check that a server runs and that no suspended `licet webhooks run` keeps it from sending",
     ),
     "endpoint-failing": (
-        "an endpoint has not taken its messages for an hour",
-        "`licet webhooks list` says which and what it answers: ask whoever runs it",
+        "an endpoint has refused its events for an hour",
+        "`licet webhooks list` prints the endpoint and its error: ask its operator to repair it",
     ),
     "endpoint-disabled": (
-        "an endpoint is told nothing any more, deletions included",
-        "mend it, then `licet webhooks replay NAME`",
+        "an endpoint is disabled and receives no events, deletions included",
+        "repair it, then run `licet webhooks replay NAME`",
     ),
     "backup-late": (
-        "there is no backup of the last two days",
-        "look why the timer's run failed, then `licet backup make FOLDER`",
+        "the newest backup is more than two days old",
+        "find out why the backup timer failed, then run `licet backup make FOLDER`",
     ),
     "rotation-late": (
-        "a rotation of the keys is a day late: what was erased is within reach of old backups for"
-        " longer than published",
-        "`licet keys rotate`; its error says what is in the way",
+        "a rotation of the keys is a day late: erased content can be recovered from old "
+        "backups for longer than published",
+        "run `licet keys rotate`: its error names what prevents it",
     ),
     "sweep-waits": (
-        "a sweep waits for approval: it would erase more than usual",
-        "`licet sweep status`: approve it with `licet sweep approve`, or find out what moved the "
-        "dates",
+        "a sweep waits for approval, because it would erase more than usual",
+        "run `licet sweep status`; if so much is meant to go, `licet sweep approve`, else "
+        "find out what moved the dates",
     ),
     "sweep-late": (
-        "no sweep has come to its end for six hours",
-        "read the log for `failed` with `work` `sweep`",
+        "no sweep has ended for six hours: content that is due is not erased",
+        'find `failed` with `"work":"sweep"` in the log: `because` names the cause',
     ),
     "erasures-late": (
-        "erasures are not finished in time",
-        "`licet erase status` says what each waits for",
+        "erasures are past their day",
+        "`licet erase status` prints what each waits for",
     ),
     "closures-wait": (
-        "closed accounts are erased, and wait for the log before they are certified",
-        "see that one server runs, or `licet ledger append`",
+        "accounts were closed and erased an hour ago, and their certificates still wait for "
+        "the log",
+        "check that a server runs and that the log continues, or run `licet ledger append`",
     ),
     "requests-late": (
-        "requests of people are not answered in time",
-        "`licet request list` shows them first: answer them, or confirm their receipt",
+        "requests of people under the law are past their deadline",
+        "`licet request list` prints them first: answer them, or extend them where the law "
+        "allows that",
     ),
     "reviews-late": (
-        "suggestions, flags, holds or recalls wait for somebody for too long",
-        "the inbox of the console lists them, the overdue first",
+        "suggestions of misuse, flags, legal holds or recalls are past their day of review",
+        "call a member of staff: the console's inbox lists the overdue ones first",
     ),
     "pool-exhausted": (
         "requests wait for a connection to the database",
-        "see what the database does; more workers do not help while it is busy",
+        "see with `licet doctor` what the database is busy with; more workers do not help "
+        "while it is",
     ),
     "disk-low": (
         "a disk that the server writes to is nearly full",
-        "its label `folder` says which: make room, or give it more; a full disk stops changes "
-        "until there is room",
+        "its label `folder` names it: make room, or enlarge it; on a full disk changes are "
+        "refused until there is room",
     ),
     "key-refused": (
-        "a program beside an assistant is refused for its key: what is said there may not be "
-        "recorded",
-        "see `licet api-key list` for one that was revoked or has ended, and give the program "
-        "a new one",
+        "an assistant's requests are refused because of its API key: its chats may not be recorded",
+        "`licet api-key list` prints which key was revoked or has expired: give the program a"
+        " new one",
     ),
     "drill-late": (
         "no backup was restored as a test since a drill was due a day ago",
-        "`licet backup drill`; its timer's log says why it did not run",
+        "run `licet backup drill`; the log of its timer says why it did not run",
     ),
     "outside-silent": (
-        "an endpoint or a witness of others has not answered for ten minutes",
-        "its label `dependency` says which kind: `licet webhooks list` and `licet ledger status` "
-        "say which one; ask whoever runs it",
+        "an endpoint or a witness of somebody else does not answer",
+        "its label `dependency` names the kind; `licet webhooks list` and `licet ledger "
+        "status` print which one: ask its operator",
     ),
     "versions-differ": (
         "servers of different versions have run beside each other for an hour",
-        "finish the upgrade: reload the servers of before, `systemctl reload licet`",
+        "install the new version on the servers that lack it, then `systemctl reload licet` there",
     ),
     "withdrawals-fail": (
-        "withdrawals and deletions fail or take longer than 2.5 seconds: people's no does not "
-        "take effect",
-        "see `/readyz` and `licet doctor`: the restriction journal's disk or bucket, or the "
-        "database, does not take them",
+        "withdrawals and deletions fail, or take longer than 2.5 seconds: a person's no does "
+        "not take effect",
+        "see `/readyz` and `licet doctor --since 1h`: the disk or bucket of the restriction "
+        "journal, or the database, does not accept them",
     ),
     "gates-late": (
-        "gates fail, or are not answered within 50 milliseconds: chats wait for them",
-        "see whether database and processor are busy, and what `/readyz` names",
+        "gates fail, or take longer than 50 milliseconds: chats wait for them",
+        "see with `licet doctor` and `top` whether the database is far or slow, or the "
+        "processor busy",
     ),
     "erasures-slip": (
-        "erasures are past their day for so long that the objective is missed",
-        "`licet erase status` says what each waits for",
+        "erasures have been past their day for so long that the objective is missed",
+        "`licet erase status` prints what each waits for",
     ),
     "log-slips": (
-        "what happens is told to the log later than within two minutes, for so long that the "
+        "entries have waited for the log for more than two minutes so often that the "
         "objective is missed",
-        "`/readyz` says whether the sequencer has stopped, and what is silent",
+        "`/readyz` says whether the sequencer has stopped, and names the silent dependencies; "
+        "otherwise see what blocks the database",
     ),
 }
 ALERTS = tuple(

@@ -48,6 +48,8 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
                 record.warning("waits", work=name, because=error.message)
             except LicetError as error:
                 record.error("failed", work=name, kind=type(error).__name__, because=error.message)
+            except OSError as error:  # such as a disk of the keys that takes no writes; no path
+                record.error("failed", work=name, kind="OSError", because=error.strerror)
 
 
 def _rotate(installation: Installation) -> None:

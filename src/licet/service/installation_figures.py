@@ -4,6 +4,7 @@ Each reads an index of open entries only and counts up to `COUNTED_MAX`.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 import msgspec
@@ -84,12 +85,12 @@ def _unpublished_since(installation: Installation) -> datetime | None:
 
 
 def _queues(installation: Installation, now: datetime) -> dict[str, Queue]:
-    """The staff inbox, counted by kind."""
-    found: dict[str, Queue] = {}
+    """The staff inbox, counted by kind; a kind may have several sources."""
+    waiting, overdue = Counter[str](), Counter[str]()
     with InboxReading(installation, now) as reading:
         for source in SOURCES:
             if source.kind in QUEUES:
                 items = source.page(reading, None, QUEUED_MAX).found
-                overdue = sum(placed.item.overdue for placed in items)
-                found[source.kind.value] = Queue(waiting=len(items), overdue=overdue)
-    return found
+                waiting[source.kind.value] += len(items)
+                overdue[source.kind.value] += sum(placed.item.overdue for placed in items)
+    return {kind: Queue(waiting=waiting[kind], overdue=overdue[kind]) for kind in waiting}

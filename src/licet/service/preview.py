@@ -35,9 +35,11 @@ from licet.release.decision_pages import (
     PAGE_BYTES_MAX,
     READ_AT_ONE_MOMENT,
     DecisionPage,
-    Said,
     Thread,
+    ThreadPart,
     row_messages,
+    spoken,
+    turn_numbers,
 )
 from licet.release.rows import MESSAGES_MAX
 from licet.service.preview_result import (
@@ -337,12 +339,17 @@ class _Own:
         self._seen, self._at = seen, now
 
     def __call__(
-        self, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState
+        self,
+        decision: Decision,
+        account: AccountRow,
+        row: ConversationRow,
+        segment: int,
+        turns: Sequence[int],
     ) -> Permit:
         state = self._seen[row.conversation_id].turns
-        if decision.because is DecisionReason.flagged:
-            return Permit.of_safety_copy(account, row, state, turn, self._at)
-        return Permit.to_owner(account, row, state, turn, self._at)
+        is_flagged = decision.because is DecisionReason.flagged
+        allow = Permit.of_safety_copy if is_flagged else Permit.to_owner
+        return allow(account, row, state, segment, turns, self._at)
 
 
 def _previewed(
@@ -356,13 +363,15 @@ def _previewed(
     shown_turns, until = dict[int, PreviewedTurn](), list[datetime]()
     for thread, (curated, replaced) in zip(loaded.threads, made, strict=True):
         if curated.dropped is None:
-            until += [end for _, _, end in thread.said]
-        shown_turns |= _thread(thread.said, curated, replaced)
+            until += [part.until for part in thread.parts]
+        shown_turns |= _thread(thread.parts, curated, replaced)
     turns, left_out = [], page.left_out.get(conversation, {})
-    for turn in page.candidates.get(conversation, ()):
-        because = left_out.get(turn.number) or view.decide(turn, versions, purpose).because.value
-        out = PreviewedTurn(turn=turn.number, role=turn.role, used=False, because=because, text="")
-        turns.append(shown_turns.get(turn.number, out))
+    for run in page.candidates.get(conversation, ()):
+        for number, role, origin in zip(run.numbers, run.roles, run.origins, strict=True):
+            asked = TurnState(number=number, segment=run.segment, role=role, origin=origin)
+            because = left_out.get(number) or view.decide(asked, versions, purpose).because.value
+            out = PreviewedTurn(turn=number, role=role, used=False, because=because, text="")
+            turns.append(shown_turns.get(number, out))
     rows = [curated for curated, _ in made if curated.dropped is None]
     labels = [row.labels for row in rows if row.labels is not None]
     return PreviewedConversation(
@@ -376,12 +385,14 @@ def _previewed(
 
 
 def _thread(
-    thread: Sequence[Said], curated: Curated, replaced: Sequence[Sequence[Substitution]]
+    thread: Sequence[ThreadPart], curated: Curated, replaced: Sequence[Sequence[Substitution]]
 ) -> dict[int, PreviewedTurn]:
     """The turns of a possible row, as a model would read them, or with why curation drops them."""
     found, of_text = {}, iter(replaced)
-    for (opened, turn, _), message in zip(thread, row_messages(thread, curated.texts), strict=True):
-        content = opened.content
+    told = zip(turn_numbers(thread), spoken(thread), strict=True)
+    for (number, (content, role)), message in zip(
+        told, row_messages(thread, curated.texts), strict=True
+    ):
         own, learnt = [content.text, content.tools or content.tool_name], [message.content]
         for call, cleaned in zip(content.tool_calls, message.tool_calls, strict=True):
             own = [*own, call.name, call.arguments]
@@ -391,9 +402,9 @@ def _thread(
             because, learnt, pieces = curated.dropped.value, [], []
         else:
             because = DecisionReason.permitted.value
-        found[turn.number] = PreviewedTurn(
-            turn=turn.number,
-            role=turn.role,
+        found[number] = PreviewedTurn(
+            turn=number,
+            role=role,
             used=curated.dropped is None,
             because=because,
             text="\n".join(part for part in learnt if part),

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from licet.access import service_keys, staff_orders
-from licet.backup import drills
+from licet.backup import archives, drills
 from licet.backup.drills import DrillOutcome
 from licet.config import Configuration
 from licet.erasure import sweeper
@@ -41,17 +41,17 @@ _OUTAGES = {  # of what is no dependency that was silent: while it stands, and a
         "statements take longer than a second",
         "statements took longer than a second",
     ),
-    DATABASE_LOCKED: (
-        "an open transaction holds up others",
-        "an open transaction held up others",
+    DATABASE_LOCKED: ("an open transaction blocks others", "an open transaction blocked others"),
+    WORKERS: (
+        "fewer server processes run than are configured",
+        "fewer server processes ran than are configured",
     ),
-    WORKERS: ("fewer processes serve than should", "fewer processes served than should"),
 }
-_SILENT = ("does not answer, or the server ended meanwhile", "did not answer")
+_SILENT = ("does not answer, or did not when its server ended", "did not answer")
 UNKNOWN = (
-    "errors and slow answers of the server: its log has them, `journalctl -u licet --since`",
-    "requests that never reached it, and how late gates were: Prometheus has them",
-    "what servers saw that have another data folder: run this on their hosts",
+    "errors and slow answers of the server: `journalctl --unit licet --since -1h`",
+    "requests that did not arrive, and late gates: ask Prometheus",
+    "outages that servers with another data folder saw: run this on their machines",
     "outages while no server ran",
 )
 
@@ -147,7 +147,7 @@ def _orders(installation: Installation, since: datetime, _: datetime) -> Iterato
                 what="order",
                 began=order.ordered_at,
                 ended=ended,
-                seen=f"{order.kind.value} failed: {order.said}",
+                seen=f"the order `{order.kind.value}` failed: {order.said}",
                 next="licet doctor",
             )
 
@@ -164,7 +164,7 @@ def _drills(installation: Installation, since: datetime, until: datetime) -> Ite
             )
     due = drills.due_at(installation)
     if due is not None and due <= until:
-        seen = "no backup was restored as a test by the day that it was due"
+        seen = "no backup was restored as a test: a drill is due"
         yield RecentFault(what="drill", began=due, ended=None, seen=seen, next="licet backup drill")
 
 
@@ -183,13 +183,13 @@ def _endpoints(
 ) -> Iterator[RecentFault]:
     for one in endpoints.list_endpoints(installation):
         if one.disabled_at is not None:
-            seen = f"{one.endpoint} is told nothing: {one.disabled_because}"
+            seen = f"{one.endpoint} is disabled and receives no events: {one.disabled_because}"
             command, began = f"licet webhooks replay {one.endpoint}", one.disabled_at
         elif one.failing_since is not None:
-            seen = f"{one.endpoint} takes nothing: {one.last_failure or 'it failed'}"
+            seen = f"{one.endpoint} refuses its events: {one.last_failure or 'it failed'}"
             command, began = "licet webhooks list", one.failing_since
         elif one.overdue:
-            seen = f"{one.endpoint} owes {one.overdue:,} acknowledgements"
+            seen = f"{one.endpoint} has not acknowledged events in time: {one.overdue:,}"
             command, began = "licet webhooks list", until
         else:
             continue
@@ -233,22 +233,22 @@ def _late(installation: Installation, _: datetime, until: datetime) -> Iterator[
             "webhooks",
             now.webhooks.due_at,
             15 * minutes,
-            f"{now.webhooks.waiting:,} messages to endpoints were to be sent",
+            f"{now.webhooks.waiting:,} messages to endpoints are late",
             "licet webhooks list",
         ),
         (
             "sweep",
             now.sweep.ended_at,
             360 * minutes,
-            "no sweep came to its end",
+            "no sweep has ended",
             "licet sweep status",
         ),
         (
             "backup",
             now.backup,
             BACKUP_DAYS * day,
-            "no backup was begun after this one",
-            "licet backup make FOLDER",
+            "no backup was made",
+            f"licet backup make {_backup_folder(installation)}",
         ),
         ("rotation", rotation, day, "a rotation of the keys is due", "licet keys rotate"),
     ):
@@ -258,7 +258,8 @@ def _late(installation: Installation, _: datetime, until: datetime) -> Iterator[
         (ItemKind.request, "requests of people", "licet request list"),
         (ItemKind.erasure, "erasures", "licet erase status"),
         (ItemKind.recall, "recalls", "licet recall list"),
-        (ItemKind.misuse, "suggestions of misuse", "licet flag list"),
+        (ItemKind.misuse, "suggestions of misuse", "licet inbox list --by ADDRESS"),
+        (ItemKind.flag, "flags", "licet hold list"),
         (ItemKind.hold, "legal holds", "licet hold list"),
     ):
         if count := now.queues[kind].overdue:
@@ -266,9 +267,16 @@ def _late(installation: Installation, _: datetime, until: datetime) -> Iterator[
                 what=f"{kind.value}s",
                 began=until,
                 ended=None,
-                seen=f"{count:,} {seen} are overdue",
+                seen=f"{seen} are overdue: {count:,}",
                 next=command,
             )
+
+
+def _backup_folder(installation: Installation) -> str:
+    """Where the newest backup was written."""
+    newest = archives.list_registered(installation, 1)
+    known = newest[0].folder if newest else None
+    return str(known.parent) if known is not None else "FOLDER"
 
 
 def _activity(installation: Installation, _: datetime, until: datetime) -> Iterator[RecentFault]:
@@ -280,7 +288,8 @@ def _activity(installation: Installation, _: datetime, until: datetime) -> Itera
             what=DATABASE_SLOW,
             began=until - timedelta(seconds=now.slowest_seconds),
             ended=None,
-            seen=f"{now.slow:,} statements run, the longest waits for {now.slowest_waits_for}",
+            seen=f"statements take longer than a second: {now.slow:,}, the longest waits for "
+            f"{now.slowest_waits_for}",
             next="licet doctor",
         )
     for one in now.blocking:
@@ -289,8 +298,8 @@ def _activity(installation: Installation, _: datetime, until: datetime) -> Itera
             what=DATABASE_LOCKED,
             began=until - timedelta(seconds=one.seconds or 0),
             ended=None,
-            seen=f"{one.waiting:,} wait for the open transaction of session {one.pid} "
-            f"(`{one.application}`{state})",
+            seen=f"the open transaction of session {one.pid} (`{one.application}`{state}) blocks "
+            f"others: {one.waiting:,}",
             next=end_session_command(installation.config, one),
         )
 
@@ -304,12 +313,20 @@ def end_session_command(config: Configuration, session: BlockingSession) -> str:
 
 def describe(found: RecentFaults) -> str:
     """The text of the command."""
-    lines = [f"from {rfc3339(found.since)} to {rfc3339(found.until)}"]
-    for fault in found.faults:
-        end = "still" if fault.ended is None else rfc3339(fault.ended)
-        when = rfc3339(fault.began) + ("" if fault.ended == fault.began else f" to {end}")
-        lines += [f"{fault.what:<18} {fault.seen}, {when}", f"{'':<18} next: {fault.next}"]
+    lines = [f"{_second(found.since)} to {_second(found.until)}"]
+    for heading, stands in (("still wrong", True), ("over", False)):
+        faults = [fault for fault in found.faults if (fault.ended is None) is stands]
+        lines += [heading] if faults else []
+        for fault in faults:
+            when = f"since {_second(fault.began)}"
+            if fault.ended is not None:
+                when = f"{_second(fault.began)} to {_second(fault.ended)}"
+            lines += [f"  {fault.what:<16} {fault.seen}", f"{'':<19}{when}, next: {fault.next}"]
     if not found.faults:
-        lines.append("nothing was wrong, as far as it is on record")
-    lines += ["not known:", *(f"  {one}" for one in found.unknown)]
+        lines.append("nothing wrong is on record")
+    lines += ["not on record", *(f"  {one}" for one in found.unknown)]
     return "\n".join(lines)
+
+
+def _second(at: datetime) -> str:
+    return rfc3339(at.replace(microsecond=0))

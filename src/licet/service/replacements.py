@@ -24,7 +24,13 @@ from licet.errors import DeniedError, RefusedError, UsageError
 from licet.masked import Masked
 from licet.policy.file import Policies
 from licet.release import registry, sample, shown_replacements, signatures
-from licet.release.decision_pages import DecisionPage, Thread, document, row_messages
+from licet.release.decision_pages import (
+    DecisionPage,
+    Thread,
+    ThreadPart,
+    document,
+    row_messages,
+)
 from licet.release.rows import Payload
 from licet.release.sample import ReleaseCopy
 from licet.release.shown_replacements import MarkCounts, PlaceRef
@@ -200,13 +206,22 @@ def _places(
         return None
     held = [message["content"] for message in payload.messages]
     for thread in threads:
-        said = thread.said[: len(held)]
-        made = document(thread.row, said[0][0].content.thread, said, thread.document.key)
+        parts = list(_first_turns(thread.parts, len(held)))
+        name = parts[0].contents[0].thread
+        made = document(thread.row, name, parts, thread.document.key)
         ((curated, replaced),) = engine.curate([made], installation.keyring.random(32))
-        cut = thread._replace(said=said, document=made)
-        if [message.content for message in row_messages(cut.said, curated.texts)] == held:
+        cut = thread._replace(parts=parts, document=made)
+        if [message.content for message in row_messages(parts, curated.texts)] == held:
             return list(_of_row(ordinal, cut, curated.texts, replaced))
     return None
+
+
+def _first_turns(parts: Sequence[ThreadPart], limit: int) -> Iterator[ThreadPart]:
+    """The first ``limit`` turns of a thread."""
+    for part in parts:
+        if limit > 0:
+            yield part.select(range(min(limit, len(part.contents))))
+        limit -= len(part.contents)
 
 
 def _of_row(

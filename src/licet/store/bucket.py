@@ -132,10 +132,10 @@ class Bucket:
 
         try:
             return from_url(self.url, **self._options)
-        except Exception as error:
+        except Exception:
             # the library's message may quote the secret
             raise UsageError(
-                f"the object store `{self.url}` cannot be opened: {type(error).__name__}",
+                f"the object store `{self.url}` cannot be opened",
                 "write its URL as in s3://BUCKET/FOLDER or file:///FOLDER: docs/configuration.md",
             ) from None
 

@@ -53,7 +53,21 @@ logging.getLogger("psycopg").propagate = False
 
 Result = TypeVar("Result")
 Transaction = psycopg.Connection[TupleRow]
-Pool = ConnectionPool[Transaction]
+
+
+class Pool(ConnectionPool[Transaction]):
+    """Connections to one database. ``admission`` decides which servers are used, ``folder`` is that
+    of an embedded server, and a transaction waits for a lock for ``lock_seconds`` at most, where
+    that is set.
+    """
+
+    # options are those of psycopg's pool
+    def __init__(self, dsn: str | Callable[[], str], **options: Any) -> None:  # noqa: ANN401
+        self.admission = Admission()
+        self.folder: Path | None = None
+        self.lock_seconds: float | None = None
+        super().__init__(dsn, **options)
+
 
 POOL_SIZE_MAX = 16
 WAIT_SECONDS_MAX = 10.0
@@ -78,9 +92,6 @@ _CONFIGURE = f"""
     SET tcp_keepalives_count = {_COUNT};
     SET tcp_user_timeout = {SILENT_SECONDS_MAX * 1_000};
 """
-_admissions: WeakKeyDictionary[Pool, Admission] = WeakKeyDictionary()
-_folders: WeakKeyDictionary[Pool, Path] = WeakKeyDictionary()  # of embedded servers
-_lock_seconds: WeakKeyDictionary[Pool, float] = WeakKeyDictionary()
 _warned: WeakKeyDictionary[Transaction, str] = WeakKeyDictionary()
 _following: WeakKeyDictionary[Transaction, list[Callable[[], None]]] = WeakKeyDictionary()
 _HINT_BUSY = (
@@ -167,7 +178,7 @@ def database(config: StoreConfig, connections_max: int = POOL_SIZE_MAX) -> Itera
         embedded.running(folder),
         open_pool(functools.partial(embedded.revive, folder), connections_max) as pool,
     ):
-        _folders[pool] = folder
+        pool.folder = folder
         yield pool
 
 
@@ -178,8 +189,7 @@ def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> It
     """
     named = dsn if isinstance(dsn, str) else dsn()
     options = _check_connection(named)
-    admission = Admission()
-    pool: Pool = ConnectionPool(
+    pool: Pool = Pool(
         dsn,
         min_size=1,
         max_size=size_max,
@@ -187,11 +197,10 @@ def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> It
         reconnect_timeout=WAIT_SECONDS_MAX,
         kwargs=options,
         configure=_configure,
-        check=functools.partial(_check, admission),
+        check=lambda conn: _check(pool.admission, conn),
         open=False,
         name="licet",
     )
-    _admissions[pool] = admission
     with pool:
         yield pool
 
@@ -199,13 +208,8 @@ def open_pool(dsn: str | Callable[[], str], size_max: int = POOL_SIZE_MAX) -> It
 @contextlib.contextmanager
 def guarded(pool: Pool, examine: Examination) -> Iterator[None]:
     """Within the block ``examine`` decides which servers are used; see `licet.store.primary`."""
-    with _admission(pool).guarded(examine):
+    with pool.admission.guarded(examine):
         yield
-
-
-def _admission(pool: Pool) -> Admission:
-    """The admission check of ``pool``; a pool opened elsewhere has none."""
-    return _admissions.setdefault(pool, Admission())
 
 
 def probe(pool: Pool) -> None:
@@ -216,7 +220,7 @@ def probe(pool: Pool) -> None:
     assert isinstance(pool.kwargs, dict)
     with translated(pool), psycopg.connect(conninfo, **pool.kwargs) as conn:
         _configure(conn)
-        _admission(pool).check(conn)
+        pool.admission.check(conn)
 
 
 @contextlib.contextmanager
@@ -275,8 +279,8 @@ def transaction(
     """
     with traces.transaction(), translated(pool), pool.connection() as conn:
         _following.pop(conn, None)
-        if pool in _lock_seconds:
-            conn.execute(f"SET LOCAL lock_timeout = '{_lock_seconds[pool]} s'")
+        if pool.lock_seconds is not None:
+            conn.execute(f"SET LOCAL lock_timeout = '{pool.lock_seconds} s'")
         try:
             yield conn
         except pg.ReadOnlySqlTransaction:
@@ -296,11 +300,11 @@ def lock_waits_limited(pool: Pool, seconds: float) -> Iterator[None]:
     """Within the block a transaction that waits for a lock for longer raises ContentionError: for
     what examines a database that somebody else may hold up.
     """
-    _lock_seconds[pool] = seconds
+    pool.lock_seconds = seconds
     try:
         yield
     finally:
-        _lock_seconds.pop(pool, None)
+        pool.lock_seconds = None
 
 
 @contextlib.contextmanager
@@ -365,7 +369,7 @@ def translated(pool: Pool | None = None) -> Iterator[None]:
     try:
         yield
     except (PoolTimeout, TooManyRequests):
-        fault = _admissions[pool].fault if pool is not None and pool in _admissions else None
+        fault = pool.admission.fault if pool is not None else None
         if fault is not None:  # connections there are, to a server that is not to be asked
             raise UnreachableError(fault.message, fault.hint) from None
         raise UnreachableError("no connection to the database became free", _HINT_BUSY) from None
@@ -468,7 +472,7 @@ def _commit(pool: Pool, conn: Transaction) -> None:
     except psycopg.OperationalError as error:
         if _is_contention(error):
             raise
-        if pool in _folders and embedded.is_full(_folders[pool]):
+        if pool.folder is not None and embedded.is_full(pool.folder):
             raise OutcomeUnknownError(
                 "the database went away during the commit: its disk is full",
                 _HINT_FULL_UNKNOWN,

@@ -6,7 +6,7 @@ became effective ends a grant in the answer even before any verb has recorded th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby, islice
 from operator import itemgetter
@@ -17,9 +17,15 @@ import msgspec
 from msgspec.structs import replace
 
 from licet.policy import fold, outcomes
-from licet.policy.decide import Decision, Gate, decide, decide_each, gate, unanswered_questions
+from licet.policy.decide import Decision, Gate, decide, gate, unanswered_questions
 from licet.policy.file import Policies
-from licet.policy.state import AccountState, ConversationState, GrantStanding, TurnState
+from licet.policy.state import (
+    AccountState,
+    ConversationState,
+    GrantStanding,
+    TurnRole,
+    TurnState,
+)
 from licet.store.connect import Transaction
 from licet.store.keyset import (
     KeyColumn,
@@ -56,10 +62,21 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     def decide(self, turn: TurnState | None, policies: Policies, purpose: str) -> Decision:
         return decide(self.state, self.turns, turn, policies, purpose, self.at)
 
-    def decide_each(
-        self, turns: Sequence[TurnState], policies: Policies, purpose: str
-    ) -> list[Decision]:
-        return decide_each(self.state, self.turns, turns, policies, purpose, self.at)
+    def decide_segment(
+        self, segment: int, turn: int, origins: Iterable[str], policies: Policies, purpose: str
+    ) -> dict[str, Decision]:
+        """The decision on turns of a segment, by origin. Of what the rule reads nothing else
+        differs among them but whether a flag covers them: ``turn`` is the number of any on the same
+        side of its end (`policy.state.Segment.flagged_turn`).
+        """
+        return {
+            origin: self.decide(
+                TurnState(number=turn, segment=segment, role=TurnRole.user, origin=origin),
+                policies,
+                purpose,
+            )
+            for origin in origins
+        }
 
 
 def brought(account: AccountRow, policies: Policies, at: datetime) -> outcomes.AccountChange:

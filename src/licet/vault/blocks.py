@@ -17,6 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -187,21 +188,54 @@ def moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+class TurnColumns(NamedTuple):
+    """Turns of one segment as columns of equal length, in order: ``times`` in microseconds since
+    1970, ``sizes`` as in `UnpackedTurn`.
+    """
+
+    segment: int
+    numbers: Sequence[int]
+    roles: Sequence[TurnRole]
+    origins: Sequence[str]
+    times: Sequence[int]
+    sizes: Sequence[int]
+
+    def select(self, places: Sequence[int]) -> TurnColumns:
+        """The turns at these places."""
+        if len(places) == len(self.numbers):
+            return self
+        chosen = (map(column.__getitem__, places) for column in self[1:])
+        return TurnColumns(self.segment, *map(list[Any], chosen))
+
+
+def columns(
+    first_turn: int, segment: int, roles: str, origins: str, times: bytes, sizes: bytes | None
+) -> TurnColumns:
+    """The turns of a row of `PACKED`, in order, the title among them."""
+    count = len(roles)
+    of_turns, plain = _roles(roles)
+    return TurnColumns(
+        segment,
+        range(first_turn, first_turn + count),
+        of_turns,
+        origins.split(",") if origins else plain,
+        struct.unpack(f">{count}q", times),
+        struct.unpack(f">{count}i", sizes) if sizes is not None else (0,) * count,
+    )
+
+
+@lru_cache(4_096)
+def _roles(letters: str) -> tuple[tuple[TurnRole, ...], tuple[str, ...]]:
+    """The roles and the usual origins of a block's turns; most blocks are alike in them."""
+    return tuple(_ROLES[one] for one in letters), tuple(_ORIGINS[one] for one in letters)
+
+
 def unpack(
     first_turn: int, segment: int, roles: str, origins: str, times: bytes, sizes: bytes | None
 ) -> Iterator[UnpackedTurn]:
-    """The turns of a row of `PACKED`, in order, the title among them."""
-    count = len(roles)
-    named = origins.split(",") if origins else map(_ORIGINS.__getitem__, roles)
-    return map(
-        UnpackedTurn,
-        range(first_turn, first_turn + count),
-        [segment] * count,
-        map(_ROLES.__getitem__, roles),
-        named,
-        struct.unpack(f">{count}q", times),
-        struct.unpack(f">{count}i", sizes) if sizes is not None else [0] * count,
-    )
+    """As `columns`, turn by turn."""
+    _, numbers, *others = columns(first_turn, segment, roles, origins, times, sizes)
+    return map(UnpackedTurn, numbers, [segment] * len(numbers), *others)
 
 
 class StoredBlock(NamedTuple):

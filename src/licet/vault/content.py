@@ -17,6 +17,7 @@ of it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -113,8 +114,8 @@ class _Contexts(threading.local):
             dict_data=dictionary(), level=_LEVEL, write_dict_id=False
         )
         self.decompressors = {
-            ENVELOPE_V1: zstandard.ZstdDecompressor(),
-            ENVELOPE_V2: zstandard.ZstdDecompressor(dict_data=dictionary()),
+            ENVELOPE_V1[0]: zstandard.ZstdDecompressor(),
+            ENVELOPE_V2[0]: zstandard.ZstdDecompressor(dict_data=dictionary()),
         }
 
 
@@ -145,11 +146,20 @@ def packed_bytes(envelope: bytes) -> int:
 
 def decode(envelope: bytes) -> Content:
     """The content of an envelope; BrokenError for an unknown version or bytes that are not one."""
-    decompressor = _contexts.decompressors.get(envelope[:1])
-    if decompressor is None:
-        raise BrokenError(f"unknown content envelope `{envelope[:1].hex()}`")
+    return decode_each([envelope])[0]
+
+
+def decode_each(envelopes: Sequence[bytes]) -> list[Content]:
+    """As `decode` for each, in order."""
+    decompressors, read, limit = _contexts.decompressors, _decoder.decode, 2 * TURN_BYTES_MAX
     try:
-        packed = decompressor.decompress(envelope[1:], max_output_size=2 * TURN_BYTES_MAX)
-        return _decoder.decode(packed)
+        return [
+            read(decompressors[envelope[0]].decompress(envelope[1:], max_output_size=limit))
+            for envelope in envelopes
+        ]
     except (zstandard.ZstdError, *UNDECODABLE) as error:
         raise BrokenError("content envelope cannot be decoded") from error
+    except (KeyError, IndexError):
+        versions = {envelope[:1].hex() for envelope in envelopes}
+        unknown = sorted(versions - {version.hex() for version in (ENVELOPE_V1, ENVELOPE_V2)})
+        raise BrokenError(f"unknown content envelope `{', '.join(unknown)}`") from None

@@ -7,25 +7,18 @@ one moment passes a transaction that is REPEATABLE READ.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from licet.policy.state import TurnState
 from licet.store.connect import Transaction
 from licet.vault import blocks, cold_tier
+from licet.vault.blocks import TurnColumns
 
 PAGE_CONVERSATIONS_MAX = 256
 TURN_BYTES = 512  # the memory of a turn without its content
 
 Place: TypeAlias = tuple[UUID, UUID]  # an account and a conversation of it
 START: Place = (UUID(int=0), UUID(int=0))
-
-
-class StoredTurn(TurnState, frozen=True, kw_only=True, gc=False):
-    """A turn whose content is stored, and when it was said."""
-
-    occurred_at: datetime
 
 
 def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
@@ -58,11 +51,13 @@ def page_after(tx: Transaction, after: Place, *, bytes_max: int) -> list[Place]:
     return page
 
 
-def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[StoredTurn]]:
-    """The turns of these conversations whose content is stored, in order."""
+def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, list[TurnColumns]]:
+    """The turns of these conversations whose content is stored, in order: those of a block
+    together.
+    """
     # A conversation is identified by its place here: an id is made for each block, and hashed, in
     # Python.
-    found: dict[int, list[StoredTurn]] = {}
+    found: dict[int, list[TurnColumns]] = {}
     rows = tx.cursor(binary=True).execute(
         f"""
         SELECT k.place, {blocks.PACKED},
@@ -80,18 +75,12 @@ def turns_with_content(tx: Transaction, places: Sequence[Place]) -> dict[UUID, l
         },
     )
     for place, *packed, copied in rows.fetchall():
-        kept = set(copied or ())
-        turns = [
-            StoredTurn(
-                number=number,
-                segment=segment,
-                role=role,
-                origin=origin,
-                occurred_at=blocks.moment(time),
-            )
-            for number, segment, role, origin, time, size in blocks.unpack(*packed)
+        turns, kept = blocks.columns(*packed), set(copied or ())
+        stored = [
+            nth
+            for nth, (number, size) in enumerate(zip(turns.numbers, turns.sizes, strict=True))
             if (size or number in kept) and number != blocks.TITLE
         ]
-        if turns:
-            found.setdefault(place, []).extend(turns)
+        if stored:
+            found.setdefault(place, []).append(turns.select(stored))
     return {places[place - 1][1]: turns for place, turns in found.items()}

@@ -494,7 +494,8 @@ def number_of(cursor: str) -> int:
     """The number in a cursor; UsageError if it is not one."""
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
         raise UsageError(
-            "`since` is not a cursor of an event", "use `next` of the previous answer, or 0"
+            f"`since`: `{cursor[:40]}` is not the cursor of an event",
+            "use `next` of the previous answer, or 0",
         )
     return int(cursor)
 

@@ -1,20 +1,17 @@
 """The only way to content: a permit, which requires a decision, or belongs to the content's own
 person.
 
-A `Permit` to use a turn cannot be created unless the rule allows the use, and `open` accepts
-nothing else. It opens the turn's content where the decision says: the segment's own, or the safety
-copy of flagged content.
-
-Nothing that a permit or an opened turn refers to refers back, and there are many of them at once:
-the collector of cycles does not look at them (``gc=False``), here and where a build makes a value
-for each turn.
+A `Permit` to use turns of a segment cannot be created unless the rule allows the use, and `open`
+accepts nothing else. It opens their content where the decision says: the segment's own, or the
+safety copy of flagged content. Turns that share a permit share a key: a segment is decided, sealed
+and erased as a unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -35,11 +32,11 @@ from licet.keys.material import (
 )
 from licet.masked import Masked
 from licet.policy.decide import Decision, DecisionReason
-from licet.policy.state import ConversationState, TurnState
+from licet.policy.state import ConversationState
 from licet.store.connect import Transaction
 from licet.store.rows import arrays, unnested
 from licet.vault import blocks, cold_tier
-from licet.vault.content import Content, decode, packed_bytes
+from licet.vault.content import Content, decode_each, packed_bytes
 from licet.vault.copies import CopyPlace
 from licet.vault.tables import AccountRow, ConversationRow
 
@@ -50,35 +47,42 @@ _STORED = {
 }
 
 
-class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The right to open one turn. ``place`` is where its content is stored, ``slot`` that of the
-    key that opens it.
+class Permit(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to open ``turns`` of a segment, by their numbers. ``place`` is where their content
+    is stored, ``slot`` that of the key that opens it.
     """
 
     account: AccountRow
     conversation: UUID
     segment: int
-    turn: int
+    turns: Sequence[int]
     place: CopyPlace
     slot: int
 
     @classmethod
     def of(
-        cls, decision: Decision, account: AccountRow, row: ConversationRow, turn: TurnState
+        cls,
+        decision: Decision,
+        account: AccountRow,
+        row: ConversationRow,
+        segment: int,
+        turns: Sequence[int],
     ) -> Permit:
-        """The permit for a decision; DeniedError if the decision does not allow use."""
+        """The permit for a decision that is the same for all of ``turns``; DeniedError if it does
+        not allow use.
+        """
         if not decision.use:
             raise DeniedError(f"this may not be used: `{decision.because.value}`")
         place = CopyPlace.safety if decision.because is DecisionReason.flagged else CopyPlace.vault
-        keys = row.keys[turn.segment]
+        keys = row.keys[segment]
         slot = keys.safety_slot if place is CopyPlace.safety else keys.key_slot
         if slot is None:
             raise DeniedError("the content has been erased, or was never stored")
         return cls(
             account=account,
             conversation=row.conversation_id,
-            segment=turn.segment,
-            turn=turn.number,
+            segment=segment,
+            turns=turns,
             place=place,
             slot=slot,
         )
@@ -98,7 +102,8 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         account: AccountRow,
         row: ConversationRow,
         state: ConversationState,
-        turn: TurnState,
+        segment: int,
+        turns: Sequence[int],
         at: datetime,
     ) -> Permit:
         """The permit of the person whose conversation it is: reading one's own words is not a use
@@ -107,18 +112,18 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ``state`` is the conversation brought to ``at``. DeniedError for another person's, or for
         content that must be erased.
         """
-        slot = row.keys[turn.segment].key_slot
+        slot = row.keys[segment].key_slot
         if (
             account.account_id != row.account_id
-            or not cls.readable(state, turn.segment, at)
+            or not cls.readable(state, segment, at)
             or slot is None
         ):
             raise DeniedError("the content has been erased, or is not this account's to read")
         return cls(
             account=account,
             conversation=row.conversation_id,
-            segment=turn.segment,
-            turn=turn.number,
+            segment=segment,
+            turns=turns,
             place=CopyPlace.vault,
             slot=slot,
         )
@@ -129,31 +134,34 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         account: AccountRow,
         row: ConversationRow,
         state: ConversationState,
-        turn: TurnState,
+        segment: int,
+        turns: Sequence[int],
         at: datetime,
     ) -> Permit:
         """The permit of the person whose words a safety copy holds, while it is kept: they may see
         what is kept about them. DeniedError for another person's, or for a copy whose period is
         over.
         """
-        slot, until = row.keys[turn.segment].safety_slot, state.segments[turn.segment].safety_until
+        slot, until = row.keys[segment].safety_slot, state.segments[segment].safety_until
         if account.account_id != row.account_id or slot is None or until is None or at >= until:
             raise DeniedError("the copy has been erased, or is not this account's to read")
         return cls(
             account=account,
             conversation=row.conversation_id,
-            segment=turn.segment,
-            turn=turn.number,
+            segment=segment,
+            turns=turns,
             place=CopyPlace.safety,
             slot=slot,
         )
 
 
-class OpenedTurn(Masked, msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a permit opened, and the key that opened it, for callers that seal it again."""
+class OpenedTurns(Masked, msgspec.Struct, frozen=True, kw_only=True):
+    """What a permit opened, a content for each of its turns, and the key that opened it, for
+    callers that seal it again.
+    """
 
     permit: Permit
-    content: Content
+    contents: Sequence[Content]
     key: KeyMaterial
 
 
@@ -164,15 +172,23 @@ def source_keys(
     return keyring.slot_keys(tx, [(account.account_id, slot) for account, slot in wanted])
 
 
-def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurn]:
+def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurns]:
     """Opens the content of each permit, in order; DeniedError if a key was destroyed after the
     decision.
     """
-    unsealed = _unsealed(tx, keyring, permits)
     return [
-        OpenedTurn(permit=permit, content=decode(envelope), key=key)
-        for permit, key, envelope in unsealed
+        OpenedTurns(permit=permit, contents=decode_each(envelopes), key=key)
+        for permit, key, envelopes in _unsealed(tx, keyring, permits)
     ]
+
+
+def contents_by_turn(opened: Sequence[OpenedTurns]) -> dict[int, Content]:
+    """The content of turns of one conversation, by their numbers."""
+    return {
+        turn: content
+        for one in opened
+        for turn, content in zip(one.permit.turns, one.contents, strict=True)
+    }
 
 
 def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], limit: int) -> int:
@@ -181,9 +197,10 @@ def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], 
     """
     stored = sum(_stored_bytes(tx, permits, where) for where in _STORED)
     # packing saves bytes, except for a few that it adds
-    if stored - len(permits) * ENVELOPE_BYTES > limit:
+    if stored - sum(len(permit.turns) for permit in permits) * ENVELOPE_BYTES > limit:
         return stored
-    return sum(packed_bytes(envelope) for _, _, envelope in _unsealed(tx, keyring, permits))
+    unsealed = _unsealed(tx, keyring, permits)
+    return sum(packed_bytes(envelope) for _, _, envelopes in unsealed for envelope in envelopes)
 
 
 def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) -> int:
@@ -206,7 +223,7 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
 
 def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
-) -> Iterator[tuple[Permit, KeyMaterial, bytes]]:
+) -> Iterator[tuple[Permit, KeyMaterial, list[bytes]]]:
     together = _together(permits)
     found = _fetch_sealed(tx, keyring, together)
     sealed = [
@@ -220,20 +237,20 @@ def _unsealed(
         for one in each:
             envelopes |= _envelopes(one, next(opened))
         for permit in run:
-            if permit.turn not in envelopes:
+            try:
+                own = [envelopes[turn] for turn in permit.turns]
+            except KeyError:
                 raise DeniedError(
                     "the turn was stored without content, or its content has been erased"
-                )
-            yield permit, key, envelopes[permit.turn]
+                ) from None
+            yield permit, key, own
 
 
 _SHARED = attrgetter("account", "conversation", "segment", "place", "slot")
 
 
 def _together(permits: Sequence[Permit]) -> list[list[Permit]]:
-    """The permits in their order, in lists that one key opens: the turns of a segment mostly follow
-    each other.
-    """
+    """The permits in their order, in lists that one key opens."""
     return [list(run) for _, run in groupby(permits, _SHARED)]
 
 
@@ -308,17 +325,16 @@ _FOUND = {
 
 def _run_parameters(runs: Mapping[int, Sequence[Permit]]) -> dict[str, Any]:
     """The parameters of a statement about lists of permits, by their numbers."""
+    turns = [list(chain.from_iterable(permit.turns for permit in run)) for run in runs.values()]
     given = arrays(
         _RUNS,
         {
             "account_id": [run[0].account.account_id for run in runs.values()],
             "conversation_id": [run[0].conversation for run in runs.values()],
             "segment": [run[0].segment for run in runs.values()],
-            "turns": [
-                f"{{{','.join(str(permit.turn) for permit in run)}}}" for run in runs.values()
-            ],
-            "first": [min(permit.turn for permit in run) for run in runs.values()],
-            "last": [max(permit.turn for permit in run) for run in runs.values()],
+            "turns": [f"{{{','.join(map(str, own))}}}" for own in turns],
+            "first": list(map(min, turns)),
+            "last": list(map(max, turns)),
             "slot": [run[0].slot for run in runs.values()],
             "number": runs,
         },

@@ -32,10 +32,11 @@ from licet.store.keyset import (
     read_name,
 )
 from licet.vault.account_view import AccountView
+from licet.vault.content import Content
 from licet.vault.copies import CopyPlace
 from licet.vault.ids import uuid7
 from licet.vault.list_filters import BY_ACCOUNT, by_day_of_id
-from licet.vault.permit import OpenedTurn, Permit
+from licet.vault.permit import Permit, contents_by_turn
 from licet.vault.permit import open as open_content
 
 # The reason for reading rows of a release, never a conversation: so it cannot be given for one.
@@ -102,9 +103,9 @@ def read(
     turns: Sequence[TurnState],
     reading: Reading,
     random: Callable[[int], bytes],
-) -> list[OpenedTurn]:
-    """Records a reading of ``turns`` and opens those that ``reading.role`` may open; DeniedError if
-    there are none.
+) -> dict[int, Content]:
+    """Records a reading of ``turns`` and opens those that ``reading.role`` may open, by their
+    numbers; DeniedError if there are none.
     """
     if TICKET.fullmatch(reading.ticket) is None:
         raise UsageError(f"`ticket` must match {TICKET.pattern}")
@@ -125,7 +126,7 @@ def read(
         at=seen.at,
     )
     record(tx, note, random)
-    return open_content(tx, keyring, permits)
+    return contents_by_turn(open_content(tx, keyring, permits))
 
 
 def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> None:
@@ -169,7 +170,8 @@ def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | No
     if role is ReaderRole.privacy_officer:
         if keys.key_slot is None or not Permit.readable(seen.turns, turn.segment, seen.at):
             return None
-        return Permit.to_owner(seen.account, row, seen.turns, turn, seen.at)
+        of = turn.segment, [turn.number]
+        return Permit.to_owner(seen.account, row, seen.turns, *of, seen.at)
     segment = seen.turns.segments[turn.segment]
     standing = segment.safety_until is not None and seen.at < segment.safety_until
     if not standing or turn.number > segment.flagged_turn or keys.safety_slot is None:
@@ -178,7 +180,7 @@ def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | No
         account=seen.account,
         conversation=row.conversation_id,
         segment=turn.segment,
-        turn=turn.number,
+        turns=[turn.number],
         place=CopyPlace.safety,
         slot=keys.safety_slot,
     )

@@ -36,8 +36,8 @@ def execute(installation: Installation, commands: Sequence[Command]) -> list[Com
 def replay(
     pool: Pool, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
-    """`execute` for recorded history that was already folded under ``policies``: what is stored of it
-    follows from that fold.
+    """`execute` for recorded history that was already folded under ``policies``: what is stored of
+    it follows from that fold.
 
     RefusedError, with nothing done, if other versions have been applied since.
     """

@@ -5,7 +5,7 @@ Promise: a request waits for a database that does not answer for at most `SILENT
 second until that is noticed; then it and all that come after are answered 503 with the name of what
 is silent, until it answers again. The others are guarded by a circuit breaker each, which is probed
 here, so that no request waits to find out whether they are back. No request waits for an endpoint
-or a witness: anyone who calls them tells ``outside``.
+or a witness: their callers report to ``outside``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ASK_SECONDS = 0.5  # between two questions to the database
 SILENT_SECONDS = 1.5  # without an answer
 PROBE_SECONDS = 1.0  # between two probes of what a circuit breaker guards, while none is answered
 CALM_PROBE_SECONDS = 2.0  # and while they are
-IDENTITY_PROBE_SECONDS = 7.0  # it is somebody else's
+IDENTITY_PROBE_SECONDS = 5.0  # another organisation's service
 PROBE_SECONDS_MAX = 2.5  # without an answer to a probe
 ACTIVITY_SECONDS = 10.0  # a slow or locked database counts as one after it was last seen so
 DISK_HINT = "make room on it, or repair it"

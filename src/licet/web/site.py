@@ -59,7 +59,7 @@ ACCOUNT_SECONDS_MAX = 1.0
 KEYS_REMEMBERED_MAX = 1_000
 SWEEP_SECONDS = 60.0
 CHANGE_SECONDS_MAX = 2.5  # how long a caller waits for a change; it goes on without them
-FIGURES_SECONDS = 15.0  # how old the figures of /metrics may be
+FIGURES_SECONDS = 5.0  # how old the figures of /metrics may be
 
 
 class Site:

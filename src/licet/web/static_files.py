@@ -84,8 +84,7 @@ def path(name: str) -> str:
 
 
 def response(request: Request[Any, Any, Any], name: str, version: str = "") -> Response[bytes]:
-    """A file, compressed where the browser can read that; NotFoundError for a name that is none of
-    ours.
+    """A file, compressed where the browser can read that; NotFoundError for an unknown name.
 
     ``version`` is the hash in its path, if there is one; an old one answers with the file of now,
     kept for minutes.

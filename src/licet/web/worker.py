@@ -42,7 +42,9 @@ def pool_size(workers: int) -> int:
 
 
 class WorkerLife:
-    """What a worker does on each tick of its server: it reports, and hears how all workers are."""
+    """What a worker does on each tick of its server: it reports, and receives the state of all
+    workers.
+    """
 
     def __init__(
         self, here: Installation, app: Litestar, channel: WorkerChannel[WorkersStanding]

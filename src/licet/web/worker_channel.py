@@ -1,5 +1,5 @@
-"""What a server's parent process and its workers tell each other: a line of JSON at a time, over a
-socket pair.
+"""Messages between a server's parent process and its workers: a line of JSON each, over a socket
+pair.
 
 Neither side ever waits for the other. Each message states the whole present state and is sent again
 every second, so that one that does not fit into the socket's buffer may be dropped. The end of the
@@ -36,7 +36,7 @@ class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a worker says each second: its heartbeat. ``fault`` is the type of the error that ended
+    """A worker's heartbeat, sent each second. ``fault`` is the type of the error that ended
     its sequencer; ``fatal`` is why no process of this server may go on; ``silent`` names what does
     not answer it.
     """
@@ -47,9 +47,9 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class WorkersStanding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the parent says each second to each worker: how all of them are. ``ends`` counts the
-    workers that ended without being asked to, by reason; ``leave`` tells this one to end when its
-    connections have.
+    """The state of all workers, which the parent sends to each of them every second. ``ends``
+    counts the workers that ended without being asked to, by reason; ``leave``: this one shall end
+    when its connections have.
     """
 
     wanted: int = 1
@@ -64,7 +64,7 @@ Heard = TypeVar("Heard", WorkerReport, WorkersStanding)
 
 
 class WorkerChannel(Generic[Heard]):
-    """One end of the pair, which hears messages of one type."""
+    """One end of the pair, which receives messages of one type."""
 
     def __init__(self, end: socket.socket, hears: type[Heard]) -> None:
         end.setblocking(False)

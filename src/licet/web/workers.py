@@ -75,7 +75,7 @@ class Worker:
         self.fault, self.silent = "", tuple[str, ...]()
 
     def leave(self, now: float) -> None:
-        """Ends it when its connections have; `Workers` tells it so."""
+        """Asks it to end when its connections have; `Workers` sends that."""
         self.leaving = self.leaving or now
 
     def late(self, now: float) -> str:
@@ -172,7 +172,7 @@ class Workers:
                 signal.signal(number, act)
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
-        """Until a worker says something, or a tick; then does what signals asked for."""
+        """Waits for a worker's message or a tick, then handles signals."""
         known = {key.fileobj for key in selector.get_map().values()}
         ours = {one.channel for one in self._all.values() if not one.channel.ended}
         for gone in known - ours:
@@ -214,7 +214,7 @@ class Workers:
                 _log.info("worker has left", worker=worker.seat)
 
     def _ended(self, worker: Worker, now: float) -> None:
-        """One that nobody asked to end."""
+        """Handles the end of a worker that was not asked to end."""
         code = worker.process.returncode
         how = "hung" if worker.killed else "killed" if code < 0 else "failed"
         self._ends[how] += 1
@@ -290,7 +290,7 @@ class Workers:
 
 
 class StartError(LicetError):
-    """No worker starts; each has said why. ``exit_code`` is theirs."""
+    """No worker starts; each has logged why. ``exit_code`` is theirs."""
 
     def __init__(self, code: int) -> None:
         super().__init__("the workers do not start", "what each of them wrote says why")

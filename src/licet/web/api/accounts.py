@@ -227,7 +227,11 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
 
 
 def _fresh_seconds(seen: account_view.GateSeen, now: datetime) -> int:
-    """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`."""
+    """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`; fewer where an
+    answer of the person opens it, so that who answered can write.
+    """
+    if seen.gate is Gate.must_decide:
+        return schema.UNDECIDED_GATE_SECONDS
     if seen.gate is not Gate.notice or seen.decide_by is None:
         return schema.GATE_SECONDS
     end = datetime.combine(seen.decide_by, time.min, UTC) + timedelta(days=1)

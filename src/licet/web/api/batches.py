@@ -80,7 +80,7 @@ class Batches(Generic[Item, Result]):
             loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        # before the queue is read, so that whoever comes later wakes the loop again
+        # before the queue is read, so that a later request wakes the loop again
         self._waking = False
         while self._done:
             waiting, future = self._done.popleft()

@@ -55,7 +55,7 @@ class ContradictoryRequestError(UsageError):
 
 
 class UnknownShowingError(NotFoundError):
-    """A yes to a question that was never shown to the account, whoever's it is."""
+    """A yes to a question that was never shown to the account."""
 
 
 class RateLimitedError(BusyError):

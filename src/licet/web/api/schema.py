@@ -39,6 +39,7 @@ TITLE_CHARACTERS_MAX = 2_000
 ATTACHMENTS_MAX = 100
 TOOL_CALLS_MAX = 256
 GATE_SECONDS = 60  # for how long a host may use the answer of a gate again
+UNDECIDED_GATE_SECONDS = 5  # and while the person must decide first
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_.-]{0,31}$", examples=["pro"])]
 HostId = Annotated[

@@ -121,10 +121,7 @@ def read_as_staff(
     turns = account_view.turns(tx, holder, named)[:READ_TURNS_MAX]
     times = account_view.turn_times(tx, holder, named)
     keyring = site.here.keyring
-    opened = {
-        o.permit.turn: o.content
-        for o in staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)
-    }
+    opened = staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)
     return schema.TurnPage(
         items=tuple(
             shell.turn_shown(named, t, times[t.number], opened.get(t.number)) for t in turns

@@ -129,7 +129,7 @@ class PlaceText(VerbAnswer, frozen=True, kw_only=True):
 
 
 class ReplacementOpened(VerbAnswer, frozen=True, kw_only=True):
-    """One place: ``said`` as it was and ``leaves`` as the release has it."""
+    """One replaced place: ``said`` is the original text, ``leaves`` the release's."""
 
     row: int
     place: int

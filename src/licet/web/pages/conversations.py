@@ -175,7 +175,7 @@ async def keep_out(request: AnyRequest, name: FromPath[str], data: Fields) -> Re
 
 @post("/chats/{name:str}/let-in", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def let_in(request: AnyRequest, name: FromPath[str], data: Fields) -> Response[Any]:
-    """Lets in what is said from now on, which follows the choice; refused from a page that is older
+    """Lets in later turns, which follow the choice; refused from a page that is older
     than the newest keeping out.
     """
     here, who = shell.open_reader(request)
@@ -402,7 +402,7 @@ def _is_one(page: OwnTurnsPage) -> bool:
 
 
 def _unread(page: OwnTurnsPage) -> bool:
-    """Whether nothing of the page's messages can be read any more."""
+    """Whether none of the page's messages can be read any more."""
     return bool(page.parts) and all(
         one.content is None for part in page.parts for one in part.turns
     )

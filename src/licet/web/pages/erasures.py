@@ -1,4 +1,4 @@
-"""Delete every chat, close the account, and what became of what was asked to be erased, up to its
+"""Delete every chat, close the account, and the progress of each erasure, up to its
 certificate.
 
 Both ask once, and say what they do to chats, releases, recipients and models. The pages of erasures

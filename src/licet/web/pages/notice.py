@@ -129,7 +129,7 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
 async def submit_answers(
     request: AnyRequest, reader: PageReader, sent: PageForm, page: FormPage
 ) -> FormResult:
-    """What became of a form."""
+    """Submits a form; returns its result."""
     site = site_of(request)
     form = AnswerForm(
         account=reader.account,
@@ -173,10 +173,9 @@ _UNKNOWN = "unknown"  # in the place of the showing of a page that is not on rec
 def describe_outcome(
     tx: Transaction, reader: PageReader, asked: Prompt, request: AnyRequest
 ) -> tuple[str, tuple[NewestChoice, ...]]:
-    """What a page that a form led to says of it, and the choices that the form made.
+    """Returns the confirmation of the form that led to this page, and the choices that it made.
 
-    The address names them; what is said of them is what is on record, and nothing where it says
-    otherwise.
+    The address names them; the sentences come from the record, and are empty where it differs.
     """
     again, done = request.query_params.get("again", ""), request.query_params.get("said", "")
     made = _made_together(asked, int(done)) if done == str(asked.newest_choice) else ()
@@ -190,8 +189,8 @@ def describe_outcome(
 
 
 def _made_together(asked: Prompt, newest_choice: int) -> tuple[NewestChoice, ...]:
-    """The choices of one form, of which the last is ``newest_choice``; none where that is 0, or not
-    the account's newest any more.
+    """The choices of the form whose last one is ``newest_choice``; empty if that is 0 or is no
+    longer the account's newest.
     """
     if not newest_choice or newest_choice != asked.newest_choice:
         return ()
@@ -447,7 +446,7 @@ def _save(reader: PageReader, asked: Prompt, questions: int) -> str:
 
 
 def _question_detail(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
-    """What a component tells its host of a question."""
+    """The event detail of a question."""
     ends = asked.ends - timedelta(days=1) if asked.ends is not None else None
     return {
         "questions": [] if terms_only else list(asked.unanswered or asked.in_force.asks),
@@ -458,9 +457,7 @@ def _question_detail(asked: Prompt, *, terms_only: bool) -> dict[str, Any]:
 
 
 def answers_detail(reader: PageReader, made: Sequence[NewestChoice]) -> dict[str, Any]:
-    """What a component tells its host of choices: question, answer, effect, and the name of the
-    receipt.
-    """
+    """The event detail of choices: question, answer, effect, and the receipt's id."""
     return {
         "answers": [
             {

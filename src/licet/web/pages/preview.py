@@ -73,7 +73,7 @@ def project_preview(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 @get_page(ALL, may=PERSONS)
 def whole_preview(request: AnyRequest) -> Response[Any]:
-    """What would be learnt of everything that the person said."""
+    """A preview of all of the person's turns."""
     return _page(request, "")
 
 

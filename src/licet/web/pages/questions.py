@@ -55,7 +55,7 @@ class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
     below: tuple[KeepLine, ...] = ()
 
     def said(self, form: PageForm) -> str:
-        """What a form that came back had answered."""
+        """The answer of a form that came back with faults."""
         return form.answers.get(self.name) or (
             form.allow if not self.mark or form.question == self.name else ""
         )
@@ -137,7 +137,7 @@ def scope_title(words: Catalogue, kind: ScopeKind, title: str) -> str:
 
 
 def act_line(words: Catalogue, act: ConsentAct | None, *, how: str = "said.yes") -> str:
-    """Who said it, when, and where from; empty where nobody did, or it is not on record."""
+    """Who acted, when and from which surface; empty if nobody did or it is not on record."""
     if act is None or act.act not in (ActKind.yes, ActKind.no):
         return ""
     via = f"said.via.{act.via}" if act.via in VIAS else "said.via.other"

@@ -1,5 +1,5 @@
-"""Your rights: a short form for each with its time, said before it is sent, and what became of each
-request.
+"""Your rights: a short form for each, which names its deadline before it is sent, and the state of
+each request.
 
 What a person can do here alone is offered first: take everything out, delete, say no. Withdrawing a
 request asks once.

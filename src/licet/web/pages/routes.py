@@ -5,7 +5,7 @@
     /settings                what holds by question, one step to change it, the record and its receipts
     /chats /chats/ID         every conversation and whether it may be used; keep out, let in, delete
     /projects/ID             a project and its chats; use it, keep it out, as in the settings
-    /rights /rights/KIND     each right with its form, and what became of each request
+    /rights /rights/KIND     each right with its form, and the state of each request
     /takeout.zip             everything
     /design                  every part of these pages, as the design system has it
     /docs                    the API, operation by operation

@@ -48,7 +48,7 @@ class UseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScopePanel(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What can be said of a chat or a project. ``cannot`` are the reasons for what is not offered;
+    """The controls for a chat or a project. ``cannot`` are the reasons for what is not offered;
     ``keep_out`` and ``as_settings`` say what they do, empty where they are not offered.
     """
 
@@ -130,8 +130,8 @@ def _cannot(
     seen: ScopeStands,
     found: Sequence[tuple[Question, NoEffect | None]],
 ) -> list[str]:
-    """Why it cannot be allowed by itself, each reason once; what is covered already is said for its
-    question.
+    """Why it cannot be allowed by itself, each reason once; a question that is already covered
+    names it.
     """
     refusals = [
         no_effect(words, asked, seen, because, question)
@@ -253,8 +253,8 @@ def describe_outcome(
     request: AnyRequest,
     at: datetime,
 ) -> str:
-    """What the last form did, as far as that still holds: the word comes from the address, what is
-    said from the state.
+    """Describes the last form's effect as far as it still holds: the act comes from the address,
+    the sentence from the state.
     """
     done, named, kind = (
         request.query_params.get("said", ""),
@@ -337,7 +337,7 @@ async def keep_project_out(request: AnyRequest, name: FromPath[str], data: Sent)
 async def project_as_settings(
     request: AnyRequest, name: FromPath[str], data: Sent
 ) -> Response[Any]:
-    """Ends what was said of the project by itself, as far as the settings say otherwise."""
+    """Removes the project's own choice, so that the settings apply."""
     return await submit_scope(request, data, ScopeAct.as_settings, project=shell.project_of(name))
 
 
@@ -349,7 +349,7 @@ async def use_chat(request: AnyRequest, name: FromPath[str], data: Sent) -> Resp
 
 @post("/chats/{name:str}/as-settings", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def chat_as_settings(request: AnyRequest, name: FromPath[str], data: Sent) -> Response[Any]:
-    """Ends what was said of the chat by itself, as far as the settings say otherwise."""
+    """Removes the chat's own choice, so that the settings apply."""
     return await submit_scope(request, data, ScopeAct.as_settings, chat=shell.conversation_of(name))
 
 

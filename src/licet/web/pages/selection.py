@@ -1,8 +1,8 @@
 """Several chats at once, as one form: keep out, let in, or delete, which is asked once more with
 what it destroys.
 
-After a form the address names what it was about; what is said of it comes from the state, as on
-every page. A deletion of one chat and of several is confirmed by the same sentences.
+After a form the address names the chats; the sentences come from the state, as on every page. A
+deletion of one chat and of several is confirmed by the same sentences.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> ListView:
-        """From an address or a form; what is none of ours is left out."""
+        """From an address or a form; unknown fields are ignored."""
 
         def text(name: str) -> str:
             value = fields.get(name, "")
@@ -76,7 +76,7 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def named(self) -> dict[str, str]:
-        """What of it is not as without it."""
+        """The fields that differ from the default, by name."""
         use = "" if self.use is UseFilter.every else self.use.value
         given = {"found": self.found, "use": use, "project": self.project, "before": self.before}
         return {name: value for name, value in given.items() if value}
@@ -99,7 +99,7 @@ class UndoForm(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a form about several chats."""
+    """The result of a form about several chats."""
 
     lines: tuple[str, ...]
     undo: UndoForm | None
@@ -107,7 +107,7 @@ class SelectionTold(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/selection", may=PERSONS, include_in_schema=False)
 async def select(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Does it to all that are selected, at once; a deletion is asked once more."""
+    """Applies the act to all selected chats at once; a deletion is confirmed first."""
     here, who = shell.open_reader(request)
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
     if not chosen:
@@ -128,9 +128,7 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
 
 @get_page("/selection/delete", may=PERSONS)
 def ask_delete_selected(request: AnyRequest) -> Response[Any]:
-    """Asks whether to delete those that are selected, and says what is erased and what cannot
-    be.
-    """
+    """Asks to confirm the deletion, and lists what is erased and what cannot be."""
     here, who = shell.open_reader(request)
     chosen, view = (
         _parse_ids(request.query_params.get("chats", "")),
@@ -143,7 +141,7 @@ def ask_delete_selected(request: AnyRequest) -> Response[Any]:
 
 @post("/selection/delete", may=PERSONS, checks_fence=True, include_in_schema=False)
 async def delete_selected(request: AnyRequest, data: Fields) -> Response[Any]:
-    """Deletes them."""
+    """Deletes the selected chats."""
     here, who = shell.open_reader(request)
     chosen = _chosen(data)
     form = SelectedForm(
@@ -265,7 +263,7 @@ def _listed(words: Catalogue, names: Sequence[str]) -> str:
     return words.join_names([*names[:NAMED_MAX], rest])
 
 
-# What a form named
+# Fields of a form
 
 
 def _act(fields: Mapping[str, Any]) -> SelectedAct:
@@ -312,7 +310,7 @@ def _parse_ids(text: str) -> tuple[UUID, ...]:
     return tuple(dict.fromkeys(shell.conversation_of(f"conv_{name}") for name in names))
 
 
-# What became of it
+# The result
 
 
 def describe_outcome(
@@ -323,7 +321,7 @@ def describe_outcome(
     dates: Dates,
     query: Mapping[str, str],
 ) -> SelectionTold | None:
-    """What the last form about several did, as far as it still holds; None where there was none."""
+    """Describes the last form's effect as far as it still holds; None if there was no form."""
     action = query.get("said", "")
     if action == "nothing":
         return SelectionTold(lines=(reader.words.say("selected.nothing"),), undo=None)
@@ -356,14 +354,14 @@ def describe_outcome(
 
 
 def _still_holds(act: SelectedAct, mine: OwnConversation) -> bool:
-    """Whether what the act did still is so."""
+    """Whether the act's effect still holds."""
     if act is SelectedAct.delete or mine.deleted_at is not None:
         return act is SelectedAct.delete and mine.deleted_at is not None
     return mine.kept_out == (act is SelectedAct.keep_out)
 
 
 def _kept_back(words: Catalogue, dates: Dates, act: SelectedAct) -> list[str]:
-    """What letting in does not bring back."""
+    """The sentence about earlier turns, which letting in does not bring back."""
     return (
         [words.say(f"undo.let_in.means{let_in_whole(dates)}")] if act is SelectedAct.let_in else []
     )

@@ -363,7 +363,7 @@ class BelowLine(Masked, msgspec.Struct, frozen=True, kw_only=True):
 def _places(
     words: Catalogue, whole: Differences, places: Sequence[PlaceDiffers]
 ) -> list[BelowLine]:
-    """Projects or chats; one that does not differ says so, and leads to where it can."""
+    """Projects or chats; an empty list links to the page where one can differ."""
     return [
         BelowLine(
             href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",

@@ -108,7 +108,7 @@ class PageReader(msgspec.Struct, frozen=True, kw_only=True):
     """Who reads a page, and how: the language, the surface, the GPC signal, and whether a component
     requested it.
 
-    ``frame`` is asked for what stands around a page, by an answer that is one.
+    ``frame`` is called only for a whole page.
     """
 
     account: UUID
@@ -145,7 +145,7 @@ def open_reader(request: AnyRequest) -> tuple[Installation, PageReader]:
 
 
 class Faults(msgspec.Struct, frozen=True):
-    """What is wrong with a form: the field's name, its anchor on the page, and the message."""
+    """The faults of a form: the field's name, its anchor on the page, and the message."""
 
     found: tuple[tuple[str, str, str], ...] = ()
 
@@ -173,8 +173,8 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
 
     ``showing``, ``narrowings`` and ``out_at`` record the state on the page: a permission counts
     only while it is unchanged. ``answers`` are by question, where several are asked; ``keep`` the
-    numbers of grants that a no leaves. What only refers to something has no bound of its own: a no
-    is taken whatever stands there.
+    numbers of grants that a no leaves. Fields that only refer to something have no bound of their
+    own: a no is accepted whatever they contain.
     """
 
     act: Field = ""
@@ -276,7 +276,7 @@ class GzippedPage(Response[str]):
 
 
 def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
-    """What a component tells its host about a page, and the words of its own controls, as JSON."""
+    """The event detail of a page and the labels of a component's own controls, as JSON."""
     return json.dumps(
         {**(more or {}), "close": words.say("element.close")},
         separators=(",", ":"),
@@ -298,9 +298,7 @@ def page(
     values: Mapping[str, Any] | None = None,
     event_detail: Mapping[str, Any] | None = None,
 ) -> Response[str]:
-    """A whole page, or its content alone for a component, which tells its host what is
-    ``event_detail``.
-    """
+    """A whole page, or its content alone for a component, whose event carries ``event_detail``."""
     words, frame = reader.words, reader.frame()
     # never beside the secret of a session (BREACH)
     compressed = frame.gzip and reader.fragment and not reader.csrf

@@ -242,7 +242,7 @@ def _suggested(found: Sequence[SuggestionSeen]) -> Iterator[TimelineEvent]:
 
 
 def _requested(words: Catalogue, rows: Sequence[RequestRow]) -> Iterator[TimelineEvent]:
-    """What was asked for under the law, and what became of it."""
+    """The legal requests, with their state."""
     for row in rows:
         name = shown(Prefix.request, row.request)
         values, href = (
