@@ -171,7 +171,7 @@ def test_an_agent_that_is_not_set_up_records_nothing_and_stops_nothing(tmp_path:
     del coder.environment["LICET_AGENT__ACCOUNT"]
     session = coder.begin()
     assert session.exchange(PLANTED) == {}
-    assert "whose sessions are these" in session.said
+    assert "no account is configured" in session.said
     line = coder.command(
         "session", "status-line", given=json.dumps({"session_id": session.id})
     ).stdout
@@ -378,7 +378,7 @@ def test_a_yes_for_a_session_is_for_that_session_alone(world: World, nearby: Cod
     (app,) = repositories(nearby, "app")
     one, two = at_work(nearby, app), at_work(nearby, app)
     assert (
-        "nothing of this session is recorded yet"
+        "no turn of this session is recorded yet"
         in nearby.command("session", "allow", one.id, code=1).stderr
     )
     one.exchange()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from licet.agent.repository import Repository, normalise_address, repository
+from licet.agent.repository import Repository, find_repository, normalise_address
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    repository.cache_clear()
+    find_repository.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_a_folder_below_and_another_clone_are_the_same_project(tmp_path: Path) -
     )
     (one / "src" / "deep").mkdir(parents=True)
     expected = Repository("git:example.org/team/app", "app")
-    assert repository(str(one / "src" / "deep")) == repository(str(two)) == expected
+    assert find_repository(str(one / "src" / "deep")) == find_repository(str(two)) == expected
 
 
 def test_without_an_origin_the_first_remote_by_name_counts(tmp_path: Path) -> None:
     folder = made(tmp_path / "one", ("z", "https://z.example/app"), ("b", "https://b.example/app"))
-    assert repository(str(folder)) == Repository("git:b.example/app", "app")
+    assert find_repository(str(folder)) == Repository("git:b.example/app", "app")
 
 
 def test_a_work_tree_belongs_to_its_repository(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_work_tree_belongs_to_its_repository(tmp_path: Path) -> None:
     subprocess.run(
         ["git", "-C", str(folder), "worktree", "add", "-q", str(tmp_path / "tree")], check=True
     )
-    assert repository(str(tmp_path / "tree")) == repository(str(folder))
+    assert find_repository(str(tmp_path / "tree")) == find_repository(str(folder))
 
 
 def test_without_a_remote_the_top_folder_is_the_project_and_without_git_the_folder(
@@ -81,14 +81,14 @@ def test_without_a_remote_the_top_folder_is_the_project_and_without_git_the_fold
     folder = made(tmp_path / "one")
     (folder / "src").mkdir()
     (tmp_path / "plain").mkdir()
-    assert repository(str(folder / "src")) == Repository(f"folder:{folder}", "one")
-    assert repository(str(tmp_path / "plain")) == Repository(
+    assert find_repository(str(folder / "src")) == Repository(f"folder:{folder}", "one")
+    assert find_repository(str(tmp_path / "plain")) == Repository(
         f"folder:{tmp_path / 'plain'}", "plain"
     )
-    assert repository("") is None
+    assert find_repository("") is None
 
 
 def test_a_configuration_that_is_not_understood_names_the_folder(tmp_path: Path) -> None:
     folder = made(tmp_path / "one", ("origin", "https://example.org/team/app"))
     (folder / ".git" / "config").write_bytes(b"\xff[[[\nurl")
-    assert repository(str(folder)) == Repository(f"folder:{folder}", "one")
+    assert find_repository(str(folder)) == Repository(f"folder:{folder}", "one")

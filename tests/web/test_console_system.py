@@ -347,7 +347,7 @@ def test_an_endpoint_that_reads_by_itself_is_not_paused_and_a_disabled_one_keeps
     lived: World,
 ) -> None:
     endpoints.add(lived.here, "reader", None)
-    with pytest.raises(RefusedError, match="reads events by itself"):
+    with pytest.raises(RefusedError, match="polls the event feed"):
         endpoints.pause(lived.here, "reader")
     endpoints.add(lived.here, "chat", "https://chat.example.org/events")
     with transaction(lived.here.pool) as tx:

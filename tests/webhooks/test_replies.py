@@ -53,7 +53,7 @@ def by_the_library(said: bytes) -> HttpReply | None:
         answer.begin()
     except (HTTPException, OSError, ValueError):
         return None
-    seconds = outbound_http._seconds(answer.headers.get("retry-after", ""))
+    seconds = outbound_http._parse_retry_after(answer.headers.get("retry-after", ""))
     return HttpReply(status=answer.status, outcome=str(answer.status), retry_after_seconds=seconds)
 
 

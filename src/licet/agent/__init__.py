@@ -1,3 +1,1 @@
-"""Recording beside a coding assistant: reads its transcripts, and keeps sessions out or lets them
-in.
-"""
+"""Records a coding assistant's sessions from its transcripts, and excludes or includes sessions."""

@@ -1,7 +1,6 @@
 """The transport over Licet's API.
 
-One attempt is made, with a short limit on its total time: a person who codes must not wait for
-Licet.
+It makes one attempt with a short time limit: a person who codes must not wait for Licet.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class ApiTransport:
         if len(items) != len(turns) or any(
             item.status >= 500 or item.status == 429 for item in items
         ):
-            raise BusyError("some turns were not taken", "see the log of Licet")
+            raise BusyError("some turns were not accepted", "see the log of Licet")
         return [
             "" if item.status == 201 else item.because or item.problem.rpartition(":")[2]
             for item in items
@@ -86,7 +85,7 @@ class ApiTransport:
         )
 
     def covers(self, session: str, project: str) -> bool:
-        """The API does not tell which grant covers a session: any may."""
+        """True: the API does not state which grant covers a session."""
         return True
 
     def questions(self) -> tuple[str, ...]:

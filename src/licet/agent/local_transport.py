@@ -1,8 +1,5 @@
-"""The transport to the installation on this machine, for hooks, the watcher and the person's own
-commands.
-
-Its embedded database is not started for a hook: while it does not run, Licet counts as unreachable,
-and turns are recorded later.
+"""The transport to the installation on this machine. A hook does not start its embedded database:
+while it is down, Licet counts as unreachable, and turns are recorded later.
 """
 
 from __future__ import annotations
@@ -30,8 +27,8 @@ from licet.vault.ids import Prefix, host_hmac, shown
 
 
 @contextmanager
-def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
-    """The installation; BusyError if its embedded database does not run and must not be started."""
+def open_local(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
+    """Opens the installation; BusyError if its embedded database is down and ``start`` is false."""
     if (
         not start
         and not config.database_url
@@ -44,34 +41,34 @@ def nearby(config: Configuration, *, start: bool) -> Iterator[LocalTransport]:
     assert config.agent.account
     harden()
     installation.refuse_unmade(config)
-    with installation.installation(config, installation.own_clock(config), create=False) as here:
-        yield LocalTransport(here, config.agent.account)
+    with installation.installation(config, installation.own_clock(config), create=False) as opened:
+        yield LocalTransport(opened, config.agent.account)
 
 
 class LocalTransport:
-    def __init__(self, here: installation.Installation, account: str) -> None:
-        self._here, self._host_key = here, installation.host_key(here)
-        with transaction(here.pool) as tx:
+    def __init__(self, opened: installation.Installation, account: str) -> None:
+        self._opened, self._host_key = opened, installation.host_key(opened)
+        with transaction(opened.pool) as tx:
             found = account_view.account_by_host(tx, host_hmac(self._host_key, "account", account))
         if found is None:
             raise NotFoundError(
-                f"no account `{account}`", "it is opened over the API, or by `licet import`"
+                f"no account `{account}`", "accounts are opened over the API, or by `licet import`"
             )
         self._account = found
 
     def standing(self) -> AccountAccess:
-        known, at = installation.policies(self._here), self._here.clock()
-        with transaction(self._here.pool) as tx:
+        versions, now = installation.policies(self._opened), self._opened.clock()
+        with transaction(self._opened.pool) as tx:
             state = account_view.brought(
-                account_view.accounts(tx, [self._account])[self._account], known, at
+                account_view.accounts(tx, [self._account])[self._account], versions, now
             ).account
         newest = max((grant.number for grant in state.grants), default=None)
         return AccountAccess(
-            gate=gate(state, known, at).value, token="" if newest is None else str(newest)
+            gate=gate(state, versions, now).value, token="" if newest is None else str(newest)
         )
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
-        answers = verbs.execute(self._here, [self._add_turn(turn) for turn in turns])
+        answers = verbs.execute(self._opened, [self._add_turn(turn) for turn in turns])
         taken = (Outcome.done, Outcome.duplicate)
         return ["" if a.outcome in taken else a.because or a.outcome.value for a in answers]
 
@@ -79,7 +76,7 @@ class LocalTransport:
         session = turn.host_conversation
         return AddTurn(
             account=self._account,
-            at=self._here.clock(),
+            at=self._opened.clock(),
             host_conversation=host_hmac(self._host_key, "conversation", session),
             host_turn=host_hmac(self._host_key, "turn", session, turn.host_turn),
             role=turn.role,
@@ -97,7 +94,7 @@ class LocalTransport:
 
     def _conversation(self, session: str) -> UUID | None:
         name = host_hmac(self._host_key, "conversation", session)
-        with transaction(self._here.pool) as tx:
+        with transaction(self._opened.pool) as tx:
             rows = tables.load_conversations(tx, [], [(self._account, name)])
         return rows[0].conversation_id if rows else None
 
@@ -107,8 +104,8 @@ class LocalTransport:
             return False
         kind = Narrow if out else Widen
         verbs.execute(
-            self._here,
-            [kind(account=self._account, at=self._here.clock(), conversation=conversation)],
+            self._opened,
+            [kind(account=self._account, at=self._opened.clock(), conversation=conversation)],
         )
         return True
 
@@ -116,7 +113,7 @@ class LocalTransport:
         conversation = self._conversation(session)
         if conversation is None:
             return Usable()
-        seen = service_answers.explain(self._here, shown(Prefix.conversation, conversation))
+        seen = service_answers.explain(self._opened, shown(Prefix.conversation, conversation))
         assert isinstance(seen, service_answers.ConversationSeen)
         answers_ = [answer for answer in seen.answers if answer.purpose == PURPOSE]
         usable = [answer for answer in answers_ if answer.use]
@@ -133,11 +130,13 @@ class LocalTransport:
         )
 
     def _granted(self, conversation: UUID) -> tuple[ScopeKind | None, datetime | None]:
-        """The scope of the grant that `PURPOSE` may be used by, and when it was given."""
-        known, at = installation.policies(self._here), self._here.clock()
-        question = known.in_force(at).question_of(PURPOSE)
-        with transaction(self._here.pool) as tx:
-            seen = account_view.seen(tx, [(self._account, conversation)], known, at)[conversation]
+        """Returns the scope and the time of the grant that permits `PURPOSE`."""
+        versions, now = installation.policies(self._opened), self._opened.clock()
+        question = versions.in_force(now).question_of(PURPOSE)
+        with transaction(self._opened.pool) as tx:
+            seen = account_view.seen(tx, [(self._account, conversation)], versions, now)[
+                conversation
+            ]
             number = None if question is None else seen.state.grant_for(question, seen.turns)
             grant = next((grant_ for grant_ in seen.state.grants if grant_.number == number), None)
             if grant is None:
@@ -146,11 +145,11 @@ class LocalTransport:
         return grant.scope.kind, began.get(grant.number)
 
     def covers(self, session: str, project: str) -> bool:
-        known, at = installation.policies(self._here), self._here.clock()
+        versions, now = installation.policies(self._opened), self._opened.clock()
         names = {self._project(project)} if project else set[bytes]()
-        with transaction(self._here.pool) as tx:
+        with transaction(self._opened.pool) as tx:
             state = account_view.brought(
-                account_view.accounts(tx, [self._account])[self._account], known, at
+                account_view.accounts(tx, [self._account])[self._account], versions, now
             ).account
             projects = tables.load_projects(tx, [], [(self._account, name) for name in names])
         conversation = self._conversation(session)
@@ -163,7 +162,7 @@ class LocalTransport:
         return any(grant.scope in scopes for grant in state.grants)
 
     def questions(self) -> tuple[str, ...]:
-        return installation.policies(self._here).in_force(self._here.clock()).asks
+        return installation.policies(self._opened).in_force(self._opened.clock()).asks
 
     def allow(self, session: str, project: str, question: str) -> Allowed:
         if project:
@@ -172,18 +171,18 @@ class LocalTransport:
             conversation = self._conversation(session)
             if conversation is None:
                 raise NotFoundError(
-                    "nothing of this session is recorded yet",
-                    "say something first, or allow its project",
+                    "no turn of this session is recorded yet",
+                    "send a prompt first, or allow its project",
                 )
             scope = ChosenScope(conversation=conversation)
         yes = Choose(
             account=self._account,
-            at=self._here.clock(),
+            at=self._opened.clock(),
             allow=True,
             question=question,
             scope=scope,
             via="cli",
         )
-        (done,) = verbs.execute(self._here, [yes])
+        (done,) = verbs.execute(self._opened, [yes])
         effect = done.answers[0].effect.value if done.answers else Effect.none.value
         return Allowed(question=question, effect=effect, because=done.because)

@@ -1,12 +1,11 @@
-"""What the agent remembers beside the transcripts, in one SQLite file for each account. Nothing
-that was said is in it.
+"""The agent's state, in one SQLite file per account. It contains no content.
 
-* how far each transcript was read, and since when its account has had its present standing;
-* what the person chose for a session;
-* which session a turn belongs to: a resumed session copies earlier records into its own file, and
-  each turn is recorded once, in the session that had it first.
+* the position in each transcript, and since when its account has its present grants;
+* the person's choice for each session;
+* the session of each turn: a resumed session copies earlier records into its own file, and each
+  turn is recorded once, in its first session.
 
-Paths and ids of turns are kept as hashes. `alone` lets one process read transcripts at a time.
+Paths and turn ids are stored as hashes. `exclusive` lets one process read transcripts at a time.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ CREATE TABLE IF NOT EXISTS listings (folder TEXT PRIMARY KEY, token TEXT NOT NUL
 
 
 class TranscriptState(msgspec.Struct, frozen=True, kw_only=True):
-    """A transcript. What precedes ``token_from`` was written before the account was seen with the
-    permission ``token``. ``shut``: the gate was closed when it was last asked. Records with a time
-    before ``since`` are copies of history.
+    """A transcript's state. Records before the offset ``token_from`` precede the grant ``token``.
+    ``shut``: the gate was closed at the last check. Records timed before ``since`` are copies of
+    history.
     """
 
     mark: ReadMark = ReadMark()
@@ -57,7 +56,7 @@ class TranscriptState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """What the person chose for a session. ``is_sent``: Licet already keeps it out."""
+    """The person's choice for a session. ``is_sent``: Licet already keeps the session out."""
 
     session: str
     keep_out: bool = False
@@ -66,7 +65,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMemory:
-    """The memory of one account, in ``folder``."""
+    """The state of one account, in ``folder``."""
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,10 +80,10 @@ class AgentMemory:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """While this process alone reads transcripts; BusyError if another process keeps doing
-        so.
+        """Holds the lock for reading transcripts; BusyError if another process holds it too
+        long.
         """
-        with open(self._file.with_suffix(".lock"), "ab", opener=_private) as held:
+        with open(self._file.with_suffix(".lock"), "ab", opener=_open_private) as held:
             until = time.monotonic() + BUSY_SECONDS
             while True:
                 try:
@@ -129,7 +128,7 @@ class AgentMemory:
         )
 
     def save_session(self, chosen: Session) -> None:
-        """Remembers what the person chose, and whether Licet has it."""
+        """Stores the person's choice, and whether Licet has it."""
         self._db.execute(
             """INSERT INTO sessions VALUES (:session, '', :keep_out, :incognito, :is_sent, 0)
                ON CONFLICT (session) DO UPDATE
@@ -138,9 +137,7 @@ class AgentMemory:
         )
 
     def save_active_session(self, session: str, folder: str) -> None:
-        """Remembers that a session is active in a folder, so that `this session` can be
-        resolved.
-        """
+        """Stores the session as a folder's latest, to resolve `this session`."""
         self._db.execute(
             """INSERT INTO sessions VALUES (?, ?, 0, 0, 0,
                (SELECT coalesce(max(met), 0) + 1 FROM sessions))
@@ -156,11 +153,9 @@ class AgentMemory:
         return str(row[0]) if row else None
 
     def claim(self, turns: Sequence[tuple[str, str]]) -> list[bool]:
-        """For each (turn, session), whether the turn belongs to the session and is no copy from
-        another one.
-
-        Stored before the turns are sent: a process that dies in between sends them again, from its
-        mark.
+        """Assigns each (turn, session) without an owner; returns whether each session owns the
+        turn, False for a copy. Stored before the turns are sent, so that a killed process sends
+        them again.
         """
         own = []
         with self._transaction():
@@ -178,9 +173,7 @@ class AgentMemory:
         return own
 
     def last_listing(self, folder: Path) -> tuple[str, float] | None:
-        """The standing of the account when a folder was last listed with all of its transcripts
-        seen, and when that was.
-        """
+        """Returns the account's token and the time at the last full listing of a folder."""
         row = self._db.execute(
             "SELECT token, at FROM listings WHERE folder = ?", [_path_hash(folder)]
         ).fetchone()
@@ -202,7 +195,7 @@ class AgentMemory:
         self._db.execute("COMMIT")
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 

@@ -1,5 +1,5 @@
-"""Who wants a session left out: an organisation, a project, or the person. Each can narrow what is
-used; none can widen it.
+"""Exclusion of sessions by an organisation, a project or the person. Each can restrict use; none
+can widen it.
 
 A file of an organisation (`/etc/licet/agent.toml`) or of a project (`.licet.toml`, in the folder or
 above it) contains only
@@ -7,8 +7,8 @@ above it) contains only
     keep_out = true     # recorded, and never used
     incognito = true    # not recorded at all
 
-A file that cannot be read, or contains anything else, is taken in its narrowest possible meaning:
-nothing is recorded, and the status line says why.
+A file that is unreadable or contains anything else has the strictest meaning: nothing is recorded,
+and the status line says why.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FOLDERS_MAX = 100
 
 
 class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a session is left out, and who wants it so; ``by`` is empty if nobody does."""
+    """The exclusion of a session; ``by`` is its author, "" without one."""
 
     keep_out: bool = False
     incognito: bool = False
@@ -42,7 +42,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def find_narrowing(folder: str, locks: Sequence[Path], own: Narrowing) -> Narrowing:
-    """What applies to a session in ``folder``, together with its person's choice."""
+    """Returns the strictest of the person's choice ``own`` and all files that apply to
+    ``folder``.
+    """
     found = own
     for place in locks:
         found = found.stricter(_read_file(place, "the organisation"))
@@ -68,7 +70,7 @@ def _read_file(path: Path, author: str) -> Narrowing:
     try:
         file_content = msgspec.convert(tomllib.loads(text[:FILE_BYTES_MAX].decode()), _File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError):
-        return Narrowing(incognito=True, by=f"{author}, whose file is not understood")
+        return Narrowing(incognito=True, by=f"{author}, whose file is invalid")
     return Narrowing(
         keep_out=file_content.keep_out,
         incognito=file_content.incognito,

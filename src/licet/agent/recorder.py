@@ -1,18 +1,17 @@
-"""Sends new turns of a transcript to Licet: each once, in their order, and only those that the
-person permitted.
+"""Sends new turns of a transcript to Licet: each once, in order, and only under the person's
+permission.
 
-* What was there before the agent started is history: `licet import` imports it, with its times.
-* A turn is sent under a permission only if that permission was seen in force before the turn was
-  written, and is in force now. A turn from before a yes is dropped: it would be stamped as said
-  under that yes. While Licet is unreachable, turns wait in the transcript and follow the same rule
-  later.
-* A turn that is written while the gate is closed is dropped: the person must decide first.
-* A session that anybody wants kept out is kept out before anything further of it is sent. Nothing
-  of an incognito session is sent.
-* Whatever is read is counted: as recorded, or by the reason why not. What could not be read is told
-  with its place.
-* The mark moves after Licet has stored what precedes it. After a kill in between, the same turns
-  are sent again, under the same ids.
+* Records from before the agent started are history: `licet import` imports them, with their times.
+* A turn is sent under a grant only if the grant was seen in force before the turn was written, and
+  is in force now. A turn from before a yes is dropped: it would be recorded as written under that
+  yes. While Licet is unreachable, turns wait in the transcript and follow the same rule later.
+* A turn written while the gate is closed is dropped: the person must decide first.
+* An excluded session is kept out before any further turn of it is sent. No turn of an incognito
+  session is sent.
+* Every record is counted: as recorded, or by the reason why not. Unreadable records are reported
+  with their place.
+* The mark moves after Licet has stored the turns before it. After a crash in between, the same
+  turns are sent again, with the same ids.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import msgspec
 
 from licet.agent.memory import AgentMemory, Session, TranscriptState
 from licet.agent.project_file import LOCK, Narrowing, find_narrowing
-from licet.agent.repository import repository
+from licet.agent.repository import find_repository
 from licet.agent.transport import AccountAccess, Transport
 from licet.errors import UsageError
 from licet.intake.read_turn import BrokenRecord, Read, ReadTurn, SkippedRecord
@@ -39,13 +38,13 @@ LATE_SECONDS_MAX = 7 * 86_400.0
 BY_PERSON = "you"
 
 
-def go_on() -> bool:
+def always() -> bool:
     return True
 
 
 class AgentRecorder:
-    """The sessions of one account. ``now`` is the clock of the machine, which also set the times of
-    the transcripts: it can exclude a turn, and never includes one.
+    """Records the sessions of one account. ``now`` is this machine's clock, like the transcripts'
+    times: it can exclude a turn, never include one.
     """
 
     def __init__(
@@ -62,11 +61,8 @@ class AgentRecorder:
     def observe(
         self, path: Path, standing: AccountAccess, *, listed: tuple[str, float] | None = None
     ) -> None:
-        """Remembers the standing of the account, for what follows what a transcript already
-        contains.
-
-        ``listed``: the standing when the folder was last listed without this transcript, so that
-        all of it is newer.
+        """Stores the account's access for records after the transcript's present end. ``listed``:
+        token and time of the last listing without this transcript, which is all newer.
         """
         size, state = end(path), self._state.transcript(path)
         if state is None and (listed is not None or size == 0):
@@ -87,12 +83,9 @@ class AgentRecorder:
         )
 
     def observe_side(self, path: Path, session: Path, standing: AccountAccess) -> bool:
-        """The same for the transcript of a subagent, which is first seen when it is complete;
-        whether it is now known.
-
-        It began after its session did. So it was written under a permission that was in force when
-        the session began. Whether a permission that began in between covers it, only a watcher that
-        saw the file begin can tell.
+        """Like `observe`, for a subagent's transcript, which is first seen complete; returns
+        whether it can be recorded. It began after its session, so a grant in force since then
+        covers it; a grant that began in between needs a watcher that saw the file begin.
         """
         if self._state.transcript(path) is not None:
             self.observe(path, standing)
@@ -106,10 +99,10 @@ class AgentRecorder:
         return True
 
     def record(
-        self, path: Path, standing: AccountAccess, more: Callable[[], bool] = go_on
+        self, path: Path, standing: AccountAccess, more: Callable[[], bool] = always
     ) -> Counter[str]:
-        """Sends what was added to a transcript, while ``more`` says so; returns what became of the
-        turns, by reason.
+        """Sends the turns added to a transcript, while ``more()``; returns their outcomes'
+        counts.
         """
         counts, state = Counter[str](), self._state.transcript(path)
         if state is None or state.shut:
@@ -122,8 +115,8 @@ class AgentRecorder:
                 break
         return counts
 
-    def poll(self, folder: Path, more: Callable[[], bool] = go_on) -> Counter[str]:
-        """One pass over a folder of transcripts: what was added to each."""
+    def poll(self, folder: Path, more: Callable[[], bool] = always) -> Counter[str]:
+        """Records the turns added to each transcript in a folder, in one pass."""
         counts = Counter[str]()
         with self._state.exclusive():
             standing, at, listed = (
@@ -131,7 +124,7 @@ class AgentRecorder:
                 self._now(),
                 self._state.last_listing(folder),
             )
-            # none leads out of it
+            # symbolic links could lead out of the folder
             found = (path for path in sorted(folder.rglob("*.jsonl")) if not path.is_symlink())
             paths = [path for path, _ in zip(found, range(FILES_MAX), strict=False)]
             for path in paths:
@@ -146,7 +139,7 @@ class AgentRecorder:
         return counts
 
     def narrowing(self, session: str, folder: str) -> Narrowing:
-        """What is left out of a session that is active in a folder."""
+        """Returns the exclusion of a session that is active in a folder."""
         chosen = self._state.session(session)
         own = Narrowing(
             keep_out=chosen.keep_out,
@@ -188,16 +181,14 @@ class AgentRecorder:
                 counts[f"passed over: {item.reason}"] += 1
 
     def _may_be_covered(self, turn: ReadTurn) -> bool:
-        """Whether the turn would be stamped as said under a grant: one for another project concerns
-        it as little as none.
-        """
-        found = repository(turn.content.folder)
+        """Whether a grant may cover the turn: one for another project does not."""
+        found = find_repository(turn.content.folder)
         return self._transport.covers(
             turn.host_conversation, found.name if found is not None else ""
         )
 
     def _drop(self, turn: ReadTurn, why: str, counts: Counter[str]) -> None:
-        """Marks a turn as dropped, so that no later copy of it is taken for a new one."""
+        """Counts a turn as dropped, and claims it so that a later copy is not taken for new."""
         self._state.claim([(_turn_key(turn), turn.host_conversation)])
         counts[why] += 1
 
@@ -224,7 +215,7 @@ class AgentRecorder:
         counts.update(f"refused: {why}" for why in refused if why)
 
     def _send_or_split(self, turns: Sequence[ReadTurn]) -> list[str]:
-        """What the transport answers. A turn that it cannot take at all does not hold up the
+        """Sends turns, splitting a refused batch so that an invalid turn does not hold up the
         others.
         """
         try:
@@ -236,14 +227,14 @@ class AgentRecorder:
             return [*self._send_or_split(turns[:middle]), *self._send_or_split(turns[middle:])]
 
     def _keep_out(self, chosen: Session) -> None:
-        """Has Licet keep out a session that it knows; an unknown session starts kept out."""
+        """Keeps a session out in Licet, if it knows the session; an unknown one starts kept out."""
         if not chosen.is_sent and self._transport.keep_out(chosen.session, True):
             self._state.save_session(msgspec.structs.replace(chosen, is_sent=True))
 
 
 def _with_repository(turn: ReadTurn, kept_out: bool) -> ReadTurn:
-    """The turn with the repository that it was said in, which its session's first turn fixes."""
-    found = repository(turn.content.folder)
+    """Returns the turn with its repository; a session keeps that of its first turn."""
+    found = find_repository(turn.content.folder)
     if found is None:
         return msgspec.structs.replace(turn, kept_out=kept_out)
     return msgspec.structs.replace(

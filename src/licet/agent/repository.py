@@ -1,12 +1,10 @@
-"""Which project a coding session belongs to: the repository of the folder it is active in.
-
-A repository is named by its remote, in one form whatever the address was written as, so that two
-clones are one project; without a remote by its top folder, and outside of a repository a folder is
-a project of its own. Git itself is not run: what is read are `.git`, and the file `config` in it
+"""The project of a coding session: the repository of its folder. A repository is named by its
+normalised remote, so that two clones are one project; without a remote by its top folder. Outside
+of a repository, a folder is its own project. Git is not run: `.git` and its `config` are read
 (https://git-scm.com/docs/gitrepository-layout).
 
-    git@github.com:Example/app.git, https://ana@github.com/Example/app   git:github.com/Example/app
-    no remote                                                             folder:/home/ana/app
+git@github.com:Example/app.git, https://ana@github.com/Example/app   git:github.com/Example/app
+no remote                                                             folder:/home/ana/app
 """
 
 from __future__ import annotations
@@ -27,17 +25,15 @@ _REMOTE = re.compile(r'remote "(.+)"')
 
 
 class Repository(NamedTuple):
-    """A project by its own name, and by the short one that a person calls it by."""
+    """A project's unique name, and its short title for people."""
 
     name: str
     title: str
 
 
 @lru_cache(maxsize=256)
-def repository(folder: str) -> Repository | None:
-    """The project of a folder; None for no folder. Asked once a process: a hook lives for a
-    second.
-    """
+def find_repository(folder: str) -> Repository | None:
+    """Returns the project of a folder; None for no folder. Cached, as a process is short-lived."""
     if not folder:
         return None
     path = Path(folder)
@@ -53,22 +49,22 @@ def _of_folder(path: Path) -> Repository:
 
 
 def _git_folder(path: Path) -> Path | None:
-    """Where the repository's files are: `.git` itself, or what a work tree's or a submodule's file
-    of that name names.
+    """Returns the repository's files: the folder `.git`, or the one named by a work tree's or
+    submodule's `.git` file.
     """
     if path.is_dir():
         return path
-    text = _text(path)
+    text = _read_text(path)
     if text is None or not text.startswith("gitdir:"):
         return None
     found = path.parent / text.removeprefix("gitdir:").strip()
-    common = _text(found / "commondir")
+    common = _read_text(found / "commondir")
     return found / common.strip() if common is not None else found
 
 
 def _of_remote(git: Path) -> Repository | None:
-    """`origin`, else the first remote by name."""
-    text = _text(git / "config")
+    """Names the repository by `origin`, else by the first remote."""
+    text = _read_text(git / "config")
     if text is None:
         return None
     config = ConfigParser(strict=False, interpolation=None, allow_no_value=True)
@@ -91,8 +87,8 @@ def _of_remote(git: Path) -> Repository | None:
 
 
 def normalise_address(address: str) -> str | None:
-    """`host/path` of a remote's address, without a user, a password, a port or `.git`; None for
-    what names no host.
+    """Returns `host/path` of a remote's address, without user, password, port and `.git`; None
+    without a host.
     """
     scp = _SCP.fullmatch(address)
     if scp is not None:
@@ -107,7 +103,7 @@ def normalise_address(address: str) -> str | None:
     return f"{host.lower()}/{path}" if host and path else None
 
 
-def _text(path: Path) -> str | None:
+def _read_text(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return file.read(FILE_BYTES_MAX).decode("utf-8", "replace")

@@ -21,28 +21,28 @@ STATE = Path("~/.local/state/licet")
 
 
 class SessionAgent(msgspec.Struct, frozen=True):
-    """A transport to Licet, the memory beside the transcripts, and the recorder that uses both."""
+    """The transport to Licet, the agent's state, and the recorder that uses both."""
 
-    way: Transport
+    transport: Transport
     state: AgentMemory
     agent: AgentRecorder
 
 
 @contextmanager
-def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
-    """The configured transport; ``start`` also starts an embedded database that does not run."""
+def open_transport(config: Configuration, *, start: bool) -> Iterator[Transport]:
+    """Opens the configured transport; ``start`` also starts the embedded database."""
     agent = config.agent
     if not agent.account:
         raise UsageError(
-            "whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account"
+            "no account is configured", "set LICET_AGENT__ACCOUNT to the host's id of the account"
         )
     if agent.url:
         if agent.key_file is None:
             raise UsageError(
-                "with what key?",
+                "no key is configured",
                 "set LICET_AGENT__KEY_FILE to a file with a key of `licet api-key create`",
             )
-        # here, as below: a hook loads the one that it uses
+        # imported here and below: a hook loads only the transport that it uses
         from licet.agent.api_transport import ApiTransport
 
         made = ApiTransport(agent.url, agent.key_file, agent.account)
@@ -51,19 +51,19 @@ def way(config: Configuration, *, start: bool) -> Iterator[Transport]:
         finally:
             made.close()
         return
-    from licet.agent.local_transport import nearby
+    from licet.agent.local_transport import open_local
 
-    with nearby(config, start=start) as installation:
+    with open_local(config, start=start) as installation:
         yield installation
 
 
 @contextmanager
 def open_memory(config: Configuration) -> Iterator[AgentMemory]:
-    """The memory alone, for what a person may do while Licet is unreachable."""
+    """Opens the state alone, for commands that work while Licet is unreachable."""
     agent = config.agent
     if not agent.account:
         raise UsageError(
-            "whose sessions are these?", "set LICET_AGENT__ACCOUNT to the host's id of the account"
+            "no account is configured", "set LICET_AGENT__ACCOUNT to the host's id of the account"
         )
     name = f"{agent.url or config.database_url or config.data.absolute()}\n{agent.account}"
     with closing(AgentMemory(agent.state or STATE.expanduser(), name)) as state:
@@ -71,24 +71,24 @@ def open_memory(config: Configuration) -> Iterator[AgentMemory]:
 
 
 @contextmanager
-def agent(
+def open_agent(
     config: Configuration | None = None,
     *,
     start: bool = False,
     tell: Callable[[BrokenRecord], None] = lambda _broken: None,
 ) -> Iterator[SessionAgent]:
-    """The agent as configured by the environment; ``start`` also starts an embedded database that
-    does not run, and ``tell`` hears of what could not be read.
+    """Opens the agent as configured by the environment; ``start`` also starts the embedded
+    database, and ``tell`` is called with each unreadable record.
     """
     config = config or Configuration.from_environment(os.environ)
-    with open_memory(config) as state, way(config, start=start) as found:
+    with open_memory(config) as state, open_transport(config, start=start) as found:
         yield SessionAgent(
             found, state, AgentRecorder(found, state, config.agent.lock_file, time.time, tell)
         )
 
 
 def choice_url(config: Configuration) -> str:
-    """Where the person answers; empty if it is not configured."""
+    """Returns the URL where the person answers; "" if not configured."""
     if config.agent.choice_url:
         return config.agent.choice_url
     return f"{config.agent.url.rstrip('/')}/notice" if config.agent.url else ""

@@ -1,8 +1,6 @@
-"""What the two transports to Licet have in common, its API and the installation on this machine:
-methods and answers.
-
-A hook loads only the one that it uses: it runs at each prompt, and neither the HTTP client nor the
-database's driver is loaded in vain.
+"""The interface of the two transports to Licet: its API, and the installation on this machine. They
+are separate modules because a hook runs at each prompt, and loads the HTTP client or the database's
+driver only if it uses it.
 """
 
 from __future__ import annotations
@@ -21,15 +19,15 @@ MAY_WRITE = ("open", "notice", "not_asked")
 
 
 class AccountAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """The present standing of the account. ``token`` is the number of its newest grant in force,
-    empty if there is none.
+    """The account's gate, and in ``token`` the number of its newest grant in force ("" without
+    one).
     """
 
     gate: str
     token: str = ""
 
     def is_newer_than(self, token: str) -> bool:
-        """Whether a grant is in force that was not when the account was seen with ``token``."""
+        """Whether a grant began since the account was seen with ``token``."""
         return int(self.token or 0) > int(token or 0)
 
     @property
@@ -38,9 +36,8 @@ class AccountAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usable(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a session may be used. ``turns`` is 0 if nothing of it is recorded.
-
-    ``scope`` says for what the grant in force was given that it may be used by, and ``since`` when.
+    """Whether a session may be used. ``turns`` is 0 if none is recorded. ``scope`` and ``since``
+    are those of the grant that permits the use.
     """
 
     turns: int = 0
@@ -53,9 +50,7 @@ class Usable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allowed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a yes for a session or a project did about one question: ``because`` says why it had no
-    effect.
-    """
+    """The effect of a yes to one question; ``because`` is why it had none."""
 
     question: str
     effect: str
@@ -63,8 +58,8 @@ class Allowed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transport(Protocol):
-    """``standing`` raises if it cannot be known. ``send`` answers for each turn: empty if Licet has
-    it, else why it was refused; it raises if the turns may be sent again.
+    """``standing`` raises if Licet is unreachable. ``send`` returns "" for each stored turn, else
+    the reason of its refusal; it raises if the turns may be sent again.
     """
 
     def standing(self) -> AccountAccess: ...
@@ -76,17 +71,15 @@ class Transport(Protocol):
     def usable(self, session: str) -> Usable: ...
 
     def covers(self, session: str, project: str) -> bool:
-        """Whether a grant in force may cover what is said in a session of a project; True where
-        that is not known.
-        """
+        """Whether a grant in force may cover a session in a project; True if unknown."""
         ...
 
     def questions(self) -> tuple[str, ...]:
-        """The questions that are asked now."""
+        """Returns the questions of the policy in force."""
         ...
 
     def allow(self, session: str, project: str, question: str) -> Allowed:
-        """A yes to a question for a project, or without one for a session that Licet knows;
-        NotFoundError for another.
+        """Says yes to a question for a project, or for a session if ``project`` is empty;
+        NotFoundError for an unknown session.
         """
         ...

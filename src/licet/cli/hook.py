@@ -20,7 +20,7 @@ from threading import Event
 import click
 import msgspec
 
-from licet.agent.session_agent import SessionAgent, agent, choice_url
+from licet.agent.session_agent import SessionAgent, choice_url, open_agent
 from licet.agent.transport import AccountAccess
 from licet.cli.shell import PATH, stop_on_signals
 from licet.config import Configuration
@@ -65,8 +65,8 @@ def hook() -> None:
 
 def _answer(event: _Event) -> dict[str, str] | None:
     config = Configuration.from_environment(os.environ)
-    with agent(config, tell=report_broken) as installation:
-        standing = installation.way.standing()
+    with open_agent(config, tell=report_broken) as installation:
+        standing = installation.transport.standing()
         if event.hook_event_name in (BEGINS, PROMPT) and event.session_id:
             installation.state.save_active_session(event.session_id, event.cwd or "")
         try:
@@ -161,7 +161,7 @@ def _watch(
     every: float,
     as_json: bool,
 ) -> None:
-    with agent(config, start=True, tell=report_broken) as installation:
+    with open_agent(config, start=True, tell=report_broken) as installation:
         while True:
             counts = installation.agent.poll(folder, lambda: not ends.is_set())
             _report(counts, as_json, always=once)

@@ -18,8 +18,8 @@ import msgspec
 from licet.agent.memory import AgentMemory, Session
 from licet.agent.project_file import LOCK, Narrowing, find_narrowing
 from licet.agent.recorder import BY_PERSON
-from licet.agent.repository import repository
-from licet.agent.session_agent import agent, choice_url, open_memory
+from licet.agent.repository import find_repository
+from licet.agent.session_agent import choice_url, open_agent, open_memory
 from licet.agent.transport import Allowed, Usable
 from licet.cli.root import EXIT_NO, CommandGroup
 from licet.cli.shell import json_option
@@ -107,8 +107,8 @@ def let_in(session: str | None, as_json: bool) -> None:
     with _choosing(session) as (config, state, chosen):
         _refuse_narrowed(config, msgspec.structs.replace(chosen, keep_out=False))
         # widening is not assumed: it is done at Licet, or not
-        with agent(config, start=True) as installation:
-            installation.way.keep_out(chosen.session, False)
+        with open_agent(config, start=True) as installation:
+            installation.transport.keep_out(chosen.session, False)
         state.save_session(Session(session=chosen.session))
         _print_choice(as_json, chosen.session, "let in from here on", True)
 
@@ -133,13 +133,13 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
     Example:  licet session allow --project
     """
     with _choosing(session, optional=project) as (config, _, chosen):
-        place = repository(str(Path.cwd())) if project else None
+        place = find_repository(str(Path.cwd())) if project else None
         if not project:
             _refuse_narrowed(config, chosen)
         else:
             _refuse_narrowed(config, Session(session=""))
-        with agent(config, start=True) as installation:
-            asked = installation.way.questions()
+        with open_agent(config, start=True) as installation:
+            asked = installation.transport.questions()
             wanted = questions or (asked if len(asked) == 1 else ())
             if not wanted:
                 raise UsageError(
@@ -147,7 +147,7 @@ def allow(session: str | None, project: bool, questions: tuple[str, ...], as_jso
                     f"name each: --question {asked[0]}",
                 )
             done = [
-                installation.way.allow(chosen.session, place.name if place else "", question)
+                installation.transport.allow(chosen.session, place.name if place else "", question)
                 for question in wanted
             ]
         what = f"the repository `{place.title}`" if place else chosen.session
@@ -255,13 +255,13 @@ def _session_status(
     held = find_narrowing(folder, _locks(config), own)
     gate, granted, usable = "unknown", False, Usable()
     # away: nothing is known, and nothing is used
-    with suppress(LicetError), agent(config, start=start) as installation:
-        standing = installation.way.standing()
-        found = repository(folder)
-        granted = bool(standing.token) and installation.way.covers(
+    with suppress(LicetError), open_agent(config, start=start) as installation:
+        standing = installation.transport.standing()
+        found = find_repository(folder)
+        granted = bool(standing.token) and installation.transport.covers(
             name, found.name if found else ""
         )
-        gate, usable = standing.gate, installation.way.usable(name)
+        gate, usable = standing.gate, installation.transport.usable(name)
     recorded = not held.incognito and gate in ("open", "notice", "not_asked")
     used = recorded and not held.keep_out and (usable.use if usable.turns else granted)
     kept = "narrowed" if usable.kept_out or held.keep_out else ""
@@ -312,8 +312,8 @@ def _send_choice(config: Configuration, name: str, *, out: bool) -> bool:
     further is recorded.
     """
     try:
-        with agent(config, start=True) as installation:
-            return installation.way.keep_out(name, out)
+        with open_agent(config, start=True) as installation:
+            return installation.transport.keep_out(name, out)
     except LicetError:
         return False
 

@@ -2,19 +2,18 @@
 the answer.
 
 A call repeats the earlier messages of its conversation. Only its end is recorded: earlier messages
-were recorded with their own call, or must not be recorded. So the next call does not record
-messages of a call that was marked, refused at the gate, or made while Licet could not be reached.
+were recorded with their own call, or must not be, because that call was marked, refused at the
+gate, or made while Licet was unreachable.
 
-A turn's id is the hash of its content and of how often that content occurs earlier in the call.
-`licet import` uses the same ids when it reads the proxy's log, so neither a repeated call nor a
-later import of the log adds anything. The `system` and `developer` messages of a call, with the
-tools that it offers, are one turn of the role `system` where the operator wants them recorded, else
-left out. It comes behind the person's words, because a permission is theirs. If there are several
-answers, the first is recorded.
+A turn's id is the hash of its content and of the number of its earlier occurrences in the call.
+`licet import` computes the same ids from the proxy's log, so neither a repeated call nor a later
+import adds a turn. If the operator wants them recorded, the call's `system` and `developer`
+messages and offered tools are turns of the role `system`, after the person's message, because the
+permission is the person's. Of several answers, the first is recorded.
 
-Nothing of a call is recorded if it has a mark anywhere in the request (`no-log`,
-`turn_off_message_logging`, a redaction header, `incognito`, `keep_out`) or if the proxy redacted
-its content. No mark makes anything more recorded.
+A call is not recorded if its request has a mark anywhere (`no-log`, `turn_off_message_logging`, a
+redaction header, `incognito`, `keep_out`) or if the proxy redacted its content. No mark widens
+recording.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ _MARKS = frozenset(
         "x-licet-keep-out",
     }
 )
-# Content that is said or offered to the model: a word in it is not a mark.
-_SAID = frozenset(
+# Content for the model, in which a word is not a mark.
+_CONTENT_KEYS = frozenset(
     {"messages", "tools", "functions", "response", "response_format", "input", "prompt"}
 )
 _OFF = (None, False, 0, "", "false", "False", "0")
@@ -63,8 +62,8 @@ Message = Mapping[str, object]
 
 
 class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of the turns, and the host's conversation. ``instructions``: what the host told
-    its model is recorded.
+    """The account and conversation of the turns. ``instructions``: system messages and offered
+    tools are recorded.
     """
 
     account: str
@@ -75,23 +74,25 @@ class DialoguePlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_marked(request: object) -> bool:
-    """Whether a request asks not to be recorded; a request that is too deeply nested to check
-    counts as asking so.
+    """Whether a request has a mark against recording; True for one that is too deeply nested to
+    check.
     """
     waiting: list[tuple[object, int]] = [(request, 0)]
     seen: set[int] = set()
     while waiting:
-        one, depth = waiting.pop()
-        if not isinstance(one, Mapping) or id(one) in seen:
+        message, depth = waiting.pop()
+        if not isinstance(message, Mapping) or id(message) in seen:
             continue
-        seen.add(id(one))
+        seen.add(id(message))
         if (
             depth > FLAGS_DEPTH_MAX
             or len(seen) > FLAGS_PLACES_MAX
-            or any(_is_mark(*flag) for flag in one.items())
+            or any(_is_mark(*flag) for flag in message.items())
         ):
             return True
-        waiting += [(value, depth + 1) for key, value in one.items() if key not in _SAID]
+        waiting += [
+            (value, depth + 1) for key, value in message.items() if key not in _CONTENT_KEYS
+        ]
     return False
 
 
@@ -104,8 +105,8 @@ def _is_mark(key: object, value: object) -> bool:
 def new_turns(
     messages: object, answer: object, where: DialoguePlace, *, offered: object = None
 ) -> list[ConversationTurn] | None:
-    """The turns that a call adds, in order; None if its text was redacted or it is not a dialogue.
-    ``offered`` are the tools.
+    """Returns the turns that a call adds, in order; None if its text was redacted or it is not a
+    dialogue. ``offered``: the tools that it offers.
     """
     if (
         not isinstance(messages, Sequence)
@@ -114,20 +115,21 @@ def new_turns(
     ):
         return None
     exchange = [*messages, *([answer] if isinstance(answer, Mapping) else [])]
-    if not all(isinstance(one, Mapping) for one in exchange):
+    if not all(isinstance(message, Mapping) for message in exchange):
         return None
     begins = 1 + max(
-        (place for place, one in enumerate(messages) if one.get("role") == "assistant"), default=-1
+        (place for place, message in enumerate(messages) if message.get("role") == "assistant"),
+        default=-1,
     )
     times: Counter[str] = Counter()
     tools: dict[str, str] = {}
     turns, instructed, offers = [], [], offered_text(offered)
-    for place, one in enumerate(exchange):
-        instructs = str(one.get("role")) in INSTRUCTING
+    for place, message in enumerate(exchange):
+        instructs = str(message.get("role")) in INSTRUCTING
         turn = (
-            _instruction(one, where, offers)
+            _instruction_turn(message, where, offers)
             if instructs and where.instructions
-            else _turn(one, where, tools)
+            else _to_turn(message, where, tools)
         )
         if turn is None:
             continue
@@ -139,27 +141,27 @@ def new_turns(
             instructed.append(named)
         elif place >= begins:
             turns.append(named)
-    if where.instructions and offers and (alone := _instruction({}, where, offers)):
+    if where.instructions and offers and (alone := _instruction_turn({}, where, offers)):
         instructed.append(_with_id(alone, times))
     behind = 1 + next((place for place, turn in enumerate(turns) if turn.role == "user"), -1)
     return [*turns[:behind], *instructed, *turns[behind:]] if turns else []
 
 
 def _with_id(turn: ConversationTurn, times: Counter[str]) -> ConversationTurn:
-    """The turn under the name of what it says, and of how often that was said before in its
+    """Returns the turn with its id: hash of its content, and number of the occurrence in the
     call.
     """
-    what = identity(turn)
+    what = content_hash(turn)
     times[what] += 1
     return _shorten_names(
         msgspec.structs.replace(turn, id=what if times[what] == 1 else f"{what}#{times[what]}")
     )
 
 
-def _instruction(message: Message, place: DialoguePlace, tools: str) -> ConversationTurn | None:
-    """What the host told its model in a message, with the tools that it offered; None if
-    neither.
-    """
+def _instruction_turn(
+    message: Message, place: DialoguePlace, tools: str
+) -> ConversationTurn | None:
+    """Returns the turn of an instruction and the offered tools; None without either."""
     text = "\n".join(part for part in map(_part_text, _parts(message)) if part.strip())
     if not text and not tools:
         return None
@@ -174,8 +176,8 @@ def _instruction(message: Message, place: DialoguePlace, tools: str) -> Conversa
     )
 
 
-def identity(turn: ConversationTurn) -> str:
-    """The hash of a turn's content."""
+def content_hash(turn: ConversationTurn) -> str:
+    """Returns the hash of a turn's content."""
     calls = [(call.id, call.name, call.arguments) for call in turn.tool_calls]
     what = (
         turn.role,
@@ -188,8 +190,10 @@ def identity(turn: ConversationTurn) -> str:
     return blake2b(_identity.encode(what), digest_size=16).hexdigest()
 
 
-def _turn(message: Message, place: DialoguePlace, tools: dict[str, str]) -> ConversationTurn | None:
-    """One message in OpenAI's shape; None for messages without an author."""
+def _to_turn(
+    message: Message, place: DialoguePlace, tools: dict[str, str]
+) -> ConversationTurn | None:
+    """Converts a message in OpenAI's format; None for an unknown role or an empty message."""
     role = _ROLES.get(str(message.get("role")))
     if role is None:
         return None
@@ -198,10 +202,14 @@ def _turn(message: Message, place: DialoguePlace, tools: dict[str, str]) -> Conv
     tools.update({call.id: call.name for call in calls})
     call_id = _text(message.get("tool_call_id")) if role == "tool" else ""
     text = "\n".join(
-        one for one in (*map(_part_text, parts), _text(message.get("refusal"))) if one.strip()
+        message
+        for message in (*map(_part_text, parts), _text(message.get("refusal")))
+        if message.strip()
     )
     attachments = tuple(
-        _attachment(one) for one in parts if isinstance(one, Mapping) and not _part_text(one)
+        _attachment(message)
+        for message in parts
+        if isinstance(message, Mapping) and not _part_text(message)
     )
     if role != "tool" and not (text or calls or attachments):
         return None
@@ -233,11 +241,13 @@ def _parts(message: Message) -> list[object]:
 
 
 def _shorten_names(turn: ConversationTurn) -> ConversationTurn:
-    """A turn within the API's limits for names."""
+    """Cuts names and lists to the API's limits."""
     return msgspec.structs.replace(
         turn,
         tool_calls=turn.tool_calls[:TOOL_CALLS_MAX],
-        attachments=tuple(one[:NAME_CHARACTERS_MAX] for one in turn.attachments[:ATTACHMENTS_MAX]),
+        attachments=tuple(
+            message[:NAME_CHARACTERS_MAX] for message in turn.attachments[:ATTACHMENTS_MAX]
+        ),
         tool_name=turn.tool_name[:NAME_CHARACTERS_MAX],
         model=turn.model[:NAME_CHARACTERS_MAX],
     )
@@ -250,7 +260,7 @@ def _part_text(part: object) -> str:
 
 
 def _attachment(part: Message) -> str:
-    """A name for a part that is not text; never its bytes."""
+    """Names a part that is not text, without its bytes."""
     file, image = part.get("file"), part.get("image_url")
     named: Message = file if isinstance(file, Mapping) else part
     url = _text(image.get("url")) if isinstance(image, Mapping) else _text(image)
@@ -281,7 +291,7 @@ def _calls(message: Message) -> Iterator[ToolCallResult]:
 
 
 def _arguments(function: Message) -> str:
-    """The arguments as JSON text, unchanged if they are text already."""
+    """Returns the arguments as JSON text; text stays unchanged."""
     given = function.get("arguments")
     if isinstance(given, str):
         return given

@@ -4,12 +4,11 @@ afterwards.
     litellm_settings:
       callbacks: licet.plugins.litellm.callback
 
-If an account must decide first, the response is 451 with the URL where it can. A call is let
-through and not recorded if it names no account, or one that Licet does not know, or if it is
-marked; ``outage`` says what happens while nobody answers, and can refuse the first two. The account
-is the end user that the proxy found, else the owner of the key. A call that is logged without
-having passed the hook before it (for example through the SDK alone) is not recorded. LiteLLM is not
-part of Licet: this module is imported only in its process.
+If an account must decide first, the response is 451 with the URL to do so. A call without a known
+account, or with a mark, passes and is not recorded; the setting ``outage`` applies while Licet is
+unreachable, and can refuse calls without a known account. The account is the proxy's end user, else
+the key's owner. A call that did not pass the pre-call hook (for example through the SDK alone) is
+not recorded. LiteLLM is not part of Licet: this module is imported only in its process.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ CALLS_MAX = 100_000
 _SESSIONS = ("litellm_session_id", "session_id")
 
 
-class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own process alone
+class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is installed only in its own process
     """Registered once per process. Its objects are created with the first call, after any fork."""
 
     def __init__(self, settings: PluginSettings) -> None:
@@ -54,7 +53,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
     async def async_pre_call_hook(
         self, user_api_key_dict: object, cache: object, data: dict[str, Any], call_type: str
     ) -> None:
-        """Lets a call through, with a permit to record it or without one, or refuses it."""
+        """Lets a call through, with or without a permit to record it, or refuses it."""
         account = _account(user_api_key_dict, data)
         if not account:
             self.host.count("no account")
@@ -107,9 +106,7 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: object, start_time: object, end_time: object
     ) -> None:
-        """A call that failed added nothing: its question comes again with the call that is
-        answered.
-        """
+        """Records nothing: a failed call's messages are repeated by the next answered call."""
 
     def _where(self, permit: GatePermit, payload: dict[str, Any]) -> DialoguePlace:
         response = payload.get("response")
@@ -124,9 +121,11 @@ class Callback(CustomLogger):  # type: ignore[misc]  # LiteLLM is in its own pro
 
 
 def _account(key: object, data: dict[str, Any]) -> str:
-    """The host's account of a call, as a reference; empty if there is none."""
+    """Returns the reference of a call's account; "" without one."""
     given = (getattr(key, "end_user_id", None), data.get("user"), getattr(key, "user_id", None))
-    named = next((str(one) for one in given if isinstance(one, str | int) and one != ""), "")
+    named = next(
+        (str(value) for value in given if isinstance(value, str | int) and value != ""), ""
+    )
     return f"host:{named}" if named else ""
 
 
@@ -137,7 +136,7 @@ def _answer(response: object) -> object:
 
 
 def _offered_tools(payload: dict[str, Any]) -> object:
-    """The tools that a call offered its model."""
+    """Returns the tools that a call offered its model."""
     parameters = payload.get("model_parameters")
     given = parameters if isinstance(parameters, dict) else {}
     return given.get("tools") or given.get("functions")
@@ -153,11 +152,11 @@ def _session(payload: dict[str, Any]) -> str:
         for key in _SESSIONS
     ]
     named = (*given, payload.get("session_id"), payload.get("trace_id"), payload.get("id"))
-    return next((one for one in named if isinstance(one, str) and one), "")
+    return next((value for value in named if isinstance(value, str) and value), "")
 
 
 def __getattr__(name: str) -> Callback:
-    """`callback`, created once from the environment when the proxy asks for it."""
+    """Creates `callback` from the environment on first access."""
     if name == "callback":
         made = globals()["callback"] = Callback(plugin_settings(os.environ))
         return made

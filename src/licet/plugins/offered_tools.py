@@ -1,5 +1,5 @@
-"""The tools that a host offers its model, as a turn keeps them: the plugins and the readers of
-their logs say the same.
+"""The tools that a host offers its model, as a turn records them; shared by plugins and log
+readers.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import msgspec
 
 
 def offered_text(offered: object) -> str:
-    """The tools that a host offers its model as JSON text, with its own keys in its own order;
-    empty if there are none.
+    """Encodes the offered tools as JSON text with the host's keys in its order; "" without
+    tools.
     """
     if not isinstance(offered, Sequence) or isinstance(offered, str | bytes) or not offered:
         return ""
     return (
         msgspec.json.encode(offered).decode()
-        if all(isinstance(one, Mapping) for one in offered)
+        if all(isinstance(tool, Mapping) for tool in offered)
         else ""
     )

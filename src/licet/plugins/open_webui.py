@@ -3,13 +3,13 @@ it.
 
     from licet.plugins.open_webui import Filter
 
-is all that its editor of functions needs (docs/quickstart/open-webui.md). `inlet` asks the gate: a
-person who must decide first is told where, and the message is not sent. `outlet` spools what the
-exchange added. Whatever passed no gate is not recorded: a temporary chat, a channel, a call without
-a person, or one whom Licet does not know. ``outage`` says what happens while nobody answers. A turn
-has the message's own id, which `licet import` also uses for Open WebUI's export: a chat that is
-imported later adds nothing to what was recorded here. Open WebUI is not part of Licet: this module
-is imported only in its process.
+is all that its function editor needs (docs/quickstart/open-webui.md). `inlet` asks the gate: for a
+person who must decide first, the message is stopped with the URL to do so. `outlet` spools the
+exchange's new turns. Messages that passed no gate are not recorded: temporary chats, channels,
+calls without a person or with an unknown one. The setting ``outage`` applies while Licet is
+unreachable. A turn has the message's id, as does `licet import` of Open WebUI's export, so a later
+import adds no duplicate. Open WebUI is not part of Licet: this module is imported only in its
+process.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Filter:
         atexit.register(self.close)
 
     async def _current(self) -> Host | None:
-        """The host for these valves; None until an administrator has set them."""
+        """Returns the host for the present valves; None until an administrator has set them."""
         if not (self.valves.key_file and self.valves.spool):
             return None
         wanted = _settings(self.valves)
@@ -121,7 +121,7 @@ class Filter:
             return self._host
 
     def close(self) -> None:
-        """Stops delivering; what is in the spool stays for the next start."""
+        """Stops delivering; spooled turns stay for the next start."""
         with self._lock:
             if self._host is not None:
                 self._host.close()
@@ -172,7 +172,7 @@ class Filter:
     async def outlet(
         self, body: Body, __user__: Body | None = None, __metadata__: Body | None = None
     ) -> Body:
-        """Spools what the exchange added; changes nothing in it."""
+        """Spools the exchange's new turns; returns the body unchanged."""
         place = _place(
             {"chat_id": body.get("chat_id"), "message_id": body.get("id"), **(__metadata__ or {})}
         )
@@ -192,9 +192,7 @@ class Filter:
         return body
 
     def _is_due(self, account: str) -> bool:
-        """Whether a notice that can be put off must be shown: once per day and account, in this
-        process.
-        """
+        """Whether to show a notice that can be put off: once per day and account, per process."""
         now = monotonic()
         if now < self._noticed.get(account, 0.0):
             return False
@@ -207,16 +205,17 @@ class Filter:
 def exchange_turns(
     body: Body, place: tuple[str, str], *, account: str, surface: str
 ) -> list[ConversationTurn]:
-    """The turns of an exchange: the messages since the previous answer, and the answer that
-    ``place`` names.
+    """Returns the turns of an exchange: the messages since the previous answer, and the answer that
+    ``place`` (chat, message) names.
     """
-    messages = [one for one in body.get("messages") or [] if isinstance(one, Mapping)]
+    messages = [message for message in body.get("messages") or [] if isinstance(message, Mapping)]
     chat, answer = place
-    end = next((n for n, one in enumerate(messages) if one.get("id") == answer), None)
+    end = next((n for n, message in enumerate(messages) if message.get("id") == answer), None)
     if end is None:
         return []
     begin = 1 + max(
-        (n for n, one in enumerate(messages[:end]) if one.get("role") == "assistant"), default=-1
+        (n for n, message in enumerate(messages[:end]) if message.get("role") == "assistant"),
+        default=-1,
     )
     turns = []
     for message in messages[begin : end + 1]:
@@ -249,8 +248,8 @@ def _settings(valves: Filter.Valves) -> PluginSettings:
 
 
 def _link(choice: str, valves: Filter.Valves, person: str) -> str:
-    """Where the person answers; with the host's key a personal link, which signs them in for a
-    short time.
+    """Returns where the person answers; with the host's key, a short-lived link that signs them
+    in.
     """
     if not valves.token_key_file:
         return choice
@@ -282,7 +281,7 @@ def _account(user: Body | None) -> str:
 
 
 def _place(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The chat and the answer's message; None for a chat that Open WebUI itself does not save."""
+    """Returns the ids of chat and answer; None for a chat that Open WebUI does not save."""
     chat, message = metadata.get("chat_id"), metadata.get("message_id")
     if not (isinstance(chat, str) and isinstance(message, str) and chat and message):
         return None
@@ -290,7 +289,7 @@ def _place(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _is_off_record(request: Mapping[str, Any]) -> bool:
-    """Whether the request asks not to be recorded; deeper levels are Open WebUI's own."""
+    """Whether the request has a mark against recording; deeper levels are Open WebUI's own."""
     return is_marked(
         {key: value for key, value in request.items() if not isinstance(value, Mapping | list)}
     )

@@ -1,6 +1,4 @@
-"""The settings of a plugin: those of `licet.host`, from the environment of the program that it runs
-in.
-"""
+"""A plugin's settings: those of `licet.host`, from the environment of the host's process."""
 
 from __future__ import annotations
 
@@ -18,17 +16,15 @@ class PluginSettings(HostSettings, frozen=True, kw_only=True):
     """Every variable begins with ``LITELLM_LICET_``; an unknown one is an error.
 
     ``surface`` (`.._SURFACE`, default `api`): the surface that people write on. The published terms
-    exclude `api` from every use: an operator whose proxy is behind an app of their own sets `app`.
-    No caller can.
+    exclude `api` from every use: an operator whose proxy is behind their own app sets `app`.
+    Callers cannot set it.
 
     ``instructions`` (`.._INSTRUCTIONS`, default `false`): `true` also records the system messages
-    of a call and the tools that it offers. The person can read them, as everything in a
-    conversation of theirs; a model learns from them only where the policy lists `system` among its
-    origins.
+    of a call and the tools that it offers. The person can read them; a model learns from them only
+    if the policy lists the origin `system`.
 
-    ``outage`` (`.._OUTAGE`, default `allow_and_keep`): as in `HostSettings`. With `block` a call
-    that names no account, or one that Licet does not know, is refused too, so the assistant is
-    unavailable while Licet is.
+    ``outage`` (`.._OUTAGE`, default `allow_and_keep`): as in `HostSettings`. `block` also refuses a
+    call with no account or an unknown one, so the assistant is unavailable while Licet is.
     """
 
     outage: Outage = Outage.allow_and_keep
@@ -37,8 +33,10 @@ class PluginSettings(HostSettings, frozen=True, kw_only=True):
 
 
 def plugin_settings(environment: Mapping[str, str]) -> PluginSettings:
-    """The settings; UsageError names what is missing, unknown or out of range."""
+    """Reads the settings; UsageError for a missing, unknown or invalid variable."""
     made = from_environment(PluginSettings, PREFIX, environment)
     if not _SURFACE.fullmatch(made.surface):
-        raise UsageError(f"`{PREFIX}SURFACE` is no name", "use lower-case letters, as in `app`")
+        raise UsageError(
+            f"`{PREFIX}SURFACE` is not a surface's name", "use lower-case letters, as in `app`"
+        )
     return made

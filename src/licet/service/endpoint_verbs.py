@@ -163,7 +163,7 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
         f"It is sent to {done.url}." if done.url else "Nothing is sent to it: it reads by itself.",
         f"It is told of: {', '.join(done.kinds)}.",
     ),
-    said="It is added, and reads events by itself from now on.",
+    said="It is added, and polls the event feed from now on.",
     order=OrderKind.add_endpoint,
     did=lambda _, done: (
         f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
@@ -175,7 +175,7 @@ def _rotate(call: VerbCall[NewSecret]) -> RotatedSecret:
     hours = call.sent.overlap_hours
     if endpoints.backlog_of(call.installation, call.target).url is None:
         raise RefusedError(
-            f"endpoint `{call.target}` reads events by itself: it has no secret", because="no_url"
+            f"endpoint `{call.target}` polls the event feed: it has no secret", because="no_url"
         )
     if call.dry_run:
         return RotatedSecret(endpoint=call.target, secret="", old_ends_at=call.installation.clock())

@@ -1,7 +1,7 @@
 """Acknowledgements of removal events by hosts.
 
-A host acknowledges that it has removed what an event named. A certificate of erasure lists who was
-notified, and missing acknowledgements too. The record for a removed endpoint is kept.
+A host acknowledges that it has removed the data that an event names. A certificate of erasure lists
+the notified endpoints and missing acknowledgements. Records of removed endpoints are kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DELIVERED = """SELECT d.event_id, p.name, e.occurred_at, d.delivered_at, d.ackn
 def deliveries_of_erasure(
     tx: Transaction, account: UUID, erasure: UUID, now: datetime
 ) -> list[HostDelivery]:
-    """The endpoints notified of an erasure, and each one's acknowledgement."""
+    """Lists the endpoints notified of an erasure, with their acknowledgements."""
     rows = tx.execute(
         f"""{_DELIVERED} WHERE e.account_id = %s AND e.erasure_id = %s AND d.acknowledge_by IS NOT NULL
              ORDER BY e.row_no, p.name, p.endpoint_id""",
@@ -43,7 +43,7 @@ def deliveries_of_erasure(
 
 
 def list_overdue(tx: Transaction, now: datetime, limit: int) -> list[HostDelivery]:
-    """The overdue acknowledgements at ``now``, the most overdue first."""
+    """Lists the acknowledgements overdue at ``now``, the most overdue first."""
     rows = tx.execute(
         f"""{_DELIVERED} WHERE d.acknowledged_at IS NULL AND d.acknowledge_by <= %s
              AND p.removed_at IS NULL
@@ -69,8 +69,8 @@ def _host_delivery(row: Sequence[Any], now: datetime) -> HostDelivery:
 def acknowledge(tx: Transaction, event: UUID, endpoint: str, now: datetime) -> HostDelivery:
     """Records an endpoint's acknowledgement of an event. Idempotent.
 
-    NotFoundError for an event that the endpoint was never sent, RefusedError for one that requires
-    no acknowledgement.
+    NotFoundError if the endpoint was not sent the event, RefusedError if it requires no
+    acknowledgement.
     """
     event_row = tx.execute("SELECT account_id FROM events WHERE event_id = %s", [event]).fetchone()
     row = (

@@ -1,25 +1,23 @@
 """Delivery of events to endpoints: at least once, those of one account in order, by one deliverer
 per installation.
 
-Promise: a message is sent until an endpoint answers 2xx; the next event of the same account waits
-for that, and no other account does. A message is signed and has the same id and body each time. A
-killed deliverer has sent at most `UNRECORDED_MAX` messages more than it has recorded; the next one
-sends those again with the same ids.
+Promise: a message is retried until its endpoint answers 2xx; later events of the same account wait,
+other accounts do not. Every attempt is signed and has the same id and body. A killed deliverer
+leaves at most `UNRECORDED_MAX` sent messages unrecorded; the next one sends them again with the
+same ids.
 
-A round reads what is due in one statement an endpoint. Several accounts' messages are then in
-progress at once, those of one account one after another, and their outcomes are recorded together:
-a transaction for each message cost twice as much as sending it (bench/events.py). Messages are
-signed shortly before they are sent, many in a row: signatures between requests take nearly twice as
-long.
+A round reads due messages with one statement per endpoint, sends those of several accounts
+concurrently and those of one account in order, and records outcomes in batches: a transaction per
+message cost twice as much as sending it (bench/events.py). Messages are signed in batches just
+before they are sent: signatures between requests take nearly twice as long.
 
 A failed message is retried after the delays of Standard Webhooks 1.0.0, each extended by a random
 share of up to a fifth, then daily; `Retry-After` may ask for longer. An endpoint that accepted
-nothing for `DEAD_DAYS`, or that answers 410, is disabled and reported; its events wait, and `licet
-webhooks replay` resumes them.
+nothing for `DEAD_DAYS`, or that answers 410, is disabled and reported; its events wait until `licet
+webhooks replay`.
 
-A round sends for at most `ROUND_SECONDS` and the timeout of requests in progress, so that one slow
-endpoint delays the others no longer than that. Nothing is sent while the fence stands
-(`licet.keys.fence`).
+A round ends after `ROUND_SECONDS` and the timeout of requests in progress, which bounds the delay
+that a slow endpoint causes for others. Nothing is sent while the fence is up (`licet.keys.fence`).
 """
 
 from __future__ import annotations
@@ -56,15 +54,15 @@ DEAD_DAYS = 5
 KEPT_DAYS = 90
 ACCOUNTS_MAX = 1_024  # of one endpoint in a round
 EVENTS_MAX = 100  # of one account in a round
-ROUND_ROWS_MAX = 4_096  # of all endpoints in a round, as long as each has its `ENDPOINT_ROWS_MIN`
+ROUND_ROWS_MAX = 4_096  # of all endpoints in a round, if each has `ENDPOINT_ROWS_MIN`
 ENDPOINT_ROWS_MIN = 256
 WINDOW_ROWS = 4_096
 TURN = timedelta(seconds=1)  # after which an account that filled the window is served again
 ROUND_SECONDS = 5.0
 THREADS_MAX = 8
-SIGNED_MIN = 128  # messages signed in a row, as long as there are so many
+SIGNED_MIN = 128  # messages signed in a row
 RECORDED_MAX = 64  # outcomes recorded by one transaction
-RECORD_SECONDS = 0.1  # for which a transaction waits for more of them
+RECORD_SECONDS = 0.1  # a transaction's wait for more outcomes
 UNRECORDED_MAX = 2 * RECORDED_MAX + THREADS_MAX
 PRUNED_MAX = 5_000
 PRUNE_EVERY = timedelta(hours=1)
@@ -73,7 +71,7 @@ RETRY_SECONDS = 5.0
 
 
 class DeliveryRound(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a round: messages that were accepted, and those that were not, by reason."""
+    """The result of a round: accepted messages, and failures by reason."""
 
     delivered: int = 0
     failed: dict[str, int] = {}
@@ -101,8 +99,8 @@ class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """The messages of one account to one endpoint, in order. ``is_cut``: the account fills the
-    window of what is due, and has more than these.
+    """The messages of one account to one endpoint, in order. ``is_cut``: the account has more due
+    messages than its share of a round.
     """
 
     to: _Endpoint
@@ -119,18 +117,16 @@ class _Request(NamedTuple):
 
 
 class _Outgoing:
-    """The chains of a round in their order, with the requests of each. Several threads take from
-    it.
-    """
+    """A thread-safe queue of a round's chains, each with its signed requests."""
 
     def __init__(self, chains: list[_Chain], clock: Clock, silent: Collection[UUID]) -> None:
-        """``silent`` are the endpoints whose chains are left out from now on."""
+        """``silent``: endpoints whose remaining chains are skipped."""
         self._waiting, self._clock, self._silent = deque(chains), clock, silent
         self._signed = deque[tuple[_Chain, list[_Request]]]()
         self._lock = threading.Lock()
 
     def take(self) -> tuple[_Chain, list[_Request]] | None:
-        """The next chain, and its requests in order; None after the last one."""
+        """Takes the next chain and its requests; None after the last one."""
         with self._lock:
             if not self._signed:
                 self._sign()
@@ -163,7 +159,7 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deliverer:
-    """Sends what is due, round by round. Created by `sole_deliverer`, which holds the lock."""
+    """Sends due messages, round by round. Created by `sole_deliverer`, which holds the lock."""
 
     def __init__(
         self,
@@ -172,7 +168,7 @@ class Deliverer:
         resolved: Resolve = resolve,
         watch: CallWatch | None = None,
     ) -> None:
-        """``conn`` holds the lock: a round begins only while the connection exists."""
+        """``conn`` holds the lock: a round begins only while it is connected."""
         self._installation, self._conn, self._resolved = installation, conn, resolved
         self._watch = watch or CallWatch()
         file = installation.config.webhooks.ca_file
@@ -185,13 +181,11 @@ class Deliverer:
         self._posters: dict[tuple[UUID, str], Poster] = {}
         self._pruned_at: datetime | None = None
         self._disabled: list[str] = []
-        self._silent: set[UUID] = set()  # endpoints that are sent nothing more in this round
-        self._cut: list[_Chain] = []  # that were sent, of accounts with more to send
+        self._silent: set[UUID] = set()  # endpoints to skip for the rest of the round
+        self._cut: list[_Chain] = []  # sent chains of accounts with more messages
 
     def run_once(self, stop: Callable[[], bool] = lambda: False) -> DeliveryRound:
-        """Sends what is due now, for each account from its first event on; another round may find
-        more.
-        """
+        """Sends due messages, each account's in order; another round may find more."""
         now = self._installation.clock()
         self._conn.execute("SELECT")
         self._conn.commit()
@@ -241,7 +235,7 @@ class Deliverer:
         ]
 
     def _chains(self, tx: Transaction, now: datetime) -> list[_Chain]:
-        """The due chains, interleaved by endpoint."""
+        """Returns the due chains, interleaved by endpoint."""
         live = self._live(tx, now)
         rows = max(ROUND_ROWS_MAX // max(len(live), 1), ENDPOINT_ROWS_MIN)
         each = [_due_chains(tx, endpoint, now, rows) for endpoint in live]
@@ -253,7 +247,7 @@ class Deliverer:
         ]
 
     def _send_all(self, chains: list[_Chain], ended: Callable[[], bool]) -> Counter[str]:
-        """Sends the chains in several threads, and records their outcomes in this one."""
+        """Sends the chains in several threads, and records their outcomes in this thread."""
         outgoing = _Outgoing(chains, self._installation.clock, self._silent)
         sent = Queue[_Sent | None](RECORDED_MAX)
         is_halted = threading.Event()
@@ -296,9 +290,7 @@ class Deliverer:
         sent: Queue[_Sent | None],
         ended: Callable[[], bool],
     ) -> None:
-        """Sends an account's messages in order, until one fails or its share of the round is
-        used.
-        """
+        """Sends an account's messages in order until one fails or the round ends."""
         to = chain.to
         for waiting, body, headers in requests:
             if to.endpoint in self._silent or ended():
@@ -330,7 +322,7 @@ class Deliverer:
                     if chain.to.endpoint == endpoint
                 ]
                 tx.execute(
-                    _HOLD_BACK_TOO,
+                    _HOLD_BACK_ACCOUNTS,
                     {"endpoint": endpoint, "account": accounts, "next": [at] * len(accounts)},
                 )
 
@@ -343,7 +335,8 @@ class Deliverer:
             return
         taken = [outcome for outcome in outcomes if outcome.answer.is_success]
         with transaction(self._installation.pool) as tx, tx.pipeline():
-            # What a crash loses of this is sent again, so it need not wait for the disk.
+            # Outcomes lost in a crash are only sent again, so there is no need to wait for the
+            # disk.
             tx.execute("SET LOCAL synchronous_commit TO off")
             if taken:
                 self._record_taken(tx, taken)
@@ -403,7 +396,7 @@ class Deliverer:
             self._disabled.append(attempt.to.name)
 
     def _delay(self, attempts: int, answer: HttpReply) -> timedelta:
-        """The delay before the next attempt, after ``attempts`` earlier ones."""
+        """Returns the delay before the next attempt, after ``attempts`` earlier ones."""
         seconds = DELAYS_SECONDS[min(attempts, len(DELAYS_SECONDS) - 1)]
         share = int.from_bytes(self._installation.keyring.random(2), "big") / 2**16
         return timedelta(seconds=max(seconds * (1 + share / 5), answer.retry_after_seconds))
@@ -429,8 +422,7 @@ _FAILED = """
 _BEHIND = """
     WHERE endpoint_id = %(endpoint)s AND account_id = %(account)s AND delivered_at IS NULL
       AND next_at IS NOT NULL"""
-# Events behind a failed one wait as long, so that the search for due events does not pass over them
-# each time.
+# Events behind a failed one get its time, so that the search for due events need not skip them.
 _HOLD_BACK = f"UPDATE deliveries SET next_at = %(next)s {_BEHIND}"
 _FREE = f"UPDATE deliveries SET next_at = %(at)s {_BEHIND} AND next_at > %(at)s"
 _FAILING = """
@@ -443,47 +435,45 @@ _FAILING = """
 
 
 def _next_outcomes(sent: Queue[_Sent | None]) -> tuple[list[_Sent], int]:
-    """The next outcomes, at most `RECORDED_MAX` or for `RECORD_SECONDS`; and how many threads
-    ended.
+    """Collects outcomes, at most `RECORDED_MAX` or for `RECORD_SECONDS`; returns them and the
+    number of threads that ended.
     """
     first = sent.get()
     outcomes, ends = ([first], 0) if first is not None else ([], 1)
     until = time.monotonic() + RECORD_SECONDS
     while len(outcomes) < RECORDED_MAX:
         try:
-            one = sent.get(timeout=max(until - time.monotonic(), 0))
+            outcome = sent.get(timeout=max(until - time.monotonic(), 0))
         except Empty:
             break
-        if one is None:
+        if outcome is None:
             ends += 1
         else:
-            outcomes.append(one)
+            outcomes.append(outcome)
     return outcomes, ends
 
 
 def _due_accounts(tx: Transaction, endpoint: UUID, now: datetime) -> tuple[list[UUID], bool]:
-    """The accounts whose first waiting event is due, the longest waiting first; and whether the
-    window was full.
+    """Returns the accounts whose first waiting event is due, the longest waiting first, and whether
+    the window was full.
 
-    Only the first `WINDOW_ROWS` due events are examined, with one query per account among them.
-    Events that arrived behind a delayed one, after it was delayed, are delayed with it here, so
-    that they do not fill the window.
+    Examines only the first `WINDOW_ROWS` due events. Newer events behind a delayed one are delayed
+    with it here, so that they do not fill the window.
     """
     params = {"endpoint": endpoint, "at": now, "rows": WINDOW_ROWS, "limit": ACCOUNTS_MAX}
     rows = tx.execute(_WINDOW, params).fetchall()
     held = [row for row in rows if row[1] > now]
     if held:
         tx.execute(
-            _HOLD_BACK_TOO,
+            _HOLD_BACK_ACCOUNTS,
             {**params, "account": [r[0] for r in held], "next": [r[1] for r in held]},
         )
     is_crowded = sum(row[2] for row in rows) >= WINDOW_ROWS
     return [row[0] for row in rows if row[1] <= now][:ACCOUNTS_MAX], is_crowded
 
 
-# The inner query has an order and a limit of its own, so that its index is used whatever the
-# statistics say: as a join, on tables without any, it read every waiting row for each (4 s where
-# 3,000 waited).
+# The inner query has its own order and limit, so that its index is used whatever the statistics: as
+# a join without statistics it read all waiting rows for each row (4 s for 3,000).
 _WINDOW = """
     SELECT w.account_id,
            (SELECT b.next_at FROM deliveries b
@@ -499,7 +489,7 @@ _WINDOW = """
                              ORDER BY next_at LIMIT %(rows)s) d) n
              GROUP BY account_id) w
      ORDER BY w.place"""
-_HOLD_BACK_TOO = """
+_HOLD_BACK_ACCOUNTS = """
     UPDATE deliveries d SET next_at = k.next_at
       FROM unnest(%(account)b::uuid[], %(next)b::timestamptz[]) AS k(account_id, next_at)
      WHERE d.endpoint_id = %(endpoint)s AND d.account_id = k.account_id AND d.delivered_at IS NULL
@@ -507,13 +497,13 @@ _HOLD_BACK_TOO = """
 
 
 def _due_chains(tx: Transaction, to: _Endpoint, now: datetime, rows: int) -> list[_Chain]:
-    """The due messages of an endpoint by account, at most ``rows``."""
+    """Returns the due messages of an endpoint by account, at most ``rows``."""
     accounts, is_crowded = _due_accounts(tx, to.endpoint, now)
     params = {"endpoint": to.endpoint, "account": accounts, "events": EVENTS_MAX, "rows": rows}
     found = tx.execute(_MESSAGES, params).fetchall()
     chains = []
     for account, group in itertools.groupby(found, key=lambda row: row[0]):
-        # An event without a number was committed a moment ago: it gets one in the next round.
+        # An event without a number was just committed: the next round numbers it.
         ready = itertools.takewhile(lambda row: row[2] is not None and row[-1] <= now, group)
         messages = tuple(
             _Waiting(
@@ -542,7 +532,7 @@ _MESSAGES = f"""
 def sole_deliverer(
     installation: Installation, resolved: Resolve = resolve, watch: CallWatch | None = None
 ) -> Iterator[Deliverer]:
-    """The only deliverer of an installation; BusyError if another one runs."""
+    """Opens the only deliverer of an installation; BusyError if another one runs."""
     with translated(), installation.pool.connection() as conn:
         deliverer = Deliverer(installation, conn, resolved, watch)
         locked = conn.execute("SELECT pg_try_advisory_lock(%s)", [DELIVERER_LOCK]).fetchone()
@@ -560,7 +550,7 @@ def sole_deliverer(
 
 
 def deliver_due(installation: Installation) -> DeliveryRound:
-    """Sends all that is due now; failed messages are retried at their time."""
+    """Sends all due messages; failed ones are retried later."""
     total = DeliveryRound()
     with sole_deliverer(installation) as deliverer:
         while not (done := deliverer.run_once()).is_idle:
@@ -580,7 +570,7 @@ def follow(
     watch: CallWatch | None = None,
 ) -> None:
     """Delivers events continuously until ``stop``; waits while another deliverer runs, and reports
-    errors. ``watch`` is told which endpoints answer.
+    errors. ``watch`` records whether endpoints answer.
     """
     while not stop.is_set():
         try:
@@ -594,7 +584,6 @@ def follow(
         except BusyError:
             stop.wait(RETRY_SECONDS)
         except LicetError as error:
-            # The fence, or a secret that cannot be unwrapped: an operator must act, and events wait
-            # until then.
+            # The fence is up, or a secret cannot be unwrapped: events wait until an operator acts.
             noted(error)
             stop.wait(RETRY_SECONDS if isinstance(error, RefusedError) else 12 * RETRY_SECONDS)

@@ -3,12 +3,11 @@
 A message is signed as specified by Standard Webhooks 1.0.0 (standardwebhooks.com), over
 `id.timestamp.body`:
 
-    v1    HMAC-SHA256 under each valid secret of the endpoint: one, or two while one replaces the other
-    v1a   Ed25519 under the endpoint's own key, whose public half is shown: a receiver needs no secret
+    v1    HMAC-SHA256 under each valid secret: one, or two during a rotation
+    v1a   Ed25519 under the endpoint's key: a receiver needs only its public half
 
 A secret is 32 random bytes, shown once as `whsec_` and Base64, and stored wrapped under the key
-chain like every secret of the installation. An endpoint without a URL polls the event feed, and
-acknowledges removals like any other.
+chain like every secret of the installation. An endpoint without a URL polls the event feed.
 """
 
 from __future__ import annotations
@@ -96,8 +95,8 @@ class UnsentEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointBacklog(msgspec.Struct, frozen=True, kw_only=True):
-    """The backlog of an endpoint, counted up to `BACKLOG_MAX`; ``tried`` are failed events in the
-    order of their next attempt.
+    """An endpoint's backlog, counted up to `BACKLOG_MAX`; ``tried``: failed events by next
+    attempt.
     """
 
     endpoint: str
@@ -115,7 +114,7 @@ class EndpointBacklog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A new secret, shown only now; the previous one also signs until ``old_ends_at``."""
+    """A new secret, shown only now; the previous one is valid until ``old_ends_at``."""
 
     endpoint: str
     secret: str
@@ -123,7 +122,7 @@ class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RemovedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of what a removal drops: unsent messages and open acknowledgements."""
+    """The messages and acknowledgements dropped by a removal."""
 
     endpoint: str
     unsent: int
@@ -131,7 +130,7 @@ class RemovedEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of events that will be sent, again or for the first time."""
+    """The number of events to send, again or for the first time."""
 
     endpoint: str
     events: int
@@ -170,7 +169,7 @@ def add(
 
 
 def check_new(installation: Installation, name: str, url: str | None) -> None:
-    """UsageError or RefusedError for an endpoint that cannot be added; nothing is changed."""
+    """Raises UsageError or RefusedError for an endpoint that cannot be added."""
     if _NAME.fullmatch(name) is None:
         raise UsageError(
             f"`{name}` is not a name for an endpoint",
@@ -195,14 +194,14 @@ def _exists_error(name: str) -> RefusedError:
 
 
 def list_endpoints(installation: Installation) -> list[EndpointStatus]:
-    """Every endpoint with its state, without removed ones."""
+    """Lists every endpoint that was not removed, with its state."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
-        rows = tx.execute(_EVERY, {"at": now}).fetchall()
+        rows = tx.execute(_STATUSES, {"at": now}).fetchall()
         return [_endpoint_status(installation.keyring, tx, row) for row in rows]
 
 
-_EVERY = """
+_STATUSES = """
     SELECT p.endpoint_id, p.name, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at,
       p.disabled_because,
            (SELECT count(*) FROM endpoint_secrets s
@@ -233,7 +232,7 @@ class TroubledEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_troubled(tx: Transaction, now: datetime) -> list[TroubledEndpoint]:
-    """The endpoints that need attention, by name; a mere backlog does not count."""
+    """Lists disabled endpoints and those with overdue acknowledgements, by name."""
     return select(
         tx,
         TroubledEndpoint,
@@ -250,7 +249,7 @@ def list_troubled(tx: Transaction, now: datetime) -> list[TroubledEndpoint]:
 
 
 class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
-    """The total backlog. ``due_at`` is when its first unsent message was due."""
+    """The total backlog. ``due_at`` is the due time of its first message."""
 
     waiting: int
     due_at: datetime | None
@@ -259,7 +258,7 @@ class WebhookBacklog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def count_backlog(tx: Transaction, limit: int) -> WebhookBacklog:
-    """The backlog of the deliverer; counts at most ``limit`` messages of an endpoint."""
+    """Counts the deliverer's backlog, at most ``limit`` messages per endpoint."""
     (counted,) = select(
         tx,
         WebhookBacklog,
@@ -300,7 +299,7 @@ def _endpoint_status(keyring: Keyring, tx: Transaction, row: Sequence[Any]) -> E
 
 
 def list_names(tx: Transaction) -> list[str]:
-    """The names of the endpoints that were not removed, in order."""
+    """Returns the names of all endpoints that were not removed, in order."""
     return [
         row[0]
         for row in tx.execute("SELECT name FROM endpoints WHERE removed_at IS NULL ORDER BY name")
@@ -308,16 +307,16 @@ def list_names(tx: Transaction) -> list[str]:
 
 
 def backlog_of(installation: Installation, name: str) -> EndpointBacklog:
-    """The backlog of an endpoint, with its last answers; NotFoundError for an unknown name."""
+    """Returns an endpoint's backlog, with its last answers; NotFoundError for an unknown name."""
     with transaction(installation.pool) as tx:
         found = _backlog(installation.keyring, tx, name, installation.clock())
     if found is None:
-        raise _unknown(name)
+        raise _unknown_error(name)
     return found
 
 
 def list_backlogs(installation: Installation) -> list[EndpointBacklog]:
-    """The backlog of each endpoint, by name."""
+    """Returns each endpoint's backlog, by name."""
     now = installation.clock()
     with transaction(installation.pool) as tx:
         found = [_backlog(installation.keyring, tx, name, now) for name in list_names(tx)]
@@ -325,7 +324,7 @@ def list_backlogs(installation: Installation) -> list[EndpointBacklog]:
 
 
 def _backlog(keyring: Keyring, tx: Transaction, name: str, now: datetime) -> EndpointBacklog | None:
-    row = tx.execute(_ONE, {"name": name, "at": now, "most": BACKLOG_MAX}).fetchone()
+    row = tx.execute(_BACKLOG, {"name": name, "at": now, "most": BACKLOG_MAX}).fetchone()
     if row is None:
         return None
     endpoint, url, kinds, made_at, failing_since, disabled_at, because, waiting, owed, overdue = row
@@ -356,7 +355,7 @@ def _backlog(keyring: Keyring, tx: Transaction, name: str, now: datetime) -> End
     )
 
 
-_ONE = """
+_BACKLOG = """
     SELECT p.endpoint_id, p.url, p.kinds, p.made_at, p.failing_since, p.disabled_at,
       p.disabled_because,
            (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
@@ -366,7 +365,7 @@ _ONE = """
            (SELECT count(*) FROM (SELECT FROM deliveries d WHERE d.endpoint_id = p.endpoint_id
                AND d.acknowledged_at IS NULL AND d.acknowledge_by <= %(at)s LIMIT %(most)s) l)
       FROM endpoints p WHERE p.name = %(name)s AND p.removed_at IS NULL"""
-# Of the first thousands that are tried next, those that failed.
+# The failed ones among the next 5,000.
 _TRIED = """
     SELECT e.kind, e.occurred_at, d.attempts, d.answer, d.next_at
       FROM (SELECT * FROM deliveries WHERE endpoint_id = %s AND delivered_at IS NULL
@@ -376,12 +375,12 @@ _TRIED = """
 
 
 def pause(installation: Installation, name: str, *, dry_run: bool = False) -> PausedEndpoint:
-    """Stops sending to an endpoint until `replay` resumes it; its events wait. A disabled one keeps
-    its state and reason.
+    """Stops sending to an endpoint until `replay`; its events wait. A disabled one keeps its
+    reason.
     """
     now = installation.clock()
     with transaction(installation.pool) as tx:
-        endpoint = _pushed(tx, name)
+        endpoint = _lock_pushed(tx, name)
         row = tx.execute(
             """SELECT count(*) FROM (SELECT FROM deliveries WHERE endpoint_id = %s
                                         AND delivered_at IS NULL
@@ -400,15 +399,15 @@ def pause(installation: Installation, name: str, *, dry_run: bool = False) -> Pa
 def rotate(
     installation: Installation, name: str, overlap_hours: int = OVERLAP_HOURS
 ) -> RotatedSecret:
-    """Gives an endpoint a new secret. The newest earlier one also signs for ``overlap_hours``; any
-    older one ends.
+    """Gives an endpoint a new secret. The previous one stays valid for ``overlap_hours``; older
+    ones end.
     """
     if not 0 <= overlap_hours <= OVERLAP_HOURS_MAX:
         raise UsageError(f"an overlap of `{overlap_hours}` hours: from 0 to {OVERLAP_HOURS_MAX}")
     now = installation.clock()
     ends_at = now + timedelta(hours=overlap_hours)
     with transaction(installation.pool) as tx:
-        endpoint = _pushed(tx, name)
+        endpoint = _lock_pushed(tx, name)
         live = tx.execute(
             "SELECT secret FROM endpoint_secrets WHERE endpoint_id = %s ORDER BY made_at "
             "DESC, secret DESC",
@@ -448,9 +447,8 @@ def remove(installation: Installation, name: str, *, dry_run: bool = False) -> R
 
 
 def disable_all(tx: Transaction, now: datetime) -> int:
-    """Stops sending to every endpoint of a restored database; returns how many.
-
-    The backup may contain endpoints removed since, or secrets replaced after a leak.
+    """Disables every endpoint of a restored database; returns their number. The backup may contain
+    endpoints removed since, or secrets replaced after a leak.
     """
     return tx.execute(
         """UPDATE endpoints SET (disabled_at, disabled_because) = (%s, 'restored')
@@ -462,15 +460,13 @@ def disable_all(tx: Transaction, now: datetime) -> int:
 def replay(
     installation: Installation, name: str, since: str | None = None, *, dry_run: bool = False
 ) -> ReplayResult:
-    """Sends every event after ``since`` again, or without it those that wait; enables a disabled
-    endpoint.
-
-    Events from before the endpoint was added are sent too, as far as they are stored.
+    """Sends every stored event after ``since`` again, even from before the endpoint was added;
+    without ``since``, only waiting ones. Enables a disabled endpoint.
     """
     now = installation.clock()
     number = host_events.number_of(since) if since is not None else None
     with transaction(installation.pool) as tx:
-        endpoint = _pushed(tx, name)
+        endpoint = _lock_pushed(tx, name)
         while host_events.give_numbers(tx):
             pass
         params = {"endpoint": endpoint, "number": number, "at": now}
@@ -483,7 +479,7 @@ def replay(
                 WHERE endpoint_id = %s""",
             [endpoint],
         )
-        count = tx.execute(_REPLAY if number is not None else _TAKE_UP, params).rowcount
+        count = tx.execute(_REPLAY if number is not None else _RETRY_WAITING, params).rowcount
     return ReplayResult(endpoint=name, events=count)
 
 
@@ -495,7 +491,7 @@ _WOULD_REPLAY = """
      WHERE CASE WHEN %(number)s::bigint IS NULL THEN d.next_at IS NOT NULL
        AND d.delivered_at IS NULL
                 ELSE e.number > %(number)s END"""
-_TAKE_UP = """
+_RETRY_WAITING = """
     UPDATE deliveries SET (attempts, next_at) = (0, %(at)s)
      WHERE endpoint_id = %(endpoint)s AND delivered_at IS NULL AND next_at IS NOT NULL"""
 _REPLAY = """
@@ -511,13 +507,13 @@ _REPLAY = """
 
 
 def public_key(keyring: Keyring, tx: Transaction, endpoint: UUID) -> str:
-    """The public half of the endpoint's signing key, as `whpk_`."""
+    """Returns the public half of the endpoint's signing key, as `whpk_`."""
     raw = _signing_key(keyring, tx, endpoint).public_key().public_bytes_raw()
     return "whpk_" + base64.b64encode(raw).decode()
 
 
 class Signing:
-    """The secrets of one endpoint, unwrapped for a round of sending."""
+    """The secrets of one endpoint, unwrapped for a round."""
 
     def __init__(self, keyring: Keyring, tx: Transaction, endpoint: UUID, now: datetime) -> None:
         names = tx.execute(
@@ -530,7 +526,7 @@ class Signing:
         self._key = _signing_key(keyring, tx, endpoint)
 
     def headers(self, message: str, now: datetime, body: bytes) -> dict[str, str]:
-        """The three headers of an attempt at ``now``."""
+        """Returns the three signature headers of an attempt at ``now``."""
         seconds = str(int(now.timestamp()))
         signed = f"{message}.{seconds}.".encode() + body
         marks = [
@@ -578,25 +574,25 @@ def _lock_endpoint(tx: Transaction, name: str) -> tuple[UUID, str | None]:
         [name],
     ).fetchone()
     if row is None:
-        raise _unknown(name)
+        raise _unknown_error(name)
     return row[0], row[1]
 
 
-def _unknown(name: str) -> NotFoundError:
+def _unknown_error(name: str) -> NotFoundError:
     return NotFoundError(f"no endpoint `{name}`", "`licet webhooks list` shows them")
 
 
 def id_of(tx: Transaction, name: str) -> UUID:
-    """The id of the endpoint with that name; NotFoundError if there is none."""
+    """Returns the id of the endpoint with that name; NotFoundError if there is none."""
     return _lock_endpoint(tx, name)[0]
 
 
-def _pushed(tx: Transaction, name: str) -> UUID:
+def _lock_pushed(tx: Transaction, name: str) -> UUID:
     endpoint, url = _lock_endpoint(tx, name)
     if url is None:
         raise RefusedError(
-            f"the endpoint `{name}` reads events by itself",
-            "it has no secret and is sent nothing",
+            f"the endpoint `{name}` polls the event feed",
+            "it has no secret, and no messages are sent to it",
             because="no_url",
         )
     return endpoint

@@ -1,4 +1,4 @@
-"""The verbs of events: read them from a cursor, and acknowledge that what must leave has left.
+"""The event feed: reads events from a cursor, and acknowledges removals.
 
 `licet.vault.host_events` creates events, `licet.webhooks.endpoints` has their receivers, and
 `licet.webhooks.delivery` sends them.
@@ -24,8 +24,8 @@ OVERDUE_MAX = 10_000
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Events in order. ``next`` is the cursor after the last one, or the requested one if there is
-    none.
+    """Events in order. ``next`` is the cursor after the last one; without events, the requested
+    one.
     """
 
     items: tuple[HostEvent, ...]
@@ -35,8 +35,8 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
 def events_after(
     installation: Installation, cursor: str = "0", limit: int = EVENTS_MAX
 ) -> EventPage:
-    """The events after ``cursor``; RefusedError while there is no endpoint, because then no event
-    is stored.
+    """Returns the events after ``cursor``; RefusedError without an endpoint, because then no events
+    are stored.
     """
     number = host_events.number_of(cursor)
     with transaction(installation.pool) as tx:
@@ -54,10 +54,8 @@ def events_after(
 
 
 def acknowledge(installation: Installation, event: str, endpoint: str, bound: UUID) -> HostDelivery:
-    """Records that what an event named has left the host behind ``endpoint``.
-
-    ``bound`` is the endpoint to which the caller's key is bound; DeniedError if that is another
-    one.
+    """Records that ``endpoint``'s host removed the data that an event names. DeniedError unless
+    ``bound``, the endpoint of the caller's key, is that endpoint.
     """
     named = parse(Prefix.event, event)
     with transaction(installation.pool) as tx:
@@ -74,6 +72,6 @@ def acknowledge(installation: Installation, event: str, endpoint: str, bound: UU
 
 
 def overdue(installation: Installation) -> list[HostDelivery]:
-    """What hosts should have acknowledged by now and did not, the most overdue first."""
+    """Lists the overdue acknowledgements, the most overdue first."""
     with transaction(installation.pool) as tx:
         return acknowledgements.list_overdue(tx, installation.clock(), OVERDUE_MAX)

@@ -1,17 +1,16 @@
-"""Requests to URLs that somebody entered, restricted to permitted addresses (protection against
-SSRF).
+"""Requests to configured URLs, restricted to permitted addresses (protection against SSRF).
 
 An operator enters an endpoint's URL, and other parties resolve its name, to any address they like.
 Therefore:
 
-- https only; plain http only to a host that the setting ``inside`` names and that is this machine -
-  no user, no
-fragment, no redirect followed, no proxy of the environment - each address that the name resolves to
-must be public, unless ``inside`` names the host. Addresses that embed another one (IPv4-mapped,
-NAT64, 6to4, Teredo) are checked for both - the request goes to the address that was checked: the
-name is not resolved a second time. The certificate and the `Host` header are nevertheless those of
-the name - of a response only the status and `Retry-After` are kept. A short body is read and
-discarded, so that the connection serves the next request; a longer one ends the connection
+- https only; plain http only to a host that the setting ``inside`` names and that is this machine
+- no user, no fragment, no redirect followed, no proxy of the environment
+- each address of the name must be public, unless ``inside`` names the host. Addresses that embed
+  another one (IPv4-mapped, NAT64, 6to4, Teredo) are checked for both
+- the request goes to the address that was checked: the name is not resolved a second time. The
+  certificate and the `Host` header are nevertheless those of the name
+- of a response only the status and `Retry-After` are kept. A short body is read and discarded, so
+  that the connection serves the next request; a longer one ends the connection
 """
 
 from __future__ import annotations
@@ -82,9 +81,7 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_target(url: str, inside: Collection[str]) -> Target:
-    """The target that ``url`` names; UsageError for one that is never permitted, whatever it
-    resolves to.
-    """
+    """Parses a URL; UsageError for one that is never permitted, whatever its name resolves to."""
     if (
         len(url) > URL_CHARACTERS_MAX
         or not url.isascii()
@@ -126,9 +123,9 @@ def parse_target(url: str, inside: Collection[str]) -> Target:
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a name, by this machine's resolver."""
-    # As bytes: of a name that is text the standard library asks first what it is in Punycode.
-    # `parse_target` lets ASCII in alone.
+    """Returns the addresses of a name, by this machine's resolver."""
+    # As bytes: the standard library first converts text to Punycode. `parse_target` accepts only
+    # ASCII.
     return [
         str(found[4][0])
         for found in socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
@@ -136,10 +133,10 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve) -> str:
-    """The address to connect to; RefusedError if one of the name's addresses is not permitted.
-    OSError if there is none.
+    """Returns the address to connect to; RefusedError if any of the name's addresses is not
+    permitted, OSError if there is none.
     """
-    found = [_parsed(text.partition("%")[0]) for text in resolved(to.host, to.port)]
+    found = [_parse_address(text.partition("%")[0]) for text in resolved(to.host, to.port)]
     if not found:
         raise OSError("the name has no address")
     if to.scheme == "http" and not all(address.is_loopback for address in found):
@@ -154,15 +151,14 @@ def address_of(to: Target, inside: Collection[str], resolved: Resolve = resolve)
 
 
 @functools.lru_cache(1_024)
-def _parsed(address: str) -> IPv4Address | IPv6Address:
+def _parse_address(address: str) -> IPv4Address | IPv6Address:
     return ipaddress.ip_address(address)
 
 
 def check_reachable(url: str, inside: Collection[str], resolved: Resolve = resolve) -> None:
-    """RefusedError for a URL whose name has an address that is not permitted, UsageError for an
-    invalid URL.
-
-    A name without an address now may have one when something is sent, and is checked then.
+    """Raises RefusedError for a URL whose name has an address that is not permitted, UsageError for
+    an invalid URL. A name without an address is accepted: addresses are checked again at each
+    request.
     """
     to = parse_target(url, inside)
     with contextlib.suppress(OSError, ValueError):
@@ -171,9 +167,7 @@ def check_reachable(url: str, inside: Collection[str], resolved: Resolve = resol
 
 @functools.lru_cache(1_024)
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is in the public network; for one that embeds others, whether those are
-    too.
-    """
+    """Whether an address is public; for one that embeds others, whether those are."""
     carried = _embedded_addresses(address) if isinstance(address, IPv6Address) else []
     if carried:
         return all(map(is_public, carried))
@@ -186,19 +180,19 @@ def _embedded_addresses(address: IPv6Address) -> list[IPv4Address]:
     if address in _NAT64:
         return [IPv4Address(int(address) & 0xFFFF_FFFF)]
     return [
-        one
-        for one in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
-        if one is not None
+        entry
+        for entry in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+        if entry is not None
     ]
 
 
 class Poster:
-    """Sends to the places that ``inside`` and the rules above permit. Each endpoint has its own:
-    connections for one name are never used for another with the same address.
+    """Posts to targets permitted by the rules above and ``inside``. One per endpoint: a connection
+    for one name is never used for another.
 
-    Connections are kept and used again, each for one address of one name. A short reply that came
-    whole is read here, any other by `http.client`, which takes three times as long; a client with
-    pools, proxies and redirects of its own costs four times as much a request (bench/events.py).
+    Connections are reused, each for one address of one name. A short complete reply is parsed here,
+    any other by `http.client`, which takes three times as long; a full HTTP client costs four times
+    as much per request (bench/events.py).
     """
 
     def __init__(
@@ -210,10 +204,8 @@ class Poster:
         self._last: tuple[str, Target] | None = None
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpReply:
-        """Posts once; never raises for errors of the other side.
-
-        A kept connection that the other side closed before it answered is replaced by a new one:
-        then the request may have arrived twice.
+        """Posts once; never raises for the peer's errors. If the peer closes a reused connection
+        before it answers, the request is sent again on a new one, and may have arrived twice.
         """
         try:
             to = self._target(url)
@@ -236,7 +228,7 @@ class Poster:
             return HttpReply(status=0, outcome="unreachable")
 
     def _target(self, url: str) -> Target:
-        """`parse_target`, parsed once for the URL that was posted to last."""
+        """`parse_target`, cached for the last URL."""
         last = self._last
         if last is None or last[0] != url:
             self._last = last = (url, parse_target(url, self._inside))
@@ -249,11 +241,9 @@ class Poster:
             connection.close()
 
     def _take(self, place: _Place) -> socket.socket | None:
-        """A kept connection to ``place`` on which nothing came since its last response: not even
-        its end.
-        """
+        """Takes an idle connection to ``place`` that is still open and has no unread bytes."""
         with self._lock:
-            found = [one for one in self._kept if one[0] == place]
+            found = [entry for entry in self._kept if entry[0] == place]
             if not found:
                 return None
             self._kept.remove(found[-1])
@@ -279,13 +269,13 @@ class Poster:
         return connection
 
     def _context(self) -> ssl.SSLContext:
-        if self._ca is None:  # made once: it reads every authority of this machine
+        if self._ca is None:  # created once: it loads all of this machine's CA certificates
             self._ca = httpx2.create_ssl_context(trust_env=False)
         return self._ca
 
     def _exchange(self, place: _Place, connection: socket.socket, request: bytes) -> HttpReply:
-        """The reply to ``request``; the connection is kept if it can serve another, and closed
-        otherwise.
+        """Sends ``request`` and returns the reply; keeps the connection if it can serve another
+        request.
         """
         is_kept = False
         answer: HTTPResponse | None = None
@@ -300,7 +290,7 @@ class Poster:
                 cast("socket.socket", _BegunConnection(connection, begun)), method="POST"
             )
             answer.begin()
-            seconds = _seconds(answer.headers.get("retry-after", ""))
+            seconds = _parse_retry_after(answer.headers.get("retry-after", ""))
             reply = HttpReply(
                 status=answer.status, outcome=str(answer.status), retry_after_seconds=seconds
             )
@@ -317,10 +307,10 @@ class Poster:
                 connection.close()
 
 
-@functools.lru_cache(64)  # an endpoint answers most messages of a second alike
+@functools.lru_cache(64)  # an endpoint's replies are mostly equal
 def _whole_reply(begun: bytes) -> HttpReply | None:
-    """The reply that ``begun`` is, if it is one whole reply of HTTP/1.1 after which the connection
-    serves the next request; None for any other: one of another form is read by `http.client`.
+    """Parses one complete HTTP/1.1 reply on a reusable connection; None for any other, which
+    `http.client` parses.
     """
     head, end, body = begun.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
@@ -337,7 +327,7 @@ def _whole_reply(begun: bytes) -> HttpReply | None:
         return None
     if status < 200 or status == 304 or (status == 204 and body):
         return None
-    seconds = _seconds(headers.get(b"retry-after", b"").decode("latin-1"))
+    seconds = _parse_retry_after(headers.get(b"retry-after", b"").decode("latin-1"))
     return HttpReply(status=status, outcome=str(status), retry_after_seconds=seconds)
 
 
@@ -349,7 +339,7 @@ _CHANGES_CONNECTION = frozenset(
 
 
 class _BegunConnection:
-    """A connection whose first bytes were read, for `http.client`, which reads a file of it."""
+    """A connection whose first bytes were read already, for `http.client`."""
 
     def __init__(self, connection: socket.socket, begun: bytes) -> None:
         self._connection, self._begun = connection, begun
@@ -361,7 +351,7 @@ class _BegunConnection:
 
 
 class _BegunFile(io.RawIOBase):
-    """The first bytes, then what follows."""
+    """The bytes already read, then the rest."""
 
     def __init__(self, begun: bytes, rest: socket.SocketIO) -> None:
         self._begun, self._rest = begun, rest
@@ -383,8 +373,8 @@ class _BegunFile(io.RawIOBase):
 
 
 def _is_read_to_its_end(answer: HTTPResponse, connection: socket.socket) -> bool:
-    """Whether the body ended within a few short reads, which nobody can stretch by sending it byte
-    by byte.
+    """Whether the body ended within a few reads; bounded, so that a slow sender cannot extend
+    it.
     """
     try:
         connection.settimeout(DISCARD_SECONDS)
@@ -394,24 +384,22 @@ def _is_read_to_its_end(answer: HTTPResponse, connection: socket.socket) -> bool
             if not answer.read1(DISCARDED_BYTES_MAX):
                 return answer.isclosed()
         return answer.length == 0
-    except (HTTPException, OSError, ValueError):  # the status has been given all the same
+    except (HTTPException, OSError, ValueError):  # the status is known already
         return False
     finally:
         connection.settimeout(ANSWER_SECONDS)
 
 
 def _request(to: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
-    """A request of HTTP/1.1 in one piece, so that it is sent in one packet. ``headers`` are our
-    own.
-    """
+    """Encodes an HTTP/1.1 request in one piece, to send one packet. ``headers`` are trusted."""
     lines = [f"POST {to.path} HTTP/1.1", f"host: {to.authority}", "accept-encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"content-length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode("ascii") + body
 
 
-def _seconds(text: str) -> int:
-    """A `Retry-After` in seconds; a date, which few servers send, counts as none."""
+def _parse_retry_after(text: str) -> int:
+    """Parses a `Retry-After` in seconds; 0 for a date, which few servers send."""
     text = text.strip(" \t")
     return (
         min(int(text), RETRY_AFTER_SECONDS_MAX)
