@@ -320,7 +320,7 @@ class _Story:
     def open(self, name: str, plan: str) -> None:
         at, account = self.world.now, uuid7(self.world.now, self.here.keyring.random(10))
         self.world.accounts[name] = account
-        verbs.execute(
+        verbs.apply_commands(
             self.here,
             [
                 do.OpenAccount(
@@ -333,7 +333,7 @@ class _Story:
 
     def tell(self, name: str, kind: type, chat: str = "", **more: object) -> None:
         named = {"conversation": self.world.chats[chat]} if chat else {}
-        verbs.execute(
+        verbs.apply_commands(
             self.here, [kind(account=self.world.accounts[name], at=self.world.now, **named, **more)]
         )
 
@@ -348,7 +348,7 @@ class _Story:
             host_project=host_project,
             content=encode(Content(text=f"{name} talks of {chat}")),
         )
-        answer = verbs.execute(self.here, [said])[0]
+        answer = verbs.apply_commands(self.here, [said])[0]
         assert answer.conversation is not None
         self.world.chats[chat] = answer.conversation
 

@@ -97,10 +97,10 @@ def fill(
             )
         )
         if len(queue) >= BATCH:
-            verbs.execute(here, queue)
+            verbs.apply_commands(here, queue)
             queue = []
     if queue:
-        verbs.execute(here, queue)
+        verbs.apply_commands(here, queue)
     return accounts
 
 

@@ -145,14 +145,16 @@ def _open(here: Installation, count: int) -> list[do.OpenAccount]:
         )
         for _ in range(count)
     ]
-    verbs.execute(here, people)
-    verbs.execute(here, [do.Choose(account=one.account, at=NOW, allow=True) for one in people])
+    verbs.apply_commands(here, people)
+    verbs.apply_commands(
+        here, [do.Choose(account=one.account, at=NOW, allow=True) for one in people]
+    )
     return people
 
 
 def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None:
     content = encode(Content(text="How do I plant a pear tree?"))
-    verbs.execute(
+    verbs.apply_commands(
         here,
         [
             do.AddTurn(
@@ -168,7 +170,7 @@ def _tell(here: Installation, people: list[do.OpenAccount], number: int) -> None
 
 def _choose(here: Installation, people: list[do.OpenAccount], *, allow: bool) -> None:
     for one in people:
-        verbs.execute(here, [do.Choose(account=one.account, at=NOW, allow=allow)])
+        verbs.apply_commands(here, [do.Choose(account=one.account, at=NOW, allow=allow)])
 
 
 def _cost(here: Installation, run: Callable[[], object]) -> float:

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> list[Row]:
             account = _person(here, messages)
             floor = _floor(here, data)
             began = time.perf_counter()
-            verbs.execute(here, [do.CloseAccount(account=account, at=AT)])
+            verbs.apply_commands(here, [do.CloseAccount(account=account, at=AT)])
             unreadable = time.perf_counter() - began
             plain = _plain_delete(here, account)
             began = time.perf_counter()
@@ -101,7 +101,7 @@ def _plain_delete(here: installation.Installation, account: UUID) -> float:
 def _person(here: installation.Installation, messages: int) -> UUID:
     key = installation.host_key(here)
     account = uuid7(AT, here.keyring.random(10))
-    verbs.execute(
+    verbs.apply_commands(
         here,
         [
             do.OpenAccount(
@@ -109,7 +109,7 @@ def _person(here: installation.Installation, messages: int) -> UUID:
             )
         ],
     )
-    verbs.execute(here, [do.Choose(account=account, at=AT, allow=True)])
+    verbs.apply_commands(here, [do.Choose(account=account, at=AT, allow=True)])
     words = encode(Content(text="w" * TURN_BYTES))
     says = [
         do.AddTurn(
@@ -123,7 +123,7 @@ def _person(here: installation.Installation, messages: int) -> UUID:
         for n in range(messages)
     ]
     for start in range(0, len(says), 1_000):
-        verbs.execute(here, says[start : start + 1_000])
+        verbs.apply_commands(here, says[start : start + 1_000])
     return account
 
 

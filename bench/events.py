@@ -74,7 +74,7 @@ class Bench:
 
     def batched(self, commands: list[Any]) -> None:
         for first in range(0, len(commands), BATCH):
-            verbs.execute(self.here, commands[first : first + BATCH])
+            verbs.apply_commands(self.here, commands[first : first + BATCH])
 
     def choose(self, allow: bool) -> None:
         self.batched([do.Choose(account=a, at=AT, allow=allow) for a in self.accounts])

@@ -175,7 +175,7 @@ def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float
                     mock.patch.object(journal_frames, "chain_value", lambda *_: bytes(32))
                 )
             began = time.perf_counter()
-            verbs.execute(here, [command])
+            verbs.apply_commands(here, [command])
             took[is_held].append(time.perf_counter() - began)
         if not is_held:
             journal.remembered = remembered
@@ -185,7 +185,7 @@ def _in_turns(here: Installation, commands: Iterator[do.Command]) -> tuple[float
 def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:
     """An account with a yes and so many chats."""
     key, account = installation.host_key(here), uuid7(AT, here.keyring.random(10))
-    verbs.execute(
+    verbs.apply_commands(
         here,
         [
             do.OpenAccount(
@@ -193,7 +193,7 @@ def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:
             )
         ],
     )
-    verbs.execute(here, [do.Choose(account=account, at=AT, allow=True)])
+    verbs.apply_commands(here, [do.Choose(account=account, at=AT, allow=True)])
     says = [
         do.AddTurn(
             account=account,
@@ -208,7 +208,7 @@ def _person(here: Installation, count: int) -> tuple[UUID, list[UUID]]:
     found = [
         answer.conversation
         for start in range(0, count, BATCH)
-        for answer in verbs.execute(here, says[start:][:BATCH])
+        for answer in verbs.apply_commands(here, says[start:][:BATCH])
     ]
     return account, [chat for chat in found if chat is not None]
 
@@ -230,7 +230,7 @@ def _of_restore(root: Path, records: int) -> Row:
                 do.Choose(account=account, at=now, allow=False)
                 for account in accounts[start : start + BATCH]
             ]
-            verbs.execute(here, noes)
+            verbs.apply_commands(here, noes)
         while documents.append(here):
             pass
         manifest = archives.verify(here.config, kept.folder)
@@ -278,7 +278,7 @@ def _accounts(here: Installation, count: int) -> Iterator[UUID]:
     key = installation.host_key(here)
     for start in range(0, count, BATCH):
         made = [uuid7(AT, here.keyring.random(10)) for _ in range(min(BATCH, count - start))]
-        verbs.execute(
+        verbs.apply_commands(
             here,
             [
                 do.OpenAccount(
@@ -291,7 +291,9 @@ def _accounts(here: Installation, count: int) -> Iterator[UUID]:
                 for account in made
             ],
         )
-        verbs.execute(here, [do.Choose(account=account, at=AT, allow=True) for account in made])
+        verbs.apply_commands(
+            here, [do.Choose(account=account, at=AT, allow=True) for account in made]
+        )
         yield from made
 
 

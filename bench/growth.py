@@ -201,7 +201,7 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
     chats, known = living(here), installation.policies(here)
 
     def told(make: Callable[[_Living, int], do.Command]) -> Callable[[int], object]:
-        return lambda number: verbs.execute(here, [make(chats[number % len(chats)], number)])
+        return lambda number: verbs.apply_commands(here, [make(chats[number % len(chats)], number)])
 
     def asked(path: str, who: str) -> Callable[[int], object]:
         def ask(_: int) -> None:
@@ -230,7 +230,7 @@ def units(here: Installation, client: TestClient[Any], cookies: Mapping[str, str
     now = here.clock
     return [
         Unit("gate", read(lambda tx, one: account_view.gate_of(tx, one.account, known, now()))),
-        Unit("open an account", lambda _: verbs.execute(here, [_opening(now())])),
+        Unit("open an account", lambda _: verbs.apply_commands(here, [_opening(now())])),
         Unit(
             "say",
             told(

@@ -136,7 +136,7 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
             opening = do.OpenAccount(
                 account=account, at=at, host=secrets.token_bytes(16), plan="pro", age=30
             )
-            verbs.execute(here, [opening, do.Choose(account=account, at=at, allow=True)])
+            verbs.apply_commands(here, [opening, do.Choose(account=account, at=at, allow=True)])
             chat = secrets.token_bytes(16)
             said = [
                 do.AddTurn(
@@ -147,11 +147,13 @@ def licet(folder: Path, count: int, options: embedded.Options | None = None) -> 
                 )
                 for one in planted
             ]
-            (*_, last) = verbs.execute(here, said)
+            (*_, last) = verbs.apply_commands(here, said)
             dump = folder / "yesterday.sql"
             dump.write_bytes(_dumped(dsn))
             assert last.conversation is not None
-            verbs.execute(here, [do.Delete(account=account, at=at, conversation=last.conversation)])
+            verbs.apply_commands(
+                here, [do.Delete(account=account, at=at, conversation=last.conversation)]
+            )
             certificates.advance_erasures(here, at_once=True)
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute("CHECKPOINT")

@@ -112,7 +112,7 @@ def _on_record(
     """
     drawn = random.Random(1)
     account, host = uuid7(AT, here.keyring.random(10)), installation.host_key(here)
-    verbs.execute(
+    verbs.apply_commands(
         here,
         [
             do.OpenAccount(

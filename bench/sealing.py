@@ -166,7 +166,7 @@ def ends(
             if number == QUIET:
                 padded.wait()
             begun = time.monotonic()
-            verbs.execute(
+            verbs.apply_commands(
                 here, [commands.Delete(account=account, conversation=conversation, at=NOW)]
             )
             waits.put(time.monotonic() - begun)

@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> list[Row]:
 def run(here: installation.Installation, folder: Path) -> list[Row]:
     policy_changes.apply_policy(here, preset("article-2025"), actor="bench")
     accounts = opened(here)
-    verbs.execute(here, accounts)
+    verbs.apply_commands(here, accounts)
     documents.append(here)
     known, context = installation.policies(here), multiprocessing.get_context("spawn")
     stop, batches = context.Event(), folder / "batches"

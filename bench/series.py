@@ -50,7 +50,7 @@ def go_on(here: installation.Installation, accounts: Sequence[UUID], turns: int)
                     account=account, at=SAID, host_conversation=host, role=role, content=content
                 )
             )
-    verbs.execute(here, queue)
+    verbs.apply_commands(here, queue)
 
 
 def main(arguments: list[str]) -> list[Row]:

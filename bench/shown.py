@@ -61,7 +61,7 @@ def _delete_one(here: installation.Installation) -> None:
             "SELECT account_id, conversation_id FROM release_rows ORDER BY ordinal LIMIT 1"
         ).fetchone()
     assert row is not None
-    verbs.execute(here, [commands.Delete(account=row[0], conversation=row[1], at=NOW)])
+    verbs.apply_commands(here, [commands.Delete(account=row[0], conversation=row[1], at=NOW)])
 
 
 def _milliseconds(here: installation.Installation, run: Callable[[], object]) -> float:

@@ -300,7 +300,7 @@ def enforced(folder: Path) -> Row:
         for account in people:
             ordinal = of[account]
             time.sleep(Random(ordinal).random())
-            verbs.execute(
+            verbs.apply_commands(
                 here, [do.Choose(account=account, at=here.clock(), allow=False, via="settings")]
             )
             began = time.perf_counter()
@@ -335,7 +335,7 @@ def town(here: installation.Installation) -> list[Any]:
             "at": at,
             "host_conversation": host_hmac(key, "conversation", f"c{number}"),
         }
-        verbs.execute(
+        verbs.apply_commands(
             here,
             [
                 do.OpenAccount(

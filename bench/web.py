@@ -277,8 +277,8 @@ def prepare(here: installation.Installation) -> tuple[str, list[Any]]:
         )
         for n in range(ACCOUNTS)
     ]
-    verbs.execute(here, commands)
-    verbs.execute(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
+    verbs.apply_commands(here, commands)
+    verbs.apply_commands(here, [Choose(account=c.account, at=now, allow=True) for c in commands])
     with transaction(here.pool) as tx:
         tx.execute(
             """CREATE TABLE bare_choices (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id uuid NOT NULL,
@@ -363,11 +363,13 @@ def withdrawal(here: installation.Installation) -> float:
     now, host_key = here.clock(), installation.host_key(here)
     account = uuid7(now, os.urandom(10))
     host = host_hmac(host_key, "account", "many")
-    verbs.execute(here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)])
-    verbs.execute(here, [Choose(account=account, at=now, allow=True)])
+    verbs.apply_commands(
+        here, [OpenAccount(account=account, at=now, host=host, plan="pro", age=30)]
+    )
+    verbs.apply_commands(here, [Choose(account=account, at=now, allow=True)])
     content = encode(Content(text="hello"))
     for start in range(0, SEGMENTS, 1_000):
-        verbs.execute(
+        verbs.apply_commands(
             here,
             [
                 AddTurn(account=account, at=now, content=content)
@@ -375,7 +377,7 @@ def withdrawal(here: installation.Installation) -> float:
             ],
         )
     begun = time.perf_counter()
-    verbs.execute(here, [Choose(account=account, at=here.clock(), allow=False)])
+    verbs.apply_commands(here, [Choose(account=account, at=here.clock(), allow=False)])
     spent = time.perf_counter() - begun
     with transaction(here.pool) as tx:
         row = tx.execute(

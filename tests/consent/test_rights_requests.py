@@ -83,7 +83,7 @@ def send(
 
 
 def lives_in(house: House, name: str, region: str | None) -> None:
-    verbs.execute(
+    verbs.apply_commands(
         house.here, [SetRegion(account=house.accounts[name], at=house.now, region=region)]
     )
 

@@ -52,7 +52,7 @@ class Life:
         self.backups = here.config.data.parent / "backups"
 
     def tell(self, *commands: do.Command) -> list[CommandResult]:
-        return vault_verbs.execute(self.here, commands)
+        return vault_verbs.apply_commands(self.here, commands)
 
     def ack(self, what: str, **more: Any) -> None:
         os.write(self._told, json.dumps({"did": what, **more}).encode() + b"\n")

@@ -57,7 +57,7 @@ from licet.store.connect import transaction
 from licet.consent.deadlines import RightKind
 from licet.consent.rights_requests import EnteredRequest, StaffAct
 from licet.policy.state import Share, TurnRole
-from licet.vault.verbs import execute
+from licet.vault.verbs import apply_commands
 from licet.vault import commands as do
 from licet.vault.content import Content, ToolCall, encode
 from licet.vault.ids import Prefix, host_hmac, parse
@@ -72,13 +72,13 @@ with installation.installation(config) as here:
         tool_call_id=say["call id"], tool_name=say["tool name"], thread=say["thread"], attachments=(say["attachment"],),
         model=say["model"], folder=say["path"], branch=say["branch"],
     )
-    (answer,) = execute(here, [do.AddTurn(
+    (answer,) = apply_commands(here, [do.AddTurn(
         account=account, at=at, role=TurnRole.assistant, content=encode(content),
         host_conversation=host_hmac(key, "conversation", say["host chat"]),
         host_turn=host_hmac(key, "turn", say["host turn"]), title=encode(Content(text=say["transcript title"])),
     )])
     about = answer.conversation
-    execute(here, [
+    apply_commands(here, [
         do.Choose(account=account, at=at, allow=True, via="settings", evidence=say["evidence"]),
         do.Hold(account=account, at=at, conversation=about, matter=say["matter"]),
         do.GiveFeedback(account=account, at=at, conversation=about, rating="up", share=Share.conversation,

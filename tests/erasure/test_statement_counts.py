@@ -66,7 +66,7 @@ def test_a_deletion_and_its_certificate_send_no_more_statements_than_now(
     house.talk("ana", "gone")
     account, conversation = house.accounts["ana"], house.chats["gone"]
     with counted(pool) as sent:
-        verbs.execute(
+        verbs.apply_commands(
             house.here, [Delete(account=account, at=house.here.clock(), conversation=conversation)]
         )
     assert 0 < len(sent) <= DELETION_MAX, sent
@@ -92,7 +92,7 @@ def test_no_statement_of_a_deletion_is_planned_at_each_execution(
         tx.execute("DEALLOCATE ALL")
         for chat in chats:
             gone = Delete(account=account, at=at, conversation=house.chats[chat])
-            verbs.execute_in(tx, house.here.keyring, policies(house.here), [gone])
+            verbs.apply_commands_in(tx, house.here.keyring, policies(house.here), [gone])
         plans = tx.execute(
             "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements "
             "WHERE generic_plans + custom_plans > 6"

@@ -57,7 +57,7 @@ def person(here: Installation) -> tuple[UUID, UUID]:
     """Somebody who allowed it, and one conversation."""
     account, now = uuid7(utc_now(), os.urandom(10)), utc_now()
     key = installation.host_key(here)
-    verbs.execute(
+    verbs.apply_commands(
         here,
         [
             OpenAccount(
@@ -65,14 +65,14 @@ def person(here: Installation) -> tuple[UUID, UUID]:
             )
         ],
     )
-    verbs.execute(
+    verbs.apply_commands(
         here, [Choose(account=account, at=now, allow=True, question="training", via="notice")]
     )
     chat = host_hmac(key, "conversation", "chat")
     said = AddTurn(
         account=account, at=now, content=encode(Content(text="boils")), host_conversation=chat
     )
-    (answer,) = verbs.execute(here, [said])
+    (answer,) = verbs.apply_commands(here, [said])
     assert answer.conversation is not None
     return account, answer.conversation
 
@@ -91,8 +91,12 @@ def test_commits_that_a_failover_lost_are_noticed_and_restrictions_come_back(
             and "restriction journal" in found.seen
         )
         second.stop()
-        verbs.execute(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
-        verbs.execute(here, [Choose(account=account, at=utc_now(), allow=False, via="settings")])
+        verbs.apply_commands(
+            here, [Delete(account=account, at=utc_now(), conversation=conversation)]
+        )
+        verbs.apply_commands(
+            here, [Choose(account=account, at=utc_now(), allow=False, via="settings")]
+        )
     first.stop()
     second.start()
     second.promote()
@@ -120,7 +124,9 @@ def test_a_replica_is_asked_nothing_and_a_promotion_that_lost_nothing_begins_a_l
     (first, second), data = two, tmp_path / "data"
     with installation.installation(configuration(data, first)) as here:
         account, conversation = person(here)
-        verbs.execute(here, [Delete(account=account, at=utc_now(), conversation=conversation)])
+        verbs.apply_commands(
+            here, [Delete(account=account, at=utc_now(), conversation=conversation)]
+        )
     caught_up(first, second)
     behind = licet(data, second.dsn, "status")
     assert (behind.returncode, behind.stdout) == (75, "")

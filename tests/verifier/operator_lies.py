@@ -763,7 +763,7 @@ def act_left_out(log: Entries, draw: Random) -> Entries | None:
     return without(log, *gone)
 
 
-@residual("a yes that nobody gave: a choice and its grant, told together")
+@residual("a yes that nobody gave: a choice and its grant, logged together")
 def yes_invented(log: Entries, draw: Random) -> Entries | None:
     place = pick(
         draw, [n for n in where(log, "account_opened") if next(same(log, n), None) is None]

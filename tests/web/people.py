@@ -72,7 +72,7 @@ class Town:
         self.accounts: dict[str, UUID] = {}
 
     def tell(self, command: Command) -> CommandResult:
-        return verbs.execute(self.here, [command])[0]
+        return verbs.apply_commands(self.here, [command])[0]
 
     def open(self, name: str, *, plan: str = "pro", age: int | None = 30) -> UUID:
         account = uuid7(self.clock.now, os.urandom(10))
@@ -124,7 +124,7 @@ class Town:
             role=TurnRole.assistant,
             content=encode(Content(text="In November, with its roots spread wide.")),
         )
-        answers = verbs.execute(self.here, [asked, replied])
+        answers = verbs.apply_commands(self.here, [asked, replied])
         conversation = answers[0].conversation
         assert conversation is not None, answers[0].because
         return conversation

@@ -75,7 +75,7 @@ class World:
         self.accounts: dict[str, UUID] = {}
 
     def tell(self, *commands: Command) -> list[CommandResult]:
-        return verbs.execute(self.here, commands)
+        return verbs.apply_commands(self.here, commands)
 
     def open(
         self, name: str, *, plan: str = "pro", age: int | None = 30, allow: bool | None = None

@@ -155,7 +155,7 @@ def test_two_that_begin_anew_at_once_are_one_account(world: World, closed: dict[
             account=account, at=NOTICE, host=host, plan="pro", age=None, begin_anew=True
         )
         barrier.wait()
-        done.extend(verbs.execute(world.here, [command]))
+        done.extend(verbs.apply_commands(world.here, [command]))
 
     threads = [threading.Thread(target=begin, args=(place,)) for place in range(4)]
     for thread in threads:

@@ -1366,7 +1366,7 @@ class Operator:
                     do.Choose(account=account, at=at, allow=True),
                     do.Choose(account=account, at=at, allow=False),
                 ]
-            verbs.execute(here, commands)
+            verbs.apply_commands(here, commands)
 
 
 def test_the_commands_do_what_the_verbs_do(dsn: str, tmp_path: Path, receiver: Receiver) -> None:
@@ -1477,14 +1477,16 @@ def test_after_a_restore_a_deletion_is_told_again_and_no_endpoint_is_sent_anythi
         with installation.installation(config, lambda: BEGIN) as here:
             policy_changes.apply_policy(here, preset("article-2025"), actor="test")
             account = uuid7(BEGIN, os.urandom(10))
-            verbs.execute(
+            verbs.apply_commands(
                 here,
                 [do.OpenAccount(account=account, at=BEGIN, host=b"a" * 16, plan="pro", age=30)],
             )
             endpoints.add(here, "chat", receiver.url)
             kept = archives.back_up(here, tmp_path / "backups")
             receiver.secret = endpoints.rotate(here, "chat", 0).secret
-            (closed,) = verbs.execute(here, [do.CloseAccount(account=account, at=BEGIN + DAY)])
+            (closed,) = verbs.apply_commands(
+                here, [do.CloseAccount(account=account, at=BEGIN + DAY)]
+            )
             before = feed.events_after(here).items[-1]
         archives.restore(config, kept.folder, lambda: BEGIN + DAY)
         with installation.installation(config, lambda: BEGIN + DAY) as here:

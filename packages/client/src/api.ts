@@ -1513,7 +1513,7 @@ export interface components {
         EventKind: "choice.changed" | "conversation.must_leave" | "conversation.must_hold" | "conversation.hold_ended" | "conversation.erased" | "account.erased" | "release.recalled" | "request.received" | "request.ended";
         /**
          * EventPage
-         * @description Events in order. `next` is the cursor after the last one, or the requested one if there is none.
+         * @description Events in order. `next` is the cursor after the last one; without events, the requested one.
          */
         EventPage: {
             /** @description The items of this page. */

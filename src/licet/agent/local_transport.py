@@ -68,7 +68,7 @@ class LocalTransport:
         )
 
     def send(self, turns: Sequence[ReadTurn]) -> list[str]:
-        answers = verbs.execute(self._opened, [self._add_turn(turn) for turn in turns])
+        answers = verbs.apply_commands(self._opened, [self._add_turn(turn) for turn in turns])
         taken = (Outcome.done, Outcome.duplicate)
         return ["" if a.outcome in taken else a.because or a.outcome.value for a in answers]
 
@@ -103,7 +103,7 @@ class LocalTransport:
         if conversation is None:
             return False
         kind = Narrow if out else Widen
-        verbs.execute(
+        verbs.apply_commands(
             self._opened,
             [kind(account=self._account, at=self._opened.clock(), conversation=conversation)],
         )
@@ -183,6 +183,6 @@ class LocalTransport:
             scope=scope,
             via="cli",
         )
-        (done,) = verbs.execute(self._opened, [yes])
+        (done,) = verbs.apply_commands(self._opened, [yes])
         effect = done.answers[0].effect.value if done.answers else Effect.none.value
         return Allowed(question=question, effect=effect, because=done.because)

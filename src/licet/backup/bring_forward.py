@@ -306,7 +306,7 @@ def _execute_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restrictio
     known, host_key = versions.load(tx), keyring.host_key(tx)
     if known is None:
         raise BrokenError("the database has no policy")
-    answers = verbs.execute_in(
+    answers = verbs.apply_commands_in(
         tx, keyring, known, [restriction.command_of(record, host_key) for record in batch]
     )
     for record in batch:

@@ -179,7 +179,7 @@ def _twice_is_once(installation: Installation, town: Town) -> DemoPromise:
         host_turn=town.host(installation, "turn", name),
         content=None,
     )
-    answer = verbs.execute(installation, [again])[0]
+    answer = verbs.apply_commands(installation, [again])[0]
     kept = answer.outcome is Outcome.duplicate and answer.turn == number
     return DemoPromise(text="a turn sent twice is kept once", kept=kept, seen=answer.outcome.value)
 

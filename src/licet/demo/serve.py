@@ -156,10 +156,12 @@ def _open_account(installation: Installation, word: str, age: int, what: str, to
     name, now = f"{word}-{secrets.token_hex(4)}", installation.clock()
     account = uuid7(now, installation.keyring.random(10))
     host = host_hmac(host_key(installation), "account", name)
-    verbs.execute(
+    verbs.apply_commands(
         installation, [OpenAccount(account=account, at=now, host=host, plan="free", age=age)]
     )
-    verbs.execute(installation, [SetRegion(account=account, at=now, region=scenes.AGED_REGION)])
+    verbs.apply_commands(
+        installation, [SetRegion(account=account, at=now, region=scenes.AGED_REGION)]
+    )
     return DemoRole(word=word, what=what, name=name, to=to)
 
 

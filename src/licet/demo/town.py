@@ -671,7 +671,7 @@ class _Play:
         if not self.queue:
             return
         queue, self.queue = self.queue, []
-        answers = verbs.execute(self.installation, [command for _, command in queue])
+        answers = verbs.apply_commands(self.installation, [command for _, command in queue])
         for (event, command), answer in zip(queue, answers, strict=True):
             self.town.apply(event, command, answer)
             self._count(event, answer)

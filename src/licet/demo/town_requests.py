@@ -182,7 +182,7 @@ class TownRequests:
                     self._done.add((number, place))
 
     def _send(self, number: int, asked: TownRequest, account: UUID, now: datetime) -> None:
-        verbs.execute(
+        verbs.apply_commands(
             self._installation, [SetRegion(account=account, at=now, region=asked.region or None)]
         )
         row = self._ask(

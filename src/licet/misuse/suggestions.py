@@ -101,7 +101,7 @@ def decide(
                 if overturn
                 else Flag(account=account, at=now, conversation=conversation_id, score=score)
             )
-            (answer,) = verbs.execute_in(tx, installation.keyring, in_force, [command])
+            (answer,) = verbs.apply_commands_in(tx, installation.keyring, in_force, [command])
             done = answer.outcome is Outcome.done
             because = answer.because or answer.outcome.value
         else:

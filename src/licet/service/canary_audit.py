@@ -296,7 +296,7 @@ class _Planting:
         """Executes a command and advances the clock by a second, so that ids have the same order
         each run.
         """
-        (answer,) = verbs.execute(self._installation, [command])
+        (answer,) = verbs.apply_commands(self._installation, [command])
         if answer.outcome is not do.Outcome.done:
             raise RefusedError(
                 f"a canary could not be planted: `{answer.because}`", because=answer.because

@@ -40,7 +40,7 @@ from licet.vault.hold_coverage import HoldCount, HoldCoverage
 from licet.vault.ids import HOST_ID_CHARACTERS_MAX, Prefix, host_hmac, parse, shown
 from licet.vault.installation import Installation
 from licet.vault.list_filters import BY_ACCOUNT, BY_CONVERSATION
-from licet.vault.verbs import execute
+from licet.vault.verbs import apply_commands
 
 CONVERSATIONS_MAX = 1_000
 MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the host
@@ -100,7 +100,7 @@ def place(
         )
         for account, conversation in found
     ]
-    done = dict(zip(found, _execute_unless_dry(installation, holds, dry_run), strict=False))
+    done = dict(zip(found, _apply_unless_dry(installation, holds, dry_run), strict=False))
     covered = _coverage(installation, found, matter, placing=True)
     acts = []
     for name in found:
@@ -154,7 +154,7 @@ def end(
             f"no hold for that matter on `{free[0]}`",
             "write it exactly as when it was placed; `licet hold list` shows what is held",
         )
-    _execute_unless_dry(
+    _apply_unless_dry(
         installation,
         [Unhold(account=a, at=at, conversation=c, matter=matter) for a, c in found],
         dry_run,
@@ -342,12 +342,12 @@ def _parse_hold(row: Sequence[Any]) -> StoredHold:
     )
 
 
-def _execute_unless_dry(
+def _apply_unless_dry(
     installation: Installation, orders: Sequence[Command], dry_run: bool
 ) -> list[CommandResult]:
     for command in orders:
         commands.check(command)
-    return execute(installation, orders) if orders and not dry_run else []
+    return apply_commands(installation, orders) if orders and not dry_run else []
 
 
 def _owners(tx: Transaction, conversations: Sequence[str]) -> list[tuple[UUID, UUID]]:

@@ -19,7 +19,7 @@ ADVANCE_ACCOUNTS_MAX = 500
 CONVERSATIONS_MAX = 100_000
 
 
-def execute(installation: Installation, commands: Sequence[Command]) -> list[CommandResult]:
+def apply_commands(installation: Installation, commands: Sequence[Command]) -> list[CommandResult]:
     """Applies commands in one transaction, and retries if another one interferes; returns after the
     commit.
 
@@ -36,7 +36,7 @@ def execute(installation: Installation, commands: Sequence[Command]) -> list[Com
 def replay(
     pool: Pool, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
-    """`execute` for recorded history that was already folded under ``policies``: what is stored of
+    """`apply_commands` for recorded history that was already folded under ``policies``: what is stored of
     it follows from that fold.
 
     RefusedError, with nothing done, if other versions have been applied since.
@@ -58,10 +58,10 @@ def replay(
     return retrying(once)
 
 
-def execute_in(
+def apply_commands_in(
     tx: Transaction, keyring: Keyring, policies: Policies, commands: Sequence[Command]
 ) -> list[CommandResult]:
-    """`execute` in the caller's transaction, which reads something in it first."""
+    """`apply_commands` in the caller's transaction, which reads something in it first."""
     return apply.apply(tx, keyring, policies, commands) if commands else []
 
 

@@ -95,7 +95,7 @@ class AccountStory:
             kind in _TAKES_BACK or (kind == "choice" and not facts["allow"])
         )
         if time < self.at and not is_again:
-            raise ContradictionError(place, "the time of an account never goes back")
+            raise ContradictionError(place, "the time of an account never decreases")
         if self.grants is not None:
             self.grants.next_act(kind, facts, time, place)
         self.at, self.act = max(time, self.at), (kind, time)

@@ -202,7 +202,7 @@ def _apply(site: Site, commands: Sequence[AddTurn]) -> list[CommandResult | Lice
         return []
 
     try:
-        return list(verbs.execute(site.here, commands))
+        return list(verbs.apply_commands(site.here, commands))
     except BrokenError as error:
         if len(commands) == 1:
             note(error)
