@@ -64,14 +64,14 @@ def form_lies() -> Iterator[Lie]:
             "the facts of its kind",
             put(YES, "facts", "question", value="Models, please"),
         ),
-        ("question", "left out of a grant", "told together", drop(BEGUN, "facts", "question")),
+        ("question", "left out of a grant", "logged together", drop(BEGUN, "facts", "question")),
         (
             "question",
             "left out of a choice that took effect",
-            "told together",
+            "logged together",
             drop(NO, "facts", "question"),
         ),
-        ("scope", "left out beside a question", "told together", drop(NO, "facts", "scope")),
+        ("scope", "left out beside a question", "logged together", drop(NO, "facts", "scope")),
         (
             "scope",
             "another word",
@@ -81,20 +81,25 @@ def form_lies() -> Iterator[Lie]:
         (
             "scope",
             "another one",
-            "by the pseudonym of what it is of",
+            "its scope is given by its pseudonym",
             put(YES, "facts", "scope", value="project"),
         ),
         (
             "scope",
             "a chat's made the account's",
-            "by the pseudonym of what it is of",
+            "its scope is given by its pseudonym",
             put(YES, "facts", "scope", value="account"),
         ),
-        ("handle", "left out", "by the pseudonym of what it is of", drop(BEGUN, "facts", "handle")),
+        (
+            "handle",
+            "left out",
+            "its scope is given by its pseudonym",
+            drop(BEGUN, "facts", "handle"),
+        ),
         (
             "handle",
             "beside that of a project",
-            "by the pseudonym of what it is of",
+            "its scope is given by its pseudonym",
             put(PROJECT_BEGUN, "facts", "handle", value=OTHER),
         ),
         (
@@ -201,7 +206,7 @@ def story_lies() -> Iterator[Lie]:
         (
             "no",
             "that ended a grant, told as one that ended none",
-            "says so",
+            "has the effect `withdrew`",
             put(NO_AGAIN, "facts", "effect", value="declined"),
         ),
         (

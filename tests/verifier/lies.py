@@ -532,7 +532,7 @@ def story_lies() -> Iterator[Lie]:
         (
             "deleted.commit",
             "told twice",
-            "told once",
+            "a fact is logged once",
             lambda e: e.insert(31, {**e[30], "logged": e[30]["logged"]}),
         ),
         ("choice.commit", "not a hash", "32 bytes in hex", put(4, "commit", value="AB" * 32)),
@@ -634,7 +634,7 @@ def story_lies() -> Iterator[Lie]:
         (
             "release_sealed",
             "the same release told twice",
-            "told once",
+            "a fact is logged once",
             lambda e: e.insert(13, {**e[12], "facts": {**e[12]["facts"], "rows": 8}}),
         ),
         ("entry", "of a kind that is not", "a kind of version 1", put(15, "t", value="forgotten")),
@@ -700,14 +700,14 @@ def rewrite_lies() -> Iterator[Lie]:
             ROOT,
             lambda e: [entry for entry in e if entry.get("who") != e[6]["who"]],
         ),
-        ("cut off before what was shown", "not shorter", lambda e: e[:200]),
-        ("cut off by one", "not shorter", lambda e: e[:-1]),
+        ("cut off before what was shown", "the log has at least", lambda e: e[:200]),
+        ("cut off by one", "the log has at least", lambda e: e[:-1]),
         (
             "grown from another past",
             ROOT,
             lambda e: signed(e[:15]) + signed(e[16:]) + (forged(299),),
         ),
-        ("begun again, empty", "not shorter", lambda _e: ()),
+        ("begun again, empty", "the log has at least", lambda _e: ()),
     )
     for operation, promise, change in tables:
         if operation == "begun again, empty":
@@ -803,7 +803,7 @@ def checkpoint_lies() -> Iterator[Lie]:
             good.replace(origin, "log.example/x", 1).encode(),
         ),
         ("size", "larger", "the log publishes", resigned(origin, "600", root)),
-        ("size", "smaller", "not shorter", resigned(origin, "17", root)),
+        ("size", "smaller", "the log has at least", resigned(origin, "17", root)),
         ("size", "with a leading zero", "decimal", resigned(origin, "0300", root)),
         ("size", "negative", "decimal", resigned(origin, "-300", root)),
         ("size", "not a number", "decimal", resigned(origin, "many", root)),
@@ -837,7 +837,12 @@ def checkpoint_lies() -> Iterator[Lie]:
         ),
         ("checkpoint", "not UTF-8", "UTF-8", b"\xff" + good.encode()),
         ("checkpoint", "too large", "at most", good.encode() + b" " * (1 << 20)),
-        ("checkpoint", "of an older day, beside newer files", "not shorter", honest_log().older[0]),
+        (
+            "checkpoint",
+            "of an older day, beside newer files",
+            "the log has at least",
+            honest_log().older[0],
+        ),
     )
     for place, operation, promise, data in tables:
         yield Lie(
@@ -868,7 +873,7 @@ def proof_lies() -> Iterator[Lie]:
             entry.replace(b"true", b"false"),
         ),
         ("index", "the next one", "lead to the root", replace(proof, index=5).encode(), entry),
-        ("index", "beyond the log", "holds entry", replace(proof, index=300).encode(), entry),
+        ("index", "beyond the log", "contains entry", replace(proof, index=300).encode(), entry),
         ("index", "left out", "names the index", good.replace(b"index 4\n", b"", 1), entry),
         (
             "index",
@@ -1109,7 +1114,12 @@ def receipt_lies() -> Iterator[Lie]:
             "the one of its evidence",
             set_in("record", "privacy_notice", "presented_as", "default_state", value="yes"),
         ),
-        ("log.index", "another place", "its place", set_in("log", "index", value=5)),
+        (
+            "log.index",
+            "another place",
+            "its index is the proved one",
+            set_in("log", "index", value=5),
+        ),
         (
             "log.origin",
             "another log",

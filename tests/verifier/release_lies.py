@@ -236,14 +236,17 @@ def contents(world: World) -> dict[str, Any]:
     }
 
 
+POSSIBLE = "its months and accounts are possible"
 CONTENT_CHANGES: tuple[tuple[str, Any, str], ...] = (
-    ("accounts", 10, "can be"), ("accounts", 4, "can be"), ("first_month", "2026-04", "can be"),
-    ("first_month", "2026-13", "can be"), ("first_month", None, "can be"), ("last_month", "2026-04", "can be"),
+    ("accounts", 10, POSSIBLE), ("accounts", 4, POSSIBLE), ("first_month", "2026-04", POSSIBLE),
+    ("first_month", "2026-13", POSSIBLE), ("first_month", None, POSSIBLE),
+    ("last_month", "2026-04", POSSIBLE),
     ("bytes", 1005, "its tokens follow"), ("tokens", 250, "its tokens follow"), ("tokens", -1, "fields of a manifest"),
     ("models", {"other": 18}, "its tokens follow"), ("kinds", {"other": 7}, "`kinds` add up"),
     ("languages", {"other": 9}, "`languages` add up"), ("origins", {"other": 16}, "`origins` add up"),
     ("origins", {"other": 15, "typed": 2}, "turns by `origins`"), ("surfaces", {"app": 17}, "turns by `surfaces`"),
-    ("plans", {"other": 16, "pro": 1}, "turns by `plans`"), ("kinds", {"a word or two": 8}, "is a name"),
+    ("plans", {"other": 16, "pro": 1}, "turns by `plans`"),
+    ("kinds", {"a word or two": 8}, "the names in its contents are well-formed"),
     ("note", 1, "fields of a manifest"), ("gapped", 9, "rows have gaps"), ("gapped", -1, "fields of a manifest"),
 )  # fmt: skip
 
@@ -1100,7 +1103,7 @@ def tree_lies() -> Iterator[Lie]:
         (
             "candidate",
             "a reason told that is to be salted",
-            "committed to, not told",
+            "committed to, not disclosed",
             put("candidates", 5, "out", value={"age": 1}),
         ),
         (
@@ -1175,7 +1178,7 @@ def tree_lies() -> Iterator[Lie]:
         (
             "leaf",
             "never told",
-            "was told to the log",
+            "was logged when it was sealed",
             lambda w: setattr(w, "leaf", {"told": False}),
         ),
         *(
@@ -1202,7 +1205,7 @@ def tree_lies() -> Iterator[Lie]:
         (
             "leaf, release",
             "another release's",
-            "was told to the log",
+            "was logged when it was sealed",
             lambda w: w.leaf.update(release="5" * 32),
         ),
         (

@@ -157,13 +157,13 @@ def since_lies() -> Iterator[Lie]:
         (
             "addendum",
             "its leaf in no log that was given",
-            "not proved: no entry of the logs given",
+            "not proved: no entry of the given logs",
             lambda: Shown(since=((*with_since(since())[:2], {}),)),
         ),
         (
             "addendum",
             "its leaf left out of the log",
-            "not proved: no entry of the logs given",
+            "not proved: no entry of the given logs",
             lambda: Shown(since=((*with_since(since())[:2], without_a_leaf()),)),
         ),
         (
@@ -217,7 +217,7 @@ def since_lies() -> Iterator[Lie]:
         (
             "review",
             "of another manifest",
-            "of the manifest that",
+            "is for the sealed manifest",
             by_operator(put("review", "manifest_sha256", value="0" * 64)),
         ),
         (
@@ -309,7 +309,7 @@ def since_lies() -> Iterator[Lie]:
         (
             "measurement",
             "of another manifest",
-            "of the manifest that",
+            "is for the sealed manifest",
             by_operator(put("measurement", "manifest_sha256", value="0" * 64)),
         ),
         (
@@ -458,7 +458,7 @@ def certificate_lies() -> Iterator[Lie]:
         (
             "states",
             "out of order",
-            "follow one another",
+            "its times are in order",
             put("fenced", value="2026-03-01T23:00:00Z"),
         ),
         (
