@@ -311,7 +311,7 @@ def test_an_owner_revokes_a_key_and_it_is_refused(api: Any, lived: Lived) -> Non
     )
     assert (done.status_code, done.headers["location"]) == (
         303,
-        "/console/access?said=revoke_api_key",
+        "/console/access?flash=revoke_api_key",
     )
     page = api.get(done.headers["location"], headers=owner).text
     assert "The key is revoked" in page
@@ -355,7 +355,7 @@ def test_an_owner_limits_a_key_after_seeing_what_would_change_and_who_saw_an_old
     assert (unsaid.status_code, "Say why" in unsaid.text) == (422, True)
     confirmed = {**sent, "confirmed": "yes", "reason": "it only asks"}
     done = api.post(f"{path}/limit", **form(owner, **confirmed))
-    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=limit_api_key")
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?flash=limit_api_key")
     page = api.get(done.headers["location"], headers=owner).text
     assert "it only asks" in page
     assert "staff:olga@example.org" in page

@@ -62,7 +62,7 @@ def test_an_owner_rotates_the_keys_after_seeing_what_it_would_do_and_with_a_reas
         "/console/keys/rotate",
         **form(owner, about="daily", confirmed="yes", reason="after the incident"),
     )
-    assert (done.status_code, done.headers["location"]) == (303, "/console/keys?said=rotate_keys")
+    assert (done.status_code, done.headers["location"]) == (303, "/console/keys?flash=rotate_keys")
     assert "begins, or is under way" in api.get("/console/keys", headers=owner).text
     assert epochs.status(lived.here).epochs == before.epochs, "it runs in the background"
     assert orders.carry_out(lived.here) == 1

@@ -263,7 +263,7 @@ def test_ten_items_are_closed_by_keyboard_both_ways_in_a_few_strokes_each(site: 
         for key in (act, "Yes", "Control+Enter"):
             page.keyboard.type(key) if key == "Yes" else page.keyboard.press(key)
         strokes += 3
-        page.wait_for_url("**said=**")
+        page.wait_for_url("**flash=**")
         assert "in the inbox no more" in text(page)
         assert faults(page) == [] or number, "an item that is done"
     assert strokes <= 4 * ITEMS

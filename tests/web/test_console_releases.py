@@ -293,7 +293,7 @@ def test_a_release_is_built_from_the_page_and_says_how_far_it_is(
     assert "winter is built of everything" in api.post(path, **form(curator, **sent)).text
     assert orders.newest(here) == [], "it was only asked"
     done = api.post(path, **form(curator, **sent, confirmed="yes", reason="the next run"))
-    assert done.headers["location"] == "/console/releases?said=build_release"
+    assert done.headers["location"] == "/console/releases?flash=build_release"
     page = api.get("/console/releases", headers=curator).text
     assert "data-polls" in page
     assert "begins, or is under way" in page

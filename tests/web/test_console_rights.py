@@ -92,7 +92,7 @@ def test_a_request_is_asked_about_extended_and_answered_on_its_page(lived: World
     ):
         answer = acted(api, headers, request, **fields)
         assert answer.status_code == 303, answer.text
-        assert answer.headers["location"] == f"{path}?said=act_on_request"
+        assert answer.headers["location"] == f"{path}?flash=act_on_request"
     text = page(api, headers, path)
     for words in (
         "Who are you?",

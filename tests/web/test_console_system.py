@@ -214,7 +214,7 @@ def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(
     assert endpoints.backlog_of(lived.here, "chat").disabled_at is None
     assert api.post(f"{page}/pause", **form(owner, confirmed="yes")).status_code == 422
     done = api.post(f"{page}/pause", **form(owner, confirmed="yes", reason="they move house"))
-    assert done.headers["location"] == f"{page}?said=pause_webhook"
+    assert done.headers["location"] == f"{page}?flash=pause_webhook"
     assert endpoints.backlog_of(lived.here, "chat").disabled_because == "paused"
     shown = api.get(page, headers=owner).text
     assert "It is sent nothing since" in shown
@@ -226,7 +226,7 @@ def test_an_endpoint_is_paused_resumed_replayed_and_removed_each_with_a_reason(
     api.post(f"{page}/replay", **form(owner, since="0", confirmed="yes", reason="they lost them"))
     assert "It cannot be taken back" in api.post(f"{page}/remove", **form(owner)).text
     removed = api.post(f"{page}/remove", **form(owner, confirmed="yes", reason="they are gone"))
-    assert removed.headers["location"] == "/console/webhooks?said=remove_webhook"
+    assert removed.headers["location"] == "/console/webhooks?flash=remove_webhook"
     assert api.get(page, headers=owner).status_code == 404
     assert sorted(reasons(lived)) == [
         ("pause_endpoint", "chat", "they move house"),
@@ -280,7 +280,7 @@ def test_an_endpoint_that_reads_by_itself_is_added_without_a_secret(api: Any, li
         in api.post(page, **form(owner, **sent)).text
     )
     done = api.post(page, **form(owner, **sent, confirmed="yes", reason="a batch reads them"))
-    assert done.headers["location"] == f"{page}?said=add_webhook"
+    assert done.headers["location"] == f"{page}?flash=add_webhook"
     assert "It is added" in api.get(done.headers["location"], headers=owner).text
     refused = api.post(f"{page}/reader/secret", **form(owner, overlap_hours="24"))
     assert refused.status_code == 409

@@ -76,7 +76,7 @@ UPHOLD: StaffVerb[FlagUpholding, str] = StaffVerb(
     label="Uphold the flag",
     means="It is misuse, and the flag stands.",
     would=lambda call, _: (f"The flag stands by the case {call.sent.case}.",),
-    said="It is upheld.",
+    flash="It is upheld.",
     did=lambda _, done: f"On record: {done}",
     command="flags uphold",
     by="member",
@@ -161,7 +161,7 @@ def test_its_form_says_what_it_would_do_asks_why_and_only_then_does_it(
     done = sent(case=CASE, confirmed="yes", reason=WHY)
     assert (done.status_code, done.headers["location"]) == (
         303,
-        f"/console/conversations/{chat}?said=uphold_flag",
+        f"/console/conversations/{chat}?flash=uphold_flag",
     )
     assert upheld(world) == [("upheld",)]
     steps = api.get(f"/v1/inbox/flag:{chat}", headers=rae).json()["steps"]

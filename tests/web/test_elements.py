@@ -85,7 +85,7 @@ def test_a_dialog_holds_the_focus_until_the_question_is_answered_and_gives_it_ba
         assert focused(page) not in outside
     answer(page)
     heard(page, "answered")
-    assert focused(page) in {"said", "licet-content"}, "what was saved is read out"
+    assert focused(page) in {"flash", "licet-content"}, "what was saved is read out"
     assert is_modal(page)
     dialog.get_by_role("button", name="Close").click()
     page.wait_for_function("() => document.querySelector('licet-notice').state === 'empty'")
@@ -273,7 +273,7 @@ def test_keeping_a_chat_out_twice_at_once_is_one_act_and_is_told(site: Site, emb
     heard(page, "changed")
     assert details(page, "changed") == [{"act": "keep-out", "chat": f"conv_{chat.hex}"}]
     assert len(sent) == 1
-    assert focused(page) == "said", "what was done is read out"
+    assert focused(page) == "flash", "what was done is read out"
 
 
 def test_a_host_may_follow_a_link_itself(site: Site, embedded: Any) -> None:

@@ -233,12 +233,12 @@ def test_after_every_act_the_focus_is_on_what_it_did_which_is_announced(
     existing(site)
     page = site.visit("ana", "/notice", java_script_enabled=script)
     page.get_by_role("button", name="Decide later").click()
-    assert_focus(page, "said", "status")
+    assert_focus(page, "flash", "status")
     page.goto(site.url + "/settings")
     for name in ("Use my chats", "Don’t use my chats", "Undo"):
         page.get_by_role("button", name=name, exact=True).click()
-        assert_focus(page, "said", "status", after=name)
-    assert "your chats may be used" in page.locator("#said").inner_text()
+        assert_focus(page, "flash", "status", after=name)
+    assert "your chats may be used" in page.locator("#flash").inner_text()
 
 
 @SCRIPT
@@ -260,7 +260,7 @@ def test_after_a_form_that_lacks_something_the_focus_is_on_its_faults_and_the_ti
     page.locator("#terms").check()
     page.locator("#allow-no").check()
     page.get_by_role("button", name="Save my answer").click()
-    assert_focus(page, "said", "status")
+    assert_focus(page, "flash", "status")
     assert not page.title().startswith("Error")
     page.goto(site.url + "/chats/conv_0")
     assert page.title() == "Error: That did not work · Your privacy"
@@ -271,8 +271,8 @@ def test_an_answer_from_an_old_page_comes_back_with_its_reason_under_the_focus(s
     old = site.visit("ana", "/settings")
     site.town.choose("ana", False)
     old.get_by_role("button", name="Use my chats", exact=True).click()
-    assert_focus(old, "said", "status")
-    assert "is older than your answer of" in old.locator("#said").inner_text()
+    assert_focus(old, "flash", "status")
+    assert "is older than your answer of" in old.locator("#flash").inner_text()
 
 
 # Zoom, spacing, colours

@@ -44,13 +44,13 @@ def test_a_notice_is_read_answered_and_taken_back_in_firefox(site: Site, tmp_pat
         page.click("#terms")
         page.click("#allow-no")
         page.click("button[value=save]")
-        assert page.run(FOCUS) == ["said", "status"]
+        assert page.run(FOCUS) == ["flash", "status"]
         assert site.town.standing("ana") == "declined"
         page.go(f"{site.url}/settings")
         page.click("button[value=yes]")
-        assert (site.town.standing("ana"), page.run(FOCUS)) == ("granted", ["said", "status"])
+        assert (site.town.standing("ana"), page.run(FOCUS)) == ("granted", ["flash", "status"])
         page.click(".toast button")
-        assert (site.town.standing("ana"), page.run(FOCUS)) == ("withdrawn", ["said", "status"])
+        assert (site.town.standing("ana"), page.run(FOCUS)) == ("withdrawn", ["flash", "status"])
 
 
 @pytest.mark.parametrize("path", ["/notice", "/settings", "/design"])

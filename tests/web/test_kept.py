@@ -283,9 +283,9 @@ def test_a_feedback_is_taken_back_one_by_one_and_is_used_read_and_kept_no_more(
     )
     assert (answer.status_code, answer.headers["location"]) == (
         303,
-        "/feedback?said=taken_back#said",
+        "/feedback?flash=taken_back#flash",
     )
-    html = page(lived, api, "/feedback?said=taken_back", "eve")
+    html = page(lived, api, "/feedback?flash=taken_back", "eve")
     said = plain(html)
     assert WORDS.say("done.taken_back") in said
     assert WORDS.say("feedback.taken", day=WORDS.day(lived.clock.now)) in said

@@ -139,7 +139,7 @@ def test_what_was_withdrawn_since_is_told_also_of_a_retired_model(
     done = api.post(
         f"{page}/retire", **form(curator, confirmed="yes", reason="its weights are deleted")
     )
-    assert done.headers["location"] == f"{page}?said=retire_model"
+    assert done.headers["location"] == f"{page}?flash=retire_model"
     seen = api.get(done.headers["location"], headers=curator).text
     assert "its weights are deleted" in seen
     assert "<dd>1 of 3</dd>" in seen

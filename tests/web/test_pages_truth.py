@@ -145,7 +145,7 @@ def test_an_account_that_nothing_is_asked_of_is_told_the_reason_that_holds(
             ).json()
             assert made["outcome"] == "unchanged", made
             number = world.rows("SELECT max(seq) FROM choices")[0][0]
-            assert answered in page(api, world.browser("ana"), f"/settings?said={number}")
+            assert answered in page(api, world.browser("ana"), f"/settings?flash={number}")
         assert not usable(world)
 
 
@@ -155,7 +155,7 @@ def test_an_answer_that_had_no_effect_says_so_and_no_reason_that_is_over(
     world.open("ana", allow=True)  # before there were terms
     number = world.rows("SELECT max(seq) FROM choices")[0][0]
     world.clock.set(NOTICE)
-    said = page(api, world.browser("ana"), f"/settings?said={number}")
+    said = page(api, world.browser("ana"), f"/settings?flash={number}")
     assert (
         "Your answer had no effect when you gave it. You can answer in your privacy settings."
         in said
@@ -173,7 +173,7 @@ def test_a_closed_account_has_no_filled_mark_and_a_lapsed_yes_is_said_no_more(
     assert "Saved: from now on your chats may be used" in said
     assert "use-whole now" in api.get("/settings", headers=ana).text
     uncover(world, "plan")
-    assert "Saved: from now on" not in page(api, ana, f"/settings?said={number}")
+    assert "Saved: from now on" not in page(api, ana, f"/settings?flash={number}")
     uncover(world, "closed")
     assert "use-none now" in api.get("/settings", headers=world.browser("ana")).text
 

@@ -87,7 +87,7 @@ def test_one_proposes_on_the_page_and_another_applies_there(api, world) -> None:
         headers=ben,
         follow_redirects=False,
     )
-    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=apply_proposal")
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?flash=apply_proposal")
     assert [version.version for version in policies(world.here).versions] == [
         "2025-08-28",
         "2026-01-01",

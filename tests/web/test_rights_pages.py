@@ -158,7 +158,7 @@ def test_your_data_and_the_settings_lead_there(lived: World, api: Any) -> None:
 def test_a_request_s_page_says_each_step_and_what_was_written(lived: World, api: Any) -> None:
     request = send(lived, api, "complaint", SENTENCE)
     where = f"/rights/requests/{request}"
-    assert WORDS.say("rights.done.sent") in page(lived, api, f"{where}?said=sent")
+    assert WORDS.say("rights.done.sent") in page(lived, api, f"{where}?flash=sent")
     assert SENTENCE in page(lived, api, where)
     act(lived, request, "pause", "Which lighthouse?")
     waits = page(lived, api, where)
@@ -167,7 +167,7 @@ def test_a_request_s_page_says_each_step_and_what_was_written(lived: World, api:
     assert "Which lighthouse?" in waits
     lived.clock.set(NOTICE + timedelta(days=4))
     assert sent(lived, api, f"{where}/reply", words="The one at the river.").status_code == 303
-    told = page(lived, api, f"{where}?said=replied")
+    told = page(lived, api, f"{where}?flash=replied")
     assert WORDS.say("rights.done.replied") in told and WORDS.say("request.step.replied") in told
     due = deadlines.deadline(RightKind.complaint, "DE").due_at(NOTICE) + timedelta(days=4)
     assert WORDS.say("request.due", day=WORDS.day(due)) in told
@@ -238,7 +238,7 @@ def test_sending_an_objection_is_the_no_of_the_account(lived: World, api: Any, k
             account_view.accounts(tx, [lived.accounts["ana"]])[lived.accounts["ana"]].state.grants
             == ()
         )
-    told = page(lived, api, f"/rights/requests/{request}?said=no")
+    told = page(lived, api, f"/rights/requests/{request}?flash=no")
     assert WORDS.say("rights.done.no") in told and WORDS.say("request.step.no_recorded") in told
     assert rights_requests.get_request(lived.here, request).ended_at is not None
 
@@ -249,7 +249,7 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
     assert WORDS.say("request.withdraw.means") in page(lived, api, f"{where}/withdraw")
     assert rights_requests.get_request(lived.here, request).ended_at is None
     assert sent(lived, api, f"{where}/withdraw").status_code == 303
-    told = page(lived, api, f"{where}?said=withdrawn")
+    told = page(lived, api, f"{where}?flash=withdrawn")
     assert (
         WORDS.say("rights.done.withdrawn") in told and WORDS.say("request.step.withdrawn") in told
     )
@@ -298,7 +298,7 @@ def test_another_s_request_and_a_right_that_is_none_are_not_there(lived: World, 
 def test_a_page_claims_nothing_that_was_not_done(lived: World, api: Any) -> None:
     request = send(lived, api, "access")
     for said in ("no", "replied", "withdrawn", "nonsense"):
-        told = page(lived, api, f"/rights/requests/{request}?said={said}")
+        told = page(lived, api, f"/rights/requests/{request}?flash={said}")
         assert not any(
             WORDS.say(f"rights.done.{one}") in told
             for one in ("sent", "no", "replied", "withdrawn")

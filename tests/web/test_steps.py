@@ -64,7 +64,7 @@ def test_one_chat_is_kept_out_in_two_steps_and_taken_back_in_another(
     assert steps.count == 2
     assert "Kept out: this chat will not be used." in said
     focused = steps.page.evaluate("() => document.activeElement.id")
-    assert focused == "said", "the confirmation has the focus"
+    assert focused == "flash", "the confirmation has the focus"
     said = steps.press("button", "Let it in again")
     assert "Let in: 1 chat." in said
 

@@ -138,5 +138,5 @@ def test_nothing_is_offered_for_what_does_not_hold_any_more_or_was_said_elsewher
     page.reload()
     assert undo(page).count() == 0
     number = town.seen("ana").choices[-1]
-    page.goto(f"{site.url}/settings?said=99")
+    page.goto(f"{site.url}/settings?flash=99")
     assert (undo(page).count(), number.allow) == (0, True)

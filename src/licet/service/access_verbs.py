@@ -293,7 +293,7 @@ LIMIT_KEY: StaffVerb[NewKeyLimits, ServiceKey] = StaffVerb(
     would=lambda call, known: tuple(
         _differences(known.limits, msgspec.convert(call.sent, KeyLimits, from_attributes=True))
     ),
-    said="Its limits are changed, and hold from now on.",
+    flash="Its limits are changed, and hold from now on.",
 )
 REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
     name="revoke_api_key",
@@ -310,7 +310,7 @@ REVOKE_KEY: StaffVerb[GivenReason, ServiceKey] = StaffVerb(
     title=lambda call, _: f"Revoke the key {call.target}",
     means="Whoever has it is refused within a second. It cannot be taken back: another key has "
     "another secret.",
-    said="The key is revoked: a server refuses it within a second.",
+    flash="The key is revoked: a server refuses it within a second.",
     back=PAGE,
     destroys=True,
     command="api-key revoke",
@@ -429,7 +429,7 @@ SET_ROLES: StaffVerb[NewRoles, StaffAccount] = StaffVerb(
     answers=StaffAnswer,
     answer=_member_now,
     page="access/staff/{staff:str}/roles",
-    said="Their roles are changed, from their next request on.",
+    flash="Their roles are changed, from their next request on.",
     back=PAGE,
 )
 END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
@@ -446,7 +446,7 @@ END_STAFF: StaffVerb[NoBody, StaffAccount] = StaffVerb(
     label="Revoke",
     title=lambda _, member: f"Revoke {member.email}",
     means="The roles given here are taken away, and they are signed out everywhere at once.",
-    said="Their roles given here are gone, and their sessions have ended.",
+    flash="Their roles given here are gone, and their sessions have ended.",
     back=PAGE,
     destroys=True,
     command="staff end",

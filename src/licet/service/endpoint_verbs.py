@@ -163,7 +163,7 @@ ADD: StaffVerb[NewEndpoint, AddedEndpoint] = StaffVerb(
         f"It is sent to {done.url}." if done.url else "Nothing is sent to it: it reads by itself.",
         f"It is told of: {', '.join(done.kinds)}.",
     ),
-    said="It is added, and polls the event feed from now on.",
+    flash="It is added, and polls the event feed from now on.",
     order=OrderKind.add_endpoint,
     did=lambda _, done: (
         f"Added: it hears {len(done.kinds)} kinds of events, from cursor {done.since} on"
@@ -231,7 +231,7 @@ PAUSE: StaffVerb[EndpointAct, PausedEndpoint] = StaffVerb(
     means="Nothing is sent to it until it is resumed. What it is to delete is not deleted there "
     "meanwhile.",
     would=lambda _, done: (f"{done.unsent:,} events wait, and those that follow.",),
-    said="It is paused: nothing is sent to it until it is resumed.",
+    flash="It is paused: nothing is sent to it until it is resumed.",
     command="webhooks pause",
     example="chat",
     order=OrderKind.pause_endpoint,
@@ -249,7 +249,7 @@ RESUME: StaffVerb[EndpointAct, ReplayResult] = StaffVerb(
     label="Resume",
     means="It is enabled, and what waits is sent now, in order for each account.",
     would=lambda _, done: (f"{done.events:,} events are sent.",),
-    said="It is resumed: what waits is sent now.",
+    flash="It is resumed: what waits is sent now.",
     order=OrderKind.resume_endpoint,
     did=lambda _, done: f"Resumed: {done.events:,} events are sent",
 )
@@ -269,7 +269,7 @@ REPLAY: StaffVerb[EndpointReplay, ReplayResult] = StaffVerb(
         f"Every event after the cursor {call.sent.since} is sent again, also those it took."
     ),
     would=lambda _, done: (f"{done.events:,} events are sent.",),
-    said="Ordered: those events are sent again.",
+    flash="Ordered: those events are sent again.",
     order=OrderKind.replay_endpoint,
     did=lambda call, done: f"Sent again after {call.sent.since}: {done.events:,} events",
 )
@@ -288,7 +288,7 @@ REMOVE: StaffVerb[EndpointAct, RemovedEndpoint] = StaffVerb(
     would=lambda _, done: (
         f"{done.unsent:,} events are not sent; {done.unanswered:,} answers will not come.",
     ),
-    said="It is removed: nothing more is sent to it.",
+    flash="It is removed: nothing more is sent to it.",
     back="/console/webhooks",
     destroys=True,
     command="webhooks remove",

@@ -181,7 +181,7 @@ PLACE: StaffVerb[NewHold, Acts] = StaffVerb(
     title=lambda *_: "Place a legal hold",
     means="A hold restores nothing, and makes nothing usable.",
     would=_would_place,
-    said="The hold is placed, and on record.",
+    flash="The hold is placed, and on record.",
 )
 
 
@@ -244,7 +244,7 @@ END: StaffVerb[EndHold, Acts] = StaffVerb(
         f"{describe_coverage(done[0].coverage)}.",
         f"Matter: {call.sent.matter}",
     ),
-    said="The hold is ended, and that is on record.",
+    flash="The hold is ended, and that is on record.",
     did=lambda *_: f"The hold has ended. {NEXT}",
     destroys=True,
 )

@@ -403,7 +403,7 @@ def _declare(
     about: str,
     takes: type[VerbBody],
     run: Callable[[AnyCall], InboxResult],
-    said: str,
+    flash: str,
     example: str = "",
 ) -> AnyVerb:
     return StaffVerb(
@@ -415,7 +415,7 @@ def _declare(
         path=f"inbox/{{item:str}}/{word or 'act'}",
         answers=ItemAnswer,
         answer=_answer,
-        said=said,
+        flash=flash,
         by="member",
         command=f"inbox {word}" if word else "",
         noun="ITEM",

@@ -142,7 +142,7 @@ ROTATE: StaffVerb[NewRotation, OrderForecast] = StaffVerb(
     "Nothing that is kept is lost, and everything works meanwhile. If the server is stopped, it "
     "goes on when it runs again.",
     would=lambda _, would: would.would,
-    said=BEGINS,
+    flash=BEGINS,
 )
 DESTROY: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     name="destroy_epochs",
@@ -157,7 +157,7 @@ DESTROY: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     "nothing any more: each has expired. It cannot be taken back.",
     would=lambda _, would: would.would,
     destroys=True,
-    said="Ordered: the server destroys within seconds what is due, and this page says how it "
+    flash="Ordered: the server destroys within seconds what is due, and this page says how it "
     "ended.",
 )
 DRILL: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
@@ -173,7 +173,7 @@ DRILL: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     "Nothing that is in use is touched, nothing of it can be reached from outside, and no content "
     "is opened. It takes disk for a second database.",
     would=lambda _, would: would.would,
-    said=BEGINS,
+    flash=BEGINS,
 )
 COSIGN: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     name="cosign_log",
@@ -187,6 +187,6 @@ COSIGN: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     means="Each witness is sent the newest checkpoint of the log, and cosigns it if it goes on "
     "from what it cosigned before. The server asks them by itself too.",
     would=lambda _, would: would.would,
-    said="Ordered: the server asks them within seconds, and this page says who cosigned.",
+    flash="Ordered: the server asks them within seconds, and this page says who cosigned.",
 )
 VERBS: tuple[AnyVerb, ...] = (GIVE, ROTATE, DESTROY, DRILL, COSIGN)

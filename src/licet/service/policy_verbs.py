@@ -59,7 +59,7 @@ PROPOSE: StaffVerb[NewProposal, ProposalDetail] = StaffVerb(
     answers=ProposalDetail,
     answer=lambda call, done: done or _now(call),
     made=lambda done: done.proposal.id,
-    said="The proposal is stored. Another privacy officer reads its plan and applies it.",
+    flash="The proposal is stored. Another privacy officer reads its plan and applies it.",
 )
 PLAN: StaffVerb[NoBody, ProposalDetail] = StaffVerb(
     name="plan_proposal",
@@ -70,7 +70,7 @@ PLAN: StaffVerb[NoBody, ProposalDetail] = StaffVerb(
     path="policy/proposals/{proposal:str}/plan",
     answers=ProposalDetail,
     answer=lambda call, done: done or _now(call),
-    said="The plan is drawn on the accounts as they are now.",
+    flash="The plan is drawn on the accounts as they are now.",
 )
 WITHDRAW: StaffVerb[ProposalEnd, ProposalSeen] = StaffVerb(
     name="withdraw_proposal",
@@ -87,7 +87,7 @@ WITHDRAW: StaffVerb[ProposalEnd, ProposalSeen] = StaffVerb(
     path="policy/proposals/{proposal:str}/withdraw",
     answers=ProposalSeen,
     answer=lambda call, done: done or _now(call).proposal,
-    said="The proposal is withdrawn.",
+    flash="The proposal is withdrawn.",
 )
 APPLY: StaffVerb[ProposalApproval, AppliedPolicy] = StaffVerb(
     name="apply_proposal",
@@ -108,6 +108,6 @@ APPLY: StaffVerb[ProposalApproval, AppliedPolicy] = StaffVerb(
     answers=AppliedPolicy,
     answer=lambda call, done: done or policy_proposals.applied(call.installation, int(call.made)),
     made=lambda done: str(done.number),
-    said="The version is applied, and the log takes its entry next.",
+    flash="The version is applied, and the log takes its entry next.",
 )
 VERBS: tuple[AnyVerb, ...] = (PROPOSE, PLAN, WITHDRAW, APPLY)

@@ -324,7 +324,7 @@ RETIRE: StaffVerb[GivenReason, ModelView] = StaffVerb(
     title=lambda _, seen: f"Retire {seen.model.name}",
     means="It stays on record, and nobody is told of rows that are withdrawn from it any more. "
     "Retire it when its weights are deleted.",
-    said="It is retired, and on record as that.",
+    flash="It is retired, and on record as that.",
     did=lambda *_: "It is retired, and on record as that.",
     destroys=True,
 )
@@ -346,7 +346,7 @@ BUILD: StaffVerb[NewBuild, OrderForecast] = StaffVerb(
     "release. It is handed to nobody by that. If the server is stopped, it goes on when it runs "
     "again.",
     would=lambda _, would: would.would,
-    said=BEGINS,
+    flash=BEGINS,
 )
 
 
@@ -368,7 +368,7 @@ PURGE: StaffVerb[GivenReason, OrderForecast] = StaffVerb(
     "any more. "
     "A signed addendum states it. Copies that were handed out take it up with the same command.",
     would=lambda _, would: would.would,
-    said=BEGINS,
+    flash=BEGINS,
 )
 
 
@@ -394,6 +394,6 @@ RECALL: StaffVerb[GivenReason, Export] = StaffVerb(
     ),
     did=lambda _, export: f"{export.recipient} is to delete it.",
     back="/console/recalls",
-    said="It is recalled, and on record.",
+    flash="It is recalled, and on record.",
 )
 VERBS: tuple[AnyVerb, ...] = (BUILD, PURGE, RECALL, DRAW, FIND, UNDO, CLOSE, SIGN, MARK, RETIRE)

@@ -158,7 +158,7 @@ STEP: StaffVerb[NewRequestAct, RightsRequest] = StaffVerb(
     tag="rights",
     answers=SeenRequest,
     answer=answer,
-    said="Done: it is the last step below.",
+    flash="Done: it is the last step below.",
 )
 
 ToPerson = Annotated[Written, Meta(description="What the person reads.")]

@@ -126,7 +126,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
     title: Callable[[VerbCall[Sent], Done], str] | None = None
     means: str | Callable[[VerbCall[Sent]], str] = ""
     would: Callable[[VerbCall[Sent], Done], tuple[str, ...]] = lambda *_: ()
-    said: str = ""
+    flash: str = ""
     back: str = ""  # where the form leads; by default the address without its last word
     destroys: bool = False
     version: Callable[[VerbCall[Sent]], str] | None = None  # refused where it changed meanwhile

@@ -46,13 +46,13 @@ KEPT = ("name", "recipient", "releases", "endpoint", "requests_per_minute", "exp
 @get("/console/access", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def access(request: AnyRequest) -> Response[Any]:
     """The keys of services, and staff."""
-    return _lists(shell.opened(request), said=forms.said_of(request))
+    return _lists(shell.opened(request), flash=forms.flash_of(request))
 
 
 def _lists(
     visit: Visit,
     *,
-    said: str = "",
+    flash: str = "",
     secret: tuple[str, str] | None = None,
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
@@ -62,7 +62,7 @@ def _lists(
         values: dict[str, Any] = {
             "keys": service_keys.list_keys(tx)[::-1],
             "people": sessions.list_staff(tx, visit.site.wall()),
-            "saved": said,
+            "saved": flash,
             "own": visit.staff.staff_id,
             "secret": secret,
             "scopes": tuple(Scope),
@@ -124,7 +124,7 @@ def _roles(
 @get("/console/access/keys/{name:str}", may=OWNS, sync_to_thread=True, include_in_schema=False)
 def show_key(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One key: its limits, what was changed of it, and the form that changes it."""
-    return _key(shell.opened(request), name, {}, said=forms.said_of(request))
+    return _key(shell.opened(request), name, {}, flash=forms.flash_of(request))
 
 
 def _key(
@@ -132,7 +132,7 @@ def _key(
     name: str,
     data: Mapping[str, Any],
     error: LicetError | None = None,
-    said: str = "",
+    flash: str = "",
 ) -> Response[Any]:
     with transaction(visit.here.pool) as tx:
         known = service_keys.find_by_name(tx, name)
@@ -150,7 +150,7 @@ def _key(
         "changes": changes,
         "kept": kept,
         "scopes": tuple(Scope),
-        "saved": said,
+        "saved": flash,
         "state": known.state(visit.here.clock()),
         "ticked": kept["scopes"].split(),
     }

@@ -124,7 +124,7 @@ def _view(asked: Mapping[str, str]) -> InboxView:
 def one_item(request: AnyRequest, item: FromPath[str]) -> Response[Any]:
     """One item: who has it, until when, what can be done about it, and what was done."""
     visit = shell.opened(request)
-    return _item(visit, item, said=forms.said_of(request))
+    return _item(visit, item, flash=forms.flash_of(request))
 
 
 def _item(
@@ -132,7 +132,7 @@ def _item(
     item: str,
     kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
-    said: str = "",
+    flash: str = "",
 ) -> Response[Any]:
     by = member_of(visit.staff)
     seen = inbox.get(visit.here, by, item)
@@ -147,7 +147,7 @@ def _item(
         "seen": seen,
         "waits": seen.waits,
         "acts": inbox_verbs.acts(by, item) if waits else [],
-        "saved": said,
+        "saved": flash,
         "kept": {**dict.fromkeys(KEPT, ""), **(kept or {})},
         "me": visit.staff.email,
         "here_path": _path(item),
@@ -175,7 +175,7 @@ def _form(verb: AnyVerb) -> HTTPRouteHandler:
     """The route that takes the form of a step or an act, and leads on in the same view."""
 
     def moved(visit: Visit, call: AnyCall, _: object) -> Response[Any]:
-        return seen_other(f"{_path(call.target)}?{urlencode({**visit.query, 'said': verb.name})}")
+        return seen_other(f"{_path(call.target)}?{urlencode({**visit.query, 'flash': verb.name})}")
 
     def refused(
         visit: Visit, item: str, data: Mapping[str, Any], error: LicetError

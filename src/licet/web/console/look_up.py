@@ -297,8 +297,8 @@ def account(request: AnyRequest, account: FromPath[str]) -> Response[Any]:
 )
 def conversation(request: AnyRequest, conversation: FromPath[str]) -> Response[Any]:
     """Why a conversation may be used or not, and until when, without its content."""
-    said = verb_forms.said_of(request)
-    return _conversation(shell.opened(request), conversation, ReadReasonForm(), said=said)
+    flash = verb_forms.flash_of(request)
+    return _conversation(shell.opened(request), conversation, ReadReasonForm(), flash=flash)
 
 
 class ReadReasonForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -366,7 +366,7 @@ def _conversation(
     faults: Faults = NO_FAULTS,
     *,
     status: int = 422,
-    said: str = "",
+    flash: str = "",
 ) -> Response[Any]:
     parse(Prefix.conversation, name)
     values = {
@@ -375,7 +375,7 @@ def _conversation(
         "may_read": visit.allows(READS),
         "kept": kept,
         "reasons": REASONS,
-        "saved": said,
+        "saved": flash,
         "may_hold": visit.allows(HOLDS),
         "new_hold": dict.fromkeys(FIELDS, ""),
         "hold_reasons": hold_verbs.REASONS,

@@ -38,7 +38,7 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
 @get_page("/console/documents", may=OFFICE)
 def listing(request: AnyRequest) -> Response[Any]:
     """The papers that were made, the newest first, with their files."""
-    return _page(shell.opened(request), said=SAID.get(request.query_params.get("said", ""), ""))
+    return _page(shell.opened(request), flash=SAID.get(request.query_params.get("flash", ""), ""))
 
 
 @post_page("/console/documents", may=HOLDS)
@@ -51,7 +51,7 @@ def make(request: AnyRequest, data: URLEncodedBody[PaperOrder]) -> Response[Any]
         made = papers.make(visit.here, PaperKind(data.kind), actor=visit.staff.recorded_as)
     except RefusedError as error:
         return _page(visit, faults=Faults((("kind", "make-kind", shell.sentence(error.message)),)))
-    return seen_other(f"/console/documents?said={'again' if made.again else 'made'}")
+    return seen_other(f"/console/documents?flash={'again' if made.again else 'made'}")
 
 
 @get_page("/console/documents/{sha256:str}/{form:str}", may=OFFICE)
@@ -68,11 +68,11 @@ def download(request: AnyRequest, sha256: FromPath[str], form: FromPath[str]) ->
     return Response(file, media_type=TYPES[form], headers=named)
 
 
-def _page(visit: Visit, *, said: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
+def _page(visit: Visit, *, flash: str = "", faults: Faults = NO_FAULTS) -> Response[Any]:
     values = {
         "papers": papers.list_papers(visit.here),
         "kinds": {kind.value: load_form(kind).title for kind in PaperKind},
-        "saved": said,
+        "saved": flash,
         "makes": visit.allows(HOLDS),
         "formats": tuple(FORMATS),
     }

@@ -138,7 +138,7 @@ def _proposed(visit: Visit, text: bytes) -> Response[Any]:
             text.decode("utf-8", "replace"),
             Faults((("text", "text", _error_sentence(error)),)),
         )
-    return seen_other(f"{SECTION}/proposals/{made.proposal.id}?said={PROPOSE.name}")
+    return seen_other(f"{SECTION}/proposals/{made.proposal.id}?flash={PROPOSE.name}")
 
 
 def _error_sentence(error: LicetError) -> str:
@@ -150,14 +150,14 @@ def _error_sentence(error: LicetError) -> str:
 def proposal(request: AnyRequest, proposal: FromPath[str]) -> Response[Any]:
     """A proposal, and what may be done with it."""
     visit = shell.opened(request)
-    return _shown(visit, policy_proposals.show(visit.here, proposal), said=forms.said_of(request))
+    return _shown(visit, policy_proposals.show(visit.here, proposal), flash=forms.flash_of(request))
 
 
 def _shown(
     visit: Visit,
     seen: ProposalDetail,
     *,
-    said: str = "",
+    flash: str = "",
     reason: str = "",
     faults: Faults = NO_FAULTS,
     status: int = 200,
@@ -167,7 +167,7 @@ def _shown(
     )
     values = {
         "seen": seen,
-        "saved": said,
+        "saved": flash,
         "kept": reason,
         "acts": visit.allows(HOLDS) and seen.proposal.state.value == "open",
         "applier": applier,

@@ -67,13 +67,13 @@ BUILDS = (OrderKind.build_release, OrderKind.purge_release, OrderKind.recall_exp
 @get("/console/releases", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def releases(request: AnyRequest) -> Response[Any]:
     """The newest releases with their rows, review and signatures, and what was ordered."""
-    return _listed(shell.opened(request), said=forms.said_of(request))
+    return _listed(shell.opened(request), flash=forms.flash_of(request))
 
 
 def _listed(
     visit: Visit,
     *,
-    said: str = "",
+    flash: str = "",
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
 ) -> Response[Any]:
@@ -88,7 +88,7 @@ def _listed(
         "builds": visit.allows(BUILD.may),
         "purposes": sorted(known.in_force(visit.here.clock()).covers),
         "kept": kept or {"name": "", "purpose": ""},
-        "saved": said,
+        "saved": flash,
         "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX),
     }
     return shell.page(
@@ -177,7 +177,7 @@ def show_release(request: AnyRequest, release: FromPath[str]) -> Response[Any]:
         if folder
         else 0,
         "names": FINDINGS,
-        "saved": forms.said_of(request),
+        "saved": forms.flash_of(request),
         "orders": orders.newest(visit.here, BUILDS, ORDERS_SHOWN_MAX, known.name),
         **_facts(visit, known, seen),
     }
@@ -524,7 +524,7 @@ def models(request: AnyRequest) -> Response[Any]:
     values = {
         "models": model_view.models(visit.here),
         "retires": visit.allows(RETIRE.may),
-        "saved": forms.said_of(request),
+        "saved": forms.flash_of(request),
     }
     return shell.page(
         "console_models.html", visit, title="Models", section="/console/models", values=values
@@ -545,7 +545,7 @@ def show_model(request: AnyRequest, model: FromPath[str]) -> Response[Any]:
         "run": found.run,
         "audits": found.audits,
         "retires": visit.allows(RETIRE.may),
-        "saved": forms.said_of(request),
+        "saved": forms.flash_of(request),
     }
     return shell.page(
         "console_model.html",

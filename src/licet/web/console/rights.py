@@ -77,7 +77,7 @@ def rights_list(request: AnyRequest) -> Response[Any]:
 @get_page("/console/rights/{request_id:str}", may=HELPS)
 def one_request(request: AnyRequest, request_id: FromPath[str]) -> Response[Any]:
     """One request: its dates, its steps, and what can be done now."""
-    return _one(shell.opened(request), request_id, said=forms.said_of(request))
+    return _one(shell.opened(request), request_id, flash=forms.flash_of(request))
 
 
 def _one(
@@ -85,7 +85,7 @@ def _one(
     name: str,
     kept: Mapping[str, Any] | None = None,
     faults: Faults = NO_FAULTS,
-    said: str = "",
+    flash: str = "",
 ) -> Response[Any]:
     answers = visit.allows(ANSWERS)
     found = rights_requests.get_request(visit.here, name, with_words=answers)
@@ -97,7 +97,7 @@ def _one(
         "refusals": REFUSALS,
         "extensions": EXTENSIONS,
         "words_max": WORDS_CHARACTERS_MAX,
-        "saved": said,
+        "saved": flash,
     }
     return shell.page(
         "console_right.html",

@@ -51,7 +51,7 @@ def _ordered(request: AnyRequest, visit: Visit, *kinds: OrderKind) -> dict[str, 
     return {
         "orders": newest,
         "owns": visit.allows(OWNS),
-        "saved": forms.said_of(request),
+        "saved": forms.flash_of(request),
     }
 
 
@@ -164,7 +164,7 @@ class ApprovalForm(msgspec.Struct, frozen=True, kw_only=True):
 def background(request: AnyRequest) -> Response[Any]:
     """How the sweep, the keys, the backups and the endpoints stand."""
     return _background(
-        shell.opened(request), APPROVED.get(request.query_params.get("said", ""), "")
+        shell.opened(request), APPROVED.get(request.query_params.get("flash", ""), "")
     )
 
 
@@ -197,7 +197,7 @@ def approve(request: AnyRequest, data: URLEncodedBody[ApprovalForm]) -> Response
         return _background(
             visit, "The amount is another one by now, and nothing was approved: look at it again."
         )
-    return seen_other("/console/background?said=approved")
+    return seen_other("/console/background?flash=approved")
 
 
 def _amount(text: str) -> int:
@@ -206,7 +206,7 @@ def _amount(text: str) -> int:
 
 
 def _background(
-    visit: shell.Visit, said: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
+    visit: shell.Visit, flash: str, kept: ApprovalForm | None = None, faults: Faults = NO_FAULTS
 ) -> Response[Any]:
     values = {
         "sweep": sweeper.sweep_status(visit.here),
@@ -214,7 +214,7 @@ def _background(
         "hosts": endpoints.list_endpoints(visit.here),
         "backups": archives.list_registered(visit.here, BACKUPS_SHOWN_MAX),
         "may_approve": visit.allows(APPROVES),
-        "saved": said,
+        "saved": flash,
         "why": kept.why if kept is not None else "",
         "why_max": WORDS_CHARACTERS_MAX,
     }

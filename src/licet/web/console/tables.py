@@ -135,7 +135,7 @@ def show(
         "found": found,
         "view": view,
         "acts": acts,
-        "saved": _SAID.get(query.get("said", ""), ""),
+        "saved": _SAID.get(query.get("flash", ""), ""),
         "next": _address(table, view, after=found.after) if found.after else "",
         "first": _address(table, view) if view.after else "",
         "file": _address(table, view, **{"as": "csv"}),
@@ -188,7 +188,7 @@ def view_of(table: StaffTable, query: Mapping[str, str]) -> TableView:
     filters = {
         name: text
         for name, text in query.items()
-        if text.strip() and name not in ("order", "after", "as", "said")
+        if text.strip() and name not in ("order", "after", "as", "flash")
     }
     return TableView(filters=filters, order=query.get("order", ""), after=query.get("after", ""))
 
@@ -233,7 +233,7 @@ def act(request: AnyRequest, table: ConsoleTable, data: Mapping[str, Any]) -> Re
     if wanted is None:
         raise UsageError("no such act")
     if not chosen:
-        return seen_other(f"{table.path}?said=nothing")
+        return seen_other(f"{table.path}?flash=nothing")
     faults = (
         wanted.check(visit, data) if not wanted.fields or data.get("asked") == "yes" else NO_FAULTS
     )

@@ -78,8 +78,8 @@ def take(
             done = verb.perform(call)
             if verb.of_keys:
                 visit.site.forget_keys()
-            said = f"?said={verb.name}" if verb.said else ""
-            return then(visit, call, done) if then else seen_other(f"{back}{said}")
+            flash = f"?flash={verb.name}" if verb.flash else ""
+            return then(visit, call, done) if then else seen_other(f"{back}{flash}")
     except LicetError as error:
         if refused is None:
             raise
@@ -162,10 +162,10 @@ def forms_beside(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     return [form_of(verb) for verb in VERBS if verb.page_path and verb.page_path not in own]
 
 
-def said_of(request: AnyRequest) -> str:
+def flash_of(request: AnyRequest) -> str:
     """What a page says of the verb that led to it."""
-    name = request.query_params.get("said", "")
-    return next((verb.said for verb in VERBS if verb.name == name), "")
+    name = request.query_params.get("flash", "")
+    return next((verb.flash for verb in VERBS if verb.name == name), "")
 
 
 def many(data: Mapping[str, Any], name: str) -> list[str]:

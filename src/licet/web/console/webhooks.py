@@ -43,13 +43,13 @@ SECTION = "/console/webhooks"
 @get("/console/webhooks", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def webhooks(request: AnyRequest) -> Response[Any]:
     """The endpoints, and what was ordered."""
-    return _listed(shell.opened(request), said=forms.said_of(request))
+    return _listed(shell.opened(request), flash=forms.flash_of(request))
 
 
 def _listed(
     visit: Visit,
     *,
-    said: str = "",
+    flash: str = "",
     made: AddedEndpoint | None = None,
     faults: Faults = NO_FAULTS,
     kept: Mapping[str, str] | None = None,
@@ -61,7 +61,7 @@ def _listed(
         "hosts": endpoints.list_backlogs(visit.here),
         "orders": given,
         "most": BACKLOG_MAX,
-        "saved": said,
+        "saved": flash,
         "made": made,
         "owns": visit.allows(OWNS),
         "all_kinds": tuple(EventKind),
@@ -88,7 +88,7 @@ def add(request: AnyRequest, data: Fields) -> Response[Any]:
 
 
 def _added(visit: Visit, _: object, made: AddedEndpoint) -> Response[Any]:
-    return _listed(visit, made=made) if made.url else seen_other(f"{SECTION}?said={ADD.name}")
+    return _listed(visit, made=made) if made.url else seen_other(f"{SECTION}?flash={ADD.name}")
 
 
 def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError) -> Response[Any]:
@@ -99,11 +99,11 @@ def _not_added(visit: Visit, _: str, data: Mapping[str, Any], error: LicetError)
 @get("/console/webhooks/{endpoint:str}", may=STAFF, sync_to_thread=True, include_in_schema=False)
 def show_endpoint(request: AnyRequest, endpoint: FromPath[str]) -> Response[Any]:
     """An endpoint with its backlog; NotFoundError for one that there is not."""
-    return _shown(shell.opened(request), endpoint, said=forms.said_of(request))
+    return _shown(shell.opened(request), endpoint, flash=forms.flash_of(request))
 
 
 def _shown(
-    visit: Visit, endpoint: str, *, said: str = "", made: RotatedSecret | None = None
+    visit: Visit, endpoint: str, *, flash: str = "", made: RotatedSecret | None = None
 ) -> Response[Any]:
     """An endpoint; ``made`` is the secret that it was just given."""
     seen = endpoints.backlog_of(visit.here, endpoint)
@@ -114,7 +114,7 @@ def _shown(
         "orders": given,
         "owns": visit.allows(OWNS),
         "most": BACKLOG_MAX,
-        "saved": said,
+        "saved": flash,
         "made": made,
         "overlap": OVERLAP_HOURS,
         "overlap_max": OVERLAP_HOURS_MAX,

@@ -76,7 +76,7 @@ def chats(request: AnyRequest) -> Response[Any]:
     values = {
         "chats": [conversation_line(words, dates, mine) for mine in listed.conversations],
         "saved": saved,
-        "undo": selection.undo_form(words, dates, [acted], request.query_params.get("said", ""))
+        "undo": selection.undo_form(words, dates, [acted], request.query_params.get("flash", ""))
         if acted and saved
         else None,
         "told": outcome,
@@ -137,7 +137,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
             None,
         )
         undo = (
-            selection.undo_form(words, dates, [mine], request.query_params.get("said", ""))
+            selection.undo_form(words, dates, [mine], request.query_params.get("flash", ""))
             if saved
             else None
         )
@@ -298,12 +298,12 @@ async def _after_form(
         done = "kept_out_again"
     name, came_from = f"conv_{command.conversation.hex}", shell.form_of(fields).came_from
     if came_from == name:
-        return shell.redirect_to(reader, f"/chats/{name}", said=done, place="said")
+        return shell.redirect_to(reader, f"/chats/{name}", flash=done, place="flash")
     view = ListView.of(fields)
     if came_from:
         view = view.at(f"conv_{shell.conversation_of(came_from).hex}")
     return shell.redirect_to(
-        reader, "/chats", **{"said": done, "chat": name, **view.named}, place="said"
+        reader, "/chats", **{"flash": done, "chat": name, **view.named}, place="flash"
     )
 
 
@@ -313,7 +313,7 @@ def _describe_outcome(
     """The result of the previous form, as far as it still applies: the URL names it, the text comes
     from the current state.
     """
-    done = request.query_params.get("said", "")
+    done = request.query_params.get("flash", "")
     if mine is None:
         return ""
     if done in ("kept_out", "kept_out_again", "let_in") and mine.deleted_at is None:

@@ -57,8 +57,8 @@ async def delete_everything(request: AnyRequest) -> Response[Any]:
             DeleteEverything(account=who.account, at=here.clock())
         )
         if written.finished != EVERYTHING_BATCH:
-            return shell.redirect_to(who, "/erasures", said="everything", place="said")
-    return shell.redirect_to(who, "/everything/delete", said="more", place="said")
+            return shell.redirect_to(who, "/erasures", flash="everything", place="flash")
+    return shell.redirect_to(who, "/everything/delete", flash="more", place="flash")
 
 
 @get_page("/account/close", may=PERSONS, checks_fence=True)
@@ -75,7 +75,7 @@ async def close(request: AnyRequest) -> Response[Any]:
     await write(request, CloseAccount(account=who.account, at=here.clock()), None)
     session = caller.session if isinstance(caller, Person) else None
     await site.reading(lambda tx: sessions.end_person(tx, who.account, but=session))
-    return shell.redirect_to(who, "/erasures", said="closed", place="said")
+    return shell.redirect_to(who, "/erasures", flash="closed", place="flash")
 
 
 def _ask(request: AnyRequest, what: str) -> Response[Any]:
@@ -121,7 +121,7 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
         "what": what,
         "empty": what == "everything" and not left,
         "saved": words.say("everything.more")
-        if request.query_params.get("said") == "more" and left
+        if request.query_params.get("flash") == "more" and left
         else "",
     }
     return shell.page(
@@ -168,7 +168,7 @@ def list_erasures(request: AnyRequest) -> Response[Any]:
 
 def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) -> str:
     """What the last form did, as far as it is so."""
-    done = request.query_params.get("said", "")
+    done = request.query_params.get("flash", "")
     if done == "closed":
         state = account_view.accounts(tx, [reader.account])[reader.account].state
         return reader.words.say("close.done") if state.closed_at is not None else ""

@@ -41,7 +41,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
     """The stored feedback, newest first."""
     here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
-    before, done = request.query_params.get("before", ""), request.query_params.get("said", "")
+    before, done = request.query_params.get("before", ""), request.query_params.get("flash", "")
     start = parse(Prefix.feedback, before) if before else None
     with one_moment(here) as (tx, known):
         listed = feedback.list_feedback(tx, here.keyring, known, who.account, at, before=start)
@@ -64,7 +64,7 @@ async def take_back(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     await write(
         request, TakeBackRequest(account=who.account, at=here.clock(), feedback=named), None
     )
-    return shell.redirect_to(who, "/feedback", said="taken_back", place="said")
+    return shell.redirect_to(who, "/feedback", flash="taken_back", place="flash")
 
 
 def _line(words: Catalogue, given: PersonFeedback) -> FeedbackLine:

@@ -72,7 +72,7 @@ def _load_notice_page(
             "whole.html", reader, installation.clock(), title=title, values=_text(asked.notice)
         )
     if made or (
-        request.query_params.get("said") == "terms" and asked.terms_accepted_at is not None
+        request.query_params.get("flash") == "terms" and asked.terms_accepted_at is not None
     ):
         return _done(installation, reader, asked, saved, made)
     return _nothing(
@@ -81,7 +81,7 @@ def _load_notice_page(
         installation,
         reader,
         asked,
-        has_put_off=request.query_params.get("said") == "later",
+        has_put_off=request.query_params.get("flash") == "later",
     )
 
 
@@ -120,9 +120,12 @@ async def _answer(request: AnyRequest, data: PageForm) -> Response[Any]:
             lambda: _page(here, who, result.asked, data, faults, made=made)
         )
     if data.act == "later":
-        return shell.redirect_to(who, "/notice", place="said", said="later")
+        return shell.redirect_to(who, "/notice", place="flash", flash="later")
     return shell.redirect_to(
-        who, "/notice", place="said", said=str(result.newest_choice) if data.said else "terms"
+        who,
+        "/notice",
+        place="flash",
+        flash=str(result.newest_choice) if data.all_answers else "terms",
     )
 
 
@@ -135,7 +138,7 @@ async def submit_answers(
         account=reader.account,
         at=site.now(),
         page=page,
-        answers=sent.said,
+        answers=sent.all_answers,
         keep=sent.kept,
         age=sent.age,
         age_again=sent.age_again,
@@ -161,9 +164,9 @@ def ask_again(
         asked = _load_prompt(tx, known, installation, reader, reports=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"
-    noes = {"said": str(result.newest_choice)} if "no" in sent.said.values() else {}
+    noes = {"flash": str(result.newest_choice)} if "no" in sent.all_answers.values() else {}
     return shell.redirect_to(
-        reader, page, place="said", again=again, of=",".join(result.stale), **noes
+        reader, page, place="flash", again=again, of=",".join(result.stale), **noes
     )
 
 
@@ -177,7 +180,7 @@ def describe_outcome(
 
     The address names them; the sentences come from the record, and are empty where it differs.
     """
-    again, done = request.query_params.get("again", ""), request.query_params.get("said", "")
+    again, done = request.query_params.get("again", ""), request.query_params.get("flash", "")
     made = _made_together(asked, int(done)) if done == str(asked.newest_choice) else ()
     texts = [outcome_text(reader, asked, one) for one in made]
     if again:
@@ -324,7 +327,7 @@ def _page(
     reader = shell.offer_languages(reader, asked.languages)
     place = answer_forms.place(asked, FormPage.notice)
     # an answer that came back is shown with its question
-    terms_only = asked.terms_waiting and not sent.said
+    terms_only = asked.terms_waiting and not sent.all_answers
     waiting = asked.unanswered or asked.in_force.asks
     with joined(installation.pool, tx) as tx:
         below = questions.grants_below(tx, installation, asked)

@@ -54,7 +54,7 @@ class QuestionAsked(Masked, msgspec.Struct, frozen=True, kw_only=True):
     covers: frozenset[str]
     below: tuple[KeepLine, ...] = ()
 
-    def said(self, form: PageForm) -> str:
+    def answer_in(self, form: PageForm) -> str:
         """The answer of a form that came back with faults."""
         return form.answers.get(self.name) or (
             form.allow if not self.mark or form.question == self.name else ""

@@ -185,7 +185,7 @@ async def send(
     assert isinstance(written.finished, RequestRow)
     named = shown(Prefix.request, written.finished.request)
     return shell.redirect_to(
-        who, f"/rights/requests/{named}", said="no" if right in REFUSES else "sent", place="said"
+        who, f"/rights/requests/{named}", flash="no" if right in REFUSES else "sent", place="flash"
     )
 
 
@@ -203,7 +203,7 @@ def _faults(words: Catalogue, text: str, *, needed: bool) -> Faults:
 def read_request(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One request: its state, its steps, what was written, and what its person can do now."""
     here, who = shell.open_reader(request)
-    return _request(here, who, name, done=request.query_params.get("said", ""))
+    return _request(here, who, name, done=request.query_params.get("flash", ""))
 
 
 def _request(
@@ -280,7 +280,7 @@ async def reply(
         words=data.words.strip(),
     )
     await write(request, verb, None)
-    return shell.redirect_to(who, f"/rights/requests/{name}", said="replied", place="said")
+    return shell.redirect_to(who, f"/rights/requests/{name}", flash="replied", place="flash")
 
 
 @get_page("/rights/requests/{name:str}/withdraw", may=PERSONS, checks_fence=True)
@@ -313,7 +313,7 @@ async def withdraw(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         request=parse(Prefix.request, name),
     )
     await write(request, verb, None)
-    return shell.redirect_to(who, f"/rights/requests/{name}", said="withdrawn", place="said")
+    return shell.redirect_to(who, f"/rights/requests/{name}", flash="withdrawn", place="flash")
 
 
 # Sentences

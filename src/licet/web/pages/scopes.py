@@ -227,10 +227,10 @@ async def submit_scope(
     except RefusedError as error:
         if error.because != STALE:
             raise
-        return shell.redirect_to(who, path, said="again", place="said")
+        return shell.redirect_to(who, path, flash="again", place="flash")
     assert isinstance(result, ScopeFormResult)
     done = act.value if result.done else "none" if result.because is not None else "again"
-    return shell.redirect_to(who, path, said=done, question=sent.question, place="said")
+    return shell.redirect_to(who, path, flash=done, question=sent.question, place="flash")
 
 
 def _shown_project(project: UUID | None) -> str:
@@ -257,7 +257,7 @@ def describe_outcome(
     the sentence from the state.
     """
     done, named, kind = (
-        request.query_params.get("said", ""),
+        request.query_params.get("flash", ""),
         request.query_params.get("question", ""),
         seen.scope.kind,
     )

@@ -111,7 +111,7 @@ async def select(request: AnyRequest, data: Fields) -> Response[Any]:
     here, who = shell.open_reader(request)
     act, chosen, view = _act(data), _chosen(data), ListView.of(data)
     if not chosen:
-        return shell.redirect_to(who, "/chats", **{"said": "nothing", **view.named}, place="said")
+        return shell.redirect_to(who, "/chats", **{"flash": "nothing", **view.named}, place="flash")
     if act is SelectedAct.delete:
         return shell.redirect_to(
             who, "/selection/delete", **{"chats": _join_ids(chosen), **view.named}
@@ -164,7 +164,7 @@ async def delete(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     command = Delete(account=who.account, at=here.clock(), conversation=shell.conversation_of(name))
     await write(request, command, None)
     return shell.redirect_to(
-        who, f"/chats/conv_{command.conversation.hex}", said="deleted", place="said"
+        who, f"/chats/conv_{command.conversation.hex}", flash="deleted", place="flash"
     )
 
 
@@ -174,12 +174,12 @@ async def _perform(
     result = (await site_of(request).write(form)).finished
     assert isinstance(result, SelectedResult)
     query = {
-        "said": f"selected_{form.act.value}",
+        "flash": f"selected_{form.act.value}",
         "done": _join_ids(result.done),
         "none": _join_ids(result.none),
     }
     given = {name: value for name, value in query.items() if value}
-    return shell.redirect_to(reader, "/chats", **given, **view.at("").named, place="said")
+    return shell.redirect_to(reader, "/chats", **given, **view.at("").named, place="flash")
 
 
 def _ask(
@@ -322,7 +322,7 @@ def describe_outcome(
     query: Mapping[str, str],
 ) -> SelectionTold | None:
     """Describes the last form's effect as far as it still holds; None if there was no form."""
-    action = query.get("said", "")
+    action = query.get("flash", "")
     if action == "nothing":
         return SelectionTold(lines=(reader.words.say("selected.nothing"),), undo=None)
     if action not in {f"selected_{act.value}" for act in SelectedAct}:

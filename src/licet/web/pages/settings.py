@@ -91,7 +91,7 @@ async def change(request: AnyRequest, data: Fields) -> Response[Any]:
             tuple(age_faults(who, result)) or (("allow", _place(sent), say("notice.error.choice")),)
         )
         return await site.calling(lambda: _page(request, sent, faults))
-    return shell.redirect_to(who, "/settings", place="said", said=str(result.newest_choice))
+    return shell.redirect_to(who, "/settings", place="flash", flash=str(result.newest_choice))
 
 
 def _place(sent: PageForm) -> str:
@@ -109,7 +109,7 @@ def read_receipt(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         return _no_receipt(who, at)
     found = _receipt(here, who, name)
     values = {
-        "said": receipt.describe(found),
+        "statement": receipt.describe(found),
         "proves": receipt.describe_proof(found),
         "lines": [_readable(catalogue(), *line) for line in receipt.list_fields(found)],
         "vkey": documents.receipt_key(here, found).vkey,

@@ -191,7 +191,7 @@ class PageForm(msgspec.Struct, frozen=True, kw_only=True):
     came_from: Field = msgspec.field(default="", name="from")
 
     @property
-    def said(self) -> dict[str, str]:
+    def all_answers(self) -> dict[str, str]:
         """The answers by question; the name is empty where the form asks one without naming it."""
         return {**self.answers, **({self.question: self.allow} if self.allow else {})}
 

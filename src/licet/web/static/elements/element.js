@@ -245,7 +245,7 @@ export class LicetElement extends Base {
     const page = /** @type {HTMLElement | null} */ (this.root.querySelector("#licet-content"));
     const outcome = page?.dataset.outcome ?? "";
     const { close, ...detail } = JSON.parse(page?.dataset.detail || "{}");
-    if (sent) /** @type {HTMLElement | null} */ (this.root.querySelector("#faults, #said") ?? page)?.focus();
+    if (sent) /** @type {HTMLElement | null} */ (this.root.querySelector("#faults, #flash") ?? page)?.focus();
     if (outcome === "nothing" && path === this.path && !sent && this.collapses) {
       this.frame.replaceChildren(element("slot", { name: "empty" }));
       this.become("empty");
