@@ -43,6 +43,7 @@ from licet.errors import (
     RefusedError,
     UsageError,
 )
+from licet.keys import fence
 from licet.keys.keyring import Keyring
 from licet.keys.material import FileProvider
 from licet.policy.decide import DecisionReason
@@ -322,13 +323,23 @@ for line in sys.stdin:
         archives.restore(config, base, lambda: now)
         os._exit(0)
 """
-STEPS = (
-    ("recover", "_restore_base", 1),  # the fence is up in the cluster in use
-    ("_fence_in", "<lambda>", 1),  # the base was recovered, and is open beside the one in use
-    ("rename", "replace_by", 1),  # the fence is up in both, and both are stopped
-    ("rename", "replace_by", 2),  # none has the name
-    ("_end_swap", "replace_by", 2),  # it has the name, and the one before lies beside it
-    ("lift", "_finish", 1),  # it was brought forward
+STEPS = tuple(
+    (step.__name__, caller if isinstance(caller, str) else caller.__name__, call)
+    for step, caller, call in (
+        (fence.raise_fence, archives._raise_fence, 1),
+        # the fence is up in the cluster in use
+        (base_recovery.Recovery.recover, archives._restore_base, 1),
+        # the base was recovered, and is open beside the one in use
+        (archives._fence_restored, "<lambda>", 1),
+        # the fence is up in both, and both are stopped
+        (Path.rename, embedded.Cluster.replace_by, 1),
+        # none has the name
+        (Path.rename, embedded.Cluster.replace_by, 2),
+        # it has the name, and the one before lies beside it
+        (embedded.Cluster._end_swap, embedded.Cluster.replace_by, 2),
+        # it was brought forward
+        (fence.lift_fence, archives._complete, 1),
+    )
 )
 
 
@@ -351,10 +362,10 @@ def test_killed_at_any_step_it_leaves_a_fence_and_is_finished_by_the_same_comman
     ) as killed:
         assert killed.stdin is not None
         assert killed.stdout is not None
-        for step in (("raise_", "_raise_fence", 1), *STEPS):
+        for step in STEPS:
             killed.stdin.write(" ".join(map(str, step)) + "\n")
             assert killed.stdout.readline() == "-9\n", step
-            if step[0] == "raise_":
+            if step is STEPS[0]:
                 with installation.installation(place.config, place.clock) as here:
                     assert (
                         Home(here, place, lived.home).decided("gus-chat")
