@@ -198,6 +198,20 @@ def test_the_status_of_a_log_without_a_checkpoint_is_an_answer(
     assert f"no checkpoint yet, {waiting} entries placed" in run("ledger", "status").stdout
 
 
+def test_publishing_the_log_prints_its_files_and_entries_and_answers_both_as_json(
+    run: Any, tmp_path: Path
+) -> None:
+    imported(run, tmp_path)
+    entries = told(run("ledger", "append", "--json"))["appended"]
+    published = tmp_path / "published"
+    (line,) = run("ledger", "publish", published).stdout.splitlines()
+    tiles = sum(path.is_file() for path in published.rglob("tile/**/*"))
+    assert line.partition(":")[0] == f"{tiles} new tiles; 2025"
+    assert line.endswith(f": {entries} entries")
+    again = told(run("ledger", "publish", published, "--json"))
+    assert (list(again["sizes"].values()), again["missing"]) == ([entries], [])
+
+
 def test_a_dry_run_says_what_the_command_then_does(run: Any, data: Path, tmp_path: Path) -> None:
     imported(run, tmp_path)
     run("backup", "make", tmp_path / "backups")

@@ -103,6 +103,9 @@ def test_an_installation_is_moved_into_a_bucket_though_it_is_killed_and_another_
         assert found.content == content, name
     two = {**place.shared, "LICET_DATA": str(place.data.with_name("two"))}
     (place.data.with_name("two")).mkdir()
+    refused = place.run("serve", "--port", "0", env=two, code=1)
+    assert "is not in the key folder of this host" in refused
+    assert "serving" not in refused, "a host without the keys is refused before it serves"
     (place.data / "keys").rename(place.data.with_name("two") / "keys")
     assert "0 contradictions" in place.run("release", "verify", "october", env=two)
     assert files(place.data.with_name("two"), "releases/october") == release

@@ -250,7 +250,7 @@ def ledger_publish(folder: Path, call: CliCall) -> None:
         years = ", ".join(
             f"{year}: {pluralize(size, 'entry')}" for year, size in copied.sizes.items()
         )
-        lines = [f"{pluralize(copied.files, 'new file')}; {years}"]
+        lines = [f"{pluralize(copied.files, 'new tile')}; {years}"]
         lines += [f"not cosigned by {name} ({year}): {why}" for year, name, why in copied.missing]
         call.show(copied, lambda: "\n".join(lines))
 

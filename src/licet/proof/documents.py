@@ -316,8 +316,8 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A publication: each year's log size, and the number of new files. ``missing`` has the year,
-    witness and reason of each missing cosignature.
+    """A publication: each year's log size, and in ``files`` the number of new tiles. ``missing`` has
+    the year, witness and reason of each missing cosignature.
     """
 
     folder: Path
