@@ -18,6 +18,7 @@ class.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 
 
@@ -147,3 +148,13 @@ class ContradictedError(BrokenError):
     """
 
     exit_code = 1
+
+
+def error_places(error: BaseException) -> list[str]:
+    """The innermost twelve frames of an error, as file, line and function: what a log may say of an
+    error whose message may hold content.
+    """
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-12:]
+    ]

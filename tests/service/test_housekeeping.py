@@ -1,13 +1,19 @@
-"""A pass over everything lets the other work of a server take turns with it."""
+"""A pass over everything lets the other work of a server take turns with it, and a work that fails
+holds up none of the others.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from licet.errors import BrokenError
+from licet.service import housekeeping
 from licet.service.housekeeping import DailySteps
 from licet.store.connect import Pool
 from licet.vault.installation import Installation
@@ -48,3 +54,29 @@ def test_a_pass_that_fails_is_over_for_the_day(here: Installation) -> None:
         work(here)
     work(here)
     work(here)
+
+
+def test_a_defect_of_one_work_is_logged_by_its_places_and_the_others_are_done(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, done = threading.Event(), list[str]()
+
+    def broken(_: Installation) -> None:
+        raise KeyError("words of a person")
+
+    def next_one(_: Installation) -> None:
+        done.append("next")
+        if len(done) == 2:
+            stop.set()
+
+    monkeypatch.setattr(housekeeping, "_WORK", {"first": broken, "second": next_one})
+    monkeypatch.setattr(housekeeping, "_collect", lambda _: None)
+    fast = msgspec.structs.replace(here.config.sweep, every_seconds=0.01)
+    config = msgspec.structs.replace(here.config, sweep=fast)
+    with capture_logs() as logs:
+        housekeeping.keep_sweeping(msgspec.structs.replace(here, config=config), stop)
+    found = [line for line in logs if line["event"] == "broken"]
+    assert done == ["next", "next"]
+    assert [(line["work"], line["kind"]) for line in found] == [("first", "KeyError")] * 2
+    assert all(line["places"][-1].endswith(" broken") for line in found)
+    assert "person" not in str(found)

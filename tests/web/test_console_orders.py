@@ -20,6 +20,7 @@ from licet.service import orders
 from licet.store.connect import transaction
 from licet.vault.commands import Delete
 
+from ..waiting import wait_until
 from .served import NOTICE, World, api, world
 from .test_console import form
 from .test_console_tables import uuid_of
@@ -95,6 +96,30 @@ def test_a_rotation_that_the_server_leaves_half_done_is_finished_by_the_next_one
     assert orders.carry_out(lived.here) == 1
     assert epochs.status(lived.here).unfinished is None
     assert (given(lived)[0].said or "").startswith("Finished into epoch")
+
+
+def test_an_order_that_meets_a_defect_has_failed_and_the_next_ones_go_on(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.submit(lived.here, OrderKind.rotate_keys, "daily", reason="one", actor="staff:me")
+    orders.submit(lived.here, OrderKind.destroy_epochs, reason="two", actor="staff:me")
+
+    def broken(*_: object) -> None:
+        raise KeyError("words of a person")
+
+    stop = threading.Event()
+    monkeypatch.setattr(epochs, "rotate", broken)
+    monkeypatch.setattr(orders, "POLL_SECONDS", 0.01)
+    thread = threading.Thread(target=orders.keep_working, args=(lived.here, stop))
+    thread.start()
+    wait_until(lambda: all(one.ended_at for one in given(lived)), "both orders have ended")
+    stop.set()
+    thread.join()
+    ended = {order.kind: (order.outcome, order.said) for order in given(lived)}
+    assert ended == {
+        OrderKind.rotate_keys: (OrderOutcome.failed, "An unexpected error: KeyError"),
+        OrderKind.destroy_epochs: (OrderOutcome.done, "Nothing was due"),
+    }
 
 
 def test_of_each_kind_one_order_is_open_and_what_is_no_reason_is_refused(lived: World) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from licet.clock import utc_now
 from licet.erasure import certificates, epochs, sweeper
-from licet.errors import LicetError, RefusedError
+from licet.errors import LicetError, RefusedError, error_places
 from licet.keys import fence
 from licet.store.connect import locked, transaction
 from licet.vault import block_joins, counts, journal_evidence, primary
@@ -50,6 +50,9 @@ def keep_sweeping(installation: Installation, stop: threading.Event) -> None:
                 record.error("failed", work=name, kind=type(error).__name__, because=error.message)
             except OSError as error:  # such as a disk of the keys that takes no writes; no path
                 record.error("failed", work=name, kind="OSError", because=error.strerror)
+            except Exception as error:  # a defect of one work holds up none of the others
+                kind, places = type(error).__name__, error_places(error)
+                record.error("broken", work=name, kind=kind, places=places)
 
 
 def _rotate(installation: Installation) -> None:

@@ -20,7 +20,7 @@ from licet.backup import drills
 from licet.backup.drills import DrillOutcome
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
-from licet.errors import BusyError, LicetError, RefusedError, UsageError
+from licet.errors import BusyError, LicetError, RefusedError, UsageError, error_places
 from licet.proof import documents
 from licet.store.connect import locked, transaction
 from licet.vault.ids import uuid7
@@ -94,6 +94,9 @@ def keep_working(installation: Installation, stop: threading.Event) -> None:
             carry_out(installation, stop)
         except LicetError as error:
             record.error("failed", work="orders", kind=type(error).__name__, because=error.message)
+        except Exception as error:
+            kind, places = type(error).__name__, error_places(error)
+            record.error("broken", work="orders", kind=kind, places=places)
 
 
 def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:
@@ -110,7 +113,7 @@ def carry_out(installation: Installation, stop: threading.Event | None = None) -
 
 
 def _run_order(installation: Installation, order: StaffOrder, stop: threading.Event) -> bool:
-    outcome = OrderOutcome.done
+    outcome, broken = OrderOutcome.done, None
     try:
         result = _WORK[order.kind](installation, order, stop)
     except BusyError:
@@ -119,8 +122,13 @@ def _run_order(installation: Installation, order: StaffOrder, stop: threading.Ev
         outcome, result = OrderOutcome.failed, error.message.replace("`", "")
     except OSError as error:  # a full disk, or a missing folder
         outcome, result = OrderOutcome.failed, f"The system refused: {error.strerror}"
+    except Exception as error:  # a defect: else the order would begin again and hold up the rest
+        outcome, broken = OrderOutcome.failed, error
+        result = f"An unexpected error: {type(error).__name__}"
     with transaction(installation.pool) as tx:
         staff_orders.end(tx, order.order_id, outcome, result, installation.clock())
+    if broken is not None:
+        raise broken
     return True
 
 

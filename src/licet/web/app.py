@@ -60,7 +60,7 @@ from licet.web.api import (
     verb_routes,
 )
 from licet.web.api.strict_json import StrictRequest
-from licet.web.background import BackgroundTask
+from licet.web.background import RETRY_SECONDS, BackgroundTask, Work
 from licet.web.console import look_up
 from licet.web.edge import EdgeMiddleware
 from licet.web.pages import routes
@@ -147,22 +147,14 @@ def installed(
     following = (
         BackgroundTask(here, partial(documents_of_log.follow, watch=watch)) if sequencer else None
     )
-    beside = (
-        [following.running, BackgroundTask(here, keep_sweeping, "licet-sweep").running]
-        if following
-        else []
-    )
-    beside += (
-        [BackgroundTask(here, partial(send_events, watch=watch), "licet-deliverer").running]
-        if following
-        else []
-    )
-    beside += [BackgroundTask(here, keep_working, "licet-orders").running] if following else []
-    beside += (
-        [BackgroundTask(here, watch_primary, "licet-primary").running]
-        if following and here.config.database_url
-        else []
-    )
+    works: dict[str, Work] = {}
+    if following is not None:
+        works = {
+            "licet-sweep": keep_sweeping,
+            "licet-deliverer": partial(send_events, watch=watch),
+            "licet-orders": keep_working,
+            **({"licet-primary": watch_primary} if here.config.database_url else {}),
+        }
     app.before_send = [edge.before_send]
     site.measure_restriction = edge.measure_restriction
     app.state = State(
@@ -173,8 +165,11 @@ def installed(
             "runs": [
                 *([partial(_previews_loaded, here)] if following else []),
                 site.running,
-                *([site.dependencies.running] if following else []),
-                *beside,
+                *([site.dependencies.running, following.running] if following else []),
+                *(
+                    BackgroundTask(here, work, name, RETRY_SECONDS).running
+                    for name, work in works.items()
+                ),
             ],
             "workers": WorkersStanding(wanted=workers),
             "figures": None,

@@ -3,7 +3,8 @@
 An installation has one sequencer: the process that holds the database's advisory lock. Any other
 polls for the lock each second and continues where the first one stopped, so several servers may
 run. A sequencer that finds the log or the database in another state than it left them stops for
-good: `fault` then has the type of the error, and so does /readyz.
+good: `fault` then has the type of the error, and so does /readyz. Any other task that fails is noted
+in the log and begun again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from litestar.concurrency import sync_to_thread
 
@@ -18,21 +20,25 @@ from licet.proof import documents
 from licet.vault.installation import Installation
 from licet.web.api import problems
 
+RETRY_SECONDS = 10.0
 STOP_SECONDS_MAX = 60.0  # a thread that is cut off while it loads a library would abort the process
+
+Work: TypeAlias = Callable[[Installation, threading.Event], None]
 
 
 class BackgroundTask:
-    """A background task of this process. ``fault`` is empty while it runs, or waits for another
-    process to stop.
+    """A background task of this process. Where ``retry_seconds`` is given, a failure is noted and
+    the task is begun again after that time; else it has ended, and ``fault`` has the error's type.
     """
 
     def __init__(
         self,
         installation: Installation,
-        work: Callable[[Installation, threading.Event], None] = documents.follow,
+        work: Work = documents.follow,
         name: str = "licet-sequencer",
+        retry_seconds: float | None = None,
     ) -> None:
-        self.fault = ""
+        self.fault, self._retry_seconds = "", retry_seconds
         self._here, self._work, self._name = installation, work, name
         self._stop = threading.Event()
 
@@ -48,8 +54,13 @@ class BackgroundTask:
             await sync_to_thread(lambda: thread.join(STOP_SECONDS_MAX))
 
     def _follow(self) -> None:
-        try:
-            self._work(self._here, self._stop)
-        except Exception as error:
-            self.fault = type(error).__name__
-            problems.note(error)
+        while True:
+            try:
+                return self._work(self._here, self._stop)
+            except Exception as error:
+                problems.note(error)
+                if self._retry_seconds is None:
+                    self.fault = type(error).__name__
+                    return None
+            if self._stop.wait(self._retry_seconds):
+                return None

@@ -8,7 +8,6 @@ belongs to. A 500 says only that something is broken; the log says where.
 from __future__ import annotations
 
 import re
-import traceback
 from typing import Any
 
 import msgspec
@@ -28,6 +27,7 @@ from licet.errors import (
     NotFoundError,
     RefusedError,
     UsageError,
+    error_places,
 )
 from licet.keys.fence import FencedError
 from licet.store.connect import OutcomeUnknownError
@@ -239,9 +239,5 @@ def note(error: BaseException) -> None:
     """Logs an error that no caller caused: its type and its places, and only messages of our
     own.
     """
-    places = [
-        f"{frame.filename}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
     said = error.message if isinstance(error, LicetError) else ""
-    _log.error("broken", error=type(error).__name__, said=said, places=places[-12:])
+    _log.error("broken", error=type(error).__name__, said=said, places=error_places(error))
