@@ -108,8 +108,8 @@ WAITS: dict[str, tuple[Verb, Verb]] = {
     ),
     "counts": (lambda _, tx: counts.recount(tx), lambda _, tx: counts.recount(tx)),
     "endings": (
-        lambda _, tx: account_journal.stop_endings(tx),
-        lambda _, tx: account_journal.stop_endings(tx),
+        lambda _, tx: account_journal.block_endings(tx),
+        lambda _, tx: account_journal.block_endings(tx),
     ),
     "numbers of events": (
         lambda _, tx: tx.execute("SELECT pg_advisory_xact_lock(%s)", [host_events.NUMBERING_LOCK]),

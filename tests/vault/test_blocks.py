@@ -270,7 +270,9 @@ def test_the_turns_of_a_segment_that_arrive_together_are_one_block(
     town.take(telling(ana, 4))
     town.take(telling(ana, 5), telling(ana, 6))
     assert shapes(conn) == [(0, 0, "huau"), (4, 0, "a"), (5, 0, "ua")]
-    assert [turn.number for turn in account_view.turns(conn, ana, chat_of(conn))] == [*range(1, 7)]
+    assert [turn.number for turn in account_view.list_turns(conn, ana, chat_of(conn))] == [
+        *range(1, 7)
+    ]
 
 
 def test_turns_of_two_conversations_that_alternate_are_a_block_each(
@@ -309,9 +311,9 @@ def test_a_long_conversation_is_read_from_any_turn_on(conn: Transaction, keyring
             assert [turn.number for turn, _, _ in found] == list(expected), (after, limit)
     asked = [hashed(f"chat {n}") for n in (1, blocks.TURNS_MAX + 3, count)]
     for names in ([asked[1]], asked):
-        named = account_view.turns_named(conn, {(ana, chat): names})[chat]
+        named = account_view.turn_numbers(conn, {(ana, chat): names})[chat]
         assert all(named[name] for name in names)
-    assert account_view.turns_named(conn, {(ana, chat): [hashed("chat 0")]}).get(chat, {}) == {}
+    assert account_view.turn_numbers(conn, {(ana, chat): [hashed("chat 0")]}).get(chat, {}) == {}
     repeated = town.take(*(telling(ana, n) for n in range(1, count + 1)))
     assert [answer.outcome for answer in repeated] == count * [do.Outcome.duplicate]
     assert [answer.turn for answer in repeated] == [*range(1, count + 1)]

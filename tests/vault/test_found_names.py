@@ -107,7 +107,7 @@ def house(house: House) -> House:
 def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
     """The only segment of a chat, as a build opens it."""
     place, known = (house.accounts["ana"], house.chats[chat]), installation.policies(house.here)
-    seen = account_view.seen(tx, [place], known, house.now)[place[1]]
+    seen = account_view.load_views(tx, [place], known, house.now)[place[1]]
     turns = turns_with_content(tx, [place])[place[1]][0]
     of = turns.segment, turns.numbers
     decision = seen.decide_segment(turns.segment, 1, ["typed"], known, "improve_models")["typed"]

@@ -142,7 +142,7 @@ def bring_forward(
     keys = LogKeys(installation.keyring)
     names = {
         log.year: dict(
-            forward.account_names(tx, keys, log, partial(account_view.accounts_behind, tx))
+            forward.account_names(tx, keys, log, partial(account_view.account_ids_after, tx))
         )
         for log in known
     }

@@ -31,7 +31,7 @@ class FormFault(StrEnum):
     terms = "terms"
     choice = "choice"
     age = "age"
-    # below the one that is known: asked once more, as no person can raise it again
+    # below the known one: asked again, because a person cannot raise it later
     lower_age = "lower_age"
     later = "later"
 

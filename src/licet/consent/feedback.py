@@ -76,7 +76,7 @@ def _person_feedback(
     rows: Sequence[FeedbackRow],
     now: datetime,
 ) -> list[PersonFeedback]:
-    seen = account_view.seen(
+    seen = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
     shared = feedback.shared(tx, keyring, rows, now)
@@ -88,7 +88,7 @@ def _person_feedback(
         )
         state = row.state
         # that no verb has written yet
-        for ending in account_view.brought(about.account, policies, now).endings:
+        for ending in account_view.account_at(about.account, policies, now).endings:
             if ending.covers(about.turns):
                 state = fold.feedback_after(ending, about.turns, state, policies)
         decision = decide_feedback(about.state, about.turns, state, policies, now)

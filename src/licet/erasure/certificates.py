@@ -55,7 +55,7 @@ from licet.vault import certificate, host_events, policy_versions, restriction
 from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation
-from licet.vault.tables import hold_accounts
+from licet.vault.tables import lock_account_rows
 from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
 
@@ -199,7 +199,7 @@ def _advance(installation: Installation, erasure: ErasureRecord, at_once: bool) 
         return erasure
     at, more = max(installation.clock(), erasure.requested_at), False
     with transaction(installation.pool) as tx:
-        hold_accounts(tx, [erasure.account])
+        lock_account_rows(tx, [erasure.account])
         waits = certificate.waits(tx, erasure, at_once=at if at_once else None)
         waits.refuse_fenced()
         recall_releases(tx, erasure, waits.releases, at)
@@ -210,7 +210,7 @@ def _advance(installation: Installation, erasure: ErasureRecord, at_once: bool) 
     except BrokenError:
         # commits the progress that was made before the certificate
         with transaction(installation.pool) as tx:
-            hold_accounts(tx, [erasure.account])
+            lock_account_rows(tx, [erasure.account])
             certificate.save(tx, _states_reached(*certificate.renewed(tx, erasure), at))
         raise
 
@@ -223,7 +223,7 @@ def _finish(
     """
     while True:
         with transaction(installation.pool) as tx:
-            hold_accounts(tx, [erasure.account])
+            lock_account_rows(tx, [erasure.account])
             now, waits = certificate.renewed(tx, erasure)
             waits.refuse_fenced()
             if more:

@@ -564,7 +564,7 @@ class Import:
                 yield add_turn_command(account_id, event.at, turn, stored=event.number not in dead)
 
     def _load_known(self, tx: Transaction, account: UUID) -> _Known:
-        last_at = account_view.accounts(tx, [account])[account].state.last_at
+        last_at = account_view.load_accounts(tx, [account])[account].state.last_at
         return _Known(last_at, account_view.turns_by_host(tx, account), KnownChoices(tx, account))
 
     def _new_choices(
@@ -676,7 +676,7 @@ class Import:
                 name = names[row.conversation_id.hex] = row.host_hmac.hex()
                 state = replace(row.state, name=name, project=names.get(row.state.project, ""))
                 world.conversations[name] = Owned("", state, [])
-        account_state = account_view.accounts(tx, [account])[account].state
+        account_state = account_view.load_accounts(tx, [account])[account].state
         world.accounts[""] = replace(
             account_state,
             grants=tuple(

@@ -32,7 +32,7 @@ from licet.vault import blocks
 from licet.vault.blocks import BYTES_MAX, COLUMNS, TURNS_MAX, StoredBlock
 from licet.vault.cold_tier import DUE_DAYS_MIN
 from licet.vault.installation import Installation
-from licet.vault.tables import hold_accounts
+from licet.vault.tables import lock_account_rows
 
 PAGE_SEGMENTS_MAX = 5_000
 BATCH_SEGMENTS_MAX, BATCH_BYTES_MAX, BATCH_BLOCKS_MAX = 200, 8 * 2**20, 4_096
@@ -137,7 +137,7 @@ def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[
 def _join_batch(
     tx: Transaction, keyring: Keyring, segments: Sequence[Segment], rest: dict[str, datetime]
 ) -> JoinResult:
-    hold_accounts(tx, {account for account, _, _ in segments})
+    lock_account_rows(tx, {account for account, _, _ in segments})
     # a block with which nothing can be joined is not read
     rows = (
         tx.cursor(binary=True)

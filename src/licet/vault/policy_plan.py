@@ -347,8 +347,8 @@ def _accounts(tx: Transaction, policies: Policies, after: Policies, at: datetime
     again = 0
     for account in tables.every_account(tx):
         one, two = (
-            account_view.brought(account, policies, at).account,
-            account_view.brought(account, after, at).account,
+            account_view.account_at(account, policies, at).account,
+            account_view.account_at(account, after, at).account,
         )
         was, becomes = gate(one, policies, at), gate(two, after, at)
         if was is not becomes:

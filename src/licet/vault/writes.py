@@ -551,7 +551,11 @@ class Writes:
         ]
         change(
             self.tx,
-            [*appended, *account_journal.appended(self.tx, self._journal, self.entries), *changes],
+            [
+                *appended,
+                *account_journal.append_changes(self.tx, self._journal, self.entries),
+                *changes,
+            ],
         )
 
     def _seal(self) -> None:

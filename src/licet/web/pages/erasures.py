@@ -82,7 +82,7 @@ def _ask(request: AnyRequest, what: str) -> Response[Any]:
     here, who = shell.open_reader(request)
     at, words, account = here.clock(), who.words, who.account
     with one_moment(here) as (tx, known):
-        row = account_view.accounts(tx, [account])[account]
+        row = account_view.load_accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.redirect_to(who, "/erasures")
         there = conversation_search.count_conversations(tx, known, account, at)
@@ -170,7 +170,7 @@ def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) 
     """What the last form did, as far as it is so."""
     done = request.query_params.get("said", "")
     if done == "closed":
-        state = account_view.accounts(tx, [reader.account])[reader.account].state
+        state = account_view.load_accounts(tx, [reader.account])[reader.account].state
         return reader.words.say("close.done") if state.closed_at is not None else ""
     if done == "everything":
         left = account_view.kept_conversation_ids(tx, reader.account, 1, deleted=False)

@@ -82,12 +82,12 @@ def list_rights(request: AnyRequest) -> Response[Any]:
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
     start = parse(Prefix.request, before) if before else None
     with one_moment(here) as (tx, known):
-        region = account_region.of_accounts(tx, [who.account])[who.account]
+        region = account_region.load_regions(tx, [who.account])[who.account]
         rows = request_register.list_by_account(
             tx, who.account, PAGE_REQUESTS_MAX + 1, before=start
         )
         is_closed = (
-            account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
+            account_view.load_accounts(tx, [who.account])[who.account].state.closed_at is not None
         )
     authority = (
         known.in_force(at).authority_of(region)
@@ -128,7 +128,7 @@ def _form(
 ) -> Response[Any]:
     at = installation.clock()
     with one_moment(installation) as (tx, _):
-        region = account_region.of_accounts(tx, [reader.account])[reader.account]
+        region = account_region.load_regions(tx, [reader.account])[reader.account]
     words, times = reader.words, deadlines.deadline(kind, region)
     until = times.extended_to(at)
     lines = [words.say("rights.due", day=words.day(times.due_at(at)))]

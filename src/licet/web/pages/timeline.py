@@ -175,7 +175,7 @@ def _entry_lines(
                 href="/feedback" if seen.event.startswith("feedback") else "",
             )
     flagged = history.flagged_at(tx, reader.account, copied)
-    views = account_view.seen(tx, [(reader.account, one) for one in copied], policies, at)
+    views = account_view.load_views(tx, [(reader.account, one) for one in copied], policies, at)
     for conversation, view in views.items():
         if view.turns.safety_until is not None:
             yield TimelineEvent(
@@ -398,7 +398,7 @@ def _titles(
     page: list[TimelineEvent],
 ) -> dict[UUID, str]:
     ids = {one.conversation for one in page if one.conversation is not None}
-    seen = account_view.seen(
+    seen = account_view.load_views(
         tx, [(reader.account, one) for one in sorted(ids)], policies, installation.clock()
     )
     return own_conversations.load_titles(tx, installation.keyring, seen, installation.clock())
