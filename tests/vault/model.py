@@ -437,7 +437,7 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
         key = keys[account, slot]
         assert key is not None, "a body whose key was destroyed"
         if table == "blocks":
-            place = blocks.place(account, owner, segment, turn, sizes)
+            place = blocks.associated_data(account, owner, segment, turn, sizes)
             envelopes = blocks.envelopes(turn, sizes, unseal(key, sealed, place))
             found |= {("blocks", owner, n): decode(e) for n, e in envelopes.items()}
             continue

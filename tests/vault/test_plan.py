@@ -160,8 +160,8 @@ def planned(
     tx: Transaction, change: Change, *, shorten_stored: bool = False
 ) -> policy_plan.PolicyPlan:
     shortening = SHORTENING if shorten_stored else None
-    drawn = policy_plan.draw(tx, change.known, change.new, change.now, shortening=shortening)
-    policy_plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
+    drawn = policy_plan.draw_plan(tx, change.known, change.new, change.now, shortening=shortening)
+    policy_plan.save_plan(tx, change.known, change.new, drawn, change.now, "counsel")
     return drawn
 
 
@@ -533,7 +533,7 @@ def test_a_period_of_one_surface_shortens_what_was_taken_on_it(conn: Transaction
             change = Change(change.known, new, change.now)
             bound = nearest(conn, change, change.now)
             differs += any(bound[key] < general[key] for key in bound)
-            told = policy_plan.draw(conn, change.known, new, change.now, shortening=SHORTENING)
+            told = policy_plan.draw_plan(conn, change.known, new, change.now, shortening=SHORTENING)
             assert told.shortened_on_request == sum(
                 until > bound[key] for key, until in stored.items()
             )
@@ -681,14 +681,16 @@ def test_what_cannot_be_applied_cannot_be_planned_either(
     known = Policies([base])
     insert_versions(conn, known)
     fine = msgspec.structs.replace(base, version="new", effective=now + DAY, material=False)
-    policy_plan.draw(conn, known, fine, now)
+    policy_plan.draw_plan(conn, known, fine, now)
     changes = dict(changes)
     if isinstance(changes.get("effective"), int):
         days = changes["effective"]
         changes["effective"] = base.effective if days == -10 else base.effective + DAY
     with pytest.raises(RefusedError) as caught:
-        policy_plan.draw(conn, known, msgspec.structs.replace(fine, **changes), now)
+        policy_plan.draw_plan(conn, known, msgspec.structs.replace(fine, **changes), now)
     assert caught.value.because == because
     assert refused(conn, msgspec.structs.replace(fine, **changes), now) == because
     if because == "widens":
-        policy_plan.draw(conn, known, msgspec.structs.replace(fine, material=True, **changes), now)
+        policy_plan.draw_plan(
+            conn, known, msgspec.structs.replace(fine, material=True, **changes), now
+        )

@@ -40,8 +40,8 @@ def open_local(config: Configuration, *, start: bool) -> Iterator[LocalTransport
         )
     assert config.agent.account
     harden()
-    installation.refuse_unmade(config)
-    with installation.installation(config, installation.own_clock(config), create=False) as opened:
+    installation.require_initialised(config)
+    with installation.installation(config, installation.load_clock(config), create=False) as opened:
         yield LocalTransport(opened, config.agent.account)
 
 

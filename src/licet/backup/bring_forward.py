@@ -311,7 +311,7 @@ def _execute_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restrictio
     )
     for record in batch:
         if record.erasure is not None and record.account is not None:
-            again = certificate.rename(
+            again = certificate.replace_id(
                 tx, record.account, record.conversation, record.at, record.erasure
             )
             host_events.rename_erasure(tx, record.account, again, record.erasure)

@@ -242,13 +242,13 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         return bool(faults if signing_up else faults - {FormFault.terms})
 
 
-def place(asked: Prompt, page: FormPage) -> ShownOn:
+def place(prompt: Prompt, page: FormPage) -> ShownOn:
     """The page, as showings name it."""
     match page:
         case FormPage.settings:
             return ShownOn.settings
         case FormPage.notice:
-            return ShownOn.signup if asked.variant is Variant.signup else ShownOn.notice
+            return ShownOn.signup if prompt.variant is Variant.signup else ShownOn.notice
         case _:
             assert_never(page)
 

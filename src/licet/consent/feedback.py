@@ -62,7 +62,7 @@ def list_feedback(
     limit: int = PAGE_FEEDBACK_MAX,
 ) -> ListedFeedback:
     """A page of the account's stored feedback, given before ``before``."""
-    rows = feedback.kept(tx, account, before=before, limit=limit + 1)
+    rows = feedback.list_stored(tx, account, before=before, limit=limit + 1)
     return ListedFeedback(
         given=tuple(_person_feedback(tx, keyring, policies, rows[:limit], now)),
         next=rows[limit - 1].feedback if len(rows) > limit else None,
@@ -79,7 +79,7 @@ def _person_feedback(
     seen = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
-    shared = feedback.shared(tx, keyring, rows, now)
+    shared = feedback.open_shared(tx, keyring, rows, now)
     made = []
     for row in rows:
         about = seen[row.conversation]

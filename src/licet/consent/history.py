@@ -219,11 +219,11 @@ def list_consumed(
                   c.conversation_id AS conversation, c.rows
              FROM ({learnt_rows("b.model_id, r.conversation_id")}) c
              JOIN models m USING (model_id) JOIN releases l USING (release_id)
-            ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
+            ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(limit)s""",
         {
             "account": account,
             "chunk": CHUNK_ROWS,
-            "most": CONSUMED_MAX,
+            "limit": CONSUMED_MAX,
             "of": list(conversations) if conversations is not None else None,
         },
     )

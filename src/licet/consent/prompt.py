@@ -224,15 +224,15 @@ def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, now: datetime)
             assert_never(answer)
 
 
-def require_notice(asked: Prompt) -> PublishedNotice:
+def require_notice(prompt: Prompt) -> PublishedNotice:
     """The notice to show; RefusedError if none is published."""
-    if asked.notice is None:
+    if prompt.notice is None:
         raise RefusedError(
             "no notice has been published for the terms in force",
             "run `licet notice publish`",
             because="no_notice",
         )
-    return asked.notice
+    return prompt.notice
 
 
 def _terms_times(

@@ -400,7 +400,7 @@ def _line(view: account_view.AccountView, turns: _Turns, contents: Sequence[Cont
 
 
 def _readable(view: account_view.AccountView, stored: _Turns, now: datetime) -> _Turns:
-    """Of the turns with content, those that the person may read; turn 0 is the title."""
+    """The stored turns that the person may read; turn 0 is the title."""
     keys = view.conversation.keys
     return [
         (turn, turn_at)

@@ -112,7 +112,7 @@ def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -
         if row.key_slot is not None
     ]
     _record_endings(tx, rows, dead, at)
-    host_events.erased(tx, conversations, at)
+    host_events.append_erased(tx, conversations, at)
     reasons = Counter(row.because for row in rows)
     return SweepResult(
         segments=len(rows), turns=sum(row.turns for row in rows), reasons=dict(reasons)

@@ -126,7 +126,7 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(NamedTuple):
-    """What the vault has of an account: the time of its newest event, its turns and its choices."""
+    """An account in the vault: the time of its newest event, its turns and its choices."""
 
     last_at: datetime
     turns: set[bytes]
@@ -137,7 +137,7 @@ class Import:
     """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
     ``host`` is whose a turn is if its source does not say (by default that of ``default``), and
     whose a take-out of another installation is, whose own ids no host knows. UsageError for a
-    choice of no known account, or whose time is not in the past.
+    choice of an unknown account, or one not in the past.
     """
 
     def __init__(

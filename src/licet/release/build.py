@@ -554,7 +554,7 @@ class Builder:
                 # Nobody waits for the disk under the lock: whatever commits after this is durable
                 # together with it.
                 tx.execute("SET LOCAL synchronous_commit = off")
-                versions.stop_changes(
+                versions.block_changes(
                     tx
                 )  # before the endings, as every writer that applies a version
                 account_journal.block_endings(tx)

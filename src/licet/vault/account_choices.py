@@ -94,8 +94,8 @@ def list_by_account(
     rows = tx.execute(
         f"""{_SELECT} AND NOT (%(effective)s AND c.effect = 'none')
                AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
-             ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(most)s""",
-        {"account": account, "most": limit, "effective": effective, "before": before},
+             ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(limit)s""",
+        {"account": account, "limit": limit, "effective": effective, "before": before},
     )
     return [_parse_choice(row) for row in rows]
 

@@ -203,8 +203,8 @@ def list_by_account(
         """SELECT seq, occurred_at, event, conversation_id FROM journal
             WHERE account_id = %(account)s AND event = ANY(%(events)s)
               AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s)
-                ORDER BY seq DESC LIMIT %(most)s""",
-        {"account": account, "events": list(events), "until": until, "most": limit},
+                ORDER BY seq DESC LIMIT %(limit)s""",
+        {"account": account, "events": list(events), "until": until, "limit": limit},
     )
     return [JournalEvent(*row) for row in rows]
 

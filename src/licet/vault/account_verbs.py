@@ -63,7 +63,7 @@ class AccountVerbs(BatchState):
         at, opened_at = command.at, command.opened_at
         known = self.accounts[self.opened[command.host]] if command.host in self.opened else None
         closed_at = known.state.closed_at if known is not None else None
-        refusal = refusals.of_opening(command, known.state if known is not None else None)
+        refusal = refusals.check_opening(command, known.state if known is not None else None)
         if known is not None and refusal is not None:
             return CommandResult(
                 outcome=refusal.outcome, at=at, account=known.account_id, closed_at=closed_at
@@ -267,7 +267,7 @@ class AccountVerbs(BatchState):
         self, account: AccountRow, command: AboutProject, at: datetime
     ) -> CommandResult:
         named = ChosenScope(project=command.project, host_project=command.host_project)
-        refusal = refusals.of_project(command, self.project_named(account.account_id, named))
+        refusal = refusals.check_project(command, self.project_named(account.account_id, named))
         if refusal is not None:
             return CommandResult(
                 outcome=refusal.outcome, at=at, because=refusal.because, account=account.account_id
@@ -355,7 +355,7 @@ class AccountVerbs(BatchState):
         )
         if answered:
             new = self.happened[earlier:]
-            leaving = [event for event in new if host_events.is_of_a_no(event)]
+            leaving = [event for event in new if host_events.is_withdrawal(event)]
             self.happened[earlier:] = [event for event in new if event not in leaving]
             for answer in chosen.answers or (None,):
                 self._chose(account, command, scope, answer, chosen.because, at)
@@ -507,8 +507,8 @@ class AccountVerbs(BatchState):
         )
 
 
-def _repeated_answer(made: NewestChoice) -> outcomes.Answer:
-    return outcomes.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
+def _repeated_answer(choice: NewestChoice) -> outcomes.Answer:
+    return outcomes.Answer(question=choice.question, scope=WHOLE_ACCOUNT, effect=choice.effect)
 
 
 def _leave_event(account: UUID, at: datetime, ending: outcomes.Ending) -> NewHostEvent:

@@ -158,8 +158,14 @@ def conversation_ids(
             WHERE account_id = %(account)s AND (%(deleted)s OR deleted_at IS NULL)
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
               AND (%(project)s::uuid IS NULL OR project_id = %(project)s)
-                ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "after": after, "deleted": deleted, "most": limit, "project": project},
+                ORDER BY conversation_id LIMIT %(limit)s""",
+        {
+            "account": account,
+            "after": after,
+            "deleted": deleted,
+            "limit": limit,
+            "project": project,
+        },
     )
     return [row[0] for row in rows]
 
@@ -270,11 +276,11 @@ def kept_conversation_ids(
               AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
                              AND s.conversation_id = c.conversation_id
                              AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
-            ORDER BY c.conversation_id DESC LIMIT %(most)s""",
+            ORDER BY c.conversation_id DESC LIMIT %(limit)s""",
         {
             "account": account,
             "before": before,
-            "most": limit,
+            "limit": limit,
             "project": project,
             "deleted": deleted,
         },
@@ -303,8 +309,8 @@ def copied_conversation_ids(
         """SELECT DISTINCT conversation_id FROM segments
             WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
-                ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "at": at, "after": after, "most": limit},
+                ORDER BY conversation_id LIMIT %(limit)s""",
+        {"account": account, "at": at, "after": after, "limit": limit},
     )
     return [row[0] for row in rows]
 
@@ -392,12 +398,12 @@ def turn_by_host(
 
 
 def turn_numbers(
-    tx: Transaction, asked: Mapping[tuple[UUID, UUID], Sequence[bytes]]
+    tx: Transaction, names: Mapping[tuple[UUID, UUID], Sequence[bytes]]
 ) -> dict[UUID, dict[bytes, int]]:
-    """By conversation, the turn numbers by HMAC of the host's id: at least those of ``asked`` that
+    """By conversation, the turn numbers by HMAC of the host's id: at least those of ``names`` that
     exist, perhaps others. Conversations without any are absent.
     """
-    return request_turn_numbers(tx, asked, {})()
+    return request_turn_numbers(tx, names, {})()
 
 
 def request_turn_numbers(

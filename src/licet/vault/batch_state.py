@@ -423,10 +423,13 @@ class BatchState:
     def finish(self) -> None:
         """Writes everything gathered, and schedules the restrictions for the journal on commit."""
         with self.writes.together():
-            records = [*certificate.begun(self.erasures), *host_events.appended(self.happened)]
+            records = [
+                *certificate.insert_changes(self.erasures),
+                *host_events.append_changes(self.happened),
+            ]
             journal = self.writes.keyring.restrictions if self.restrictions else None
             if journal is not None:
-                records += restriction.remembering(journal)
+                records += restriction.head_changes(journal)
             self.flush(records)
             if journal is not None:
-                restriction.keep_records(self.tx, journal, self.restrictions)
+                restriction.record_on_commit(self.tx, journal, self.restrictions)

@@ -79,7 +79,7 @@ class ListedDate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatesPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the dates that a plan shortens; ``next`` goes on behind it."""
+    """A page of the dates that a plan shortens; ``next`` begins the page after it."""
 
     items: tuple[ListedDate, ...]
     next: str | None

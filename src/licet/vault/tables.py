@@ -169,14 +169,12 @@ def load_accounts_with_policies(
     behind the fence.
     """
     rows = tx.execute(_READ_UNDER, _match_accounts(accounts), prepare=True).fetchall()
-    known = policy_versions.marked(tx, *rows[0][:2])
+    known = policy_versions.load_marked(tx, *rows[0][:2])
     return known, {row[2]: read_account(row[2:]) for row in rows if row[2] is not None}
 
 
 def lock_account_rows(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
-    """Locks the accounts, in the order of their ids, for who needs no more of them; returns those
-    that there are.
-    """
+    """Locks the accounts in the order of their ids; returns the existing ones."""
     return [row[0] for row in tx.execute(_LOCK, _match_accounts(accounts)).fetchall()]
 
 
@@ -200,10 +198,8 @@ def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, Accou
 def request_locked_accounts(
     tx: Transaction, accounts: Iterable[UUID]
 ) -> Callable[[], LockedAccounts]:
-    """`lock_accounts`, sent but not read yet; the returned function reads it.
-
-    Two statements: a statement that waited for a lock sees other tables as they were before it
-    waited.
+    """Sends the queries of `lock_accounts`; the returned function reads them. Two statements,
+    because one that waited for a lock sees other tables as they were before it waited.
     """
     named = _match_accounts(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
@@ -387,7 +383,7 @@ def load_conversations(
 def request_conversations(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
 ) -> Callable[[], tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]]:
-    """`load_conversations`, sent but not read yet; the returned function reads it, and the key page
+    """Sends the queries of `load_conversations`; the returned function reads them, and the key page
     of each one's last segment by account and number.
     """
     statement = _LOAD.get((bool(ids), bool(hosts)))

@@ -572,7 +572,7 @@ class Writes:
         for block in self._blocks:
             sizes = block.sizes()
             if block.key is not None and sizes is not None:
-                place = blocks.place(
+                place = blocks.associated_data(
                     block.account, block.conversation, block.segment, block.first_turn, sizes
                 )
                 yield block.key, block.content(), place

@@ -31,7 +31,7 @@ from licet.vault import account_view, certificate
 from licet.vault.certificate import ErasureState
 from licet.vault.commands import CloseAccount
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -81,7 +81,7 @@ async def close(request: AnyRequest) -> Response[Any]:
 def _ask(request: AnyRequest, what: str) -> Response[Any]:
     here, who = shell.open_reader(request)
     at, words, account = here.clock(), who.words, who.account
-    with one_moment(here) as (tx, known):
+    with policy_snapshot(here) as (tx, known):
         row = account_view.load_accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.redirect_to(who, "/erasures")
