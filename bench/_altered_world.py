@@ -187,12 +187,12 @@ class AlteredWorld:
         names = {
             chat: (self.accounts[chat.split("/")[0]], ident) for chat, ident in self.chats.items()
         }
-        seen = account_view.seen(tx, list(names.values()), known, self.now)
+        seen = account_view.load_views(tx, list(names.values()), known, self.now)
         for chat, (account, ident) in names.items():
             if ident not in seen:
                 found |= dict.fromkeys(((chat, purpose) for purpose in PURPOSES), False)
                 continue
-            turn = account_view.turns(tx, account, ident)[0]
+            turn = account_view.list_turns(tx, account, ident)[0]
             for purpose in PURPOSES:
                 found[chat, purpose] = seen[ident].decide(turn, known, purpose).use
         return found

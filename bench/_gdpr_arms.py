@@ -215,7 +215,7 @@ class On:
         permit: Callable[[account_view.AccountView, TurnState], Permit | None],
     ) -> int:
         """Opens what ``permit`` gives a permit for; returns how many turns."""
-        seen = account_view.seen(
+        seen = account_view.load_views(
             tx, [(account, one) for one in ids], self._known, now(), with_turns=True
         )
         permits = [

@@ -125,7 +125,7 @@ def rows_only(here: installation.Installation, folder: Path) -> Callable[[], Non
             )
             for account, conversation, segment, first, sizes, sealed in cursor:
                 key = AESGCM(keys[conversation, segment])
-                place = blocks.place(account, conversation, segment, first, sizes)
+                place = blocks.associated_data(account, conversation, segment, first, sizes)
                 opened = key.decrypt(sealed[:12], sealed[12:], place)
                 texts = []
                 for envelope in blocks.envelopes(first, sizes, opened).values():

@@ -96,7 +96,7 @@ def _read_each(here: Installation) -> None:
     known, at = installation.policies(here), here.clock()
     with transaction(here.pool) as tx:
         for row in tables.every_account(tx):
-            account_view.brought(row, known, at)
+            account_view.account_at(row, known, at)
         tx.execute("SELECT count(*) FROM conversations")
         tx.execute("SELECT count(*) FROM turns WHERE size > 0")
         tx.execute(f"SELECT count(*) FROM ({counts._STORED}) s")

@@ -124,7 +124,7 @@ def fill(conn: Transaction, segments: int) -> None:
 
 def drawn(pool: Pool, new: Policy) -> Drawn:
     """What drawing one plan takes."""
-    return of_backend(pool, lambda conn: policy_plan.draw(conn, POLICIES, new, NOW))
+    return of_backend(pool, lambda conn: policy_plan.draw_plan(conn, POLICIES, new, NOW))
 
 
 def floor(conn: Transaction) -> None:

@@ -409,7 +409,7 @@ def _policy(installation: Installation, tx: Transaction) -> Iterator[DoctorFindi
     now = known.in_force(at)
     begun = "in force" if known.begun(at) else f"not effective before {rfc3339(now.effective)}"
     yield _well("policy", f"{now.policy} {now.version}, {begun}, {len(known)} version(s)")
-    behind = account_view.behind_count(tx, known.number(at))
+    behind = account_view.outdated_count(tx, known.number(at))
     if behind:
         yield _warning(
             "policy",

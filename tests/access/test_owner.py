@@ -45,10 +45,12 @@ def test_roles_are_given_by_what_they_are_and_not_by_what_they_were_before_a_cha
     ana, _ = added(pool, "ana@example.org", StaffRole.auditor)
     done = meanwhile(
         pool,
-        lambda tx: sessions.set_roles(tx, ana, [StaffRole.reviewer], was=[StaffRole.auditor]),
+        lambda tx: sessions.set_roles(tx, ana, [StaffRole.reviewer], expected=[StaffRole.auditor]),
         in_transaction(
             pool,
-            lambda tx: sessions.set_roles(tx, ana, [StaffRole.curator], was=[StaffRole.auditor]),
+            lambda tx: sessions.set_roles(
+                tx, ana, [StaffRole.curator], expected=[StaffRole.auditor]
+            ),
         ),
     )
     assert isinstance(done.error, RefusedError)

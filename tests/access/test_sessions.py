@@ -84,12 +84,12 @@ def test_roles_are_given_to_one_member_of_staff_and_to_nobody_else(pool: Pool) -
     ana, _ = added(pool, "ana@example.org", StaffRole.auditor)
     ben, _ = added(pool, "ben@example.org", StaffRole.curator)
     with transaction(pool) as tx:
-        sessions.set_roles(tx, ana, [StaffRole.reviewer], was=[StaffRole.auditor])
+        sessions.set_roles(tx, ana, [StaffRole.reviewer], expected=[StaffRole.auditor])
     with transaction(pool) as tx:
         assert sessions.granted_roles(tx, ana) == [StaffRole.reviewer]
         assert sessions.granted_roles(tx, ben) == [StaffRole.curator]
     with pytest.raises(RefusedError, match="changed meanwhile"), transaction(pool) as tx:
-        sessions.set_roles(tx, ana, [StaffRole.curator], was=[StaffRole.auditor])
+        sessions.set_roles(tx, ana, [StaffRole.curator], expected=[StaffRole.auditor])
     added(pool, "ana@example.org", StaffRole.auditor)
     with transaction(pool) as tx:
         assert sessions.granted_roles(tx, ana) == [StaffRole.auditor, StaffRole.reviewer]
@@ -102,7 +102,7 @@ def test_an_owner_is_neither_revoked_nor_given_other_roles(pool: Pool) -> None:
         ana = sessions.find_or_add_staff(tx, "ana@example.org", NOW, os.urandom)
     for act in (
         lambda tx: sessions.revoke_staff(tx, ana),
-        lambda tx: sessions.set_roles(tx, ana, [], was=[StaffRole.owner]),
+        lambda tx: sessions.set_roles(tx, ana, [], expected=[StaffRole.owner]),
     ):
         with pytest.raises(RefusedError, match="an owner stays"), transaction(pool) as tx:
             act(tx)

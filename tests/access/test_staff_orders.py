@@ -23,7 +23,7 @@ NOW = instant("2026-03-01")
 def ordered(tx: Transaction, number: int, reason: str = "weekly", done: str | None = None) -> UUID:
     order = UUID(int=number)
     staff_orders.record(
-        tx, order, OrderKind.rotate_keys, "", reason=reason, by="staff:ana", now=NOW, said=done
+        tx, order, OrderKind.rotate_keys, "", reason=reason, by="staff:ana", now=NOW, result=done
     )
     return order
 

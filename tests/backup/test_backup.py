@@ -111,17 +111,17 @@ class Home(House):
         with transaction(self.here.pool) as tx:
             account = account_view.owner(tx, self.chats[chat])
             assert account is not None
-            seen = account_view.seen(tx, [(account, self.chats[chat])], known, self.now)[
+            seen = account_view.load_views(tx, [(account, self.chats[chat])], known, self.now)[
                 self.chats[chat]
             ]
-            turn = account_view.turns(tx, account, self.chats[chat])[0]
+            turn = account_view.list_turns(tx, account, self.chats[chat])[0]
             return seen.decide(turn, known, purpose).because
 
     def read(self, name: str, chat: str) -> str:
         """The first turn of a chat, as its own person reads it."""
         known = installation.policies(self.here)
         with transaction(self.here.pool) as tx:
-            seen = account_view.seen(
+            seen = account_view.load_views(
                 tx, [(self.accounts[name], self.chats[chat])], known, self.now
             )[self.chats[chat]]
             of = seen.conversation, seen.turns, 0, [1]

@@ -19,7 +19,7 @@ from ..web.journeys import Counting
 
 def test_a_name_is_explained_as_nobodys_before_anybody_is_here(pool: Pool, tmp_path: Path) -> None:
     """No key was made yet that hashes the host's names."""
-    with installation.over(pool, Configuration(data=tmp_path / "data"), lambda: BEGIN) as here:
+    with installation.from_pool(pool, Configuration(data=tmp_path / "data"), lambda: BEGIN) as here:
         policy_changes.apply_policy(here, preset("article-2025"), actor="tests")
         for name in ("ana", f"acc_{0:032x}", f"conv_{0:032x}", f"turn_{0:032x}-1"):
             with pytest.raises(NotFoundError):

@@ -70,8 +70,8 @@ class FormDesk(Desk):
         return made.finished
 
     def state(self, account: UUID, at: datetime = NOW) -> AccountState:
-        return account_view.brought(
-            account_view.accounts(self.tx, [account])[account], self.known, at
+        return account_view.account_at(
+            account_view.load_accounts(self.tx, [account])[account], self.known, at
         ).account
 
     def standings(self, account: UUID, at: datetime = NOW) -> tuple[str, str]:
@@ -105,7 +105,7 @@ def test_each_question_of_one_form_is_a_choice_of_its_own(desk: FormDesk) -> Non
     made = desk.form(account, {"models": "no", "safety": "yes"}, showing=showing)
     assert (made.faults, made.missing, made.stale) == (frozenset(), (), ())
     assert desk.standings(account) == (DECLINED, ALLOWED)
-    kept = account_choices.of_account(desk.tx, account)
+    kept = account_choices.list_by_account(desk.tx, account)
     assert [(one.question, one.allow, one.effect) for one in kept] == [
         ("models", False, "declined"),
         ("safety", True, "began"),
@@ -161,7 +161,7 @@ def test_the_same_form_twice_is_each_choice_once(desk: FormDesk) -> None:
     showing = desk.show(account)
     for at in (NOW, NOW + MINUTE):
         desk.form(account, {"models": "yes", "safety": "no"}, at, showing=showing)
-    assert len(account_choices.of_account(desk.tx, account)) == 2
+    assert len(account_choices.list_by_account(desk.tx, account)) == 2
 
 
 def test_a_no_ends_what_is_below_it_but_for_what_it_keeps(desk: FormDesk) -> None:
@@ -291,7 +291,7 @@ def test_a_yes_without_the_question_that_it_answers_gives_nothing_and_a_no_besid
     assert desk.standings(account, NOW + MINUTE) == (WITHDRAWN, DECLINED)
     assert desk.state(account).age == 20
     assert made.newest_choice == max(
-        one.seq for one in account_choices.of_account(desk.tx, account)
+        one.seq for one in account_choices.list_by_account(desk.tx, account)
     )
 
 

@@ -157,7 +157,7 @@ def test_an_objection_is_the_no_to_every_question(house: House, kind: str) -> No
     house.say("ana", "pears", "How do I prune a pear tree?")
     request = send(house, "ana", kind)
     with transaction(house.here.pool) as tx:
-        state = account_view.accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
+        state = account_view.load_accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
     assert state.grants == () and all(
         one.standing is GrantStanding.withdrawn for one in state.standings
     )
@@ -178,7 +178,7 @@ def test_no_other_request_answers_for_its_person(house: House) -> None:
         if kind not in (RightKind.objection, RightKind.restriction):
             send(house, "ana", kind.value, "Please.")
     with transaction(house.here.pool) as tx:
-        state = account_view.accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
+        state = account_view.load_accounts(tx, [house.accounts["ana"]])[house.accounts["ana"]].state
     assert state.grants != ()
 
 

@@ -35,7 +35,7 @@ from licet.proof import documents
 from licet.release import catalog
 from licet.store.connect import Pool, transaction
 from licet.vault import commands as do
-from licet.vault.installation import Installation, over
+from licet.vault.installation import Installation, from_pool
 
 from ..installed import BEGIN, DAY
 from ..journals import lying
@@ -244,7 +244,7 @@ class Trials:
         except RefusedError as error:
             if not self.verb.restores or error.because not in ("fenced", "restored"):
                 raise
-        with over(pool, config(root, run.dsn), lambda: at, behind_fence=True) as here:
+        with from_pool(pool, config(root, run.dsn), lambda: at, behind_fence=True) as here:
             archives.restore_dump(here, None)
         with opened_home(pool, run.dsn, root, before, at) as home:
             yield home

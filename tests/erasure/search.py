@@ -208,7 +208,9 @@ class Copy(msgspec.Struct, frozen=True):
                 slots = unwrap_account_keys(bucket_key, account, wrapped).slots
                 key = read_slot(chain.pages[account, slot // 32], account, slots, slot)
                 if key is not None:
-                    place = blocks.place(account, conversation, segment, first_turn, sizes)
+                    place = blocks.associated_data(
+                        account, conversation, segment, first_turn, sizes
+                    )
                     opened = unseal(KeyMaterial(key), sealed, place)
                     plain += blocks.envelopes(first_turn, sizes, opened).values()
             except (BrokenError, KeyError, LicetError):

@@ -27,7 +27,7 @@ from licet.service import policy_changes
 from licet.store.connect import Pool, transaction
 from licet.vault import block_joins, certificate, installation
 from licet.vault import commands as do
-from licet.vault.installation import Installation, over
+from licet.vault.installation import Installation, from_pool
 
 from ..installed import BEGIN, House
 from ..terms import preset
@@ -106,7 +106,7 @@ def opened_home(
 ) -> Iterator[Home]:
     """The installation in a folder, over a pool, as every command opens it."""
     moment = [at]
-    with over(pool, config(folder, dsn), lambda: moment[0], **more) as here:
+    with from_pool(pool, config(folder, dsn), lambda: moment[0], **more) as here:
         yield Home(here, moment, base.home if base else None)
 
 
@@ -124,7 +124,7 @@ def make_base(dsn: str, folder: Path) -> Base:
     """
     folder.mkdir()
     pool, moment = counted(dsn, Count(None, lambda: None)), [BEGIN]
-    with closing(pool), over(pool, config(folder, dsn), lambda: moment[0]) as here:
+    with closing(pool), from_pool(pool, config(folder, dsn), lambda: moment[0]) as here:
         home = Home(here, moment)
         apply_policy(home)
         for name in NAMES:

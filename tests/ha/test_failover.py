@@ -96,9 +96,7 @@ def test_the_primary_is_killed_under_load_and_every_acknowledged_choice_deletion
                 killed = ha.kill_primary(leave_postgres=number % 2 == 1)
                 load.goes_on()
                 if killed.postmaster() is not None:
-                    assert_refused(
-                        place, killed.dsn, "the server is a primary of before a failover"
-                    )
+                    assert_refused(place, killed.dsn, "the server is a former primary")
                     killed.kill_postgres()
                 killed.start()
             load.goes_on()

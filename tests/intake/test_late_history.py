@@ -313,7 +313,7 @@ def test_choices_of_one_instant_count_each_in_the_order_of_their_file(
     assert bring(house, file, choices=choices).choices == len(choices)
     with transaction(house.here.pool) as tx:
         ((account,),) = tx.execute("SELECT account_id FROM accounts").fetchall()
-        grants = account_view.accounts(tx, [account])[account].state.grants
+        grants = account_view.load_accounts(tx, [account])[account].state.grants
     assert sorted(grant.scope.kind.value for grant in grants) == ends
     assert segments(house, "c2")[0][0] == [], (
         "in no order a turn of that instant is under a permission of it"
@@ -485,8 +485,8 @@ class Account:
             if not rows:
                 return
             ((account,),) = rows
-            state = account_view.brought(
-                account_view.accounts(tx, [account])[account], self.known, now
+            state = account_view.account_at(
+                account_view.load_accounts(tx, [account])[account], self.known, now
             ).account
             names = {row.project_id.hex: "garden" for row in tables.projects_of(tx, account)}
             hosts = {house.host("conversation", f"c{n}"): f"c{n}" for n in range(1, 6)}
@@ -496,7 +496,7 @@ class Account:
             expected = asked.accounts["ana"]
             assert state.standings == expected.standings
             assert [named(grant, names) for grant in state.grants] == list(expected.grants)
-            seen = account_view.seen(
+            seen = account_view.load_views(
                 tx, [(account, conversation) for conversation in chats], self.known, now
             )
             turns = {
@@ -506,7 +506,7 @@ class Account:
             stored = {
                 (conversation, turn.number): turn
                 for conversation in chats
-                for turn in account_view.turns(tx, account, conversation)
+                for turn in account_view.list_turns(tx, account, conversation)
             }
         for number in range(1, self.turns + 1):
             found = next(

@@ -1035,9 +1035,9 @@ def answers(house: House, drawn: Drawn, known: Policies) -> dict[tuple[str, str]
     hosts = {(conversation, turn): names[bytes(host)] for conversation, turn, host in rows}
     found = {}
     with transaction(house.here.pool) as tx:
-        seen = account_view.seen(tx, ids, known, NOW)
+        seen = account_view.load_views(tx, ids, known, NOW)
         for account, conversation in ids:
-            for turn in account_view.turns(tx, account, conversation):
+            for turn in account_view.list_turns(tx, account, conversation):
                 for purpose in (IMPROVE, SAFETY):
                     decision = seen[conversation].decide(turn, known, purpose)
                     found[hosts[conversation, turn.number], purpose] = (

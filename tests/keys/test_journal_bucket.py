@@ -328,7 +328,7 @@ def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_
     assert state(house, journal_on(bucket)) is JournalState.current
     chat = house.chats["chat"]
     asked = do.Delete(account=house.accounts["ana"], at=house.now, conversation=chat)
-    once = idempotency.once(b"secret", b"caller", "key", b"delete")
+    once = idempotency.make_call(b"secret", b"caller", "key", b"delete")
     killed = Keyring(FileProvider(house.here.config.data / "keys"))
     for keyring in (killed, house.here.keyring):
         with transaction(house.here.pool) as tx:
@@ -350,7 +350,7 @@ def test_a_repeated_request_is_answered_once_its_record_is_written_although_the_
         saying = [
             Write(
                 command=house.saying("ana", "other", "said"),
-                once=idempotency.once(b"s", b"c", "k", b"say"),
+                once=idempotency.make_call(b"s", b"c", "k", b"say"),
             )
         ]
         for _ in range(2):

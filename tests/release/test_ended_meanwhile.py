@@ -347,7 +347,7 @@ def test_what_waits_for_the_lock_of_endings_has_no_number_yet(house: House, pool
         lambda: closes(house, "p02"),
     ):
         with transaction(pool) as tx:
-            account_journal.stop_endings(tx)
+            account_journal.block_endings(tx)
             before = house.query(numbers), account_journal.last_position(tx)
             waits = threading.Thread(target=act)
             waits.start()

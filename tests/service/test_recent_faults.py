@@ -65,7 +65,7 @@ def test_each_fault_of_the_last_hour_has_its_next_command(house: House) -> None:
             reason="due",
             by="staff:ada",
             now=house.now,
-            said=None,
+            result=None,
         )
         staff_orders.end(tx, order, OrderOutcome.failed, "no key", house.now)
     assert faults(house) == [

@@ -146,8 +146,8 @@ def test_of_two_versions_that_were_planned_on_the_same_one_the_second_needs_anot
     )
     with transaction(pool) as tx:
         for new in (first, second):
-            drawn = policy_plan.draw(tx, known, new, house.now)
-            policy_plan.keep(tx, known, new, drawn, house.now, "counsel")
+            drawn = policy_plan.draw_plan(tx, known, new, house.now)
+            policy_plan.save_plan(tx, known, new, drawn, house.now, "counsel")
     done = meanwhile(
         pool,
         lambda tx: policy_plan.apply(tx, first, house.now, "counsel"),
@@ -163,7 +163,7 @@ def test_what_reads_one_moment_sees_the_fence_that_it_waited_for(house: House) -
         fence.raise_fence(tx, house.now)
 
     def read() -> object:
-        with installation.one_moment(house.here) as (_, known):
+        with installation.policy_snapshot(house.here) as (_, known):
             return known
 
     try:

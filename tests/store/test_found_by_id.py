@@ -22,7 +22,7 @@ LOOKED_UP: dict[str, Callable[[Transaction], object]] = {
     "account_hosts_pkey": lambda tx: account_view.account_by_host(tx, b"host"),
     "erasures_by_id": lambda tx: certificate.get(tx, ONE),
     "events_by_id": lambda tx: acknowledgements.acknowledge(tx, ONE, "app", utc_now()),
-    "events_by_number": lambda tx: host_events.since(tx, 1, 10),
+    "events_by_number": lambda tx: host_events.list_since(tx, 1, 10),
     "release_runs_by_block": lambda tx: registry.rows_at(tx, ONE, [1]),
 }
 

@@ -103,13 +103,13 @@ WAITS: dict[str, tuple[Verb, Verb]] = {
     ),
     "lives": (lambda _, tx: fence.lock_lives(tx), lambda _, tx: fence.lock_lives(tx)),
     "versions of the policy": (
-        lambda _, tx: policy_versions.stop_changes(tx),
+        lambda _, tx: policy_versions.block_changes(tx),
         lambda _, tx: tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE"),
     ),
     "counts": (lambda _, tx: counts.recount(tx), lambda _, tx: counts.recount(tx)),
     "endings": (
-        lambda _, tx: account_journal.stop_endings(tx),
-        lambda _, tx: account_journal.stop_endings(tx),
+        lambda _, tx: account_journal.block_endings(tx),
+        lambda _, tx: account_journal.block_endings(tx),
     ),
     "numbers of events": (
         lambda _, tx: tx.execute("SELECT pg_advisory_xact_lock(%s)", [host_events.NUMBERING_LOCK]),
@@ -215,7 +215,7 @@ def test_names_that_were_found_are_kept_by_who_finds_the_account_free(house: Hou
     done = meanwhile(
         pool,
         lambda tx: tables.lock_accounts(tx, [account]),
-        in_transaction(pool, lambda tx: found_names.keep(tx, [(segment, {})], "finder")),
+        in_transaction(pool, lambda tx: found_names.save(tx, [(segment, {})], "finder")),
     )
     assert (done.waited, done.error, done.result) == (False, None, 0)
 
@@ -247,9 +247,9 @@ def test_neither_a_restore_nor_the_end_of_a_year_begins_beside_a_sequencer(
 
 def test_bodies_move_to_the_cold_store_by_one_run(house: House) -> None:
     with (
-        cold_tier._alone(house.here.pool),
+        cold_tier._lock_cooling(house.here.pool),
         pytest.raises(BusyError),
-        cold_tier._alone(house.here.pool),
+        cold_tier._lock_cooling(house.here.pool),
     ):
         raise AssertionError("it began")
 
@@ -257,12 +257,12 @@ def test_bodies_move_to_the_cold_store_by_one_run(house: House) -> None:
 def test_a_request_whose_key_is_in_use_is_told_so_and_another_one_goes_on(house: House) -> None:
     pool, now = house.here.pool, house.now
     one, other = (
-        idempotency.once(bytes(32), b"caller", key, b"request") for key in ("one", "other")
+        idempotency.make_call(bytes(32), b"caller", key, b"request") for key in ("one", "other")
     )
     done = meanwhile(
         pool,
-        lambda tx: idempotency.remembered(tx, [one], now),
-        in_transaction(pool, lambda tx: idempotency.remembered(tx, [one, other], now)),
+        lambda tx: idempotency.claim(tx, [one], now),
+        in_transaction(pool, lambda tx: idempotency.claim(tx, [one, other], now)),
     )
     assert (done.waited, done.error) == (False, None)
     assert {place: type(answer) for place, answer in done.result.items()} == {

@@ -85,8 +85,10 @@ def decided(house: House) -> list[tuple[str, bool, str]]:
         for chat, conversation in sorted(house.chats.items()):
             account = account_view.owner(tx, conversation)
             assert account is not None
-            seen = account_view.seen(tx, [(account, conversation)], known, house.now)[conversation]
-            for turn in account_view.turns(tx, account, conversation):
+            seen = account_view.load_views(tx, [(account, conversation)], known, house.now)[
+                conversation
+            ]
+            for turn in account_view.list_turns(tx, account, conversation):
                 decision = seen.decide(turn, known, IMPROVE)
                 found.append((chat, decision.use, decision.because.value))
     return found

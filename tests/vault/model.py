@@ -358,8 +358,8 @@ class Pair:
             for name, conversation in self.conversations.items()
         }
         keys = [(owners[name], conversation) for name, conversation in self.conversations.items()]
-        seen = account_view.seen(tx, keys, self.policies, at)
-        turns = {key: {t.number: t for t in account_view.turns(tx, *key)} for key in keys}
+        seen = account_view.load_views(tx, keys, self.policies, at)
+        turns = {key: {t.number: t for t in account_view.list_turns(tx, *key)} for key in keys}
         for name, (conversation, number) in self.turns.items():
             key = (owners[conversation], self.conversations[conversation])
             for purpose in PURPOSES:
@@ -387,7 +387,9 @@ class Pair:
         if row is None:
             return ("none", UNKNOWN.use, UNKNOWN.because.value, None)
         account, conversation, share, version, narrowed, grant, narrowing, keep_until = row
-        seen = account_view.seen(tx, [(account, conversation)], self.policies, at)[conversation]
+        seen = account_view.load_views(tx, [(account, conversation)], self.policies, at)[
+            conversation
+        ]
         given = Feedback(
             share=Share(share),
             version=version,
@@ -396,7 +398,7 @@ class Pair:
             grant=grant,
             narrowing=narrowing or 0,
         )
-        for ending in account_view.brought(seen.account, self.policies, at).endings:
+        for ending in account_view.account_at(seen.account, self.policies, at).endings:
             if ending.covers(seen.turns):
                 given = fold.feedback_after(ending, seen.turns, given, self.policies)
         decision = decide_feedback(seen.state, seen.turns, given, self.policies, at)
@@ -427,7 +429,7 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
           FROM feedback_bodies b LEFT JOIN feedback f USING (account_id, feedback_id)
         """
     ).fetchall()
-    holders = account_view.accounts(tx, [row[1] for row in rows])
+    holders = account_view.load_accounts(tx, [row[1] for row in rows])
     assert all(row[5] is not None for row in rows), "a body without a key"
     keys = source_keys(tx, keyring, [(holders[row[1]], row[5]) for row in rows]) if rows else {}
     found = {}
@@ -435,7 +437,7 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
         key = keys[account, slot]
         assert key is not None, "a body whose key was destroyed"
         if table == "blocks":
-            place = blocks.place(account, owner, segment, turn, sizes)
+            place = blocks.associated_data(account, owner, segment, turn, sizes)
             envelopes = blocks.envelopes(turn, sizes, unseal(key, sealed, place))
             found |= {("blocks", owner, n): decode(e) for n, e in envelopes.items()}
             continue

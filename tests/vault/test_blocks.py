@@ -44,7 +44,7 @@ said = st.builds(
     Said,
     st.sampled_from(TurnRole),
     st.sampled_from(ORIGINS),
-    st.integers(0, 2**52).map(blocks.moment),
+    st.integers(0, 2**52).map(blocks.unpack_time),
     st.none() | st.binary(min_size=16, max_size=16).filter(any),
     st.none() | st.binary(min_size=1, max_size=40),
     st.integers(0, 3),
@@ -118,7 +118,7 @@ def test_blocks_that_are_joined_are_as_if_their_turns_had_arrived_together(
             opened.append(made.content())
         row = columns(made)
         stored.append(StoredBlock(*(row[name] for name in StoredBlock._fields)))
-    joined = blocks.joined(ACCOUNT, CONVERSATION, 0, stored, opened, KeyMaterial(bytes(32)))
+    joined = blocks.join_blocks(ACCOUNT, CONVERSATION, 0, stored, opened, KeyMaterial(bytes(32)))
     assert columns(joined) == columns(whole)
     assert joined.content() == whole.content()
 
@@ -193,7 +193,7 @@ def test_the_bytes_are_pinned() -> None:
     shown = {name: v.hex() if isinstance(v, bytes) else v for name, v in row.items()}
     assert shown == pinned
     assert block(turns, title=b"title").content() == b"titleabcd"
-    place = blocks.place(ACCOUNT, CONVERSATION, 3, 5, b"\0\0\0\1")
+    place = blocks.associated_data(ACCOUNT, CONVERSATION, 3, 5, b"\0\0\0\1")
     assert place.hex() == "6b31" + ACCOUNT.hex + CONVERSATION.hex + "0000000300000005" + "00000001"
 
 
@@ -210,8 +210,10 @@ def test_what_goes_without_saying_takes_no_bytes() -> None:
 @pytest.mark.parametrize("other", ["account", "conversation", "segment", "turn", "size"])
 def test_a_sealed_block_opens_as_no_other(other: str) -> None:
     key, sizes = os.urandom(32), blocks.pack_sizes([2, 3])
-    sealed = seal(key, b"abcde", blocks.place(ACCOUNT, CONVERSATION, 1, 5, sizes))
-    assert unseal(key, sealed, blocks.place(ACCOUNT, CONVERSATION, 1, 5, sizes)) == b"abcde"
+    sealed = seal(key, b"abcde", blocks.associated_data(ACCOUNT, CONVERSATION, 1, 5, sizes))
+    assert (
+        unseal(key, sealed, blocks.associated_data(ACCOUNT, CONVERSATION, 1, 5, sizes)) == b"abcde"
+    )
     elsewhere = {
         "account": (CONVERSATION, CONVERSATION, 1, 5, sizes),
         "conversation": (ACCOUNT, ACCOUNT, 1, 5, sizes),
@@ -220,7 +222,7 @@ def test_a_sealed_block_opens_as_no_other(other: str) -> None:
         "size": (ACCOUNT, CONVERSATION, 1, 5, blocks.pack_sizes([3, 2])),
     }
     with pytest.raises(BrokenError, match="cannot be opened"):
-        unseal(key, sealed, blocks.place(*elsewhere[other]))
+        unseal(key, sealed, blocks.associated_data(*elsewhere[other]))
 
 
 def test_content_of_another_length_than_its_sizes_is_no_block() -> None:
@@ -270,7 +272,9 @@ def test_the_turns_of_a_segment_that_arrive_together_are_one_block(
     town.take(telling(ana, 4))
     town.take(telling(ana, 5), telling(ana, 6))
     assert shapes(conn) == [(0, 0, "huau"), (4, 0, "a"), (5, 0, "ua")]
-    assert [turn.number for turn in account_view.turns(conn, ana, chat_of(conn))] == [*range(1, 7)]
+    assert [turn.number for turn in account_view.list_turns(conn, ana, chat_of(conn))] == [
+        *range(1, 7)
+    ]
 
 
 def test_turns_of_two_conversations_that_alternate_are_a_block_each(
@@ -309,9 +313,9 @@ def test_a_long_conversation_is_read_from_any_turn_on(conn: Transaction, keyring
             assert [turn.number for turn, _, _ in found] == list(expected), (after, limit)
     asked = [hashed(f"chat {n}") for n in (1, blocks.TURNS_MAX + 3, count)]
     for names in ([asked[1]], asked):
-        named = account_view.turns_named(conn, {(ana, chat): names})[chat]
+        named = account_view.turn_numbers(conn, {(ana, chat): names})[chat]
         assert all(named[name] for name in names)
-    assert account_view.turns_named(conn, {(ana, chat): [hashed("chat 0")]}).get(chat, {}) == {}
+    assert account_view.turn_numbers(conn, {(ana, chat): [hashed("chat 0")]}).get(chat, {}) == {}
     repeated = town.take(*(telling(ana, n) for n in range(1, count + 1)))
     assert [answer.outcome for answer in repeated] == count * [do.Outcome.duplicate]
     assert [answer.turn for answer in repeated] == [*range(1, count + 1)]

@@ -72,7 +72,7 @@ def read_each(
     """Plans, gates and standings, from every account."""
     plans, gates, standings = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     for row in tables.every_account(tx):
-        account = account_view.brought(row, known, at).account
+        account = account_view.account_at(row, known, at).account
         plans[account.plan] += 1
         gates[gate(account, known, at).value] += 1
         for question in known.in_force(at).asks:

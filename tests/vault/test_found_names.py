@@ -107,7 +107,7 @@ def house(house: House) -> House:
 def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
     """The only segment of a chat, as a build opens it."""
     place, known = (house.accounts["ana"], house.chats[chat]), installation.policies(house.here)
-    seen = account_view.seen(tx, [place], known, house.now)[place[1]]
+    seen = account_view.load_views(tx, [place], known, house.now)[place[1]]
     turns = turns_with_content(tx, [place])[place[1]][0]
     of = turns.segment, turns.numbers
     decision = seen.decide_segment(turns.segment, 1, ["typed"], known, "improve_models")["typed"]
@@ -126,7 +126,7 @@ def opened(house: House, tx: Transaction, chat: str) -> NamedSegment:
 def kept(house: House, *chats: str, finder: str = FINDER) -> int:
     with transaction(house.here.pool) as tx:
         records = [(opened(house, tx, chat), FOUND) for chat in chats]
-        return found_names.keep(tx, records, finder)
+        return found_names.save(tx, records, finder)
 
 
 def test_what_is_kept_is_loaded_by_the_same_finder_and_replaced_by_another(house: House) -> None:
@@ -159,7 +159,7 @@ def test_what_was_erased_since_it_was_opened_is_not_kept(house: House) -> None:
     house.about(do.Delete, "ana", "one")
     certificates.advance_erasures(house.here, at_once=True)
     with transaction(house.here.pool) as tx:
-        assert found_names.keep(tx, [(segment, FOUND)], FINDER) == 0
+        assert found_names.save(tx, [(segment, FOUND)], FINDER) == 0
     assert house.query("SELECT FROM found_names") == []
 
 
@@ -171,5 +171,5 @@ def test_an_account_that_somebody_else_has_locked_is_passed_over_without_waiting
     with transaction(house.here.pool) as other:
         other.execute("SELECT FROM accounts FOR NO KEY UPDATE")
         with transaction(house.here.pool) as tx:
-            assert found_names.keep(tx, [(segment, FOUND)], FINDER) == 0
+            assert found_names.save(tx, [(segment, FOUND)], FINDER) == 0
     assert kept(house, "one") == 1

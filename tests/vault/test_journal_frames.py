@@ -241,7 +241,7 @@ def test_the_database_remembers_what_was_durable_before_and_never_more(house: Ho
         assert [head.number for head in heads] == ([count - 1] if count > 1 else [])
         assert journal_of(house).durable.number == count
     with transaction(house.here.pool) as tx:
-        journal_evidence.refuse_misfit(tx, journal_of(house))
+        journal_evidence.check_journal(tx, journal_of(house))
 
 
 def test_a_journal_that_lost_what_the_database_remembers_is_refused(
@@ -257,7 +257,7 @@ def test_a_journal_that_lost_what_the_database_remembers_is_refused(
         transaction(house.here.pool) as tx,
         pytest.raises(BrokenError, match=r"record 2, .* missing"),
     ):
-        journal_evidence.refuse_misfit(tx, shorter)
+        journal_evidence.check_journal(tx, shorter)
 
 
 def test_the_log_is_told_of_a_journal_that_grows_and_at_most_once_an_hour(house: House) -> None:

@@ -120,17 +120,18 @@ class Snapshot:
 
 
 def snapshot(tx: Transaction, versions: Policies, at: datetime) -> Snapshot:
-    holders = account_view.accounts(
+    holders = account_view.load_accounts(
         tx, [row[0] for row in tx.execute("SELECT account_id FROM accounts")]
     )
     states = {
-        account: account_view.brought(row, versions, at).account for account, row in holders.items()
+        account: account_view.account_at(row, versions, at).account
+        for account, row in holders.items()
     }
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
-    seen = account_view.seen(tx, keys, versions, at)
+    seen = account_view.load_views(tx, keys, versions, at)
     usable: dict[str, set[tuple[UUID, int]]] = {IMPROVE: set(), SAFETY: set(), "ads": set()}
     for account, conversation in keys:
-        for turn in account_view.turns(tx, account, conversation):
+        for turn in account_view.list_turns(tx, account, conversation):
             for purpose, turns in usable.items():
                 if seen[conversation].decide(turn, versions, purpose).use:
                     turns.add((conversation, turn.number))
@@ -159,8 +160,8 @@ def planned(
     tx: Transaction, change: Change, *, shorten_stored: bool = False
 ) -> policy_plan.PolicyPlan:
     shortening = SHORTENING if shorten_stored else None
-    drawn = policy_plan.draw(tx, change.known, change.new, change.now, shortening=shortening)
-    policy_plan.keep(tx, change.known, change.new, drawn, change.now, "counsel")
+    drawn = policy_plan.draw_plan(tx, change.known, change.new, change.now, shortening=shortening)
+    policy_plan.save_plan(tx, change.known, change.new, drawn, change.now, "counsel")
     return drawn
 
 
@@ -317,11 +318,11 @@ def test_until_a_version_s_first_instant_nothing_changes_and_at_it_only_ended_gr
             assert dates_stored(conn) == stored
             keys = conn.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
             was = {row.conversation_id: row.state for row in tables.load_conversations(conn, keys)}
-            holders = account_view.accounts(conn, [account for account, _ in keys])
+            holders = account_view.load_accounts(conn, [account for account, _ in keys])
             while advance(conn, versions, at, limit=20):
                 pass
             for (account, conversation, segment), until in dates_stored(conn).items():
-                brought = account_view.brought(holders[account], versions, at)
+                brought = account_view.account_at(holders[account], versions, at)
                 ended = [ending for ending in brought.endings if ending.covers(was[conversation])]
                 useful = is_useful(
                     brought.account,
@@ -373,7 +374,7 @@ def nearest(
     keys = tx.execute("SELECT account_id, conversation_id FROM conversations").fetchall()
     placed = dict(tx.execute("SELECT conversation_id, placed_at FROM holds").fetchall())
     at = max(now, new.effective)
-    for conversation, one in account_view.seen(tx, keys, change.after, at).items():
+    for conversation, one in account_view.load_views(tx, keys, change.after, at).items():
         chat = one.conversation.state
         for number, segment in enumerate(chat.segments):
             useful = is_useful(one.state, chat, segment, change.after, at)
@@ -507,7 +508,7 @@ def test_shortening_brings_each_segment_to_its_last_turn_and_the_new_period_and_
             ).fetchall()
             assert sorted(account for (account,) in outbox) == sorted(touched)
             for account, seq, _ in journal:
-                row = account_view.accounts(conn, [account])[account]
+                row = account_view.load_accounts(conn, [account])[account]
                 assert row.last_seq == seq and row.state.last_at >= change.now
             first = sum(expected[key] == change.new.effective != stored[key] for key in stored)
             changed.update(
@@ -532,7 +533,7 @@ def test_a_period_of_one_surface_shortens_what_was_taken_on_it(conn: Transaction
             change = Change(change.known, new, change.now)
             bound = nearest(conn, change, change.now)
             differs += any(bound[key] < general[key] for key in bound)
-            told = policy_plan.draw(conn, change.known, new, change.now, shortening=SHORTENING)
+            told = policy_plan.draw_plan(conn, change.known, new, change.now, shortening=SHORTENING)
             assert told.shortened_on_request == sum(
                 until > bound[key] for key, until in stored.items()
             )
@@ -680,14 +681,16 @@ def test_what_cannot_be_applied_cannot_be_planned_either(
     known = Policies([base])
     insert_versions(conn, known)
     fine = msgspec.structs.replace(base, version="new", effective=now + DAY, material=False)
-    policy_plan.draw(conn, known, fine, now)
+    policy_plan.draw_plan(conn, known, fine, now)
     changes = dict(changes)
     if isinstance(changes.get("effective"), int):
         days = changes["effective"]
         changes["effective"] = base.effective if days == -10 else base.effective + DAY
     with pytest.raises(RefusedError) as caught:
-        policy_plan.draw(conn, known, msgspec.structs.replace(fine, **changes), now)
+        policy_plan.draw_plan(conn, known, msgspec.structs.replace(fine, **changes), now)
     assert caught.value.because == because
     assert refused(conn, msgspec.structs.replace(fine, **changes), now) == because
     if because == "widens":
-        policy_plan.draw(conn, known, msgspec.structs.replace(fine, material=True, **changes), now)
+        policy_plan.draw_plan(
+            conn, known, msgspec.structs.replace(fine, material=True, **changes), now
+        )

@@ -178,15 +178,15 @@ OPENINGS = [
 def test_a_turn_is_refused_or_taken(mistake: Mistake) -> None:
     assert isinstance(mistake.command, do.AddTurn)
     replay = bool(mistake.more)
-    answer = refusals.of_turn(
+    answer = refusals.check_turn(
         mistake.command, mistake.account, mistake.state, POLICIES, mistake.at, replay=replay
     )
     assert answer == mistake.answer
 
 
 def test_a_conversation_takes_so_many_segments() -> None:
-    assert refusals.of_segment(SEGMENTS_MAX - 1) is None
-    assert refusals.of_segment(SEGMENTS_MAX) == refused("too_many_segments")
+    assert refusals.check_segment(SEGMENTS_MAX - 1) is None
+    assert refusals.check_segment(SEGMENTS_MAX) == refused("too_many_segments")
 
 
 @pytest.mark.parametrize("mistake", ABOUT)
@@ -203,7 +203,9 @@ def test_what_is_about_a_conversation_is_refused_or_done(mistake: Mistake) -> No
             keys=[SegmentKeys(erased=mistake.erased) for _ in mistake.state.segments],
         )
     command: Any = mistake.command
-    answer = refusals.about(command, mistake.account, row, POLICIES, mistake.at, **mistake.more)
+    answer = refusals.check_conversation(
+        command, mistake.account, row, POLICIES, mistake.at, **mistake.more
+    )
     assert answer == mistake.answer
 
 
@@ -216,11 +218,11 @@ def test_every_verb_about_a_conversation_has_its_mistakes_here() -> None:
 def test_what_is_about_a_project_is_refused_or_done(
     command: do.AboutProject, found: ProjectRow | None, answer: CommandRefusal | None
 ) -> None:
-    assert refusals.of_project(command, found) == answer
+    assert refusals.check_project(command, found) == answer
 
 
 @pytest.mark.parametrize(("command", "known", "answer"), OPENINGS)
 def test_an_account_is_known_or_opened(
     command: do.OpenAccount, known: AccountState | None, answer: CommandRefusal | None
 ) -> None:
-    assert refusals.of_opening(command, known) == answer
+    assert refusals.check_opening(command, known) == answer

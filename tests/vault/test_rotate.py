@@ -529,7 +529,7 @@ def test_a_physical_copy_from_before_a_deletion_opens_nothing_of_what_was_erased
         assert house.contents() == 2
         assert kept.conversation is not None
         with transaction(old) as tx:
-            holders = account_view.accounts(tx, [ana, ben])
+            holders = account_view.load_accounts(tx, [ana, ben])
             for holder in holders.values():
                 with pytest.raises(BrokenError, match="epoch `1`"):
                     source_keys(tx, Keyring(house.provider), [(holder, 0)])
@@ -745,7 +745,7 @@ def test_rotating_races_with_every_verb_and_with_reading_and_nothing_breaks(hous
 
     def read(number: int) -> None:
         with transaction(house.pool) as tx:
-            holders = account_view.accounts(tx, house.accounts)
+            holders = account_view.load_accounts(tx, house.accounts)
             time.sleep(0.001)
             keys = source_keys(tx, house.keyring, [(holder, 0) for holder in holders.values()])
             house.keyring.account_keys(tx, house.accounts)

@@ -19,9 +19,9 @@ def test_what_a_feedback_shares_is_shown_before_its_last_instant_and_not_at_it(
     town = Town(conn, keyring)
     said = town.say(town.account())
     town.give(said)
-    rows = feedback.kept(conn, said.account)
+    rows = feedback.list_stored(conn, said.account)
     (row,) = rows
     until = row.state.keep_until
-    assert set(feedback.shared(conn, keyring, rows, until - TICK)) == {row.feedback}
+    assert set(feedback.open_shared(conn, keyring, rows, until - TICK)) == {row.feedback}
     # its key and its words still lie there until a sweep
-    assert feedback.shared(conn, keyring, rows, until) == {}
+    assert feedback.open_shared(conn, keyring, rows, until) == {}

@@ -31,7 +31,7 @@ def town(conn: Transaction, keyring: Keyring) -> Town:
 
 def turns_read(town: Town, said: CommandResult, at: datetime) -> list[int]:
     key = (said.account, said.conversation)
-    seen = account_view.seen(town.tx, [key], town.policies, at)[said.conversation]
+    seen = account_view.load_views(town.tx, [key], town.policies, at)[said.conversation]
     staff = uuid4()
     town.tx.execute(
         "INSERT INTO staff (staff_id, email, roles, made_at) VALUES (%s, %s, '{reviewer}', %s)",
@@ -44,7 +44,7 @@ def turns_read(town: Town, said: CommandResult, at: datetime) -> list[int]:
         ticket="T-1",
     )
     opened = staff_reads.read(
-        town.tx, town.keyring, seen, account_view.turns(town.tx, *key), reading, os.urandom
+        town.tx, town.keyring, seen, account_view.list_turns(town.tx, *key), reading, os.urandom
     )
     return sorted(opened)
 

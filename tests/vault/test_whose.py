@@ -104,7 +104,7 @@ def test_a_place_is_listed_since_its_first_copy_and_until_the_last_is_gone(house
     house.say("ana", "chat of ana", "in another segment")
     house.about(do.Delete, "ana", "chat of ana")
     with transaction(house.here.pool) as tx:
-        (of,) = certificate.of_account(tx, house.accounts["ana"])
+        (of,) = certificate.list_by_account(tx, house.accounts["ana"])
         (seen,) = certificate.read_back(tx, of, {})
     assert (seen.place, seen.copies, seen.registered_at) == (CopyPlace.vault, 2, first)
     assert seen.left is not None

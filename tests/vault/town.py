@@ -131,7 +131,7 @@ class Town:
         self, said: CommandResult, at: datetime = SAID
     ) -> tuple[account_view.AccountView, TurnState]:
         key = (said.account, said.conversation)
-        turns = {turn.number: turn for turn in account_view.turns(self.tx, *key)}
-        return account_view.seen(self.tx, [key], self.policies, at)[said.conversation], turns[
+        turns = {turn.number: turn for turn in account_view.list_turns(self.tx, *key)}
+        return account_view.load_views(self.tx, [key], self.policies, at)[said.conversation], turns[
             said.turn
         ]

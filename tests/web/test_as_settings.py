@@ -52,8 +52,8 @@ def choose(api: Any, world: World, **said: Any) -> Any:
 def in_force(world: World) -> list[Grant]:
     known, account = policies(world.here), world.accounts["ana"]
     with transaction(world.here.pool) as tx:
-        row = account_view.accounts(tx, [account])[account]
-        return list(account_view.brought(row, known, BEGUN).account.grants)
+        row = account_view.load_accounts(tx, [account])[account]
+        return list(account_view.account_at(row, known, BEGUN).account.grants)
 
 
 def turn(api: Any, world: World, chat: str, project: str) -> str:

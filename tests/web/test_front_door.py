@@ -560,9 +560,9 @@ class Drawn:
         now, reference = self.now, Reference([self.policy.document()], self.events)
         past = reference.past(now)
         with transaction(self.world.here.pool) as tx:
-            rows = account_view.accounts(tx, list(self.world.accounts.values()))
+            rows = account_view.load_accounts(tx, list(self.world.accounts.values()))
             for name in NAMES:
-                seen = account_view.brought(
+                seen = account_view.account_at(
                     rows[self.world.accounts[name]], self.known, now
                 ).account
                 meant = past.accounts[name]
@@ -571,7 +571,7 @@ class Drawn:
                     meant.age,
                     meant.closed,
                 ), name
-                assert account_view.gates(tx, [self.world.accounts[name]], now)[
+                assert account_view.load_gates(tx, [self.world.accounts[name]], now)[
                     0
                 ].gate.value == past.gate(meant), name
                 for question in self.policy.asks:
@@ -591,8 +591,8 @@ class Drawn:
                 (self.world.accounts[own.replace(" ", "/").partition("/")[0]], UUID(hex=chat[5:]))
                 for own, chat in self.chats.items()
             ]
-            found = account_view.seen(tx, keys, self.known, now)
-            turns = {key: account_view.turns(tx, *key) for key in keys}
+            found = account_view.load_views(tx, keys, self.known, now)
+            turns = {key: account_view.list_turns(tx, *key) for key in keys}
             hosts = {
                 bytes(host): (chat, turn)
                 for chat, turn, host in tx.execute(

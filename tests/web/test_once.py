@@ -100,11 +100,11 @@ def test_a_key_that_is_none_is_refused(world, api, key) -> None:
 
 
 def test_while_the_first_is_under_way_in_another_process_the_second_is_told_so(world, api) -> None:
-    once = idempotency.once(
+    once = idempotency.make_call(
         world.site.host_key, b"p" + world.accounts["ana"].bytes, "one", b"", b""
     )
     with transaction(world.here.pool) as other:
-        idempotency.remembered(other, [once], NOTICE)
+        idempotency.claim(other, [once], NOTICE)
         me = {**world.person("ana"), **KEY}
         running = api.post("/v1/accounts/me/choices", json={"allow": True}, headers=me)
         assert (running.status_code, running.json()["because"]) == (409, "idempotency_key_running")
@@ -118,7 +118,7 @@ class Crash(Exception):
 
 def write(world: World, tx: Transaction, allow: bool = True) -> list:
     command = Choose(account=world.accounts["ana"], at=world.clock.now, allow=allow)
-    once = idempotency.once(world.site.host_key, b"caller", "one", b"request")
+    once = idempotency.make_call(world.site.host_key, b"caller", "one", b"request")
     return world.site.writing.apply(tx, [Write(command=command, once=once)])
 
 
@@ -140,7 +140,7 @@ def test_a_crash_before_the_commit_leaves_neither_the_effect_nor_the_key(world) 
 
 def test_two_requests_with_one_key_in_one_batch_are_one(world) -> None:
     command = Choose(account=world.accounts["ana"], at=world.clock.now, allow=True)
-    once = idempotency.once(world.site.host_key, b"caller", "one", b"request")
+    once = idempotency.make_call(world.site.host_key, b"caller", "one", b"request")
     with transaction(world.here.pool) as tx:
         first, second = world.site.writing.apply(tx, [Write(command=command, once=once)] * 2)
     assert first.answer.effect == "began"

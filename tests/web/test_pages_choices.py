@@ -37,8 +37,8 @@ def state(town: Town, name: str = "ana") -> AccountState:
     at, account = town.clock.now, town.accounts[name]
     known = installation.policies(town.here)
     with transaction(town.here.pool) as tx:
-        return account_view.brought(
-            account_view.accounts(tx, [account])[account], known, at
+        return account_view.account_at(
+            account_view.load_accounts(tx, [account])[account], known, at
         ).account
 
 
@@ -51,7 +51,7 @@ def usable(town: Town, conversation: UUID) -> set[str]:
     """The purposes for which the newest turn of a conversation may be used."""
     known, at, account = installation.policies(town.here), town.clock.now, town.accounts["ana"]
     with transaction(town.here.pool) as tx:
-        seen = account_view.seen(tx, [(account, conversation)], known, at, with_turns=True)[
+        seen = account_view.load_views(tx, [(account, conversation)], known, at, with_turns=True)[
             conversation
         ]
     return {

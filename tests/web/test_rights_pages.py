@@ -235,7 +235,9 @@ def test_sending_an_objection_is_the_no_of_the_account(lived: World, api: Any, k
     request = send(lived, api, kind)
     with transaction(lived.here.pool) as tx:
         assert (
-            account_view.accounts(tx, [lived.accounts["ana"]])[lived.accounts["ana"]].state.grants
+            account_view.load_accounts(tx, [lived.accounts["ana"]])[
+                lived.accounts["ana"]
+            ].state.grants
             == ()
         )
     told = page(lived, api, f"/rights/requests/{request}?flash=no")
@@ -260,7 +262,9 @@ def test_a_request_is_taken_back_after_it_was_asked_once(lived: World, api: Any)
     )
     with transaction(lived.here.pool) as tx:  # the no stays
         assert (
-            account_view.accounts(tx, [lived.accounts["ana"]])[lived.accounts["ana"]].state.grants
+            account_view.load_accounts(tx, [lived.accounts["ana"]])[
+                lived.accounts["ana"]
+            ].state.grants
             == ()
         )
     send(lived, api, "objection", "Once more.")

@@ -49,14 +49,14 @@ class InboxStepKind(StrEnum):
 
 class ItemSubject(msgspec.Struct, frozen=True, kw_only=True):
     """An item and its person. ``request`` is that of a person without an account, None once its key
-    is destroyed (``forgotten``). ``tells``: the person may read its steps.
+    is destroyed (``forgotten``). ``is_disclosed``: the person may read its steps.
     """
 
     item: str
     account: UUID | None = None
     request: UUID | None = None
     forgotten: bool = False
-    tells: bool = True
+    is_disclosed: bool = True
 
 
 class ItemHolder(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,7 +256,7 @@ def list_steps(tx: Transaction, keyring: Keyring, item: ItemSubject) -> list[Inb
     return _select_steps(
         tx,
         _key(tx, keyring, item),
-        "WHERE item = %(of)s ORDER BY step_no LIMIT %(most)s",
+        "WHERE item = %(of)s ORDER BY step_no LIMIT %(limit)s",
         item.item,
         STEPS_MAX,
     )
@@ -271,7 +271,7 @@ def list_by_account(
         tx,
         key,
         """WHERE account_id = %(of)s AND tells AND (step <> 'acted' OR done IS TRUE)
-             ORDER BY at DESC, item, step_no DESC LIMIT %(most)s""",
+             ORDER BY at DESC, item, step_no DESC LIMIT %(limit)s""",
         account,
         limit,
     )
@@ -283,7 +283,7 @@ def _select_steps(
     rows = tx.execute(
         "SELECT item, step_no, step, act, at, staff_id, to_staff, done, words FROM "
         f"inbox_steps {column}",
-        {"of": value, "most": limit},
+        {"of": value, "limit": limit},
     ).fetchall()
     emails = (
         sessions.addresses(tx, {staff for row in rows for staff in row[5:7] if staff is not None})
@@ -383,7 +383,7 @@ def _write(
             new.act,
             new.at,
             item.account,
-            item.tells and item.account is not None,
+            item.is_disclosed and item.account is not None,
             new.staff,
             new.to,
             sealed,

@@ -23,7 +23,7 @@ class UnauthenticatedError(DeniedError):
 
 
 class TokenError(UnauthenticatedError):
-    """A person's token is not taken; the message says why, without its values."""
+    """A person's token is invalid; the message gives the reason, without its values."""
 
     because = "token_refused"
 

@@ -295,7 +295,7 @@ def set_limits(
     _record(tx, known, "limited", act)
     _set_limits(tx, known.key_id, limits, known.version + 1)
     document = msgspec.json.encode(limits).decode()
-    restriction.keep_key_limits(tx, journal, known.key_id, act.at, known.version + 1, document)
+    restriction.record_key_limits(tx, journal, known.key_id, act.at, known.version + 1, document)
     return find_by_name(tx, name)
 
 
@@ -350,7 +350,7 @@ def revoke(tx: Transaction, name: str, act: KeyAct, journal: Journal | None) -> 
     if known.revoked_at is None:
         _record(tx, known, "revoked", act)
         tx.execute("UPDATE api_keys SET revoked_at = %s WHERE key_id = %s", [act.at, known.key_id])
-    restriction.keep_key(tx, journal, known.key_id, known.revoked_at or act.at)
+    restriction.record_key_revocation(tx, journal, known.key_id, known.revoked_at or act.at)
 
 
 def restore_revocation(tx: Transaction, key: UUID, now: datetime) -> bool:

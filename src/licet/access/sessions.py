@@ -229,13 +229,13 @@ def get_staff(tx: Transaction, staff: UUID, now: datetime) -> StaffAccount:
 
 
 def set_roles(
-    tx: Transaction, staff: UUID, roles: Iterable[StaffRole], was: Iterable[StaffRole]
+    tx: Transaction, staff: UUID, roles: Iterable[StaffRole], expected: Iterable[StaffRole]
 ) -> None:
     """Sets the roles granted here, effective with the next request; RefusedError if they are not
-    ``was`` any more, and for an owner. Roles from the identity provider are set at each sign-in and
+    ``expected`` any more, and for an owner. Roles from the identity provider are set at each sign-in and
     stay.
     """
-    wanted, seen = ({role.value for role in several} for several in (roles, was))
+    wanted, seen = ({role.value for role in several} for several in (roles, expected))
     row = tx.execute("SELECT roles FROM staff WHERE staff_id = %s FOR UPDATE", [staff]).fetchone()
     if row is None:
         raise NotFoundError("no such member of staff")

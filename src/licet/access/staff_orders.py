@@ -92,9 +92,9 @@ def record(
     reason: str,
     by: str,
     now: datetime,
-    said: str | None,
+    result: str | None,
 ) -> None:
-    """Records an order: as done, with its outcome, or as open if ``said`` is None.
+    """Records an order: as done, with its outcome, or as open if ``result`` is None.
 
     RefusedError if an order of this kind is open.
     """
@@ -111,9 +111,9 @@ def record(
             "reason": validate_reason(reason),
             "at": now,
             "by": by,
-            "said": said,
-            "ended_at": None if said is None else now,
-            "outcome": None if said is None else OrderOutcome.done.value,
+            "said": result,
+            "ended_at": None if result is None else now,
+            "outcome": None if result is None else OrderOutcome.done.value,
         },
     ).rowcount
     if not done:
@@ -122,20 +122,20 @@ def record(
         )
 
 
-def end(tx: Transaction, order: UUID, outcome: OrderOutcome, said: str, now: datetime) -> None:
+def end(tx: Transaction, order: UUID, outcome: OrderOutcome, result: str, now: datetime) -> None:
     """Records how an open order ended."""
     tx.execute(
         "UPDATE staff_orders SET (ended_at, outcome, said) = (%s, %s, %s) WHERE order_id = "
         "%s AND ended_at IS NULL",
-        [now, outcome.value, said[:RESULT_CHARACTERS_MAX], order],
+        [now, outcome.value, result[:RESULT_CHARACTERS_MAX], order],
     )
 
 
-def report(tx: Transaction, order: UUID, said: str) -> None:
+def report(tx: Transaction, order: UUID, result: str) -> None:
     """Records how far an open order is."""
     tx.execute(
         "UPDATE staff_orders SET said = %s WHERE order_id = %s AND ended_at IS NULL",
-        [said[:RESULT_CHARACTERS_MAX], order],
+        [result[:RESULT_CHARACTERS_MAX], order],
     )
 
 
@@ -166,8 +166,8 @@ def list_newest(
         tx,
         StaffOrder,
         f"""{_ORDERS} WHERE kind = ANY(%(kinds)s) AND (%(about)s::text IS NULL OR about = %(about)s)
-             ORDER BY ordered_at DESC, order_id DESC LIMIT %(most)s""",
-        {"kinds": [kind.value for kind in kinds], "about": target, "most": limit},
+             ORDER BY ordered_at DESC, order_id DESC LIMIT %(limit)s""",
+        {"kinds": [kind.value for kind in kinds], "about": target, "limit": limit},
     )
 
 

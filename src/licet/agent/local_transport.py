@@ -40,8 +40,8 @@ def open_local(config: Configuration, *, start: bool) -> Iterator[LocalTransport
         )
     assert config.agent.account
     harden()
-    installation.refuse_unmade(config)
-    with installation.installation(config, installation.own_clock(config), create=False) as opened:
+    installation.require_initialised(config)
+    with installation.installation(config, installation.load_clock(config), create=False) as opened:
         yield LocalTransport(opened, config.agent.account)
 
 
@@ -59,8 +59,8 @@ class LocalTransport:
     def standing(self) -> AccountAccess:
         versions, now = installation.policies(self._opened), self._opened.clock()
         with transaction(self._opened.pool) as tx:
-            state = account_view.brought(
-                account_view.accounts(tx, [self._account])[self._account], versions, now
+            state = account_view.account_at(
+                account_view.load_accounts(tx, [self._account])[self._account], versions, now
             ).account
         newest = max((grant.number for grant in state.grants), default=None)
         return AccountAccess(
@@ -134,22 +134,22 @@ class LocalTransport:
         versions, now = installation.policies(self._opened), self._opened.clock()
         question = versions.in_force(now).question_of(PURPOSE)
         with transaction(self._opened.pool) as tx:
-            seen = account_view.seen(tx, [(self._account, conversation)], versions, now)[
+            seen = account_view.load_views(tx, [(self._account, conversation)], versions, now)[
                 conversation
             ]
             number = None if question is None else seen.state.grant_for(question, seen.turns)
             grant = next((grant_ for grant_ in seen.state.grants if grant_.number == number), None)
             if grant is None:
                 return None, None
-            began = account_choices.began(tx, self._account, [grant.number])
+            began = account_choices.grant_times(tx, self._account, [grant.number])
         return grant.scope.kind, began.get(grant.number)
 
     def covers(self, session: str, project: str) -> bool:
         versions, now = installation.policies(self._opened), self._opened.clock()
         names = {self._project(project)} if project else set[bytes]()
         with transaction(self._opened.pool) as tx:
-            state = account_view.brought(
-                account_view.accounts(tx, [self._account])[self._account], versions, now
+            state = account_view.account_at(
+                account_view.load_accounts(tx, [self._account])[self._account], versions, now
             ).account
             projects = tables.load_projects(tx, [], [(self._account, name) for name in names])
         conversation = self._conversation(session)

@@ -108,7 +108,7 @@ from licet.vault import (
     restriction,
 )
 from licet.vault.ids import Prefix, parse, shown, uuid7
-from licet.vault.installation import Installation, installation, is_made, refuse_unmade
+from licet.vault.installation import Installation, installation, is_initialised, require_initialised
 from licet.vault.journal_state import JournalState
 
 BACKUPS_MAX = 10_000
@@ -211,7 +211,7 @@ def _register(
         record = Restriction(
             life=life, kind=RestrictionKind.backup, at=now, backup=backup, until=until, base=is_base
         )
-        restriction.keep_records(tx, journal, [record])
+        restriction.record_on_commit(tx, journal, [record])
     with transaction(
         installation.pool
     ) as tx:  # after the journal's record: the backup has the journal's head
@@ -464,8 +464,8 @@ def forecast(
     if source is not None and manifest is not None and manifest.form is BackupForm.base:
         refuse_own_server(config, source)
     if source is None:
-        refuse_unmade(config)
-    if not is_made(config):
+        require_initialised(config)
+    if not is_initialised(config):
         return _forecast(manifest, None, ())
     with (
         installation(config, clock, behind_fence=True) as opened,

@@ -142,7 +142,7 @@ def bring_forward(
     keys = LogKeys(installation.keyring)
     names = {
         log.year: dict(
-            forward.account_names(tx, keys, log, partial(account_view.accounts_behind, tx))
+            forward.account_names(tx, keys, log, partial(account_view.account_ids_after, tx))
         )
         for log in known
     }
@@ -311,7 +311,7 @@ def _execute_again(tx: Transaction, keyring: Keyring, batch: Sequence[Restrictio
     )
     for record in batch:
         if record.erasure is not None and record.account is not None:
-            again = certificate.rename(
+            again = certificate.replace_id(
                 tx, record.account, record.conversation, record.at, record.erasure
             )
             host_events.rename_erasure(tx, record.account, again, record.erasure)

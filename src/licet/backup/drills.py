@@ -303,7 +303,7 @@ def _count_keys(tx: Transaction, keyring: Keyring) -> tuple[int, int]:
     """Counts the accounts, and those with keys, after unwrapping the keys."""
     accounts = keys = 0
     after = UUID(int=0)
-    while some := account_view.accounts_behind(tx, after, ACCOUNTS_MAX):
+    while some := account_view.account_ids_after(tx, after, ACCOUNTS_MAX):
         keys += len(keyring.account_keys(tx, some))
         accounts, after = accounts + len(some), some[-1]
     return accounts, keys

@@ -152,7 +152,7 @@ class LogUnion:
 
     def plan(self, lacking: Sequence[Restriction]) -> RestorePlan:
         """Plans for the journal records ``lacking`` in the database."""
-        present = account_view.existing(
+        present = account_view.existing_ages(
             self._tx,
             {restriction.account for restriction in lacking if restriction.account is not None},
         )

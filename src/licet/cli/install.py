@@ -308,7 +308,7 @@ def _lately(since: timedelta, call: CliCall) -> int:
     from licet.service import recent_faults  # here, not above: it knows of everything
 
     config = Configuration.from_environment(os.environ, call.data)
-    installation.refuse_unmade(config)
+    installation.require_initialised(config)
     until = clock_at(config, call.at)[0]()
     try:
         with call.installation() as here:
@@ -348,7 +348,7 @@ def upgrade(contract: bool, dry_run: bool, call: CliCall) -> int:
               licet upgrade --contract
     """
     config = Configuration.from_environment(os.environ, call.data)
-    installation.refuse_unmade(config)
+    installation.require_initialised(config)
     todo = installation.pending_steps(config)
     taken = todo if contract else expanding(todo)
     if len(todo) == len(migrations()) or (taken and not dry_run):

@@ -154,7 +154,7 @@ def open_installation(
     harden()
     config = Configuration.from_environment(os.environ, data)
     if not make:
-        installation.refuse_unmade(config)
+        installation.require_initialised(config)
     clock, now = clock_at(config, at)
     with installation.installation(config, clock, create=make) as here:
         if now is not None:

@@ -46,8 +46,8 @@ def move(dry_run: bool, call: CliCall) -> None:
     """
     harden()
     config = Configuration.from_environment(os.environ, call.data)
-    installation.refuse_unmade(config)
-    clock = installation.own_clock(config)
+    installation.require_initialised(config)
+    clock = installation.load_clock(config)
     if dry_run:
         found = store_move.look(config, clock)
     else:

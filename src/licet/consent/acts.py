@@ -25,7 +25,7 @@ from licet.vault.tables import AccountRow
 
 
 class ActKind(StrEnum):
-    """An act of the person, or what took a permission away."""
+    """An act of the person, or what ended a permission."""
 
     yes = "yes"
     no = "no"
@@ -37,7 +37,7 @@ class ConsentAct(wire.Said, frozen=True, kw_only=True):
     """``via`` and ``surface`` are its channel, None if unknown; ``policy`` is the version in force
     then.
 
-    ``cause`` says by what a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
+    ``cause`` is why a permission lapsed: `plan_set`, `age_found`, `region_set` or `policy`.
     """
 
     act: ActKind
@@ -68,10 +68,10 @@ def standing_acts(
     tx: Transaction, keyring: Keyring, policies: Policies, holder: AccountRow, now: datetime
 ) -> ConsentActs:
     """The acts behind the grants and the standings of an account at ``now``."""
-    account, changed = holder.account_id, account_view.brought(holder, policies, now)
+    account, changed = holder.account_id, account_view.account_at(holder, policies, now)
     state = changed.account
     keys = keyring.account_keys(tx, [account]).get(account)
-    given = account_choices.behind(tx, account, [grant.number for grant in state.grants])
+    given = account_choices.newest_by_grant(tx, account, [grant.number for grant in state.grants])
     # A no that kept a grant by name was a yes to it.
     grants = {
         number: _choice_act(made, account, keys, ActKind.yes) for number, made in given.items()
@@ -148,4 +148,4 @@ def kept_out_times(
     tx: Transaction, account: UUID, conversations: Collection[UUID]
 ) -> dict[UUID, datetime]:
     """When each of these conversations was last kept out."""
-    return account_journal.newest(tx, account, "narrowed", conversations)
+    return account_journal.newest_times(tx, account, "narrowed", conversations)

@@ -31,7 +31,7 @@ class FormFault(StrEnum):
     terms = "terms"
     choice = "choice"
     age = "age"
-    # below the one that is known: asked once more, as no person can raise it again
+    # below the known one: asked again, because a person cannot raise it later
     lower_age = "lower_age"
     later = "later"
 
@@ -242,13 +242,13 @@ class AnswerForm(VerbRequest, frozen=True, kw_only=True):
         return bool(faults if signing_up else faults - {FormFault.terms})
 
 
-def place(asked: Prompt, page: FormPage) -> ShownOn:
+def place(prompt: Prompt, page: FormPage) -> ShownOn:
     """The page, as showings name it."""
     match page:
         case FormPage.settings:
             return ShownOn.settings
         case FormPage.notice:
-            return ShownOn.signup if asked.variant is Variant.signup else ShownOn.notice
+            return ShownOn.signup if prompt.variant is Variant.signup else ShownOn.notice
         case _:
             assert_never(page)
 

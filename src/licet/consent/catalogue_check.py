@@ -138,7 +138,7 @@ def _stale(file: CatalogueFile, key: str, english: str) -> str:
     if key in file.of:
         return f"English has changed since, and is shown: `{english}`"
     return (
-        "it is not stamped, and English is shown: `licet languages stamp` says that it "
+        "it is not stamped, and English is shown: `licet languages stamp` confirms that it "
         "translates the English of today"
     )
 

@@ -52,7 +52,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def evidence(answered: ShowingRecord | None, *, surface: str, gpc: bool) -> str:
-    """The evidence of a choice as JSON text; without a showing it says only where it came from."""
+    """The evidence of a choice as JSON text; without a showing only its channel and signal."""
     record = Evidence(v=EVIDENCE_V1, default_state=DEFAULT_STATE, surface=surface, gpc=gpc)
     if answered is not None:
         record = msgspec.structs.replace(

@@ -50,8 +50,8 @@ def plural(language: str, number: int) -> str:
 
 @cache
 def categories(language: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The plural categories that counting needs, and all that the language has: some are for
-    fractions or millions.
+    """The plural categories of counts below a million, and all of the language's, some for
+    fractions.
     """
     rule = locale(language).plural_form
     needed = {str(rule(number)) for number in range(_SAMPLED)} | {"other"}
@@ -65,9 +65,7 @@ def number(language: str, value: int) -> str:
 
 
 def language_name(language: str, tag: str) -> str:
-    """What the language with a tag is called: German; the tag itself where CLDR has no name for
-    it.
-    """
+    """The name of a language: German; the tag itself if CLDR has no name for it."""
     named = _parse_locale(tag)
     return tag if named is None else named.get_display_name(locale(language)) or tag
 

@@ -105,10 +105,10 @@ def load_status(
 
     Titles are content: they are unsealed only with ``titled``, for the account's own person.
     """
-    row = account_view.accounts(tx, [account]).get(account)
+    row = account_view.load_accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
-    state = account_view.brought(row, policies, now).account
+    state = account_view.account_at(row, policies, now).account
     standing = acts.standing_acts(tx, keyring, policies, row, now)
     found = projects.tree(tx, account, after, limit + 1)
     page = found[:limit]
@@ -166,7 +166,7 @@ def _titles(
     keys = keyring.account_keys(tx, [account]).get(account)
     named = [(account, place.conversation) for place in page if place.conversation is not None]
     opened = own_conversations.load_titles(
-        tx, keyring, account_view.seen(tx, named, policies, now), now
+        tx, keyring, account_view.load_views(tx, named, policies, now), now
     )
     found = {
         place.cursor: opened.get(place.conversation, "")

@@ -58,7 +58,7 @@ REQUIRED = ("name", "address", "contact", "jurisdictions", "storage_locations")
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the operator states about itself. Countries are ISO 3166-1 alpha-2 codes; an empty value
+    """The operator's own statements. Countries are ISO 3166-1 alpha-2 codes; an empty value
     means "not stated".
     """
 

@@ -80,7 +80,7 @@ def is_usable(view: AccountView, policies: Policies) -> bool:
     segment, origin and flag.
     """
     alike = {}
-    for turn in view.said:
+    for turn in view.turn_states:
         segment = view.turns.segments[turn.segment]
         alike[turn.segment, turn.origin, turn.number <= segment.flagged_turn] = turn
     purposes = policies.in_force(view.at).covers
@@ -100,11 +100,11 @@ def count_conversations(
         ids = account_view.kept_conversation_ids(
             tx, account, BATCH_CONVERSATIONS * 4, before=before
         )
-        seen = account_view.seen(
+        seen = account_view.load_views(
             tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
         for conversation, one in seen.items():
-            turns += len(one.said)
+            turns += len(one.turn_states)
             if not one.is_stored:
                 copied += 1
             elif one.turns.deleted_at is not None:
@@ -162,12 +162,12 @@ def search(
         ids = account_view.kept_conversation_ids(
             tx, account, BATCH_CONVERSATIONS, before=before, project=query.project
         )
-        seen = account_view.seen(
+        seen = account_view.load_views(
             tx, [(account, one) for one in ids], policies, now, with_turns=True
         )
         fits, size = _match_conversations(tx, keyring, policies, seen, query, now)
         looked += len(ids)
-        turns += sum(len(view.said) for view in seen.values())
+        turns += sum(len(view.turn_states) for view in seen.values())
         opened += size
         hits += [one for one in ids if one in fits]
         is_end, is_full = len(ids) < BATCH_CONVERSATIONS, len(hits) >= PAGE_CONVERSATIONS_MAX

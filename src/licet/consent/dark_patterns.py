@@ -1,4 +1,4 @@
-"""Dark patterns in words: what no notice and no page of a choice may say.
+"""Dark patterns in words, which no notice and no page of a choice may contain.
 
 Each rule is a pattern with its reason. The sources are the guidelines on deceptive design patterns
 of the European Data Protection Board (03/2022) and the rules of the State of California on symmetry

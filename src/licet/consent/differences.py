@@ -105,15 +105,15 @@ def load_differences(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID, now: datetime
 ) -> Differences:
     """The differences of an account at ``now``; NotFoundError if it does not exist."""
-    row = account_view.accounts(tx, [account]).get(account)
+    row = account_view.load_accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
-    state = account_view.brought(row, policies, now).account
+    state = account_view.account_at(row, policies, now).account
     standing = acts.standing_acts(tx, keyring, policies, row, now)
     scoped = [grant for grant in state.grants if grant.scope.kind is not ScopeKind.account]
     out = account_view.kept_out_ids(tx, account, CHATS_MAX)
     chats = list(dict.fromkeys([*_scope_ids(scoped, ScopeKind.conversation), *out]))
-    named = account_view.seen(tx, [(account, chat) for chat in chats], policies, now)
+    named = account_view.load_views(tx, [(account, chat) for chat in chats], policies, now)
     titles = own_conversations.load_titles(tx, keyring, named, now)
     own = history.list_projects(tx, keyring, account)
     titles |= {
@@ -160,7 +160,7 @@ def _question_differences(
     grants: Sequence[ScopedGrant],
 ) -> list[QuestionDiffers]:
     newest = policies.newest_material(now)
-    began = account_choices.began(
+    began = account_choices.grant_times(
         tx, account, [grant.number for grant in state.grants if grant.scope == WHOLE_ACCOUNT]
     )
     return [

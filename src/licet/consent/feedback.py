@@ -62,7 +62,7 @@ def list_feedback(
     limit: int = PAGE_FEEDBACK_MAX,
 ) -> ListedFeedback:
     """A page of the account's stored feedback, given before ``before``."""
-    rows = feedback.kept(tx, account, before=before, limit=limit + 1)
+    rows = feedback.list_stored(tx, account, before=before, limit=limit + 1)
     return ListedFeedback(
         given=tuple(_person_feedback(tx, keyring, policies, rows[:limit], now)),
         next=rows[limit - 1].feedback if len(rows) > limit else None,
@@ -76,10 +76,10 @@ def _person_feedback(
     rows: Sequence[FeedbackRow],
     now: datetime,
 ) -> list[PersonFeedback]:
-    seen = account_view.seen(
+    seen = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
-    shared = feedback.shared(tx, keyring, rows, now)
+    shared = feedback.open_shared(tx, keyring, rows, now)
     made = []
     for row in rows:
         about = seen[row.conversation]
@@ -88,7 +88,7 @@ def _person_feedback(
         )
         state = row.state
         # that no verb has written yet
-        for ending in account_view.brought(about.account, policies, now).endings:
+        for ending in account_view.account_at(about.account, policies, now).endings:
             if ending.covers(about.turns):
                 state = fold.feedback_after(ending, about.turns, state, policies)
         decision = decide_feedback(about.state, about.turns, state, policies, now)

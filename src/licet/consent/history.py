@@ -20,7 +20,7 @@ from licet.masked import Masked
 from licet.store.connect import Transaction
 from licet.store.rows import select
 from licet.vault import account_choices, account_journal, policy_versions, tables
-from licet.vault.account_journal import JournalSeen
+from licet.vault.account_journal import JournalEvent
 from licet.vault.content import decode
 
 RECORDS_MAX = 1_000
@@ -30,7 +30,7 @@ class ChoiceMade(msgspec.Struct, frozen=True, kw_only=True):
     """A recorded choice. ``evidence`` is None if another component wrote it in a format of its own.
 
     ``question`` is None where it named none and several were asked; ``project`` or ``conversation``
-    is its scope, neither the account. ``because`` says why it had no effect, ``kept`` are the
+    is its scope, neither the account. ``because`` is why it had no effect, ``kept`` are the
     grants that a no named.
     """
 
@@ -114,7 +114,7 @@ def load_history(tx: Transaction, keyring: Keyring, account: UUID) -> ChoiceHist
 
 
 def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMade]:
-    made = account_choices.of_account(tx, account, newest_first=True, limit=RECORDS_MAX)
+    made = account_choices.list_by_account(tx, account, newest_first=True, limit=RECORDS_MAX)
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         ChoiceMade(
@@ -137,7 +137,7 @@ def _choices(tx: Transaction, keyring: Keyring, account: UUID) -> list[ChoiceMad
 
 
 def list_projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnProject]:
-    """The account's projects, oldest first, with their titles as far as they can be opened."""
+    """The account's projects, oldest first, with the titles that can be unsealed."""
     keys = keyring.account_keys(tx, [account]).get(account)
     return [
         OwnProject(
@@ -151,7 +151,7 @@ def list_projects(tx: Transaction, keyring: Keyring, account: UUID) -> list[OwnP
 
 
 def unseal_title(sealed: bytes | None, account: UUID, keys: AccountKeys | None) -> str:
-    """The title of a project; empty where it has none, or its key is gone."""
+    """The title of a project; empty if it has none or its key is destroyed."""
     if sealed is None or keys is None:
         return ""
     return decode(unseal(keys.own, sealed, account_place(account))).text
@@ -166,7 +166,7 @@ def _terms(tx: Transaction, account: UUID) -> list[tuple[datetime, str]]:
     return [(at, named[number]) for at, number in rows]
 
 
-# What holds something of an account is what was sealed: a build that is under way may be discarded.
+# Sealed releases only: an unfinished build may be discarded.
 _HOLDING = """FROM release_rows x JOIN releases r USING (release_id)
     WHERE x.account_id = %(account)s AND (%(of)s::uuid[] IS NULL
       OR x.conversation_id = ANY(%(of)s::uuid[]))
@@ -219,11 +219,11 @@ def list_consumed(
                   c.conversation_id AS conversation, c.rows
              FROM ({learnt_rows("b.model_id, r.conversation_id")}) c
              JOIN models m USING (model_id) JOIN releases l USING (release_id)
-            ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(most)s""",
+            ORDER BY m.finished_at DESC, m.model_id, c.conversation_id LIMIT %(limit)s""",
         {
             "account": account,
             "chunk": CHUNK_ROWS,
-            "most": CONSUMED_MAX,
+            "limit": CONSUMED_MAX,
             "of": list(conversations) if conversations is not None else None,
         },
     )
@@ -294,15 +294,15 @@ HAPPENED = frozenset({
 
 def list_events(
     tx: Transaction, account: UUID, limit: int, *, until: datetime | None = None
-) -> list[JournalSeen]:
+) -> list[JournalEvent]:
     """The newest ``limit`` events of the account up to ``until``, of those in `HAPPENED`, newest
     first.
     """
-    return account_journal.of_account(tx, account, HAPPENED, limit, until=until)
+    return account_journal.list_by_account(tx, account, HAPPENED, limit, until=until)
 
 
 def flagged_at(
     tx: Transaction, account: UUID, conversations: Sequence[UUID]
 ) -> dict[UUID, datetime]:
     """When each of these conversations was last flagged."""
-    return account_journal.newest(tx, account, "flagged", conversations)
+    return account_journal.newest_times(tx, account, "flagged", conversations)

@@ -42,11 +42,11 @@ def rank_tags(header: str) -> list[str]:
     return [name for _, _, name in sorted(found)]
 
 
-def lookup(tags: Iterable[str], known: Sequence[str]) -> str:
-    """The tag of ``known`` that matches the first possible of ``tags``; English if none does."""
+def lookup(tags: Iterable[str], available: Sequence[str]) -> str:
+    """The tag of ``available`` that matches the first of ``tags`` with a match; otherwise English."""
     for tag in tags:
         for known_tag in (
-            one for step in (_same, _wider, _is_sibling) for one in known if step(tag, one)
+            one for step in (_same, _wider, _is_sibling) for one in available if step(tag, one)
         ):
             return known_tag
     return ENGLISH
@@ -66,18 +66,18 @@ def fallbacks(tag: str) -> tuple[str, ...]:
     )
 
 
-def _same(tag: str, known: str) -> bool:
-    return _parts(tag) == _parts(known)
+def _same(tag: str, available: str) -> bool:
+    return _parts(tag) == _parts(available)
 
 
-def _wider(tag: str, known: str) -> bool:
-    """Whether ``known`` is the same language and script for every region."""
-    return _parts(tag)[:2] == _parts(known)[:2] and not _parts(known)[2]
+def _wider(tag: str, available: str) -> bool:
+    """Whether ``available`` is the same language and script for every region."""
+    return _parts(tag)[:2] == _parts(available)[:2] and not _parts(available)[2]
 
 
-def _is_sibling(tag: str, known: str) -> bool:
-    """Whether ``known`` is the same language and script in another region."""
-    return _parts(tag)[:2] == _parts(known)[:2]
+def _is_sibling(tag: str, available: str) -> bool:
+    """Whether ``available`` is the same language and script in another region."""
+    return _parts(tag)[:2] == _parts(available)[:2]
 
 
 # a lookup holds each tag against every language, three times

@@ -62,7 +62,7 @@ def _block(block: str, shift: int) -> str:
 
 
 def _items(lines: list[str]) -> list[str]:
-    """The items of a list; a line without a mark goes on with the item before it."""
+    """The items of a list; a line without a mark continues the item before it."""
     items: list[str] = []
     for line in lines:
         item = _ITEM.fullmatch(line)

@@ -1,4 +1,4 @@
-"""What a notice says of names in a release: whether they are looked for, and in which languages."""
+"""A notice's sentences on names in a release: whether and in which languages they are sought."""
 
 from __future__ import annotations
 

@@ -453,8 +453,8 @@ def _front(document: str) -> dict[str, str]:
 def _parse_front(front: str) -> dict[str, str]:
     """Cached: publishing parses every shipped language twice."""
     try:
-        # Loads every scalar as text (`no` stays a key), and only text, lists and mappings.
-        value = yaml.load(front, Loader=yaml.CBaseLoader)  # noqa: S506 so it is safe
+        # every scalar is text: `no` stays a key
+        value = yaml.load(front, Loader=yaml.CBaseLoader)  # noqa: S506 it builds no other objects
     except yaml.YAMLError as error:
         raise InputError(
             f"its front matter is not YAML: {getattr(error, 'problem', None) or 'unreadable'}"

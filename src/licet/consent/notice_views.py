@@ -101,7 +101,10 @@ def count_by_notice(tx: Transaction, notice_id: UUID) -> NoticeShowings:
 
 def newest_answers(tx: Transaction, account: UUID) -> dict[str, NewestChoice]:
     """The account's newest answer to each question, for the whole account."""
-    return {question: made for (_, question), made in account_choices.newest(tx, [account]).items()}
+    return {
+        question: made
+        for (_, question), made in account_choices.newest_by_question(tx, [account]).items()
+    }
 
 
 def newest_number(answers: Mapping[str, NewestChoice]) -> int:

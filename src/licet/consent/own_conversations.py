@@ -178,7 +178,7 @@ def get_many(
     now: datetime,
 ) -> list[OwnConversation]:
     """Those of ``ids`` that are the account's, in order."""
-    seen = account_view.seen(
+    seen = account_view.load_views(
         tx, [(account, conversation) for conversation in ids], policies, now, with_turns=True
     )
     named, began = load_titles(tx, keyring, seen, now), _grant_times(tx, account, policies, seen)
@@ -215,7 +215,7 @@ def _grant_times(
         for view in seen.values()
         for question in policies.in_force(view.at).asks
     }
-    return account_choices.began(
+    return account_choices.grant_times(
         tx, account, sorted(number for number in found if number is not None)
     )
 
@@ -269,7 +269,7 @@ def _own_conversation(
         kind=state.kind,
         begun_at=row.begun_at,
         last_at=max(segment.last_at for segment in state.segments),
-        turns=len(view.said),
+        turns=len(view.turn_states),
         incognito=state.incognito,
         kept_out=state.narrowed,
         narrowings=state.narrowings,
@@ -280,7 +280,7 @@ def _own_conversation(
         keep_until=None if holds else state.content_until,
         safety_until=state.safety_until,
         badges=tuple(
-            _with_grant(badge(view, view.said, policies, purpose), view, policies, began)
+            _with_grant(badge(view, view.turn_states, policies, purpose), view, policies, began)
             for purpose in sorted(policies.in_force(view.at).covers)
         ),
         releases=tuple(releases),
@@ -352,7 +352,7 @@ def load_titles_measured(
     readable = {
         c: s for c, s in view.items() if s.turns.segments and Permit.readable(s.turns, 0, now)
     }
-    beginnings = account_view.beginnings(
+    beginnings = account_view.first_stored_parts(
         tx, [(s.account.account_id, c) for c, s in readable.items()]
     )
     named: dict[UUID, str] = {}
@@ -411,7 +411,7 @@ def list_turns(
     """Up to ``limit`` turns after number ``after``, in order; None if the conversation is not the
     account's.
     """
-    seen = account_view.seen(tx, [(account, conversation)], policies, now).get(conversation)
+    seen = account_view.load_views(tx, [(account, conversation)], policies, now).get(conversation)
     if seen is None:
         return None
     return _open_turns(
@@ -471,7 +471,9 @@ def list_parts(
     """The turns after number ``after``, by part: at most `PAGE_TURNS_MAX` and `OPENED_BYTES_MAX`,
     but at least one.
     """
-    seen = account_view.seen(tx, [(account, mine.conversation)], policies, now)[mine.conversation]
+    seen = account_view.load_views(tx, [(account, mine.conversation)], policies, now)[
+        mine.conversation
+    ]
     found = account_view.turns_after(tx, account, mine.conversation, after, PAGE_TURNS_MAX + 1)
     taken, held = 0, 0
     for _, _, size in found[:PAGE_TURNS_MAX]:

@@ -122,10 +122,10 @@ def ask(
     """The prompt for ``account`` at ``at``; NotFoundError if it does not exist."""
     # read first: concurrent answers count as newer
     answers = notice_views.newest_answers(tx, account)
-    row = account_view.accounts(tx, [account]).get(account)
+    row = account_view.load_accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError("no such account")
-    state = account_view.brought(row, policies, at).account
+    state = account_view.account_at(row, policies, at).account
     answer, number = gate(state, policies, at), policies.newest_material(at)
     asking = policies.versions[number] if number is not None else None
     now = policies.in_force(at)
@@ -165,7 +165,7 @@ def ask(
 
 
 def for_preview(found: PublishedNotice, policy: Policy, at: datetime) -> Prompt:
-    """The prompt of an account that was never asked, for a page that shows a notice to staff."""
+    """The prompt of an account that was never asked, for staff's preview of a notice."""
     state = AccountState(plan=min(policy.plans), age=None, opened_at=at, last_at=at, seen=0)
     existing = found.variant is Variant.existing
     return Prompt(
@@ -224,15 +224,15 @@ def _reason(answer: Gate, put_off_at: datetime | None, gpc: bool, now: datetime)
             assert_never(answer)
 
 
-def require_notice(asked: Prompt) -> PublishedNotice:
+def require_notice(prompt: Prompt) -> PublishedNotice:
     """The notice to show; RefusedError if none is published."""
-    if asked.notice is None:
+    if prompt.notice is None:
         raise RefusedError(
             "no notice has been published for the terms in force",
             "run `licet notice publish`",
             because="no_notice",
         )
-    return asked.notice
+    return prompt.notice
 
 
 def _terms_times(

@@ -44,8 +44,7 @@ def _script() -> str:
     return text[text.index("() =>") :]
 
 
-# a Playwright page, which is imported only where it is used
-def measure(page: Any) -> RenderedPage:  # noqa: ANN401
+def measure(page: Any) -> RenderedPage:  # noqa: ANN401 Playwright's page, an optional import
     """Measures the page's controls, watching it for a moment for movement."""
     script = _script()
     first = page.evaluate(script)

@@ -284,8 +284,8 @@ def list_by_account(
         f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
                OR request_id < %(before)s)
-             ORDER BY request_id DESC LIMIT %(most)s""",
-        {"account": account, "before": before, "most": limit},
+             ORDER BY request_id DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": limit},
     )
     return [request_row(row) for row in rows]
 
@@ -337,13 +337,13 @@ def list_by_due(
         f"""SELECT {_COLUMNS} FROM rights_requests t
              WHERE state = ANY(%(states)s) AND kind = ANY(%(kinds)s) {"AND ended_at IS NULL" if is_open else ""}
                {"AND (due_at, request_id) > (%(due)s, %(after)s)" if start is not None else ""}
-             ORDER BY due_at, request_id LIMIT %(most)s""",
+             ORDER BY due_at, request_id LIMIT %(limit)s""",
         {
             "states": [state.value for state in asked],
             "kinds": [kind.value for kind in kinds or list(RightKind)],
             "due": start.clock.due_at if start is not None else None,
             "after": after,
-            "most": limit,
+            "limit": limit,
         },
     )
     return [request_row(row) for row in rows]

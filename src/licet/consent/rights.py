@@ -62,7 +62,7 @@ class ExtensionReason(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why a request is refused; the text of the step says more."""
+    """Why a request is refused; the step's text explains it."""
 
     unfounded = "unfounded"
     excessive = "excessive"

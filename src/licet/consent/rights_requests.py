@@ -108,7 +108,7 @@ class SendRequest(VerbRequest, frozen=True, kw_only=True):
                 "wait for an answer, or withdraw one",
                 because="too_many_requests",
             )
-        region = account_region.of_accounts(tx, [self.account])[self.account]
+        region = account_region.load_regions(tx, [self.account])[self.account]
         if self.kind in REFUSES and versions.in_force(self.at).asks:
             no = ChoiceRequest(account=self.account, at=self.at, allow=False, via="rights").command(
                 None
@@ -264,7 +264,7 @@ def _insert_request(
         found = tables.lock_accounts(tx, [entered.account])
         if entered.account not in found:
             raise NotFoundError(f"no account `{shown(Prefix.account, entered.account)}`")
-        region = account_region.of_accounts(tx, [entered.account])[entered.account] or region
+        region = account_region.load_regions(tx, [entered.account])[entered.account] or region
     clock = rights.receive(entered.kind, region, received_at, confirmed=False)
     return RequestRow(
         request=uuid7(now, keyring.random(10)),

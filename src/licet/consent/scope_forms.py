@@ -134,17 +134,19 @@ def view(
 ) -> ScopeStands:
     """A conversation or a project of the account's own; NotFoundError for any other id."""
     if conversation is not None:
-        seen = account_view.seen(tx, [(account, conversation)], policies, now).get(conversation)
+        seen = account_view.load_views(tx, [(account, conversation)], policies, now).get(
+            conversation
+        )
         if seen is None:
             raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
         scope = GrantScope(ScopeKind.conversation, conversation.hex)
         return ScopeStands(state=seen.state, scope=scope, conversation=seen.turns)
     assert project is not None
-    row = account_view.accounts(tx, [account]).get(account)
+    row = account_view.load_accounts(tx, [account]).get(account)
     found = tables.load_projects(tx, [(account, project)], [])
     if row is None or not found:
         raise NotFoundError(f"no project `{shown(Prefix.project, project)}`")
-    state = account_view.brought(row, policies, now).account
+    state = account_view.account_at(row, policies, now).account
     return ScopeStands(
         state=state, scope=GrantScope(ScopeKind.project, project.hex), out_at=found[0].kept_out_at
     )

@@ -56,7 +56,7 @@ class SelectedForm(VerbRequest, frozen=True, kw_only=True):
         ids = tuple(dict.fromkeys(self.conversations))
         if len(ids) > SELECTED_MAX:
             raise UsageError(f"more than {SELECTED_MAX} conversations", "select fewer of them")
-        seen = account_view.seen(tx, [(self.account, one) for one in ids], versions, self.at)
+        seen = account_view.load_views(tx, [(self.account, one) for one in ids], versions, self.at)
         for one in ids:
             if one not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, one)}`")

@@ -7,12 +7,12 @@
     projects.csv     its projects, and since when each is kept out
     safety_copies.jsonl  what the safety team keeps of a flagged conversation, a copy a line, also where its text is gone
     feedback.jsonl   every feedback that is kept, with what it shares
-    learnt.csv       which models were trained on which conversations
-    suggestions.csv  what a classifier, or a person of their own accord, suggested about misuse, and what was decided
-    requests.jsonl   every request under the law, with its dates, its steps and what was written in it
-    recipients.csv   who was given rows of the person's, what was recalled, and what they answered
+    learnt.csv       the models trained on each conversation
+    suggestions.csv  suggestions of misuse by a classifier or a person, and what was decided
+    requests.jsonl   every rights request, with its dates, steps and texts
+    recipients.csv   recipients of the person's rows, recalls, and their answers
     licet.json       what the zip is, and the person's region, if known
-    index.html       all of it in words, for a browser: begin here; chats/ has a page for each conversation
+    index.html       everything as pages, for a browser; chats/ has a page for each conversation
     feedback.html, safety_copies.html  the same as the files of that name
     receipts/ ..     the receipts of the choices and what it takes to check them, as `licet.proof.papers` says
 
@@ -114,12 +114,12 @@ def takeout(
     """
     words = words or catalogue()
     with transactions() as tx:
-        row = account_view.accounts(tx, [account]).get(account)
+        row = account_view.load_accounts(tx, [account]).get(account)
         if row is None:
             raise NotFoundError("no such account")
         choices = history.load_history(tx, keyring, account).choices
         within = history.list_projects(tx, keyring, account)
-        region = account_region.of_accounts(tx, [account])[account]
+        region = account_region.load_regions(tx, [account])[account]
         suggested = _suggestion_rows(tx, account)
         learnt = _learnt_rows(tx, account)
     name, version = shown(Prefix.account, account), policies.in_force(now).version
@@ -331,7 +331,7 @@ def conversation_lines(
             ids = account_view.conversation_ids(
                 tx, account, BATCH_CONVERSATIONS_MAX, after=after, deleted=False
             )
-            seen = account_view.seen(
+            seen = account_view.load_views(
                 tx, [(account, conversation) for conversation in ids], policies, now
             )
             made = list(_lines(tx, keyring, [seen[conversation] for conversation in ids], now))
@@ -400,7 +400,7 @@ def _line(view: account_view.AccountView, turns: _Turns, contents: Sequence[Cont
 
 
 def _readable(view: account_view.AccountView, stored: _Turns, now: datetime) -> _Turns:
-    """Of the turns with content, those that the person may read; turn 0 is the title."""
+    """The stored turns that the person may read; turn 0 is the title."""
     keys = view.conversation.keys
     return [
         (turn, turn_at)
@@ -445,7 +445,7 @@ def safety_copies(
             ids = account_view.copied_conversation_ids(
                 tx, account, now, BATCH_CONVERSATIONS_MAX, after=after
             )
-            seen = account_view.seen(
+            seen = account_view.load_views(
                 tx,
                 [(account, conversation) for conversation in ids],
                 policies,
@@ -464,7 +464,9 @@ def _safety_copy(
 ) -> bytes:
     row, state = view.conversation, view.turns
     copied = copied_turns(tx, row.account_id, row.conversation_id)
-    turns = [turn for turn in view.said if turn.number in copied and _is_kept(view, turn, now)]
+    turns = [
+        turn for turn in view.turn_states if turn.number in copied and _is_kept(view, turn, now)
+    ]
     messages: list[dict[str, Any]] = []
     for start in range(0, len(turns), OPENED_TURNS_MAX):
         batch = turns[start : start + OPENED_TURNS_MAX]

@@ -58,8 +58,8 @@ def _decisions(installation: Installation, town: Town) -> DemoPromise:
                 conversation: town.person(town.said[conversation, n][0]).id
                 for conversation, n in page
             }
-            seen = account_view.seen(tx, [(owners[c], c) for c in owners], known, now)
-            turns = {c: account_view.turns(tx, owners[c], c) for c in owners}
+            seen = account_view.load_views(tx, [(owners[c], c) for c in owners], known, now)
+            turns = {c: account_view.list_turns(tx, owners[c], c) for c in owners}
             for conversation, number in page:
                 account, name = town.said[conversation, number]
                 turn = turns[conversation][number - 1]

@@ -115,8 +115,10 @@ def read_as_staff(
                 reason=reason,
                 ticket=ticket,
             )
-            seen = account_view.seen(tx, [(account, conversation)], policies(installation), now)
-            turns = account_view.turns(tx, account, conversation)
+            seen = account_view.load_views(
+                tx, [(account, conversation)], policies(installation), now
+            )
+            turns = account_view.list_turns(tx, account, conversation)
             staff_reads.read(tx, installation.keyring, seen[conversation], turns, reading, random)
     except DeniedError:
         return False

@@ -52,10 +52,16 @@ from licet.release import live_leases, registry
 from licet.store.connect import Transaction, transaction
 from licet.store.rows import Change
 from licet.vault import certificate, host_events, policy_versions, restriction
-from licet.vault.certificate import ErasureCause, ErasureRecord, ErasureState, Waits, WaitsFor
+from licet.vault.certificate import (
+    ErasureCause,
+    ErasureRecord,
+    ErasureState,
+    ErasureWaits,
+    WaitsFor,
+)
 from licet.vault.ids import Prefix, parse, shown
 from licet.vault.installation import Installation
-from licet.vault.tables import hold_accounts
+from licet.vault.tables import lock_account_rows
 from licet.webhooks import acknowledgements
 from licet.webhooks.acknowledgements import HostDelivery
 
@@ -171,7 +177,7 @@ def _page_of_run(tx: Transaction, only: str | None, after: UUID | None) -> list[
     return certificate.unfinished(tx, PAGE_ERASURES_MAX, after)
 
 
-def _is_due(waits: Waits, at: datetime, at_once: bool) -> bool:
+def _is_due(waits: ErasureWaits, at: datetime, at_once: bool) -> bool:
     """Whether the period of all its content has ended at ``at``, or is not waited for."""
     return at_once or waits.due_at is None or waits.due_at <= at
 
@@ -199,7 +205,7 @@ def _advance(installation: Installation, erasure: ErasureRecord, at_once: bool) 
         return erasure
     at, more = max(installation.clock(), erasure.requested_at), False
     with transaction(installation.pool) as tx:
-        hold_accounts(tx, [erasure.account])
+        lock_account_rows(tx, [erasure.account])
         waits = certificate.waits(tx, erasure, at_once=at if at_once else None)
         waits.refuse_fenced()
         recall_releases(tx, erasure, waits.releases, at)
@@ -210,8 +216,8 @@ def _advance(installation: Installation, erasure: ErasureRecord, at_once: bool) 
     except BrokenError:
         # commits the progress that was made before the certificate
         with transaction(installation.pool) as tx:
-            hold_accounts(tx, [erasure.account])
-            certificate.save(tx, _states_reached(*certificate.renewed(tx, erasure), at))
+            lock_account_rows(tx, [erasure.account])
+            certificate.save(tx, _states_reached(*certificate.reload(tx, erasure), at))
         raise
 
 
@@ -223,8 +229,8 @@ def _finish(
     """
     while True:
         with transaction(installation.pool) as tx:
-            hold_accounts(tx, [erasure.account])
-            now, waits = certificate.renewed(tx, erasure)
+            lock_account_rows(tx, [erasure.account])
+            now, waits = certificate.reload(tx, erasure)
             waits.refuse_fenced()
             if more:
                 more = sweep_batches.sweep_locked(tx, at, [erasure.account]).more
@@ -244,7 +250,7 @@ def _finish(
             return moved
 
 
-def _states_reached(erasure: ErasureRecord, waits: Waits, at: datetime) -> ErasureRecord:
+def _states_reached(erasure: ErasureRecord, waits: ErasureWaits, at: datetime) -> ErasureRecord:
     """The erasure with the states it has reached at ``at``, before its certificate."""
     if erasure.state is ErasureState.fenced and not waits.keys and waits.due_at is None:
         erasure = replace(erasure, state=ErasureState.shredded, shredded_at=at)
@@ -264,7 +270,11 @@ def _certificate_entry(tx: Transaction, signed: str | None, at: datetime) -> lis
 
 
 def _certify(
-    installation: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits, at: datetime
+    installation: Installation,
+    tx: Transaction,
+    erasure: ErasureRecord,
+    waits: ErasureWaits,
+    at: datetime,
 ) -> str | None:
     """Reads every place back and signs the result; returns the certificate, or None if the log
     still lacks leaves of the account. BrokenError if something is still there.
@@ -275,7 +285,7 @@ def _certify(
         return None
     journal = installation.keyring.restrictions
     if journal is not None and erasure.cause in (ErasureCause.deletion, ErasureCause.closure):
-        restriction.journal_request(
+        restriction.record_request(
             tx, journal, erasure.account, erasure.conversation, erasure.erasure
         )
     if erasure.cause is ErasureCause.closure:
@@ -291,7 +301,7 @@ def _certify(
         leasable[release] = len(given)
     places = certificate.read_back(tx, erasure, leasable)
     backups, out_of_reach = _remaining_backups(installation, tx, erasure, at)
-    document = certificate.document(
+    document = certificate.build_document(
         erasure,
         at,
         places,
@@ -421,7 +431,7 @@ def list_by_account(
     with transaction(installation.pool) as tx:
         return [
             _erasure_status(installation, tx, erasure, for_person)
-            for erasure in certificate.of_account(tx, account)
+            for erasure in certificate.list_by_account(tx, account)
         ]
 
 
@@ -435,7 +445,7 @@ def list_page(
     with transaction(installation.pool) as tx:
         return [
             _erasure_status(installation, tx, one, for_person=True)
-            for one in certificate.newest_of(tx, account, limit, before=start)
+            for one in certificate.list_newest(tx, account, limit, before=start)
         ]
 
 
@@ -508,7 +518,7 @@ def _erasure_status(
     waits = (
         certificate.waits(tx, erasure)
         if erasure.state is not ErasureState.verified
-        else Waits(keys=0, bodies=0, due_at=None, held=False)
+        else ErasureWaits(keys=0, bodies=0, due_at=None, held=False)
     )
     if for_person and waits.held and not certificate.is_under_disclosed_hold(tx, erasure):
         waits = replace(waits, held=False)
@@ -538,7 +548,7 @@ def _erasure_status(
 
 
 def _waits_for(
-    installation: Installation, tx: Transaction, erasure: ErasureRecord, waits: Waits
+    installation: Installation, tx: Transaction, erasure: ErasureRecord, waits: ErasureWaits
 ) -> WaitsFor | None:
     if erasure.state is ErasureState.verified:
         return None

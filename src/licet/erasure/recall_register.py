@@ -123,7 +123,7 @@ def handouts_by_recipient(
     rows = tx.execute(
         """SELECT h.handout_id, h.release_id, h.handed_at, r.recalls, r.open, r.overdue
              FROM (SELECT * FROM handouts WHERE recipient = %(recipient)s
-               ORDER BY handed_at DESC LIMIT %(most)s) h
+               ORDER BY handed_at DESC LIMIT %(limit)s) h
             CROSS JOIN LATERAL (
                  SELECT count(*) AS recalls, count(*) FILTER (WHERE k.acknowledged_at IS NULL) AS open,
                         count(*) FILTER (WHERE k.acknowledged_at IS NULL
@@ -131,7 +131,7 @@ def handouts_by_recipient(
                    FROM (SELECT acknowledged_at, due_at FROM recalls WHERE handout_id = h.handout_id
                           LIMIT %(counted)s) k) r
             ORDER BY h.handed_at DESC, h.handout_id""",
-        {"recipient": recipient, "most": limit, "at": at, "counted": RECALLS_COUNTED_MAX},
+        {"recipient": recipient, "limit": limit, "at": at, "counted": RECALLS_COUNTED_MAX},
     )
     return [
         RecipientHandout(

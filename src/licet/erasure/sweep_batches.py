@@ -23,7 +23,7 @@ from licet.ledger.outbox import Entry, EntryKind
 from licet.store.connect import Transaction
 from licet.vault import account_journal, expiry, host_events
 from licet.vault.expiry import DueFeedback, DueSafetyCopy, DueSegment
-from licet.vault.tables import hold_accounts
+from licet.vault.tables import lock_account_rows
 
 # a larger batch amortises its fixed cost; the locks are held for a fifth of a second
 BATCH_SEGMENTS_MAX = 2_000
@@ -81,7 +81,7 @@ def sweep_batch(
     if not due_accounts:
         scores = expiry.erase_scores(tx, at, limit)
         return SweepResult(scores=scores, more=scores == limit)
-    swept = sweep_locked(tx, at, hold_accounts(tx, due_accounts), limit=limit)
+    swept = sweep_locked(tx, at, lock_account_rows(tx, due_accounts), limit=limit)
     return msgspec.structs.replace(swept, scores=expiry.erase_scores(tx, at, limit), more=True)
 
 
@@ -112,7 +112,7 @@ def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -
         if row.key_slot is not None
     ]
     _record_endings(tx, rows, dead, at)
-    host_events.erased(tx, conversations, at)
+    host_events.append_erased(tx, conversations, at)
     reasons = Counter(row.because for row in rows)
     return SweepResult(
         segments=len(rows), turns=sum(row.turns for row in rows), reasons=dict(reasons)

@@ -1,8 +1,8 @@
 """Claude Code transcripts: session files of JSON lines, or one ``{"loglines": [..]}`` document of
 the same records.
 
-There is no published schema; this follows files as they are written and reads every field it does
-not need with indifference, so that a newer version costs a Skipped and never a file. What it
+There is no published schema; this follows files as they are written and ignores fields it does not
+need, so that an unknown record is Skipped and never fails a file. What it
 promises:
 
 * Only what the person typed or attached is a turn of Role.user. The client also writes as "user":
@@ -10,7 +10,7 @@ promises:
   is marked meta, or comes from elsewhere than a human. All that is Role.tool with origin `tool`,
   which no policy uses for training. Of a text that holds one of the client's own tags, what lies
   from the tag to the last that closes it is the client's, or all behind it where none does: in
-  doubt nobody spoke. What stands beside it was typed.
+  doubt it is not the person's. The rest was typed.
 * What was typed while the model worked is an `attachment` of type `queued_command`, and is a turn
   where it stands.
 * A session that was rewound goes on from an earlier record: `parentUuid` says which, and is null
@@ -334,7 +334,7 @@ def _is_document(path: Source) -> bool:
     try:
         return _LOGLINES.match(head_of(path)) is not None
     except OSError:
-        return False  # gone since it was recognised: reading its lines says so
+        return False  # deleted since it was recognised: reading its lines reports that
 
 
 def _read_record(

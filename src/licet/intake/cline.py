@@ -9,8 +9,8 @@ messages alone, with neither ids nor times.
   (the environment, the contents of files, its rules). All that is Role.tool with origin `tool`. In
   a session a text without such tags is what the person typed. In the older file only a text that
   begins with ``<task>``, ``<feedback>``, ``<answer>`` or ``<user_message>`` is the person's, up to
-  the end of that tag: the rest cannot be distinguished from the client's, and in doubt nobody
-  spoke. A text behind the head of a tool's result is the tool's whatever it begins with, except
+  the end of that tag: the rest cannot be distinguished from the client's, and in doubt is not the
+  person's. A text behind the head of a tool's result is the tool's whatever it begins with, except
   where the tool is one that asks the person.
 * A file that the person named with ``@`` is an attachment by its path; what was read from it is
   Skipped.

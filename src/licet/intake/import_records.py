@@ -46,7 +46,7 @@ class RecordedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an account's history from before its newest event: turns stored under no
+    """The outcome of an account's history from before its newest event: turns stored under no
     grant, refusals that took effect now, permissions and ratings left out.
     """
 
@@ -58,10 +58,9 @@ class LateHistory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an import. Counts are of turns, unless stated otherwise.
-
-    ``effects`` counts the recorded choices by what they did: a yes that the terms do not cover does
-    nothing. ``choices_too_early`` are those of before the first version is effective, which do
+    """The result of an import. Counts are of turns, unless stated otherwise. ``effects`` counts the
+    recorded choices by effect: a yes that the terms do not cover has none.
+    ``choices_too_early`` are those of before the first version is effective, which do
     nothing either. ``opened_alone`` are accounts of the file of accounts that were opened and have
     nothing in this import; ``opened_now``, those of them of which the file does not say when they
     were opened. ``conversations`` are those in which turns were stored, ``conversations_known``
@@ -102,7 +101,7 @@ class DatedChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlacedEvent(NamedTuple):
-    """An event of an account, in its place. ``place`` is that of its turn in the spool, -1 for a
+    """An event of an account in its order. ``place`` is that of its turn in the spool, -1 for a
     choice, -2 for feedback, which comes after a turn of the same time and before a permission.
     """
 

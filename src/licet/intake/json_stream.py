@@ -3,8 +3,8 @@
 With ``objects``, an object that stands where an array could (one conversation alone, or several
 objects in a row) is an element too. Only brackets, commas and strings are understood, which is
 enough to find where an element ends (RFC 8259); validity is for its decoder, so one bad element
-costs itself only. A truncated array gives the elements that were whole, then a `Flaw`. Arrays
-written one after another count on. For a valid array the elements are those of `json.loads`.
+costs itself only. A truncated array gives the elements that were whole, then a `Flaw`. Concatenated
+arrays continue the numbering. For a valid array the elements are those of `json.loads`.
 
 A string of more than STRING_BYTES_MAX in the file becomes OVER_LONG, so that one endless message
 costs itself and not its conversation; `records.limit_turn` rejects the turn that holds it.

@@ -8,7 +8,7 @@ conversation is nested as deep as it is long; it is flattened here without recur
 * The export does not say which branch was shown last. The client shows the newest answer and the
   newest edit, so the branch is the one of the last child of the last child, from the last root; the
   others are Skipped.
-* ``isCreatedByUser`` says who speaks. A message marked ``error`` is the client's word and is
+* ``isCreatedByUser`` marks the person's. A message marked ``error`` is the client's and is
   Skipped.
 * Parts of an answer (``content``) come before its ``text``. A tool's call and its output are in one
   part: the call is the assistant's, the output a turn of its own, Role.tool with origin `tool`.

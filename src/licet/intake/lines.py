@@ -90,7 +90,7 @@ def head(path: Source) -> bytes:
             while len(start) < HEAD_BYTES and (more := opened.stream.read1(HEAD_BYTES)):
                 start += more
         except _DAMAGE:
-            # what can be read is enough to recognise a file; its reader says where the damage is
+            # enough to recognise a file; its reader reports the place of the damage
             pass
     return start[:HEAD_BYTES].removeprefix(_MARK)
 

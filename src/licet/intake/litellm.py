@@ -5,12 +5,14 @@ The specification is LiteLLM's logging specification of the proxy. What it promi
 
 * It is traffic of an API, so the surface is `api`, which the published terms leave out of every
   use; an operator whose proxy stands behind an app of their own says otherwise at the import.
-* Whose a call is: ``end_user``, else the end user of the key, else the ``user`` that the caller
+* The account of a call: ``end_user``,
+else the end user of the key, else the ``user`` that the caller
   named, else the owner of the key.
 * Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands)
   makes the whole call Skipped, as does text that the proxy redacted. No mark of any kind makes more
   of a call usable.
-* A call repeats the earlier messages. Calls of one session (``litellm_session_id``, ``session_id``,
+* Each call repeats the earlier messages.
+Calls of one session (``litellm_session_id``, ``session_id``,
   else ``trace_id``) are one conversation, and a message is named by the hash of its content and by
   how often that occurred before in its call: so what is repeated is one turn, however much of it a
   later call still holds. A call without a session is a conversation of its own.
@@ -113,7 +115,7 @@ def _is_lines(path: Source) -> bool:
     try:
         return _is_line_format(head(path))
     except OSError:
-        return False  # gone since it was recognised: reading it says so
+        return False  # deleted since it was recognised: reading it reports that
 
 
 def _read_call(place: str, call: _Call, raw: bytes, one_pass: Pass) -> Iterator[Read]:

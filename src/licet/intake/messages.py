@@ -214,7 +214,7 @@ class Dialogue:
 
 
 def read_message(place: str, dialogue: Dialogue, index: str, raw: bytes) -> Iterator[Read]:
-    """One message in the shape of OpenAI's; ``index`` is its id where it has none of its own."""
+    """Reads a message in the shape of OpenAI's; ``index`` is its id if it has none."""
     message = decode(raw, _message)
     if isinstance(message, UnreadableRecord):
         yield BrokenRecord(place=place, message=message.message)

@@ -12,8 +12,8 @@ rating's own ``data.share`` says that the person was asked.
   call is the assistant's, its output a turn of its own, Role.tool with origin `tool`; reasoning is
   Skipped.
 * Older answers have all of that in ``content``, as ``<details type="..">``. Reasoning in it is cut
-  out; what a tool or an interpreter gave becomes a turn of Role.tool. One that is not closed
-  reaches to the end: in doubt it is a tool's.
+  out; what a tool or an interpreter gave becomes a turn of Role.tool. An unclosed one extends to
+  the end: in doubt it is a tool's.
 * What a search or a document gave to an answer (``sources``) is Skipped. Files are named, and not
   taken in.
 * An administrator's export holds the chats of several users; then each conversation carries its

@@ -1,4 +1,4 @@
-"""What every reader of a format yields: turns as they were recorded, and what could not be read.
+"""The records that every reader of a format yields: turns, feedback, and what could not be read.
 
 A reader is a function ``read(path) -> Iterator[Read]``. It never opens the database; it holds one
 record in memory at a time, or one conversation where the format is a tree; for a broken item it
@@ -64,7 +64,7 @@ class ReadFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BrokenRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An item that could not be read: where, and what is wrong, without quoting its content."""
+    """An item that could not be read: its place, and the fault without quoting its content."""
 
     place: str
     message: str

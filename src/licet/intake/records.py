@@ -46,7 +46,7 @@ _ESCAPE = re.compile(
 )
 _REPLACEMENT = rb"\ufffd"
 
-# What stands for a string that was over the bound and was not kept: noncharacters, which no text is
+# Replaces a string over the size bound: noncharacters, which no text is
 # exchanged with (Unicode, 23.7). A file that holds it nevertheless loses that turn and nothing
 # else.
 OVER_LONG = "\U0010fffe over the bound \U0010fffe"
@@ -142,7 +142,7 @@ def json_text(raw: msgspec.Raw) -> str:
 
 
 def valid_utf8(raw: bytes) -> bool:
-    """Asked of whole records, because a decoder does not look into keys that it skips."""
+    """Whether a whole record is UTF-8: a decoder does not validate keys that it skips."""
     if raw.isascii():
         return True
     try:

@@ -126,7 +126,7 @@ class _Rated(Masked, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(NamedTuple):
-    """What the vault has of an account: the time of its newest event, its turns and its choices."""
+    """An account in the vault: the time of its newest event, its turns and its choices."""
 
     last_at: datetime
     turns: set[bytes]
@@ -137,7 +137,7 @@ class Import:
     """One import. ``recorded`` are the accounts, ``default`` stands for one that is not among them.
     ``host`` is whose a turn is if its source does not say (by default that of ``default``), and
     whose a take-out of another installation is, whose own ids no host knows. UsageError for a
-    choice of no known account, or whose time is not in the past.
+    choice of an unknown account, or one not in the past.
     """
 
     def __init__(
@@ -564,7 +564,7 @@ class Import:
                 yield add_turn_command(account_id, event.at, turn, stored=event.number not in dead)
 
     def _load_known(self, tx: Transaction, account: UUID) -> _Known:
-        last_at = account_view.accounts(tx, [account])[account].state.last_at
+        last_at = account_view.load_accounts(tx, [account])[account].state.last_at
         return _Known(last_at, account_view.turns_by_host(tx, account), KnownChoices(tx, account))
 
     def _new_choices(
@@ -676,7 +676,7 @@ class Import:
                 name = names[row.conversation_id.hex] = row.host_hmac.hex()
                 state = replace(row.state, name=name, project=names.get(row.state.project, ""))
                 world.conversations[name] = Owned("", state, [])
-        account_state = account_view.accounts(tx, [account])[account].state
+        account_state = account_view.load_accounts(tx, [account])[account].state
         world.accounts[""] = replace(
             account_state,
             grants=tuple(

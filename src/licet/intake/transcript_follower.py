@@ -29,7 +29,7 @@ class ReadMark(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One record: where it begins, what it holds, and the mark behind it."""
+    """One record: its first byte, its items, and the mark after it."""
 
     start: int
     items: tuple[Read, ...]

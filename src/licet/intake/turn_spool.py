@@ -38,7 +38,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class SpooledTurn(Masked, msgspec.Struct, frozen=True, array_like=True):
-    """A turn that waits. Names are HMACs; texts are envelopes of `vault.content`."""
+    """A waiting turn. Names are HMACs; texts are envelopes of `vault.content`."""
 
     conversation: bytes
     host_turn: bytes
@@ -139,7 +139,7 @@ class TurnSpool:
 
 
 class WaitingTurn(NamedTuple):
-    """A turn that waits. ``number`` counts turns in the order in which they came."""
+    """A waiting turn. ``number`` counts turns in the order of reading."""
 
     at: datetime
     number: int

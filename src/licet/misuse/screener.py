@@ -218,10 +218,10 @@ def _read_text(
     )
     versions = policies(installation)
     with transaction(installation.pool) as tx:
-        seen = account_view.seen(tx, [(account, conversation)], versions, installation.clock()).get(
-            conversation
-        )
-        turns = account_view.turns(tx, account, conversation)
+        seen = account_view.load_views(
+            tx, [(account, conversation)], versions, installation.clock()
+        ).get(conversation)
+        turns = account_view.list_turns(tx, account, conversation)
         own_turns = [turn for turn in turns if turn.role is TurnRole.user][-TURNS_READ_MAX:]
         if seen is None or not own_turns:
             return None, 0

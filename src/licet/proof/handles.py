@@ -46,7 +46,7 @@ def handles(installation: Installation, account: UUID, year: int | None = None) 
     """
     log_year = installation.clock().year if year is None else year
     with transaction(installation.pool) as tx:
-        if not account_view.accounts(tx, [account]):
+        if not account_view.load_accounts(tx, [account]):
             raise NotFoundError("no such account")
         key = LogKeys(installation.keyring).log_keys(tx, [account], log_year).get(account)
         if key is None:

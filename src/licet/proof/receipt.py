@@ -222,7 +222,7 @@ def choices(
     tx: Transaction, keyring: Keyring, policies: Policies, account: UUID
 ) -> list[ReceiptChoice]:
     """Loads the choices of an account, oldest first, with their evidence."""
-    holder = account_view.accounts(tx, [account]).get(account)
+    holder = account_view.load_accounts(tx, [account]).get(account)
     if holder is None:
         raise NotFoundError("no such account")
     chain = keyring.account_keys(tx, [account])
@@ -233,7 +233,7 @@ def choices(
             because="erased",
         )
     key = chain[account].own
-    made = account_choices.of_account(tx, account, limit=CHOICES_MAX)
+    made = account_choices.list_by_account(tx, account, limit=CHOICES_MAX)
     given = {
         choice.grant: scope_of(choice.project, choice.conversation)
         for choice in made

@@ -375,7 +375,7 @@ class Builder:
     def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
             release_id = uuid7(at, self._keyring.random(10))
-            account_journal.stop_endings(tx)
+            account_journal.block_endings(tx)
             position = account_journal.last_position(tx)
             release = Release(
                 release_id=release_id,
@@ -554,10 +554,10 @@ class Builder:
                 # Nobody waits for the disk under the lock: whatever commits after this is durable
                 # together with it.
                 tx.execute("SET LOCAL synchronous_commit = off")
-                versions.stop_changes(
+                versions.block_changes(
                     tx
                 )  # before the endings, as every writer that applies a version
-                account_journal.stop_endings(tx)
+                account_journal.block_endings(tx)
                 started, now = time.monotonic(), self._clock()
                 position, policies = account_journal.last_position(seen), versions.load(seen)
                 if policies is None or policies.number(now) != release.version:
@@ -595,7 +595,7 @@ class Builder:
             ]
             out = {row.ordinal for row, _ in gone}
             still = [row for ordinal, row in touched.items() if ordinal not in out]
-            views = account_view.seen(
+            views = account_view.load_views(
                 seen, sorted({(r.account, r.conversation) for r in still}), policies, now
             )
             self._salted(seen, release, {row.account for row in touched.values()}, proofs)

@@ -66,7 +66,7 @@ class KnownNames:
                 (segment, self._known[segment] | fresh) for segment, fresh in self._fresh.items()
             ]
             with transaction(pool) as tx:
-                found_names.keep(tx, records, self._finder)
+                found_names.save(tx, records, self._finder)
 
     def _found_before(self, marked: Marked) -> bytes:
         return self._known[marked[0]].get(marked[1], b"") if marked is not None else b""

@@ -84,7 +84,7 @@ def verdicts(
     tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, at: datetime
 ) -> list[RowDecision]:
     """Decides each row at ``at``, by the same rule that admitted it."""
-    seen = account_view.seen(
+    seen = account_view.load_views(
         tx, sorted({(row.account, row.conversation) for row in rows}), policies, at
     )
     result = []

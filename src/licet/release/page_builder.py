@@ -52,7 +52,7 @@ from licet.release.row_runs import RowSources
 from licet.release.rows import ROW_BYTES_MAX, ReleaseRow, RowMessage, row_id_of, surrogates_mark
 from licet.release.tally import microseconds
 from licet.store.connect import Pool, Transaction, transaction
-from licet.vault.blocks import moment
+from licet.vault.blocks import unpack_time
 from licet.vault.conversation_pages import Place, page_after
 from licet.vault.tables import ConversationRow
 
@@ -363,8 +363,8 @@ def _figures(written: WrittenRow) -> RowFigures:
     last = max(max(part.turns.times) for part in thread.parts)
     return RowFigures(
         contents.account_mark(row.account_id),
-        contents.month(moment(first)),
-        contents.month(moment(last)),
+        contents.month(unpack_time(first)),
+        contents.month(unpack_time(last)),
         written.text_bytes,
         profile,
         bool(thread.gaps),

@@ -88,7 +88,9 @@ def rated(
     }
     usable = _usable(tx, given, rows, policies, at)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
-    turns = account_view.turns_of(tx, sorted({(row.account, row.conversation) for row in placed}))
+    turns = account_view.turns_by_conversation(
+        tx, sorted({(row.account, row.conversation) for row in placed})
+    )
     places = {row.ordinal: _places(row, turns[row.conversation]) for row in placed}
     found: dict[int, list[RatedMessage]] = {}
     for ordinal, _, turn, (rating, check, score), _ in usable:
@@ -139,7 +141,7 @@ def _usable(
 ) -> list[_Given]:
     """Those that the rule permits. A row that was removed since the first statement has none."""
     keys = {(row.account, row.conversation) for row in rows.values()}
-    seen = account_view.seen(tx, sorted(keys), policies, at)
+    seen = account_view.load_views(tx, sorted(keys), policies, at)
     return [
         one
         for one in given

@@ -49,7 +49,7 @@ def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, at
 
 
 def _log_policies(tx: Transaction, year: int, at: datetime) -> int:
-    policy_versions.stop_changes(tx)
+    policy_versions.block_changes(tx)
     known, added = policy_versions.applied(tx), outbox.logged_policies(tx, year)
     facts: list[dict[str, str | int | bool | None]] = [
         {"number": number, "sha256": sha256}

@@ -144,7 +144,7 @@ def explain_conversation(
     account's. The caller holds a `snapshot`: the statements must agree.
     """
     seen = (
-        account_view.seen(tx, [(account, conversation)], versions, now, with_turns=True).get(
+        account_view.load_views(tx, [(account, conversation)], versions, now, with_turns=True).get(
             conversation
         )
         if account is not None
@@ -152,7 +152,9 @@ def explain_conversation(
     )
     if account is None or seen is None:
         raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
-    turns = [turn_state for turn_state in seen.said if turn is None or turn_state.number == turn]
+    turns = [
+        turn_state for turn_state in seen.turn_states if turn is None or turn_state.number == turn
+    ]
     if not turns:
         raise NotFoundError(f"no turn `{shown_turn(conversation, turn or 0)}`")
     row = seen.conversation
@@ -280,17 +282,19 @@ def explain_account(
     tx: Transaction, keyring: Keyring, versions: Policies, account: UUID, now: datetime
 ) -> AccountSeen:
     """Explains an account, in the caller's `snapshot`; NotFoundError."""
-    row = account_view.accounts(tx, [account]).get(account)
+    row = account_view.load_accounts(tx, [account]).get(account)
     if row is None:
         raise NotFoundError(f"no account `{shown(Prefix.account, account)}`")
-    state = account_view.brought(row, versions, now).account
+    state = account_view.account_at(row, versions, now).account
     ids = account_view.conversation_ids(tx, account, EXPLAINED_CONVERSATIONS_MAX)
-    seen = account_view.seen(tx, [(account, each) for each in ids], versions, now, with_turns=True)
+    seen = account_view.load_views(
+        tx, [(account, each) for each in ids], versions, now, with_turns=True
+    )
     reasons: dict[str, Counter[str]] = {
         purpose: Counter() for purpose in sorted(versions.in_force(now).covers)
     }
     for view in seen.values():
-        for turn in view.said:
+        for turn in view.turn_states:
             for purpose, counter in reasons.items():
                 counter[view.decide(turn, versions, purpose).because.value] += 1
     return AccountSeen(
@@ -305,7 +309,7 @@ def explain_account(
         questions=question_statuses(
             state, versions, now, acts.standing_acts(tx, keyring, versions, row, now)
         ),
-        choices=tuple(_choice(made) for made in account_choices.of_account(tx, account)),
+        choices=tuple(_choice(made) for made in account_choices.list_by_account(tx, account)),
         conversations=len(ids),
         newest=tuple(shown(Prefix.conversation, each) for each in ids[-NEWEST_CONVERSATIONS_MAX:]),
         turns={purpose: dict(counter) for purpose, counter in reasons.items()},

@@ -446,8 +446,8 @@ def subject_of(tx: Transaction, item: str) -> ItemSubject:
             account = account_view.owner(tx, conversation)
             if account is None:
                 raise NotFoundError(f"no item `{item}`")
-            tells = kind is not ItemKind.hold or _is_disclosed_hold(tx, account, subject)
-            return ItemSubject(item=item, account=account, tells=tells)
+            is_disclosed = kind is not ItemKind.hold or _is_disclosed_hold(tx, account, subject)
+            return ItemSubject(item=item, account=account, is_disclosed=is_disclosed)
         case _:
             return ItemSubject(item=item)
 

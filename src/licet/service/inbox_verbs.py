@@ -184,7 +184,7 @@ def _begin(
     words: str,
 ) -> int:
     if act.has_words:  # the verb keeps them where the person reads them
-        about, words = msgspec.structs.replace(about, tells=False), ""
+        about, words = msgspec.structs.replace(about, is_disclosed=False), ""
     return inbox_register.begin_act(
         tx, installation.keyring, about, actor.staff_id, installation.clock(), words, act.name
     )

@@ -63,7 +63,7 @@ def submit(
     now = installation.clock()
     order = uuid7(now, installation.keyring.random(10))
     with transaction(installation.pool) as tx:
-        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, now=now, said=None)
+        staff_orders.record(tx, order, kind, target, reason=reason, by=actor, now=now, result=None)
     return order
 
 

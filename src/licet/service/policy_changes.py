@@ -162,7 +162,7 @@ def apply_policy(
     with transaction(installation.pool) as tx:
         now = installation.clock()
         number = versions.add(tx, policy, now, actor)
-        restriction.keep_policy(tx, installation.keyring, policy, now, actor)
+        restriction.record_policy(tx, installation.keyring, policy, now, actor)
         wanted = None if languages is None else {ENGLISH, *languages}
         _publish(installation, tx, notice.list_shipped_sources(policy, wanted), None, actor)
     return number
@@ -266,8 +266,8 @@ def plan_version(
     shortening = uuid7(now, installation.keyring.random(10)) if shorten_stored else None
     statistics.gather(installation.pool)
     with transaction(installation.pool) as tx:
-        drawn = policy_plan.draw(tx, versions, policy, now, shortening=shortening)
-        named = policy_plan.keep(tx, versions, policy, drawn, now, actor)
+        drawn = policy_plan.draw_plan(tx, versions, policy, now, shortening=shortening)
+        named = policy_plan.save_plan(tx, versions, policy, drawn, now, actor)
         dates = None
         if shortening is not None:
             after = policy_plan.with_version(versions, policy)
@@ -372,7 +372,7 @@ def apply_in(
     number.
     """
     number = policy_plan.apply(tx, policy, now, actor)
-    restriction.keep_policy(tx, installation.keyring, policy, now, actor)
+    restriction.record_policy(tx, installation.keyring, policy, now, actor)
     _publish(
         installation,
         tx,

@@ -297,7 +297,7 @@ def _plan_holds(
     if not few:
         return  # the plan is at most seven days old, as for `licet policy apply`
     now = policy_changes.plan_version(installation, _policy(row), actor=actor)
-    moved = policy_plan.moved(read.plan, now.plan)
+    moved = policy_plan.differing_counts(read.plan, now.plan)
     if moved:
         raise RefusedError(
             "people have acted since that plan was drawn, and other numbers hold: "

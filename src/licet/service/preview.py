@@ -119,7 +119,7 @@ def preview(
                     project=project,
                 )
                 ids, more = ids[:PAGE_CONVERSATIONS_MAX], len(ids) > PAGE_CONVERSATIONS_MAX
-            seen = account_view.seen(tx, [(account, chat) for chat in ids], versions, now)
+            seen = account_view.load_views(tx, [(account, chat) for chat in ids], versions, now)
             if conversation is not None and conversation not in seen:
                 raise NotFoundError(f"no conversation `{shown(Prefix.conversation, conversation)}`")
             refused = None

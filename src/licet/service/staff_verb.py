@@ -211,7 +211,7 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
                 reason=reason,
                 by=call.actor,
                 now=now,
-                said=self.did(call, done),
+                result=self.did(call, done),
             )
         return done
 

@@ -2,7 +2,7 @@
 
 Promise: no statement is sent over a pooled connection before its server was examined. A replica is
 refused, because it may be behind; so is a server that only reads. `guarded` adds an examination of
-its own, which tells a primary of before a failover from the present one. When it finds a newer life
+its own, which tells a former primary from the present one. When it finds a newer life
 of the database, every connection that was admitted before is cut, in use or not: statements waiting
 on a superseded server fail.
 

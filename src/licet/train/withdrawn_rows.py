@@ -90,7 +90,7 @@ def update(
     if stored is not None and stored.position == newest and stored.holds(under, until):
         return stored
     with transaction(pool) as tx:
-        account_journal.stop_endings(tx)
+        account_journal.block_endings(tx)
         position = account_journal.last_position(tx)
     with transaction(pool) as tx:
         return _update_stored(tx, release, policies, under, now, until, position)

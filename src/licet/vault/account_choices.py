@@ -1,4 +1,4 @@
-"""The choices that accounts made, as they are stored: the newest one, and all of them in order."""
+"""Reads the stored choices of accounts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class NewestChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice about one question; None: it named none although several are asked.
+    """A stored choice; ``question`` is None if it named none although several were asked.
 
-    ``number`` is that of the policy version under which it was made, ``version`` its name; evidence
+    ``number`` and ``version`` are the number and the name of its policy version; ``evidence``
     is sealed. ``project`` or ``conversation`` is the scope; if both are None, the scope is the
-    account. ``because`` says why it had no effect, ``kept`` are the grants that a no left in force.
+    account. ``because`` is why it had no effect, ``kept`` are the grants that a no left in force.
     """
 
     seq: int
@@ -52,7 +52,9 @@ class StoredChoice(msgspec.Struct, frozen=True, kw_only=True):
     kept: tuple[int, ...]
 
 
-def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[tuple[UUID, str], NewestChoice]:
+def newest_by_question(
+    tx: Transaction, accounts: Collection[UUID]
+) -> dict[tuple[UUID, str], NewestChoice]:
     """The newest choice of each account about each question, with the account as its scope."""
     rows = tx.execute(
         """SELECT DISTINCT ON (account_id, question) account_id, question, seq, occurred_at, allow,
@@ -76,7 +78,7 @@ def newest(tx: Transaction, accounts: Collection[UUID]) -> dict[tuple[UUID, str]
     }
 
 
-def of_account(
+def list_by_account(
     tx: Transaction,
     account: UUID,
     *,
@@ -85,21 +87,22 @@ def of_account(
     effective: bool = False,
     before: int | None = None,
 ) -> list[StoredChoice]:
-    """The choices of an account, oldest first unless ``newest_first``; the first ``limit`` in that
-    order.
+    """Up to ``limit`` choices of an account, oldest first unless ``newest_first``.
 
-    ``effective`` omits those that changed nothing; ``before`` omits those from that number on.
+    ``effective`` omits those without effect; ``before`` omits those from that number on.
     """
     rows = tx.execute(
         f"""{_SELECT} AND NOT (%(effective)s AND c.effect = 'none')
                AND (%(before)s::bigint IS NULL OR c.seq < %(before)s)
-             ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(most)s""",
-        {"account": account, "most": limit, "effective": effective, "before": before},
+             ORDER BY c.seq {"DESC" if newest_first else "ASC"} LIMIT %(limit)s""",
+        {"account": account, "limit": limit, "effective": effective, "before": before},
     )
-    return [_read(row) for row in rows]
+    return [_parse_choice(row) for row in rows]
 
 
-def behind(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, StoredChoice]:
+def newest_by_grant(
+    tx: Transaction, account: UUID, grants: Sequence[int]
+) -> dict[int, StoredChoice]:
     """By grant, the newest choice that began, affirmed or kept it."""
     if not grants:
         return {}
@@ -110,7 +113,7 @@ def behind(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, S
         {"account": account, "grants": list(grants)},
     )
     found: dict[int, StoredChoice] = {}
-    for made in map(_read, rows):
+    for made in map(_parse_choice, rows):
         for grant in (made.grant, *made.kept):
             if grant is not None and grant in grants:
                 found[grant] = made
@@ -125,13 +128,11 @@ def last_by_question(tx: Transaction, account: UUID) -> dict[str, StoredChoice]:
                    AND c.conversation_id IS NULL) c ORDER BY question, seq DESC""",
         {"account": account},
     )
-    return {made.question: made for made in map(_read, rows) if made.question is not None}
+    return {made.question: made for made in map(_parse_choice, rows) if made.question is not None}
 
 
 class RecordKey(NamedTuple):
-    """What identifies a recorded choice but for its question. Scopes are given by the HMACs of the
-    host's ids.
-    """
+    """A recorded choice's identity, apart from its question. Scopes are HMACs of the host's ids."""
 
     at: datetime
     allow: bool
@@ -140,11 +141,9 @@ class RecordKey(NamedTuple):
 
 
 class KnownChoices:
-    """The choices of an account as records of the host identify them: each answer is known as often
-    as it is stored.
+    """The stored choices of an account by `RecordKey`, to find which imported records are new.
 
-    Records are asked about in their order. What was stored of them are the first, so that of two
-    records of one instant the second is new where one is stored.
+    Each stored answer matches one record: of two equal records the second is new if one is stored.
     """
 
     def __init__(self, tx: Transaction, account: UUID) -> None:
@@ -161,8 +160,8 @@ class KnownChoices:
             self._left.setdefault(RecordKey(*key), Counter())[question] += 1
 
     def take(self, key: RecordKey, question: str | None) -> bool:
-        """Whether a record is stored and was not asked about yet; without ``question`` it answered
-        all that were asked.
+        """Whether the record is stored; consumes the match. Without ``question`` it answered all
+        questions that were asked.
         """
         left = self._left.get(key, Counter[str | None]())
         stored = [question] if left[question] else list(left) if question is None else []
@@ -171,7 +170,7 @@ class KnownChoices:
         return bool(stored)
 
 
-def began(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, datetime]:
+def grant_times(tx: Transaction, account: UUID, grants: Sequence[int]) -> dict[int, datetime]:
     """When each of these grants of the account began."""
     if not grants:
         return {}
@@ -190,7 +189,7 @@ _SELECT = """SELECT c.seq, c.occurred_at, c.allow, c.effect, c.grant_no, c.via, 
                  WHERE c.account_id = %(account)s"""
 
 
-def _read(row: Sequence[Any]) -> StoredChoice:
+def _parse_choice(row: Sequence[Any]) -> StoredChoice:
     """A choice from `_SELECT`."""
     *fields, kept = row
     read = dict(zip(StoredChoice.__struct_fields__, fields, strict=False))

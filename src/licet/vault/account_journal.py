@@ -1,5 +1,5 @@
-"""The accounts' journal: what happened to each account, numbered by account, and numbered again
-over all of them.
+"""The accounts' journal: the events of each account, numbered per account (`seq`) and over all
+accounts (`position`).
 
 An ending is an event that takes rows out of a release (`ends`).
 
@@ -51,32 +51,32 @@ _APPEND = f"""
     INSERT INTO journal ({", ".join(_COLUMNS)}, position)
     SELECT {", ".join(_COLUMNS)}, nextval('journal_position')
       FROM (SELECT k.* FROM {listed(_COLUMNS)} WITH ORDINALITY AS k({", ".join(_COLUMNS)}, place){{}} ORDER BY place) k"""
-# The lock that appending an ending needs. What joins it has no row before it is held, and so takes
-# no number before.
+# The lock that appending an ending needs. A query that joins it has no row, and so takes no number,
+# before the lock is held.
 _SHARED = f"shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({ENDINGS_LOCK}))"
 
 
-def stop_endings(tx: Transaction) -> None:
+def block_endings(tx: Transaction) -> None:
     """Waits until no ending is in progress, and prevents new ones until ``tx`` ends."""
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [ENDINGS_LOCK])
 
 
-def appended(tx: Transaction, rows: Sequence[JournalRow], leaves: Sequence[Entry]) -> list[Change]:
-    """The changes that append ``rows`` of locked accounts, which have their numbers, in their
-    order; and the leaves.
+def append_changes(
+    tx: Transaction, rows: Sequence[JournalRow], leaves: Sequence[Entry]
+) -> list[Change]:
+    """The changes that append already numbered ``rows`` of locked accounts, in order, and the
+    leaves.
     """
     ends = any(row.ends for row in rows)
     text, shared = (_APPEND.format(", shared"), _SHARED) if ends else (_APPEND.format(""), "")
     made = (
         [Change(text, listing(_COLUMNS, by_column(_COLUMNS, rows)), shared=shared)] if rows else []
     )
-    return [*made, *(_numbered_after if ends else outbox.append_changes)(tx, leaves)]
+    return [*made, *(_ending_leaf_changes if ends else outbox.append_changes)(tx, leaves)]
 
 
-def _numbered_after(tx: Transaction, leaves: Sequence[Entry]) -> list[Change]:
-    """The changes that append the leaves of endings, which take their numbers under the lock
-    too.
-    """
+def _ending_leaf_changes(tx: Transaction, leaves: Sequence[Entry]) -> list[Change]:
+    """The changes that append the leaves of endings, numbered under the lock too."""
     if len(leaves) > INSERTED_ROWS_MAX:  # they are copied at once
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ENDINGS_LOCK])
     return [
@@ -103,20 +103,23 @@ def append_endings(
     values = listing(_PLACES, by_column(_PLACES, places))
     change(
         tx,
-        [*_numbered_after(tx, leaves), Change(_APPEND_NEXT, [*values, at, event], _NEXT, _SHARED)],
+        [
+            *_ending_leaf_changes(tx, leaves),
+            Change(_APPEND_NEXT, [*values, at, event], _NEXT, _SHARED),
+        ],
     )
 
 
-_NEXT = f"""told AS (
+_NEXT = f"""places AS (
         SELECT account_id, conversation_id, row_number() OVER (PARTITION BY account_id) AS place
           FROM {listed(_PLACES)} AS k(account_id, conversation_id), shared
     ), moved AS (
         UPDATE accounts a SET last_seq = a.last_seq + c.count, last_at = greatest(a.last_at, %s)
-          FROM (SELECT account_id, count(*) FROM told GROUP BY account_id) c
+          FROM (SELECT account_id, count(*) FROM places GROUP BY account_id) c
          WHERE a.account_id = c.account_id
         RETURNING a.account_id, a.last_seq - c.count AS base, a.last_at
     ), numbered AS (
-        SELECT account_id, base + place AS seq, last_at, conversation_id FROM told
+        SELECT account_id, base + place AS seq, last_at, conversation_id FROM places
           JOIN moved USING (account_id)
          ORDER BY account_id, place
     )"""
@@ -127,7 +130,7 @@ _APPEND_NEXT = """
 
 
 def last_position(tx: Transaction) -> int:
-    """The newest position that was given out, 0 before the first."""
+    """The newest position assigned, 0 before the first."""
     row = tx.execute("SELECT last_value, is_called FROM journal_position").fetchone()
     if row is None:
         raise BrokenError("the journal has no sequence")
@@ -135,14 +138,12 @@ def last_position(tx: Transaction) -> int:
 
 
 def skip_positions(tx: Transaction, count: int) -> None:
-    """Skips ``count`` positions, for a database that may be older than the positions already given
-    out.
-    """
+    """Skips ``count`` positions, for a restored database that may lack the newest ones."""
     tx.execute("SELECT setval('journal_position', nextval('journal_position') + %s)", [count])
 
 
 def endings_after(tx: Transaction, position: int) -> list[JournalEnding]:
-    """What ended after ``position``, in no order."""
+    """The endings after ``position``, unordered, each place once."""
     found = tx.execute(
         "SELECT DISTINCT account_id, conversation_id FROM journal WHERE ends AND position > %s",
         [position],
@@ -164,7 +165,7 @@ def first(
     ).fetchone()
 
 
-def newest(
+def newest_times(
     tx: Transaction, account: UUID, event: str, conversations: Collection[UUID]
 ) -> dict[UUID, datetime]:
     """The time of the newest ``event`` of each of these conversations; conversations without one
@@ -178,7 +179,7 @@ def newest(
     return dict(rows.fetchall())
 
 
-class JournalSeen(NamedTuple):
+class JournalEvent(NamedTuple):
     """An event as its person may see it; ``conversation`` is None for what concerns the whole
     account.
     """
@@ -189,23 +190,23 @@ class JournalSeen(NamedTuple):
     conversation: UUID | None
 
 
-def of_account(
+def list_by_account(
     tx: Transaction,
     account: UUID,
     events: Collection[str],
     limit: int,
     *,
     until: datetime | None = None,
-) -> list[JournalSeen]:
+) -> list[JournalEvent]:
     """The newest ``limit`` of these ``events`` of the account up to ``until``, newest first."""
     rows = tx.execute(
         """SELECT seq, occurred_at, event, conversation_id FROM journal
             WHERE account_id = %(account)s AND event = ANY(%(events)s)
               AND (%(until)s::timestamptz IS NULL OR occurred_at <= %(until)s)
-                ORDER BY seq DESC LIMIT %(most)s""",
-        {"account": account, "events": list(events), "until": until, "most": limit},
+                ORDER BY seq DESC LIMIT %(limit)s""",
+        {"account": account, "events": list(events), "until": until, "limit": limit},
     )
-    return [JournalSeen(*row) for row in rows]
+    return [JournalEvent(*row) for row in rows]
 
 
 def lapses_after(tx: Transaction, account: UUID, seq: int) -> list[tuple[datetime, str | None]]:

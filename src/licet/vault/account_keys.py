@@ -1,5 +1,5 @@
-"""The wrapped keys of accounts: each account's own, the pages of its segment keys, and which
-accounts wait for new ones.
+"""The wrapped keys of accounts: account keys, pages of segment keys, and the accounts marked for
+new keys.
 
 A key is destroyed by overwriting its slot with zeros, in a transaction that also marks its account
 (`spent_accounts`). Without the mark a rotation would keep the account key, under which an older
@@ -62,8 +62,7 @@ def destroy_slots(
 ) -> None:
     """Overwrites the keys in (account, slot) with zeros. The accounts are locked.
 
-    ``daily`` are the accounts in which more than expired content is destroyed; by default all of
-    them.
+    ``daily`` are the accounts to mark for the daily rotation, by default all of them.
     """
     if not slots:
         return
@@ -102,11 +101,10 @@ _DESTROY = f"""
 
 
 def mark_spent(tx: Transaction, accounts: Mapping[UUID, bool]) -> None:
-    """Marks accounts for new keys: for the daily rotation if the value is true, else for the weekly
-    one.
+    """Marks accounts for new keys: for the daily rotation if the value is true, else the weekly.
 
-    This must share the transaction that destroys a key of theirs: without the mark an old backup
-    could open that key for ever.
+    Must share the transaction that destroys their keys: without the mark an old backup could open
+    them for ever.
     """
     if not accounts:
         return
@@ -137,7 +135,7 @@ class MarkedCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spent_counts(tx: Transaction) -> dict[bool, int]:
-    """How many accounts are marked for the daily rotation (true) and for the weekly one."""
+    """The number of accounts marked for the daily rotation (true) and for the weekly one."""
     rows = tx.execute("SELECT daily, count(*) FROM spent_accounts GROUP BY daily").fetchall()
     return {daily: int(count) for daily, count in rows}
 
@@ -160,9 +158,7 @@ def marked_counts(tx: Transaction, *, weekly: bool) -> MarkedCounts:
 
 
 def marked_in(tx: Transaction, bucket: int, *, weekly: bool) -> set[UUID]:
-    """The accounts of a bucket that are marked for the daily rotation; with ``weekly`` all that are
-    marked.
-    """
+    """The accounts of a bucket marked for the daily rotation; with ``weekly`` all marked ones."""
     rows = tx.execute(
         "SELECT account_id FROM spent_accounts WHERE bucket = %s AND (daily OR %s)",
         [bucket, weekly],

@@ -1,7 +1,6 @@
-"""Verbs about an account: opening and closing it, its plan, age and region, its projects, its
-choices.
+"""Account verbs: opening and closing, plan, age and region, projects, choices.
 
-They fold with `policy.fold` into the state of a batch, which writes it as a whole (`vault.apply`).
+They fold with `policy.fold` into the state of a batch, which is written as a whole (`vault.apply`).
 """
 
 from __future__ import annotations
@@ -58,13 +57,13 @@ from licet.vault.tables import AccountRow, ConversationRow, ProjectRow
 
 
 class AccountVerbs(BatchState):
-    """What a batch does to an account, folded one command at a time."""
+    """Folds the account commands of a batch, one at a time."""
 
     def _open(self, command: OpenAccount) -> CommandResult:
         at, opened_at = command.at, command.opened_at
         known = self.accounts[self.opened[command.host]] if command.host in self.opened else None
         closed_at = known.state.closed_at if known is not None else None
-        refusal = refusals.of_opening(command, known.state if known is not None else None)
+        refusal = refusals.check_opening(command, known.state if known is not None else None)
         if known is not None and refusal is not None:
             return CommandResult(
                 outcome=refusal.outcome, at=at, account=known.account_id, closed_at=closed_at
@@ -94,23 +93,22 @@ class AccountVerbs(BatchState):
         return CommandResult(outcome=Outcome.done, at=at, account=command.account)
 
     def bring_to(self, account: AccountRow, at: datetime) -> None:
-        """Applies versions that became effective since the account's newest event."""
+        """Applies the policy versions that became effective since the account's newest event."""
         self._changed(account, fold.advance(account.state, self.policies, at))
 
     def pass_versions(self, account: AccountRow, at: datetime) -> None:
-        """`bring_to` by a background pass, which is no event of the account's."""
+        """As `bring_to`, by a background pass, which is not an event of the account."""
         self._changed(account, fold.pass_versions(account.state, self.policies, at))
 
     def _changed(self, account: AccountRow, changed: outcomes.AccountChange) -> None:
-        """Adopts the new state of an account, and shortens the dates of what is useless after the
-        end of its grants.
+        """Adopts the new state of an account, and shortens the retention of content that lost its
+        use with the grants that ended.
         """
         last_at = account.state.last_at
         account.state = changed.account
         self.writes.change(account)
-        for ending in _together(changed.endings):
-            # A version's first instant may be earlier than a sweep that ran before the version was
-            # known.
+        for ending in _merge_endings(changed.endings):
+            # A sweep may have run after a version's first instant, before the version was known.
             at = max(ending.at, last_at)
             self._log_ended(account, at, ending.at, ending.cause, ending.grants)
             whole = any(grant.scope == WHOLE_ACCOUNT for grant in ending.grants)
@@ -118,9 +116,9 @@ class AccountVerbs(BatchState):
                 self._lapsed(account, at, ending)
             if ending.cause in (outcomes.EndingCause.refused, outcomes.EndingCause.lapsed):
                 if whole and not any(
-                    grant.question in _questions(ending) for grant in ending.account.grants
+                    grant.question in _question_names(ending) for grant in ending.account.grants
                 ):
-                    self.note_event(_leaving(account.account_id, at, ending))
+                    self.note_event(_leave_event(account.account_id, at, ending))
                 else:
                     self._note_leaving(account, at, ending)
             self._after_ending(account, ending, whole=whole)
@@ -141,22 +139,20 @@ class AccountVerbs(BatchState):
             )
 
     def _note_leaving(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
-        """Grants for projects and conversations ended: each conversation gets an event of its
-        own.
-        """
+        """Emits an event for each conversation that lost a grant with a narrower scope."""
         because = (
             Leaving.withdrawn if ending.cause is outcomes.EndingCause.refused else Leaving.lapsed
         )
         for row in self.in_scope(account, ending):
             questions = [
-                q for q in _questions(ending) if account.state.grant_for(q, row.state) is None
+                q for q in _question_names(ending) if account.state.grant_for(q, row.state) is None
             ]
             if questions and row.state.deleted_at is None:
                 self.must_leave(row, at, because, at, questions)
 
     def _after_ending(self, account: AccountRow, ending: outcomes.Ending, *, whole: bool) -> None:
-        """If no grant is left, nothing is useful, and one statement shortens all dates; otherwise
-        the rule decides for each.
+        """Shortens retention after an ending: by one statement if no grant is left, otherwise for
+        each conversation by the rule.
         """
         if whole and not ending.account.grants and not ending.keep.by_surface:
             self.shorten_all(account, ending.content_until(), ending.feedback_until)
@@ -228,21 +224,22 @@ class AccountVerbs(BatchState):
         match command:
             case SetPlan():
                 changed = fold.set_plan(before, self.policies, at, command.plan)
-                told, kind, facts = EntryKind.plan_set, RestrictionKind.plan, {"plan": command.plan}
+                entry, kind = EntryKind.plan_set, RestrictionKind.plan
+                facts = {"plan": command.plan}
             case SetAge():
                 changed = fold.set_age(before, self.policies, at, command.age)
-                told, kind, facts = EntryKind.age_found, RestrictionKind.age, {"age": command.age}
+                entry, kind = EntryKind.age_found, RestrictionKind.age
+                facts = {"age": command.age}
             case SetRegion():
                 changed = fold.set_region(before, self.policies, at, command.region)
-                told, kind = EntryKind.region_set, RestrictionKind.region
+                entry, kind = EntryKind.region_set, RestrictionKind.region
                 facts = {"region": command.region}
             case CloseAccount():
                 changed = fold.close_account(before, self.policies, at)
-                told, kind = EntryKind.closed, RestrictionKind.closed
-        # An age, a region or a plan can make content unusable without ending a grant: the rule
-        # reads them at the moment.
-        self.journal(account, at, told.value, None, ends=True)
-        self.log_entry(account, at, told)
+                entry, kind = EntryKind.closed, RestrictionKind.closed
+        # An age, a region or a plan can make content unusable without ending a grant.
+        self.journal(account, at, entry.value, None, ends=True)
+        self.log_entry(account, at, entry)
         self._changed(account, changed)
         outcome = Outcome.unchanged if changed.account == before else Outcome.done
         erasure = None
@@ -270,7 +267,7 @@ class AccountVerbs(BatchState):
         self, account: AccountRow, command: AboutProject, at: datetime
     ) -> CommandResult:
         named = ChosenScope(project=command.project, host_project=command.host_project)
-        refusal = refusals.of_project(command, self.project_named(account.account_id, named))
+        refusal = refusals.check_project(command, self.project_named(account.account_id, named))
         if refusal is not None:
             return CommandResult(
                 outcome=refusal.outcome, at=at, because=refusal.because, account=account.account_id
@@ -324,9 +321,7 @@ class AccountVerbs(BatchState):
         return changed
 
     def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
-        """Takes a choice: its age first, then its answer, unless that is a repeat or a yes that is
-        refused.
-        """
+        """Applies a choice: its age first, then its answer, unless repeated or a refused yes."""
         asked = choice_references.resolve(
             command, self, self.choices, self.policies, at, replay=self.replay
         )
@@ -354,13 +349,14 @@ class AccountVerbs(BatchState):
         if is_aged:
             self.journal(account, at, EntryKind.age_found.value, None, ends=True)
             self.log_entry(account, at, EntryKind.age_found)
-        told = len(self.happened)
+        earlier = len(self.happened)
         self._changed(
             account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
         )
         if answered:
-            leaving = [event for event in self.happened[told:] if host_events.is_of_a_no(event)]
-            self.happened[told:] = [event for event in self.happened[told:] if event not in leaving]
+            new = self.happened[earlier:]
+            leaving = [event for event in new if host_events.is_withdrawal(event)]
+            self.happened[earlier:] = [event for event in new if event not in leaving]
             for answer in chosen.answers or (None,):
                 self._chose(account, command, scope, answer, chosen.because, at)
             self.happened += leaving  # a host gets the event of the no before its consequences
@@ -383,7 +379,7 @@ class AccountVerbs(BatchState):
     def _begun_scope(
         self, account: AccountRow, named: ChosenScope | None, found: GrantScope, at: datetime
     ) -> GrantScope:
-        """The scope of a yes: a host's id of a project that is not stored yet begins it."""
+        """The scope of a yes; creates a project that the host names and that is not stored yet."""
         if found.name != NOTHING or named is None or named.host_project is None:
             return found
         project = self.find_project(account, None, named.host_project, None, at)
@@ -408,7 +404,7 @@ class AccountVerbs(BatchState):
             outcome, answers = Outcome.done if has_effect else Outcome.unchanged, chosen.answers
         else:
             outcome = Outcome.refused if asked.refused else Outcome.duplicate
-            answers = () if asked.refused else tuple(map(_given_before, asked.repeated))
+            answers = () if asked.refused else tuple(map(_repeated_answer, asked.repeated))
         return CommandResult(
             outcome=outcome,
             at=at,
@@ -430,9 +426,7 @@ class AccountVerbs(BatchState):
         because: outcomes.NoEffect | None,
         at: datetime,
     ) -> None:
-        """The row, the leaf and the event of one answer, and the grant that begins or continues by
-        it.
-        """
+        """Records one answer: its row, leaf and event, and the grant that it begins or affirms."""
         version = self.policies.number(at)
         effect = outcomes.Effect.none if answer is None else answer.effect
         self.journal(account, at, "choice", None, ends=not command.allow)
@@ -486,13 +480,12 @@ class AccountVerbs(BatchState):
         """Adds the leaf of one answer."""
         version = self.policies.number(at)
         question = command.question if answer is None else answer.question
-        # A question that nobody asks is text of the sender: the log does not contain it.
+        # A question unknown to the policy is text of the sender, which the log must not contain.
         asked = question if question in self.policies[version].asks else None
         kept = ",".join(str(grant.number) for grant in answer.kept) if answer is not None else ""
-        # The hash of what was shown: the leaf commits to it, so that a receipt cannot name another
-        # notice later.
+        # The leaf commits to the hash of the evidence, so that a receipt cannot name another notice.
         evidence = sha256(command.evidence.encode()).hexdigest() if command.evidence else None
-        # the leaf commits to its hash; what an amendment may change stands beside it
+        # an amendment may change `decide_by`, so the leaf has it beside the policy's hash
         terms = self.policies[version]
         why = answer.because if answer is not None else because
         self.log_entry(
@@ -514,33 +507,32 @@ class AccountVerbs(BatchState):
         )
 
 
-def _given_before(made: NewestChoice) -> outcomes.Answer:
-    return outcomes.Answer(question=made.question, scope=WHOLE_ACCOUNT, effect=made.effect)
+def _repeated_answer(choice: NewestChoice) -> outcomes.Answer:
+    return outcomes.Answer(question=choice.question, scope=WHOLE_ACCOUNT, effect=choice.effect)
 
 
-def _leaving(account: UUID, at: datetime, ending: outcomes.Ending) -> NewHostEvent:
-    """The event to the hosts when grants for the account end, about all of its turns: their use for
-    these questions ends.
-    """
+def _leave_event(account: UUID, at: datetime, ending: outcomes.Ending) -> NewHostEvent:
+    """The hosts' event that grants for the account ended: all turns leave use for the questions."""
     match ending.cause:
         case outcomes.EndingCause.refused:
             return host_events.must_leave(
-                account, at, Leaving.withdrawn, questions=_questions(ending)
+                account, at, Leaving.withdrawn, questions=_question_names(ending)
             )
         case outcomes.EndingCause.lapsed:
-            return host_events.must_leave(account, at, Leaving.lapsed, questions=_questions(ending))
+            return host_events.must_leave(
+                account, at, Leaving.lapsed, questions=_question_names(ending)
+            )
         case outcomes.EndingCause.narrowed | outcomes.EndingCause.closed:
             raise BrokenError("keeping out and closing have events of their own")
         case _:
             assert_never(ending.cause)
 
 
-def _together(endings: Sequence[outcomes.Ending]) -> list[outcomes.Ending]:
-    """Merges results of one cause and instant into one, with the account's state after the last of
-    them.
+def _merge_endings(endings: Sequence[outcomes.Ending]) -> list[outcomes.Ending]:
+    """Merges endings of one cause and instant, with the account's state after the last one.
 
-    What was useless after the first is useless after the last, so the dates are the same; and a no
-    to every question reads and writes each conversation once.
+    Usefulness only shrinks, so the dates are the same; and a no to every question reads and writes
+    each conversation once.
     """
     found: list[outcomes.Ending] = []
     for ending in endings:
@@ -550,5 +542,5 @@ def _together(endings: Sequence[outcomes.Ending]) -> list[outcomes.Ending]:
     return found
 
 
-def _questions(ending: outcomes.Ending) -> list[str]:
+def _question_names(ending: outcomes.Ending) -> list[str]:
     return sorted({grant.question for grant in ending.grants})

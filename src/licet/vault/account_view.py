@@ -1,7 +1,7 @@
-"""Reading: an account and its conversations as the rule sees them at a given moment.
+"""Reads accounts and conversations as the rule sees them at a given moment.
 
-Nothing is locked or written. The account is brought to the moment in memory, so that a version that
-became effective ends a grant in the answer even before any verb has recorded that.
+Locks and writes nothing, except `locked_gates`. Versions that became effective are applied in
+memory, so an answer shows the grants they end even before a verb has recorded that.
 """
 
 from __future__ import annotations
@@ -43,16 +43,14 @@ from licet.vault.tables import AccountRow, ConversationRow
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """One conversation and its account, brought to a moment. ``said`` are its turns, if they were
-    requested.
-    """
+    """One conversation and its account at a moment. ``turn_states`` are its turns, if requested."""
 
     account: AccountRow
     state: AccountState
     conversation: ConversationRow
     turns: ConversationState
     at: datetime
-    said: tuple[TurnState, ...] = ()
+    turn_states: tuple[TurnState, ...] = ()
 
     @property
     def is_stored(self) -> bool:
@@ -65,9 +63,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     def decide_segment(
         self, segment: int, turn: int, origins: Iterable[str], policies: Policies, purpose: str
     ) -> dict[str, Decision]:
-        """The decision on turns of a segment, by origin. Of what the rule reads nothing else
-        differs among them but whether a flag covers them: ``turn`` is the number of any on the same
-        side of its end (`policy.state.Segment.flagged_turn`).
+        """The decision on turns of a segment, by origin. Apart from the origin they differ only in
+        whether a flag covers them: ``turn`` is the number of any turn on the same side of its end
+        (`policy.state.Segment.flagged_turn`).
         """
         return {
             origin: self.decide(
@@ -79,16 +77,16 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def brought(account: AccountRow, policies: Policies, at: datetime) -> outcomes.AccountChange:
+def account_at(account: AccountRow, policies: Policies, at: datetime) -> outcomes.AccountChange:
     """The account at ``at``, or at its newest event if that is later."""
     return fold.advance(account.state, policies, max(at, account.state.last_at))
 
 
-def accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
-    return tables.see_accounts(tx, ids)
+def load_accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
+    return tables.load_accounts(tx, ids)
 
 
-def accounts_behind(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
+def account_ids_after(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
     """The ids of the first ``limit`` accounts after ``after``, in order."""
     rows = tx.execute(
         "SELECT account_id FROM accounts WHERE account_id > %s ORDER BY account_id LIMIT %s",
@@ -97,8 +95,8 @@ def accounts_behind(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-def existing(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, int | None]:
-    """Those of ``accounts`` that there are, with their age."""
+def existing_ages(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, int | None]:
+    """The age of each existing account of ``accounts``."""
     return dict(
         tx.execute(
             "SELECT account_id, age FROM accounts WHERE account_id = ANY(%s)", [sorted(accounts)]
@@ -107,7 +105,7 @@ def existing(tx: Transaction, accounts: Collection[UUID]) -> dict[UUID, int | No
 
 
 def has_at_most(tx: Transaction, limit: int) -> bool:
-    """Whether there are at most so many accounts; counts no further."""
+    """Whether there are at most ``limit`` accounts; counts no further."""
     row = tx.execute(
         "SELECT count(*) FROM (SELECT FROM accounts LIMIT %s) a", [limit + 1]
     ).fetchone()
@@ -153,21 +151,27 @@ def conversation_ids(
     project: UUID | None = None,
 ) -> list[UUID]:
     """The first ``limit`` conversations of an account, or of one of its projects, after ``after``,
-    in the order of their ids, which is that of time. Deleted ones are omitted unless ``deleted``.
+    in order of id, which is order of time. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
         """SELECT conversation_id FROM conversations
             WHERE account_id = %(account)s AND (%(deleted)s OR deleted_at IS NULL)
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
               AND (%(project)s::uuid IS NULL OR project_id = %(project)s)
-                ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "after": after, "deleted": deleted, "most": limit, "project": project},
+                ORDER BY conversation_id LIMIT %(limit)s""",
+        {
+            "account": account,
+            "after": after,
+            "deleted": deleted,
+            "limit": limit,
+            "project": project,
+        },
     )
     return [row[0] for row in rows]
 
 
 def turn_counts(tx: Transaction, account: UUID, conversations: Sequence[UUID]) -> dict[UUID, int]:
-    """How many turns each of these conversations has; conversations without turns are absent."""
+    """The number of turns of each conversation; conversations without turns are absent."""
     rows = tx.execute(
         f"""SELECT conversation_id, sum({blocks.TURNS}) FROM blocks b WHERE account_id = %s
             AND conversation_id = ANY(%s)
@@ -243,10 +247,8 @@ def newest_at(tx: Transaction) -> datetime | None:
     return row[0] if row else None
 
 
-def behind_count(tx: Transaction, number: int) -> int:
-    """The number of accounts that have a grant and were not yet brought to the policy version with
-    that number.
-    """
+def outdated_count(tx: Transaction, number: int) -> int:
+    """The number of accounts with a grant to which policy version ``number`` is not yet applied."""
     row = tx.execute(
         "SELECT count(*) FROM accounts WHERE in_force > 0 AND seen < %s", [number]
     ).fetchone()
@@ -262,8 +264,8 @@ def kept_conversation_ids(
     project: UUID | None = None,
     deleted: bool = True,
 ) -> list[UUID]:
-    """The newest ``limit`` conversations begun before ``before`` of which anything is kept, safety
-    copies included; of one project, if one is named. Deleted ones are omitted unless ``deleted``.
+    """The newest ``limit`` conversations begun before ``before`` with stored content or a safety
+    copy; only of ``project`` if given. Deleted ones are omitted unless ``deleted``.
     """
     rows = tx.execute(
         """SELECT c.conversation_id FROM conversations c
@@ -274,11 +276,11 @@ def kept_conversation_ids(
               AND EXISTS (SELECT FROM segments s WHERE s.account_id = c.account_id
                              AND s.conversation_id = c.conversation_id
                              AND (s.erased_at IS NULL OR s.safety_slot IS NOT NULL))
-            ORDER BY c.conversation_id DESC LIMIT %(most)s""",
+            ORDER BY c.conversation_id DESC LIMIT %(limit)s""",
         {
             "account": account,
             "before": before,
-            "most": limit,
+            "limit": limit,
             "project": project,
             "deleted": deleted,
         },
@@ -287,9 +289,7 @@ def kept_conversation_ids(
 
 
 def kept_out_ids(tx: Transaction, account: UUID, limit: int) -> list[UUID]:
-    """The newest ``limit`` conversations that are kept out, and of which more than a safety copy is
-    kept.
-    """
+    """The newest ``limit`` kept-out conversations with more than a safety copy stored."""
     rows = tx.execute(
         """SELECT c.conversation_id FROM conversations c
             WHERE c.account_id = %s AND c.narrowed AND c.deleted_at IS NULL
@@ -304,15 +304,13 @@ def kept_out_ids(tx: Transaction, account: UUID, limit: int) -> list[UUID]:
 def copied_conversation_ids(
     tx: Transaction, account: UUID, at: datetime, limit: int, *, after: UUID | None = None
 ) -> list[UUID]:
-    """The first ``limit`` conversations after ``after`` with a safety copy that is kept at
-    ``at``.
-    """
+    """The first ``limit`` conversations after ``after`` with a safety copy unexpired at ``at``."""
     rows = tx.execute(
         """SELECT DISTINCT conversation_id FROM segments
             WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
-                ORDER BY conversation_id LIMIT %(most)s""",
-        {"account": account, "at": at, "after": after, "most": limit},
+                ORDER BY conversation_id LIMIT %(limit)s""",
+        {"account": account, "at": at, "after": after, "limit": limit},
     )
     return [row[0] for row in rows]
 
@@ -332,9 +330,11 @@ _NAMED_TURNS = {
 }
 
 
-def beginnings(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, tuple[int, int]]:
-    """The beginning of what is stored of each (account, conversation): 0 for its title, 1 for its
-    first turn, and the sealed bytes that it is opened with.
+def first_stored_parts(
+    tx: Transaction, keys: Sequence[tuple[UUID, UUID]]
+) -> dict[UUID, tuple[int, int]]:
+    """The first stored part of each (account, conversation): 0 for its title or 1 for its first
+    turn, and the size of the sealed block that contains it.
     """
     rows = tx.execute(
         f"""SELECT b.conversation_id, b.first_turn, {cold_tier.SIZE}
@@ -363,7 +363,7 @@ def surfaces(tx: Transaction, conversations: Sequence[UUID]) -> dict[UUID, str]:
 def stored_turns(
     tx: Transaction, account: UUID, conversations: Sequence[UUID]
 ) -> dict[UUID, list[tuple[TurnState, datetime | None]]]:
-    """The turns with content of each conversation, and the time of each; turn 0 is the title."""
+    """The turns with content of each conversation, with their times; turn 0 is the title."""
     rows = tx.execute(
         f"""SELECT b.conversation_id, {blocks.PACKED} FROM blocks b
             WHERE b.account_id = %s AND b.conversation_id = ANY(%s) AND b.sizes IS NOT NULL
@@ -393,27 +393,26 @@ def turn_by_host(
     if found is None:
         return None
     key = (account, found[0])
-    named = turns_named(tx, {key: [turn]}) if turn is not None else {}
+    named = turn_numbers(tx, {key: [turn]}) if turn is not None else {}
     return found[0], named.get(found[0], {}).get(turn or b"")
 
 
-def turns_named(
-    tx: Transaction, asked: Mapping[tuple[UUID, UUID], Sequence[bytes]]
+def turn_numbers(
+    tx: Transaction, names: Mapping[tuple[UUID, UUID], Sequence[bytes]]
 ) -> dict[UUID, dict[bytes, int]]:
-    """By conversation, its turns by the HMAC of the host's id: those that are asked for of each
-    (account, conversation), if it has them, and perhaps others. Conversations without any are
-    absent.
+    """By conversation, the turn numbers by HMAC of the host's id: at least those of ``names`` that
+    exist, perhaps others. Conversations without any are absent.
     """
-    return naming_turns(tx, asked, {})()
+    return request_turn_numbers(tx, names, {})()
 
 
-def naming_turns(
+def request_turn_numbers(
     tx: Transaction,
     by_id: Mapping[tuple[UUID, UUID], Sequence[bytes]],
     by_host: Mapping[tuple[UUID, bytes], Sequence[bytes]],
 ) -> Callable[[], dict[UUID, dict[bytes, int]]]:
-    """`turns_named`, sent but not read yet; ``by_host`` names conversations by the HMAC of the
-    host's id.
+    """Sends the queries of `turn_numbers`; the returned function reads them. ``by_host`` names
+    conversations by the HMAC of the host's id.
     """
     sent = [
         tx.execute(
@@ -446,11 +445,9 @@ def naming_turns(
 def turns_already_stored(
     tx: Transaction, turns: Sequence[tuple[UUID, bytes, bytes]]
 ) -> list[tuple[UUID, bytes, bytes]]:
-    """Which of these turns are here: by account, and the HMACs of the host's ids of conversation
-    and turn.
+    """Which of these turns are stored: (account, HMAC of the host's conversation, of its turn).
 
-    Each is looked up by its indexes: a join would be planned for empty tables where they have no
-    statistics yet.
+    Each is looked up by its indexes: without statistics a join would be planned for empty tables.
     """
     pairs = list(dict.fromkeys((account, host) for account, host, _ in turns))
     found = tx.execute(
@@ -471,7 +468,7 @@ def turns_already_stored(
     asked: dict[tuple[UUID, UUID], list[bytes]] = {}
     for conversation, run in runs:
         asked.setdefault((run[0][0], conversation), []).extend(name for *_, name in run)
-    named = turns_named(tx, asked)
+    named = turn_numbers(tx, asked)
     return [
         turn
         for conversation, run in runs
@@ -497,7 +494,7 @@ def feedback_by_host(tx: Transaction, account: UUID) -> set[bytes]:
     return {bytes(row[0]) for row in rows}
 
 
-def seen(
+def load_views(
     tx: Transaction,
     keys: Sequence[tuple[UUID, UUID]],
     policies: Policies,
@@ -505,13 +502,11 @@ def seen(
     *,
     with_turns: bool = False,
 ) -> dict[UUID, AccountView]:
-    """The conversations with these (account, conversation) ids at ``at``, by conversation; read in
-    one statement.
-    """
+    """The views of these (account, conversation) ids at ``at``, by conversation; one statement."""
     if not keys:
         return {}
     loaded = tables.load(tx, keys, turns=with_turns)
-    states = {account: brought(row, policies, at) for account, row in loaded.accounts.items()}
+    states = {account: account_at(row, policies, at) for account, row in loaded.accounts.items()}
     result = {}
     for row in loaded.conversations:
         changed, holder = states[row.account_id], loaded.accounts[row.account_id]
@@ -525,17 +520,19 @@ def seen(
             conversation=row,
             turns=turns,
             at=at,
-            said=loaded.turns.get(row.conversation_id, ()),
+            turn_states=loaded.turns.get(row.conversation_id, ()),
         )
     return result
 
 
-def turns(tx: Transaction, account: UUID, conversation: UUID) -> list[TurnState]:
+def list_turns(tx: Transaction, account: UUID, conversation: UUID) -> list[TurnState]:
     """The turns of a conversation, in order, erased ones included."""
-    return turns_of(tx, [(account, conversation)])[conversation]
+    return turns_by_conversation(tx, [(account, conversation)])[conversation]
 
 
-def turns_of(tx: Transaction, keys: Sequence[tuple[UUID, UUID]]) -> dict[UUID, list[TurnState]]:
+def turns_by_conversation(
+    tx: Transaction, keys: Sequence[tuple[UUID, UUID]]
+) -> dict[UUID, list[TurnState]]:
     """The turns of each (account, conversation), in order, erased ones included."""
     found: dict[UUID, list[TurnState]] = {conversation: [] for _, conversation in keys}
     rows = tx.execute(
@@ -565,9 +562,7 @@ def turn_times(tx: Transaction, account: UUID, conversation: UUID) -> dict[int, 
 def turns_after(
     tx: Transaction, account: UUID, conversation: UUID, after: int, limit: int
 ) -> list[tuple[TurnState, datetime, int | None]]:
-    """Up to ``limit`` turns after the one with that number, the time of each, and the bytes of its
-    content, None if it is not stored.
-    """
+    """Up to ``limit`` turns after number ``after``: (state, time, bytes of content or None)."""
     rows = _packed(tx, account, conversation, after=after, limit=limit)
     later = (turn for turn in blocks.turns(rows) if turn.number > after)
     return [(turn.state(), turn.at, turn.size or None) for turn in islice(later, limit)]
@@ -576,9 +571,7 @@ def turns_after(
 def _packed(
     tx: Transaction, account: UUID, conversation: UUID, *, after: int = 0, limit: int | None = None
 ) -> list[Any]:
-    """The blocks of a conversation in order, those at least that have the first ``limit`` turns
-    after the one with that number.
-    """
+    """The blocks of a conversation in order, enough for the first ``limit`` turns after ``after``."""
     return tx.execute(
         f"""SELECT {blocks.PACKED} FROM blocks b
              WHERE b.account_id = %s AND b.conversation_id = %s AND b.first_turn > %s
@@ -590,8 +583,8 @@ def _packed(
 def permitted_since(
     tx: Transaction, keys: Collection[tuple[UUID, bytes]]
 ) -> dict[tuple[UUID, bytes], datetime]:
-    """By account and HMAC of the host's conversation, when the account's newest yes was given or
-    the conversation was let in again, whichever is later; absent if neither happened.
+    """By (account, HMAC of the host's conversation), the later time of the account's newest yes and
+    of letting the conversation in again; absent if neither happened.
     """
     rows = tx.execute(
         """SELECT k.account_id, k.host_hmac, greatest(
@@ -615,23 +608,23 @@ def locked_gates(
     """
     rows = tables.lock_accounts(tx, ids)
     return {
-        account: gate(brought(row, policies, at).account, policies, at)
+        account: gate(account_at(row, policies, at).account, policies, at)
         for account, row in rows.items()
     }
 
 
 def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) -> Gate | None:
     """The gate of an account at ``at``; None for an unknown account."""
-    row = accounts(tx, [account]).get(account)
-    return None if row is None else gate(brought(row, policies, at).account, policies, at)
+    row = load_accounts(tx, [account]).get(account)
+    return None if row is None else gate(account_at(row, policies, at).account, policies, at)
 
 
-class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate of an account now. ``version`` is the one in force, ``decide_by`` the last day of
-    the one asked about.
+class AccountGate(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate of an account. ``version`` is the one in force, ``decide_by`` the last day of the
+    newest material one.
 
-    ``standings`` are by question of that version, ``unanswered`` are the questions that are asked
-    now; ``grant`` is the newest grant in force, of any scope, 0 for none.
+    ``standings`` are by question of ``version``, ``unanswered`` the open questions; ``grant`` is
+    the newest grant in force, of any scope, 0 for none.
     """
 
     gate: Gate
@@ -642,17 +635,17 @@ class GateSeen(msgspec.Struct, frozen=True, kw_only=True):
     decide_by: date | None
 
 
-def gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[GateSeen | None]:
+def load_gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[AccountGate | None]:
     """The gate of each account at ``at``; None for an unknown account. FencedError behind the
     fence.
     """
-    known, rows = tables.see_accounts_under(tx, ids)
+    known, rows = tables.load_accounts_with_policies(tx, ids)
     version, newest = known.in_force(at).version, known.newest_material(at)
     decide_by = known[newest].decide_by if newest is not None else None
-    found: dict[UUID, GateSeen] = {}
+    found: dict[UUID, AccountGate] = {}
     for account, row in rows.items():
-        state = brought(row, known, at).account
-        found[account] = GateSeen(
+        state = account_at(row, known, at).account
+        found[account] = AccountGate(
             gate=gate(state, known, at),
             standings={question: state.standing(question) for question in known.in_force(at).asks},
             unanswered=unanswered_questions(state, known, at),

@@ -114,7 +114,7 @@ class _Batch(ConversationVerbs):
         """Folds one command into the batch's state, or turns that name the same."""
         command = commands[0]
         # recorded history is the host's own
-        self.tells_hosts = not self.replay
+        self.emits_events = not self.replay
         if isinstance(command, OpenAccount):
             return [self._open(command)]
         account = self.account_of(command.account)
@@ -132,7 +132,7 @@ class _Batch(ConversationVerbs):
     ) -> CommandResult:
         at = max(command.at, account.state.last_at)
         if self.replay:  # its times passed long ago, but for a refusal that came in late
-            self.tells_hosts = isinstance(command, Choose) and (
+            self.emits_events = isinstance(command, Choose) and (
                 command.recorded_at is not None or command.at < at
             )
         self.bring_to(account, at)

@@ -1,9 +1,8 @@
-"""The state of a batch of commands: the rows that it loaded and locked, their changes, and the
-entries it will write.
+"""The state of a batch of commands: the loaded and locked rows, their changes, and the entries to
+write.
 
-Nothing here decides. `apply` folds the commands over it: it finds names, projects and conversations
-here, and records entries of the journal, of the log and for the hosts. `flush` writes everything
-gathered so far.
+Makes no decisions. `apply` folds the commands over it, looks up projects and conversations in it,
+and records journal entries, leaves and host events. `flush` writes everything gathered so far.
 """
 
 from __future__ import annotations
@@ -65,14 +64,12 @@ def _scopes(commands: Sequence[Command]) -> list[tuple[Choose, ChosenScope]]:
 
 
 def _host_turns(
-    says: Sequence[AddTurn],
+    turns: Sequence[AddTurn],
 ) -> tuple[dict[tuple[UUID, UUID], list[bytes]], dict[tuple[UUID, bytes], list[bytes]]]:
-    """The host's ids of turns, by the conversation's id and by the host's: a repeated turn adds
-    nothing.
-    """
+    """The host's ids of turns, by conversation: under its id, or under the host's id of it."""
     by_id: dict[tuple[UUID, UUID], list[bytes]] = {}
     by_host: dict[tuple[UUID, bytes], list[bytes]] = {}
-    for (account, conversation, host, _), run in groupby(says, _NAMES):
+    for (account, conversation, host, _), run in groupby(turns, _NAMES):
         names = [c.host_turn for c in run if c.host_turn is not None]
         if names and conversation is not None:
             by_id.setdefault((account, conversation), []).extend(names)
@@ -82,9 +79,7 @@ def _host_turns(
 
 
 class BatchState:
-    """The state of a batch. ``ended`` are the grants that the current command ended;
-    ``tells_hosts``: they hear of what it does.
-    """
+    """The state of a batch. ``ended`` are the grants that the current command ended."""
 
     def __init__(
         self, tx: Transaction, keyring: Keyring | None, policies: Policies, replay: bool
@@ -104,7 +99,7 @@ class BatchState:
         self._account: AccountRow | None = None
         self._noted: tuple[ConversationRow | None, dict[bytes, int]] = (None, {})
         self._found: tuple[UUID, bytes, ConversationRow] | None = None
-        self.tells_hosts = not replay
+        self.emits_events = not replay
         self.happened: list[NewHostEvent] = []
         self.restrictions: list[Restriction] = []
         self.erasures: list[BegunErasure] = []
@@ -112,9 +107,9 @@ class BatchState:
 
     def load(self, commands: Sequence[Command]) -> None:
         """Locks the accounts and reads what the commands name."""
-        says = [c for c in commands if isinstance(c, AddTurn)]
+        turns = [c for c in commands if isinstance(c, AddTurn)]
         # hashing a UUID is Python: once a run, not once a turn
-        named = [next(run) for _, run in groupby(says, _NAMES)]
+        named = [next(run) for _, run in groupby(turns, _NAMES)]
         others = [c for c in commands if not isinstance(c, AddTurn)]
         opening = [c for c in others if isinstance(c, OpenAccount)]
         if opening:
@@ -133,13 +128,12 @@ class BatchState:
             for c, scope in _scopes(others)
             if scope.host_conversation is not None
         }
-        saying = {c.account for c in named}
-        wanted = saying | {c.account for c in others} | set(self.opened.values())
-        # One round trip. Each statement sees what was committed before it began, so all but the
-        # first see what the locks protect from change.
+        wanted = {c.account for c in (*named, *others)} | set(self.opened.values())
+        # One round trip. A statement sees what was committed before it began: all after the first
+        # see rows that the locks protect.
         with pipelined(self.tx):
-            accounts = tables.locking(self.tx, wanted)
-            conversations = tables.loading(self.tx, sorted(ids), sorted(hosts))
+            accounts = tables.request_locked_accounts(self.tx, wanted)
+            conversations = tables.request_conversations(self.tx, sorted(ids), sorted(hosts))
             new = (
                 self.writes.keyring.request_buckets(
                     self.tx, {bucket_of(c.account) for c in opening}
@@ -147,7 +141,7 @@ class BatchState:
                 if opening
                 else list
             )
-            known = account_view.naming_turns(self.tx, *_host_turns(says))
+            numbers = account_view.request_turn_numbers(self.tx, *_host_turns(turns))
         self.accounts, buckets = accounts()
         rows, pages = conversations()
         for row in rows:
@@ -155,10 +149,10 @@ class BatchState:
             if row.host_hmac is not None:
                 self.by_host[row.account_id, row.host_hmac] = row
         self._load_projects(others, named)
-        self.turns_by_host = known()
+        self.turns_by_host = numbers()
         answering = [c.account for c in others if isinstance(c, Choose) and c.answers is not None]
         if answering:
-            self.choices = account_choices.newest(self.tx, answering)
+            self.choices = account_choices.newest_by_question(self.tx, answering)
         opened = self.writes.keyring.open_buckets([*buckets, *new()])
         self.life = opened.life
         self.writes.prepare(opened.keys, pages)
@@ -184,9 +178,7 @@ class BatchState:
         self.projects_by_host[row.account_id, row.host_hmac] = row
 
     def in_scope(self, account: AccountRow, ending: outcomes.Ending) -> list[ConversationRow]:
-        """The conversations in the scope of what ended; those of the batch with their state in
-        it.
-        """
+        """The conversations in the scope of the ended grants, with the batch's state of them."""
         scopes = {grant.scope for grant in ending.grants}
         if WHOLE_ACCOUNT in scopes:
             self.load_all(account)
@@ -203,7 +195,7 @@ class BatchState:
         )
 
     def load_all(self, account: AccountRow, project: UUID | None = None) -> None:
-        """Every conversation of an account or of a project, except those that the batch changed."""
+        """Loads every conversation of an account or of a project that the batch has not yet."""
         for row in tables.conversations_of(self.tx, account.account_id, project=project):
             self.know(row)
 
@@ -239,7 +231,7 @@ class BatchState:
         title: bytes | None,
         at: datetime,
     ) -> ProjectRow | None:
-        """The account's project; created if the host names one that is not stored yet."""
+        """The account's project by Licet's id, or by the HMAC of the host's, which creates it."""
         if known is not None:
             row = self.projects.get(known)
             return row if row is not None and row.account_id == account.account_id else None
@@ -304,9 +296,7 @@ class BatchState:
         )
 
     def account_of(self, account: UUID) -> AccountRow | None:
-        """The account with this id: hashing a UUID is Python, so a run of turns of one looks it up
-        once.
-        """
+        """The account with this id; cached, because hashing a UUID for each turn is slow."""
         if account is not self._account_id:
             self._account_id, self._account = account, self.accounts.get(account)
         return self._account
@@ -316,13 +306,13 @@ class BatchState:
         self._account_id = None
 
     def note_turn(self, row: ConversationRow, host_turn: bytes, turn: int) -> None:
-        """A turn was said that the host calls so."""
+        """Records the number of the turn with this HMAC of the host's id."""
         if row is not self._noted[0]:
             self._noted = (row, self.turns_by_host.setdefault(row.conversation_id, {}))
         self._noted[1][host_turn] = turn
 
     def find(self, command: AddTurn) -> ConversationRow | None:
-        """The conversation that a turn continues: a run of turns of one is looked up once."""
+        """The conversation that a turn continues; cached for a run of its turns."""
         account, name = command.account, command.host_conversation
         if command.conversation is not None:
             row = self.conversations.get(command.conversation)
@@ -374,7 +364,7 @@ class BatchState:
         )
 
     def note_event(self, event: NewHostEvent) -> None:
-        if self.tells_hosts:
+        if self.emits_events:
             self.happened.append(event)
 
     def restrict(
@@ -382,9 +372,9 @@ class BatchState:
         account: AccountRow,
         at: datetime,
         kind: RestrictionKind,
-        **facts: Any,  # noqa: ANN401 fields of the record
+        **facts: Any,  # noqa: ANN401 fields of `Restriction`, which have several types
     ) -> None:
-        """The current command limits what may be done, under the account's newest number."""
+        """Records a restriction by the current command, under the account's newest number."""
         record = Restriction(
             life=self.life,
             kind=kind,
@@ -431,14 +421,15 @@ class BatchState:
         self.writes.flush(records)
 
     def finish(self) -> None:
-        """Writes all that the commands did, and their restrictions to the journal once that is
-        committed.
-        """
+        """Writes everything gathered, and schedules the restrictions for the journal on commit."""
         with self.writes.together():
-            records = [*certificate.begun(self.erasures), *host_events.appended(self.happened)]
+            records = [
+                *certificate.insert_changes(self.erasures),
+                *host_events.append_changes(self.happened),
+            ]
             journal = self.writes.keyring.restrictions if self.restrictions else None
             if journal is not None:
-                records += restriction.remembering(journal)
+                records += restriction.head_changes(journal)
             self.flush(records)
             if journal is not None:
-                restriction.keep_records(self.tx, journal, self.restrictions)
+                restriction.record_on_commit(self.tx, journal, self.restrictions)

@@ -1,5 +1,4 @@
-"""Joins the small blocks of segments at rest: of turns that came alone, a row and a seal each are
-most of what is stored.
+"""Joins the small blocks of segments at rest, to save the overhead of a row and a seal per turn.
 
 A segment is at rest if nobody has added to it for some days, and it is not due within
 `cold_tier.DUE_DAYS_MIN`. Neighbouring blocks become one as long as it keeps within the bounds of a
@@ -32,7 +31,7 @@ from licet.vault import blocks
 from licet.vault.blocks import BYTES_MAX, COLUMNS, TURNS_MAX, StoredBlock
 from licet.vault.cold_tier import DUE_DAYS_MIN
 from licet.vault.installation import Installation
-from licet.vault.tables import hold_accounts
+from licet.vault.tables import lock_account_rows
 
 PAGE_SEGMENTS_MAX = 5_000
 BATCH_SEGMENTS_MAX, BATCH_BYTES_MAX, BATCH_BLOCKS_MAX = 200, 8 * 2**20, 4_096
@@ -70,7 +69,7 @@ class JoinResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def join(installation: Installation, after: timedelta | None = None) -> JoinResult:
     """Joins the small blocks of all segments that nobody has added to for ``after``, by default as
-    long as the configuration says; BrokenError, at the end, if some did not open.
+    long as configured; BrokenError, at the end, if some did not open.
     """
     total = JoinResult()
     for step in join_steps(installation, after):
@@ -137,7 +136,7 @@ def _batches(installation: Installation, rest: dict[str, datetime]) -> Iterator[
 def _join_batch(
     tx: Transaction, keyring: Keyring, segments: Sequence[Segment], rest: dict[str, datetime]
 ) -> JoinResult:
-    hold_accounts(tx, {account for account, _, _ in segments})
+    lock_account_rows(tx, {account for account, _, _ in segments})
     # a block with which nothing can be joined is not read
     rows = (
         tx.cursor(binary=True)
@@ -203,14 +202,14 @@ def _join_run(
 ) -> tuple[Sequence[object], int]:
     """The row of `COLUMNS` that blocks become, and how many bytes of it are sealed."""
     opened = unseal_each(
-        (key, block.sealed or b"", blocks.place(*segment, block.first_turn, block.sizes))
+        (key, block.sealed or b"", blocks.associated_data(*segment, block.first_turn, block.sizes))
         for block in run
         if block.sizes is not None
     )
-    made = blocks.joined(*segment, run, list(opened), key)
+    made = blocks.join_blocks(*segment, run, list(opened), key)
     sizes, sealed = made.sizes(), None
     if sizes is not None:
-        place = blocks.place(*segment, made.first_turn, sizes)
+        place = blocks.associated_data(*segment, made.first_turn, sizes)
         sealed = seal(key, made.content(), place, keyring.random)
     return made.row(sealed), len(sealed or b"")
 

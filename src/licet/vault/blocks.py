@@ -175,7 +175,7 @@ class UnpackedTurn(NamedTuple):
 
     @property
     def at(self) -> datetime:
-        return moment(self.time)
+        return unpack_time(self.time)
 
     def state(self) -> TurnState:
         return TurnState(
@@ -183,7 +183,7 @@ class UnpackedTurn(NamedTuple):
         )
 
 
-def moment(microseconds: int) -> datetime:
+def unpack_time(microseconds: int) -> datetime:
     """The time that a block has packed."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
@@ -263,7 +263,7 @@ class StoredBlock(NamedTuple):
         ]
 
 
-def joined(
+def join_blocks(
     account: UUID,
     conversation: UUID,
     segment: int,
@@ -309,7 +309,9 @@ def envelopes(first_turn: int, sizes: bytes, content: bytes) -> dict[int, bytes]
     return found
 
 
-def place(account: UUID, conversation: UUID, segment: int, first_turn: int, sizes: bytes) -> bytes:
+def associated_data(
+    account: UUID, conversation: UUID, segment: int, first_turn: int, sizes: bytes
+) -> bytes:
     """The associated data of a block's content."""
     return block_place(account, conversation, segment, first_turn) + sizes
 

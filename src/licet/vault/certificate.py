@@ -1,22 +1,20 @@
-"""Erasures, from the request to the certificate, which states where content was and that nothing
-was found there.
+"""Erasures, from the request to the certificate that each place of the content was found empty.
 
-Every deletion, every closure, and every end of a hold that leaves something overdue requires a
-certificate, from the same transaction on. An erasure passes through its states in order; each step
-can be repeated:
+Every deletion, every closure, and every end of a hold that leaves something overdue begins an
+erasure in the same transaction. It passes through its states in order; each step is repeatable:
 
     requested   somebody asked for it
     fenced      unreadable and unusable, in the transaction that took the request
-    shredded    every key of its content is overwritten, on its date, or at once if that is asked for
+    shredded    every key of its content is overwritten, on its date, or at once if requested
     swept       the sealed rows are deleted too; a closed account keeps its own key until the log has all its leaves
     verified    each place within reach was read back, and the certificate is signed and its leaf appended
 
-The register decides which places a certificate names. It tells apart, place by place, what was read
-back, with the time and what was left; what was asked of a recipient; and what a recipient answered,
-with their signature if they gave one. What nobody looked at has no number. A place within reach
-that cannot be read back is an error, never a success. Content with a date of its own (a safety
-copy, content under a hold) is listed with it. A certificate contains ids, closed words, numbers and
-dates, and a salt, so that its hash reveals nothing to somebody without it.
+The certificate names the places in the register of copies. For each it states separately what was
+read back, when, and what was left; what a recipient was asked to delete; and what the recipient
+answered, with a signature if given. A place that was not read has no count; one within reach that
+cannot be read back is an error. Content with a date of its own (a safety copy, content under a
+hold) is listed with it. A certificate contains ids, closed words, numbers and dates, and a salt, so
+that its hash reveals nothing without it.
 """
 
 from __future__ import annotations
@@ -136,7 +134,7 @@ class PlaceSeen(msgspec.Struct, frozen=True, kw_only=True):
     answer: RecipientAnswer | None = None
 
 
-class Waits(msgspec.Struct, frozen=True, kw_only=True):
+class ErasureWaits(msgspec.Struct, frozen=True, kw_only=True):
     """What an erasure waits for: the keys left, when the last of them is due, and whether a hold
     keeps them; and the releases with rows that were made from its content.
     """
@@ -180,7 +178,7 @@ class BegunErasure(NamedTuple):
     requested_at: datetime
 
 
-def begun(erasures: Sequence[BegunErasure]) -> list[Change]:
+def insert_changes(erasures: Sequence[BegunErasure]) -> list[Change]:
     """The change that writes erasures that begin."""
     return [Change(_BEGIN, listing(_BEGUN, by_column(_BEGUN, erasures)))] if erasures else []
 
@@ -192,7 +190,7 @@ def get(tx: Transaction, erasure: UUID) -> ErasureRecord:
     row = tx.execute(f"SELECT {_COLUMNS} FROM erasures WHERE erasure_id = %s", [erasure]).fetchone()
     if row is None:
         raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure)}`")
-    return _read(row)
+    return _parse_erasure(row)
 
 
 # By when all of it is to be gone, and whether a hold keeps any of it.
@@ -295,10 +293,10 @@ def unlogged_closures(tx: Transaction) -> tuple[int, datetime | None]:
 
 
 def save(
-    tx: Transaction, erasure: ErasureRecord, jws: str | None = None, others: Sequence[Change] = ()
+    tx: Transaction, erasure: ErasureRecord, jws: str | None = None, changes: Sequence[Change] = ()
 ) -> None:
     """Stores how far the erasure is, and the certificate that verifies it; in one statement with
-    ``others``.
+    ``changes``.
     """
     state = [
         erasure.state.value,
@@ -309,7 +307,7 @@ def save(
         erasure.account,
         erasure.erasure,
     ]
-    change(tx, [*others, Change(_SAVE, state)])
+    change(tx, [*changes, Change(_SAVE, state)])
 
 
 _SAVE = """UPDATE erasures SET (state, shredded_at, swept_at, verified_at, certificate) = (%s, %s,
@@ -323,7 +321,7 @@ def certificate_of(tx: Transaction, erasure: UUID) -> str | None:
     return row[0] if row is not None else None
 
 
-def rename(
+def replace_id(
     tx: Transaction, account: UUID, conversation: UUID | None, requested_at: datetime, new: UUID
 ) -> list[UUID]:
     """Gives the erasure that was requested at that moment the id ``new``; returns the ids that it
@@ -340,15 +338,15 @@ def rename(
     return [row[0] for row in rows]
 
 
-def of_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
+def list_by_account(tx: Transaction, account: UUID) -> list[ErasureRecord]:
     rows = tx.execute(
         f"SELECT {_COLUMNS} FROM erasures WHERE account_id = %s ORDER BY requested_at, erasure_id",
         [account],
     )
-    return [_read(row) for row in rows]
+    return [_parse_erasure(row) for row in rows]
 
 
-def newest_of(
+def list_newest(
     tx: Transaction, account: UUID, limit: int, *, before: UUID | None = None
 ) -> list[ErasureRecord]:
     """The newest ``limit`` erasures of an account that were requested before the one named."""
@@ -356,10 +354,10 @@ def newest_of(
         f"""SELECT {_COLUMNS} FROM erasures
              WHERE account_id = %(account)s AND (%(before)s::uuid IS NULL
                OR erasure_id < %(before)s)
-             ORDER BY erasure_id DESC LIMIT %(most)s""",
-        {"account": account, "before": before, "most": limit},
+             ORDER BY erasure_id DESC LIMIT %(limit)s""",
+        {"account": account, "before": before, "limit": limit},
     )
-    return [_read(row) for row in rows]
+    return [_parse_erasure(row) for row in rows]
 
 
 def states_of(tx: Transaction, account: UUID) -> dict[ErasureState, int]:
@@ -387,10 +385,10 @@ def unfinished(
              ORDER BY e.erasure_id LIMIT %(limit)s""",
         {"after": after, "limit": limit, "keyless": keyless},
     )
-    return [_read(row) for row in rows]
+    return [_parse_erasure(row) for row in rows]
 
 
-def _read(row: Sequence[Any]) -> ErasureRecord:
+def _parse_erasure(row: Sequence[Any]) -> ErasureRecord:
     account, erasure, conversation, cause, state, *times = row
     requested_at, fenced_at, shredded_at, swept_at, verified_at = times
     return ErasureRecord(
@@ -456,7 +454,9 @@ _NEARER = f"""WITH segments_nearer AS (UPDATE segments s SET keep_until = %(at)s
       AND {_LATER})"""
 
 
-def waits(tx: Transaction, erasure: ErasureRecord, *, at_once: datetime | None = None) -> Waits:
+def waits(
+    tx: Transaction, erasure: ErasureRecord, *, at_once: datetime | None = None
+) -> ErasureWaits:
     """What keeps the erasure from its next state.
 
     With ``at_once`` all of it becomes due then, unless a hold keeps it: the period of a deletion is
@@ -468,7 +468,7 @@ def waits(tx: Transaction, erasure: ErasureRecord, *, at_once: datetime | None =
     return _read_waits(row)
 
 
-def renewed(tx: Transaction, erasure: ErasureRecord) -> tuple[ErasureRecord, Waits]:
+def reload(tx: Transaction, erasure: ErasureRecord) -> tuple[ErasureRecord, ErasureWaits]:
     """The erasure as it is now, and what it waits for."""
     row = tx.execute(
         f"SELECT {_COLUMNS}, {_WAITS} FROM erasures WHERE erasure_id = %(erasure)s",
@@ -476,12 +476,12 @@ def renewed(tx: Transaction, erasure: ErasureRecord) -> tuple[ErasureRecord, Wai
     ).fetchone()
     if row is None:
         raise NotFoundError(f"no erasure `{shown(Prefix.erasure, erasure.erasure)}`")
-    return _read(row[:-6]), _read_waits(row[-6:])
+    return _parse_erasure(row[:-6]), _read_waits(row[-6:])
 
 
-def _read_waits(row: Sequence[Any]) -> Waits:
+def _read_waits(row: Sequence[Any]) -> ErasureWaits:
     keys, bodies, due_at, held, is_fenced, releases = row
-    return Waits(
+    return ErasureWaits(
         keys=keys,
         bodies=bodies,
         due_at=due_at,
@@ -628,7 +628,7 @@ def rows_by_release(tx: Transaction, erasure: ErasureRecord) -> dict[UUID, list[
     return dict(rows.fetchall())
 
 
-def document(
+def build_document(
     erasure: ErasureRecord,
     at: datetime,
     places: Sequence[PlaceSeen],
@@ -660,7 +660,7 @@ def document(
         "shredded": _time(erasure.shredded_at),
         "swept": _time(erasure.swept_at),
         "verified": rfc3339(at),
-        "places": [_place(seen, at) for seen in places],
+        "places": [_place_entry(seen, at) for seen in places],
         "recipients": list(recipients),
         "hosts": list(hosts),
         "backups": list(backups),
@@ -669,17 +669,17 @@ def document(
     }
 
 
-def _place(seen: PlaceSeen, at: datetime) -> dict[str, Canonical]:
+def _place_entry(place: PlaceSeen, at: datetime) -> dict[str, Canonical]:
     """What a certificate says of a place that was read back at ``at``, if it could be."""
-    recalled, answer = seen.recalled, seen.answer
+    recalled, answer = place.recalled, place.answer
     return {
-        "place": seen.place.value,
-        "reference": seen.reference.hex if seen.reference.int else None,
-        "registered": rfc3339(seen.registered_at),
-        "copies": seen.copies,
-        "done": seen.done.value,
-        "kept_until": _time(seen.kept_until),
-        "read_back": None if seen.left is None else {"at": rfc3339(at), "left": seen.left},
+        "place": place.place.value,
+        "reference": place.reference.hex if place.reference.int else None,
+        "registered": rfc3339(place.registered_at),
+        "copies": place.copies,
+        "done": place.done.value,
+        "kept_until": _time(place.kept_until),
+        "read_back": None if place.left is None else {"at": rfc3339(at), "left": place.left},
         "recalled": None
         if recalled is None
         else {"at": rfc3339(recalled[0]), "due": rfc3339(recalled[1])},

@@ -38,7 +38,7 @@ class ScopeRows(Protocol):
 class ResolvedChoice(msgspec.Struct, frozen=True, kw_only=True):
     """A choice in the rule's terms. ``conversation`` is the one that the scope names.
 
-    ``refused`` says why a yes does not count; ``repeated`` are the choices that gave the same
+    ``refused`` is why a yes does not count; ``repeated`` are the choices that gave the same
     answer to the same showing; ``not_taken`` are the keys that named nothing.
     """
 

@@ -1,5 +1,5 @@
-"""The cold tier: the sealed blocks of whole segments, moved to objects; many segments due in the
-same month share an object.
+"""The cold tier: sealed blocks of whole segments in objects, each shared by segments due in the
+same month.
 
 Only the sealed bytes move. The row stays, and names the object and the position in it; the key
 stays where it was, so that erasing still means destroying the key: what remains of a block in an
@@ -137,7 +137,7 @@ def cool(
     or if the object store does not answer.
     """
     segments = turns = size = written = 0
-    with _alone(pool):
+    with _lock_cooling(pool):
         deleted = _delete_dead(pool, objects, at)
         for keys in _batches(pool, at, before, bytes_max):
             moved = _move(pool, objects, uuid7(at, random(10)), keys, at)
@@ -155,7 +155,7 @@ def cool(
 
 
 @contextmanager
-def _alone(pool: Pool) -> Iterator[None]:
+def _lock_cooling(pool: Pool) -> Iterator[None]:
     with transaction(pool) as tx:
         lock = tx.execute("SELECT pg_try_advisory_xact_lock(%s)", [COOL_LOCK]).fetchone()
         if lock is None or not lock[0]:
@@ -237,7 +237,9 @@ def _move(
         offset += len(part)
     content = b"".join(parts)
     objects.put(name_of(object_id), content)
-    retrying(lambda: _let_go(pool, object_id, moved, hashlib.sha256(content).digest(), offset, at))
+    retrying(
+        lambda: _commit_move(pool, object_id, moved, hashlib.sha256(content).digest(), offset, at)
+    )
     return moved
 
 
@@ -261,7 +263,7 @@ def _sealed(tx: Transaction, keys: Sequence[Key]) -> list[tuple[UUID, UUID, int,
     )
 
 
-def _let_go(
+def _commit_move(
     pool: Pool,
     object_id: UUID,
     moved: Iterable[_MovedBlock],

@@ -162,7 +162,7 @@ class AddTurn(_Command, frozen=True, kw_only=True):
     begins one.
 
     ``content`` is the envelope of `content.encode`, or None for a turn whose content must not be
-    stored. ``under`` is the newest grant that the account had when the turn was said, 0 for none: a
+    stored. ``under`` is the newest grant that the account had when the turn was written, 0 for none: a
     turn that arrives late is stamped under no newer one. ``host_project`` counts on a
     conversation's first turn.
     """
@@ -245,8 +245,8 @@ class Unhold(_About, frozen=True, kw_only=True):
 
 
 class HostCheck(StrEnum):
-    """What a host checked an answer by; `reward` is a score of any other kind, such as that of a
-    reward model.
+    """The kind of a host's check of an answer; `reward` is a score of any other kind, such as a
+    reward model's.
     """
 
     tests = "tests"
@@ -259,7 +259,7 @@ class HostCheck(StrEnum):
 
 class GiveFeedback(_About, frozen=True, kw_only=True):
     """``turn`` is the answer it is about, 0 for the conversation; ``comment`` is an envelope or
-    None. With ``check`` it is no person's: ``rating`` says whether the answer passed, ``score`` how
+    None. With ``check`` it is the host's: ``rating`` is whether the answer passed, ``score`` how
     well, if the host has a number.
     """
 
@@ -437,15 +437,15 @@ class Outcome(StrEnum):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command did. ``because`` says why it was refused or changed nothing; ids are those of
-    what it made or concerns.
+    """What a command did. ``because`` is why it was refused or changed nothing; ids are those of
+    what it created or concerns.
 
-    ``answers`` are those of a choice, one a question; ``could_name`` are the questions that a yes
-    without one could have named; ``ended`` are the grants that the command ended; ``aged`` says
-    that a choice's age was taken; ``not_taken`` are the keys of a choice without which it counted,
-    as `scope` or `keep[0]`. ``erasure`` is the one that it began. ``closed_at`` is when an account
-    that was to be opened had been closed. ``project`` of a turn is its conversation's, which
-    counts; ``other_project``: the turn names another one.
+    ``answers`` are those of a choice, one a question; ``could_name`` the questions that a yes
+    without one could have named; ``ended`` the grants that the command ended; ``aged``: a choice's
+    age was recorded; ``not_taken``: the ignored keys of a choice, as `scope` or `keep[0]`.
+    ``erasure`` is the one that began. ``closed_at`` is when the account to be opened had been
+    closed. ``project`` is that of the turn's conversation; ``other_project``: the turn names
+    another one.
     """
 
     outcome: Outcome
@@ -488,5 +488,5 @@ _RESTRICTING = (
 
 
 def may_restrict(command: object) -> bool:
-    """Whether the command is one that takes something back."""
+    """Whether the command restricts the use of content."""
     return not command.allow if isinstance(command, Choose) else isinstance(command, _RESTRICTING)

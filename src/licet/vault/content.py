@@ -1,5 +1,4 @@
-"""The sealed content of a turn: one author's words and what belongs to them, as one versioned
-envelope.
+"""The content of a turn, one author's words and their context, as one versioned envelope.
 
 Bytes: one version byte, then one zstd frame over MessagePack of `Content`. A frame never holds two
 authors: with compression across authors, the length of one text would reveal something about the
@@ -7,7 +6,7 @@ other (CRIME, Rizzo and Duong 2012). A version byte is never reused; an unknown 
 old content is never decoded as something else.
 
 From version 2 on a frame is compressed with the dictionary of its version, which was made of public
-text (`tools/turn_dictionary.py`): turns are short, and most of what repeats in them was said
+text (`tools/turn_dictionary.py`): turns are short, and most of what repeats in them was written
 elsewhere before.
 
 Types with content or a key are `Masked`: a traceback or a log line that prints one reveals nothing
@@ -46,7 +45,7 @@ class Content(Masked, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Everything in a turn that came from outside and is not a closed enumeration.
 
     ``thread`` is empty for the conversation itself, and otherwise names a subagent's side thread;
-    ``tool_call_id`` says which call a tool's turn answers; ``tools`` are, of a system turn, the
+    ``tool_call_id`` is the call that a tool's turn answers; ``tools`` are, of a system turn, the
     descriptions of the tools that the host offered the model, as JSON text. The rest is context
     that a transcript contains.
     """
@@ -109,7 +108,7 @@ class _Contexts(threading.local):
     """zstd contexts: each serves one thread at a time, and creating one costs more than a turn."""
 
     def __init__(self) -> None:
-        # The version says which dictionary: its number in each frame would be four bytes more.
+        # The version implies the dictionary: its id would add four bytes to each frame.
         self.compressor = zstandard.ZstdCompressor(
             dict_data=dictionary(), level=_LEVEL, write_dict_id=False
         )

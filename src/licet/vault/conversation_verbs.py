@@ -78,12 +78,11 @@ def _refused(
 
 
 class ConversationVerbs(AccountVerbs):
-    """What a batch does to a conversation, folded one command at a time."""
+    """Folds the conversation commands of a batch, one at a time."""
 
     def _take_turns(self, account: AccountRow, commands: Sequence[AddTurn]) -> list[CommandResult]:
-        """Turns that name the same conversation, surface and project, one after another.
-
-        Those that have one answer with the turn before them are folded together.
+        """Takes a run of turns of one conversation, surface and project; those with the same
+        outcome as the turn before them are folded together.
         """
         answers: list[CommandResult] = []
         while (done := len(answers)) < len(commands):
@@ -95,7 +94,7 @@ class ConversationVerbs(AccountVerbs):
     def _take_like_turns(
         self, account: AccountRow, commands: Sequence[AddTurn], before: CommandResult
     ) -> list[CommandResult]:
-        """As many of the turns as have one answer with the one that was just taken."""
+        """Takes the leading turns whose outcome equals that of the turn just taken."""
         row = self.find(commands[0])
         since, surface, under = before.at, commands[0].surface, commands[0].under
         # of a turn that came late
@@ -164,11 +163,11 @@ class ConversationVerbs(AccountVerbs):
         self, account: AccountRow, row: ConversationRow | None, command: AddTurn, at: datetime
     ) -> CommandResult:
         before = row.state if row is not None else None
-        refusal = refusals.of_turn(
+        refusal = refusals.check_turn(
             command, account.state, before, self.policies, at, replay=self.replay
         )
         taken = self._folded(account, row, command, at) if row is not None and not refusal else None
-        refusal = refusal or (refusals.of_segment(taken.segment) if taken is not None else None)
+        refusal = refusal or (refusals.check_segment(taken.segment) if taken is not None else None)
         if refusal is not None:
             return _refused(refusal, account, at, row)
         # after this point, the turn is taken
@@ -201,7 +200,7 @@ class ConversationVerbs(AccountVerbs):
     def _folded(
         self, account: AccountRow, row: ConversationRow, command: AddTurn, at: datetime
     ) -> outcomes.TurnTaken:
-        """What the rule makes of a turn that is not refused; changes nothing."""
+        """The fold of a turn that is not refused; changes nothing."""
         is_late = self.replay and command.at < at
         is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
         about = (
@@ -271,7 +270,7 @@ class ConversationVerbs(AccountVerbs):
             row = None
         matter = self.writes.matter_hmac(command.matter) if isinstance(command, Hold) else b""
         feedback = self._feedback_named(row, command) if row is not None else None
-        refusal = refusals.about(
+        refusal = refusals.check_conversation(
             command,
             account.state,
             row,
@@ -455,7 +454,7 @@ class ConversationVerbs(AccountVerbs):
     ) -> CommandResult:
         given = fold.give_feedback(account.state, row.state, self.policies, at, command.share)
         assert given is not None, "it was checked"
-        if command.check is not None:  # it says something of the answer, and does not outlive it
+        if command.check is not None:  # a check is about the answer, and does not outlive it
             given = fold.shorten_date(given, row.state.content_until)
         self.flush()  # the copy is made from the tables
         feedback = uuid7(at, self.writes.random(10))

@@ -96,11 +96,11 @@ def end_exported_rows(
     release: UUID,
     export: UUID,
     deleted: Sequence[int],
-    left: Sequence[int],
+    remaining: Sequence[int],
     at: datetime,
 ) -> None:
     """The recipient of an export has deleted some of its rows: ends the copies that no row in
-    ``left`` was made from.
+    ``remaining`` was made from.
     """
     tx.execute(
         """
@@ -121,14 +121,14 @@ def end_exported_rows(
             "release": release,
             "export": export,
             "deleted": list(deleted),
-            "left": list(left),
+            "left": list(remaining),
             "at": at,
         },
     )
 
 
 def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, at: datetime) -> None:
-    """Ends all copies at ``reference``: an export was deleted."""
+    """Ends all copies at ``reference``, as when an export was deleted."""
     tx.execute(
         "UPDATE copies SET ended_at = %s WHERE place = %s AND reference = %s AND ended_at IS NULL",
         [at, place.value, reference],

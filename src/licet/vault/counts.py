@@ -1,9 +1,8 @@
-"""What is counted of all accounts and all content, without reading them.
+"""Counts of all accounts and all content, maintained by triggers.
 
-Triggers of the tables add what each change makes of the counts, in the transaction of the change
-(ADR 24): at any moment the sum of the rows is what a recount at that moment would say. Nothing is
-updated, so no writer waits for another; `fold` puts together what has gathered. Content is counted
-by the last day on which it is kept, of UTC.
+Each change adds its difference to the counts in its own transaction (ADR 24): the sum of the rows
+always equals a recount. Rows are only inserted, so no writer waits for another; `fold` merges them.
+Content is counted by the last day (UTC) on which it is kept.
 
 `DIFFERENCES` compares with a recount in one statement, so at one moment; the bytes are counted from
 the sealed content itself. `recount` writes the counts anew.
@@ -248,13 +247,13 @@ def _ordered(counted: Mapping[str, int]) -> dict[str, int]:
 
 
 def fold(tx: Transaction) -> None:
-    """Puts the rows of one kind or one day together, if many have gathered and nobody else is doing
-    it.
+    """Merges the rows of one kind or one day, if there are many and no other process is merging
+    them.
     """
     row = tx.execute(
-        """SELECT greatest((SELECT count(*) FROM (SELECT FROM account_counts LIMIT %(most)s) a),
-                           (SELECT count(*) FROM (SELECT FROM content_counts LIMIT %(most)s) c))""",
-        {"most": FOLDED_ROWS_MIN},
+        """SELECT greatest((SELECT count(*) FROM (SELECT FROM account_counts LIMIT %(limit)s) a),
+                           (SELECT count(*) FROM (SELECT FROM content_counts LIMIT %(limit)s) c))""",
+        {"limit": FOLDED_ROWS_MIN},
     ).fetchone()
     if row is None or row[0] < FOLDED_ROWS_MIN:
         return
@@ -263,9 +262,7 @@ def fold(tx: Transaction) -> None:
 
 
 def recount(tx: Transaction) -> None:
-    """Writes the counts anew from what they count, sizes included. What others change meanwhile is
-    added to it as ever.
-    """
+    """Recomputes the counts, sizes included. Concurrent changes are added as usual."""
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [_FOLD_LOCK])
     for statement in _RESIZE:
         tx.execute(statement)
@@ -273,9 +270,7 @@ def recount(tx: Transaction) -> None:
 
 
 def differences(tx: Transaction) -> list[str]:
-    """Where the counts differ from a recount, and by how much; reads every account and all
-    content's rows.
-    """
+    """The differences of the counts from a recount; reads all accounts and rows of content."""
     return [row[0] for row in tx.execute(DIFFERENCES)]
 
 

@@ -160,9 +160,9 @@ def kept_count(tx: Transaction) -> int:
     statistics.
     """
     row = tx.execute(
-        """SELECT (SELECT count(*) FROM (SELECT FROM segments WHERE erased_at IS NULL LIMIT %(most)s) s),
+        """SELECT (SELECT count(*) FROM (SELECT FROM segments WHERE erased_at IS NULL LIMIT %(limit)s) s),
                   (SELECT reltuples::bigint FROM pg_class WHERE oid = 'segments_due'::regclass)""",
-        {"most": KEPT_COUNTED_MAX},
+        {"limit": KEPT_COUNTED_MAX},
     ).fetchone()
     assert row is not None
     counted, seen = row
@@ -288,7 +288,7 @@ _ERASE_FEEDBACK = """
 def erase_segments(
     tx: Transaction, rows: Sequence[DueSegment], at: datetime
 ) -> list[ErasedConversation]:
-    """Erases the segments; returns what hosts are to hear of."""
+    """Erases the segments; returns the conversations to report to hosts."""
     _destroy(tx, rows)
     key = {**_segment_keys(rows, at), "because": [row.because for row in rows]}
     return [ErasedConversation(*row) for row in tx.execute(_ERASE, key).fetchall()]

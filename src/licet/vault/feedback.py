@@ -1,4 +1,4 @@
-"""A person's feedback: what is kept of it, until when, and what was shared, for that person alone.
+"""Reads a person's stored feedback and what they shared with it, for that person alone.
 
 Feedback is kept until its date has passed and a sweep has erased it, or longer under a legal hold
 of its conversation. Its copy has a key of its own (`vault.safety_copies`), so it is read here and
@@ -54,7 +54,7 @@ class SharedFeedback(Masked, msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[tuple[int, Content], ...]
 
 
-def kept(
+def list_stored(
     tx: Transaction,
     account: UUID,
     *,
@@ -76,7 +76,7 @@ def kept(
             ORDER BY feedback_id DESC LIMIT %(limit)s""",
         {"account": account, "before": before, "limit": limit, "conversation": conversation},
     ).fetchall()
-    return [_row(row) for row in rows]
+    return [_parse_feedback(row) for row in rows]
 
 
 def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | None:
@@ -90,7 +90,7 @@ def conversation_of(tx: Transaction, account: UUID, feedback: UUID) -> UUID | No
     return row[0] if row else None
 
 
-def _row(row: Sequence[Any]) -> FeedbackRow:
+def _parse_feedback(row: Sequence[Any]) -> FeedbackRow:
     (
         account,
         feedback,
@@ -128,7 +128,7 @@ def _row(row: Sequence[Any]) -> FeedbackRow:
     )
 
 
-def shared(
+def open_shared(
     tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: datetime
 ) -> dict[UUID, SharedFeedback]:
     """What each feedback shares, for its own person; nothing if its period has ended, hold or

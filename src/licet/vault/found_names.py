@@ -2,7 +2,7 @@
 reads new turns only.
 
 Promises:
-- A record holds no text: of each text that was read a keyed hash, and what the finder says of it.
+- A record holds no text: a keyed hash of each text that was read, and the finder's result.
 - It is sealed under a key that is derived from the segment's key, and bound to its place. Erasing
   the segment destroys the key and removes the row (`vault.expiry`).
 - It belongs to the finder that made it. A record of another finder, of another place, or a damaged
@@ -115,7 +115,7 @@ def load(
     ]
 
 
-def keep(
+def save(
     tx: Transaction, records: Sequence[tuple[NamedSegment, Mapping[bytes, bytes]]], finder: str
 ) -> int:
     """Keeps what ``finder`` found in place of what was kept; returns of how many segments. The

@@ -1,5 +1,4 @@
-"""What of a conversation the hold of a matter keeps, what others keep, and what becomes of the
-rest.
+"""What a hold keeps of a conversation, what other holds keep, and what happens to the rest.
 
 The same comparison as the sweep's (`vault.expiry`): a hold keeps a segment or feedback that was
 kept when it was placed, and every safety copy. What had expired by then waits for the next sweep,
@@ -91,8 +90,8 @@ def coverage(
     """The coverage of each conversation, by account and conversation; ``matter`` is the keyed hash
     of the matter.
 
-    With ``placing`` as its hold has it, or as one placed ``now`` would; without, as the holds of
-    other matters alone have it.
+    With ``placing`` by its hold, or one placed ``now``; otherwise by the holds of other matters
+    alone.
     """
     rows = tx.execute(
         _COVERAGE,

@@ -47,7 +47,7 @@ MATTER_CHARACTERS_MAX = HOST_ID_CHARACTERS_MAX  # it is hashed like an id of the
 
 
 class HoldAct(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or would be. ``coverage`` says what is held afterwards and what is not; of an
+    """What was done, or would be. ``coverage`` is what is held afterwards and what is not; of an
     end, by other matters.
 
     ``outcome`` is ``refused`` (``because`` is `expired`) where nothing would be held, and

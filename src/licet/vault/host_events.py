@@ -167,14 +167,12 @@ def must_hold(
 
 
 def hold_ended(account: UUID, at: datetime, conversation: UUID) -> NewHostEvent:
-    """The last hold ended, and nothing of the conversation is overdue: what else was said of it
-    holds again.
-    """
+    """The last hold ended with nothing overdue: earlier `must_leave` events apply again."""
     facts: dict[str, Fact] = {"conversation": shown(Prefix.conversation, conversation)}
     return NewHostEvent(account=account, kind=EventKind.hold_ended, at=at, facts=facts)
 
 
-def is_of_a_no(event: NewHostEvent) -> bool:
+def is_withdrawal(event: NewHostEvent) -> bool:
     """Whether it reports that something must leave because the answer was no."""
     return event.kind is EventKind.must_leave and event.facts["because"] == LeaveReason.withdrawn
 
@@ -298,10 +296,10 @@ def append(tx: Transaction, happened: Sequence[NewHostEvent]) -> None:
 
     The caller has locked the accounts.
     """
-    change(tx, appended(happened))
+    change(tx, append_changes(happened))
 
 
-def appended(happened: Sequence[NewHostEvent]) -> list[Change]:
+def append_changes(happened: Sequence[NewHostEvent]) -> list[Change]:
     """`append`, as a change of one statement with others."""
     if not happened:
         return []
@@ -367,7 +365,9 @@ ERASED = """
      GROUP BY s.account_id, s.conversation_id ORDER BY s.account_id, s.conversation_id"""
 
 
-def erased(tx: Transaction, conversations: Sequence[ErasedConversation], at: datetime) -> None:
+def append_erased(
+    tx: Transaction, conversations: Sequence[ErasedConversation], at: datetime
+) -> None:
     """Reports what a sweep has just erased.
 
     Content that merely expired must leave the hosts as well; of the rest they were notified when it
@@ -389,11 +389,11 @@ def erased(tx: Transaction, conversations: Sequence[ErasedConversation], at: dat
     append(tx, happened)
 
 
-def rename_erasure(tx: Transaction, account: UUID, was: Sequence[UUID], erasure: UUID) -> None:
+def rename_erasure(tx: Transaction, account: UUID, old: Sequence[UUID], erasure: UUID) -> None:
     """An erasure that a restore began again continues under the id that its person was given."""
     tx.execute(
         "UPDATE events SET erasure_id = %s WHERE account_id = %s AND erasure_id = ANY(%s)",
-        [erasure, account, list(was)],
+        [erasure, account, list(old)],
     )
 
 
@@ -477,7 +477,7 @@ def read(row: Sequence[Any]) -> HostEvent:
     )
 
 
-def since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
+def list_since(tx: Transaction, number: int, limit: int) -> list[HostEvent]:
     """The events after ``number``, in their order, including those that have just been
     committed.
     """
@@ -494,7 +494,7 @@ def number_of(cursor: str) -> int:
     """The number in a cursor; UsageError if it is not one."""
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
         raise UsageError(
-            f"`since`: `{cursor[:40]}` is not the cursor of an event",
+            f"`list_since`: `{cursor[:40]}` is not the cursor of an event",
             "use `next` of the previous answer, or 0",
         )
     return int(cursor)

@@ -1,10 +1,10 @@
-"""`Idempotency-Key`: a repeated request is done once. The key is stored with the effect, in one
-transaction, for a day.
+"""`Idempotency-Key`: a repeated request takes effect once. The key is stored for a day, in the
+transaction of the effect.
 
 A key belongs to its caller. The same key with a different request is refused (422); while the first
 request is in progress, in this process or another, the second is refused too (409). A refused
-request is not stored, so that it can be tried again. What is stored are the outcome and Licet's own
-ids, never content; a request is recognised by its HMAC under the installation's key.
+request is not stored, so that it can be tried again. Stored are the outcome and Licet's own ids,
+never content; a request is recognised by its HMAC under the installation's key.
 
 Crash: before the commit neither the effect nor the key exists; after it both do. A verb that owns
 its transactions lies between two rows of the key, begun and done: after a crash between them the
@@ -52,7 +52,7 @@ class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True):
         return self.caller, self.key
 
 
-def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentCall:
+def make_call(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentCall:
     """The request of ``caller`` under ``key``; UsageError for an invalid key."""
     if not 0 < len(key) <= KEY_CHARACTERS_MAX or not key.isprintable():
         raise UsageError(
@@ -66,14 +66,14 @@ def once(secret: bytes, caller: bytes, key: str, *request: bytes) -> IdempotentC
     )
 
 
-def remembered(
-    tx: Transaction, asked: Sequence[IdempotentCall], at: datetime
+def claim(
+    tx: Transaction, calls: Sequence[IdempotentCall], at: datetime
 ) -> dict[Place, CommandResult | LicetError]:
-    """What is known of these keys: the answer that was given, or why there is none. The rest are
-    now ours to process.
+    """Locks these keys, and returns the stored answer or an error of each one already used; the
+    absent ones are the caller's to process.
     """
     known: dict[Place, CommandResult | LicetError] = {}
-    numbers = {one.place: _number(one) for one in asked}
+    numbers = {one.place: _number(one) for one in calls}
     locked: dict[int, bool] = dict(
         tx.execute(
             "SELECT n, pg_try_advisory_xact_lock(n) FROM unnest(%s::bigint[]) AS n",
@@ -85,22 +85,22 @@ def remembered(
              JOIN (SELECT * FROM unnest(%(caller)b::bytea[], %(key)b::bytea[]) AS k(caller_hmac, key_hmac)) k
                USING (caller_hmac, key_hmac) WHERE kept_at > %(since)s""",
         {
-            "caller": [one.caller for one in asked],
-            "key": [one.key for one in asked],
+            "caller": [one.caller for one in calls],
+            "key": [one.key for one in calls],
             "since": at - KEPT,
         },
     )
     kept = {(bytes(c), bytes(k)): (bytes(r), a) for c, k, r, a in rows}
-    for one in asked:
+    for one in calls:
         if one.place in kept:
             request, answer = kept[one.place]
             known[one.place] = (
                 msgspec.json.decode(answer, type=CommandResult)
                 if request == one.request
-                else reused()
+                else reused_error()
             )
         elif not locked[numbers[one.place]]:
-            known[one.place] = running()
+            known[one.place] = running_error()
     return known
 
 
@@ -109,7 +109,7 @@ def _number(call: IdempotentCall) -> int:
     return int.from_bytes(hmac.digest(call.caller, call.key, "sha256")[:8], "big", signed=True)
 
 
-def reused() -> ReusedKeyError:
+def reused_error() -> ReusedKeyError:
     return ReusedKeyError(
         "this `Idempotency-Key` was used for another request before",
         "use a new key for each request",
@@ -117,7 +117,7 @@ def reused() -> ReusedKeyError:
     )
 
 
-def running() -> RunningKeyError:
+def running_error() -> RunningKeyError:
     return RunningKeyError(
         "the first request with this `Idempotency-Key` is still in progress",
         "try again",
@@ -125,7 +125,7 @@ def running() -> RunningKeyError:
     )
 
 
-def keep(
+def save_answers(
     tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], at: datetime
 ) -> None:
     """Stores the answers to requests that were not refused."""
@@ -157,9 +157,7 @@ def keep(
 
 
 class CallMade(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call made: one of our own ids or names, or nothing where its address names it
-    already.
-    """
+    """The id or name of what a call made; empty if the URL names it already."""
 
     made: str
 
@@ -171,7 +169,7 @@ def begin(tx: Transaction, call: IdempotentCall, at: datetime) -> CallMade | Non
     """Begins a call, or returns what it made the first time; ReusedKeyError, RunningKeyError.
 
     For verbs that own their transactions. A call whose process was killed stays begun until its key
-    is forgotten: nobody knows what it did, so it is not done again under the same key.
+    expires: its effect is unknown, so it is not repeated under the same key.
     """
     begun = tx.execute(
         """INSERT INTO idempotency_keys AS k (caller_hmac, key_hmac, request_hmac, answer, kept_at)
@@ -197,25 +195,25 @@ def begin(tx: Transaction, call: IdempotentCall, at: datetime) -> CallMade | Non
         [call.caller, call.key],
     ).fetchone()
     if row is None:
-        raise running()
+        raise running_error()
     if bytes(row[0]) != call.request:
-        raise reused()
+        raise reused_error()
     answer = msgspec.json.decode(row[1])
     if answer == _BEGUN:
-        raise running()
+        raise running_error()
     return msgspec.convert(answer, CallMade)
 
 
-def done(tx: Transaction, call: IdempotentCall, made: str) -> None:
-    """Records what a call made that was begun."""
+def finish(tx: Transaction, call: IdempotentCall, result_id: str) -> None:
+    """Records what a begun call made."""
     tx.execute(
         "UPDATE idempotency_keys SET answer = %s WHERE caller_hmac = %s AND key_hmac = %s",
-        [msgspec.json.encode(CallMade(made=made)).decode(), call.caller, call.key],
+        [msgspec.json.encode(CallMade(made=result_id)).decode(), call.caller, call.key],
     )
 
 
-def forget(tx: Transaction, call: IdempotentCall) -> None:
-    """Forgets a call that was begun and then refused: it can be tried again."""
+def cancel(tx: Transaction, call: IdempotentCall) -> None:
+    """Deletes a begun call that was refused, so that it can be tried again."""
     tx.execute(
         "DELETE FROM idempotency_keys WHERE caller_hmac = %s AND key_hmac = %s",
         [call.caller, call.key],

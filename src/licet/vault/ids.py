@@ -57,9 +57,7 @@ def shown_turn(conversation: UUID, turn: int) -> str:
 
 
 def parse(prefix: Prefix, text: str) -> UUID:
-    """The id that ``text`` shows; NotFoundError if it cannot be one, as for an id that was never
-    given.
-    """
+    """Parses a shown id; NotFoundError if it is malformed, as for an unknown id."""
     head, _, tail = text.partition("_")
     if head == prefix.value and len(tail) == 32:
         try:
@@ -70,7 +68,7 @@ def parse(prefix: Prefix, text: str) -> UUID:
 
 
 def named(prefix: Prefix, text: str) -> UUID:
-    """The id that somebody wrote into a form or a filter; UsageError for what can be none."""
+    """Parses an id from a form or a filter; UsageError if it is malformed."""
     try:
         return parse(prefix, text.strip())
     except NotFoundError:

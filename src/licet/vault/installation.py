@@ -47,32 +47,30 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
-def is_made(config: Configuration) -> bool:
+def is_initialised(config: Configuration) -> bool:
     """Whether an installation exists: commands that only open one must not create a second one."""
     return config.data.is_dir() and (
         config.database_url is not None or (config.data / "postgres").is_dir()
     )
 
 
-def refuse_unmade(config: Configuration) -> None:
-    """UsageError if there is no installation."""
-    if not is_made(config):
+def require_initialised(config: Configuration) -> None:
+    """UsageError if no installation exists."""
+    if not is_initialised(config):
         raise UsageError(
             f"there is no installation in `{config.data}`",
             "make one with `licet init`, or name its folder with --data",
         )
 
 
-def own_clock(config: Configuration) -> Clock:
+def load_clock(config: Configuration) -> Clock:
     """The system's clock, or the simulated one that the folder was made with."""
     simulated = clock_of(config.data)
     return utc_now if simulated is None else (lambda: simulated)
 
 
 def held_installation(config: Configuration, clock: Clock) -> tuple[Installation, ExitStack]:
-    """As `installation`, with what closes it: at the latest when this process ends, for a script
-    that closes nothing.
-    """
+    """As `installation`, with its close function, which also runs when the process ends."""
     stack = ExitStack()
     here = stack.enter_context(installation(config, clock, create=False))
     held, pid = weakref.ref(stack), os.getpid()
@@ -127,7 +125,7 @@ def installation(
                     "it would do",
                     because="older_schema",
                 )
-        with over(pool, config, clock, behind_fence=behind_fence) as here:
+        with from_pool(pool, config, clock, behind_fence=behind_fence) as here:
             yield here
 
 
@@ -138,7 +136,7 @@ def pending_steps(config: Configuration) -> tuple[Migration, ...]:
 
 
 @contextmanager
-def over(
+def from_pool(
     pool: Pool, config: Configuration, clock: Clock, *, behind_fence: bool = False
 ) -> Iterator[Installation]:
     """An installation on an open database with the newest schema; refused as in `installation`."""
@@ -167,7 +165,7 @@ def over(
 def _guarding(
     pool: Pool, config: Configuration, guard: PrimaryGuard, *, behind_fence: bool
 ) -> AbstractContextManager[None]:
-    """Refuses a primary of before a failover. The embedded server has no replica; a restore decides
+    """Refuses a former primary. The embedded server has no replica; a restore decides
     for itself which server it brings up to date.
     """
     if config.database_url is None or behind_fence:
@@ -183,7 +181,7 @@ def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
         fence.check(tx)
         match journal_state.state_of(tx, journal, at):
             case JournalState.current:
-                journal_evidence.refuse_misfit(tx, journal)
+                journal_evidence.check_journal(tx, journal)
                 restriction.catch_up(tx, journal)
                 journal_heads.save_head_if_free(tx, journal.id, journal.current_head())
             case JournalState.older:
@@ -237,7 +235,7 @@ def policies(installation: Installation) -> Policies:
 
 
 @contextmanager
-def one_moment(
+def policy_snapshot(
     installation: Installation, *, records: bool = False
 ) -> Iterator[tuple[Transaction, Policies]]:
     """A snapshot, and the versions in force in it: a page reads everything in it, so that no two

@@ -1,9 +1,8 @@
-"""Holds the restriction journal, the log and the database against each other.
+"""Checks the restriction journal against the heads of it that the log and the database store.
 
-Each of them remembers what it cannot have without the others: the database a head of the journal
-(`keys.journal_heads`), the log a leaf `journal_head` with a number and a chain value, told with
-each backup and at least every `HEAD_MINUTES_MAX` while the journal grows. Anyone who takes records
-out of the journal cannot take them out of the log.
+The database has a head (`keys.journal_heads`); the log has `journal_head` leaves with a number and
+a chain value, appended with each backup and at least every `HEAD_MINUTES_MAX` while the journal
+grows. Records removed from the journal thus contradict the log.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from licet.store.connect import Transaction
 HEAD_MINUTES_MAX = 55
 
 
-def refuse_misfit(tx: Transaction, journal: Journal) -> None:
-    """BrokenError, which names the record, for a journal that is not the one that the database
-    remembers.
+def check_journal(tx: Transaction, journal: Journal) -> None:
+    """BrokenError, naming the record, if the journal contradicts the head in the database.
 
-    It reads the newest `NEWEST_RECORDS_MAX` records, and all from the remembered one on: an opening
-    must not take longer the longer the journal is. The doctor and a restore read the rest.
+    Reads the newest `NEWEST_RECORDS_MAX` records and all since that head, so that an opening does
+    not slow down as the journal grows. The doctor and a restore read the rest.
     """
     known, since = (
         journal_heads.load_head(tx, journal.id),
@@ -38,9 +36,8 @@ def refuse_misfit(tx: Transaction, journal: Journal) -> None:
 
 
 def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]]:
-    """How many records the whole journal has, which is read to its end, and what does not fit in
-    it, by all heads that the database and the log know. What an operator has finished (`licet
-    restore --finish narrow`) is not told again.
+    """The number of records of the whole journal, and its contradictions to all heads in the
+    database and the log, except those that `licet restore --finish narrow` has settled.
     """
     heads = {
         number: JournalHead(number, chain) for number, chain in outbox.logged_heads(tx, journal.id)
@@ -52,7 +49,7 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
 
 
 def log_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime) -> None:
-    """Remembers ``head``, which is durable, and tells it to the log."""
+    """Saves ``head``, which is durable, and appends its leaf to the log."""
     if head.number:
         journal_heads.save_head(tx, journal.id, head)
         outbox.append(tx, [head_entry(journal, head, at)])
@@ -60,9 +57,7 @@ def log_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime)
 
 
 def log_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
-    """`log_head` where the journal has grown since the log was told, `HEAD_MINUTES_MAX` ago or
-    earlier.
-    """
+    """`log_head` if the journal has grown since its last leaf, `HEAD_MINUTES_MAX` ago or earlier."""
     head = journal.current_head()
     if not journal_heads.is_due(tx, journal.id, head, at - timedelta(minutes=HEAD_MINUTES_MAX)):
         return False
@@ -81,7 +76,7 @@ def head_entry(journal: Journal, head: JournalHead, at: datetime) -> Entry:
 
 
 def heads_in(entries: Iterable[Mapping[str, Any]], journal: Journal) -> list[JournalHead]:
-    """The heads of this journal that entries of a log tell."""
+    """The heads of this journal in entries of a log."""
     return [
         JournalHead(entry["facts"]["number"], bytes.fromhex(entry["facts"]["chain"]))
         for entry in entries

@@ -1,5 +1,4 @@
-"""The state of a database relative to its restriction journal: whether it has all withdrawals and
-deletions.
+"""Whether a database has all the restrictions of its journal.
 
 A life of a database is the time between two restores. Within a life the numbers of an account's
 events only grow: a restriction that was made in life L under number N is in a database of life L if

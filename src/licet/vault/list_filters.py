@@ -1,6 +1,4 @@
-"""Filters that many lists for staff have: by account, and by day. What a list is, `store.keyset`
-says.
-"""
+"""Filters shared by lists for staff: by account, and by day. Lists are in `store.keyset`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only way to content: a permit, which requires a decision, or belongs to the content's own
+"""Permits, the only way to read content: each requires a decision, or is for the content's own
 person.
 
 A `Permit` to use turns of a segment cannot be created unless the rule allows the use, and `open`
@@ -204,7 +204,7 @@ def content_bytes(tx: Transaction, keyring: Keyring, permits: Sequence[Permit], 
 
 
 def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) -> int:
-    runs = [run for run in _together(permits) if run[0].place is where]
+    runs = [run for run in _group_by_key(permits) if run[0].place is where]
     if not runs:
         return 0
     table, size = _STORED[where]
@@ -224,7 +224,7 @@ def _stored_bytes(tx: Transaction, permits: Sequence[Permit], where: CopyPlace) 
 def _unsealed(
     tx: Transaction, keyring: Keyring, permits: Sequence[Permit]
 ) -> Iterator[tuple[Permit, KeyMaterial, list[bytes]]]:
-    together = _together(permits)
+    together = _group_by_key(permits)
     found = _fetch_sealed(tx, keyring, together)
     sealed = [
         (key, sealed.bytes, _place(run[0], sealed))
@@ -249,7 +249,7 @@ def _unsealed(
 _SHARED = attrgetter("account", "conversation", "segment", "place", "slot")
 
 
-def _together(permits: Sequence[Permit]) -> list[list[Permit]]:
+def _group_by_key(permits: Sequence[Permit]) -> list[list[Permit]]:
     """The permits in their order, in lists that one key opens."""
     return [list(run) for _, run in groupby(permits, _SHARED)]
 
@@ -267,7 +267,7 @@ def _place(permit: Permit, sealed: _Sealed) -> bytes:
     account = permit.account.account_id
     if sealed.sizes is None:
         return safety_place(account, permit.conversation, permit.segment, sealed.first_turn)
-    return blocks.place(
+    return blocks.associated_data(
         account, permit.conversation, permit.segment, sealed.first_turn, sealed.sizes
     )
 

@@ -1,7 +1,8 @@
-"""What a change of policy does to segments and turns, counted in one pass over the population.
+"""Counts the effects of a policy change on segments and turns, in one pass over the population.
 
-Every count of a plan asks the same of a segment: may it be used before the change and after it, for
-each purpose, and what ends. So the tables are joined once, each segment is decided once for each
+Every count of a plan depends on the same values of a segment: its use before and after the change,
+for each purpose, and what ends.
+So the tables are joined once, each segment is decided once for each
 side and purpose by the rule of `population.RANK`, and what the plan shows are sums over that. A
 statement for each count took five times as long.
 
@@ -108,7 +109,7 @@ class _Side(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """A version that ends grants, and the side that says what is useful under it."""
+    """A version that ends grants, and the side under which usefulness is decided."""
 
     number: int
     under: _Side
@@ -169,9 +170,9 @@ def _rows_of(purposes: Sequence[str], sums: Sequence[int]) -> dict[str, PlannedR
 
 
 def statements(
-    change: PlannedChange, horizons: Sequence[datetime], given: Given
+    change: PlannedChange, horizons: Sequence[datetime], origin_lists: Given
 ) -> dict[str, SqlStatement]:
-    """What a plan asks of the tables, by name. Each reads a table a few times at most: none looks
+    """The queries of a plan, by name. Each reads a table a few times at most: none looks
     at a row for each row.
 
     `turns` is asked only if a version lists some of the origins of a segment; `segments` looks up
@@ -194,10 +195,10 @@ def statements(
     ).values
     values["effective"] = change.new.effective
     values |= {
-        "given_versions": [version for version, _ in given],
-        "given_origins": [origins for _, origins in given],
+        "given_versions": [version for version, _ in origin_lists],
+        "given_origins": [origins for _, origins in origin_lists],
     }
-    is_split = any(_lists_some(side, *one) for side in (before, after) for one in given)
+    is_split = any(_lists_some(side, *one) for side in (before, after) for one in origin_lists)
     segments = _segments(change, before, after, sides, endings, len(horizons), is_split=is_split)
     found = {"segments": SqlStatement(segments, values)}
     return found | (

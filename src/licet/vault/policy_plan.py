@@ -75,7 +75,7 @@ class PolicyPlan(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.changes)
 
 
-def draw(
+def draw_plan(
     tx: Transaction,
     policies: Policies,
     new: Policy,
@@ -90,7 +90,7 @@ def draw(
     """
     after = with_version(policies, new)
     with for_many(tx):
-        drawn = _drawn(tx, policies, after, new, now)
+        drawn = _compute_plan(tx, policies, after, new, now)
     if shortening is None:
         return drawn
     return replace(drawn, shortening=plan_shortening(tx, after, new, now, shortening))
@@ -108,7 +108,7 @@ def with_version(policies: Policies, new: Policy) -> Policies:
     return Policies([*stays, new])
 
 
-def _drawn(
+def _compute_plan(
     tx: Transaction, policies: Policies, after: Policies, new: Policy, now: datetime
 ) -> PolicyPlan:
     newest = policies[len(policies) - 1]
@@ -164,7 +164,7 @@ def check(policies: Policies, new: Policy, now: datetime) -> None:
         )
 
 
-def keep(
+def save_plan(
     tx: Transaction, policies: Policies, new: Policy, plan: PolicyPlan, now: datetime, by: str
 ) -> str:
     """Stores the plan, so that `apply` finds it; returns the hash that names it."""
@@ -280,7 +280,7 @@ def counts_of(plan: PolicyPlan) -> dict[str, int]:
     return found
 
 
-def moved(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:
+def differing_counts(shown: PolicyPlan, now: PolicyPlan) -> tuple[str, ...]:
     """The numbers that differ by more than one in `MOVED_PARTS` between a plan that somebody read
     and a later one.
     """
@@ -296,7 +296,7 @@ def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
     """Adds the version if its plan is recent and was computed against the newest version; returns
     its number.
     """
-    # the newest version stays newest until the commit
+    # no other version may be applied before the commit
     tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = policy_versions.load(tx)
     if known is None:
@@ -329,9 +329,9 @@ def apply(tx: Transaction, new: Policy, now: datetime, by: str) -> int:
     return policy_versions.add(tx, new, now, by)
 
 
-class _People(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of accounts: gates that move, as `before -> after`; by question who is asked,
-    and grants that end.
+class _AccountEffects(msgspec.Struct, frozen=True, kw_only=True):
+    """Effects on accounts: changed gates, as `before -> after`; by question the accounts asked, and
+    the grants that end.
     """
 
     gates: dict[str, int]
@@ -340,15 +340,17 @@ class _People(msgspec.Struct, frozen=True, kw_only=True):
     ended: Counter[str]
 
 
-def _accounts(tx: Transaction, policies: Policies, after: Policies, at: datetime) -> _People:
+def _accounts(
+    tx: Transaction, policies: Policies, after: Policies, at: datetime
+) -> _AccountEffects:
     moved: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     again = 0
     for account in tables.every_account(tx):
         one, two = (
-            account_view.brought(account, policies, at).account,
-            account_view.brought(account, after, at).account,
+            account_view.account_at(account, policies, at).account,
+            account_view.account_at(account, after, at).account,
         )
         was, becomes = gate(one, policies, at), gate(two, after, at)
         if was is not becomes:
@@ -358,7 +360,9 @@ def _accounts(tx: Transaction, policies: Policies, after: Policies, at: datetime
             set(unanswered_questions(two, after, at)) - set(unanswered_questions(one, policies, at))
         )
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
-    return _People(gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended)
+    return _AccountEffects(
+        gates=dict(moved.most_common()), asked_again=again, asked=asked, ended=ended
+    )
 
 
 def _behind(tx: Transaction) -> int:

@@ -137,7 +137,7 @@ class AppliedVersion(msgspec.Struct, frozen=True, kw_only=True):
     applied_by: str
 
 
-def stop_changes(tx: Transaction) -> None:
+def block_changes(tx: Transaction) -> None:
     """Prevents applying or amending any version until ``tx`` ends."""
     tx.execute("LOCK TABLE policies IN SHARE MODE")
 
@@ -207,10 +207,10 @@ def current(tx: Transaction) -> Policies:
     """
     row = tx.execute(f"SELECT {MARK}").fetchone()
     assert row is not None
-    return marked(tx, *row)
+    return load_marked(tx, *row)
 
 
-def marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool) -> Policies:
+def load_marked(tx: Transaction, hashes: Sequence[bytes] | None, is_fenced: bool) -> Policies:
     """`current`, by the `MARK` that another statement read as well."""
     if is_fenced:
         raise fence.fenced_error()

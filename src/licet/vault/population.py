@@ -136,9 +136,8 @@ def _under(grants: str, narrowing: str) -> str:
     return f"({_GRANT} = ANY({grants}) AND {narrowing} = c.narrowings)"
 
 
-# The row of the rule that holds. What is under the grant in force is asked before what would refuse
-# it: of most rows nothing else is then asked. That a stamp is stale for a question says that it has
-# no grant for it.
+# The row of the rule that applies. The grant in force is tested before what would refuse it: most
+# rows then need no further test. A stamp that is stale for a question has no grant for it.
 RANK = f"""CASE WHEN a.closed_at IS NOT NULL THEN {Rank.CLOSED}
                 WHEN c.deleted_at IS NOT NULL THEN {Rank.DELETED}
                 WHEN NOT s.in_scope OR {_LEFT_OUT.format("s", "v")}

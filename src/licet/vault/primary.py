@@ -1,21 +1,18 @@
-"""Which server is the installation's primary: the one on which the newest life of its database is
-lived.
+"""Identifies the primary server: the one with the newest life of the database.
 
-Promise: a primary of before is not asked, however it comes back: started again, cut off from the
-others, or left running by mistake. A promotion begins another life of the
-database, as a restore does, and the life and its server are in the restriction journal, which no
-server's disk contains. A server of an earlier life is refused, and so is a restriction that was
-committed on it and not recorded yet.
+Promise: a former primary is never used, whether it was restarted, partitioned from the others, or
+left running by mistake. A promotion begins a new life of the database, as a restore does; the life
+and its server are recorded in the restriction journal, which is on no server's disk. A server of an
+earlier life is refused, and so is a restriction that was committed on it and not recorded yet.
 
-A promoted server is admitted when it has every restriction of the journal. Without synchronous
-replication it may lack some: then nothing is asked of it before `licet restore --here` has applied
-them. What permits (turns, grants) is not in the journal, and is lost with the commits that were
-lost.
+A promoted server is admitted once it has every restriction of the journal. Without synchronous
+replication it may lack some: then it is refused until `licet restore --here` has applied them.
+Turns and grants are not in the journal, and are lost with the commits that were lost.
 
 A life begins in this order, and a crash at any point is continued by the next connection:
 
-    1. the journal records the life and its server: from here on it takes nothing of an earlier life
-    2. the database is held against the journal; what was committed but not recorded is recorded
+    1. the journal records the life and its server: from here on it rejects records of earlier lives
+    2. the database is checked against the journal; committed restrictions that it lacks are added
     3. the database records the life
 """
 
@@ -45,7 +42,7 @@ LOCK_SECONDS_MAX = 5
 
 
 class FormerPrimaryError(BusyError):
-    """The server is a primary of before a failover: nothing was asked of it."""
+    """The server is the former primary of a failover; no query was sent to it."""
 
 
 class PrimaryGuard:
@@ -55,8 +52,8 @@ class PrimaryGuard:
         self._journal, self._clock = journal, clock
 
     def examine(self, conn: ServerConnection) -> int:
-        """The life of the database; raises if its server is a replica or a primary of before, or
-        lacks restrictions.
+        """The life of the database; raises for a replica, a former primary, or a server that lacks
+        restrictions.
         """
         with translated():
             server = primary.identity(conn)
@@ -76,7 +73,7 @@ class PrimaryGuard:
             return life
 
     def _settled(self, tx: Transaction, server: ServerIdentity) -> int:
-        """The life, once it is known whose it is: one process at a time decides."""
+        """Determines the life under a lock, so that one process at a time decides."""
         tx.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS_MAX}s"])
         fence.lock_lives(tx)
         fence.check(tx)
@@ -110,7 +107,7 @@ class PrimaryGuard:
                 "bring it up to date: `licet restore --here`",
                 because="restored",
             )
-        restriction.catch_up(tx, self._journal, into=number)
+        restriction.catch_up(tx, self._journal, new_life=number)
         fence.begin(tx, number, self._journal, at, account_journal.last_position(tx))
         return number
 
@@ -121,8 +118,8 @@ class PrimaryGuard:
 
 
 def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: JournalLife) -> None:
-    """FormerPrimaryError if the newest life is lived on a later timeline of the same cluster, or
-    nobody knows where.
+    """FormerPrimaryError if the newest life is on a later timeline of the cluster, or elsewhere;
+    RefusedError if the database was restored but not brought up to date.
     """
     if newest.life <= present.life:
         return
@@ -136,7 +133,7 @@ def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: Journa
     known = ServerIdentity.read(newest.server)
     if known.system != server.system or server.timeline < known.timeline:
         raise FormerPrimaryError(
-            f"the server is a primary of before a failover: its timeline is `{server.timeline}`, "
+            f"the server is a former primary: its timeline is `{server.timeline}`, "
             "the newest known is "
             f"`{known.timeline}`",
             "connect to the present primary, and make this server its replica: docs/failover.md",
@@ -144,14 +141,11 @@ def _refuse_former(server: ServerIdentity, present: DatabaseLife, newest: Journa
 
 
 def keep_watch(pool: Pool, stop: threading.Event) -> None:
-    """Connects anew every few seconds until ``stop``, so that a failover is known even while every
-    connection waits.
-
-    Anyone who holds connections to a primary of before learns of the newer one by this alone: they
-    are cut then.
+    """Opens a connection every few seconds until ``stop``, to detect a failover even while all
+    pooled connections wait; those to a former primary are closed then.
     """
     while not stop.wait(WATCH_SECONDS):
         try:
             probe(pool)
         except LicetError:
-            continue  # each caller is answered
+            continue  # every request reports it to its own caller

@@ -65,7 +65,7 @@ _TREE = """
                           AND j.event = 'narrowed'), c.begun_at) END,
                coalesce(c.project_id, c.conversation_id), c.conversation_id
           FROM conversations c WHERE c.account_id = %(account)s AND c.deleted_at IS NULL) t
-     WHERE (root, leaf) > (%(root)s, %(leaf)s) ORDER BY root, leaf LIMIT %(most)s"""
+     WHERE (root, leaf) > (%(root)s, %(leaf)s) ORDER BY root, leaf LIMIT %(limit)s"""
 
 
 def tree(
@@ -77,7 +77,7 @@ def tree(
     Deleted ones are not included.
     """
     root, leaf = after or (NO_UUID, NO_UUID)
-    rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "most": limit})
+    rows = tx.execute(_TREE, {"account": account, "root": root, "leaf": leaf, "limit": limit})
     return [
         StoredPlace(**dict(zip(StoredPlace.__struct_fields__, row, strict=True))) for row in rows
     ]

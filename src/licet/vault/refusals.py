@@ -1,9 +1,8 @@
-"""Why a command is not done: every check of every verb, before it has any effect.
+"""The checks of every verb, made before it has any effect.
 
 The functions are pure. `apply` brings an account to the command's time, reads what the check needs,
-and asks here; after that the verb succeeds, and what it does holds no refusal any more. A choice is
-checked by `choice_references.resolve`: its age counts even if its yes does not. What no table
-accepts was refused before, by `commands.check`.
+and calls them; after that the verb succeeds. A choice is checked by `choice_references.resolve`,
+because its age counts even if its yes does not. `commands.check` has refused invalid values before.
 """
 
 from __future__ import annotations
@@ -60,13 +59,13 @@ def _refused(because: str) -> CommandRefusal:
     return CommandRefusal(Outcome.refused, because)
 
 
-def of_opening(command: OpenAccount, known: AccountState | None) -> CommandRefusal | None:
-    """``known`` is the account of this host's id."""
-    begins = known is None or (known.closed_at is not None and command.begin_anew)
+def check_opening(command: OpenAccount, account: AccountState | None) -> CommandRefusal | None:
+    """``account`` is the account of this host's id."""
+    begins = account is None or (account.closed_at is not None and command.begin_anew)
     return None if begins else DUPLICATE
 
 
-def of_turn(
+def check_turn(
     command: AddTurn,
     account: AccountState,
     before: ConversationState | None,
@@ -93,12 +92,12 @@ def of_turn(
     return None
 
 
-def of_segment(number: int) -> CommandRefusal | None:
+def check_segment(number: int) -> CommandRefusal | None:
     """``number`` is the segment that the turn would be in."""
     return _refused(TOO_MANY_SEGMENTS) if number >= SEGMENTS_MAX else None
 
 
-def of_project(command: AboutProject, project: ProjectRow | None) -> CommandRefusal | None:
+def check_project(command: AboutProject, project: ProjectRow | None) -> CommandRefusal | None:
     """``project`` is the account's own that the command names; a host's id begins one."""
     if project is None:
         return UNKNOWN if command.project is not None else None
@@ -107,7 +106,7 @@ def of_project(command: AboutProject, project: ProjectRow | None) -> CommandRefu
     return _refused(STALE) if is_stale else None
 
 
-def about(
+def check_conversation(
     command: About,
     account: AccountState,
     row: ConversationRow | None,

@@ -1,5 +1,4 @@
-"""Verbs as requests: what is read before the commands, the commands, what is written after them,
-and the idempotency key.
+"""Verbs as requests: a read step, the commands, a finishing step, and the idempotency key.
 
 Many requests share one transaction, and every caller (the API, a person's page) uses them:
 everything that a request reads in order to decide, it reads in the transaction that writes. The
@@ -28,7 +27,7 @@ from licet.vault.commands import Command, CommandResult, Outcome, check, may_res
 from licet.vault.idempotency import IdempotentCall
 
 
-def _nothing(_: Sequence[CommandResult]) -> None:
+def _no_finish(_: Sequence[CommandResult]) -> None:
     """Used after commands that need nothing more."""
 
 
@@ -41,7 +40,7 @@ class VerbStep(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     commands: tuple[Command, ...] = ()
-    finish: Callable[[Sequence[CommandResult]], object] = _nothing
+    finish: Callable[[Sequence[CommandResult]], object] = _no_finish
 
 
 class VerbRequest(Masked, msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +96,9 @@ class WriteBatch:
         """
         known, at = policy_versions.current(tx), self._clock()
         results: dict[int, WriteResult | LicetError] = {}
-        doing = _not_known(tx, writes, results, at)
+        doing = _claim_keys(tx, writes, results, at)
         repeated = [one.answer for one in results.values() if isinstance(one, WriteResult)]
-        restriction.keep_repeated(tx, self._keyring, repeated)
+        restriction.record_repeats(tx, self._keyring, repeated)
         steps = _prepared(tx, known, writes, doing, results)
         commands = [(place, command) for place, step in steps.items() for command in step.commands]
         answers: dict[int, list[CommandResult]] = {place: [] for place in steps}
@@ -115,11 +114,11 @@ class WriteBatch:
             results[place] = WriteResult(answer=answer, finished=step.finish(answers[place]))
             if once is not None:
                 done.append((once, answer))
-        idempotency.keep(tx, done, at)
+        idempotency.save_answers(tx, done, at)
         return [results[place] for place in range(len(writes))]
 
 
-def _not_known(
+def _claim_keys(
     tx: Transaction,
     writes: Sequence[Write],
     results: dict[int, WriteResult | LicetError],
@@ -131,7 +130,7 @@ def _not_known(
     asked = [write.once for write in writes if write.once is not None]
     if not asked:
         return list(range(len(writes)))
-    remembered = idempotency.remembered(tx, asked, at)
+    remembered = idempotency.claim(tx, asked, at)
     doing = []
     for place, write in enumerate(writes):
         found = remembered.get(write.once.place) if write.once is not None else None
@@ -143,7 +142,7 @@ def _not_known(
             doing.append(place)
             # the same key again in this batch waits for the first request with it
             if write.once is not None:
-                remembered[write.once.place] = idempotency.running()
+                remembered[write.once.place] = idempotency.running_error()
     return doing
 
 

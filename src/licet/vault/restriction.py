@@ -1,11 +1,10 @@
-"""Translates a command into the restriction that it is, and back into the command that applies it
-again.
+"""Translates commands that restrict into records of the restriction journal, and records back into
+commands.
 
-A restriction is anything that limits what may be done with somebody's content: a no, a deletion,
-keeping something out.
-Promise: every restriction becomes a record in the journal once its transaction has committed, and
-before anybody gets an answer. A record applied again does at most what was asked: it is the same
-command at the same moment, through the same verb.
+A restriction limits the use of somebody's content: a no, a deletion, keeping something out.
+Promise: every restriction becomes a record after its transaction has committed, and before anybody
+gets an answer. Replaying a record does no more than the original: it is the same command at the
+same moment, through the same verb.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ from licet.vault.commands import (
 )
 
 REMEMBERED_EVERY = 32  # records: an UPDATE with each would make a no a quarter slower
-REPLAYED = "restore"  # the way by which a replayed refusal came
+REPLAYED = "restore"  # the channel (`via`) of a replayed refusal
 _MATTER = b"licet/matter/v1"
 
 
@@ -56,10 +55,8 @@ def _is_behind(journal: Journal) -> bool:
     return journal.durable.number - journal.remembered >= REMEMBERED_EVERY
 
 
-def remembering(journal: Journal) -> list[Change]:
-    """How far the journal had come before further restrictions, left to be sent with what they
-    write.
-    """
+def head_changes(journal: Journal) -> list[Change]:
+    """The change that saves the journal's head in the database, if that is far behind."""
     if not _is_behind(journal):
         return []
     head = journal.durable
@@ -67,10 +64,10 @@ def remembering(journal: Journal) -> list[Change]:
     return [journal_heads.save_head_change(journal.id, head)]
 
 
-def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
+def record_on_commit(tx: Transaction, journal: Journal, records: Sequence[Restriction]) -> None:
     """Writes ``records`` to the journal when ``tx`` commits, before anybody gets an answer.
 
-    BrokenError or BusyError if it takes none now: then ``tx`` changes nothing.
+    BrokenError or BusyError, before ``tx`` changes anything, if the journal cannot be written now.
     """
     journal.accept()
     if _is_behind(journal):
@@ -88,20 +85,18 @@ def keep_records(tx: Transaction, journal: Journal, records: Sequence[Restrictio
                 "and make the change again",
                 because=error.because if isinstance(error, LicetError) else "disk_failed",
             ) from None
-        # of an earlier life: the change is in the newer one, or it is not
+        # a newer life has begun, and it is not known whether it contains the change
         except RefusedError as error:
             raise OutcomeUnknownError(error.message, error.hint) from None
 
     after_commit(tx, write)
 
 
-def journal_request(
+def record_request(
     tx: Transaction, journal: Journal, account: UUID, conversation: UUID | None, erasure: UUID
 ) -> None:
-    """Writes the deletion or closure of an erasure to the journal at once, before it is certified.
-
-    Its process may have been killed before it was written; the certificate states what no restore
-    may bring back.
+    """Writes the deletion or closure behind an erasure to the journal before it is certified, in
+    case its process was killed before it did: no restore may bring back certified content.
     """
     asked = _EVENTS["closed" if conversation is None else "deleted"]
     row = account_journal.first(tx, account, asked.value, conversation)
@@ -118,12 +113,12 @@ def journal_request(
         journal.append([record])
 
 
-def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) -> None:
-    """Writes the revocation of a service's key to the journal: a restored key would open what it
-    opened before.
-    """
+def record_key_revocation(
+    tx: Transaction, journal: Journal | None, key: UUID, at: datetime
+) -> None:
+    """Writes the revocation of a service's key to the journal, so that a restore keeps it."""
     if journal is not None:
-        keep_records(
+        record_on_commit(
             tx,
             journal,
             [
@@ -134,12 +129,10 @@ def keep_key(tx: Transaction, journal: Journal | None, key: UUID, at: datetime) 
         )
 
 
-def keep_key_limits(
+def record_key_limits(
     tx: Transaction, journal: Journal | None, key: UUID, at: datetime, version: int, document: str
 ) -> None:
-    """Writes the new limits of a service's key to the journal: a restored key would be allowed what
-    it was before.
-    """
+    """Writes the new limits of a service's key to the journal, so that a restore keeps them."""
     if journal is not None:
         limited = RestrictionKind.key_limited
         record = Restriction(
@@ -150,13 +143,11 @@ def keep_key_limits(
             seq=version,
             document=document,
         )
-        keep_records(tx, journal, [record])
+        record_on_commit(tx, journal, [record])
 
 
-def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
-    """Writes an applied or amended policy version to the journal: without it a restored database
-    would permit more.
-    """
+def record_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
+    """Writes an applied or amended policy version to the journal, so that a restore keeps it."""
     if keyring.restrictions is not None:
         number = tx.execute("SELECT max(number) FROM policies").fetchone()
         document = msgspec.json.encode(policy.document(), order="sorted").decode()
@@ -168,30 +159,28 @@ def keep_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime,
             document=document,
             by=by,
         )
-        keep_records(tx, keyring.restrictions, [record])
+        record_on_commit(tx, keyring.restrictions, [record])
 
 
 def kept_scopes(answers: Sequence[Answer]) -> tuple[str, ...]:
-    """The scopes in which a no left a grant in force, by Licet's ids, whichever ids named them."""
+    """The scopes in which a no left a grant in force, by Licet's ids."""
     scopes = {grant.scope for one in answers for grant in one.kept}
     return tuple(sorted(f"{scope.kind.value}:{scope.name}" for scope in scopes))
 
 
 def seal_matter(host_key: bytes, matter: str, random: Random) -> bytes:
-    """The matter of a hold as a record has it."""
+    """The matter of a hold, sealed for a record."""
     return seal(matter_key(host_key), matter.encode(), _MATTER, random)
 
 
-def _scope(written: str) -> ChosenScope:
+def _parse_scope(written: str) -> ChosenScope:
     kind, _, name = written.partition(":")
     one = UUID(hex=name)
     return ChosenScope(project=one) if kind == "project" else ChosenScope(conversation=one)
 
 
 def matter_key(host_key: bytes) -> bytes:
-    """The key that seals the matters of holds here: it lives as long as the installation, unlike an
-    account's key.
-    """
+    """The key that seals matters in records; unlike an account's key it is never destroyed."""
     return hmac.digest(host_key, _MATTER, "sha256")
 
 
@@ -200,7 +189,7 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
     account, at = record.account, record.at
     assert account is not None
     if record.conversation is not None:
-        return _about(record, account, record.conversation, at, host_key)
+        return _conversation_command(record, account, record.conversation, at, host_key)
     match record.kind:
         case RestrictionKind.plan:
             return SetPlan(account=account, at=at, plan=record.plan)
@@ -216,7 +205,7 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
                 age=record.age,
                 via=REPLAYED,
                 question=record.question or None,
-                keep=tuple(_scope(kept) for kept in record.kept),
+                keep=tuple(_parse_scope(kept) for kept in record.kept),
             )
         case RestrictionKind.project_kept_out:
             return KeepProjectOut(account=account, at=at, host_project=record.host)
@@ -226,7 +215,7 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
             raise BrokenError(f"a restriction `{record.kind.value}` names no conversation")
 
 
-def _about(
+def _conversation_command(
     record: Restriction, account: UUID, conversation: UUID, at: datetime, host_key: bytes
 ) -> Command:
     match record.kind:
@@ -273,21 +262,19 @@ _EVENTS = {
 }
 
 
-# Their record says what is so of the whole account by then, and may stand under a later number than
-# theirs.
+# Their record states the account's present value, so one under a later number covers them.
 _WHOLE = ["plan_set", "age_found", "region_set", "closed"]
 
 
-def catch_up(tx: Transaction, journal: Journal, into: int | None = None) -> int:
-    """Writes records that were committed before a crash but not written; returns how many. For a
-    database that lacks nothing. ``into`` is the life that is about to begin: the journal takes no
-    records of an earlier one any more.
+def catch_up(tx: Transaction, journal: Journal, new_life: int | None = None) -> int:
+    """Writes the restrictions that a crash left committed but unrecorded; returns how many.
 
-    It looks at what was committed since the oldest of the newest records: what came before was
-    written by an earlier opening. Of several processes one may have been killed while the others
-    went on, so that a record is missing between others of its account. One that is written twice
-    says the same again. The plan, the age and the region are today's, which are the ones that
-    count.
+    For a database that lacks no restriction. ``new_life`` is the life that is about to begin, because
+    the journal then rejects records of earlier ones.
+
+    Checks what was committed since the oldest of the newest `NEWEST_RECORDS_MAX` records; an
+    earlier opening wrote what came before. A killed process may have left a gap between records of
+    other processes. Duplicate records are harmless. The plan, age and region are today's.
     """
     kept = set[tuple[UUID, int]]()
     present = fence.newest_life(tx)
@@ -314,24 +301,24 @@ def catch_up(tx: Transaction, journal: Journal, into: int | None = None) -> int:
             "begun": begun,
         },
     ).fetchall()
-    journal.append(records := [_of_row(row, life if into is None else into) for row in rows])
+    journal.append(
+        records := [_parse_restriction(row, life if new_life is None else new_life) for row in rows]
+    )
     return len(records)
 
 
-def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandResult]) -> None:
-    """Writes again what was taken back by commands whose answers are about to be given once more.
-
-    The process that did them may have been killed between its commit and the journal, on a host
-    that is not opened again soon: anyone who repeats the answer acknowledges them.
+def record_repeats(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandResult]) -> None:
+    """Writes the restrictions of ``repeated`` commands to the journal again, before their answers
+    are repeated: the process that did them may have been killed between commit and journal.
     """
     if keyring.restrictions is None or not repeated:
         return
     rows = tx.execute(
-        f"""WITH told AS (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(at)b::timestamptz[]) AS t(account_id, at))
+        f"""WITH done AS (SELECT DISTINCT * FROM unnest(%(account)b::uuid[], %(at)b::timestamptz[]) AS t(account_id, at))
             {_TOOK_BACK}
-               AND EXISTS (SELECT FROM told t WHERE t.account_id = j.account_id
+               AND EXISTS (SELECT FROM done t WHERE t.account_id = j.account_id
                  AND t.at = j.occurred_at)
-               AND j.account_id IN (SELECT account_id FROM told)
+               AND j.account_id IN (SELECT account_id FROM done)
              ORDER BY j.position""",
         {
             "account": [one.account for one in repeated],
@@ -341,7 +328,7 @@ def keep_repeated(tx: Transaction, keyring: Keyring, repeated: Sequence[CommandR
     ).fetchall()
     if rows:
         life = fence.current_life(tx)
-        keep_records(tx, keyring.restrictions, [_of_row(row, life) for row in rows])
+        record_on_commit(tx, keyring.restrictions, [_parse_restriction(row, life) for row in rows])
 
 
 _TOOK_BACK = """
@@ -365,7 +352,7 @@ _TOOK_BACK = """
              AND (j.event <> 'project_kept_out' OR p.project_id IS NOT NULL)"""
 
 
-def _of_row(row: Sequence[Any], life: int) -> Restriction:
+def _parse_restriction(row: Sequence[Any], life: int) -> Restriction:
     """The record of a row of `_TOOK_BACK`."""
     (
         account,

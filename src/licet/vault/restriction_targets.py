@@ -1,6 +1,4 @@
-"""What of an account a restriction can be of, for a restore that knows it by a pseudonym of the
-log.
-"""
+"""What a restriction can target in an account, for a restore from the log's pseudonyms."""
 
 from __future__ import annotations
 

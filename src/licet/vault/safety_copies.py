@@ -49,7 +49,9 @@ def open_bodies(
         slot = row.keys[segment].key_slot
         if slot is not None and row.state.segments[segment].keep_until > at:
             key = writes.slot_key(account, slot)
-            place = blocks.place(row.account_id, row.conversation_id, segment, first_turn, sizes)
+            place = blocks.associated_data(
+                row.account_id, row.conversation_id, segment, first_turn, sizes
+            )
             envelopes = blocks.envelopes(first_turn, sizes, unseal(key, sealed, place))
             result += [
                 (turn, segment, envelope)
@@ -183,7 +185,8 @@ def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
 
 
 def uphold(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> bool:
-    """Notes that the standing flags of a conversation were looked at and hold; False for none."""
+    """Records that the standing flags of a conversation were reviewed and upheld; False without
+    flags."""
     return bool(
         tx.execute(
             """UPDATE flags SET upheld_at = %s
@@ -196,7 +199,7 @@ def uphold(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> 
 def shared_bodies(
     writes: Writes, account: AccountRow, row: ConversationRow, share: Share, turn: int, at: datetime
 ) -> list[tuple[int, int, bytes]]:
-    """What a feedback shares: nothing, the answer it is about, or everything said so far."""
+    """What a feedback shares: nothing, the answer it is about, or all turns so far."""
     match share:
         case Share.rating:
             return []

@@ -61,7 +61,7 @@ class ReaderRole(StrEnum):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """Who reads, in which role, why, and under which ticket of their own system."""
+    """A request to read: the member of staff, their role, reason, and ticket."""
 
     staff: UUID
     role: ReaderRole
@@ -99,7 +99,7 @@ class StaffRead(msgspec.Struct, frozen=True, kw_only=True):
 def read(
     tx: Transaction,
     keyring: Keyring,
-    seen: AccountView,
+    view: AccountView,
     turns: Sequence[TurnState],
     reading: Reading,
     random: Callable[[int], bytes],
@@ -110,11 +110,11 @@ def read(
     if TICKET.fullmatch(reading.ticket) is None:
         raise UsageError(f"`ticket` must match {TICKET.pattern}")
     permits = [
-        permit for turn in turns if (permit := _permit(seen, turn, reading.role)) is not None
+        permit for turn in turns if (permit := _permit(view, turn, reading.role)) is not None
     ]
     if not permits:
         raise DeniedError(f"a {reading.role.value} may open nothing of this conversation")
-    row = seen.conversation
+    row = view.conversation
     note = ReadNoted(
         account=row.account_id,
         conversation=row.conversation_id,
@@ -123,7 +123,7 @@ def read(
         reason=reading.reason.value,
         ticket=reading.ticket,
         turns=len(permits),
-        at=seen.at,
+        at=view.at,
     )
     record(tx, note, random)
     return contents_by_turn(open_content(tx, keyring, permits))
@@ -165,19 +165,19 @@ def record(tx: Transaction, note: ReadNoted, random: Callable[[int], bytes]) -> 
     )
 
 
-def _permit(seen: AccountView, turn: TurnState, role: ReaderRole) -> Permit | None:
-    row, keys = seen.conversation, seen.conversation.keys[turn.segment]
+def _permit(view: AccountView, turn: TurnState, role: ReaderRole) -> Permit | None:
+    row, keys = view.conversation, view.conversation.keys[turn.segment]
     if role is ReaderRole.privacy_officer:
-        if keys.key_slot is None or not Permit.readable(seen.turns, turn.segment, seen.at):
+        if keys.key_slot is None or not Permit.readable(view.turns, turn.segment, view.at):
             return None
         of = turn.segment, [turn.number]
-        return Permit.to_owner(seen.account, row, seen.turns, *of, seen.at)
-    segment = seen.turns.segments[turn.segment]
-    standing = segment.safety_until is not None and seen.at < segment.safety_until
+        return Permit.to_owner(view.account, row, view.turns, *of, view.at)
+    segment = view.turns.segments[turn.segment]
+    standing = segment.safety_until is not None and view.at < segment.safety_until
     if not standing or turn.number > segment.flagged_turn or keys.safety_slot is None:
         return None
     return Permit(
-        account=seen.account,
+        account=view.account,
         conversation=row.conversation_id,
         segment=turn.segment,
         turns=[turn.number],

@@ -79,7 +79,7 @@ class ListedDate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatesPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the dates that a plan shortens; ``next`` goes on behind it."""
+    """A page of the dates that a plan shortens; ``next`` begins the page after it."""
 
     items: tuple[ListedDate, ...]
     next: str | None
@@ -246,7 +246,7 @@ def shorten_batch(
     listed them.
     """
     known = policy_versions.applied(tx)
-    page = account_view.accounts_behind(tx, after, limit)
+    page = account_view.account_ids_after(tx, after, limit)
     last, at = page[-1] if len(page) == limit else None, max(now, new.effective)
     found = sorted({one.account for one in _changes(tx, known, new, at, page)})
     if not found:
@@ -297,10 +297,10 @@ def _log_shortened(tx: Transaction, accounts: list[UUID], new: Policy, now: date
 
 
 def _pages(tx: Transaction, after: UUID) -> Iterator[list[UUID]]:
-    page = account_view.accounts_behind(tx, after, PAGE_ACCOUNTS_MAX)
+    page = account_view.account_ids_after(tx, after, PAGE_ACCOUNTS_MAX)
     while page:
         yield page
-        page = account_view.accounts_behind(tx, page[-1], PAGE_ACCOUNTS_MAX)
+        page = account_view.account_ids_after(tx, page[-1], PAGE_ACCOUNTS_MAX)
 
 
 def _planned(tx: Transaction, shortening: UUID, accounts: Sequence[UUID]) -> dict[UUID, bytes]:

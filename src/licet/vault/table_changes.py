@@ -70,7 +70,7 @@ def account_changes(rows: Sequence[AccountRow]) -> list[Change]:
 
 
 def _changing(rows: Sequence[AccountRow]) -> dict[str, list[Any]]:
-    """What of an account changes, by column."""
+    """The mutable columns of accounts."""
     return {
         "account_id": [r.account_id for r in rows],
         "next_slot": [r.next_slot for r in rows],
@@ -340,7 +340,7 @@ def save_conversations(
 
 
 def _head(state: ConversationState) -> tuple[object, ...]:
-    """What `_conversation_columns` tells of a conversation."""
+    """The values of `_conversation_columns` of a conversation."""
     return (
         state.narrowed,
         state.narrowings,
@@ -356,7 +356,7 @@ _Segment = tuple[ConversationRow, int]  # of a conversation, and its number
 
 
 def _beginning(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
-    """What a conversation begins with and keeps, by column."""
+    """The immutable columns of conversations."""
     return {
         "host_hmac": [r.host_hmac for r in rows],
         "begun_at": [r.begun_at for r in rows],
@@ -367,7 +367,7 @@ def _beginning(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
 
 
 def _conversation_columns(rows: Sequence[ConversationRow]) -> dict[str, list[Any]]:
-    """What of a conversation changes, and its key, by column."""
+    """The key and mutable columns of conversations."""
     deciding = [r.state.deciding for r in rows]
     stamps = [r.state.segments[n].stamp for r, n in zip(rows, deciding, strict=True)]
     return {
@@ -386,7 +386,7 @@ def _conversation_columns(rows: Sequence[ConversationRow]) -> dict[str, list[Any
 
 
 def _stamps(segments: Sequence[_Segment]) -> dict[str, list[Any]]:
-    """What a segment begins with and keeps, by column."""
+    """The immutable columns of segments."""
     states = [row.state.segments[n] for row, n in segments]
     stamps = [state.stamp for state in states]
     return {
@@ -403,7 +403,7 @@ def _stamps(segments: Sequence[_Segment]) -> dict[str, list[Any]]:
 
 
 def _lasting(segments: Sequence[_Segment], added: AddedSizes) -> dict[str, list[Any]]:
-    """What of a segment changes, and its key, by column; of its bytes those that are added."""
+    """The key and mutable columns of segments; of their bytes, those added."""
     states = [row.state.segments[n] for row, n in segments]
     keys = [row.keys[n] for row, n in segments]
     sizes = [added.get((row.conversation_id, n), AddedBytes()) for row, n in segments]

@@ -156,27 +156,25 @@ _READ_UNDER = (
 _READ_LOCKED = f"SELECT {BUCKET_COLUMNS}, {ACCOUNT_COLUMNS} {_NAMED} {THEIR_BUCKETS}"
 
 
-def see_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
+def load_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, not locked."""
     rows = tx.execute(_READ, _match_accounts(accounts), prepare=True).fetchall()
     return {row[0]: read_account(row) for row in rows}
 
 
-def see_accounts_under(
+def load_accounts_with_policies(
     tx: Transaction, accounts: Iterable[UUID]
 ) -> tuple[Policies, dict[UUID, AccountRow]]:
     """The accounts, not locked, and the versions of the policy, in one statement; FencedError
     behind the fence.
     """
     rows = tx.execute(_READ_UNDER, _match_accounts(accounts), prepare=True).fetchall()
-    known = policy_versions.marked(tx, *rows[0][:2])
+    known = policy_versions.load_marked(tx, *rows[0][:2])
     return known, {row[2]: read_account(row[2:]) for row in rows if row[2] is not None}
 
 
-def hold_accounts(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
-    """Locks the accounts, in the order of their ids, for who needs no more of them; returns those
-    that there are.
-    """
+def lock_account_rows(tx: Transaction, accounts: Iterable[UUID]) -> list[UUID]:
+    """Locks the accounts in the order of their ids; returns the existing ones."""
     return [row[0] for row in tx.execute(_LOCK, _match_accounts(accounts)).fetchall()]
 
 
@@ -194,14 +192,14 @@ class LockedAccounts(NamedTuple):
 
 def lock_accounts(tx: Transaction, accounts: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, locked in the order of their ids so that two batches cannot deadlock."""
-    return locking(tx, accounts)().accounts
+    return request_locked_accounts(tx, accounts)().accounts
 
 
-def locking(tx: Transaction, accounts: Iterable[UUID]) -> Callable[[], LockedAccounts]:
-    """`lock_accounts`, sent but not read yet; the returned function reads it.
-
-    Two statements: a statement that waited for a lock sees other tables as they were before it
-    waited.
+def request_locked_accounts(
+    tx: Transaction, accounts: Iterable[UUID]
+) -> Callable[[], LockedAccounts]:
+    """Sends the queries of `lock_accounts`; the returned function reads them. Two statements,
+    because one that waited for a lock sees other tables as they were before it waited.
     """
     named = _match_accounts(accounts)
     locked = tx.execute(_LOCK, named, prepare=True)
@@ -236,7 +234,7 @@ class AccountTables(msgspec.Struct, frozen=True, kw_only=True):
     turns: dict[UUID, tuple[TurnState, ...]]
 
 
-class _Read(Masked, msgspec.Struct, frozen=True, kw_only=True):
+class _ReadConversation(Masked, msgspec.Struct, frozen=True, kw_only=True):
     """A conversation as `_CONVERSATION` encodes it: the decoder builds the state, and nothing is
     copied by hand.
     """
@@ -289,7 +287,7 @@ class _ReadAccount(Masked, msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_conversations = msgspec.json.Decoder(_Read)
+_conversations = msgspec.json.Decoder(_ReadConversation)
 _accounts = msgspec.json.Decoder(_ReadAccount)
 
 # One document per conversation, with all that belongs to it: with a row per segment, hold and turn,
@@ -379,13 +377,13 @@ def load_conversations(
     """The conversations by (account, id) and by (account, host's HMAC), with their segments and
     holds.
     """
-    return loading(tx, ids, hosts)()[0]
+    return request_conversations(tx, ids, hosts)()[0]
 
 
-def loading(
+def request_conversations(
     tx: Transaction, ids: Sequence[tuple[UUID, UUID]], hosts: Sequence[tuple[UUID, bytes]] = ()
 ) -> Callable[[], tuple[list[ConversationRow], dict[tuple[UUID, int], bytes]]]:
-    """`load_conversations`, sent but not read yet; the returned function reads it, and the key page
+    """Sends the queries of `load_conversations`; the returned function reads them, and the key page
     of each one's last segment by account and number.
     """
     statement = _LOAD.get((bool(ids), bool(hosts)))
@@ -518,7 +516,7 @@ def load(tx: Transaction, keys: Sequence[tuple[UUID, UUID]], *, turns: bool) -> 
         },
     ).fetchall()
     accounts: dict[UUID, AccountRow] = {}
-    found: list[_Read] = []
+    found: list[_ReadConversation] = []
     for account, consent_columns, conversation in rows:
         if account is None:
             found.append(_conversations.decode(conversation))

@@ -551,7 +551,11 @@ class Writes:
         ]
         change(
             self.tx,
-            [*appended, *account_journal.appended(self.tx, self._journal, self.entries), *changes],
+            [
+                *appended,
+                *account_journal.append_changes(self.tx, self._journal, self.entries),
+                *changes,
+            ],
         )
 
     def _seal(self) -> None:
@@ -568,7 +572,7 @@ class Writes:
         for block in self._blocks:
             sizes = block.sizes()
             if block.key is not None and sizes is not None:
-                place = blocks.place(
+                place = blocks.associated_data(
                     block.account, block.conversation, block.segment, block.first_turn, sizes
                 )
                 yield block.key, block.content(), place

@@ -36,7 +36,7 @@ from licet.store.connect import (
     transaction,
 )
 from licet.vault import account_view, idempotency, policy_versions
-from licet.vault.account_view import GateSeen
+from licet.vault.account_view import AccountGate
 from licet.vault.commands import AddTurn, Command, check
 from licet.vault.idempotency import IdempotentCall
 from licet.vault.ids import host_hmac
@@ -98,7 +98,7 @@ class Site:
         self._looking: dict[str, asyncio.Task[Service | None]] = {}
         self._turns: Batches[Write, WriteResult | LicetError] | None = None
         self._writer: Batches[Write, WriteResult | LicetError] | None = None
-        self._reader: Batches[UUID, GateSeen | None] | None = None
+        self._reader: Batches[UUID, AccountGate | None] | None = None
         # seconds until a change that restricts was answered, and whether it failed
         self.measure_restriction: Callable[[float, bool], None] = lambda _seconds, _failed: None
 
@@ -161,10 +161,10 @@ class Site:
                 )
                 self.measure_restriction(monotonic() - begun, is_lost)
 
-    def _gates(self, tx: Transaction, accounts: Sequence[UUID]) -> list[GateSeen | None]:
-        return account_view.gates(tx, accounts, self.now())
+    def _gates(self, tx: Transaction, accounts: Sequence[UUID]) -> list[AccountGate | None]:
+        return account_view.load_gates(tx, accounts, self.now())
 
-    async def gate(self, account: UUID) -> GateSeen | None:
+    async def gate(self, account: UUID) -> AccountGate | None:
         """The gate of an account; None if it does not exist."""
         assert self._reader is not None
         return await self._reader.submit(account)

@@ -86,7 +86,7 @@ def run(order: WorkerOrder) -> None:
     harden()
     config = Configuration.from_environment(os.environ, Path(order.data))
     at = instant(order.at) if order.at else None
-    clock = installation.own_clock(config) if at is None else (lambda: at)
+    clock = installation.load_clock(config) if at is None else (lambda: at)
     metrics.share(order.metrics, order.seat)
     with (
         socket.socket(fileno=order.listener) as listener,

@@ -40,7 +40,7 @@ def events_after(
     """
     number = host_events.number_of(cursor)
     with transaction(installation.pool) as tx:
-        found = host_events.since(tx, number, min(limit, EVENTS_MAX))
+        found = host_events.list_since(tx, number, min(limit, EVENTS_MAX))
         has_endpoint = tx.execute(
             "SELECT EXISTS (SELECT FROM endpoints WHERE removed_at IS NULL)"
         ).fetchone()

@@ -108,10 +108,13 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
     at = site.now()
 
     def read(tx: Transaction) -> schema.AccountAnswer:
-        row, known = account_view.accounts(tx, [holder]).get(holder), policy_versions.current(tx)
+        row, known = (
+            account_view.load_accounts(tx, [holder]).get(holder),
+            policy_versions.current(tx),
+        )
         if row is None:
             raise not_found()
-        state = account_view.brought(row, known, at).account
+        state = account_view.account_at(row, known, at).account
         return schema.AccountAnswer(
             id=shown(Prefix.account, holder),
             plan=state.plan,
@@ -226,7 +229,7 @@ async def get_gate(request: AnyRequest, account: AccountRef) -> schema.GateAnswe
     )
 
 
-def _fresh_seconds(seen: account_view.GateSeen, now: datetime) -> int:
+def _fresh_seconds(seen: account_view.AccountGate, now: datetime) -> int:
     """Whole seconds until the gate may close by itself, at most `GATE_SECONDS`; fewer where an
     answer of the person opens it, so that who answered can write.
     """
@@ -239,7 +242,7 @@ def _fresh_seconds(seen: account_view.GateSeen, now: datetime) -> int:
 
 
 def _must_exist(tx: Transaction, account: UUID) -> None:
-    if account not in account_view.accounts(tx, [account]):
+    if account not in account_view.load_accounts(tx, [account]):
         raise not_found()
 
 

@@ -1,8 +1,7 @@
 """A batched writer for callers on an event loop: many requests, one transaction.
 
 The event loop never waits for a lock: what the writer cannot accept at once is refused (503), and a
-whole batch of answers wakes the loop once. `vault.requests` and `vault.account_view.gates` say what
-the transaction does.
+whole batch of answers wakes the loop once. See `vault.requests`.
 """
 
 from __future__ import annotations

@@ -185,9 +185,9 @@ async def list_choices(
     holder, before = await account_of(request, account), shell.int_cursor(cursor)
 
     def read(tx: Transaction) -> schema.ChoicePage:
-        if holder not in account_view.accounts(tx, [holder]):
+        if holder not in account_view.load_accounts(tx, [holder]):
             raise not_found()
-        made = account_choices.of_account(
+        made = account_choices.list_by_account(
             tx, holder, newest_first=True, limit=limit + 1, before=before
         )
         return schema.ChoicePage(

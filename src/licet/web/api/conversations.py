@@ -56,7 +56,7 @@ async def list_conversations(
     before, titled = shell.uuid_cursor(cursor), own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.ConversationPage:
-        if holder not in account_view.accounts(tx, [holder]):
+        if holder not in account_view.load_accounts(tx, [holder]):
             raise not_found()
         known = policy_versions.current(tx)
         page = own_conversations.list_page(

@@ -56,7 +56,7 @@ async def list_erasures(request: AnyRequest, account: AccountRef) -> schema.Eras
     site, holder = site_of(request), await account_of(request, account)
 
     def known(tx: Transaction) -> bool:
-        return holder in account_view.accounts(tx, [holder])
+        return holder in account_view.load_accounts(tx, [holder])
 
     if not await site.reading(known):
         raise not_found()
@@ -75,7 +75,7 @@ async def list_recipients(request: AnyRequest, account: AccountRef) -> schema.Re
     site, holder = site_of(request), await account_of(request, account)
 
     def known(tx: Transaction) -> bool:
-        return holder in account_view.accounts(tx, [holder])
+        return holder in account_view.load_accounts(tx, [holder])
 
     if not await site.reading(known):
         raise not_found()

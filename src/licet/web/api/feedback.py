@@ -34,7 +34,7 @@ async def list_feedback(
     before, is_own = shell.uuid_cursor(cursor), own(request.auth) == holder
 
     def read(tx: Transaction) -> schema.FeedbackPageAnswer:
-        if holder not in account_view.accounts(tx, [holder]):
+        if holder not in account_view.load_accounts(tx, [holder]):
             raise not_found()
         page = feedback.list_feedback(
             tx, site.here.keyring, policy_versions.current(tx), holder, site.now(), before=before

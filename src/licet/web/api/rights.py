@@ -100,7 +100,7 @@ async def list_rights(request: AnyRequest, account: AccountRef) -> rights_schema
     at = site.now()
 
     def read(tx: Transaction) -> rights_schema.RightsAnswer:
-        found = account_region.of_accounts(tx, [holder])
+        found = account_region.load_regions(tx, [holder])
         if holder not in found:
             raise not_found()
         region = found[holder]
@@ -171,7 +171,7 @@ async def list_own_requests(
     before, at = shell.uuid_cursor(cursor), site.now()
 
     def read(tx: Transaction) -> rights_schema.RequestPage:
-        if holder not in account_region.of_accounts(tx, [holder]):
+        if holder not in account_region.load_regions(tx, [holder]):
             raise not_found()
         rows = request_register.list_by_account(tx, holder, shell.LIMIT + 1, before=before)
         return _page(rows, shell.LIMIT, at)

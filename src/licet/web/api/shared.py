@@ -189,7 +189,7 @@ async def once_of(request: AnyRequest, key: str | None) -> IdempotentCall | None
         return None
     site = site_of(request)
     path = f"{request.method} {request.scope['path']}?".encode() + request.scope["query_string"]
-    return idempotency.once(
+    return idempotency.make_call(
         site.host_key, caller_name(request.auth), key, path, await request.body()
     )
 
@@ -233,9 +233,9 @@ async def acted(
     except (BrokenError, OutcomeUnknownError):
         raise  # it stays begun: nobody knows how far it came
     except LicetError:
-        await site.reading(lambda tx: idempotency.forget(tx, once))
+        await site.reading(lambda tx: idempotency.cancel(tx, once))
         raise
-    await site.reading(lambda tx: idempotency.done(tx, once, result.made))
+    await site.reading(lambda tx: idempotency.finish(tx, once, result.made))
     return Response(result.body, status_code=status)
 
 

@@ -113,12 +113,12 @@ def read_as_staff(
         else ReaderRole.reviewer
     )
     reading = Reading(staff=caller.staff_id, role=role, reason=why.reason, ticket=why.ticket)
-    seen = account_view.seen(tx, [(holder, named)], policy_versions.current(tx), site.now()).get(
-        named
-    )
+    seen = account_view.load_views(
+        tx, [(holder, named)], policy_versions.current(tx), site.now()
+    ).get(named)
     if seen is None:
         raise not_found()
-    turns = account_view.turns(tx, holder, named)[:READ_TURNS_MAX]
+    turns = account_view.list_turns(tx, holder, named)[:READ_TURNS_MAX]
     times = account_view.turn_times(tx, holder, named)
     keyring = site.here.keyring
     opened = staff_reads.read(tx, keyring, seen, turns, reading, keyring.random)

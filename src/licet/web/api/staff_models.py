@@ -60,7 +60,7 @@ async def list_account_models(request: AnyRequest, account: AccountRef) -> schem
     site, holder = site_of(request), await account_of(request, account)
 
     def read(tx: Transaction) -> schema.LearntModels:
-        if holder not in account_view.accounts(tx, [holder]):
+        if holder not in account_view.load_accounts(tx, [holder]):
             raise not_found()
         return schema.LearntModels(items=tuple(lineage.models_trained_on(tx, holder, None)))
 

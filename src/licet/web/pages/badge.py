@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from licet.consent import own_conversations
 from licet.consent.own_conversations import OwnConversation
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import conversation_of, site_of
 from licet.web.pages import shared as shell
 from licet.web.pages.conversation_lines import conversation_line, dates_of
@@ -36,7 +36,7 @@ async def badge(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
 
 def _page(installation: Installation, reader: PageReader, conversation: UUID) -> Response[str]:
     at = installation.clock()
-    with one_moment(installation) as (tx, known):
+    with policy_snapshot(installation) as (tx, known):
         mine = own_conversations.get(
             tx, installation.keyring, known, reader.account, conversation, at
         )

@@ -34,7 +34,7 @@ from licet.train import recipients
 from licet.vault import staff_reads
 from licet.vault.commands import STALE, Narrow, Widen
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, one_moment, policies
+from licet.vault.installation import Installation, policies, policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import scopes, selection
 from licet.web.pages import shared as shell
@@ -62,7 +62,7 @@ def chats(request: AnyRequest) -> Response[Any]:
     at, words, account = here.clock(), who.words, who.account
     view = ListView.of(request.query_params)
     start = shell.conversation_of(view.before) if view.before else None
-    with one_moment(here) as (tx, known):
+    with policy_snapshot(here) as (tx, known):
         dates, sought = dates_of(here, known), _find_conversations(tx, here, who, view)
         page = conversation_search.search(
             tx, here.keyring, known, account, at, sought, before=start
@@ -122,7 +122,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     at, words = here.clock(), who.words
     after = request.query_params.get("after", "")
     start = int(after) if after.isdecimal() and len(after) <= 9 else 0
-    with one_moment(here, records=True) as (tx, known):
+    with policy_snapshot(here, records=True) as (tx, known):
         mine = own_conversations.get(
             tx, here.keyring, known, who.account, shell.conversation_of(name), at
         )

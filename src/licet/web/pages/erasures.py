@@ -31,7 +31,7 @@ from licet.vault import account_view, certificate
 from licet.vault.certificate import ErasureState
 from licet.vault.commands import CloseAccount
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -81,8 +81,8 @@ async def close(request: AnyRequest) -> Response[Any]:
 def _ask(request: AnyRequest, what: str) -> Response[Any]:
     here, who = shell.open_reader(request)
     at, words, account = here.clock(), who.words, who.account
-    with one_moment(here) as (tx, known):
-        row = account_view.accounts(tx, [account])[account]
+    with policy_snapshot(here) as (tx, known):
+        row = account_view.load_accounts(tx, [account])[account]
         if row.state.closed_at is not None:
             return shell.redirect_to(who, "/erasures")
         there = conversation_search.count_conversations(tx, known, account, at)
@@ -170,7 +170,7 @@ def _describe_outcome(tx: Transaction, reader: PageReader, request: AnyRequest) 
     """What the last form did, as far as it is so."""
     done = request.query_params.get("flash", "")
     if done == "closed":
-        state = account_view.accounts(tx, [reader.account])[reader.account].state
+        state = account_view.load_accounts(tx, [reader.account])[reader.account].state
         return reader.words.say("close.done") if state.closed_at is not None else ""
     if done == "everything":
         left = account_view.kept_conversation_ids(tx, reader.account, 1, deleted=False)

@@ -15,7 +15,7 @@ from licet.consent.catalogue import Catalogue
 from licet.consent.feedback import PersonFeedback, TakeBackRequest
 from licet.masked import Masked
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import one_moment
+from licet.vault.installation import policy_snapshot
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, get_page
@@ -43,7 +43,7 @@ def list_given(request: AnyRequest) -> Response[Any]:
     at, words = here.clock(), who.words
     before, done = request.query_params.get("before", ""), request.query_params.get("flash", "")
     start = parse(Prefix.feedback, before) if before else None
-    with one_moment(here) as (tx, known):
+    with policy_snapshot(here) as (tx, known):
         listed = feedback.list_feedback(tx, here.keyring, known, who.account, at, before=start)
     values = {
         "given": [_line(words, given) for given in listed.given],

@@ -29,7 +29,7 @@ from licet.policy.file import Policies, Policy
 from licet.policy.outcomes import Effect
 from licet.store.connect import Transaction, joined
 from licet.vault.account_choices import NewestChoice
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
@@ -51,7 +51,7 @@ def notice(request: AnyRequest) -> Response[Any]:
     nothing.
     """
     here, who = shell.open_reader(request)
-    with one_moment(here, records=True) as (tx, known):
+    with policy_snapshot(here, records=True) as (tx, known):
         return _load_notice_page(tx, known, here, who, request)
 
 
@@ -89,7 +89,7 @@ def _load_notice_page(
 def signup(request: AnyRequest) -> Response[Any]:
     """The terms and the choice of a new account."""
     here, who = shell.open_reader(request)
-    with one_moment(here, records=True) as (tx, known):
+    with policy_snapshot(here, records=True) as (tx, known):
         asked = _load_prompt(tx, known, here, who)
         if asked.show or asked.terms_waiting:
             return _page(here, who, asked, tx=tx)
@@ -160,7 +160,7 @@ def ask_again(
     """To the page that asks now, which says why a yes from an old page did not count, and which no
     did.
     """
-    with one_moment(installation, records=True) as (tx, known):
+    with policy_snapshot(installation, records=True) as (tx, known):
         asked = _load_prompt(tx, known, installation, reader, reports=True)
     page = "/notice" if asked.show or asked.terms_waiting else "/settings"
     again = _UNKNOWN if result.unknown_showing else sent.showing or "none"

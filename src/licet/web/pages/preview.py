@@ -98,7 +98,7 @@ def _page(
         after=shell.conversation_of(after) if after else None,
     )
     with transaction(here.pool) as tx:
-        views = account_view.seen(
+        views = account_view.load_views(
             tx, [(who.account, one.conversation) for one in seen.conversations], known, at
         )
         titles = own_conversations.load_titles(tx, here.keyring, views, at)

@@ -31,7 +31,7 @@ from licet.errors import NotFoundError
 from licet.masked import Masked
 from licet.vault import account_region, account_view
 from licet.vault.ids import Prefix, parse, shown
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -81,13 +81,13 @@ def list_rights(request: AnyRequest) -> Response[Any]:
     here, who = shell.open_reader(request)
     at, words, before = here.clock(), who.words, request.query_params.get("before", "")
     start = parse(Prefix.request, before) if before else None
-    with one_moment(here) as (tx, known):
-        region = account_region.of_accounts(tx, [who.account])[who.account]
+    with policy_snapshot(here) as (tx, known):
+        region = account_region.load_regions(tx, [who.account])[who.account]
         rows = request_register.list_by_account(
             tx, who.account, PAGE_REQUESTS_MAX + 1, before=start
         )
         is_closed = (
-            account_view.accounts(tx, [who.account])[who.account].state.closed_at is not None
+            account_view.load_accounts(tx, [who.account])[who.account].state.closed_at is not None
         )
     authority = (
         known.in_force(at).authority_of(region)
@@ -127,8 +127,8 @@ def _form(
     faults: Faults = NO_FAULTS,
 ) -> Response[Any]:
     at = installation.clock()
-    with one_moment(installation) as (tx, _):
-        region = account_region.of_accounts(tx, [reader.account])[reader.account]
+    with policy_snapshot(installation) as (tx, _):
+        region = account_region.load_regions(tx, [reader.account])[reader.account]
     words, times = reader.words, deadlines.deadline(kind, region)
     until = times.extended_to(at)
     lines = [words.say("rights.due", day=words.day(times.due_at(at)))]
@@ -328,7 +328,7 @@ def _kind(text: str) -> RightKind:
 
 def _load_own_request(installation: Installation, reader: PageReader, name: str) -> SeenRequest:
     named = parse(Prefix.request, name)
-    with one_moment(installation) as (tx, _):
+    with policy_snapshot(installation) as (tx, _):
         found = rights_requests.open_request(
             tx, installation.keyring, rights_requests.get_own(tx, reader.account, named)
         )

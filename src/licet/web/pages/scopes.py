@@ -30,7 +30,7 @@ from licet.policy.period import instant, rfc3339
 from licet.store.connect import Transaction
 from licet.vault.commands import STALE
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.pages import questions
 from licet.web.pages import shared as shell
@@ -298,7 +298,7 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
     """One project: how it stands, what can be done, and its chats."""
     here, who = shell.open_reader(request)
     at, words, named = here.clock(), who.words, shell.project_of(name)
-    with one_moment(here, records=True) as (tx, known):
+    with policy_snapshot(here, records=True) as (tx, known):
         seen = scope_forms.view(tx, known, who.account, at, project=named)
         found = differences.load_differences(tx, here.keyring, known, who.account, at).project(
             named

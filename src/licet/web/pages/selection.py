@@ -34,7 +34,7 @@ from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
 from licet.vault.commands import Delete
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.api.shared import write
 from licet.web.pages import shared as shell
@@ -186,7 +186,7 @@ def _ask(
     installation: Installation, reader: PageReader, chosen: Sequence[UUID], view: ListView
 ) -> Response[Any]:
     at, words = installation.clock(), reader.words
-    with one_moment(installation) as (tx, known):
+    with policy_snapshot(installation) as (tx, known):
         found = own_conversations.get_many(
             tx, installation.keyring, known, reader.account, chosen, at
         )

@@ -39,7 +39,7 @@ from licet.release.reader import LEASE_SECONDS_MAX
 from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.train.recipients import RecipientSeen
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.api.references import site_of
 from licet.web.pages import questions, undo
 from licet.web.pages import shared as shell
@@ -140,9 +140,7 @@ def take_receipt(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
 
 
 def _readable(words: Catalogue, term: str, value: str) -> tuple[str, str]:
-    """A line of a receipt as a person reads it, in the language that receipts are in: the file has
-    the exact values.
-    """
+    """A line of a receipt for display; the file has the exact values."""
     match term:
         case "When":
             return term, words.moment(instant(value))
@@ -194,7 +192,7 @@ def _page(
 ) -> Response[str]:
     here, who = shell.open_reader(request)
     at, words = here.clock(), who.words
-    with one_moment(here, records=True) as (tx, known):
+    with policy_snapshot(here, records=True) as (tx, known):
         asked = prompt.ask(tx, who.account, known, at, language=words.language)
         notice_views.record_signal(tx, who.account, gpc=who.gpc, now=at)
         whole = differences.load_differences(tx, here.keyring, known, who.account, at)
@@ -257,9 +255,7 @@ def _questions(
     asked: Prompt,
     whole: Differences,
 ) -> tuple[tuple[QuestionAsked, ...], str]:
-    """The questions that can be answered here, and the id under which it is on record that they
-    were shown.
-    """
+    """The questions that can be answered here, and the id of their recorded showing."""
     if asked.gate not in (Gate.open, Gate.notice, Gate.must_decide) or asked.notice is None:
         return (), ""
     asks = questions.questions_for_page(
@@ -431,9 +427,7 @@ def _recipient_line(words: Catalogue, recipient: RecipientSeen) -> str:
 
 
 class ChoiceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice on the page. ``about`` says which question and what of the account, where that is
-    not all there is.
-    """
+    """A choice on the page. ``about`` is its question and scope, unless obvious."""
 
     when: str
     about: str

@@ -32,7 +32,7 @@ from licet.store.connect import Transaction
 from licet.train import recipients
 from licet.vault import account_view, staff_reads
 from licet.vault.ids import Prefix, shown
-from licet.vault.installation import Installation, one_moment
+from licet.vault.installation import Installation, policy_snapshot
 from licet.web.pages import shared as shell
 from licet.web.pages.shared import PERSONS, AnyRequest, PageReader, get_page
 
@@ -99,7 +99,7 @@ def timeline(request: AnyRequest) -> Response[Any]:
     at, words = here.clock(), who.words
     about, start = _topic(request.query_params), _cursor(request.query_params.get("before", ""))
     given = [*_given(here, who), *_certified(here, who)]
-    with one_moment(here) as (tx, known):
+    with policy_snapshot(here) as (tx, known):
         found = [*_entry_lines(tx, here, who, known, start), *given]
         page, more = _page(found, about, start)
         titles = _titles(tx, here, who, known, page)
@@ -175,7 +175,7 @@ def _entry_lines(
                 href="/feedback" if seen.event.startswith("feedback") else "",
             )
     flagged = history.flagged_at(tx, reader.account, copied)
-    views = account_view.seen(tx, [(reader.account, one) for one in copied], policies, at)
+    views = account_view.load_views(tx, [(reader.account, one) for one in copied], policies, at)
     for conversation, view in views.items():
         if view.turns.safety_until is not None:
             yield TimelineEvent(
@@ -398,7 +398,7 @@ def _titles(
     page: list[TimelineEvent],
 ) -> dict[UUID, str]:
     ids = {one.conversation for one in page if one.conversation is not None}
-    seen = account_view.seen(
+    seen = account_view.load_views(
         tx, [(reader.account, one) for one in sorted(ids)], policies, installation.clock()
     )
     return own_conversations.load_titles(tx, installation.keyring, seen, installation.clock())
