@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from licet.cli.command import main
+from licet.errors import UsageError
 from licet.ledger.tree import EMPTY_ROOT
 from licet.policy.period import instant
+from licet.service.staff_verb import AnyVerb
 from licet.service.staff_verbs import VERBS
 from licet.vault.simulated_clock import SimulatedClock, save
 
@@ -72,6 +75,18 @@ def test_every_command_takes_json_but_those_with_a_reason() -> None:
     assert {name for name, command in working() if "--json" not in options(command)} == set(
         WITHOUT_JSON
     )
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_a_verb_without_a_required_field_names_it_and_says_what_it_means(verb: AnyVerb) -> None:
+    required = [field.name for field in msgspec.structs.fields(verb.takes) if field.required]
+    if not required:
+        return
+    with pytest.raises(UsageError) as refused:
+        verb.body({})
+    assert str(refused.value).startswith(f"`{required[0]}` is missing")
+    if required[0] == "reason":
+        assert "object missing" not in f"{refused.value.args} {vars(refused.value)}"
 
 
 def test_what_destroys_can_show_first_what_it_would_destroy() -> None:

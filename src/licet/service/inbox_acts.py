@@ -147,7 +147,8 @@ def _decision(
     return lambda _: MisuseDecision(decision=decision)
 
 
-RUN = act_of(erasure_verbs.RUN, "run", lambda _: RunErasure(), destroys=True)
+# Not red: a sweep does it too
+RUN = act_of(erasure_verbs.RUN, "run", lambda _: RunErasure())
 ERASE_AT_ONCE = act_of(
     erasure_verbs.RUN,
     "at-once",

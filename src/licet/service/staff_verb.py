@@ -176,6 +176,8 @@ class StaffVerb(msgspec.Struct, Generic[Sent, Done], frozen=True, kw_only=True):
         name = missing[1] if missing else re.split(r"\W", place)[0]
         kinds = {field.name: field.type for field in msgspec.structs.fields(self.takes)}
         hint = text[:1].lower() + text[1:]
+        if missing and name == "reason":
+            hint = "say why, for the record"
         is_content = False
         for meta in unwrapped(kinds.get(name))[1]:
             is_content = is_content or meta.extra == FROM_FILE
