@@ -37,7 +37,6 @@ from licet.release.rows import row_id_of
 from licet.store.connect import Pool, Transaction
 from licet.store.rows import copy_in
 from licet.vault.copies import CopyPlace
-from licet.vault.permit import source_keys
 
 from ..policy.histories import BEGIN, DAY
 from ..vault.model import insert_versions
@@ -151,7 +150,9 @@ def by_the_rule(
         for v in live_leases.verdicts(tx, rows, policies, known.purpose, at)
         if v.use and v.until > soon
     ]
-    keys = source_keys(tx, keyring, [(v.account, slot) for v in permitted for slot in v.slots])
+    keys = keyring.slot_keys(
+        tx, [(v.account.account_id, slot) for v in permitted for slot in v.slots]
+    )
     found = {}
     for verdict in permitted:
         sources = [keys[verdict.account.account_id, slot] for slot in verdict.slots]

@@ -35,7 +35,6 @@ from licet.vault.apply import advance, apply
 from licet.vault.commands import CommandResult, Outcome
 from licet.vault.content import Content, decode, encode
 from licet.vault.ids import uuid7
-from licet.vault.permit import source_keys
 from licet.vault.writes import feedback_place
 
 PURPOSES = ("improve_models", "safety_classifiers", "ads")
@@ -431,7 +430,11 @@ def opened(tx: Transaction, keyring: Keyring) -> dict[tuple[str, UUID, int], Con
     ).fetchall()
     holders = account_view.load_accounts(tx, [row[1] for row in rows])
     assert all(row[5] is not None for row in rows), "a body without a key"
-    keys = source_keys(tx, keyring, [(holders[row[1]], row[5]) for row in rows]) if rows else {}
+    keys = (
+        keyring.slot_keys(tx, [(holders[row[1]].account_id, row[5]) for row in rows])
+        if rows
+        else {}
+    )
     found = {}
     for table, account, owner, turn, segment, slot, sealed, sizes in rows:
         key = keys[account, slot]

@@ -47,7 +47,6 @@ from licet.vault import account_view
 from licet.vault import commands as do
 from licet.vault.commands import CommandResult
 from licet.vault.ids import uuid7
-from licet.vault.permit import source_keys
 
 from ..conftest import Databases, empty_tables
 from .model import hashed, sound
@@ -532,7 +531,7 @@ def test_a_physical_copy_from_before_a_deletion_opens_nothing_of_what_was_erased
             holders = account_view.load_accounts(tx, [ana, ben])
             for holder in holders.values():
                 with pytest.raises(BrokenError, match="epoch `1`"):
-                    source_keys(tx, Keyring(house.provider), [(holder, 0)])
+                    Keyring(house.provider).slot_keys(tx, [(holder.account_id, 0)])
 
 
 class duplicated:
@@ -747,7 +746,9 @@ def test_rotating_races_with_every_verb_and_with_reading_and_nothing_breaks(hous
         with transaction(house.pool) as tx:
             holders = account_view.load_accounts(tx, house.accounts)
             time.sleep(0.001)
-            keys = source_keys(tx, house.keyring, [(holder, 0) for holder in holders.values()])
+            keys = house.keyring.slot_keys(
+                tx, [(holder.account_id, 0) for holder in holders.values()]
+            )
             house.keyring.account_keys(tx, house.accounts)
             assert len(keys) == len(holders)
 

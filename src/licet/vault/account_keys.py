@@ -257,10 +257,3 @@ STRAY_KEYS = f"""(
              AND safety_slot IS NOT NULL
            UNION ALL SELECT key_slot FROM feedback WHERE account_id = %(account)s
              AND key_slot IS NOT NULL))"""
-
-
-def stray_keys(tx: Transaction, account: UUID) -> int:
-    """The number of wrapped keys of the account in slots that no kept row uses."""
-    row = tx.execute(f"SELECT {STRAY_KEYS}", {"account": account}).fetchone()
-    assert row is not None
-    return int(row[0])

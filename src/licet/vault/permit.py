@@ -165,13 +165,6 @@ class OpenedTurns(Masked, msgspec.Struct, frozen=True, kw_only=True):
     key: KeyMaterial
 
 
-def source_keys(
-    tx: Transaction, keyring: Keyring, wanted: Sequence[tuple[AccountRow, int]]
-) -> dict[tuple[UUID, int], KeyMaterial | None]:
-    """The keys in (account, slot), None if one was destroyed. Used to lease rows."""
-    return keyring.slot_keys(tx, [(account.account_id, slot) for account, slot in wanted])
-
-
 def open(tx: Transaction, keyring: Keyring, permits: Sequence[Permit]) -> list[OpenedTurns]:
     """Opens the content of each permit, in order; DeniedError if a key was destroyed after the
     decision.
