@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> list[Figure]:
 
         def gated(*, shuffled: bool) -> None:
             given = Keys(keys)
-            data = RowDataset(path, gate, given, at=lambda: datetime.now(UTC))
+            data = RowDataset(path, gate, given, now=lambda: datetime.now(UTC))
             order = data.shuffled(1) if shuffled else range(count)
             for start in range(0, count, BATCH_ROWS):
                 data.__getitems__(order[start : start + BATCH_ROWS])
@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> list[Figure]:
             measure("write: keys, seals, parts", lambda: full_write(path, rows, source, release_id))
             measure("write: parts only", lambda: list(part.write_parts(path, sealed)))
             measure(FLOORS["load"], lambda: floor_load(path, parts, keys, release_id))
-            measure(LOAD, lambda: deque(load(path, Keys(keys), at=lambda: datetime.now(UTC)), 0))
+            measure(LOAD, lambda: deque(load(path, Keys(keys), now=lambda: datetime.now(UTC)), 0))
             measure("gated: in order, one in a hundred withdrawn", lambda: gated(shuffled=False))
             measure("gated: shuffled by blocks", lambda: gated(shuffled=True))
     asked = f"{max(leases):,} leases for {-(-count // BATCH_ROWS):,} batches"

@@ -85,7 +85,7 @@ def words(folder: Path, dead: Collection[int] = DEAD) -> tuple[list[int], int]:
     town = Town(ROWS)
     for ordinal in dead:
         town.kill(ordinal)
-    rows = load(folder, town, at=town.clock)
+    rows = load(folder, town, now=town.clock)
     return [row["ordinal"] for row in rows], rows.withheld
 
 
@@ -170,7 +170,7 @@ def test_a_row_that_lives_may_not_be_taken_out(folder: Path) -> None:
     ]
     town = Town(ROWS)
     with pytest.raises(BrokenError, match="row `9` was removed from the release, but is not dead"):
-        list(load(folder, town, at=town.clock, living=lambda gone: [9] if 9 in gone else []))
+        list(load(folder, town, now=town.clock, living=lambda gone: [9] if 9 in gone else []))
 
 
 def forged(folder: Path, **changes: Any) -> None:
@@ -257,7 +257,7 @@ def test_rows_that_an_addendum_drops_without_the_logs_signature_are_an_error_and
     purged(folder, DEAD)
     lie(folder)
     with pytest.raises(LicetError, match=r"was not signed by the log|is not a signed addendum"):
-        load(folder, town, at=town.clock)
+        load(folder, town, now=town.clock)
     assert (
         next(c.promise for c in verify(folder, key=log_key) if c.file == "purge-1.json")
         is ReleasePromise.PURGES
@@ -276,7 +276,7 @@ def test_without_a_key_to_hold_it_to_no_addendum_is_taken(folder: Path) -> None:
 def test_a_part_that_is_gone_without_an_addendum_is_an_error_while_reading(folder: Path) -> None:
     (folder / "part-00001.parquet").unlink()
     town = Town(ROWS)
-    rows = load(folder, town, at=town.clock)
+    rows = load(folder, town, now=town.clock)
     with pytest.raises(BrokenError, match=r"part-00001\.parquet` cannot be read"):
         list(rows)
     assert not rows.complete

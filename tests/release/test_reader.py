@@ -57,14 +57,14 @@ def town() -> Town:
 
 
 def ordinals(folder: Path, town: Town) -> list[int]:
-    return [row["ordinal"] for row in load(folder, town, at=town.clock)]
+    return [row["ordinal"] for row in load(folder, town, now=town.clock)]
 
 
 # What comes out
 
 
 def test_every_permitted_row_comes_out_in_order(folder: Path, town: Town) -> None:
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     assert list(loaded) == [
         {
             "messages": [
@@ -84,7 +84,7 @@ def test_rows_are_mixed_by_a_seed_alike_whatever_is_withdrawn_and_each_behind_it
     folder: Path, town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def mixed(seed: int, town: Town = town) -> list[int]:
-        return [row["ordinal"] for row in load(folder, town, at=town.clock, seed=seed)]
+        return [row["ordinal"] for row in load(folder, town, now=town.clock, seed=seed)]
 
     orders = {seed: mixed(seed) for seed in range(4)}
     assert all(sorted(order) == list(range(10)) for order in orders.values())
@@ -98,7 +98,7 @@ def test_rows_are_mixed_by_a_seed_alike_whatever_is_withdrawn_and_each_behind_it
     less.withdraw(7)
     assert mixed(2, less) == [ordinal for ordinal in orders[2] if ordinal not in (4, 7)]
     late = Town(ROWS)
-    some = iter(load(folder, late, at=late.clock, seed=2))
+    some = iter(load(folder, late, now=late.clock, seed=2))
     first = next(some)["ordinal"]
     for ordinal in range(10):
         late.withdraw(ordinal)
@@ -116,7 +116,7 @@ def test_a_row_withdrawn_or_with_one_key_destroyed_never_comes_out(
         town.withdraw(ordinal)
     for ordinal in killed:
         town.kill(ordinal)
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     assert [row["ordinal"] for row in loaded] == [
         n for n in range(10) if n not in withdrawn | killed
     ]
@@ -135,7 +135,7 @@ def test_the_planted_sentence_comes_out_and_lies_in_no_file(tmp_path: Path) -> N
     build(tmp_path, rows)
     town = Town(rows)
     assert all(
-        PLANTED in row["messages"][0]["content"] for row in load(tmp_path, town, at=town.clock)
+        PLANTED in row["messages"][0]["content"] for row in load(tmp_path, town, now=town.clock)
     )
     for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         data = file.read_bytes()
@@ -145,7 +145,7 @@ def test_the_planted_sentence_comes_out_and_lies_in_no_file(tmp_path: Path) -> N
 
 def test_a_release_of_nothing_loads_nothing(tmp_path: Path) -> None:
     build(tmp_path, [])
-    loaded = load(tmp_path, Town([]), at=lambda: START)
+    loaded = load(tmp_path, Town([]), now=lambda: START)
     assert list(loaded) == [] and loaded.complete
 
 
@@ -177,7 +177,7 @@ def test_a_row_whose_end_has_come_stays_in_even_with_a_key(tmp_path: Path) -> No
 
 
 def test_a_lease_that_ran_out_is_renewed_before_the_next_row(folder: Path, town: Town) -> None:
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     assert [next(loaded)["ordinal"] for _ in range(2)] == [0, 1]
     town.withdraw(2)
     town.passes(59.999)
@@ -199,7 +199,7 @@ def test_no_row_comes_out_later_than_a_lease_after_its_withdrawal(
     meanwhile.
     """
     town, withdrawn_at = Town(ROWS), dict[int, datetime]()
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     for pause, withdrawn in steps:
         row = next(loaded, None)
         if row is None:
@@ -213,7 +213,7 @@ def test_no_row_comes_out_later_than_a_lease_after_its_withdrawal(
 
 
 def test_a_clock_set_back_lengthens_no_lease(folder: Path, town: Town) -> None:
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     next(loaded)
     town.passes(50)
     next(loaded)
@@ -231,7 +231,7 @@ def test_nor_does_one_set_back_while_the_lease_is_renewed(folder: Path, town: To
             town.passes(-30)
         return town.lease(release_id, number, asked)
 
-    loaded = load(folder, SimpleNamespace(lease=lease), at=town.clock)
+    loaded = load(folder, SimpleNamespace(lease=lease), now=town.clock)
     next(loaded)
     town.passes(60)
     town.lease_seconds = 20
@@ -245,7 +245,7 @@ def test_nor_does_one_set_back_while_the_lease_is_renewed(folder: Path, town: To
 def test_a_renewal_that_fails_stops_the_reading_for_good(
     folder: Path, town: Town, error: Exception
 ) -> None:
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     next(loaded)
     town.passes(60)
     town.closed = error
@@ -263,13 +263,13 @@ def test_a_lease_that_had_run_out_when_it_was_given_opens_nothing(folder: Path, 
     with pytest.raises(
         DeniedError, match="the lease of part `0` had already expired when it was given"
     ):
-        next(load(folder, town, at=town.clock))
+        next(load(folder, town, now=town.clock))
 
 
 def test_times_without_an_offset_are_errors(folder: Path, town: Town) -> None:
     with pytest.raises(UsageError, match="UTC offset"):
         # a naive time is what must fail
-        load(folder, town, at=lambda: datetime(2025, 10, 1))  # noqa: DTZ001
+        load(folder, town, now=lambda: datetime(2025, 10, 1))  # noqa: DTZ001
     with pytest.raises(BrokenError, match="UTC offset"):
         # without a zone, which is refused
         Lease(keys={}, expires=datetime(2025, 10, 1))  # noqa: DTZ001
@@ -286,7 +286,7 @@ def test_a_wrong_key_stops_the_reading_instead_of_passing_the_row_over(
             keys={n: keyed("wrong", n) for n in asked}, expires=town.now + timedelta(seconds=60)
         )
 
-    loaded = load(folder, SimpleNamespace(lease=lease), at=town.clock)
+    loaded = load(folder, SimpleNamespace(lease=lease), now=town.clock)
     with pytest.raises(DeniedError, match="does not open"):
         next(loaded)
     assert (loaded.yielded, loaded.withheld) == (0, 0)
@@ -304,7 +304,7 @@ def test_a_part_that_was_changed_is_refused_before_a_lease_is_asked_for(
     folder: Path, town: Town, tmp_path: Path
 ) -> None:
     copy = damaged_copy(folder, tmp_path, "part-00001.parquet")
-    loaded = load(copy, town, at=town.clock)
+    loaded = load(copy, town, now=town.clock)
     assert [next(loaded)["ordinal"] for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(BrokenError, match="its hash differs"):
         next(loaded)
@@ -315,7 +315,7 @@ def test_a_part_that_is_missing_is_refused(folder: Path, town: Town, tmp_path: P
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "part-00000.parquet").unlink()
     with pytest.raises(BrokenError, match=r"`part-00000\.parquet` cannot be read"):
-        next(load(copy, town, at=town.clock))
+        next(load(copy, town, now=town.clock))
 
 
 def test_a_manifest_that_was_changed_is_refused(folder: Path, town: Town, tmp_path: Path) -> None:
@@ -325,11 +325,11 @@ def test_a_manifest_that_was_changed_is_refused(folder: Path, town: Town, tmp_pa
         copy, msgspec.structs.replace(manifest.read(copy)[0], purpose="safety_classifiers")
     )
     with pytest.raises(BrokenError, match="the manifest has hash"):
-        load(copy, town, at=town.clock, manifest_sha256=known)
-    assert load(folder, town, at=town.clock, manifest_sha256=known).manifest.rows == 10
+        load(copy, town, now=town.clock, manifest_sha256=known)
+    assert load(folder, town, now=town.clock, manifest_sha256=known).manifest.rows == 10
     (copy / "manifest.json").write_bytes(b"{}")
     with pytest.raises(InputError):
-        load(copy, town, at=town.clock)
+        load(copy, town, now=town.clock)
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -343,7 +343,7 @@ def test_a_manifest_that_misstates_its_parts_is_refused(
         copy, msgspec.structs.replace(made, parts=(*made.parts[:2], last), rows=8 + rows)
     )
     with pytest.raises(BrokenError, match="rows, and the manifest"):
-        list(load(copy, town, at=town.clock))
+        list(load(copy, town, now=town.clock))
 
 
 def test_parts_whose_ordinals_do_not_follow_are_refused(
@@ -355,14 +355,14 @@ def test_parts_whose_ordinals_do_not_follow_are_refused(
     again = msgspec.structs.replace(made.parts[0], file="part-00001.parquet", first_ordinal=4)
     manifest.write(copy, msgspec.structs.replace(made, parts=(made.parts[0], again, made.parts[2])))
     with pytest.raises(BrokenError, match="has ordinal `0` after `3`"):
-        list(load(copy, town, at=town.clock))
+        list(load(copy, town, now=town.clock))
 
 
 def test_no_repr_and_no_error_shows_content_or_a_key(tmp_path: Path) -> None:
     rows = [row_of(0, PLANTED), row_of(1, PLANTED)]
     build(tmp_path, rows)
     town = Town(rows)
-    loaded = load(tmp_path, town, at=town.clock)
+    loaded = load(tmp_path, town, now=town.clock)
     lease = town.lease(RELEASE_ID, 0, [0, 1])
     next(loaded)
     shown = [repr(loaded), repr(lease), f"{loaded}", f"{lease}"]
@@ -374,7 +374,7 @@ def test_no_repr_and_no_error_shows_content_or_a_key(tmp_path: Path) -> None:
 
 
 def test_closing_ends_the_reading_and_does_not_call_it_complete(folder: Path, town: Town) -> None:
-    loaded = load(folder, town, at=town.clock)
+    loaded = load(folder, town, now=town.clock)
     next(loaded)
     loaded.close()
     assert list(loaded) == [] and not loaded.complete
@@ -406,7 +406,7 @@ def test_memory_stays_flat_on_200_000_rows(tmp_path: Path) -> None:
     parts = tuple(part.write_parts(tmp_path, sealed_rows()))
     manifest.write(tmp_path, manifest_of(parts, bytes(32)))
     assert sum(one.bytes for one in parts) > 100 * 2**20
-    for row in load(tmp_path, Keys(), at=lambda: START):
+    for row in load(tmp_path, Keys(), now=lambda: START):
         if row["ordinal"] % 10_000 == 9_999:
             held.append(process.memory_info().rss)
             assert pa.total_allocated_bytes() < 8 * 2**20

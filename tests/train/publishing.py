@@ -152,7 +152,7 @@ class World:
         self.keys = Keys(rows, clock=self.office.clock)
 
     def rows(self, **more: Any) -> RowDataset:
-        return RowDataset(self.folder, self.office.gate(), self.keys, at=self.keys.now, **more)
+        return RowDataset(self.folder, self.office.gate(), self.keys, now=self.keys.now, **more)
 
 
 class Listened(Office):

@@ -30,7 +30,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
     )
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
-    rows = RowDataset(folder, office.gate(), keys, at=keys.now)
+    rows = RowDataset(folder, office.gate(), keys, now=keys.now)
     # Only the first rank's share is withdrawn, so that rows which were dropped would leave it with
     # fewer batches.
     sampler: DistributedSampler[int] = DistributedSampler(

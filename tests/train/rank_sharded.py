@@ -51,7 +51,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int, how: str) -> None:
     )
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys, places = Keys(ROWS, clock=time.time), BATCH * ACCUMULATE * ranks
-    rows = RowDataset(folder, office.gate(), keys, at=keys.now)
+    rows = RowDataset(folder, office.gate(), keys, now=keys.now)
     batches = RankBatches(0, STEPS * places, BATCH, rank, ranks)
 
     def tensors(found: Sequence[Any]) -> dict[str, Any]:

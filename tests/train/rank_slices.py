@@ -47,7 +47,7 @@ def main(folder: Path, gates: Path, rank: int, ranks: int) -> None:
     group = SequenceGroup.of_consecutive(SHARED_BY)
     office = Listened(gates, manifest.read(folder)[1], clock=time.time)
     keys = Keys(ROWS, clock=time.time)
-    rows = RowDataset(folder, office.gate(), keys, at=keys.now)
+    rows = RowDataset(folder, office.gate(), keys, now=keys.now)
     batches = RankBatches(0, STEPS * STEP, BATCH, rank, ranks, SHARED_BY)
     loader: Any = DataLoader(rows, batch_sampler=batches, collate_fn=packed_sequence)  # type: ignore[arg-type]  # torch's stubs want a Sampler
 

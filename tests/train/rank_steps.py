@@ -54,7 +54,7 @@ class Run:
     def __init__(self, folder: Path, gates: Path, rank: int, ranks: int, part: str) -> None:
         self.office = Listened(gates, manifest.read(folder)[1], clock=time.time)
         keys = Keys(ROWS, clock=time.time)
-        self.rows = RowDataset(folder, self.office.gate(), keys, at=keys.now)
+        self.rows = RowDataset(folder, self.office.gate(), keys, now=keys.now)
         self.kept, self.rank, self.ranks, self.part = gates / "checkpoint.json", rank, ranks, part
         self.batches = RankBatches(0, POSITIONS, BATCH, rank, ranks)
         loader: Any = DataLoader(self.rows, batch_sampler=self.batches, collate_fn=tensors)  # type: ignore[arg-type]  # torch's stubs want a Sampler

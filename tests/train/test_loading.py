@@ -189,11 +189,12 @@ def test_a_source_of_keys_that_is_busy_is_asked_again_or_stops(world: World, fol
 
     keys = Away(ROWS, clock=world.office.clock)
     assert (
-        RowDataset(folder, world.office.gate(WhenStale.pause), keys, at=keys.now)[0]["ordinal"] == 0
+        RowDataset(folder, world.office.gate(WhenStale.pause), keys, now=keys.now)[0]["ordinal"]
+        == 0
     )
     keys.away = 1
     with pytest.raises(BusyError):
-        RowDataset(folder, world.office.gate(WhenStale.stop), keys, at=keys.now)[0]
+        RowDataset(folder, world.office.gate(WhenStale.stop), keys, now=keys.now)[0]
 
 
 def test_a_part_that_is_not_the_manifests_is_not_read(folder: Path, tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_the_gate_of_another_release_is_refused(folder: Path, tmp_path: Path) ->
     build(tmp_path / "other", ROWS[:3])
     other = World(tmp_path / "other", tmp_path)
     with pytest.raises(UsageError, match="another release"):
-        RowDataset(folder, other.office.gate(), other.keys, at=other.keys.now)
+        RowDataset(folder, other.office.gate(), other.keys, now=other.keys.now)
 
 
 def test_positions_stay_when_rows_are_purged(folder: Path, tmp_path: Path) -> None:
@@ -385,7 +386,7 @@ def test_a_run_that_resumes_under_a_newer_bitmap_repeats_nothing_and_skips_nothi
     order = world.rows().shuffled(3)
 
     def run(first: int, last: int, held: bytes | None = None) -> tuple[list[list[int]], bytes]:
-        rows = RowDataset(folder, world.office.gate(held=held), world.keys, at=world.keys.now)
+        rows = RowDataset(folder, world.office.gate(held=held), world.keys, now=world.keys.now)
         batches = MaskedBatches(loader(rows, sampler=order[first * 8 :]), rows.gate, step=first)
         found = [ordinals(batch) for _, batch in zip(range(first, last), batches, strict=False)]
         assert batches.step in (last, last + 1)

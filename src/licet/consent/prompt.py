@@ -164,9 +164,9 @@ def ask(
     )
 
 
-def for_preview(found: PublishedNotice, policy: Policy, at: datetime) -> Prompt:
+def for_preview(found: PublishedNotice, policy: Policy, now: datetime) -> Prompt:
     """The prompt of an account that was never asked, for staff's preview of a notice."""
-    state = AccountState(plan=min(policy.plans), age=None, opened_at=at, last_at=at, seen=0)
+    state = AccountState(plan=min(policy.plans), age=None, opened_at=now, last_at=now, seen=0)
     existing = found.variant is Variant.existing
     return Prompt(
         account=UUID(int=0),

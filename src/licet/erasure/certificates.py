@@ -177,9 +177,9 @@ def _page_of_run(tx: Transaction, only: str | None, after: UUID | None) -> list[
     return certificate.unfinished(tx, PAGE_ERASURES_MAX, after)
 
 
-def _is_due(waits: ErasureWaits, at: datetime, at_once: bool) -> bool:
-    """Whether the period of all its content has ended at ``at``, or is not waited for."""
-    return at_once or waits.due_at is None or waits.due_at <= at
+def _is_due(waits: ErasureWaits, now: datetime, at_once: bool) -> bool:
+    """Whether the period of all its content has ended at ``now``, or is not waited for."""
+    return at_once or waits.due_at is None or waits.due_at <= now
 
 
 def finish_due(installation: Installation) -> int:
@@ -250,22 +250,22 @@ def _finish(
             return moved
 
 
-def _states_reached(erasure: ErasureRecord, waits: ErasureWaits, at: datetime) -> ErasureRecord:
-    """The erasure with the states it has reached at ``at``, before its certificate."""
+def _states_reached(erasure: ErasureRecord, waits: ErasureWaits, now: datetime) -> ErasureRecord:
+    """The erasure with the states it has reached at ``now``, before its certificate."""
     if erasure.state is ErasureState.fenced and not waits.keys and waits.due_at is None:
-        erasure = replace(erasure, state=ErasureState.shredded, shredded_at=at)
+        erasure = replace(erasure, state=ErasureState.shredded, shredded_at=now)
     if erasure.state is ErasureState.shredded and not waits.bodies:
-        erasure = replace(erasure, state=ErasureState.swept, swept_at=at)
+        erasure = replace(erasure, state=ErasureState.swept, swept_at=now)
     return erasure
 
 
-def _certificate_entry(tx: Transaction, signed: str | None, at: datetime) -> list[Change]:
+def _certificate_entry(tx: Transaction, signed: str | None, now: datetime) -> list[Change]:
     """The change that writes the leaf of a certificate."""
     if signed is None:
         return []
     sha256 = hashlib.sha256(signed.encode()).hexdigest()
     return outbox.append_changes(
-        tx, [Entry(kind=EntryKind.certificate, occurred_at=at, facts={"sha256": sha256})]
+        tx, [Entry(kind=EntryKind.certificate, occurred_at=now, facts={"sha256": sha256})]
     )
 
 
@@ -274,7 +274,7 @@ def _certify(
     tx: Transaction,
     erasure: ErasureRecord,
     waits: ErasureWaits,
-    at: datetime,
+    now: datetime,
 ) -> str | None:
     """Reads every place back and signs the result; returns the certificate, or None if the log
     still lacks leaves of the account. BrokenError if something is still there.
@@ -289,24 +289,24 @@ def _certify(
             tx, journal, erasure.account, erasure.conversation, erasure.erasure
         )
     if erasure.cause is ErasureCause.closure:
-        _destroy_account_keys(tx, erasure, at)
+        _destroy_account_keys(tx, erasure, now)
     leasable: dict[UUID, int] = {}
     rows = certificate.rows_by_release(tx, erasure) if waits.releases else {}
     known = policy_versions.current(tx) if rows else None
     for release, ordinals in rows.items():
         assert known is not None
         given = live_leases.leased(
-            tx, installation.keyring, registry.get(tx, release), ordinals, known, at
+            tx, installation.keyring, registry.get(tx, release), ordinals, known, now
         )
         leasable[release] = len(given)
     places = certificate.read_back(tx, erasure, leasable)
-    backups, out_of_reach = _remaining_backups(installation, tx, erasure, at)
+    backups, out_of_reach = _remaining_backups(installation, tx, erasure, now)
     document = certificate.build_document(
         erasure,
-        at,
+        now,
         places,
-        _recipient_answers(tx, erasure, at),
-        _host_answers(tx, erasure, at),
+        _recipient_answers(tx, erasure, now),
+        _host_answers(tx, erasure, now),
         backups,
         out_of_reach,
         installation.keyring.random(certificate.SALT_BYTES),
@@ -334,20 +334,20 @@ def _awaits_log(installation: Installation, tx: Transaction, erasure: ErasureRec
     return sequence.is_awaited(tx, erasure.account, reached)
 
 
-def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, at: datetime) -> None:
+def _destroy_account_keys(tx: Transaction, erasure: ErasureRecord, now: datetime) -> None:
     """Destroys the account's own keys, unless some of its content is kept, which the certificate
     lists.
     """
     try:
         with tx.transaction():
-            key_rotation.destroy_account_keys(tx, erasure.account, at)
+            key_rotation.destroy_account_keys(tx, erasure.account, now)
     except RefusedError:
         return
-    host_events.append(tx, [host_events.account_erased(erasure.account, at, erasure.erasure)])
+    host_events.append(tx, [host_events.account_erased(erasure.account, now, erasure.erasure)])
 
 
 def _recipient_answers(
-    tx: Transaction, erasure: ErasureRecord, at: datetime
+    tx: Transaction, erasure: ErasureRecord, now: datetime
 ) -> list[dict[str, Canonical]]:
     return [
         {
@@ -358,12 +358,12 @@ def _recipient_answers(
             "due": rfc3339(one.due_at),
             "acknowledged": rfc3339(one.acknowledged_at) if one.acknowledged_at else None,
         }
-        for one in list_recalls_by_erasure(tx, at, erasure)
+        for one in list_recalls_by_erasure(tx, now, erasure)
     ]
 
 
 def _host_answers(
-    tx: Transaction, erasure: ErasureRecord, at: datetime
+    tx: Transaction, erasure: ErasureRecord, now: datetime
 ) -> list[dict[str, Canonical]]:
     """The hosts that were notified, and their acknowledgements. Missing ones are listed too."""
     return [
@@ -376,12 +376,12 @@ def _host_answers(
             "acknowledged": rfc3339(one.acknowledged_at) if one.acknowledged_at else None,
             "overdue": one.overdue,
         }
-        for one in acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, at)
+        for one in acknowledgements.deliveries_of_erasure(tx, erasure.account, erasure.erasure, now)
     ]
 
 
 def _remaining_backups(
-    installation: Installation, tx: Transaction, erasure: ErasureRecord, at: datetime
+    installation: Installation, tx: Transaction, erasure: ErasureRecord, now: datetime
 ) -> tuple[list[dict[str, Canonical]], datetime | None]:
     """The stored backups from before the destruction of the keys, or with database pages, which may
     contain deleted rows; and the latest day on which the last epoch that opens an older copy is
@@ -393,7 +393,7 @@ def _remaining_backups(
               LEFT JOIN backups b ON (b.base OR b.made_at <= %(since)s) AND b.pruned_at IS NULL
                 AND b.expires_at > %(at)s
              ORDER BY b.made_at""",
-        {"since": erasure.shredded_at, "at": at},
+        {"since": erasure.shredded_at, "at": now},
     ).fetchall()
     rotated = rows[0][0]
     if rotated is None and erasure.shredded_at is not None:

@@ -86,9 +86,9 @@ def status(installation: Installation) -> KeyStatus:
     )
 
 
-def due_rotations(tx: Transaction, at: datetime) -> dict[Rotation, datetime | None]:
+def due_rotations(tx: Transaction, now: datetime) -> dict[Rotation, datetime | None]:
     """When each rotation is due; None if no account waits for it."""
-    return rotation.due_rotations(tx, chain.list_epochs(tx), at)
+    return rotation.due_rotations(tx, chain.list_epochs(tx), now)
 
 
 def next_rotation(installation: Installation) -> Rotation | None:

@@ -111,7 +111,7 @@ def find_unfinished(epochs: Sequence[Epoch]) -> Epoch | None:
 
 
 def due_rotations(
-    tx: Transaction, epochs: Sequence[Epoch], at: datetime
+    tx: Transaction, epochs: Sequence[Epoch], now: datetime
 ) -> dict[Rotation, datetime | None]:
     """When each rotation is due: its period after the last one of its kind, the beginning of the
     installation if there was none, and None if nothing waits for it.
@@ -130,7 +130,7 @@ def due_rotations(
         if not waiting[rotation]
         else last[rotation] + rotation.every
         if rotation in last
-        else min(fence.begun_at(tx) or at, at)
+        else min(fence.begun_at(tx) or now, now)
         for rotation in Rotation
     }
 
@@ -192,7 +192,7 @@ def _lock_rotation(pool: Pool) -> Iterator[None]:
         yield
 
 
-def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> RotationResult:
+def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, now: datetime) -> RotationResult:
     """The interrupted rotation, or a new one: its epoch is created in the provider first, then in
     the table.
     """
@@ -206,7 +206,7 @@ def _begin(pool: Pool, keyring: Keyring, rotation: Rotation, at: datetime) -> Ro
             _check_provider(tx, keyring)
             epoch = keyring.provider.newest(after=max(newest, keyring.provider.newest()))
             # Numbers in between are from crashes, or unknown to a restored database.
-            chain.open_epochs(tx, newest + 1, epoch, rotation.value, at)
+            chain.open_epochs(tx, newest + 1, epoch, rotation.value, now)
         return RotationResult(
             epoch=epoch if row is None else row.number,
             rotation=rotation if row is None else Rotation(row.rotation),
@@ -303,7 +303,7 @@ def _rewrap_pages(
         count, last = count + len(rows), (rows[-1][0], rows[-1][1])
 
 
-def _complete(pool: Pool, keyring: Keyring, total: RotationResult, at: datetime) -> None:
+def _complete(pool: Pool, keyring: Keyring, total: RotationResult, now: datetime) -> None:
     """Moves the secrets to the epoch, and retires the earlier ones."""
     with transaction(pool) as tx:
         for name, wrapped in chain.lock_secrets(tx):
@@ -312,8 +312,8 @@ def _complete(pool: Pool, keyring: Keyring, total: RotationResult, at: datetime)
         for epoch in chain.list_epochs(tx):
             if epoch.number < total.epoch and epoch.retired_at is None:
                 _refuse_in_use(tx, epoch.number)
-                chain.retire_epoch(tx, epoch.number, at)
-        chain.complete_epoch(tx, total.epoch, at)
+                chain.retire_epoch(tx, epoch.number, now)
+        chain.complete_epoch(tx, total.epoch, now)
 
 
 def _refuse_in_use(tx: Transaction, epoch: int) -> None:
@@ -323,8 +323,8 @@ def _refuse_in_use(tx: Transaction, epoch: int) -> None:
         )
 
 
-def due_for_destruction(pool: Pool, at: datetime, backup_window: timedelta) -> list[int]:
-    """The numbers of the epochs that were retired a backup window before ``at`` and are not
+def due_for_destruction(pool: Pool, now: datetime, backup_window: timedelta) -> list[int]:
+    """The numbers of the epochs that were retired a backup window before ``now`` and are not
     destroyed yet.
     """
     with transaction(pool) as tx:
@@ -333,7 +333,7 @@ def due_for_destruction(pool: Pool, at: datetime, backup_window: timedelta) -> l
             for epoch in chain.list_epochs(tx)
             if epoch.destroyed_at is None
             and epoch.retired_at is not None
-            and epoch.retired_at + backup_window <= at
+            and epoch.retired_at + backup_window <= now
         ]
 
 
@@ -358,7 +358,7 @@ def destroy_due(pool: Pool, keyring: Keyring, clock: Clock, backup_window: timed
     return retired
 
 
-def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
+def destroy_account_keys(tx: Transaction, account: UUID, now: datetime) -> None:
     """Destroys both keys of a closed account whose content is erased: its evidence, pseudonyms and
     commitments become unreadable too.
 
@@ -381,7 +381,7 @@ def destroy_account_keys(tx: Transaction, account: UUID, at: datetime) -> None:
         [
             Entry(
                 kind=EntryKind.key_destroyed,
-                occurred_at=at,
+                occurred_at=now,
                 account=account,
                 facts={"because": "account"},
             )

@@ -89,7 +89,7 @@ class ReleaseHandout(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int
 
 
-def handouts_by_release(tx: Transaction, release_id: UUID, at: datetime) -> list[ReleaseHandout]:
+def handouts_by_release(tx: Transaction, release_id: UUID, now: datetime) -> list[ReleaseHandout]:
     """The recipients of a release, in order, with their recalls for erasures."""
     return select(
         tx,
@@ -99,7 +99,7 @@ def handouts_by_release(tx: Transaction, release_id: UUID, at: datetime) -> list
                   count(*) FILTER (WHERE r.acknowledged_at IS NULL AND r.due_at <= %s) AS overdue
              FROM handouts h LEFT JOIN recalls r USING (handout_id) WHERE h.release_id = %s
             GROUP BY h.handout_id ORDER BY h.handed_at, h.recipient""",
-        [at, release_id],
+        [now, release_id],
     )
 
 
@@ -117,7 +117,7 @@ class RecipientHandout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handouts_by_recipient(
-    tx: Transaction, recipient: str, at: datetime, limit: int
+    tx: Transaction, recipient: str, now: datetime, limit: int
 ) -> list[RecipientHandout]:
     """The newest ``limit`` releases handed out to a recipient, with their recalls for erasures."""
     rows = tx.execute(
@@ -131,7 +131,7 @@ def handouts_by_recipient(
                    FROM (SELECT acknowledged_at, due_at FROM recalls WHERE handout_id = h.handout_id
                           LIMIT %(counted)s) k) r
             ORDER BY h.handed_at DESC, h.handout_id""",
-        {"recipient": recipient, "limit": limit, "at": at, "counted": RECALLS_COUNTED_MAX},
+        {"recipient": recipient, "limit": limit, "at": now, "counted": RECALLS_COUNTED_MAX},
     )
     return [
         RecipientHandout(
@@ -182,7 +182,7 @@ HANDOUTS = Listing(
 
 
 def recall_releases(
-    tx: Transaction, erasure: ErasureRecord, releases: Sequence[UUID], at: datetime
+    tx: Transaction, erasure: ErasureRecord, releases: Sequence[UUID], now: datetime
 ) -> None:
     """Recalls the rows of the erased content from every recipient of these releases, once per
     handout.
@@ -201,8 +201,8 @@ def recall_releases(
         {
             "account": erasure.account,
             "erasure": erasure.erasure,
-            "at": at,
-            "due": at + timedelta(days=RECALL_DAYS),
+            "at": now,
+            "due": now + timedelta(days=RECALL_DAYS),
             "releases": list(releases),
         },
     ).fetchall()
@@ -212,7 +212,7 @@ def recall_releases(
         [
             host_events.release_recalled(
                 erasure.account,
-                at,
+                now,
                 erasure.erasure,
                 release=release,
                 name=names[release],
@@ -230,12 +230,12 @@ _RECALLS = """SELECT r.erasure_id, r.handout_id, h.recipient, h.release_id, h.ha
     r.acknowledged_at FROM recalls r JOIN handouts h USING (handout_id)"""
 
 
-def list_recalls_by_erasure(tx: Transaction, at: datetime, erasure: ErasureRecord) -> list[Recall]:
+def list_recalls_by_erasure(tx: Transaction, now: datetime, erasure: ErasureRecord) -> list[Recall]:
     rows = tx.execute(
         f"{_RECALLS} WHERE r.account_id = %s AND r.erasure_id = %s ORDER BY r.due_at, r.handout_id",
         [erasure.account, erasure.erasure],
     ).fetchall()
-    return _read_recalls(tx, rows, at)
+    return _read_recalls(tx, rows, now)
 
 
 def list_recalls(installation: Installation, recipient: str | None = None) -> list[Recall]:
@@ -250,7 +250,7 @@ def list_recalls(installation: Installation, recipient: str | None = None) -> li
         return _read_recalls(tx, rows, installation.clock())
 
 
-def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], at: datetime) -> list[Recall]:
+def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], now: datetime) -> list[Recall]:
     """Recalls from rows of `_RECALLS`, in their order."""
     names = registry.names(tx, [row[3] for row in rows])
     return [
@@ -263,7 +263,7 @@ def _read_recalls(tx: Transaction, rows: Sequence[Sequence[Any]], at: datetime) 
             recalled_at=recalled_at,
             due_at=due_at,
             acknowledged_at=acknowledged_at,
-            overdue=acknowledged_at is None and due_at <= at,
+            overdue=acknowledged_at is None and due_at <= now,
         )
         for erasure, handout, recipient, release, handed_at, recalled_at, due_at, acknowledged_at in rows
     ]

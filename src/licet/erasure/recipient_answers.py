@@ -41,7 +41,7 @@ class RecallAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     at: str
 
 
-def sign(signer: Signer, erasure: str, handout: str, at: datetime) -> str:
+def sign(signer: Signer, erasure: str, handout: str, now: datetime) -> str:
     """Signs a recipient's answer as a JWS. It needs no installation."""
     answer = RecallAnswer(
         v=VERSION,
@@ -49,7 +49,7 @@ def sign(signer: Signer, erasure: str, handout: str, at: datetime) -> str:
         erasure=erasure,
         handout=handout,
         recipient=signer.name,
-        at=rfc3339(at),
+        at=rfc3339(now),
     )
     return jws.sign(msgspec.to_builtins(answer), signer.seed, JWS_TYPE)
 

@@ -52,106 +52,106 @@ class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def count_due(tx: Transaction, at: datetime) -> SweepResult:
-    """What a sweep at ``at`` would erase, as counts; changes nothing."""
-    segments = expiry.segment_counts(tx, at)
+def count_due(tx: Transaction, now: datetime) -> SweepResult:
+    """What a sweep at ``now`` would erase, as counts; changes nothing."""
+    segments = expiry.segment_counts(tx, now)
     expired: dict[str, int] = {reason: count for reason, count, _ in segments}
-    feedback, (copies, safety_turns) = expiry.feedback_count(tx, at), expiry.safety_counts(tx, at)
+    feedback, (copies, safety_turns) = expiry.feedback_count(tx, now), expiry.safety_counts(tx, now)
     return SweepResult(
         segments=sum(expired.values()),
         turns=sum(turns for *_, turns in segments),
         safety_turns=safety_turns,
         feedback=feedback,
-        scores=expiry.score_count(tx, at),
+        scores=expiry.score_count(tx, now),
         reasons=dict(Counter(expired) + Counter(safety=copies, feedback=feedback)),
     )
 
 
 def sweep_batch(
     tx: Transaction,
-    at: datetime,
+    now: datetime,
     *,
     limit: int = BATCH_SEGMENTS_MAX,
     only: Sequence[UUID] | None = None,
 ) -> SweepResult:
-    """Erases up to ``limit`` segments and feedback that are due at ``at``. The caller commits and
+    """Erases up to ``limit`` segments and feedback that are due at ``now``. The caller commits and
     calls again.
     """
-    due_accounts = expiry.due_accounts(tx, at, limit, only)
+    due_accounts = expiry.due_accounts(tx, now, limit, only)
     if not due_accounts:
-        scores = expiry.erase_scores(tx, at, limit)
+        scores = expiry.erase_scores(tx, now, limit)
         return SweepResult(scores=scores, more=scores == limit)
-    swept = sweep_locked(tx, at, lock_account_rows(tx, due_accounts), limit=limit)
-    return msgspec.structs.replace(swept, scores=expiry.erase_scores(tx, at, limit), more=True)
+    swept = sweep_locked(tx, now, lock_account_rows(tx, due_accounts), limit=limit)
+    return msgspec.structs.replace(swept, scores=expiry.erase_scores(tx, now, limit), more=True)
 
 
 def sweep_locked(
-    tx: Transaction, at: datetime, accounts: Collection[UUID], *, limit: int = BATCH_SEGMENTS_MAX
+    tx: Transaction, now: datetime, accounts: Collection[UUID], *, limit: int = BATCH_SEGMENTS_MAX
 ) -> SweepResult:
     """Erases up to ``limit`` of each kind of content of ``accounts``, which the caller has locked.
 
     ``more``: that many were found, so there may be others. Otherwise nothing of theirs is left that
-    is due at ``at``.
+    is due at ``now``.
     """
-    due = expiry.due_content(tx, at, accounts, limit)
-    swept = _erase_segments(tx, at, due.segments)
-    swept = swept.plus(_erase_safety(tx, at, due.safety))
-    swept = swept.plus(_erase_feedback(tx, at, due.feedback))
+    due = expiry.due_content(tx, now, accounts, limit)
+    swept = _erase_segments(tx, now, due.segments)
+    swept = swept.plus(_erase_safety(tx, now, due.safety))
+    swept = swept.plus(_erase_feedback(tx, now, due.feedback))
     return msgspec.structs.replace(
         swept, more=max(len(due.segments), len(due.safety), len(due.feedback)) >= limit
     )
 
 
-def _erase_segments(tx: Transaction, at: datetime, rows: Sequence[DueSegment]) -> SweepResult:
+def _erase_segments(tx: Transaction, now: datetime, rows: Sequence[DueSegment]) -> SweepResult:
     if not rows:
         return SweepResult()
-    conversations = expiry.erase_segments(tx, rows, at)
+    conversations = expiry.erase_segments(tx, rows, now)
     dead = [
-        _key_destroyed_entry(row.account, at, row.conversation, row.because, segment=row.segment)
+        _key_destroyed_entry(row.account, now, row.conversation, row.because, segment=row.segment)
         for row in rows
         if row.key_slot is not None
     ]
-    _record_endings(tx, rows, dead, at)
-    host_events.append_erased(tx, conversations, at)
+    _record_endings(tx, rows, dead, now)
+    host_events.append_erased(tx, conversations, now)
     reasons = Counter(row.because for row in rows)
     return SweepResult(
         segments=len(rows), turns=sum(row.turns for row in rows), reasons=dict(reasons)
     )
 
 
-def _erase_safety(tx: Transaction, at: datetime, rows: Sequence[DueSafetyCopy]) -> SweepResult:
+def _erase_safety(tx: Transaction, now: datetime, rows: Sequence[DueSafetyCopy]) -> SweepResult:
     if not rows:
         return SweepResult()
-    turns = expiry.erase_safety_copies(tx, rows, at)
+    turns = expiry.erase_safety_copies(tx, rows, now)
     dead = [
-        _key_destroyed_entry(row.account, at, row.conversation, "safety", segment=row.segment)
+        _key_destroyed_entry(row.account, now, row.conversation, "safety", segment=row.segment)
         for row in rows
     ]
-    _record_endings(tx, rows, dead, at)
+    _record_endings(tx, rows, dead, now)
     return SweepResult(safety_turns=turns, reasons={"safety": len(rows)})
 
 
-def _erase_feedback(tx: Transaction, at: datetime, rows: Sequence[DueFeedback]) -> SweepResult:
+def _erase_feedback(tx: Transaction, now: datetime, rows: Sequence[DueFeedback]) -> SweepResult:
     if not rows:
         return SweepResult()
-    expiry.erase_feedback(tx, rows, at)
+    expiry.erase_feedback(tx, rows, now)
     dead = [
         _key_destroyed_entry(
-            row.account, at, row.conversation, "feedback", feedback=row.feedback.hex
+            row.account, now, row.conversation, "feedback", feedback=row.feedback.hex
         )
         for row in rows
         if row.key_slot is not None
     ]
-    _record_endings(tx, rows, dead, at)
+    _record_endings(tx, rows, dead, now)
     return SweepResult(feedback=len(rows), reasons={"feedback": len(rows)})
 
 
 def _key_destroyed_entry(
-    account: UUID, at: datetime, conversation: UUID, because: str, **which: str | int
+    account: UUID, now: datetime, conversation: UUID, because: str, **which: str | int
 ) -> Entry:
     return Entry(
         kind=EntryKind.key_destroyed,
-        occurred_at=at,
+        occurred_at=now,
         account=account,
         facts={"conversation": conversation.hex, "because": because, **which},
     )
@@ -161,8 +161,8 @@ def _record_endings(
     tx: Transaction,
     rows: Sequence[DueSegment | DueSafetyCopy | DueFeedback],
     dead: Sequence[Entry],
-    at: datetime,
+    now: datetime,
 ) -> None:
     """Records an ending in the journal for each conversation, and a leaf for each key."""
     places = sorted({(row.account, row.conversation) for row in rows})
-    account_journal.append_endings(tx, "erased", at, places, dead)
+    account_journal.append_endings(tx, "erased", now, places, dead)

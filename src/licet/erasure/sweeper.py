@@ -131,7 +131,7 @@ def sweep_status_in(tx: Transaction) -> SweepStatus:
     return found[0] if found else SweepStatus()
 
 
-def _check_allowed(installation: Installation, at: datetime) -> int:
+def _check_allowed(installation: Installation, now: datetime) -> int:
     """The amount that may be erased now. If more is due, records that the sweep waits and raises
     RefusedError.
     """
@@ -140,9 +140,9 @@ def _check_allowed(installation: Installation, at: datetime) -> int:
         kept = expiry.kept_count(tx)
         usual = max(limits.unasked, int(limits.share * kept))
         allowed = usual + (sweep_status_in(tx).approved or 0)
-        due = expiry.due_count(tx, at, allowed + 1)
+        due = expiry.due_count(tx, now, allowed + 1)
         if due > allowed:
-            due = expiry.due_count(tx, at, 2**31)
+            due = expiry.due_count(tx, now, 2**31)
             tx.execute(
                 """INSERT INTO sweeping (waits_since, due, kept) VALUES (%s, %s, %s)
                    ON CONFLICT (singleton) DO UPDATE
@@ -150,7 +150,7 @@ def _check_allowed(installation: Installation, at: datetime) -> int:
                         due = EXCLUDED.due,
                           kept = EXCLUDED.kept, approved = NULL, approved_at = NULL,
                             approved_by = NULL""",
-                [at, due, kept],
+                [now, due, kept],
             )
     if due > allowed:
         raise RefusedError(

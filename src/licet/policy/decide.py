@@ -112,15 +112,15 @@ def decide(
     turn: TurnState | None,
     policies: Policies,
     purpose: str,
-    at: datetime,
+    now: datetime,
 ) -> Decision:
-    """Whether ``turn`` may be used for ``purpose`` at ``at``: the first row of the rule that
+    """Whether ``turn`` may be used for ``purpose`` at ``now``: the first row of the rule that
     applies.
     """
     if turn is None:
         return UNKNOWN
     segment = conversation.segments[turn.segment]
-    taken, number = segment.stamp.version, policies.number(at)
+    taken, number = segment.stamp.version, policies.number(now)
     terms = policies.terms(taken, number)
     question = terms.asked.get(purpose)
     grant = None if question is None else account.grant_for(question, conversation)
@@ -128,10 +128,10 @@ def decide(
     because = _rows_1_to_4(account, conversation, segment, policies, terms, number)
     if because is None and purpose == SAFETY and turn.number <= segment.flagged_turn:
         safety_until = segment.safety_until
-        if safety_until is not None and at < safety_until:
+        if safety_until is not None and now < safety_until:
             because, until = DecisionReason.flagged, safety_until
     if because is None:
-        because = _rows_6_to_8(conversation, segment, at)
+        because = _rows_6_to_8(conversation, segment, now)
     if because is None:
         because = _rows_9_to_15(
             account, conversation, segment, turn.origin, terms, purpose, question, grant
@@ -146,17 +146,17 @@ def is_useful(
     conversation: ConversationState,
     segment: Segment,
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> bool:
-    """Whether the rule, row 5 apart, permits a turn of the segment for some purpose at ``at``."""
+    """Whether the rule, row 5 apart, permits a turn of the segment for some purpose at ``now``."""
     if not account.grants:
         return False
-    number = policies.number(at)
+    number = policies.number(now)
     terms = policies.terms(segment.stamp.version, number)
     listed = segment.origins & terms.origins
     if not listed or _rows_1_to_4(account, conversation, segment, policies, terms, number):
         return False
-    if _rows_6_to_8(conversation, segment, at):
+    if _rows_6_to_8(conversation, segment, now):
         return False
     origin = next(iter(listed))  # all listed origins are judged alike
     for question, purposes in terms.covers.items():
@@ -195,11 +195,11 @@ def _rows_1_to_4(
 
 
 def _rows_6_to_8(
-    conversation: ConversationState, segment: Segment, at: datetime
+    conversation: ConversationState, segment: Segment, now: datetime
 ) -> DecisionReason | None:
     if conversation.incognito:
         return DecisionReason.incognito
-    if segment.keep_until <= at:
+    if segment.keep_until <= now:
         return DecisionReason.expired
     if conversation.narrowed or segment.stamp.narrowed:
         return DecisionReason.narrowed
@@ -246,16 +246,16 @@ def decide_feedback(
     conversation: ConversationState,
     feedback: Feedback,
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> Decision:
-    """Whether feedback may be used to improve models at ``at``. A turn in its copy is usable only
+    """Whether feedback may be used to improve models at ``now``. A turn in its copy is usable only
     while that turn is.
     """
-    number = policies.number(at)
+    number = policies.number(now)
     terms = policies.terms(feedback.version, number)
     question = terms.asked.get(IMPROVE)
     grant = None if question is None else account.grant_for(question, conversation)
-    because = _feedback_row(account, conversation, feedback, at, terms, question, grant)
+    because = _feedback_row(account, conversation, feedback, now, terms, question, grant)
     until = feedback.keep_until if because is DecisionReason.permitted else None
     return Decision(because, until, feedback.version, number, question, grant)
 
@@ -264,7 +264,7 @@ def _feedback_row(
     account: AccountState,
     conversation: ConversationState,
     feedback: Feedback,
-    at: datetime,
+    now: datetime,
     terms: JointTerms,
     question: str | None,
     grant: int | None,
@@ -277,7 +277,7 @@ def _feedback_row(
         return DecisionReason.age
     if conversation.incognito:
         return DecisionReason.incognito
-    if feedback.keep_until <= at:
+    if feedback.keep_until <= now:
         return DecisionReason.expired
     if conversation.narrowed or feedback.narrowed:
         return DecisionReason.narrowed
@@ -324,13 +324,13 @@ def gate(account: AccountState, policies: Policies, at: datetime) -> Gate:
 
 
 def unanswered_questions(
-    account: AccountState, policies: Policies, at: datetime
+    account: AccountState, policies: Policies, now: datetime
 ) -> tuple[str, ...]:
-    """The questions that wait for an answer at ``at``: none where the gate asks nothing."""
-    newest = policies.newest_material(at)
-    if newest is None or gate(account, policies, at) not in ASKING:
+    """The questions that wait for an answer at ``now``: none where the gate asks nothing."""
+    newest = policies.newest_material(now)
+    if newest is None or gate(account, policies, now) not in ASKING:
         return ()
-    return unanswered_since(account, policies.in_force(at), newest)
+    return unanswered_since(account, policies.in_force(now), newest)
 
 
 def unanswered_since(account: AccountState, now: Policy, newest: int) -> tuple[str, ...]:

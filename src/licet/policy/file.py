@@ -321,24 +321,24 @@ class Policies:
     def __len__(self) -> int:
         return len(self.versions)
 
-    def period(self, at: datetime) -> int:
-        """The place of ``at`` among the first instants of the versions: within one period the same
+    def period(self, now: datetime) -> int:
+        """The place of ``now`` among the first instants of the versions: within one period the same
         versions are effective.
         """
-        return bisect_right(self._effective, at)
+        return bisect_right(self._effective, now)
 
-    def number(self, at: datetime) -> int:
-        """The version that applies at ``at``: the newest effective one, or the first before any is
+    def number(self, now: datetime) -> int:
+        """The version that applies at ``now``: the newest effective one, or the first before any is
         effective.
         """
-        return max(0, self.period(at) - 1)
+        return max(0, self.period(now) - 1)
 
-    def in_force(self, at: datetime) -> Policy:
-        return self.versions[self.number(at)]
+    def in_force(self, now: datetime) -> Policy:
+        return self.versions[self.number(now)]
 
-    def begun(self, at: datetime) -> bool:
+    def begun(self, now: datetime) -> bool:
         """Whether the first version is effective."""
-        return at >= self._effective[0]
+        return now >= self._effective[0]
 
     def terms(self, taken: int, number: int) -> JointTerms:
         """What every version from ``taken`` to ``number`` allows."""
@@ -370,8 +370,8 @@ class Policies:
         versions = self.versions[min(taken, number) : number + 1]
         return any(version.tool_results is ToolResultsTerm.row_left_out for version in versions)
 
-    def newest_material(self, at: datetime) -> int | None:
-        return self._material[self.period(at)]
+    def newest_material(self, now: datetime) -> int | None:
+        return self._material[self.period(now)]
 
 
 def not_yaml(problem: str, file: str, line: int) -> InputError:

@@ -228,12 +228,14 @@ class Builder:
         ) as proofs:
             return self._write(release, kept, order, proofs, iter(()))
 
-    def _hold_to_names(self, at: datetime) -> None:
+    def _hold_to_names(self, now: datetime) -> None:
         """RefusedError where nothing looks for people's names and a version up to the one in force
         has them replaced.
         """
         replacing = (
-            None if self._finds_names else self._policies.replacing_names(self._policies.number(at))
+            None
+            if self._finds_names
+            else self._policies.replacing_names(self._policies.number(now))
         )
         if replacing is not None:
             raise RefusedError(
@@ -336,7 +338,7 @@ class Builder:
         return known
 
     def _take_up(
-        self, release: Release, order: BuildOrder, made: BuildSettings, at: datetime
+        self, release: Release, order: BuildOrder, made: BuildSettings, now: datetime
     ) -> ResumedBuild | None:
         """The unfinished build, ready to resume; None if it has to start over, which is reported
         with the reason.
@@ -349,9 +351,9 @@ class Builder:
             why = "--afresh was given"
         elif found is not None and opens:
             kept, of, stage = found
-            version = self._policies.number(at)
+            version = self._policies.number(now)
             why = draft.obstacle(
-                release, made, settings=of, purpose=order.purpose, version=version, at=at
+                release, made, settings=of, purpose=order.purpose, version=version, now=now
             )
             if not why:
                 taken = resume.take_up(
@@ -372,9 +374,9 @@ class Builder:
             draft.forget(tx, release.release_id)
             registry.discard(tx, release.release_id)
 
-    def _pin(self, order: BuildOrder, made: BuildSettings, at: datetime) -> tuple[Release, Draft]:
+    def _pin(self, order: BuildOrder, made: BuildSettings, now: datetime) -> tuple[Release, Draft]:
         with transaction(self._pool) as tx:
-            release_id = uuid7(at, self._keyring.random(10))
+            release_id = uuid7(now, self._keyring.random(10))
             account_journal.block_endings(tx)
             position = account_journal.last_position(tx)
             release = Release(
@@ -382,9 +384,9 @@ class Builder:
                 name=order.name,
                 purpose=order.purpose,
                 state="building",
-                version=self._policies.number(at),
+                version=self._policies.number(now),
                 pinned=position,
-                begun_at=at,
+                begun_at=now,
                 sealed_at=None,
                 position=None,
                 rows=None,

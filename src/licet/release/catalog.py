@@ -155,7 +155,7 @@ def open_release(
     return load_rows(
         folder,
         leases,
-        at=installation.clock,
+        now=installation.clock,
         manifest_sha256=sealed,
         split=split,
         living=living,

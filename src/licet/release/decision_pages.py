@@ -140,13 +140,13 @@ class DecisionPage:
         places: Sequence[Place],
         policies: Policies,
         purpose: str,
-        at: datetime,
+        now: datetime,
         *,
         seen: Mapping[UUID, AccountView] | None = None,
         permit: GivePermit = Permit.of,
     ) -> None:
         self.places = places
-        self.seen = account_view.load_views(tx, places, policies, at) if seen is None else seen
+        self.seen = account_view.load_views(tx, places, policies, now) if seen is None else seen
         self.candidates = turns_with_content(tx, places)
         self.dropped: dict[UUID, Counter[str]] = {}
         self.left_out: dict[UUID, dict[int, str]] = {}

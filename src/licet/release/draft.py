@@ -322,13 +322,13 @@ def obstacle(
     settings: BuildSettings,
     purpose: str,
     version: int,
-    at: datetime,
+    now: datetime,
 ) -> str:
     """Why an unfinished build cannot be resumed; empty if it can."""
     reasons = {
         "the purpose differs": release.purpose != purpose,
         "another policy version is in force": release.version != version,
-        "a new year began, which has a new log": release.begun_at.year != at.year,
+        "a new year began, which has a new log": release.begun_at.year != now.year,
         "the curation plan differs": settings.plan != made.plan,
         "the software version differs": settings.software != made.software,
         "the part size differs": settings.rows_per_part != made.rows_per_part,

@@ -35,14 +35,14 @@ class KeptFigures(msgspec.Struct, Generic[Figures], frozen=True, kw_only=True):
 
 
 def keep(
-    tx: Transaction, release_id: UUID, kind: FiguresKind, figures: msgspec.Struct, at: datetime
+    tx: Transaction, release_id: UUID, kind: FiguresKind, figures: msgspec.Struct, now: datetime
 ) -> None:
     tx.execute(
         """INSERT INTO release_figures (release_id, counted, counted_at, figures)
            VALUES (%s, %s, %s, %s)
            ON CONFLICT (release_id, counted) DO UPDATE
              SET counted_at = excluded.counted_at, figures = excluded.figures""",
-        [release_id, kind, at, msgspec.json.encode(figures)],
+        [release_id, kind, now, msgspec.json.encode(figures)],
     )
 
 

@@ -150,7 +150,7 @@ def changing(installation: Installation, release: Release, place: Path) -> Itera
 
 
 def collect(
-    installation: Installation, at: datetime, *, dry_run: bool = False
+    installation: Installation, now: datetime, *, dry_run: bool = False
 ) -> dict[str, list[str]]:
     """Deletes the objects of sealed releases that `files.json` does not name and that are older
     than `LEFT_DAYS`; returns them by release. Such are left by a process that was killed while it
@@ -165,7 +165,7 @@ def collect(
     for known in sealed:
         home = _Home(installation, bucket, known, installation.config.releases / known.name)
         with home.alone() as mine:
-            if mine and (found := home.leftovers(at - timedelta(days=LEFT_DAYS))):
+            if mine and (found := home.leftovers(now - timedelta(days=LEFT_DAYS))):
                 gone[known.name] = found
                 for name in () if dry_run else found:
                     bucket.delete(_object(known, name))

@@ -81,11 +81,11 @@ class RowDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verdicts(
-    tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, at: datetime
+    tx: Transaction, rows: Sequence[RowSources], policies: Policies, purpose: str, now: datetime
 ) -> list[RowDecision]:
-    """Decides each row at ``at``, by the same rule that admitted it."""
+    """Decides each row at ``now``, by the same rule that admitted it."""
     seen = account_view.load_views(
-        tx, sorted({(row.account, row.conversation) for row in rows}), policies, at
+        tx, sorted({(row.account, row.conversation) for row in rows}), policies, now
     )
     result = []
     for row in rows:
@@ -93,7 +93,7 @@ def verdicts(
         if here is None:
             raise BrokenError("a row of a release was made from a conversation that does not exist")
         refused: dict[DecisionReason, int] = {}
-        until = datetime.max.replace(tzinfo=at.tzinfo)
+        until = datetime.max.replace(tzinfo=now.tzinfo)
         for source in row.sources:
             of = source.segment, source.turn, [source.origin]
             decision = here.decide_segment(*of, policies, purpose)[source.origin]
@@ -227,12 +227,12 @@ def leased(
     release: Release,
     ordinals: Sequence[int],
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> list[LeasedRow]:
-    """Those of ``ordinals`` that may be used at ``at`` and for `LAST_SECONDS` more, and whose keys
+    """Those of ``ordinals`` that may be used at ``now`` and for `LAST_SECONDS` more, and whose keys
     all exist.
     """
-    rows = leased_columns(tx, keyring, release, ordinals, policies, at)
+    rows = leased_columns(tx, keyring, release, ordinals, policies, now)
     columns = zip(rows.ordinals, rows.keys, rows.until_us, strict=True)
     return [
         LeasedRow(ordinal=ordinal, key=key, until=_moment(until_us))
@@ -246,16 +246,16 @@ def leased_columns(
     release: Release,
     ordinals: Sequence[int],
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> LeasedRows:
     """As `leased`, in columns."""
     found = LeasedRows(ordinals=[], keys=[], until_us=[], rated=[])
     if not ordinals:
         return found
-    values = population.parameters(policies, release.purpose, at) | _block_masks(ordinals)
+    values = population.parameters(policies, release.purpose, now) | _block_masks(ordinals)
     values |= {
         "release": release.release_id,
-        "soon": at + timedelta(seconds=LAST_SECONDS),
+        "soon": now + timedelta(seconds=LAST_SECONDS),
         "no_key": EMPTY_SLOT,
     }
     keys, holder, key = RowKeys(release.release_id.bytes), None, KeyMaterial()

@@ -191,7 +191,7 @@ SIGNED = SignedFile(
 
 
 def add(
-    tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, at: datetime
+    tx: Transaction, measurement: UUID, release_id: UUID, stated: StatedMeasurement, now: datetime
 ) -> None:
     """Puts a statement on record, with its leaf."""
     statement, digest = stated.statement, stated.sha256
@@ -199,7 +199,7 @@ def add(
         """INSERT INTO release_measurements (measurement_id, release_id, measured_at, statement,
            statement_sha256)
            VALUES (%s, %s, %s, %s, %s)""",
-        [measurement, release_id, at, stated.jws, bytes.fromhex(digest)],
+        [measurement, release_id, now, stated.jws, bytes.fromhex(digest)],
     )
     facts: dict[str, str | int | bool | None] = {
         "release": release_id.hex,
@@ -207,7 +207,7 @@ def add(
         "sha256": digest,
         "rows": statement.rows,
     }
-    outbox.append(tx, [Entry(kind=EntryKind.release_measured, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.release_measured, occurred_at=now, facts=facts)])
 
 
 def newest(tx: Transaction, release_id: UUID) -> StatedMeasurement | None:

@@ -317,7 +317,7 @@ def clear(folder: Path) -> None:
 
 
 def prepare(
-    folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], at: datetime
+    folder: Path, promised: ReleaseManifest, chain: Chain, ordinals: Sequence[int], now: datetime
 ) -> Purge | None:
     """The purge that removes ``ordinals``, as far as they are still included; None if none is.
     Replaces nothing.
@@ -339,7 +339,7 @@ def prepare(
         release=promised.release,
         number=len(chain.addenda) + 1,
         before=chain.head,
-        purged_at=rfc3339(at),
+        purged_at=rfc3339(now),
         parts=tuple(parts),
     )
     _states(chain, promised, made)

@@ -62,10 +62,10 @@ def rated(
     release: Release,
     ordinals: Sequence[int],
     policies: Policies,
-    at: datetime,
+    now: datetime,
     expires: datetime,
 ) -> dict[int, tuple[RatedMessage, ...]]:
-    """The ratings of these rows that may be used at ``at`` and are valid beyond ``expires``, by
+    """The ratings of these rows that may be used at ``now`` and are valid beyond ``expires``, by
     ordinal, in order.
     """
     if not ordinals or release.purpose != IMPROVE:
@@ -86,7 +86,7 @@ def rated(
         row.ordinal: row
         for row in registry.rows_at(tx, release.release_id, sorted({one[0] for one in given}))
     }
-    usable = _usable(tx, given, rows, policies, at)
+    usable = _usable(tx, given, rows, policies, now)
     placed = [rows[ordinal] for ordinal in {n for n, _, turn, _, _ in usable if turn}]
     turns = account_view.turns_by_conversation(
         tx, sorted({(row.account, row.conversation) for row in placed})
@@ -137,16 +137,16 @@ def _usable(
     given: Sequence[_Given],
     rows: Mapping[int, RowSources],
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> list[_Given]:
     """Those that the rule permits. A row that was removed since the first statement has none."""
     keys = {(row.account, row.conversation) for row in rows.values()}
-    seen = account_view.load_views(tx, sorted(keys), policies, at)
+    seen = account_view.load_views(tx, sorted(keys), policies, now)
     return [
         one
         for one in given
         if one[0] in rows
-        and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, at).use
+        and decide_feedback(seen[one[1]].state, seen[one[1]].turns, one[4], policies, now).use
     ]
 
 

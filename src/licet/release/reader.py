@@ -183,7 +183,7 @@ class LoadedRows(Iterator[LoadedRow]):
         self,
         folder: Path,
         leases: Leases,
-        at: Clock,
+        now: Clock,
         manifest_sha256: str,
         split: str = "",
         living: Living | None = None,
@@ -200,12 +200,12 @@ class LoadedRows(Iterator[LoadedRow]):
         self.yielded = self.passed_over = 0
         self.withheld = 0
         self.complete = False
-        self._folder, self._leases, self._at = folder, leases, at
+        self._folder, self._leases, self._at = folder, leases, now
         self._release_id = self.manifest.release_id
         self._chain = self._purged()
         self._failure: Exception | None = None
         self._rows = self._read()
-        self._now = at()
+        self._now = now()
         if self._now.tzinfo is None:
             raise UsageError(
                 "the clock returned a time without a UTC offset", "use an aware time, in UTC"
@@ -368,7 +368,7 @@ def load(
     folder: Path,
     leases: Leases,
     *,
-    at: Clock,
+    now: Clock,
     manifest_sha256: str = "",
     split: str = "",
     living: Living | None = None,
@@ -376,7 +376,7 @@ def load(
     seed: int | None = None,
     labels: bool = True,
 ) -> LoadedRows:
-    """The rows of the release in ``folder`` that may be used at the times that ``at`` returns, read
+    """The rows of the release in ``folder`` that may be used at the times that ``now`` returns, read
     one by one.
 
     ``manifest_sha256``, in hexadecimal, is the hash in the ledger or the registry; empty: not
@@ -388,7 +388,7 @@ def load(
     BrokenError for a part that does not match the manifest, DeniedError for a row or lease that
     does not open, and whatever ``leases`` raises.
     """
-    return LoadedRows(folder, leases, at, manifest_sha256, split, living, where, seed, labels)
+    return LoadedRows(folder, leases, now, manifest_sha256, split, living, where, seed, labels)
 
 
 def runs_of(promised: ReleaseManifest, split: str) -> Sequence[tuple[int, int]]:

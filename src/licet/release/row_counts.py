@@ -23,14 +23,14 @@ from licet.vault.tables import AccountRow, lock_accounts
 GRANTS_MAX = 500
 
 
-def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, at: datetime) -> int:
+def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, now: datetime) -> int:
     """Adds leaves for what the rows of a release rest on and the log of ``year`` lacks; returns the
     number of leaves.
 
     ``question`` is the one that covers the release's purpose.
     """
     with transaction(pool) as tx:
-        added = _log_policies(tx, year, at)
+        added = _log_policies(tx, year, now)
     while question is not None:
         with transaction(pool) as tx:
             untold = _untold(tx, release_id, question, year)
@@ -38,7 +38,7 @@ def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, at
                 return added
             rows = lock_accounts(tx, {account for account, _ in untold})
             leaves = [
-                _standing_entry(rows[account], grant, at)
+                _standing_entry(rows[account], grant, now)
                 for account, number in untold
                 for grant in rows[account].state.grants
                 if grant.number == number
@@ -48,7 +48,7 @@ def log_counts(pool: Pool, release_id: UUID, question: str | None, year: int, at
     return added
 
 
-def _log_policies(tx: Transaction, year: int, at: datetime) -> int:
+def _log_policies(tx: Transaction, year: int, now: datetime) -> int:
     policy_versions.block_changes(tx)
     known, added = policy_versions.applied(tx), outbox.logged_policies(tx, year)
     facts: list[dict[str, str | int | bool | None]] = [
@@ -57,19 +57,19 @@ def _log_policies(tx: Transaction, year: int, at: datetime) -> int:
         if sha256 not in added
     ]
     outbox.append(
-        tx, [Entry(kind=EntryKind.policy_stands, occurred_at=at, facts=each) for each in facts]
+        tx, [Entry(kind=EntryKind.policy_stands, occurred_at=now, facts=each) for each in facts]
     )
     return len(facts)
 
 
-def _standing_entry(row: AccountRow, grant: Grant, at: datetime) -> Entry:
+def _standing_entry(row: AccountRow, grant: Grant, now: datetime) -> Entry:
     facts: dict[str, str | int | bool | None] = {
         "grant": grant.number,
         "version": row.state.answered_version(grant.question) or 0,
         "question": grant.question,
         **outbox.scope_facts(grant.scope),
     }
-    moment = max(at, row.state.last_at)
+    moment = max(now, row.state.last_at)
     return Entry(
         kind=EntryKind.grant_stands, occurred_at=moment, account=row.account_id, facts=facts
     )

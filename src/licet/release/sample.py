@@ -138,7 +138,7 @@ def draw(
     keyring: Keyring,
     copy: ReleaseCopy,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     chance: int,
     by_risk: int,
@@ -149,16 +149,16 @@ def draw(
     # seeded with as much as it accepts
     random = Random(int.from_bytes(keyring.random(32)))  # noqa: S311
     drawn = dict.fromkeys(
-        _by_chance(tx, keyring, copy, policies, at, random, chance), DrawnBy.chance
+        _by_chance(tx, keyring, copy, policies, now, random, chance), DrawnBy.chance
     )
-    risky = _by_risk(tx, keyring, copy, policies, at, random, set(drawn), by_risk)
+    risky = _by_risk(tx, keyring, copy, policies, now, random, set(drawn), by_risk)
     drawn |= dict.fromkeys(risky, DrawnBy.risk)
     assert copy.known.manifest_sha256 is not None
     review = Review(
-        review_id=uuid7(at, keyring.random(10)),
+        review_id=uuid7(now, keyring.random(10)),
         release_id=copy.known.release_id,
         manifest_sha256=copy.known.manifest_sha256,
-        drawn_at=at,
+        drawn_at=now,
         closed_at=None,
         stated=None,
         stated_sha256=None,
@@ -167,7 +167,7 @@ def draw(
     tx.execute(
         "INSERT INTO reviews (review_id, release_id, manifest_sha256, drawn_at) VALUES (%s, "
         "%s, %s, %s)",
-        [review.review_id, review.release_id, review.manifest_sha256, at],
+        [review.review_id, review.release_id, review.manifest_sha256, now],
     )
     tx.cursor().executemany(
         "INSERT INTO review_rows (review_id, ordinal, drawn_by) VALUES (%s, %s, %s)",
@@ -181,7 +181,7 @@ def _by_chance(
     keyring: Keyring,
     copy: ReleaseCopy,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     random: Random,
     count: int,
 ) -> list[int]:
@@ -190,7 +190,7 @@ def _by_chance(
     while len(chosen) < count and (
         asked := [n for n, _ in zip(named, range(ASKED_MAX), strict=False)]
     ):
-        usable = {row.ordinal for row in leased(tx, keyring, copy.known, asked, policies, at)}
+        usable = {row.ordinal for row in leased(tx, keyring, copy.known, asked, policies, now)}
         chosen += [ordinal for ordinal in asked if ordinal in usable]
     return chosen[:count]
 
@@ -200,13 +200,13 @@ def _by_risk(
     keyring: Keyring,
     copy: ReleaseCopy,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     random: Random,
     without: set[int],
     count: int,
 ) -> list[int]:
     """The riskiest rows of some parts: a program opens them, and keeps only a number for each."""
-    rows = scanned(tx, keyring, copy, policies, at, random, without) if count else ()
+    rows = scanned(tx, keyring, copy, policies, now, random, without) if count else ()
     scores = {ordinal: risk(payload.messages) for ordinal, payload in rows}
     return sorted(scores, key=lambda ordinal: (-scores[ordinal], ordinal))[:count]
 
@@ -216,7 +216,7 @@ def scanned(
     keyring: Keyring,
     copy: ReleaseCopy,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     random: Random,
     without: Collection[int] = (),
 ) -> Iterator[tuple[int, Payload]]:
@@ -234,7 +234,7 @@ def scanned(
     drawn = sorted(random.sample(wanted, min(SCANNED_ROWS_MAX, len(wanted))))
     for start in range(0, len(drawn), ASKED_MAX):
         yield from opened(
-            copy, leased(tx, keyring, copy.known, drawn[start : start + ASKED_MAX], policies, at)
+            copy, leased(tx, keyring, copy.known, drawn[start : start + ASKED_MAX], policies, now)
         )
 
 
@@ -243,11 +243,11 @@ def numbered(
     keyring: Keyring,
     copy: ReleaseCopy,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     ordinals: Collection[int],
 ) -> Iterator[tuple[int, Payload]]:
     """The rows with these ordinals, of those that can be opened."""
-    yield from opened(copy, leased(tx, keyring, copy.known, sorted(ordinals), policies, at))
+    yield from opened(copy, leased(tx, keyring, copy.known, sorted(ordinals), policies, now))
 
 
 def opened(copy: ReleaseCopy, rows: Collection[LeasedRow]) -> Iterator[tuple[int, Payload]]:
@@ -401,7 +401,7 @@ def read_next(
     copy: ReleaseCopy,
     review: Review,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     staff: UUID,
     identity: bytes | None,
@@ -420,14 +420,14 @@ def read_next(
         "staff": staff,
         "reader": staff,
         "identity": identity,
-        "at": at,
+        "at": now,
     }
     while True:
         row = tx.execute(_SECOND if second else _FIRST, asked).fetchone()
         if row is None:
             return None
         ordinal = int(row[0])
-        keys = leased(tx, keyring, copy.known, [ordinal], policies, at)
+        keys = leased(tx, keyring, copy.known, [ordinal], policies, now)
         if not keys:
             tx.execute(
                 _JUDGED[second],
@@ -439,7 +439,7 @@ def read_next(
             copy,
             ordinal,
             f"review-{review.review_id.hex}",
-            at,
+            now,
             staff=staff,
             role=role,
             random=random,
@@ -454,7 +454,7 @@ def note_reading(
     copy: ReleaseCopy,
     ordinal: int,
     ticket: str,
-    at: datetime,
+    now: datetime,
     *,
     staff: UUID,
     role: ReaderRole,
@@ -470,7 +470,7 @@ def note_reading(
         reason=RELEASE_REVIEW,
         ticket=ticket,
         turns=sum(each.count for each in source.sources),
-        at=at,
+        at=now,
     )
     staff_reads.record(tx, note, random)
 
@@ -524,13 +524,13 @@ def undo(tx: Transaction, review: Review, staff: UUID, *, second: bool = False) 
     return int(row[0]) if row is not None else None
 
 
-def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -> None:
+def close(tx: Transaction, review: Review, stated: StatedReview, now: datetime) -> None:
     """Closes a sample with its signed statement, and its leaf."""
     statement = stated.statement
     tx.execute(
         """UPDATE reviews SET (closed_at, statement, statement_sha256, bound_ppm) = (%s, %s, %s, %s)
             WHERE review_id = %s AND closed_at IS NULL""",
-        [at, stated.jws, bytes.fromhex(stated.sha256), statement.bound.ppm, review.review_id],
+        [now, stated.jws, bytes.fromhex(stated.sha256), statement.bound.ppm, review.review_id],
     )
     facts: dict[str, str | int | bool | None] = {
         "release": review.release_id.hex,
@@ -540,7 +540,7 @@ def close(tx: Transaction, review: Review, stated: StatedReview, at: datetime) -
         "findings": statement.found,
         "bound_ppm": statement.bound.ppm,
     }
-    outbox.append(tx, [Entry(kind=EntryKind.release_reviewed, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.release_reviewed, occurred_at=now, facts=facts)])
 
 
 # Signing

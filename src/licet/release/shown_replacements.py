@@ -55,23 +55,23 @@ def note_shown(
     places: Iterable[tuple[PlaceRef, str]],
     *,
     staff: UUID,
-    at: datetime,
+    now: datetime,
 ) -> None:
     """Records places, each with its kind, that a reader is shown, in the transaction that opens
     them.
     """
-    values = [(release, *ref, kind, staff, at) for ref, kind in places]
+    values = [(release, *ref, kind, staff, now) for ref, kind in places]
     with tx.cursor() as cursor:
         cursor.executemany(_NOTE, values)
 
 
 def mark(
-    tx: Transaction, release: UUID, ref: PlaceRef, *, staff: UUID, at: datetime | None
+    tx: Transaction, release: UUID, ref: PlaceRef, *, staff: UUID, now: datetime | None
 ) -> bool:
-    """Marks a place as no name, or takes the mark back where ``at`` is None; False for one that the
+    """Marks a place as no name, or takes the mark back where ``now`` is None; False for one that the
     reader was not shown.
     """
-    return tx.execute(_MARK, [at, release, *ref, staff]).fetchone() is not None
+    return tx.execute(_MARK, [now, release, *ref, staff]).fetchone() is not None
 
 
 def marked(tx: Transaction, release: UUID) -> set[PlaceRef]:

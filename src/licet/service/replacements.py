@@ -124,7 +124,7 @@ def read(
             ]
         shown = [(PlaceRef(place.row, place.place), place.kind) for place in places]
         shown_replacements.note_shown(
-            tx, copy.known.release_id, shown, staff=reader.staff_id, at=now
+            tx, copy.known.release_id, shown, staff=reader.staff_id, now=now
         )
     differ = sum(own is None for own in found.values())
     return ReplacementsRead(rows=len(found) - differ, differ=differ, places=tuple(places))
@@ -148,7 +148,7 @@ def mark(
     with transaction(installation.pool) as tx:
         at = installation.clock() if no_name else None
         if not shown_replacements.mark(
-            tx, copy.known.release_id, ref, staff=reader.staff_id, at=at
+            tx, copy.known.release_id, ref, staff=reader.staff_id, now=at
         ):
             raise RefusedError(
                 f"place `{ref.place}` of row `{ref.row}` is none that `{reader.email}` was "

@@ -130,10 +130,10 @@ class TablePage(msgspec.Struct, frozen=True, kw_only=True):
     last: Row | None = None
 
 
-def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> TablePage:
+def page(tx: Transaction, listing: Listing, view: TableView, now: datetime) -> TablePage:
     """A page of a list; UsageError for an unknown filter, order or cursor."""
     order, rows_max = _order(listing, view), min(max(view.rows, 1), PAGE_ROWS_MAX)
-    looked, kept, values, scanned = _conditions(listing, view, at)
+    looked, kept, values, scanned = _conditions(listing, view, now)
     if (
         not kept
         # each row that is looked at is one of the page: so few are joined by their keys, not with a
@@ -172,13 +172,13 @@ def page(tx: Transaction, listing: Listing, view: TableView, at: datetime) -> Ta
 
 
 def first_rows(
-    tx: Transaction, listing: Listing, view: TableView, at: datetime
+    tx: Transaction, listing: Listing, view: TableView, now: datetime
 ) -> list[tuple[Row, Row]]:
     """The first rows of a view with their keys, without a cursor: for filters that leave a row or
     two.
     """
     order = _order(listing, view)
-    looked, kept, values, scanned = _conditions(listing, view, at)
+    looked, kept, values, scanned = _conditions(listing, view, now)
     found = tx.execute(
         _statement(listing, order, looked, kept), {**values, "scanned": scanned, "most": view.rows}
     ).fetchall()
@@ -247,7 +247,7 @@ def _order(listing: Listing, view: TableView) -> ListOrder:
 
 
 def _conditions(
-    listing: Listing, view: TableView, at: datetime
+    listing: Listing, view: TableView, now: datetime
 ) -> tuple[list[str], list[str], dict[str, object], int]:
     """The indexed conditions, the conditions tested row by row, their values, and the bound of
     rows.
@@ -255,7 +255,7 @@ def _conditions(
     looked, kept, values, scanned = (
         list[str](),
         list[str](),
-        dict[str, object]({"at": at}),
+        dict[str, object]({"at": now}),
         SCANNED_MAX,
     )
     for name, text in view.filters.items():

@@ -62,12 +62,12 @@ class RowDataset(Sequence[LoadedRow]):
         gate: TrainingGate,
         leases: Leases,
         *,
-        at: Callable[[], datetime],
+        now: Callable[[], datetime],
         split: str = "",
         chosen: AbstractBitMap | None = None,
     ) -> None:
         self.gate = gate
-        self._opening = Opening(folder, gate, leases, at)
+        self._opening = Opening(folder, gate, leases, now)
         self.manifest = self._opening.manifest
         self.ordinals = self._opening.positions(split)
         self._dealt: Sequence[int] = ()  # where each position has been dealt to

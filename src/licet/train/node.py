@@ -87,7 +87,7 @@ def rows(
     """The rows of the release in a folder by position, behind ``gate``."""
     if isinstance(leases, Remote):
         leases.pin(gate.release, gate.manifest_sha256)
-    return RowDataset(release, gate, leases, at=clock, split=split)
+    return RowDataset(release, gate, leases, now=clock, split=split)
 
 
 def local_leases(config: Configuration, clock: Clock) -> Leases:

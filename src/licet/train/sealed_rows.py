@@ -62,12 +62,12 @@ class Opening:
     """
 
     def __init__(
-        self, folder: Path, gate: TrainingGate, leases: Leases, at: Callable[[], datetime]
+        self, folder: Path, gate: TrainingGate, leases: Leases, now: Callable[[], datetime]
     ) -> None:
         self.manifest, self._sha256 = manifest.read(folder)
         if gate.release != self.manifest.release or gate.manifest_sha256 != self._sha256:
             raise UsageError(f"the gate belongs to another release than `{self.manifest.name}`")
-        self._folder, self._gate, self._leases, self._at = folder, gate, leases, at
+        self._folder, self._gate, self._leases, self._at = folder, gate, leases, now
         self._stored = streamed.parts_of(folder)
         self._chain = self._purged()
         self._firsts = [part.first_ordinal for part in self.manifest.parts]

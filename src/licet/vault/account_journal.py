@@ -88,14 +88,14 @@ def _ending_leaf_changes(tx: Transaction, leaves: Sequence[Entry]) -> list[Chang
 def append_endings(
     tx: Transaction,
     event: str,
-    at: datetime,
+    now: datetime,
     places: Sequence[tuple[UUID, UUID | None]],
     leaves: Sequence[Entry] = (),
 ) -> None:
     """Takes the next numbers of locked accounts, and appends an ending for each `(account,
     conversation)`, with ``leaves``.
 
-    ``at`` becomes part of the account's history: no later event may be dated before it.
+    ``now`` becomes part of the account's history: no later event may be dated before it.
     """
     if not places:
         outbox.append(tx, leaves)
@@ -105,7 +105,7 @@ def append_endings(
         tx,
         [
             *_ending_leaf_changes(tx, leaves),
-            Change(_APPEND_NEXT, [*values, at, event], _NEXT, _SHARED),
+            Change(_APPEND_NEXT, [*values, now, event], _NEXT, _SHARED),
         ],
     )
 

@@ -92,13 +92,13 @@ class AccountVerbs(BatchState):
         self.log_entry(row, at, EntryKind.account_opened)
         return CommandResult(outcome=Outcome.done, at=at, account=command.account)
 
-    def bring_to(self, account: AccountRow, at: datetime) -> None:
+    def bring_to(self, account: AccountRow, now: datetime) -> None:
         """Applies the policy versions that became effective since the account's newest event."""
-        self._changed(account, fold.advance(account.state, self.policies, at))
+        self._changed(account, fold.advance(account.state, self.policies, now))
 
-    def pass_versions(self, account: AccountRow, at: datetime) -> None:
+    def pass_versions(self, account: AccountRow, now: datetime) -> None:
         """As `bring_to`, by a background pass, which is not an event of the account."""
-        self._changed(account, fold.pass_versions(account.state, self.policies, at))
+        self._changed(account, fold.pass_versions(account.state, self.policies, now))
 
     def _changed(self, account: AccountRow, changed: outcomes.AccountChange) -> None:
         """Adopts the new state of an account, and shortens the retention of content that lost its
@@ -126,19 +126,19 @@ class AccountVerbs(BatchState):
     def _log_ended(
         self,
         account: AccountRow,
-        at: datetime,
+        now: datetime,
         ended_at: datetime,
         cause: outcomes.EndingCause,
         grants: Sequence[Grant],
     ) -> None:
-        self.journal(account, at, f"ended_{cause.value}", None, ends=True)
+        self.journal(account, now, f"ended_{cause.value}", None, ends=True)
         for grant in grants:
             self.ended.append(grant)
             self.log_entry(
                 account, ended_at, EntryKind.grant_ended, cause=cause.value, grant=grant.number
             )
 
-    def _note_leaving(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
+    def _note_leaving(self, account: AccountRow, now: datetime, ending: outcomes.Ending) -> None:
         """Emits an event for each conversation that lost a grant with a narrower scope."""
         because = (
             Leaving.withdrawn if ending.cause is outcomes.EndingCause.refused else Leaving.lapsed
@@ -148,7 +148,7 @@ class AccountVerbs(BatchState):
                 q for q in _question_names(ending) if account.state.grant_for(q, row.state) is None
             ]
             if questions and row.state.deleted_at is None:
-                self.must_leave(row, at, because, at, questions)
+                self.must_leave(row, now, because, now, questions)
 
     def _after_ending(self, account: AccountRow, ending: outcomes.Ending, *, whole: bool) -> None:
         """Shortens retention after an ending: by one statement if no grant is left, otherwise for
@@ -173,14 +173,14 @@ class AccountVerbs(BatchState):
             if nearer != state:
                 self.writes.shorten_one_feedback(account.account_id, given, nearer.keep_until)
 
-    def _lapsed(self, account: AccountRow, at: datetime, ending: outcomes.Ending) -> None:
-        policy = self.policies.in_force(at).version
+    def _lapsed(self, account: AccountRow, now: datetime, ending: outcomes.Ending) -> None:
+        policy = self.policies.in_force(now).version
         for grant in ending.grants:
             if grant.scope == WHOLE_ACCOUNT:
                 self.note_event(
                     host_events.choice_changed(
                         account.account_id,
-                        at,
+                        now,
                         effect="lapsed",
                         policy=policy,
                         question=grant.question,
@@ -189,92 +189,92 @@ class AccountVerbs(BatchState):
                     )
                 )
 
-    def _narrow(self, account: AccountRow, row: ConversationRow, at: datetime) -> bool:
+    def _narrow(self, account: AccountRow, row: ConversationRow, now: datetime) -> bool:
         """Keeps a conversation out; returns whether that changed anything."""
-        kept = fold.narrow(account.state, row.state, self.policies, at)
+        kept = fold.narrow(account.state, row.state, self.policies, now)
         if kept.conversation is row.state:
             return False
         row.state, account.state = kept.conversation, kept.account
         self.writes.conversations[row.conversation_id] = row
         self.writes.change(account)
         until = (
-            self.policies.in_force(at).keep.period(ContentKind.feedback, allowed=False).after(at)
+            self.policies.in_force(now).keep.period(ContentKind.feedback, allowed=False).after(now)
         )
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-        self.note(account, row, at, EntryKind.narrowed, ends=True)
+        self.note(account, row, now, EntryKind.narrowed, ends=True)
         for grant in kept.ended:
             self.ended.append(grant)
             self.log_entry(
                 account,
-                at,
+                now,
                 EntryKind.grant_ended,
                 cause=outcomes.EndingCause.narrowed.value,
                 grant=grant.number,
             )
-        self.must_leave(row, at, Leaving.narrowed, at)
+        self.must_leave(row, now, Leaving.narrowed, now)
         return True
 
     def _change_account(
         self,
         account: AccountRow,
         command: SetPlan | SetAge | SetRegion | CloseAccount,
-        at: datetime,
+        now: datetime,
     ) -> CommandResult:
         before, facts = account.state, dict[str, Any]()
         match command:
             case SetPlan():
-                changed = fold.set_plan(before, self.policies, at, command.plan)
+                changed = fold.set_plan(before, self.policies, now, command.plan)
                 entry, kind = EntryKind.plan_set, RestrictionKind.plan
                 facts = {"plan": command.plan}
             case SetAge():
-                changed = fold.set_age(before, self.policies, at, command.age)
+                changed = fold.set_age(before, self.policies, now, command.age)
                 entry, kind = EntryKind.age_found, RestrictionKind.age
                 facts = {"age": command.age}
             case SetRegion():
-                changed = fold.set_region(before, self.policies, at, command.region)
+                changed = fold.set_region(before, self.policies, now, command.region)
                 entry, kind = EntryKind.region_set, RestrictionKind.region
                 facts = {"region": command.region}
             case CloseAccount():
-                changed = fold.close_account(before, self.policies, at)
+                changed = fold.close_account(before, self.policies, now)
                 entry, kind = EntryKind.closed, RestrictionKind.closed
         # An age, a region or a plan can make content unusable without ending a grant.
-        self.journal(account, at, entry.value, None, ends=True)
-        self.log_entry(account, at, entry)
+        self.journal(account, now, entry.value, None, ends=True)
+        self.log_entry(account, now, entry)
         self._changed(account, changed)
         outcome = Outcome.unchanged if changed.account == before else Outcome.done
         erasure = None
         if changed.all_until is not None:
             self.shorten_all(account, changed.all_until, changed.all_until)
             if outcome is Outcome.done:
-                erasure = self.begin_erasure(account, at, ErasureCause.closure)
+                erasure = self.begin_erasure(account, now, ErasureCause.closure)
             if before.closed_at is None:
                 until = changed.all_until
                 leave_by = min([until, *(ending.content_until() for ending in changed.endings)])
                 event = host_events.must_leave(
-                    account.account_id, at, Leaving.closed, leave_by=leave_by, erasure=erasure
+                    account.account_id, now, Leaving.closed, leave_by=leave_by, erasure=erasure
                 )
                 self.note_event(event)
-        self.restrict(account, at, kind, erasure=erasure, **facts)
+        self.restrict(account, now, kind, erasure=erasure, **facts)
         return CommandResult(
             outcome=outcome,
-            at=at,
+            at=now,
             account=command.account,
             ended=tuple(self.ended),
             erasure=erasure,
         )
 
     def _change_project(
-        self, account: AccountRow, command: AboutProject, at: datetime
+        self, account: AccountRow, command: AboutProject, now: datetime
     ) -> CommandResult:
         named = ChosenScope(project=command.project, host_project=command.host_project)
         refusal = refusals.check_project(command, self.project_named(account.account_id, named))
         if refusal is not None:
             return CommandResult(
-                outcome=refusal.outcome, at=at, because=refusal.because, account=account.account_id
+                outcome=refusal.outcome, at=now, because=refusal.because, account=account.account_id
             )
         # after this point, the command succeeds
         project = self.find_project(
-            account, command.project, command.host_project, command.title, at
+            account, command.project, command.host_project, command.title, now
         )
         assert project is not None, "it was checked"
         name, before = project.project_id.hex, account.state
@@ -283,32 +283,32 @@ class AccountVerbs(BatchState):
             changed = account.state is not before
             if changed:
                 self.save_project(replace(project, kept_out_at=None))
-                self.note_project(account, project, at, EntryKind.project_let_in)
+                self.note_project(account, project, now, EntryKind.project_let_in)
         else:
-            changed = self._keep_project_out(account, project, at)
+            changed = self._keep_project_out(account, project, now)
             self.restrict(
                 account,
-                at,
+                now,
                 RestrictionKind.project_kept_out,
                 project=project.project_id,
                 host=project.host_hmac,
             )
         return CommandResult(
             outcome=Outcome.done if changed else Outcome.unchanged,
-            at=at,
+            at=now,
             account=command.account,
             project=project.project_id,
             ended=tuple(self.ended),
         )
 
-    def _keep_project_out(self, account: AccountRow, project: ProjectRow, at: datetime) -> bool:
+    def _keep_project_out(self, account: AccountRow, project: ProjectRow, now: datetime) -> bool:
         """Keeps each conversation of a project out, and later ones; returns whether anything
         changed.
         """
         name, was_out = project.project_id.hex, project.kept_out_at is not None
         if not was_out:
-            self.note_project(account, project, at, EntryKind.project_kept_out, ends=True)
-            self.save_project(replace(project, kept_out_at=at))
+            self.note_project(account, project, now, EntryKind.project_kept_out, ends=True)
+            self.save_project(replace(project, kept_out_at=now))
         self.load_all(account, project.project_id)
         changed = not was_out
         mine = (row for row in self.conversations.values() if row.account_id == account.account_id)
@@ -316,27 +316,27 @@ class AccountVerbs(BatchState):
             mine, key=lambda row: row.conversation_id
         ):  # a fixed order, independent of the rest of the batch
             if row.state.project == name:
-                changed |= self._narrow(account, row, at)
-        self._changed(account, fold.keep_project_out(account.state, self.policies, at, name))
+                changed |= self._narrow(account, row, now)
+        self._changed(account, fold.keep_project_out(account.state, self.policies, now, name))
         return changed
 
-    def _choose(self, account: AccountRow, command: Choose, at: datetime) -> CommandResult:
+    def _choose(self, account: AccountRow, command: Choose, now: datetime) -> CommandResult:
         """Applies a choice: its age first, then its answer, unless repeated or a refused yes."""
         asked = choice_references.resolve(
-            command, self, self.choices, self.policies, at, replay=self.replay
+            command, self, self.choices, self.policies, now, replay=self.replay
         )
-        if self.replay and command.at < at and command.recorded_at is None:
+        if self.replay and command.at < now and command.recorded_at is None:
             command = replace(command, recorded_at=command.at)
         before, scope = account.state, asked.scope
-        aged = fold.take_age(before, self.policies, at, command.age)
+        aged = fold.take_age(before, self.policies, now, command.age)
         chosen = outcomes.ChoiceOutcome(account=aged.account, endings=aged.endings)
         answered = not asked.refused and not (command.allow and asked.repeated)
         if answered:
-            scope = self._begun_scope(account, command.scope, scope, at)
+            scope = self._begun_scope(account, command.scope, scope, now)
             chosen = fold.choose(
                 before,
                 self.policies,
-                at,
+                now,
                 command.allow,
                 question=command.question,
                 scope=scope,
@@ -347,8 +347,8 @@ class AccountVerbs(BatchState):
             answered = not asked.repeated or chosen.account != aged.account
         is_aged = aged.account.age != before.age
         if is_aged:
-            self.journal(account, at, EntryKind.age_found.value, None, ends=True)
-            self.log_entry(account, at, EntryKind.age_found)
+            self.journal(account, now, EntryKind.age_found.value, None, ends=True)
+            self.log_entry(account, now, EntryKind.age_found)
         earlier = len(self.happened)
         self._changed(
             account, outcomes.AccountChange(account=chosen.account, endings=chosen.endings)
@@ -358,17 +358,17 @@ class AccountVerbs(BatchState):
             leaving = [event for event in new if host_events.is_withdrawal(event)]
             self.happened[earlier:] = [event for event in new if event not in leaving]
             for answer in chosen.answers or (None,):
-                self._chose(account, command, scope, answer, chosen.because, at)
+                self._chose(account, command, scope, answer, chosen.because, now)
             self.happened += leaving  # a host gets the event of the no before its consequences
         done = self._choice_result(
-            command, asked, chosen, at, is_answered=answered, is_aged=is_aged
+            command, asked, chosen, now, is_answered=answered, is_aged=is_aged
         )
         counts = done.outcome in (Outcome.done, Outcome.unchanged)
         refuses = counts and not command.allow
         if is_aged or refuses:
             self.restrict(
                 account,
-                at,
+                now,
                 RestrictionKind.refused if refuses else RestrictionKind.age,
                 age=command.age if is_aged else None,
                 question=(command.question or "") if counts else "",
@@ -377,12 +377,12 @@ class AccountVerbs(BatchState):
         return done
 
     def _begun_scope(
-        self, account: AccountRow, named: ChosenScope | None, found: GrantScope, at: datetime
+        self, account: AccountRow, named: ChosenScope | None, found: GrantScope, now: datetime
     ) -> GrantScope:
         """The scope of a yes; creates a project that the host names and that is not stored yet."""
         if found.name != NOTHING or named is None or named.host_project is None:
             return found
-        project = self.find_project(account, None, named.host_project, None, at)
+        project = self.find_project(account, None, named.host_project, None, now)
         assert project is not None, "a host's id finds or begins a project"
         return GrantScope(ScopeKind.project, project.project_id.hex)
 
@@ -391,7 +391,7 @@ class AccountVerbs(BatchState):
         command: Choose,
         asked: ResolvedChoice,
         chosen: outcomes.ChoiceOutcome,
-        at: datetime,
+        now: datetime,
         *,
         is_answered: bool,
         is_aged: bool,
@@ -407,7 +407,7 @@ class AccountVerbs(BatchState):
             answers = () if asked.refused else tuple(map(_repeated_answer, asked.repeated))
         return CommandResult(
             outcome=outcome,
-            at=at,
+            at=now,
             account=command.account,
             answers=answers,
             could_name=chosen.could_name,
@@ -424,31 +424,31 @@ class AccountVerbs(BatchState):
         scope: GrantScope,
         answer: outcomes.Answer | None,
         because: outcomes.NoEffect | None,
-        at: datetime,
+        now: datetime,
     ) -> None:
         """Records one answer: its row, leaf and event, and the grant that it begins or affirms."""
-        version = self.policies.number(at)
+        version = self.policies.number(now)
         effect = outcomes.Effect.none if answer is None else answer.effect
-        self.journal(account, at, "choice", None, ends=not command.allow)
-        self.writes.choice(account, at, version, command, answer, because)
+        self.journal(account, now, "choice", None, ends=not command.allow)
+        self.writes.choice(account, now, version, command, answer, because)
         question = command.question if answer is None else answer.question
         if question is not None and (answer is None or answer.scope == WHOLE_ACCOUNT):
             self.choices[account.account_id, question] = NewestChoice(
                 seq=account.last_seq,
-                at=at,
+                at=now,
                 question=question,
                 allow=command.allow,
                 effect=effect,
                 via=command.via,
                 showing=command.answers.showing if command.answers is not None else None,
             )
-        self._log_choice(account, command, scope, answer, because, at)
+        self._log_choice(account, command, scope, answer, because, now)
         if answer is None or effect is outcomes.Effect.none:
             return
         self.note_event(
             host_events.choice_changed(
                 account.account_id,
-                at,
+                now,
                 effect=effect.value,
                 standing=account.state.standing(answer.question).value,
                 policy=self.policies[version].version,
@@ -463,10 +463,10 @@ class AccountVerbs(BatchState):
                 else EntryKind.grant_affirmed
             )
             self.log_grant(
-                account, at, kind, Grant(answer.grant, answer.question, answer.scope), version
+                account, now, kind, Grant(answer.grant, answer.question, answer.scope), version
             )
         for grant in answer.kept:
-            self.log_grant(account, at, EntryKind.grant_affirmed, grant, version)
+            self.log_grant(account, now, EntryKind.grant_affirmed, grant, version)
 
     def _log_choice(
         self,
@@ -475,10 +475,10 @@ class AccountVerbs(BatchState):
         scope: GrantScope,
         answer: outcomes.Answer | None,
         because: outcomes.NoEffect | None,
-        at: datetime,
+        now: datetime,
     ) -> None:
         """Adds the leaf of one answer."""
-        version = self.policies.number(at)
+        version = self.policies.number(now)
         question = command.question if answer is None else answer.question
         # A question unknown to the policy is text of the sender, which the log must not contain.
         asked = question if question in self.policies[version].asks else None
@@ -490,7 +490,7 @@ class AccountVerbs(BatchState):
         why = answer.because if answer is not None else because
         self.log_entry(
             account,
-            at,
+            now,
             EntryKind.choice,
             allow=command.allow,
             effect=(outcomes.Effect.none if answer is None else answer.effect).value,
@@ -511,16 +511,16 @@ def _repeated_answer(choice: NewestChoice) -> outcomes.Answer:
     return outcomes.Answer(question=choice.question, scope=WHOLE_ACCOUNT, effect=choice.effect)
 
 
-def _leave_event(account: UUID, at: datetime, ending: outcomes.Ending) -> NewHostEvent:
+def _leave_event(account: UUID, now: datetime, ending: outcomes.Ending) -> NewHostEvent:
     """The hosts' event that grants for the account ended: all turns leave use for the questions."""
     match ending.cause:
         case outcomes.EndingCause.refused:
             return host_events.must_leave(
-                account, at, Leaving.withdrawn, questions=_question_names(ending)
+                account, now, Leaving.withdrawn, questions=_question_names(ending)
             )
         case outcomes.EndingCause.lapsed:
             return host_events.must_leave(
-                account, at, Leaving.lapsed, questions=_question_names(ending)
+                account, now, Leaving.lapsed, questions=_question_names(ending)
             )
         case outcomes.EndingCause.narrowed | outcomes.EndingCause.closed:
             raise BrokenError("keeping out and closing have events of their own")

@@ -77,9 +77,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def account_at(account: AccountRow, policies: Policies, at: datetime) -> outcomes.AccountChange:
-    """The account at ``at``, or at its newest event if that is later."""
-    return fold.advance(account.state, policies, max(at, account.state.last_at))
+def account_at(account: AccountRow, policies: Policies, now: datetime) -> outcomes.AccountChange:
+    """The account at ``now``, or at its newest event if that is later."""
+    return fold.advance(account.state, policies, max(now, account.state.last_at))
 
 
 def load_accounts(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
@@ -302,15 +302,15 @@ def kept_out_ids(tx: Transaction, account: UUID, limit: int) -> list[UUID]:
 
 
 def copied_conversation_ids(
-    tx: Transaction, account: UUID, at: datetime, limit: int, *, after: UUID | None = None
+    tx: Transaction, account: UUID, now: datetime, limit: int, *, after: UUID | None = None
 ) -> list[UUID]:
-    """The first ``limit`` conversations after ``after`` with a safety copy unexpired at ``at``."""
+    """The first ``limit`` conversations after ``after`` with a safety copy unexpired at ``now``."""
     rows = tx.execute(
         """SELECT DISTINCT conversation_id FROM segments
             WHERE account_id = %(account)s AND safety_slot IS NOT NULL AND safety_until > %(at)s
               AND (%(after)s::uuid IS NULL OR conversation_id > %(after)s)
                 ORDER BY conversation_id LIMIT %(limit)s""",
-        {"account": account, "at": at, "after": after, "limit": limit},
+        {"account": account, "at": now, "after": after, "limit": limit},
     )
     return [row[0] for row in rows]
 
@@ -498,15 +498,15 @@ def load_views(
     tx: Transaction,
     keys: Sequence[tuple[UUID, UUID]],
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     with_turns: bool = False,
 ) -> dict[UUID, AccountView]:
-    """The views of these (account, conversation) ids at ``at``, by conversation; one statement."""
+    """The views of these (account, conversation) ids at ``now``, by conversation; one statement."""
     if not keys:
         return {}
     loaded = tables.load(tx, keys, turns=with_turns)
-    states = {account: account_at(row, policies, at) for account, row in loaded.accounts.items()}
+    states = {account: account_at(row, policies, now) for account, row in loaded.accounts.items()}
     result = {}
     for row in loaded.conversations:
         changed, holder = states[row.account_id], loaded.accounts[row.account_id]
@@ -519,7 +519,7 @@ def load_views(
             state=replace(changed.account, last_at=holder.state.last_at),
             conversation=row,
             turns=turns,
-            at=at,
+            at=now,
             turn_states=loaded.turns.get(row.conversation_id, ()),
         )
     return result
@@ -601,22 +601,22 @@ def permitted_since(
 
 
 def locked_gates(
-    tx: Transaction, ids: Collection[UUID], policies: Policies, at: datetime
+    tx: Transaction, ids: Collection[UUID], policies: Policies, now: datetime
 ) -> dict[UUID, Gate]:
-    """The gate of each account at ``at``; the account rows stay locked until the transaction
+    """The gate of each account at ``now``; the account rows stay locked until the transaction
     ends.
     """
     rows = tables.lock_accounts(tx, ids)
     return {
-        account: gate(account_at(row, policies, at).account, policies, at)
+        account: gate(account_at(row, policies, now).account, policies, now)
         for account, row in rows.items()
     }
 
 
-def gate_of(tx: Transaction, account: UUID, policies: Policies, at: datetime) -> Gate | None:
-    """The gate of an account at ``at``; None for an unknown account."""
+def gate_of(tx: Transaction, account: UUID, policies: Policies, now: datetime) -> Gate | None:
+    """The gate of an account at ``now``; None for an unknown account."""
     row = load_accounts(tx, [account]).get(account)
-    return None if row is None else gate(account_at(row, policies, at).account, policies, at)
+    return None if row is None else gate(account_at(row, policies, now).account, policies, now)
 
 
 class AccountGate(msgspec.Struct, frozen=True, kw_only=True):
@@ -635,20 +635,20 @@ class AccountGate(msgspec.Struct, frozen=True, kw_only=True):
     decide_by: date | None
 
 
-def load_gates(tx: Transaction, ids: Sequence[UUID], at: datetime) -> list[AccountGate | None]:
-    """The gate of each account at ``at``; None for an unknown account. FencedError behind the
+def load_gates(tx: Transaction, ids: Sequence[UUID], now: datetime) -> list[AccountGate | None]:
+    """The gate of each account at ``now``; None for an unknown account. FencedError behind the
     fence.
     """
     known, rows = tables.load_accounts_with_policies(tx, ids)
-    version, newest = known.in_force(at).version, known.newest_material(at)
+    version, newest = known.in_force(now).version, known.newest_material(now)
     decide_by = known[newest].decide_by if newest is not None else None
     found: dict[UUID, AccountGate] = {}
     for account, row in rows.items():
-        state = account_at(row, known, at).account
+        state = account_at(row, known, now).account
         found[account] = AccountGate(
-            gate=gate(state, known, at),
-            standings={question: state.standing(question) for question in known.in_force(at).asks},
-            unanswered=unanswered_questions(state, known, at),
+            gate=gate(state, known, now),
+            standings={question: state.standing(question) for question in known.in_force(now).asks},
+            unanswered=unanswered_questions(state, known, now),
             grant=max((grant.number for grant in state.grants), default=0),
             version=version,
             decide_by=decide_by,

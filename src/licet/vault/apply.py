@@ -86,14 +86,14 @@ def _runs(commands: Sequence[Command]) -> Iterator[Sequence[Command]]:
             yield from ([one] for one in several)
 
 
-def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) -> int:
-    """Brings up to ``limit`` accounts whose grant a version may have ended to ``at``; returns how
+def advance(tx: Transaction, policies: Policies, now: datetime, *, limit: int) -> int:
+    """Brings up to ``limit`` accounts whose grant a version may have ended to ``now``; returns how
     many it processed.
 
-    Call it until it returns 0: then no grant is in force that a version effective at ``at`` does
+    Call it until it returns 0: then no grant is in force that a version effective at ``now`` does
     not allow.
     """
-    number = policies.number(at)
+    number = policies.number(now)
     rows = tx.execute(
         "SELECT account_id FROM accounts WHERE in_force > 0 AND seen < %s LIMIT %s", [number, limit]
     ).fetchall()
@@ -102,7 +102,7 @@ def advance(tx: Transaction, policies: Policies, at: datetime, *, limit: int) ->
     batch = _Batch(tx, None, policies, replay=False)
     batch.accounts = tables.lock_accounts(tx, [row[0] for row in rows])
     for account in list(batch.accounts.values()):
-        batch.pass_versions(account, at)
+        batch.pass_versions(account, now)
     batch.finish()
     return len(rows)
 

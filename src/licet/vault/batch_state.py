@@ -229,7 +229,7 @@ class BatchState:
         known: UUID | None,
         host: bytes | None,
         title: bytes | None,
-        at: datetime,
+        now: datetime,
     ) -> ProjectRow | None:
         """The account's project by Licet's id, or by the HMAC of the host's, which creates it."""
         if known is not None:
@@ -240,10 +240,10 @@ class BatchState:
         if row is None:
             row = ProjectRow(
                 account_id=account.account_id,
-                project_id=uuid7(at, self.writes.random(10)),
+                project_id=uuid7(now, self.writes.random(10)),
                 host_hmac=host,
                 title=None,
-                begun_at=at,
+                begun_at=now,
             )
             self.save_project(row)
         if title is not None and row.title is None and any(account.wrapped_key):
@@ -273,21 +273,21 @@ class BatchState:
         self,
         account: AccountRow,
         project: ProjectRow,
-        at: datetime,
+        now: datetime,
         entry: EntryKind,
         *,
         ends: bool = False,
     ) -> None:
-        self.journal(account, at, entry.value, None, ends=ends)
-        self.log_entry(account, at, entry, project=project.project_id.hex)
+        self.journal(account, now, entry.value, None, ends=ends)
+        self.log_entry(account, now, entry, project=project.project_id.hex)
 
     def log_grant(
-        self, account: AccountRow, at: datetime, kind: EntryKind, grant: Grant, version: int
+        self, account: AccountRow, now: datetime, kind: EntryKind, grant: Grant, version: int
     ) -> None:
         within = scope_facts(grant.scope)
         self.log_entry(
             account,
-            at,
+            now,
             kind,
             grant=grant.number,
             version=version,
@@ -329,19 +329,19 @@ class BatchState:
         self,
         account: AccountRow,
         row: ConversationRow,
-        at: datetime,
+        now: datetime,
         entry: EntryKind,
         *,
         ends: bool = False,
         **facts: str | int | bool | None,
     ) -> None:
-        self.journal(account, at, entry.value, row.conversation_id, ends=ends)
-        self.log_entry(account, at, entry, conversation=row.conversation_id.hex, **facts)
+        self.journal(account, now, entry.value, row.conversation_id, ends=ends)
+        self.log_entry(account, now, entry, conversation=row.conversation_id.hex, **facts)
 
     def journal(
         self,
         account: AccountRow,
-        at: datetime,
+        now: datetime,
         event: str,
         conversation: UUID | None,
         *,
@@ -349,15 +349,15 @@ class BatchState:
     ) -> None:
         account.last_seq += 1
         self.writes.change(account)
-        self.writes.journal(account, at, event, conversation, ends)
+        self.writes.journal(account, now, event, conversation, ends)
 
     def log_entry(
-        self, account: AccountRow, at: datetime, entry: EntryKind, **facts: str | int | bool | None
+        self, account: AccountRow, now: datetime, entry: EntryKind, **facts: str | int | bool | None
     ) -> None:
         self.writes.entries.append(
             Entry(
                 kind=entry,
-                occurred_at=at,
+                occurred_at=now,
                 account=account.account_id,
                 facts={**facts, "seq": account.last_seq},
             )
@@ -370,7 +370,7 @@ class BatchState:
     def restrict(
         self,
         account: AccountRow,
-        at: datetime,
+        now: datetime,
         kind: RestrictionKind,
         **facts: Any,  # noqa: ANN401 fields of `Restriction`, which have several types
     ) -> None:
@@ -378,7 +378,7 @@ class BatchState:
         record = Restriction(
             life=self.life,
             kind=kind,
-            at=at,
+            at=now,
             account=account.account_id,
             seq=account.last_seq,
             **facts,
@@ -388,19 +388,19 @@ class BatchState:
     def begin_erasure(
         self,
         account: AccountRow,
-        at: datetime,
+        now: datetime,
         cause: ErasureCause,
         conversation: UUID | None = None,
     ) -> UUID:
         """Begins the erasure that the current command requires, and returns its id."""
-        erasure = uuid7(at, self.writes.random(10))
-        self.erasures.append(BegunErasure(account.account_id, erasure, conversation, cause, at))
+        erasure = uuid7(now, self.writes.random(10))
+        self.erasures.append(BegunErasure(account.account_id, erasure, conversation, cause, now))
         return erasure
 
     def must_leave(
         self,
         row: ConversationRow,
-        at: datetime,
+        now: datetime,
         because: Leaving,
         leave_by: datetime,
         questions: Sequence[str] | None = None,
@@ -408,7 +408,7 @@ class BatchState:
     ) -> None:
         event = host_events.must_leave(
             row.account_id,
-            at,
+            now,
             because,
             leave_by=leave_by,
             conversation=row.conversation_id,

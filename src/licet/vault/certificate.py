@@ -265,7 +265,7 @@ LISTING = Listing(
 
 
 def open_by_age(
-    tx: Transaction, at: datetime, ages: Mapping[str, timedelta], limit: int
+    tx: Transaction, now: datetime, ages: Mapping[str, timedelta], limit: int
 ) -> dict[str, int]:
     """The erasures that are not finished by the time since they were asked for: under each of the
     rising ``ages``, and `older`. Only the oldest ``limit`` are counted.
@@ -277,7 +277,7 @@ def open_by_age(
         [limit],
     )
     for (requested_at,) in rows:
-        found[next((name for name, age in ages.items() if at - requested_at < age), "older")] += 1
+        found[next((name for name, age in ages.items() if now - requested_at < age), "older")] += 1
     return found
 
 
@@ -630,7 +630,7 @@ def rows_by_release(tx: Transaction, erasure: ErasureRecord) -> dict[UUID, list[
 
 def build_document(
     erasure: ErasureRecord,
-    at: datetime,
+    now: datetime,
     places: Sequence[PlaceSeen],
     recipients: Sequence[dict[str, Canonical]],
     hosts: Sequence[dict[str, Canonical]],
@@ -659,8 +659,8 @@ def build_document(
         "fenced": _time(erasure.fenced_at),
         "shredded": _time(erasure.shredded_at),
         "swept": _time(erasure.swept_at),
-        "verified": rfc3339(at),
-        "places": [_place_entry(seen, at) for seen in places],
+        "verified": rfc3339(now),
+        "places": [_place_entry(seen, now) for seen in places],
         "recipients": list(recipients),
         "hosts": list(hosts),
         "backups": list(backups),
@@ -669,8 +669,8 @@ def build_document(
     }
 
 
-def _place_entry(place: PlaceSeen, at: datetime) -> dict[str, Canonical]:
-    """What a certificate says of a place that was read back at ``at``, if it could be."""
+def _place_entry(place: PlaceSeen, now: datetime) -> dict[str, Canonical]:
+    """What a certificate says of a place that was read back at ``now``, if it could be."""
     recalled, answer = place.recalled, place.answer
     return {
         "place": place.place.value,
@@ -679,7 +679,7 @@ def _place_entry(place: PlaceSeen, at: datetime) -> dict[str, Canonical]:
         "copies": place.copies,
         "done": place.done.value,
         "kept_until": _time(place.kept_until),
-        "read_back": None if place.left is None else {"at": rfc3339(at), "left": place.left},
+        "read_back": None if place.left is None else {"at": rfc3339(now), "left": place.left},
         "recalled": None
         if recalled is None
         else {"at": rfc3339(recalled[0]), "due": rfc3339(recalled[1])},

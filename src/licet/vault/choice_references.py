@@ -55,19 +55,19 @@ def resolve(
     rows: ScopeRows,
     newest: Mapping[tuple[UUID, str], NewestChoice],
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     replay: bool = False,
 ) -> ResolvedChoice:
-    """What a choice means at ``at``; ``newest`` are the newest choices about each question for the
+    """What a choice means at ``now``; ``newest`` are the newest choices about each question for the
     whole account.
 
-    In a ``replay`` of recorded history a yes from before ``at`` is late, and one for what is not
+    In a ``replay`` of recorded history a yes from before ``now`` is late, and one for what is not
     there is not recorded.
     """
     scope = _scope(command.account, command.scope, rows)
     kept = [_scope(command.account, named, rows) for named in command.keep]
-    answered = _newest_answers(command, newest, policies, at)
+    answered = _newest_answers(command, newest, policies, now)
     named = (
         rows.conversation_named(command.account, command.scope)
         if command.scope is not None
@@ -82,8 +82,8 @@ def resolve(
         scope=scope,
         conversation=named.state if named is not None else None,
         keep=frozenset(kept),
-        refused=(_why_not_replayed(command, scope, at) if replay else "")
-        or _why_refused(command, answered, policies, at),
+        refused=(_why_not_replayed(command, scope, now) if replay else "")
+        or _why_refused(command, answered, policies, now),
         repeated=tuple(answered) if _is_repeated(command, answered) else (),
         not_taken=tuple(not_taken),
     )
@@ -106,10 +106,10 @@ def _newest_answers(
     command: Choose,
     newest: Mapping[tuple[UUID, str], NewestChoice],
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> list[NewestChoice]:
     """The newest choices about what the command answers."""
-    names = policies.in_force(at).asks if command.question is None else (command.question,)
+    names = policies.in_force(now).asks if command.question is None else (command.question,)
     return [newest[key] for name in names if (key := (command.account, name)) in newest]
 
 
@@ -122,17 +122,17 @@ def _is_repeated(command: Choose, answered: Sequence[NewestChoice]) -> bool:
     )
 
 
-def _why_not_replayed(command: Choose, scope: GrantScope, at: datetime) -> str:
+def _why_not_replayed(command: Choose, scope: GrantScope, now: datetime) -> str:
     if not command.allow:
         return ""
-    if command.at < at:
+    if command.at < now:
         return LATE
     begins = command.scope is not None and command.scope.host_project is not None
     return NoEffect.unknown.value if scope.name == NOTHING and not begins else ""
 
 
 def _why_refused(
-    command: Choose, answered: Sequence[NewestChoice], policies: Policies, at: datetime
+    command: Choose, answered: Sequence[NewestChoice], policies: Policies, now: datetime
 ) -> str:
     """Why a yes does not count, empty where it does: a no counts from any page."""
     shown = command.answers
@@ -143,4 +143,4 @@ def _why_refused(
     if shown is None or _is_repeated(command, answered):
         return ""
     is_older = any(one.seq > shown.after for one in answered)
-    return STALE if is_older or policies.newest_material(at) != shown.version else ""
+    return STALE if is_older or policies.newest_material(now) != shown.version else ""

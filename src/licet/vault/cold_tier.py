@@ -105,15 +105,15 @@ def contents(objects: Objects | None, places: Sequence[Place]) -> list[bytes]:
 _COLD = """s.erased_at IS NULL AND s.key_slot IS NOT NULL AND s.last_at < %(before)s AND s.due_on > %(soon)s"""
 
 
-def coolable(tx: Transaction, at: datetime, before: datetime) -> Coolable:
-    """What a run at ``at`` would move: unerased segments whose last turn was before ``before``."""
+def coolable(tx: Transaction, now: datetime, before: datetime) -> Coolable:
+    """What a run at ``now`` would move: unerased segments whose last turn was before ``before``."""
     row = tx.execute(
         f"""SELECT count(DISTINCT (s.account_id, s.conversation_id, s.segment)),
                    coalesce(sum({TURNS_STORED}), 0),
                    coalesce(sum(octet_length(b.sealed)), 0)
               FROM segments s JOIN blocks b USING (account_id, conversation_id, segment)
              WHERE {_COLD} AND b.sealed IS NOT NULL""",
-        {"before": before, "soon": at + timedelta(days=DUE_DAYS_MIN)},
+        {"before": before, "soon": now + timedelta(days=DUE_DAYS_MIN)},
     ).fetchone()
     return (
         Coolable(segments=row[0], turns=int(row[1]), bytes=int(row[2]))
@@ -126,7 +126,7 @@ def cool(
     pool: Pool,
     objects: Objects,
     random: Random,
-    at: datetime,
+    now: datetime,
     before: datetime,
     progress: Progress = lambda _turns: None,
     *,
@@ -138,9 +138,9 @@ def cool(
     """
     segments = turns = size = written = 0
     with _lock_cooling(pool):
-        deleted = _delete_dead(pool, objects, at)
-        for keys in _batches(pool, at, before, bytes_max):
-            moved = _move(pool, objects, uuid7(at, random(10)), keys, at)
+        deleted = _delete_dead(pool, objects, now)
+        for keys in _batches(pool, now, before, bytes_max):
+            moved = _move(pool, objects, uuid7(now, random(10)), keys, now)
             segments, written, size = (
                 segments + len(keys),
                 written + 1,
@@ -165,7 +165,7 @@ def _lock_cooling(pool: Pool) -> Iterator[None]:
         yield
 
 
-def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iterator[list[Key]]:
+def _batches(pool: Pool, now: datetime, before: datetime, bytes_max: int) -> Iterator[list[Key]]:
     """The segments to move, grouped by object: those due in one month, in the order of the index by
     day and account.
     """
@@ -186,7 +186,7 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
                        LIMIT %(limit)s""",
                 {
                     "before": before,
-                    "soon": at + timedelta(days=DUE_DAYS_MIN),
+                    "soon": now + timedelta(days=DUE_DAYS_MIN),
                     "limit": OBJECT_SEGMENTS_MAX,
                     **dict(zip("abcd", after, strict=True)),
                 },
@@ -206,7 +206,7 @@ def _batches(pool: Pool, at: datetime, before: datetime, bytes_max: int) -> Iter
 
 
 def _move(
-    pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], at: datetime
+    pool: Pool, objects: Objects, object_id: UUID, keys: Sequence[Key], now: datetime
 ) -> list[_MovedBlock]:
     """One object: announced, written, then substituted for the rows' own bytes. Returns what was
     moved.
@@ -214,7 +214,7 @@ def _move(
     with transaction(pool) as tx:
         tx.execute(
             "INSERT INTO cold_objects (object_id, due_month, intended_at) VALUES (%s, %s, %s)",
-            [object_id, keys[0][0].replace(day=1), at],
+            [object_id, keys[0][0].replace(day=1), now],
         )
         sealed = _sealed(tx, keys)
     moved: list[_MovedBlock] = []
@@ -238,7 +238,7 @@ def _move(
     content = b"".join(parts)
     objects.put(name_of(object_id), content)
     retrying(
-        lambda: _commit_move(pool, object_id, moved, hashlib.sha256(content).digest(), offset, at)
+        lambda: _commit_move(pool, object_id, moved, hashlib.sha256(content).digest(), offset, now)
     )
     return moved
 
@@ -269,7 +269,7 @@ def _commit_move(
     moved: Iterable[_MovedBlock],
     sha256: bytes,
     size: int,
-    at: datetime,
+    now: datetime,
 ) -> None:
     with transaction(pool) as tx:
         columns: dict[str, list[Any]] = {
@@ -279,7 +279,7 @@ def _commit_move(
         tx.execute(
             """UPDATE cold_objects SET (written_at, bytes, sha256) = (%s, %s, %s)
                 WHERE object_id = %s AND written_at IS NULL""",
-            [at, size, sha256, object_id],
+            [now, size, sha256, object_id],
         )
         tx.execute(
             """UPDATE blocks b SET (sealed, object_id, object_offset, object_length)
@@ -295,7 +295,7 @@ def _commit_move(
         )
 
 
-def _delete_dead(pool: Pool, objects: Objects, at: datetime) -> int:
+def _delete_dead(pool: Pool, objects: Objects, now: datetime) -> int:
     """Deletes what a crash left, and objects that have been empty for some time; the object first,
     then its row.
     """
@@ -304,11 +304,11 @@ def _delete_dead(pool: Pool, objects: Objects, at: datetime) -> int:
             """UPDATE cold_objects o SET emptied_at = %s WHERE written_at IS NOT NULL
                   AND emptied_at IS NULL
                   AND NOT EXISTS (SELECT FROM blocks b WHERE b.object_id = o.object_id)""",
-            [at],
+            [now],
         )
         dead = tx.execute(
             "SELECT object_id FROM cold_objects WHERE written_at IS NULL OR emptied_at <= %s",
-            [at - timedelta(seconds=EMPTY_SECONDS)],
+            [now - timedelta(seconds=EMPTY_SECONDS)],
         ).fetchall()
     for (object_id,) in dead:
         objects.delete(name_of(object_id))

@@ -63,13 +63,13 @@ def _origin(command: AddTurn) -> str:
 def _refused(
     refusal: CommandRefusal,
     account: AccountRow,
-    at: datetime,
+    now: datetime,
     row: ConversationRow | None,
     ended: Sequence[Grant] = (),
 ) -> CommandResult:
     return CommandResult(
         outcome=refusal.outcome,
-        at=at,
+        at=now,
         because=refusal.because,
         account=account.account_id,
         conversation=row.conversation_id if row is not None else None,
@@ -160,26 +160,28 @@ class ConversationVerbs(AccountVerbs):
         return self._add_turn(account, row, command, at)
 
     def _add_turn(
-        self, account: AccountRow, row: ConversationRow | None, command: AddTurn, at: datetime
+        self, account: AccountRow, row: ConversationRow | None, command: AddTurn, now: datetime
     ) -> CommandResult:
         before = row.state if row is not None else None
         refusal = refusals.check_turn(
-            command, account.state, before, self.policies, at, replay=self.replay
+            command, account.state, before, self.policies, now, replay=self.replay
         )
-        taken = self._folded(account, row, command, at) if row is not None and not refusal else None
+        taken = (
+            self._folded(account, row, command, now) if row is not None and not refusal else None
+        )
         refusal = refusal or (refusals.check_segment(taken.segment) if taken is not None else None)
         if refusal is not None:
-            return _refused(refusal, account, at, row)
+            return _refused(refusal, account, now, row)
         # after this point, the turn is taken
-        turn_at = command.at if self.replay and command.at < at else at
+        turn_at = command.at if self.replay and command.at < now else now
         if row is None:
             row = self._begin(account, command, turn_at)
         if taken is None:
-            taken = self._folded(account, row, command, at)
+            taken = self._folded(account, row, command, now)
         row.state = taken.conversation
         if taken.segment == len(row.keys):
             row.keys.append(SegmentKeys())
-            self._began_segment(account, row, taken, at)
+            self._began_segment(account, row, taken, now)
         self.writes.change_conversation(row)
         if taken.turn == 1 and command.content is not None and command.title is not None:
             self.writes.title(account, row, turn_at, command.title)
@@ -189,7 +191,7 @@ class ConversationVerbs(AccountVerbs):
             self.note_turn(row, command.host_turn, taken.turn)
         return CommandResult(
             outcome=Outcome.done,
-            at=at,
+            at=now,
             account=command.account,
             conversation=row.conversation_id,
             turn=taken.turn,
@@ -198,22 +200,22 @@ class ConversationVerbs(AccountVerbs):
         )
 
     def _folded(
-        self, account: AccountRow, row: ConversationRow, command: AddTurn, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: AddTurn, now: datetime
     ) -> outcomes.TurnTaken:
         """The fold of a turn that is not refused; changes nothing."""
-        is_late = self.replay and command.at < at
+        is_late = self.replay and command.at < now
         is_erased = self.replay and bool(row.keys) and row.keys[-1].erased
         about = (
             account.state,
             row.state,
             self.policies,
-            command.at if is_late else at,
+            command.at if is_late else now,
             command.role,
             command.surface,
             _origin(command),
         )
         if is_late:
-            return fold.add_late_turn(*about, now=at, is_erased=is_erased)
+            return fold.add_late_turn(*about, now=now, is_erased=is_erased)
         return fold.add_turn(*about, under=command.under, is_erased=is_erased)
 
     def _project_of(self, row: ConversationRow, command: AddTurn) -> _TurnProject:
@@ -226,18 +228,18 @@ class ConversationVerbs(AccountVerbs):
             project=project, other_project=named is None or named.project_id != project
         )
 
-    def _begin(self, account: AccountRow, command: AddTurn, at: datetime) -> ConversationRow:
+    def _begin(self, account: AccountRow, command: AddTurn, now: datetime) -> ConversationRow:
         project = None
         if command.host_project is not None:
             project = self.find_project(
-                account, None, command.host_project, command.project_title, at
+                account, None, command.host_project, command.project_title, now
             )
-        conversation_id = uuid7(at, self.writes.random(10))
+        conversation_id = uuid7(now, self.writes.random(10))
         row = ConversationRow(
             account_id=command.account,
             conversation_id=conversation_id,
             host_hmac=command.host_conversation,
-            begun_at=at,
+            begun_at=now,
             state=fold.begin_conversation(
                 account.state,
                 name=conversation_id.hex,
@@ -255,15 +257,15 @@ class ConversationVerbs(AccountVerbs):
         return row
 
     def _began_segment(
-        self, account: AccountRow, row: ConversationRow, taken: outcomes.TurnTaken, at: datetime
+        self, account: AccountRow, row: ConversationRow, taken: outcomes.TurnTaken, now: datetime
     ) -> None:
         """A turn with another stamp may remove rows from a release: the whole conversation may be
         excluded now.
         """
         if any(s.stamp.grants for s in row.state.segments[: taken.segment]):
-            self.journal(account, at, "resumed_otherwise", row.conversation_id, ends=True)
+            self.journal(account, now, "resumed_otherwise", row.conversation_id, ends=True)
 
-    def _about(self, account: AccountRow, command: About, at: datetime) -> CommandResult:
+    def _about(self, account: AccountRow, command: About, now: datetime) -> CommandResult:
         """A command about one conversation of the account: its check, then its effects."""
         row = self.conversations.get(command.conversation)
         if row is not None and row.account_id != account.account_id:
@@ -275,56 +277,56 @@ class ConversationVerbs(AccountVerbs):
             account.state,
             row,
             self.policies,
-            at,
+            now,
             replay=self.replay,
             matter=matter,
             feedback=feedback,
         )
         if row is None or refusal is not None:
             if row is not None and refusal is refusals.DUPLICATE:
-                return self._gave(account, row, feedback, at, Outcome.duplicate)
+                return self._gave(account, row, feedback, now, Outcome.duplicate)
             named = row if isinstance(command, Hold) else None
-            return _refused(refusal or refusals.UNKNOWN, account, at, named, self.ended)
+            return _refused(refusal or refusals.UNKNOWN, account, now, named, self.ended)
         # after this point, the command succeeds
         if isinstance(command, GiveFeedback):
-            return self._feedback(account, row, command, at)
+            return self._feedback(account, row, command, now)
         if isinstance(command, TakeBackFeedback):
-            return self._take_back(account, row, command, at)
+            return self._take_back(account, row, command, now)
         if isinstance(command, Hold):
-            return self._hold(account, row, command, matter, at)
+            return self._hold(account, row, command, matter, now)
         before, kind, erasure = row.state, None, None
         match command:
             case Delete():
-                kind, erasure = RestrictionKind.deleted, self._delete(account, row, at)
+                kind, erasure = RestrictionKind.deleted, self._delete(account, row, now)
             case Narrow():
                 kind = RestrictionKind.narrowed
-                self._narrow(account, row, at)
+                self._narrow(account, row, now)
             case Widen():
                 row.state = fold.widen_conversation(before)
                 if row.state is not before:
-                    self.note(account, row, at, EntryKind.widened)
+                    self.note(account, row, now, EntryKind.widened)
             case Flag():
-                self._flag(account, row, command, at)
+                self._flag(account, row, command, now)
             case Unflag():
                 kind, row.state = RestrictionKind.unflagged, fold.unflag(before)
                 self.flush()
-                safety_copies.end(self.writes, row, at)
-                self.note(account, row, at, EntryKind.unflagged, ends=True)
+                safety_copies.end(self.writes, row, now)
+                self.note(account, row, now, EntryKind.unflagged, ends=True)
             case Unhold():
                 kind = RestrictionKind.unheld
                 matter = self._sealed_matter(command.matter)
-                erasure = self._unhold(account, row, command, at)
+                erasure = self._unhold(account, row, command, now)
             case _:
                 raise BrokenError("a command about a conversation that has no handler")
         self.writes.conversations[row.conversation_id] = row
         if kind is not None:
             self.restrict(
-                account, at, kind, conversation=row.conversation_id, erasure=erasure, matter=matter
+                account, now, kind, conversation=row.conversation_id, erasure=erasure, matter=matter
             )
         outcome = Outcome.unchanged if row.state == before else Outcome.done
         return CommandResult(
             outcome=outcome,
-            at=at,
+            at=now,
             account=account.account_id,
             conversation=row.conversation_id,
             ended=tuple(self.ended),
@@ -347,60 +349,62 @@ class ConversationVerbs(AccountVerbs):
         ).fetchone()
         return found[0] if found is not None else None
 
-    def _delete(self, account: AccountRow, row: ConversationRow, at: datetime) -> UUID | None:
+    def _delete(self, account: AccountRow, row: ConversationRow, now: datetime) -> UUID | None:
         """Deletes the conversation; returns the erasure that begins unless nothing changes."""
-        before, row.state = row.state, fold.delete(row.state, self.policies, at)
-        until = self.policies.in_force(at).keep.period(ContentKind.deleted).after(at)
+        before, row.state = row.state, fold.delete(row.state, self.policies, now)
+        until = self.policies.in_force(now).keep.period(ContentKind.deleted).after(now)
         self.writes.shorten_feedback(row.account_id, row.conversation_id, until)
-        self.note(account, row, at, EntryKind.deleted, ends=True)
+        self.note(account, row, now, EntryKind.deleted, ends=True)
         if row.state == before:
             return None
-        erasure = self.begin_erasure(account, at, ErasureCause.deletion, row.conversation_id)
-        self.must_leave(row, at, Leaving.deleted, until, erasure=erasure)
+        erasure = self.begin_erasure(account, now, ErasureCause.deletion, row.conversation_id)
+        self.must_leave(row, now, Leaving.deleted, until, erasure=erasure)
         return erasure
 
-    def _flag(self, account: AccountRow, row: ConversationRow, command: Flag, at: datetime) -> None:
+    def _flag(
+        self, account: AccountRow, row: ConversationRow, command: Flag, now: datetime
+    ) -> None:
         before = row.state
-        row.state = fold.flag(account.state, before, self.policies, at)
+        row.state = fold.flag(account.state, before, self.policies, now)
         if row.state is before:
             return
-        self.note(account, row, at, EntryKind.flagged)
-        until = self.policies.in_force(at).keep.period(ContentKind.flag_score).after(at)
+        self.note(account, row, now, EntryKind.flagged)
+        until = self.policies.in_force(now).keep.period(ContentKind.flag_score).after(now)
         self.flush()
         self.tx.execute(
             """INSERT INTO flags (account_id, conversation_id, seq, flagged_at, score, score_until)
                VALUES (%s, %s, %s, %s, %s, %s)""",
-            [account.account_id, row.conversation_id, account.last_seq, at, command.score, until],
+            [account.account_id, row.conversation_id, account.last_seq, now, command.score, until],
         )
-        safety_copies.copy(self.writes, account, row, at)
+        safety_copies.copy(self.writes, account, row, now)
 
     def _hold(
-        self, account: AccountRow, row: ConversationRow, command: Hold, matter: bytes, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: Hold, matter: bytes, now: datetime
     ) -> CommandResult:
         """Places a hold, or reviews the one of its matter."""
         outcome, because = Outcome.done, ""
         if matter.hex() in row.state.holds:
             outcome, because = Outcome.unchanged, HELD_ALREADY
-            self.writes.review_hold(row, matter, at, command)
+            self.writes.review_hold(row, matter, now, command)
         else:
-            row.state = fold.hold(row.state, at, matter.hex())
+            row.state = fold.hold(row.state, now, matter.hex())
             sealed = self.writes.seal_for_account(account, command.matter.encode())
-            self.writes.hold(row, matter, sealed, at, command)
+            self.writes.hold(row, matter, sealed, now, command)
             self.note(
                 account,
                 row,
-                at,
+                now,
                 EntryKind.held,
                 reason=command.reason.value,
                 person_told=command.is_told,
             )
             event = host_events.must_hold(
-                row.account_id, at, row.conversation_id, person_told=command.is_told
+                row.account_id, now, row.conversation_id, person_told=command.is_told
             )
             self.note_event(event)
         self.restrict(
             account,
-            at,
+            now,
             RestrictionKind.held,
             conversation=row.conversation_id,
             matter=self._sealed_matter(command.matter),
@@ -411,7 +415,7 @@ class ConversationVerbs(AccountVerbs):
         )
         return CommandResult(
             outcome=outcome,
-            at=at,
+            at=now,
             because=because,
             account=account.account_id,
             conversation=row.conversation_id,
@@ -419,7 +423,7 @@ class ConversationVerbs(AccountVerbs):
         )
 
     def _unhold(
-        self, account: AccountRow, row: ConversationRow, command: Unhold, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: Unhold, now: datetime
     ) -> UUID | None:
         """Ends a hold; returns the erasure that begins if it was the last, and something is left
         that should have been erased.
@@ -429,20 +433,20 @@ class ConversationVerbs(AccountVerbs):
             return None
         row.state = fold.unhold(row.state, matter.hex())
         self.writes.unhold(row, matter)
-        self.note(account, row, at, EntryKind.unheld)
+        self.note(account, row, now, EntryKind.unheld)
         is_overdue = any(
-            not keys.erased and segment.keep_until <= at
+            not keys.erased and segment.keep_until <= now
             for keys, segment in zip(row.keys, row.state.segments, strict=True)
         )
         if row.state.holds:
             return None
         if not is_overdue:
-            event = host_events.hold_ended(row.account_id, at, row.conversation_id)
+            event = host_events.hold_ended(row.account_id, now, row.conversation_id)
             self.note_event(event)
             return None
         cause = ErasureCause.hold_released
-        erasure = self.begin_erasure(account, at, cause, row.conversation_id)
-        self.must_leave(row, at, Leaving.hold_released, at, erasure=erasure)
+        erasure = self.begin_erasure(account, now, cause, row.conversation_id)
+        self.must_leave(row, now, Leaving.hold_released, now, erasure=erasure)
         return erasure
 
     def _sealed_matter(self, matter: str) -> bytes:
@@ -450,22 +454,22 @@ class ConversationVerbs(AccountVerbs):
         return restriction.seal_matter(writes.host_key(), matter, writes.random)
 
     def _feedback(
-        self, account: AccountRow, row: ConversationRow, command: GiveFeedback, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: GiveFeedback, now: datetime
     ) -> CommandResult:
-        given = fold.give_feedback(account.state, row.state, self.policies, at, command.share)
+        given = fold.give_feedback(account.state, row.state, self.policies, now, command.share)
         assert given is not None, "it was checked"
         if command.check is not None:  # a check is about the answer, and does not outlive it
             given = fold.shorten_date(given, row.state.content_until)
         self.flush()  # the copy is made from the tables
-        feedback = uuid7(at, self.writes.random(10))
-        self.note(account, row, at, EntryKind.feedback)
-        key_slot = self._copy_shared(account, row, feedback, command, given, at)
-        self.writes.feedback(row, feedback, command, given, key_slot, at)
+        feedback = uuid7(now, self.writes.random(10))
+        self.note(account, row, now, EntryKind.feedback)
+        key_slot = self._copy_shared(account, row, feedback, command, given, now)
+        self.writes.feedback(row, feedback, command, given, key_slot, now)
         self.flush()  # an end later in this batch must find it in its table
-        return self._gave(account, row, feedback, at, Outcome.done)
+        return self._gave(account, row, feedback, now, Outcome.done)
 
     def _take_back(
-        self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, at: datetime
+        self, account: AccountRow, row: ConversationRow, command: TakeBackFeedback, now: datetime
     ) -> CommandResult:
         """Feedback ends when its person takes it back: nothing uses it, and the next sweep erases
         its copy.
@@ -475,19 +479,19 @@ class ConversationVerbs(AccountVerbs):
                 WHERE account_id = %s AND conversation_id = %s AND feedback_id = %s
                   AND taken_back_at IS NULL
             RETURNING feedback_id""",
-            [at, at, account.account_id, row.conversation_id, command.feedback],
+            [now, now, account.account_id, row.conversation_id, command.feedback],
         ).fetchone()
         if taken is not None:
-            self.note(account, row, at, EntryKind.feedback_taken_back, ends=True)
+            self.note(account, row, now, EntryKind.feedback_taken_back, ends=True)
         self.restrict(
             account,
-            at,
+            now,
             RestrictionKind.feedback_taken_back,
             conversation=row.conversation_id,
             feedback=command.feedback,
         )
         outcome = Outcome.unchanged if taken is None else Outcome.done
-        return self._gave(account, row, command.feedback, at, outcome)
+        return self._gave(account, row, command.feedback, now, outcome)
 
     def _copy_shared(
         self,
@@ -496,11 +500,11 @@ class ConversationVerbs(AccountVerbs):
         feedback: UUID,
         command: GiveFeedback,
         given: Feedback,
-        at: datetime,
+        now: datetime,
     ) -> int | None:
         """Seals what the person shared, and their comment, under a key of the feedback's own."""
         shared = safety_copies.shared_bodies(
-            self.writes, account, row, given.share, command.turn, at
+            self.writes, account, row, given.share, command.turn, now
         )
         if not shared and command.comment is None:
             return None
@@ -510,7 +514,7 @@ class ConversationVerbs(AccountVerbs):
         for turn, _, content in shared:
             self.writes.feedback_body(row, feedback, turn, key, content)
         segments = {segment for _, segment, _ in shared} or {0}
-        self.writes.register(row, segments, CopyPlace.feedback, feedback, at)
+        self.writes.register(row, segments, CopyPlace.feedback, feedback, now)
         return slot
 
     def _gave(
@@ -518,12 +522,12 @@ class ConversationVerbs(AccountVerbs):
         account: AccountRow,
         row: ConversationRow,
         feedback: UUID | None,
-        at: datetime,
+        now: datetime,
         how: Outcome,
     ) -> CommandResult:
         return CommandResult(
             outcome=how,
-            at=at,
+            at=now,
             account=account.account_id,
             conversation=row.conversation_id,
             feedback=feedback,

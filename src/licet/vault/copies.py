@@ -45,9 +45,9 @@ _COPIES = {
 }  # fmt: skip
 
 
-def register(tx: Transaction, copies: Sequence[Copy], at: datetime) -> None:
+def register(tx: Transaction, copies: Sequence[Copy], now: datetime) -> None:
     """Registers ``copies``; an existing registration is unchanged, and an ended one begins anew."""
-    register_each(tx, dict.fromkeys(copies, at))
+    register_each(tx, dict.fromkeys(copies, now))
 
 
 def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
@@ -75,7 +75,7 @@ def register_each(tx: Transaction, copies: Mapping[Copy, datetime]) -> None:
 
 
 def register_exported(
-    tx: Transaction, release: UUID, ordinals: Sequence[int], export: UUID, at: datetime
+    tx: Transaction, release: UUID, ordinals: Sequence[int], export: UUID, now: datetime
 ) -> None:
     """Registers the sources of the release rows with these ordinals as copies in an export."""
     tx.execute(
@@ -87,7 +87,7 @@ def register_exported(
          WHERE r.release_id = %(release)s AND r.block = ANY(release_blocks(%(ordinals)b::int[]))
            AND r.ordinal = ANY(%(ordinals)b::int[])
         """,
-        {"release": release, "ordinals": list(ordinals), "export": export, "at": at},
+        {"release": release, "ordinals": list(ordinals), "export": export, "at": now},
     )
 
 
@@ -97,7 +97,7 @@ def end_exported_rows(
     export: UUID,
     deleted: Sequence[int],
     remaining: Sequence[int],
-    at: datetime,
+    now: datetime,
 ) -> None:
     """The recipient of an export has deleted some of its rows: ends the copies that no row in
     ``remaining`` was made from.
@@ -122,14 +122,14 @@ def end_exported_rows(
             "export": export,
             "deleted": list(deleted),
             "left": list(remaining),
-            "at": at,
+            "at": now,
         },
     )
 
 
-def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, at: datetime) -> None:
+def end_whole(tx: Transaction, place: CopyPlace, reference: UUID, now: datetime) -> None:
     """Ends all copies at ``reference``, as when an export was deleted."""
     tx.execute(
         "UPDATE copies SET ended_at = %s WHERE place = %s AND reference = %s AND ended_at IS NULL",
-        [at, place.value, reference],
+        [now, place.value, reference],
     )

@@ -133,17 +133,17 @@ _RESIZE = [
 # Reading
 
 
-def accounts(tx: Transaction, policies: Policies, at: datetime) -> AccountFigures:
-    """The figures at ``at``: each kind of account is brought to ``at`` once, however many accounts
+def accounts(tx: Transaction, policies: Policies, now: datetime) -> AccountFigures:
+    """The figures at ``now``: each kind of account is brought to ``now`` once, however many accounts
     are of it.
     """
     plans, gates = Counter[str](), Counter[str]()
     standings: dict[str, Counter[str]] = {}
     for count, state in _kinds(tx, policies):
-        account = policy_fold.advance(state, policies, at).account
+        account = policy_fold.advance(state, policies, now).account
         plans[account.plan] += count
-        gates[gate(account, policies, at).value] += count
-        for question in policies.in_force(at).asks:
+        gates[gate(account, policies, now).value] += count
+        for question in policies.in_force(now).asks:
             word = "closed" if account.closed_at else account.standing(question).value
             standings.setdefault(question, Counter())[word] += count
     return AccountFigures(

@@ -105,52 +105,52 @@ _MINE = "s.account_id = ANY(%(accounts)s::uuid[])"
 # Counting
 
 
-def segment_counts(tx: Transaction, at: datetime) -> list[tuple[str, int, int]]:
-    """`(reason, segments, turns)` of what is due at ``at``."""
+def segment_counts(tx: Transaction, now: datetime) -> list[tuple[str, int, int]]:
+    """`(reason, segments, turns)` of what is due at ``now``."""
     rows = tx.execute(
         f"SELECT {_REASON}, count(*), sum(s.last_turn - s.first_turn + 1) {_DUE} GROUP BY 1",
-        {"at": at},
+        {"at": now},
     ).fetchall()
     return [(reason, int(count), int(turns)) for reason, count, turns in rows]
 
 
-def feedback_count(tx: Transaction, at: datetime) -> int:
-    return _count(tx, f"SELECT count(*) {_FEEDBACK_DUE}", at)
+def feedback_count(tx: Transaction, now: datetime) -> int:
+    return _count(tx, f"SELECT count(*) {_FEEDBACK_DUE}", now)
 
 
-def safety_counts(tx: Transaction, at: datetime) -> tuple[int, int]:
+def safety_counts(tx: Transaction, now: datetime) -> tuple[int, int]:
     """The safety copies that are due, and the turns in them."""
     turns = f"""SELECT count(*) FROM safety_bodies b
                  WHERE EXISTS (SELECT {_SAFETY_DUE} AND s.account_id = b.account_id
                                   AND s.conversation_id = b.conversation_id
                                     AND s.segment = b.segment)"""
-    return _count(tx, f"SELECT count(*) {_SAFETY_DUE}", at), _count(tx, turns, at)
+    return _count(tx, f"SELECT count(*) {_SAFETY_DUE}", now), _count(tx, turns, now)
 
 
-def score_count(tx: Transaction, at: datetime) -> int:
+def score_count(tx: Transaction, now: datetime) -> int:
     """The number of flag scores that are due."""
     return _count(
-        tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", at
+        tx, "SELECT count(*) FROM flags WHERE score IS NOT NULL AND score_until <= %(at)s", now
     )
 
 
-def due_count(tx: Transaction, at: datetime, limit: int) -> int:
-    """The number of segments, feedback and safety copies that are due at ``at``; counts at most
+def due_count(tx: Transaction, now: datetime, limit: int) -> int:
+    """The number of segments, feedback and safety copies that are due at ``now``; counts at most
     ``limit`` of each.
     """
     return sum(
-        _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {limit:d}) d", at)
+        _count(tx, f"SELECT count(*) FROM (SELECT 1 {due} LIMIT {limit:d}) d", now)
         for due in (_DUE, _FEEDBACK_DUE, _SAFETY_DUE)
     )
 
 
-def overdue_since(tx: Transaction, at: datetime) -> datetime | None:
-    """Since when the oldest content that is due at ``at`` is due; None if nothing is."""
+def overdue_since(tx: Transaction, now: datetime) -> datetime | None:
+    """Since when the oldest content that is due at ``now`` is due; None if nothing is."""
     row = tx.execute(
         f"""SELECT least((SELECT min(s.keep_until) {_DUE}),
                          (SELECT min(s.keep_until) {_FEEDBACK_DUE}),
                          (SELECT min(s.safety_until) {_SAFETY_DUE}))""",
-        {"at": at},
+        {"at": now},
     ).fetchone()
     return row[0] if row is not None else None
 
@@ -169,8 +169,8 @@ def kept_count(tx: Transaction) -> int:
     return max(counted, seen) if counted == KEPT_COUNTED_MAX else int(counted)
 
 
-def _count(tx: Transaction, statement: str, at: datetime) -> int:
-    return _total(tx, statement, {"at": at})
+def _count(tx: Transaction, statement: str, now: datetime) -> int:
+    return _total(tx, statement, {"at": now})
 
 
 def _total(tx: Transaction, statement: str, params: dict[str, datetime | None]) -> int:
@@ -182,7 +182,7 @@ def _total(tx: Transaction, statement: str, params: dict[str, datetime | None]) 
 
 
 def due_accounts(
-    tx: Transaction, at: datetime, limit: int, accounts: Collection[UUID] | None = None
+    tx: Transaction, now: datetime, limit: int, accounts: Collection[UUID] | None = None
 ) -> list[UUID]:
     """The accounts with the longest overdue content, from up to ``limit`` of each kind; only of
     ``accounts`` if given.
@@ -197,19 +197,19 @@ def due_accounts(
         (SELECT s.account_id {_SAFETY_DUE}{mine}
           ORDER BY s.safety_until, s.account_id LIMIT %(limit)s)
         """,
-        {"at": at, "limit": limit, "accounts": None if accounts is None else list(accounts)},
+        {"at": now, "limit": limit, "accounts": None if accounts is None else list(accounts)},
     ).fetchall()
     return [row[0] for row in rows]
 
 
 def due_content(
-    tx: Transaction, at: datetime, accounts: Collection[UUID], limit: int
+    tx: Transaction, now: datetime, accounts: Collection[UUID], limit: int
 ) -> DueContent:
     """Up to ``limit`` of each kind of content of ``accounts`` that is due, in order; one
     statement.
     """
     rows = tx.execute(
-        _DUE_CONTENT, {"at": at, "limit": limit, "accounts": list(accounts)}
+        _DUE_CONTENT, {"at": now, "limit": limit, "accounts": list(accounts)}
     ).fetchall()
     due = DueContent([], [], [])
     for kind, account, conversation, segment, feedback, slot, because, turns, is_asked in rows:
@@ -286,39 +286,39 @@ _ERASE_FEEDBACK = """
 
 
 def erase_segments(
-    tx: Transaction, rows: Sequence[DueSegment], at: datetime
+    tx: Transaction, rows: Sequence[DueSegment], now: datetime
 ) -> list[ErasedConversation]:
     """Erases the segments; returns the conversations to report to hosts."""
     _destroy(tx, rows)
-    key = {**_segment_keys(rows, at), "because": [row.because for row in rows]}
+    key = {**_segment_keys(rows, now), "because": [row.because for row in rows]}
     return [ErasedConversation(*row) for row in tx.execute(_ERASE, key).fetchall()]
 
 
-def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], at: datetime) -> int:
+def erase_safety_copies(tx: Transaction, rows: Sequence[DueSafetyCopy], now: datetime) -> int:
     """Erases the copies; returns the turns that were in them."""
     _destroy(tx, rows)
-    return tx.execute(_ERASE_SAFETY, _segment_keys(rows, at)).rowcount
+    return tx.execute(_ERASE_SAFETY, _segment_keys(rows, now)).rowcount
 
 
-def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], at: datetime) -> None:
+def erase_feedback(tx: Transaction, rows: Sequence[DueFeedback], now: datetime) -> None:
     _destroy(tx, rows)
     tx.execute(
         _ERASE_FEEDBACK,
         {
             "account": [row.account for row in rows],
             "feedback": [row.feedback for row in rows],
-            "at": at,
+            "at": now,
         },
     )
 
 
-def erase_scores(tx: Transaction, at: datetime, limit: int) -> int:
+def erase_scores(tx: Transaction, now: datetime, limit: int) -> int:
     """Erases up to ``limit`` scores of flags that are due; returns how many."""
     return tx.execute(
         """UPDATE flags SET score = NULL WHERE (account_id, conversation_id, seq) IN (
                SELECT account_id, conversation_id, seq FROM flags
                 WHERE score IS NOT NULL AND score_until <= %(at)s LIMIT %(limit)s)""",
-        {"at": at, "limit": limit},
+        {"at": now, "limit": limit},
     ).rowcount
 
 
@@ -327,10 +327,10 @@ def _destroy(tx: Transaction, rows: Sequence[DueSegment | DueSafetyCopy | DueFee
     account_keys.destroy_slots(tx, slots, daily={row.account for row in rows if row.is_asked})
 
 
-def _segment_keys(rows: Sequence[DueSegment | DueSafetyCopy], at: datetime) -> dict[str, Any]:
+def _segment_keys(rows: Sequence[DueSegment | DueSafetyCopy], now: datetime) -> dict[str, Any]:
     return {
         "account": [row.account for row in rows],
         "conversation": [row.conversation for row in rows],
         "segment": [row.segment for row in rows],
-        "at": at,
+        "at": now,
     }

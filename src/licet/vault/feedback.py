@@ -129,13 +129,13 @@ def _parse_feedback(row: Sequence[Any]) -> FeedbackRow:
 
 
 def open_shared(
-    tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], at: datetime
+    tx: Transaction, keyring: Keyring, rows: Sequence[FeedbackRow], now: datetime
 ) -> dict[UUID, SharedFeedback]:
     """What each feedback shares, for its own person; nothing if its period has ended, hold or
     not.
     """
     mine = {
-        row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > at
+        row.feedback: row for row in rows if row.key_slot is not None and row.state.keep_until > now
     }
     wanted = [(row.account, row.key_slot) for row in mine.values() if row.key_slot is not None]
     keys = keyring.slot_keys(tx, wanted) if wanted else {}

@@ -316,12 +316,12 @@ def list_disclosed(
     return [_parse_hold(row) for row in rows]
 
 
-def counts(tx: Transaction, at: datetime) -> HoldCounts:
+def counts(tx: Transaction, now: datetime) -> HoldCounts:
     row = tx.execute(
         """SELECT count(*), count(DISTINCT (account_id, conversation_id)),
                   count(*) FILTER (WHERE review_at <= %s),
                   min(review_at) FROM holds""",
-        [at],
+        [now],
     ).fetchone()
     assert row is not None
     return HoldCounts(holds=row[0], conversations=row[1], overdue=row[2], first_review=row[3])

@@ -67,7 +67,7 @@ def make_call(secret: bytes, caller: bytes, key: str, *request: bytes) -> Idempo
 
 
 def claim(
-    tx: Transaction, calls: Sequence[IdempotentCall], at: datetime
+    tx: Transaction, calls: Sequence[IdempotentCall], now: datetime
 ) -> dict[Place, CommandResult | LicetError]:
     """Locks these keys, and returns the stored answer or an error of each one already used; the
     absent ones are the caller's to process.
@@ -87,7 +87,7 @@ def claim(
         {
             "caller": [one.caller for one in calls],
             "key": [one.key for one in calls],
-            "since": at - KEPT,
+            "since": now - KEPT,
         },
     )
     kept = {(bytes(c), bytes(k)): (bytes(r), a) for c, k, r, a in rows}
@@ -126,7 +126,7 @@ def running_error() -> RunningKeyError:
 
 
 def save_answers(
-    tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], at: datetime
+    tx: Transaction, done: Sequence[tuple[IdempotentCall, CommandResult]], now: datetime
 ) -> None:
     """Stores the answers to requests that were not refused."""
     kept = [
@@ -148,7 +148,7 @@ def save_answers(
             "key": [one.key for one, _ in kept],
             "request": [one.request for one, _ in kept],
             "answer": [msgspec.json.encode(answer).decode() for _, answer in kept],
-            "at": at,
+            "at": now,
         },
     )
 
@@ -165,7 +165,7 @@ class CallMade(msgspec.Struct, frozen=True, kw_only=True):
 _BEGUN = "begun"
 
 
-def begin(tx: Transaction, call: IdempotentCall, at: datetime) -> CallMade | None:
+def begin(tx: Transaction, call: IdempotentCall, now: datetime) -> CallMade | None:
     """Begins a call, or returns what it made the first time; ReusedKeyError, RunningKeyError.
 
     For verbs that own their transactions. A call whose process was killed stays begun until its key
@@ -182,8 +182,8 @@ def begin(tx: Transaction, call: IdempotentCall, at: datetime) -> CallMade | Non
             "caller": call.caller,
             "key": call.key,
             "request": call.request,
-            "at": at,
-            "since": at - KEPT,
+            "at": now,
+            "since": now - KEPT,
             "answer": msgspec.json.encode(_BEGUN).decode(),
         },
     ).fetchone()
@@ -220,10 +220,10 @@ def cancel(tx: Transaction, call: IdempotentCall) -> None:
     )
 
 
-def sweep(tx: Transaction, at: datetime) -> None:
+def sweep(tx: Transaction, now: datetime) -> None:
     """Deletes keys that are older than a day, a bounded number of them."""
     tx.execute(
         """DELETE FROM idempotency_keys WHERE (caller_hmac, key_hmac) IN
            (SELECT caller_hmac, key_hmac FROM idempotency_keys WHERE kept_at <= %s LIMIT %s)""",
-        [at - KEPT, SWEPT_ROWS_MAX],
+        [now - KEPT, SWEPT_ROWS_MAX],
     )

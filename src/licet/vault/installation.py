@@ -173,13 +173,13 @@ def _guarding(
     return guarded(pool, guard.examine)
 
 
-def _refuse_older(pool: Pool, journal: Journal, at: datetime) -> None:
+def _refuse_older(pool: Pool, journal: Journal, now: datetime) -> None:
     """RefusedError for a database that was restored but not brought up to date; also completes what
     a crash left unwritten.
     """
     with transaction(pool) as tx:
         fence.check(tx)
-        match journal_state.state_of(tx, journal, at):
+        match journal_state.state_of(tx, journal, now):
             case JournalState.current:
                 journal_evidence.check_journal(tx, journal)
                 restriction.catch_up(tx, journal)

@@ -48,31 +48,31 @@ def examine(tx: Transaction, journal: Journal) -> tuple[int, list[JournalMisfit]
     return count, walk.finish()
 
 
-def log_head(tx: Transaction, journal: Journal, head: JournalHead, at: datetime) -> None:
+def log_head(tx: Transaction, journal: Journal, head: JournalHead, now: datetime) -> None:
     """Saves ``head``, which is durable, and appends its leaf to the log."""
     if head.number:
         journal_heads.save_head(tx, journal.id, head)
-        outbox.append(tx, [head_entry(journal, head, at)])
-        journal_heads.record_logged(tx, journal.id, head, at)
+        outbox.append(tx, [head_entry(journal, head, now)])
+        journal_heads.record_logged(tx, journal.id, head, now)
 
 
-def log_head_if_due(tx: Transaction, journal: Journal, at: datetime) -> bool:
+def log_head_if_due(tx: Transaction, journal: Journal, now: datetime) -> bool:
     """`log_head` if the journal has grown since its last leaf, `HEAD_MINUTES_MAX` ago or earlier."""
     head = journal.current_head()
-    if not journal_heads.is_due(tx, journal.id, head, at - timedelta(minutes=HEAD_MINUTES_MAX)):
+    if not journal_heads.is_due(tx, journal.id, head, now - timedelta(minutes=HEAD_MINUTES_MAX)):
         return False
-    log_head(tx, journal, head, at)
+    log_head(tx, journal, head, now)
     return True
 
 
-def head_entry(journal: Journal, head: JournalHead, at: datetime) -> Entry:
+def head_entry(journal: Journal, head: JournalHead, now: datetime) -> Entry:
     """The leaf of a head."""
     facts: dict[str, str | int | bool | None] = {
         "journal": journal.id.hex,
         "number": head.number,
         "chain": head.chain.hex(),
     }
-    return Entry(kind=EntryKind.journal_head, occurred_at=at, facts=facts)
+    return Entry(kind=EntryKind.journal_head, occurred_at=now, facts=facts)
 
 
 def heads_in(entries: Iterable[Mapping[str, Any]], journal: Journal) -> list[JournalHead]:

@@ -32,7 +32,7 @@ class JournalState(StrEnum):
     foreign = "foreign"
 
 
-def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
+def state_of(tx: Transaction, journal: Journal, now: datetime) -> JournalState:
     """The state of the database relative to ``journal``. A fresh database and an empty journal are
     bound to each other.
     """
@@ -44,7 +44,7 @@ def state_of(tx: Transaction, journal: Journal, at: datetime) -> JournalState:
     if present is None:
         if newest:
             return JournalState.older
-        fence.begin(tx, 0, journal, at, account_journal.last_position(tx))
+        fence.begin(tx, 0, journal, now, account_journal.last_position(tx))
         journal_heads.save_head(tx, journal.id, JournalHead(0, b""))
         return JournalState.current
     return JournalState.older if any(missing(tx, newest, present.life)) else JournalState.current

@@ -88,13 +88,13 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @staticmethod
-    def readable(state: ConversationState, segment: int, at: datetime) -> bool:
+    def readable(state: ConversationState, segment: int, now: datetime) -> bool:
         """Whether its own person may still read a segment: it is neither deleted nor past its
         period.
 
         A hold keeps content for its matter alone, so it makes nothing readable again.
         """
-        return state.deleted_at is None and at < state.segments[segment].keep_until
+        return state.deleted_at is None and now < state.segments[segment].keep_until
 
     @classmethod
     def to_owner(
@@ -104,18 +104,18 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         state: ConversationState,
         segment: int,
         turns: Sequence[int],
-        at: datetime,
+        now: datetime,
     ) -> Permit:
         """The permit of the person whose conversation it is: reading one's own words is not a use
         of them.
 
-        ``state`` is the conversation brought to ``at``. DeniedError for another person's, or for
+        ``state`` is the conversation brought to ``now``. DeniedError for another person's, or for
         content that must be erased.
         """
         slot = row.keys[segment].key_slot
         if (
             account.account_id != row.account_id
-            or not cls.readable(state, segment, at)
+            or not cls.readable(state, segment, now)
             or slot is None
         ):
             raise DeniedError("the content has been erased, or is not this account's to read")
@@ -136,14 +136,14 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
         state: ConversationState,
         segment: int,
         turns: Sequence[int],
-        at: datetime,
+        now: datetime,
     ) -> Permit:
         """The permit of the person whose words a safety copy holds, while it is kept: they may see
         what is kept about them. DeniedError for another person's, or for a copy whose period is
         over.
         """
         slot, until = row.keys[segment].safety_slot, state.segments[segment].safety_until
-        if account.account_id != row.account_id or slot is None or until is None or at >= until:
+        if account.account_id != row.account_id or slot is None or until is None or now >= until:
             raise DeniedError("the copy has been erased, or is not this account's to read")
         return cls(
             account=account,

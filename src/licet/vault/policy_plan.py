@@ -341,7 +341,7 @@ class _AccountEffects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _accounts(
-    tx: Transaction, policies: Policies, after: Policies, at: datetime
+    tx: Transaction, policies: Policies, after: Policies, now: datetime
 ) -> _AccountEffects:
     moved: Counter[str] = Counter()
     asked: Counter[str] = Counter()
@@ -349,15 +349,16 @@ def _accounts(
     again = 0
     for account in tables.every_account(tx):
         one, two = (
-            account_view.account_at(account, policies, at).account,
-            account_view.account_at(account, after, at).account,
+            account_view.account_at(account, policies, now).account,
+            account_view.account_at(account, after, now).account,
         )
-        was, becomes = gate(one, policies, at), gate(two, after, at)
+        was, becomes = gate(one, policies, now), gate(two, after, now)
         if was is not becomes:
             moved[f"{was.value} -> {becomes.value}"] += 1
         again += becomes in ASKING and was not in ASKING
         asked.update(
-            set(unanswered_questions(two, after, at)) - set(unanswered_questions(one, policies, at))
+            set(unanswered_questions(two, after, now))
+            - set(unanswered_questions(one, policies, now))
         )
         ended.update(grant.question for grant in one.grants if grant not in two.grants)
     return _AccountEffects(

@@ -24,7 +24,7 @@ from licet.store.connect import Transaction
 PARSED_VERSIONS_MAX = 1_000
 
 
-def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
+def add(tx: Transaction, policy: Policy, now: datetime, by: str) -> int:
     """Adds a version and returns its number; RefusedError if it is not newer than every other.
 
     A version whose first instant has passed would judge turns that were taken before it was known.
@@ -34,7 +34,7 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     known = load(tx)
     number = 0
     if known is not None:
-        check_newer(known, policy, at)
+        check_newer(known, policy, now)
         number = len(known)
     document = msgspec.json.encode(policy.document(), order="sorted").decode()
     tx.execute(
@@ -48,12 +48,12 @@ def add(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
             policy.effective,
             document,
             policy.sha256(),
-            at,
+            now,
             by,
         ],
     )
     facts: dict[str, str | int | bool | None] = {"number": number, "sha256": policy.sha256().hex()}
-    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=now, facts=facts)])
     return number
 
 
@@ -67,7 +67,7 @@ def amends(newest: Policy, policy: Policy) -> bool:
     return policy.decide_by is None or policy.decide_by > newest.decide_by
 
 
-def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
+def amend(tx: Transaction, policy: Policy, now: datetime, by: str) -> int:
     """Moves the newest version's deadline to a later day; returns its number."""
     tx.execute("LOCK TABLE policies IN SHARE ROW EXCLUSIVE MODE")
     known = load(tx)
@@ -81,20 +81,20 @@ def amend(tx: Transaction, policy: Policy, at: datetime, by: str) -> int:
     tx.execute(
         "UPDATE policies SET (document, sha256, applied_at, applied_by) = (%s, %s, %s, %s) "
         "WHERE number = %s",
-        [document, policy.sha256(), at, by, number],
+        [document, policy.sha256(), now, by, number],
     )
     facts: dict[str, str | int | bool | None] = {
         "number": number,
         "sha256": policy.sha256().hex(),
         "amends": known[number].sha256().hex(),
     }
-    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=at, facts=facts)])
+    outbox.append(tx, [Entry(kind=EntryKind.policy_applied, occurred_at=now, facts=facts)])
     return number
 
 
-def check_newer(policies: Policies, policy: Policy, at: datetime) -> None:
+def check_newer(policies: Policies, policy: Policy, now: datetime) -> None:
     """RefusedError unless ``policy`` is newer than every version of ``policies`` and is not
-    effective before ``at``.
+    effective before ``now``.
     """
     newest = policies[len(policies) - 1]
     if policy == newest:
@@ -120,7 +120,7 @@ def check_newer(policies: Policies, policy: Policy, at: datetime) -> None:
             f"set `effective` to a day after `{newest.effective.date()}`",
             because="not_newer",
         )
-    if policy.effective < at:
+    if policy.effective < now:
         raise RefusedError(
             f"version `{policy.version}` would be effective in the past",
             "set `effective` to a future day",

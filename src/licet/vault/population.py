@@ -233,9 +233,9 @@ USABLE_TURNS = f"""
      WHERE d.rank > {Rank.AGE} AND {_IS_FLAGGED}"""
 
 
-def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]:
+def parameters(policies: Policies, purpose: str, now: datetime) -> dict[str, Any]:
     """The policy, the purpose and the moment as parameters of the statement."""
-    number, known = policies.number(at), policies.versions
+    number, known = policies.number(now), policies.versions
     question = policies[number].question_of(purpose)
     joint = [policies.terms(min(each, number), number) for each in range(len(known))]
     drops = [
@@ -244,7 +244,7 @@ def parameters(policies: Policies, purpose: str, at: datetime) -> dict[str, Any]
     ]
     regions = named_regions(policies)
     return {
-        "at": at,
+        "at": now,
         "now": number,
         "question": question or "",
         "is_asked": question is not None,

@@ -111,9 +111,9 @@ class PrimaryGuard:
         fence.begin(tx, number, self._journal, at, account_journal.last_position(tx))
         return number
 
-    def _record(self, life: int, server: ServerIdentity, at: datetime) -> None:
+    def _record(self, life: int, server: ServerIdentity, now: datetime) -> None:
         self._journal.append(
-            [Restriction(life=life, kind=RestrictionKind.life, at=at, server=str(server))]
+            [Restriction(life=life, kind=RestrictionKind.life, at=now, server=str(server))]
         )
 
 

@@ -70,7 +70,7 @@ def check_turn(
     account: AccountState,
     before: ConversationState | None,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     replay: bool,
 ) -> CommandRefusal | None:
@@ -82,11 +82,11 @@ def check_turn(
     refusal = (
         fold.refusal_of_history(account, before)
         if replay
-        else fold.refusal(account, before, policies, at, command.role)
+        else fold.refusal(account, before, policies, now, command.role)
     )
     if refusal is not None:
         return _refused(refusal.value)
-    is_late = replay and command.at < at
+    is_late = replay and command.at < now
     if is_late and before is not None and command.at < before.segments[-1].last_at:
         return _refused(OUT_OF_ORDER)
     return None
@@ -111,7 +111,7 @@ def check_conversation(
     account: AccountState,
     row: ConversationRow | None,
     policies: Policies,
-    at: datetime,
+    now: datetime,
     *,
     replay: bool = False,
     matter: bytes = b"",
@@ -130,7 +130,7 @@ def check_conversation(
             return _refused(STALE) if command.narrowings is not None and is_newer else None
         case Hold():
             keeps = any(
-                segment.keep_until > at and not keys.erased
+                segment.keep_until > now and not keys.erased
                 for segment, keys in zip(state.segments, row.keys, strict=True)
             )
             return None if matter.hex() in state.holds or keeps else _refused(EXPIRED)
@@ -139,9 +139,9 @@ def check_conversation(
                 return UNKNOWN
             if feedback is not None:
                 return DUPLICATE
-            if replay and command.at < at:
+            if replay and command.at < now:
                 return _refused(LATE)
-            given = fold.give_feedback(account, state, policies, at, command.share)
+            given = fold.give_feedback(account, state, policies, now, command.share)
             return None if given is not None else _refused("closed_deleted_or_expired")
         case TakeBackFeedback():
             return None if feedback is not None else UNKNOWN

@@ -122,7 +122,7 @@ def _claim_keys(
     tx: Transaction,
     writes: Sequence[Write],
     results: dict[int, WriteResult | LicetError],
-    at: datetime,
+    now: datetime,
 ) -> list[int]:
     """The places of what must be done now; what was done under the same key, or is in progress,
     goes to ``results``.
@@ -130,7 +130,7 @@ def _claim_keys(
     asked = [write.once for write in writes if write.once is not None]
     if not asked:
         return list(range(len(writes)))
-    remembered = idempotency.claim(tx, asked, at)
+    remembered = idempotency.claim(tx, asked, now)
     doing = []
     for place, write in enumerate(writes):
         found = remembered.get(write.once.place) if write.once is not None else None

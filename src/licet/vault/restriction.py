@@ -114,7 +114,7 @@ def record_request(
 
 
 def record_key_revocation(
-    tx: Transaction, journal: Journal | None, key: UUID, at: datetime
+    tx: Transaction, journal: Journal | None, key: UUID, now: datetime
 ) -> None:
     """Writes the revocation of a service's key to the journal, so that a restore keeps it."""
     if journal is not None:
@@ -123,14 +123,14 @@ def record_key_revocation(
             journal,
             [
                 Restriction(
-                    life=fence.current_life(tx), kind=RestrictionKind.key_revoked, at=at, key=key
+                    life=fence.current_life(tx), kind=RestrictionKind.key_revoked, at=now, key=key
                 )
             ],
         )
 
 
 def record_key_limits(
-    tx: Transaction, journal: Journal | None, key: UUID, at: datetime, version: int, document: str
+    tx: Transaction, journal: Journal | None, key: UUID, now: datetime, version: int, document: str
 ) -> None:
     """Writes the new limits of a service's key to the journal, so that a restore keeps them."""
     if journal is not None:
@@ -138,7 +138,7 @@ def record_key_limits(
         record = Restriction(
             life=fence.current_life(tx),
             kind=limited,
-            at=at,
+            at=now,
             key=key,
             seq=version,
             document=document,
@@ -146,7 +146,9 @@ def record_key_limits(
         record_on_commit(tx, journal, [record])
 
 
-def record_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetime, by: str) -> None:
+def record_policy(
+    tx: Transaction, keyring: Keyring, policy: Policy, now: datetime, by: str
+) -> None:
     """Writes an applied or amended policy version to the journal, so that a restore keeps it."""
     if keyring.restrictions is not None:
         number = tx.execute("SELECT max(number) FROM policies").fetchone()
@@ -154,7 +156,7 @@ def record_policy(tx: Transaction, keyring: Keyring, policy: Policy, at: datetim
         record = Restriction(
             life=fence.current_life(tx),
             kind=RestrictionKind.policy,
-            at=at,
+            at=now,
             seq=int(number[0]) if number else 0,
             document=document,
             by=by,
@@ -216,27 +218,27 @@ def command_of(record: Restriction, host_key: bytes) -> Command:
 
 
 def _conversation_command(
-    record: Restriction, account: UUID, conversation: UUID, at: datetime, host_key: bytes
+    record: Restriction, account: UUID, conversation: UUID, now: datetime, host_key: bytes
 ) -> Command:
     match record.kind:
         case RestrictionKind.deleted:
-            return Delete(account=account, at=at, conversation=conversation)
+            return Delete(account=account, at=now, conversation=conversation)
         case RestrictionKind.narrowed:
-            return Narrow(account=account, at=at, conversation=conversation)
+            return Narrow(account=account, at=now, conversation=conversation)
         case RestrictionKind.unflagged:
-            return Unflag(account=account, at=at, conversation=conversation)
+            return Unflag(account=account, at=now, conversation=conversation)
         case RestrictionKind.feedback_taken_back:
             assert record.feedback is not None
             return TakeBackFeedback(
-                account=account, at=at, conversation=conversation, feedback=record.feedback
+                account=account, at=now, conversation=conversation, feedback=record.feedback
             )
         case RestrictionKind.held | RestrictionKind.unheld:
             matter = unseal(matter_key(host_key), record.matter, _MATTER).decode()
             if record.kind is RestrictionKind.unheld:
-                return Unhold(account=account, at=at, conversation=conversation, matter=matter)
+                return Unhold(account=account, at=now, conversation=conversation, matter=matter)
             return Hold(
                 account=account,
-                at=at,
+                at=now,
                 conversation=conversation,
                 matter=matter,
                 review_at=record.until,

@@ -30,7 +30,7 @@ from licet.vault.writes import Writes
 
 
 def open_bodies(
-    writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
+    writes: Writes, account: AccountRow, row: ConversationRow, now: datetime
 ) -> list[tuple[int, int, bytes]]:
     """(turn, segment, content) of every turn whose content is stored and has not expired, in order.
 
@@ -47,7 +47,7 @@ def open_bodies(
     found = cold_tier.contents(writes.keyring.cold, [row[3:] for row in rows])
     for (first_turn, segment, sizes, *_), sealed in zip(rows, found, strict=True):
         slot = row.keys[segment].key_slot
-        if slot is not None and row.state.segments[segment].keep_until > at:
+        if slot is not None and row.state.segments[segment].keep_until > now:
             key = writes.slot_key(account, slot)
             place = blocks.associated_data(
                 row.account_id, row.conversation_id, segment, first_turn, sizes
@@ -120,9 +120,9 @@ FLAGS = Listing(
 
 
 def standing_flags(
-    tx: Transaction, at: datetime, limit: int
+    tx: Transaction, now: datetime, limit: int
 ) -> list[tuple[UUID, UUID, datetime, datetime]]:
-    """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``at``,
+    """`(account, conversation, last flagged, end of the safety copy)` of what is flagged at ``now``,
     oldest first.
     """
     return tx.execute(
@@ -130,20 +130,20 @@ def standing_flags(
              FROM flags f JOIN conversations c USING (account_id, conversation_id)
             WHERE f.overturned_at IS NULL AND c.safety_until > %s GROUP BY 1, 2
               ORDER BY 3 LIMIT %s""",
-        [at, limit],
+        [now, limit],
     ).fetchall()
 
 
-def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime) -> None:
+def copy(writes: Writes, account: AccountRow, row: ConversationRow, now: datetime) -> None:
     """Copies what the flag covers and no earlier flag has copied, under a key per segment."""
     known = copied_turns(writes.tx, row.account_id, row.conversation_id)
-    for turn, segment, content in open_bodies(writes, account, row, at):
+    for turn, segment, content in open_bodies(writes, account, row, now):
         if turn in known or turn > row.state.segments[segment].flagged_turn:
             continue
         keys = row.keys[segment]
         if keys.safety_slot is None:
             keys.safety_slot, key = writes.new_slot(account)
-            writes.register(row, {segment}, CopyPlace.safety, NO_REFERENCE, at)
+            writes.register(row, {segment}, CopyPlace.safety, NO_REFERENCE, now)
         else:
             key = writes.slot_key(account, keys.safety_slot)
         place = safety_place(row.account_id, row.conversation_id, segment, turn)
@@ -152,7 +152,7 @@ def copy(writes: Writes, account: AccountRow, row: ConversationRow, at: datetime
     writes.conversations[row.conversation_id] = row
 
 
-def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
+def end(writes: Writes, row: ConversationRow, now: datetime) -> int:
     """Ends every safety copy of the conversation: the keys first, then the rows. Returns the turns
     erased.
     """
@@ -171,39 +171,44 @@ def end(writes: Writes, row: ConversationRow, at: datetime) -> int:
     tx.execute(
         """UPDATE flags SET overturned_at = %s
             WHERE account_id = %s AND conversation_id = %s AND overturned_at IS NULL""",
-        [at, *key],
+        [now, *key],
     )
     tx.execute(
         """UPDATE copies SET ended_at = %s
             WHERE account_id = %s AND conversation_id = %s AND place = 'safety'
               AND ended_at IS NULL""",
-        [at, *key],
+        [now, *key],
     )
     return tx.execute(
         "DELETE FROM safety_bodies WHERE account_id = %s AND conversation_id = %s", key
     ).rowcount
 
 
-def uphold(tx: Transaction, account: UUID, conversation: UUID, at: datetime) -> bool:
+def uphold(tx: Transaction, account: UUID, conversation: UUID, now: datetime) -> bool:
     """Records that the standing flags of a conversation were reviewed and upheld; False without
     flags."""
     return bool(
         tx.execute(
             """UPDATE flags SET upheld_at = %s
                 WHERE account_id = %s AND conversation_id = %s AND overturned_at IS NULL""",
-            [at, account, conversation],
+            [now, account, conversation],
         ).rowcount
     )
 
 
 def shared_bodies(
-    writes: Writes, account: AccountRow, row: ConversationRow, share: Share, turn: int, at: datetime
+    writes: Writes,
+    account: AccountRow,
+    row: ConversationRow,
+    share: Share,
+    turn: int,
+    now: datetime,
 ) -> list[tuple[int, int, bytes]]:
     """What a feedback shares: nothing, the answer it is about, or all turns so far."""
     match share:
         case Share.rating:
             return []
         case Share.reply:
-            return [body for body in open_bodies(writes, account, row, at) if body[0] == turn]
+            return [body for body in open_bodies(writes, account, row, now) if body[0] == turn]
         case Share.conversation:
-            return open_bodies(writes, account, row, at)
+            return open_bodies(writes, account, row, now)

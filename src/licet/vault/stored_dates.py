@@ -143,14 +143,14 @@ class _Counting:
         self.nearest: datetime | None = None
         self.furthest: datetime | None = None
 
-    def add(self, changes: Sequence[DateChange], at: datetime) -> None:
+    def add(self, changes: Sequence[DateChange], now: datetime) -> None:
         dates = [one.becomes for one in changes]
         self.accounts += 1
         self.conversations += len({one.conversation for one in changes})
         self.segments += len(changes)
         self.turns += sum(one.turns for one in changes)
         self.bytes += sum(one.bytes for one in changes)
-        self.due_at_first += sum(date <= at for date in dates)
+        self.due_at_first += sum(date <= now for date in dates)
         self.nearest = min(dates) if self.nearest is None else min(self.nearest, *dates)
         self.furthest = max(dates) if self.furthest is None else max(self.furthest, *dates)
 
@@ -317,12 +317,12 @@ def _by_account(changes: Sequence[DateChange]) -> Iterator[tuple[UUID, list[Date
 
 
 def _changes(
-    tx: Transaction, policies: Policies, new: Policy, at: datetime, accounts: Sequence[UUID]
+    tx: Transaction, policies: Policies, new: Policy, now: datetime, accounts: Sequence[UUID]
 ) -> list[DateChange]:
     """The segments of some accounts whose date is behind the instant that it may not pass, in
     order.
     """
-    bounds = _bounds(policies, new, at, list(accounts))
+    bounds = _bounds(policies, new, now, list(accounts))
     rows = tx.execute(
         f"SELECT * FROM ({bounds.sql}) b WHERE keep_until > bound ORDER BY account_id, "
         "conversation_id, segment",
@@ -344,9 +344,9 @@ _BOUNDS = """
       FROM segments s JOIN conversations c USING (account_id, conversation_id)"""
 
 
-def _bounds(policies: Policies, new: Policy, at: datetime, accounts: list[UUID]) -> SqlStatement:
+def _bounds(policies: Policies, new: Policy, now: datetime, accounts: list[UUID]) -> SqlStatement:
     """The instant that the date of each segment of some accounts may not pass; they are few."""
-    useful = _useful(policies, at)
+    useful = _useful(policies, now)
     period = plan_counts.period_of_segment(
         new.keep, incognito="c.incognito", useful="u.account_id IS NOT NULL", surface="s.surface"
     )
@@ -359,16 +359,16 @@ def _bounds(policies: Policies, new: Policy, at: datetime, accounts: list[UUID])
     )
 
 
-def _useful(policies: Policies, at: datetime) -> SqlStatement:
-    """The segments of ``accounts`` that are useful at ``at``: permitted for some purpose. Each
+def _useful(policies: Policies, now: datetime) -> SqlStatement:
+    """The segments of ``accounts`` that are useful at ``now``: permitted for some purpose. Each
     once.
     """
     parts: list[str] = []
     values: dict[str, Any] = {}
-    for place, purpose in enumerate(sorted(policies.in_force(at).covers)):
+    for place, purpose in enumerate(sorted(policies.in_force(now).covers)):
         mine = f"{place}_"
         parts.append(
             USEFUL_OF_FEW.replace("%(", f"%({mine}").replace(f"%({mine}accounts)", "%(accounts)")
         )
-        values |= {mine + key: value for key, value in parameters(policies, purpose, at).items()}
+        values |= {mine + key: value for key, value in parameters(policies, purpose, now).items()}
     return SqlStatement(" UNION ".join(parts), values)

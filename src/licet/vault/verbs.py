@@ -89,7 +89,7 @@ def conversations_of(installation: Installation, host: str) -> list[str]:
     return [shown(Prefix.conversation, one) for one in found]
 
 
-def advance(pool: Pool, policies: Policies, at: datetime) -> int:
+def advance(pool: Pool, policies: Policies, now: datetime) -> int:
     """Ends the grants that effective versions do not allow; returns how many accounts it processed.
 
     It processes a bounded number of accounts per transaction; if the process ends, each account is
@@ -98,7 +98,7 @@ def advance(pool: Pool, policies: Policies, at: datetime) -> int:
     total = 0
     while True:
         with transaction(pool) as tx:
-            count = apply.advance(tx, policies, at, limit=ADVANCE_ACCOUNTS_MAX)
+            count = apply.advance(tx, policies, now, limit=ADVANCE_ACCOUNTS_MAX)
         total += count
         if count == 0:
             return total

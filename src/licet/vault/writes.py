@@ -238,12 +238,12 @@ class Writes:
     def _add(self, table: str, row: Sequence[object]) -> None:
         self._rows.setdefault(table, []).append(row)
 
-    def title(self, account: AccountRow, row: ConversationRow, at: datetime, title: bytes) -> None:
+    def title(self, account: AccountRow, row: ConversationRow, now: datetime, title: bytes) -> None:
         """The title of a conversation, before its first turn."""
         seq = account.last_seq + 1
         block = self._open_block(row, 0, blocks.TITLE, seq)
         block.key = self._segment_key(account, row, 0)
-        block.add_title(seq, at, title)
+        block.add_title(seq, now, title)
 
     def turns(
         self,
@@ -292,16 +292,16 @@ class Writes:
         self._add("safety_bodies", (row.account_id, row.conversation_id, turn, segment, sealed))
 
     def journal(
-        self, account: AccountRow, at: datetime, event: str, conversation: UUID | None, ends: bool
+        self, account: AccountRow, now: datetime, event: str, conversation: UUID | None, ends: bool
     ) -> None:
         self._journal.append(
-            JournalRow(account.account_id, account.last_seq, at, event, conversation, ends)
+            JournalRow(account.account_id, account.last_seq, now, event, conversation, ends)
         )
 
     def choice(
         self,
         account: AccountRow,
-        at: datetime,
+        now: datetime,
         version: int,
         command: Choose,
         answer: outcomes.Answer | None,
@@ -309,7 +309,7 @@ class Writes:
     ) -> None:
         """One answer of a choice, or that it answered nothing, under the account's newest number.
 
-        Recorded history alone has choices of before ``at``.
+        Recorded history alone has choices of before ``now``.
         """
         # an erased account takes a choice, without effect and without evidence
         is_alive = any(account.wrapped_key)
@@ -325,7 +325,7 @@ class Writes:
             (
                 account.account_id,
                 account.last_seq,
-                at,
+                now,
                 version,
                 command.allow,
                 answer.effect.value if answer is not None else outcomes.Effect.none.value,
@@ -346,15 +346,15 @@ class Writes:
             and answer.effect is outcomes.Effect.began
             and answer.grant is not None
         ):
-            self._begun[account.account_id, answer.grant] = at
+            self._begun[account.account_id, answer.grant] = now
 
     def project(self, row: ProjectRow) -> None:
         self._projects[row.project_id] = row
 
     def hold(
-        self, row: ConversationRow, matter: bytes, sealed: bytes, at: datetime, hold: Hold
+        self, row: ConversationRow, matter: bytes, sealed: bytes, now: datetime, hold: Hold
     ) -> None:
-        review_at = hold.review_at or at + HOLD_REVIEW
+        review_at = hold.review_at or now + HOLD_REVIEW
         self._add(
             "holds",
             (
@@ -362,7 +362,7 @@ class Writes:
                 row.conversation_id,
                 matter,
                 sealed,
-                at,
+                now,
                 hold.reason.value,
                 review_at,
                 hold.by,
@@ -370,14 +370,14 @@ class Writes:
             ),
         )
 
-    def review_hold(self, row: ConversationRow, matter: bytes, at: datetime, hold: Hold) -> None:
+    def review_hold(self, row: ConversationRow, matter: bytes, now: datetime, hold: Hold) -> None:
         """The matter already holds the conversation: the hold takes the new reason, telling and day
         of review.
         """
         self._reviewed.append(
             (
                 hold.reason.value,
-                hold.review_at or at + HOLD_REVIEW,
+                hold.review_at or now + HOLD_REVIEW,
                 hold.by,
                 hold.is_told,
                 row.account_id,
@@ -400,7 +400,7 @@ class Writes:
         command: GiveFeedback,
         given: Feedback,
         key_slot: int | None,
-        at: datetime,
+        now: datetime,
     ) -> None:
         narrowing = None if given.grant is None else given.narrowing
         self._add(
@@ -413,7 +413,7 @@ class Writes:
                 command.rating,
                 given.share.value,
                 command.turn,
-                at,
+                now,
                 given.version,
                 given.narrowed,
                 given.grant,
@@ -437,7 +437,7 @@ class Writes:
         segments: Iterable[int],
         place: CopyPlace,
         reference: UUID,
-        at: datetime,
+        now: datetime,
     ) -> None:
         for segment in segments:
             copy = Copy(
@@ -447,7 +447,7 @@ class Writes:
                 place=place,
                 reference=reference,
             )
-            self._copies.setdefault(copy, at)
+            self._copies.setdefault(copy, now)
 
     def shorten(self, account: UUID, content_until: datetime, feedback_until: datetime) -> None:
         """Shortens all content and feedback of the account."""

@@ -144,7 +144,7 @@ def chat(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         if made.kept_out is not None:
             seen = scope_forms.view(tx, known, who.account, at, conversation=mine.conversation)
             panel = scopes.panel(
-                tx, here, who, seen, path=f"/chats/{mine.shown_id}", policies=known, at=at
+                tx, here, who, seen, path=f"/chats/{mine.shown_id}", policies=known, now=at
             )
             asked = prompt.ask(tx, who.account, known, at, language=words.language)
             saved = saved or scopes.describe_outcome(words, asked, known, seen, request, at)

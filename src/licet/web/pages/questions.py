@@ -154,15 +154,15 @@ def scope_lines(
     own: Sequence[ScopedGrant],
     *,
     out: bool,
-    at: datetime | None,
+    now: datetime | None,
 ) -> Iterator[str]:
     """How a project or a chat differs from what the account says: kept out, or allowed by itself;
     or that it does not.
     """
     if out:
         yield (
-            words.say("scope.kept_out.since", day=words.day(at))
-            if at is not None
+            words.say("scope.kept_out.since", day=words.day(now))
+            if now is not None
             else words.say("scope.kept_out")
         )
         return

@@ -348,23 +348,23 @@ def _authority(words: Catalogue, authority: str | None) -> str:
     return words.say("rights.authority", authority=authority)
 
 
-def _line(words: Catalogue, row: RequestRow, at: datetime) -> RequestLine:
-    found = rights_requests.summary(row, at)
+def _line(words: Catalogue, row: RequestRow, now: datetime) -> RequestLine:
+    found = rights_requests.summary(row, now)
     right = words.say(f"rights.kind.{found.kind.value}")
     return RequestLine(
         id=found.id,
         title=words.say("request.of", right=right, day=words.day(found.received_at)),
-        state=" ".join(_state(words, found, at)),
+        state=" ".join(_state(words, found, now)),
     )
 
 
-def _state(words: Catalogue, found: SeenRequest, at: datetime) -> list[str]:
+def _state(words: Catalogue, found: SeenRequest, now: datetime) -> list[str]:
     """Where a request stands, and by when what comes next."""
     if found.ended_at is not None:
         return [words.say(f"request.state.{found.state.value}", day=words.day(found.ended_at))]
     if found.clock_stops:
         return [words.say("request.state.paused"), words.say("request.stops")]
-    when = "request.late" if found.due_at < at else "request.due"
+    when = "request.late" if found.due_at < now else "request.due"
     return [
         words.say(f"request.state.{found.state.value}"),
         words.say(when, day=words.day(found.due_at)),

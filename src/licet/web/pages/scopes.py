@@ -71,28 +71,28 @@ def panel(
     *,
     path: str,
     policies: Policies,
-    at: datetime,
+    now: datetime,
 ) -> ScopePanel:
     """How it stands and what can be done; that a question stood on the page is on record."""
     words, kind = reader.words, seen.scope.kind
-    asked = prompt.ask(tx, reader.account, policies, at, language=words.language)
-    whole = differences.load_differences(tx, installation.keyring, policies, reader.account, at)
-    found = [(one, seen.obstacle(policies, at, one.question)) for one in asked.in_force.questions]
+    asked = prompt.ask(tx, reader.account, policies, now, language=words.language)
+    whole = differences.load_differences(tx, installation.keyring, policies, reader.account, now)
+    found = [(one, seen.obstacle(policies, now, one.question)) for one in asked.in_force.questions]
     uses = tuple(
         _use(words, asked, seen, one) for one, because in found if because is None and asked.notice
     )
     own = whole.own(kind, seen.scope.name)
-    lines = questions.scope_lines(words, whole, own, out=seen.kept_out, at=seen.out_at)
+    lines = questions.scope_lines(words, whole, own, out=seen.kept_out, now=seen.out_at)
     return ScopePanel(
         path=path,
         lines=tuple(lines),
         uses=uses,
         cannot=tuple(_cannot(words, asked, seen, found)),
         keep_out="" if seen.kept_out else words.say(f"scope.keep_out.{kind.value}"),
-        as_settings=_as_settings(words, policies, seen, at),
+        as_settings=_as_settings(words, policies, seen, now),
         narrowings=str(seen.conversation.narrowings) if seen.conversation is not None else "",
         out_at=rfc3339(seen.out_at) if seen.out_at is not None else "",
-        showing=_scope_values(tx, installation, reader, asked, uses, at) if uses else "",
+        showing=_scope_values(tx, installation, reader, asked, uses, now) if uses else "",
     )
 
 
@@ -153,17 +153,17 @@ def no_effect(
     )
 
 
-def _as_settings(words: Catalogue, policies: Policies, seen: ScopeStands, at: datetime) -> str:
+def _as_settings(words: Catalogue, policies: Policies, seen: ScopeStands, now: datetime) -> str:
     if seen.kept_out:
         return words.say(f"scope.as_settings.let_in.{seen.scope.kind.value}")
-    ended = {grant.question for grant in seen.grants_to_end(policies, at)}
+    ended = {grant.question for grant in seen.grants_to_end(policies, now)}
     below = {question for question in ended if seen.project_grant(question) is not None}
     lines = []
     for key, found, say in (
         ("scope.as_settings.ends", ended - below, shell.refused_phrase),
         ("scope.as_settings.ends.project", below, shell.allowed_phrase),
     ):
-        covers = [one.covers for one in policies.in_force(at).questions if one.question in found]
+        covers = [one.covers for one in policies.in_force(now).questions if one.question in found]
         lines += [words.say(key, purposes=say(words, set().union(*covers)))] if covers else []
     return " ".join(lines)
 
@@ -174,7 +174,7 @@ def _scope_values(
     reader: PageReader,
     asked: Prompt,
     uses: Sequence[UseLine],
-    at: datetime,
+    now: datetime,
 ) -> str:
     asked_in = strip_marks("\n".join(f"{one.label}\n{one.means}" for one in uses))
     return notice_views.record(
@@ -184,7 +184,7 @@ def _scope_values(
         place=ShownOn.settings,
         surface=reader.surface,
         gpc=reader.gpc,
-        now=at,
+        now=now,
         after=asked.newest_choice,
         random=installation.keyring.random,
         markup=hashlib.sha256(asked_in.encode()).digest(),
@@ -251,7 +251,7 @@ def describe_outcome(
     policies: Policies,
     seen: ScopeStands,
     request: AnyRequest,
-    at: datetime,
+    now: datetime,
 ) -> str:
     """Describes the last form's effect as far as it still holds: the act comes from the address,
     the sentence from the state.
@@ -275,7 +275,7 @@ def describe_outcome(
     if (
         done == ScopeAct.as_settings.value
         and not seen.kept_out
-        and not seen.grants_to_end(policies, at)
+        and not seen.grants_to_end(policies, now)
     ):
         return words.say(f"done.scope.as_settings.{kind.value}")
     if question is None:
@@ -284,7 +284,7 @@ def describe_outcome(
         return words.say(
             f"done.scope.use.{kind.value}", purposes=shell.allowed_phrase(words, question.covers)
         )
-    because = seen.obstacle(policies, at, question.question)
+    because = seen.obstacle(policies, now, question.question)
     if done == "none" and because is not None:
         return f"{words.say('done.scope.none')} {no_effect(words, asked, seen, because, question)}"
     return ""
@@ -303,7 +303,9 @@ def project(request: AnyRequest, name: FromPath[str]) -> Response[Any]:
         found = differences.load_differences(tx, here.keyring, known, who.account, at).project(
             named
         )
-        made = panel(tx, here, who, seen, path=f"/projects/{found.shown_id}", policies=known, at=at)
+        made = panel(
+            tx, here, who, seen, path=f"/projects/{found.shown_id}", policies=known, now=at
+        )
         sought = conversation_search.ConversationQuery(project=named)
         page = conversation_search.search(
             tx, here.keyring, known, who.account, at, sought

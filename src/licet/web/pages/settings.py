@@ -162,10 +162,10 @@ def _newest(installation: Installation, reader: PageReader) -> str:
     )
 
 
-def _no_receipt(reader: PageReader, at: datetime) -> Response[str]:
+def _no_receipt(reader: PageReader, now: datetime) -> Response[str]:
     return shell.message_page(
         reader,
-        at,
+        now,
         title=reader.words.say("receipt.title"),
         lines=[reader.words.say("settings.record.none")],
         links=[("/settings", reader.words.say("receipt.back"))],
@@ -364,7 +364,7 @@ def _places(
         BelowLine(
             href=f"/{'projects' if one.kind is ScopeKind.project else 'chats'}/{one.shown_id}",
             what=one.title or _untitled(words, one),
-            lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, at=one.kept_out_at)),
+            lines=tuple(scope_lines(words, whole, one.own, out=one.kept_out, now=one.kept_out_at)),
         )
         for one in places
     ]

@@ -287,7 +287,7 @@ def detail(words: Catalogue, more: Mapping[str, Any] | None = None) -> str:
 def page(
     template: str,
     reader: PageReader,
-    at: datetime,
+    now: datetime,
     *,
     title: str,
     place: str = "",
@@ -310,7 +310,7 @@ def page(
             say=words.say,
             quoted=words.mark_language,
             day=words.day,
-            at=at,
+            at=now,
             title=title,
             place=place,
             nav=nav,
@@ -346,7 +346,7 @@ def page(
 
 def message_page(
     reader: PageReader,
-    at: datetime,
+    now: datetime,
     *,
     title: str,
     lines: Sequence[str],
@@ -362,7 +362,7 @@ def message_page(
     return page(
         "plain.html",
         reader,
-        at,
+        now,
         title=title,
         nav=nav,
         outcome=outcome,
