@@ -5,9 +5,9 @@ file lock       a call of `fcntl.flock` or `fcntl.lockf`, or of the function tha
 advisory lock   `pg_advisory_..` in SQL text; one that is tried is always had
 row lock        `FOR UPDATE`, `FOR SHARE` and theirs; `SKIP LOCKED` once more by itself
 table lock      `LOCK TABLE`
-authorization   `may=` of a route, a table or an act of the console, which then answers every known
-caller; a call of a check
-                of who may; a `raise` that refuses a caller; a comparison of secrets
+authorization   `may=` of a route, which then answers every known caller; `who=` of a staff verb,
+                which then is every role's; a call of a check of who may; a `raise` that refuses a
+                caller; a comparison of secrets
 
 Giving a lock back is no safeguard. SQL is found in every string but docstrings, f-strings included.
 """
@@ -39,6 +39,7 @@ ROLES = {"isdisjoint": "False"}  # roles against roles: they meet
 REFUSALS = {"ForbiddenError", "UnauthenticatedError", "not_found"}
 _ROLES = "__import__('licet.access.roles', fromlist=['May'])"
 EVERY_CALLER = f"{_ROLES}.May(known=True, staff=frozenset({_ROLES}.StaffRole))"
+EVERY_ROLE = "tuple(__import__('licet.access.roles', fromlist=['StaffRole']).StaffRole)"
 UNGUARDED = {"ANYBODY", "ANY_CALLER"}
 SQL: list[tuple[Kind, str, str]] = [
     (Kind.advisory_lock, r"\bpg_try_advisory_(?:xact_)?lock(?:_shared)?\(", "0 = num_nulls("),
@@ -121,6 +122,8 @@ class _Finder(SourceFinder):
                 isinstance(word.value, ast.Name) and word.value.id in UNGUARDED
             ):
                 self.put_in_place(Kind.authorization, word.value, EVERY_CALLER)
+            if word.arg == "who" and name == "StaffVerb":
+                self.put_in_place(Kind.authorization, word.value, EVERY_ROLE)
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:

@@ -9,11 +9,21 @@ import csv
 
 import pytest
 from bench._mutations import Mutant, compiles
-from bench._removals import Kind, kind_of, removals
+from bench._removals import (
+    CHECKS,
+    COMPARED,
+    FILE_LOCKS,
+    REFUSALS,
+    ROLES,
+    SYNCS,
+    Kind,
+    kind_of,
+    removals,
+)
 from bench.mutants import EQUIVALENT
 from bench.removals import asked
 
-from licet.access.roles import May, Person
+from licet.access.roles import May, Person, StaffRole
 from licet.store.connect import Pool, transaction
 
 SOURCE = '''
@@ -112,6 +122,25 @@ def test_every_safeguard_of_the_product_is_found_by_kind_and_place() -> None:
     assert {one.file.partition("/")[0] for one in asked(["row-lock", "keys/"])} == {"keys"}
     with pytest.raises(SystemExit, match="nothing of that kind"):
         asked(["no-such-kind"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {*SYNCS - {"fdatasync"}, *FILE_LOCKS, *CHECKS, *COMPARED, *ROLES, *REFUSALS, "may=", "who="}
+    ),
+)
+def test_each_name_that_stands_for_a_safeguard_is_in_the_product(name: str) -> None:
+    assert [one for one in asked([]) if name in one.text], "it was renamed, or guards nothing"
+
+
+def test_a_verb_without_its_roles_is_every_role_s() -> None:
+    source = b'HOLD = StaffVerb(name="hold", who=(StaffRole.owner,), takes=HoldBody)'
+    (one,) = removals("service/things.py", source)
+    assert kind_of(one) is Kind.authorization
+    verb = ast.parse(one.applied(source)).body[0]
+    assert isinstance(verb, ast.Assign) and isinstance(verb.value, ast.Call)
+    assert eval(ast.unparse(verb.value.keywords[1].value)) == tuple(StaffRole)
 
 
 def test_a_safeguard_that_is_said_to_need_no_test_is_in_the_source_and_says_why() -> None:

@@ -200,7 +200,7 @@ def test_nobody_but_its_person_has_a_permit_to_a_safety_copy_and_nobody_once_it_
             tx, [(ana, uuid(conversation))], known, lived.clock.now, with_turns=True
         )[uuid(conversation)]
         ben = account_view.load_accounts(tx, [lived.accounts["ben"]])[lived.accounts["ben"]]
-        of = seen.conversation, seen.turns, seen.said[0].segment, [1]
+        of = seen.conversation, seen.turns, seen.turn_states[0].segment, [1]
         assert Permit.of_safety_copy(seen.account, *of, lived.clock.now).turns == [1]
         for account, at in ((ben, lived.clock.now), (seen.account, until)):
             with pytest.raises(DeniedError):

@@ -55,7 +55,9 @@ def usable(town: Town, conversation: UUID) -> set[str]:
             conversation
         ]
     return {
-        purpose for purpose in (MODELS, SAFETY) if seen.decide(seen.said[-1], known, purpose).use
+        purpose
+        for purpose in (MODELS, SAFETY)
+        if seen.decide(seen.turn_states[-1], known, purpose).use
     }
 
 
