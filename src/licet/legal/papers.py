@@ -87,14 +87,14 @@ def make(
     kind: PaperKind,
     *,
     actor: str,
-    now: str | None = None,
+    at: str | None = None,
     releases: Sequence[str] = (),
     dry_run: bool = False,
 ) -> MadePaper:
     """Makes and stores a paper at a position (`figures.position_of`), about all releases or the
     named ones.
     """
-    position = figures.position_of(installation, now)
+    position = figures.position_of(installation, at)
     scope = tuple(_release_id(installation, name) for name in releases) or None
     read = figures.read_log(installation, position, scope)
     with transaction(installation.pool) as tx:

@@ -63,7 +63,7 @@ async def make_document(
 
     def make(at: str | None) -> schema.DocumentMade:
         made = papers.make(
-            site.here, data.kind, actor=caller.recorded_as, now=at, releases=data.releases
+            site.here, data.kind, actor=caller.recorded_as, at=at, releases=data.releases
         )
         return schema.DocumentMade(
             kind=made.kind,
