@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import csv
+from functools import cache
 
 import pytest
 from bench._mutations import Mutant, compiles
@@ -67,6 +68,12 @@ FOUND = [
 ]  # fmt: skip
 
 
+@cache
+def every_safeguard() -> tuple[Mutant, ...]:
+    """Those of the product; to look for them takes a second."""
+    return tuple(asked([]))
+
+
 def found() -> list[Mutant]:
     return sorted(removals("web/api/things.py", SOURCE.encode()), key=lambda one: one.start)
 
@@ -116,7 +123,7 @@ def test_a_statement_without_its_lock_answers_as_if_it_had_it(pool: Pool, one: M
 
 
 def test_every_safeguard_of_the_product_is_found_by_kind_and_place() -> None:
-    every = asked([])
+    every = every_safeguard()
     assert {kind_of(one) for one in every} == set(Kind)
     assert len(every) > 400
     assert {one.file.partition("/")[0] for one in asked(["row-lock", "keys/"])} == {"keys"}
@@ -131,7 +138,9 @@ def test_every_safeguard_of_the_product_is_found_by_kind_and_place() -> None:
     ),
 )
 def test_each_name_that_stands_for_a_safeguard_is_in_the_product(name: str) -> None:
-    assert [one for one in asked([]) if name in one.text], "it was renamed, or guards nothing"
+    assert [one for one in every_safeguard() if name in one.text], (
+        "it was renamed, or guards nothing"
+    )
 
 
 def test_a_verb_without_its_roles_is_every_role_s() -> None:
@@ -150,7 +159,7 @@ def test_a_safeguard_that_is_said_to_need_no_test_is_in_the_source_and_says_why(
             for row in csv.DictReader(file)
             if row["mutation"].removesuffix(" removed") in set(Kind)
         ]
-    every = {(one.file, one.text, one.what, one.put, str(one.nth)) for one in asked([])}
+    every = {(one.file, one.text, one.what, one.put, str(one.nth)) for one in every_safeguard()}
     for row in rows:
         assert (row["file"], row["line"], row["mutation"], row["put"], row["nth"]) in every, row
         assert len(row["why"]) > 40, row
