@@ -4,6 +4,7 @@ done by the command's verb.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -19,6 +20,7 @@ from licet.errors import RefusedError, UsageError
 from licet.service import orders
 from licet.store.connect import transaction
 from licet.vault.commands import Delete
+from licet.web.background import BackgroundTask
 
 from ..waiting import wait_until
 from .served import NOTICE, World, api, world
@@ -107,14 +109,18 @@ def test_an_order_that_meets_a_defect_has_failed_and_the_next_ones_go_on(
     def broken(*_: object) -> None:
         raise KeyError("words of a person")
 
-    stop = threading.Event()
     monkeypatch.setattr(epochs, "rotate", broken)
     monkeypatch.setattr(orders, "POLL_SECONDS", 0.01)
-    thread = threading.Thread(target=orders.keep_working, args=(lived.here, stop))
-    thread.start()
-    wait_until(lambda: all(one.ended_at for one in given(lived)), "both orders have ended")
-    stop.set()
-    thread.join()
+    task = BackgroundTask(lived.here, orders.keep_working, "licet-orders", retry_seconds=0.01)
+
+    def have_ended() -> bool:
+        return all(one.ended_at for one in given(lived))
+
+    async def run() -> None:
+        async with task.running():
+            await asyncio.to_thread(wait_until, have_ended, "both orders have ended")
+
+    asyncio.run(run())
     ended = {order.kind: (order.outcome, order.said) for order in given(lived)}
     assert ended == {
         OrderKind.rotate_keys: (OrderOutcome.failed, "An unexpected error: KeyError"),

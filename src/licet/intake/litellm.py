@@ -5,15 +5,13 @@ The specification is LiteLLM's logging specification of the proxy. What it promi
 
 * It is traffic of an API, so the surface is `api`, which the published terms leave out of every
   use; an operator whose proxy stands behind an app of their own says otherwise at the import.
-* The account of a call: ``end_user``,
-else the end user of the key, else the ``user`` that the caller
-  named, else the owner of the key.
+* The account of a call: ``end_user``, else the end user of the key, else the ``user`` that the
+  caller named, else the owner of the key.
 * Whatever asks not to be logged (``no-log`` or ``turn_off_message_logging``, wherever it stands)
   makes the whole call Skipped, as does text that the proxy redacted. No mark of any kind makes more
   of a call usable.
-* Each call repeats the earlier messages.
-Calls of one session (``litellm_session_id``, ``session_id``,
-  else ``trace_id``) are one conversation, and a message is named by the hash of its content and by
+* Each call repeats the earlier messages. Calls of one session (``litellm_session_id``,
+  ``session_id``, else ``trace_id``) are one conversation, and a message is named by the hash of its content and by
   how often that occurred before in its call: so what is repeated is one turn, however much of it a
   later call still holds. A call without a session is a conversation of its own.
 * `system` and `developer` are the host's instructions, with the tools that the call offered

@@ -20,7 +20,7 @@ from licet.backup import drills
 from licet.backup.drills import DrillOutcome
 from licet.erasure import epochs
 from licet.erasure.key_rotation import Rotation, RotationResult
-from licet.errors import BusyError, LicetError, RefusedError, UsageError, error_places
+from licet.errors import BusyError, LicetError, RefusedError, UsageError
 from licet.proof import documents
 from licet.store.connect import locked, transaction
 from licet.vault.ids import uuid7
@@ -94,9 +94,6 @@ def keep_working(installation: Installation, stop: threading.Event) -> None:
             carry_out(installation, stop)
         except LicetError as error:
             record.error("failed", work="orders", kind=type(error).__name__, because=error.message)
-        except Exception as error:
-            kind, places = type(error).__name__, error_places(error)
-            record.error("broken", work="orders", kind=kind, places=places)
 
 
 def carry_out(installation: Installation, stop: threading.Event | None = None) -> int:

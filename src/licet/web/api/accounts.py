@@ -108,10 +108,8 @@ async def get_account(request: AnyRequest, account: AccountRef) -> schema.Accoun
     at = site.now()
 
     def read(tx: Transaction) -> schema.AccountAnswer:
-        row, known = (
-            account_view.load_accounts(tx, [holder]).get(holder),
-            policy_versions.current(tx),
-        )
+        row = account_view.load_accounts(tx, [holder]).get(holder)
+        known = policy_versions.current(tx)
         if row is None:
             raise not_found()
         state = account_view.account_at(row, known, at).account
