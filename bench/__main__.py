@@ -19,6 +19,7 @@ import platform
 import re
 import sys
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -77,15 +78,23 @@ def written() -> dict[str, str]:
 
 
 def grown(chosen: list[str]) -> int:
-    """Prints how the figures of these benches grow, each with the exponent first."""
+    """Prints how the figures of these benches grow, each with the exponent first. A bench that fails
+    does not keep the others from running: 70 at the end.
+    """
+    status = 0
     for name in chosen:
         sizes = SIZES[name]
-        found = growth(sizes, [run(name, arguments_of(name, size)) for size in sizes])
+        try:
+            found = growth(sizes, [run(name, arguments_of(name, size)) for size in sizes])
+        except Exception:
+            traceback.print_exc()
+            status = 70
+            continue
         print(f"{name}, {' '.join(f'{size:,}' for size in sizes)}")
         for what, figures, exponent in found:
             told = "     " if exponent is None else f"{exponent:5.2f}"
             print(f"  {told}  {what}: {' | '.join(figures)}", flush=True)
-    return 0
+    return status
 
 
 def _refused(name: str, known: list[str]) -> int:

@@ -20,6 +20,7 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
     "cold": (200, 2_000, 20_000),
     "counted": (100, 1_000, 10_000),
     "curation": (500, 5_000, 50_000),
+    "damage": (500, 2_000, 8_000),
     "erasing": (200, 2_000, 20_000),
     "evidence": (4, 8, 16),
     "fairness": (20, 200, 2_000),
@@ -39,6 +40,7 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
     "streaming": (500, 5_000, 50_000),
     "sweep": (100, 1_000, 10_000),
     "tables": (1_000, 10_000, 100_000),
+    "training": (500, 2_000, 8_000),
     "verifying": (500, 5_000, 50_000),
 }
 # what follows the size, where a bench has further arguments
